@@ -1,0 +1,1 @@
+"""Documents in, documents with vectors out, and into OpenSearch."""

@@ -1,0 +1,1 @@
+"""Offline: turn a trained encoder into a model bundle and compare it with the original."""

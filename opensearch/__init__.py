@@ -1,0 +1,1 @@
+"""Everything that knows OpenSearch's URLs and JSON. Knows nothing of models."""

@@ -1,0 +1,1 @@
+"""The edge: the proxy in front of OpenSearch, its settings, and the command line."""
