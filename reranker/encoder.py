@@ -1,0 +1,117 @@
+"""Token ids to vectors, through ONNX Runtime on CPU."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from reranker.errors import BundleError
+from reranker.text import Chunking
+from reranker.tokens import Tokens
+
+Floats = npt.NDArray[np.float32]
+Ids = Sequence[int]
+
+DOCUMENT_BATCH_TOKENS = 4096
+"""How many tokens, padding included, one batch of documents may have: bounds its memory."""
+
+
+class Encoder:
+    """One tower: an ONNX graph that gives pooled unit vectors, (batch, dim) float32, for token ids.
+
+    Raises:
+        BundleError: the file is no ONNX model that this ONNX Runtime loads, or has other inputs or outputs.
+    """
+
+    def __init__(self, model: Path, *, threads: int = 1) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3  # errors: warnings about constant folding are not the user's concern
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(model), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime has no common error class of its own
+            raise BundleError(f"expected an ONNX model in {model}, found: {error}") from error
+        self._inputs = _checked_inputs(self._session, model)
+        self.dim: int = self._session.get_outputs()[0].shape[1]
+
+    def encode_ids(self, batch: Sequence[Ids]) -> Floats:
+        """Encode token id lists, padded to the longest of them: -> (len(batch), dim) float32 unit vectors."""
+        longest = max(map(len, batch))
+        ids = np.zeros((len(batch), longest), np.int64)
+        mask = np.zeros_like(ids)
+        for row, tokens in enumerate(batch):
+            ids[row, : len(tokens)] = tokens
+            mask[row, : len(tokens)] = 1
+        feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        vectors: Floats = self._session.run(None, {name: feeds[name] for name in self._inputs})[0]
+        return vectors
+
+
+class QueryEncoder:
+    """Encodes one query text at a time, on one thread: (dim,) float32, a unit vector."""
+
+    def __init__(self, encoder: Encoder, tokens: Tokens) -> None:
+        self._encoder = encoder
+        self._tokens = tokens
+
+    @property
+    def dim(self) -> int:
+        """The vector's dimension."""
+        return self._encoder.dim
+
+    def __call__(self, text: str) -> Floats:
+        """Encode one query text: -> (dim,) float32."""
+        vector: Floats = self._encoder.encode_ids([self._tokens.query(text)])[0]
+        return vector
+
+
+class DocumentEncoder:
+    """Encodes many document texts, each as one or more chunks."""
+
+    def __init__(self, encoder: Encoder, tokens: Tokens) -> None:
+        self._encoder = encoder
+        self._tokens = tokens
+
+    @property
+    def dim(self) -> int:
+        """The vectors' dimension."""
+        return self._encoder.dim
+
+    def __call__(self, texts: Sequence[str], chunking: Chunking) -> list[Floats]:
+        """Encode texts: -> for each one (num_chunks, dim) float32, unit vectors.
+
+        Chunks of all texts are sorted by length before they are batched, so little of one is padding.
+        """
+        chunks = [self._tokens.chunks(text, chunking) for text in texts]
+        flat = [ids for document in chunks for ids in document]
+        vectors = np.empty((len(flat), self.dim), np.float32)
+        for positions in _batches([len(ids) for ids in flat]):
+            vectors[positions] = self._encoder.encode_ids([flat[i] for i in positions])
+        ends = np.cumsum([len(document) for document in chunks])
+        return np.split(vectors, ends[:-1]) if texts else []
+
+
+def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Yield positions, longest first, in batches of at most DOCUMENT_BATCH_TOKENS tokens with padding."""
+    by_length = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    while by_length:
+        size = max(1, DOCUMENT_BATCH_TOKENS // lengths[by_length[0]])
+        yield by_length[:size]
+        by_length = by_length[size:]
+
+
+def _checked_inputs(session: onnxruntime.InferenceSession, model: Path) -> list[str]:
+    known = {"input_ids", "attention_mask", "token_type_ids"}
+    inputs = [node.name for node in session.get_inputs()]
+    outputs = [node.name for node in session.get_outputs()]
+    if not {"input_ids", "attention_mask"} <= set(inputs) <= known or outputs != ["embedding"]:
+        raise BundleError(
+            f"{model}: expected inputs input_ids, attention_mask (and token_type_ids) and the output"
+            f" embedding, found {inputs} and {outputs}"
+        )
+    return inputs

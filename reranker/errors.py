@@ -1,0 +1,17 @@
+"""What can go wrong between texts and scores."""
+
+
+class RerankerError(Exception):
+    """Root of every error this package raises on purpose."""
+
+
+class BundleError(RerankerError):
+    """A model bundle is missing, incomplete, damaged, or of a form this version cannot read."""
+
+
+class StoredVectorError(RerankerError):
+    """Bytes that are no stored vector of format version 1, or values that cannot be stored as one."""
+
+
+class ScoresError(RerankerError):
+    """First-stage scores that the chosen fusion is not defined for."""

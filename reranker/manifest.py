@@ -1,0 +1,98 @@
+"""What a model bundle says of itself: the manifest, as a frozen value."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from reranker.errors import BundleError
+from reranker.fusion import MAX_WEIGHT
+
+FORMAT = 1
+FILE_NAME = "manifest.json"
+
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Positive = Annotated[int, Meta(ge=1, le=65535)]
+
+
+class _Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of the manifest: immutable, and a key that this version does not know is an error."""
+
+
+class Tower(_Frozen, frozen=True):
+    """One encoder: its ONNX file, how many tokens it takes, and what is put before each text."""
+
+    file: str
+    max_tokens: Positive
+    prefix: str = ""
+
+
+class CosineParameters(_Frozen, frozen=True, tag_field="type", tag="cosine"):
+    """The cosine crossing's calibration: probability = sigmoid(scale * cosine + offset)."""
+
+    scale: float
+    offset: float
+
+
+class FusionDefault(_Frozen, frozen=True):
+    """The fusion that the bundle was tuned with."""
+
+    method: str
+    weight: Annotated[float, Meta(ge=0, le=MAX_WEIGHT)]
+
+
+class Manifest(_Frozen, frozen=True):
+    """Everything about a bundle but its files.
+
+    `checksums` names every file of the bundle with its SHA-256; `digest` is over all of them,
+    `document_digest` over what decides a document's vector, so that bundles which share a document tower
+    share stored vectors. `neutral_crossing` is a typical crossing score of a first-stage hit.
+    """
+
+    format: Annotated[int, Meta(ge=FORMAT, le=FORMAT)]
+    name: str
+    version: str
+    digest: Sha256
+    document_digest: Sha256
+    dim: Positive
+    pooling: str
+    query: Tower
+    document: Tower
+    tokenizer: str
+    crossing: CosineParameters
+    fusion: FusionDefault
+    neutral_crossing: float
+    base: str
+    licence: str
+    trained_on: tuple[str, ...]
+    checksums: dict[str, Sha256]
+    canonical: str
+
+
+def parse(data: bytes, where: str) -> Manifest:
+    """Read a manifest.
+
+    Raises:
+        BundleError: not JSON, a key missing, unknown or of the wrong type, or the digest does not fit.
+    """
+    try:
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except msgspec.MsgspecError as error:
+        raise BundleError(
+            f"{where}: expected a bundle manifest of format {FORMAT}, found: {error}."
+            " Export the bundle again with this version: python -m model_export export"
+        ) from error
+    found = digest(manifest.checksums)
+    if found != manifest.digest:
+        raise BundleError(
+            f"{where}: expected the digest {manifest.digest}, found checksums that give {found}"
+        )
+    return manifest
+
+
+def digest(checksums: Mapping[str, str]) -> str:
+    """Return the SHA-256, in hexadecimal, of the lines `FILE SHA256` sorted by file."""
+    lines = "".join(f"{name} {checksums[name]}\n" for name in sorted(checksums))
+    return hashlib.sha256(lines.encode()).hexdigest()

@@ -1,0 +1,118 @@
+"""Score a window of hits by their stored vectors, and order it."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from reranker.crossing import Crossing
+from reranker.fusion import Fusion
+from reranker.stored_vector import FORMAT_VERSION, HEADER, ValueType, packed_size
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A reordered window.
+
+    `order` is (num_hits,) intp: positions in first-stage order, best first. `crossing` is (num_hits,) float32
+    in first-stage order, NaN where a hit had no usable vector. `fused` is (num_hits,) float64 in first-stage
+    order: what the order was made from. `num_scored` counts the hits with a usable vector.
+    """
+
+    order: npt.NDArray[np.intp]
+    crossing: Floats
+    fused: npt.NDArray[np.float64]
+    num_scored: int
+
+
+def crossing_scores(
+    query: Floats, packed: Sequence[bytes | None], crossing: Crossing, model_tag: int
+) -> Floats:
+    """Score hits by their packed vectors; several chunks count as their best one.
+
+    Args:
+        query: (dim,) float32, a unit vector.
+        packed: num_hits stored vectors, None where a hit has none.
+        crossing: the bundle's crossing layer.
+        model_tag: the only tag that is accepted: vectors of another model are never compared.
+
+    Returns:
+        (num_hits,) float32, NaN where the vector is missing, of another model or dimension, or damaged.
+    """
+    scores = np.full(len(packed), np.nan, np.float32)
+    for (type_code, _), positions in _alike(packed).items():
+        group = b"".join([packed[i] for i in positions])  # type: ignore[misc]  # _alike leaves None out
+        scores[positions] = _score_group(query, group, len(positions), type_code, crossing, model_tag)
+    return scores
+
+
+def rank(first_stage: npt.NDArray[np.float64], crossing: Floats, fusion: Fusion, weight: float) -> Ranking:
+    """Fuse (num_hits,) first-stage and crossing scores and order the window, ties in first-stage order.
+
+    A hit without a crossing score gets a neutral one, the window's median, so that it keeps the place which
+    its first-stage score earns and is never dropped.
+
+    Raises:
+        ScoresError: first-stage scores that the fusion is not defined for.
+    """
+    scored = np.isfinite(crossing)
+    num_scored = int(scored.sum())
+    neutral = np.median(crossing[scored]) if num_scored else 0.0
+    filled = np.where(scored, crossing, neutral).astype(np.float64)
+    fused = fusion(first_stage, filled, weight)
+    return Ranking(np.argsort(-fused, kind="stable"), crossing, fused, num_scored)
+
+
+def _alike(packed: Sequence[bytes | None]) -> dict[tuple[int, int], list[int]]:
+    """Group positions by value type and length, so that each group is read as one array."""
+    groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for position, value in enumerate(packed):
+        if value is not None and len(value) > HEADER.size:
+            groups[value[1], len(value)].append(position)
+    return groups
+
+
+def _score_group(
+    query: Floats, group: bytes, num_hits: int, type_code: int, crossing: Crossing, model_tag: int
+) -> Floats:
+    """Return (num_hits,) scores of equally long stored vectors, NaN where one is unusable."""
+    dim, length = query.shape[0], len(group) // num_hits
+    unusable = np.full(num_hits, np.nan, np.float32)
+    if type_code not in tuple(ValueType):
+        return unusable
+    value_type = ValueType(type_code)
+    num_chunks = (length - HEADER.size) // (packed_size(dim, 1, value_type) - HEADER.size)
+    if num_chunks == 0 or packed_size(dim, num_chunks, value_type) != length:
+        return unusable
+    rows = np.frombuffer(group, _row_type(value_type, dim, num_chunks))
+    values = rows["values"].astype(np.float32)
+    if value_type is ValueType.INT8:
+        values *= rows["scales"][:, :, None]
+    usable = _readable(rows, dim, num_chunks, model_tag) & np.isfinite(values).all(axis=(1, 2))
+    if not usable.all():
+        values[~usable] = 0.0  # NaN and infinity raise floating-point warnings on their way to being ignored
+    best = crossing(query, values.reshape(-1, dim)).reshape(num_hits, num_chunks).max(axis=1)
+    return np.where(usable, best, np.float32(np.nan))
+
+
+def _row_type(value_type: ValueType, dim: int, num_chunks: int) -> np.dtype[np.void]:
+    header = [("version", "u1"), ("type", "u1"), ("dim", "<u2"), ("chunks", "<u2"), ("zero", "<u2"),
+              ("text_hash", "<u8"), ("model_tag", "<u4")]  # fmt: skip
+    if value_type is ValueType.FLOAT16:
+        return np.dtype([*header, ("values", "<f2", (num_chunks, dim))])
+    return np.dtype([*header, ("scales", "<f4", (num_chunks,)), ("values", "i1", (num_chunks, dim))])
+
+
+def _readable(rows: npt.NDArray[np.void], dim: int, num_chunks: int, model_tag: int) -> npt.NDArray[np.bool_]:
+    readable: npt.NDArray[np.bool_] = (
+        (rows["version"] == FORMAT_VERSION)
+        & (rows["zero"] == 0)
+        & (rows["dim"] == dim)
+        & (rows["chunks"] == num_chunks)
+        & (rows["model_tag"] == model_tag)
+    )
+    return readable
