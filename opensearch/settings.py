@@ -1,0 +1,87 @@
+"""The settings of one index, as they stand in its mapping under `_meta.rerank`.
+
+This is the one table: name, type, default, limits and sentence of every setting. Validation comes from it.
+"""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+META_KEY = "rerank"
+DEFAULT_FIELD = "rerank.vector"
+
+
+class SettingsError(Exception):
+    """`_meta.rerank` is not what it must be: says which key, what was expected and what was found."""
+
+
+class _Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Immutable, and an unknown key is an error: a misspelt setting must not pass for its default."""
+
+
+class FusionSettings(_Settings, frozen=True):
+    """How first-stage and crossing scores are combined."""
+
+    method: Annotated[
+        Literal["log_linear", "none"],
+        Meta(description="`log_linear`: first-stage score x exp(weight x crossing); `none`: crossing alone."),
+    ] = "log_linear"
+    weight: Annotated[
+        float | None, Meta(ge=0, le=40, description="Weight of the crossing; unset: the bundle's own.")
+    ] = None
+
+
+class ChunkSettings(_Settings, frozen=True):
+    """How a document longer than the encoder's limit is cut."""
+
+    max_tokens: Annotated[int, Meta(ge=16, le=512, description="Tokens of a chunk.")] = 256
+    overlap: Annotated[int, Meta(ge=0, le=128, description="Tokens that a chunk repeats.")] = 32
+    max_chunks: Annotated[int, Meta(ge=1, le=64, description="Chunks encoded of one document.")] = 4
+
+
+class RerankSettings(_Settings, frozen=True):
+    """Everything an admin can set for an index."""
+
+    model: Annotated[str, Meta(min_length=1, description="Name of the bundle whose vectors the field holds.")]
+    source_fields: Annotated[
+        tuple[Annotated[str, Meta(min_length=1)], ...],
+        Meta(min_length=1, description="Fields, as dotted paths, whose text is encoded, in this order."),
+    ]
+    enabled: Annotated[bool, Meta(description="Whether searches are reranked.")] = True
+    field: Annotated[str, Meta(min_length=1, description="The `binary` field that holds the vector.")] = (
+        DEFAULT_FIELD
+    )
+    window_size: Annotated[
+        int, Meta(ge=1, le=10_000, description="How many first-stage hits are reranked.")
+    ] = 100
+    fusion: FusionSettings = FusionSettings()
+    chunk: ChunkSettings = ChunkSettings()
+    deadline_ms: Annotated[
+        int,
+        Meta(
+            ge=1, le=60_000, description="Longest wait for the query's vector once OpenSearch has answered."
+        ),
+    ] = 50
+    on_failure: Annotated[
+        Literal["first_stage", "error"],
+        Meta(description="When reranking fails: answer the first-stage page, or a 503."),
+    ] = "first_stage"
+
+
+def parse_settings(rerank: Any) -> RerankSettings:  # noqa: ANN401  # any JSON value may stand in a mapping
+    """Validate what stands under `_meta.rerank`, already decoded from JSON.
+
+    Raises:
+        SettingsError: unknown key, wrong type or a value outside its limits.
+    """
+    try:
+        return msgspec.convert(rerank, RerankSettings)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"_meta.{META_KEY}: {error}") from error
+
+
+def settings_meta(settings: RerankSettings) -> dict[str, Any]:
+    """Return the JSON value for `_meta.rerank`: everything that is not at its default."""
+    meta: dict[str, Any] = msgspec.to_builtins(settings)
+    return meta
