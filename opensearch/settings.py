@@ -28,7 +28,8 @@ class FusionSettings(_Settings, frozen=True):
         Meta(description="`log_linear`: first-stage score x exp(weight x crossing); `none`: crossing alone."),
     ] = "log_linear"
     weight: Annotated[
-        float | None, Meta(ge=0, le=40, description="Weight of the crossing; unset: the bundle's own.")
+        Annotated[float, Meta(ge=0, le=40)] | None,
+        Meta(description="Weight of the crossing; unset: the bundle's own."),
     ] = None
 
 
