@@ -16,8 +16,10 @@ from typing import Any
 import msgspec
 
 SKIPPED = frozenset(
-    ["antigravity.py", "distutils", "encodings", "ensurepip", "idlelib", "lib2to3", "msilib", "pydoc_data"]
-    + ["site-packages", "test", "tests", "this.py", "tkinter", "turtledemo"]
+    (
+        *("antigravity.py", "distutils", "encodings", "ensurepip", "idlelib", "lib2to3", "msilib"),
+        *("pydoc_data", "site-packages", "test", "tests", "this.py", "tkinter", "turtledemo"),
+    )
 )
 """Folders and files of the standard library that are tests, programs, tables or about to go."""
 
