@@ -58,7 +58,7 @@ class SearchRequest:
         path, _, query = target.partition("?")
         try:
             members = _BODY.decode(body) if body.strip() else {}
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise NotUnderstoodError("body") from error
         return cls(path, _parameters(query), members)
 
@@ -114,7 +114,9 @@ class SearchRequest:
 
     def target(self, parameters: Mapping[str, str]) -> str:
         """Return the raw target for this path with other parameters."""
-        query = "&".join(f"{quote(name)}={quote(value)}" for name, value in parameters.items())
+        query = "&".join(
+            f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parameters.items()
+        )
         return f"{self.path}?{query}" if query else self.path
 
     def _count(self, name: str, default: int) -> int:

@@ -15,6 +15,13 @@ _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _HITS = msgspec.json.Decoder(list[dict[str, Raw]])
 _NUMBER = msgspec.json.Decoder(float)
 
+
+class _Shards(msgspec.Struct):
+    failed: int
+
+
+_SHARDS = msgspec.json.Decoder(_Shards)
+
 Hit = dict[str, Raw]
 
 
@@ -97,7 +104,7 @@ class VectorField:
         if at_end is not None:
             return source[: at_end.start()] + b"}", at_end[1]
         source, value = without_member(source, self._path)
-        return source, value.strip(b'"') if value is not None else None
+        return source, None if value is None else _text(value)
 
     def _take_from_fields(self, hit: Hit) -> tuple[Hit, bytes | None]:
         fields = _OBJECT.decode(hit["fields"])
@@ -123,6 +130,11 @@ def _end_pattern(path: tuple[str, ...]) -> re.Pattern[bytes]:
     return re.compile(rb',%s"%s":"([A-Za-z0-9+/=]*)"%s\}$' % (opening, last, rb"\}" * (len(path) - 1)))
 
 
+def _text(value: bytes) -> bytes:
+    """Return a JSON string's content, empty for any other value: base64 needs no unescaping."""
+    return value[1:-1] if value.startswith(b'"') else b""
+
+
 def _decoded(encoded: bytes) -> bytes | None:
     """Decode base64 with or, as doc values give it, without padding; None where it is none."""
     try:
@@ -136,6 +148,6 @@ def _score_members(hit: Hit) -> Hit:
 
 
 def _check_complete(top: dict[str, Raw]) -> None:
-    shards: dict[str, Any] = msgspec.json.decode(top["_shards"])
-    if msgspec.json.decode(top["timed_out"]) or shards["failed"]:
+    shards = _SHARDS.decode(top["_shards"])
+    if top["timed_out"] != msgspec.Raw(b"false") or shards.failed:
         raise UnusableResponseError(f"expected a complete answer, found timed_out or failed shards: {shards}")
