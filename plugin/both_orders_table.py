@@ -11,10 +11,10 @@ from plugin.both_orders import BothOrders
 _COLOURS = {"↑": "green", "↓": "red", "n": "green", "=": "dim"}
 
 
-def orders_table(orders: BothOrders, label_field: str | None = None) -> Table:
+def orders_table(orders: BothOrders) -> Table:
     """Return a table: OpenSearch's order on the left, the reranked one on the right with what moved.
 
-    A hit is shown by `label_field` of its source, or by its `_id` and the beginning of its first text.
+    A hit is shown by its `_id` and the beginning of its longest text.
     """
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title=f"“{escape(orders.query)}”", title_justify="left")
     table.add_column("", justify="right", style="dim")
@@ -23,7 +23,7 @@ def orders_table(orders: BothOrders, label_field: str | None = None) -> Table:
     table.add_column("moved", justify="right")
     before, after = orders.straight.hits, orders.reranked.hits
     for place in range(max(len(before), len(after))):
-        left, right = _label(before, place, label_field), _label(after, place, label_field)
+        left, right = _label(before, place), _label(after, place)
         move = orders.moves[place] if place < len(after) else ""
         table.add_row(str(place + 1), left, right, f"[{_COLOURS[move[0]]}]{move}[/]" if move else "")
     return table
@@ -40,11 +40,8 @@ def timing_line(orders: BothOrders) -> str:
     )
 
 
-def _label(hits: list[dict[str, Any]], place: int, field: str | None) -> str:
+def _label(hits: list[dict[str, Any]], place: int) -> str:
     if place >= len(hits):
         return ""
-    source = hits[place].get("_source") or {}
-    if field and field in source:
-        return escape(str(source[field]))
-    texts = (value for value in source.values() if isinstance(value, str))
-    return escape(f"{hits[place]['_id']}  {next(texts, '')}"[:120])
+    texts = [value for value in hits[place].get("_source", {}).values() if isinstance(value, str)]
+    return escape(f"{hits[place]['_id']}  {max(texts, key=len, default='')}"[:160])
