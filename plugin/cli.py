@@ -1,0 +1,31 @@
+"""The command `twinrank`: one group, one module for each command."""
+
+from typing import Any
+
+import click
+
+from opensearch.errors import OpenSearchError
+from plugin.opensearch_command import opensearch_command
+
+EXPECTED_ERRORS: tuple[type[Exception], ...] = (OpenSearchError,)
+"""Roots of our own error trees: shown as a message and exit status 1, without a traceback."""
+
+
+class Commands(click.Group):
+    """A group that turns our own errors into messages on standard error."""
+
+    def invoke(self, context: click.Context) -> Any:  # noqa: ANN401 - click's own signature
+        """Run the command; raise click.ClickException (exit status 1) for one of EXPECTED_ERRORS."""
+        try:
+            return super().invoke(context)
+        except EXPECTED_ERRORS as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=Commands)
+@click.version_option(package_name="twinrank")
+def main() -> None:
+    """Twinrank: a neural reranker for OpenSearch."""
+
+
+main.add_command(opensearch_command)
