@@ -6,8 +6,10 @@ import click
 
 from opensearch.errors import OpenSearchError
 from plugin.opensearch_command import opensearch_command
+from plugin.serve import serve
+from reranker.errors import RerankerError
 
-EXPECTED_ERRORS: tuple[type[Exception], ...] = (OpenSearchError,)
+EXPECTED_ERRORS: tuple[type[Exception], ...] = (OpenSearchError, RerankerError)
 """Roots of our own error trees: shown as a message and exit status 1, without a traceback."""
 
 
@@ -29,3 +31,4 @@ def main() -> None:
 
 
 main.add_command(opensearch_command)
+main.add_command(serve)
