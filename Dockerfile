@@ -18,6 +18,7 @@ LABEL org.opencontainers.image.title="Twinrank" \
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin twinrank
 COPY --from=build /opt/twinrank /opt/twinrank
 ENV PATH=/opt/twinrank/bin:$PATH \
+    HOME=/tmp \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 USER 10001
