@@ -1,0 +1,97 @@
+"""The server's process as another process sees it: recorded in a file, and never mistaken."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from opensearch.errors import LocalServerError
+
+
+@dataclass(frozen=True)
+class ServerProcess:
+    """A started server. `birth` says when the process began, so that a reused pid is not taken for it."""
+
+    pid: int
+    birth: str
+    http_port: int
+    transport_port: int
+
+    @property
+    def alive(self) -> bool:
+        """Return whether this very process still runs."""
+        return birth_of(self.pid) == self.birth
+
+    def write(self, file: Path) -> None:
+        """Record this process in `file`, complete or not at all."""
+        draft = file.with_suffix(".new")
+        draft.write_text(json.dumps(asdict(self)) + "\n")
+        draft.rename(file)
+
+    def end(self, within_s: float) -> None:
+        """End the process: ask, wait, then kill. Returns when it is gone.
+
+        Raises LocalServerError where it belongs to another user, or outlives the kill.
+        """
+        for number, wait_s in ((signal.SIGTERM, within_s), (signal.SIGKILL, 10.0)):
+            if self._gone_after(number, wait_s):
+                return
+        raise LocalServerError(f"The server, process {self.pid}, does not end. Look at it: ps -p {self.pid}")
+
+    def _gone_after(self, number: signal.Signals, wait_s: float) -> bool:
+        try:
+            if self.alive:
+                os.kill(self.pid, number)
+        except ProcessLookupError:
+            return True
+        except PermissionError as error:
+            raise LocalServerError(
+                f"The server, process {self.pid}, belongs to another user. Stop it as that user or as root."
+            ) from error
+        deadline = time.monotonic() + wait_s
+        while self.alive and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return not self.alive
+
+
+def read_process(file: Path) -> ServerProcess | None:
+    """Return the process recorded in `file` where it still runs; None otherwise, or without a file."""
+    try:
+        process = ServerProcess(**json.loads(file.read_text()))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError) as error:
+        raise LocalServerError(
+            f"Expected the record of a server in {file}, but cannot read it ({error}). "
+            "End that server by hand if one runs, then delete the file."
+        ) from error
+    return process if process.alive else None
+
+
+def birth_of(pid: int) -> str | None:
+    """Return when process `pid` began, as a text that no other process of that number shares.
+
+    Linux: the boot's id and the clock ticks since (proc_pid_stat(5), fields 3 and 22). Elsewhere: ps.
+    None where no such process runs, or where it has ended and only waits for its parent.
+    """
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    if not boot.exists():
+        return _birth_by_ps(pid)
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The second field, the name in brackets, may itself contain blanks and brackets.
+    fields = status.rpartition(")")[2].split()
+    return None if fields[0] in {"Z", "X"} else f"{boot.read_text().strip()} {fields[19]}"
+
+
+def _birth_by_ps(pid: int) -> str | None:
+    listing = subprocess.run(  # noqa: S603 - no shell, and all parts are ours
+        ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    state, _, birth = listing.stdout.strip().partition(" ")
+    return None if not birth or state.startswith("Z") else birth.strip()

@@ -1,0 +1,37 @@
+"""The command `twinrank`: one group, one module for each command."""
+
+from typing import Any
+
+import click
+
+from opensearch.errors import OpenSearchError
+from opensearch.settings import SettingsError
+from plugin.index_commands import enable_command, index_command, status_command
+from plugin.opensearch_command import opensearch_command
+from reranker.errors import RerankerError
+
+EXPECTED_ERRORS: tuple[type[Exception], ...] = (OpenSearchError, RerankerError, SettingsError)
+"""Roots of our own error trees: shown as a message and exit status 1, without a traceback."""
+
+
+class Commands(click.Group):
+    """A group that turns our own errors into messages on standard error."""
+
+    def invoke(self, context: click.Context) -> Any:  # noqa: ANN401 - click's own signature
+        """Run the command; raise click.ClickException (exit status 1) for one of EXPECTED_ERRORS."""
+        try:
+            return super().invoke(context)
+        except EXPECTED_ERRORS as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=Commands)
+@click.version_option(package_name="twinrank")
+def main() -> None:
+    """Twinrank: a neural reranker for OpenSearch."""
+
+
+main.add_command(opensearch_command)
+main.add_command(enable_command)
+main.add_command(index_command)
+main.add_command(status_command)

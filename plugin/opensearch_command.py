@@ -1,0 +1,78 @@
+"""`twinrank opensearch`: the local server, started, stopped and looked at."""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from opensearch.local_server import DEFAULT_PORT, LocalServer
+
+
+def default_home() -> Path:
+    """Return where the fetched server and its data live: TWINRANK_HOME, else the user's cache folder.
+
+    Root's own folders are closed to the account that its server runs as, so root has /var/tmp/twinrank.
+    """
+    chosen = os.environ.get("TWINRANK_HOME")
+    if chosen:
+        return Path(chosen)
+    if os.geteuid() == 0:
+        return Path("/var/tmp/twinrank")  # noqa: S108 - the server's own folders are made below it
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "twinrank"
+
+
+def local_server(port: int = DEFAULT_PORT, heap: str = "512m", folder: Path | None = None) -> LocalServer:
+    """Return a local server, not started: `default_home`, and JAVA_HOME where that is set.
+
+    `folder` is the server's own folder; None is that of the user's one server.
+    """
+    java_home = os.environ.get("JAVA_HOME")
+    return LocalServer(
+        default_home(),
+        folder=folder,
+        http_port=port,
+        heap=heap,
+        java_home=Path(java_home) if java_home else None,
+    )
+
+
+@click.group("opensearch")
+def opensearch_command() -> None:
+    """Start, stop and look at a local OpenSearch."""
+
+
+@opensearch_command.command()
+@click.option("--port", default=DEFAULT_PORT, show_default=True, help="HTTP port; 0 takes any free one.")
+@click.option("--fresh", is_flag=True, help="Delete the data of earlier runs first.")
+@click.option("--heap", default="512m", show_default=True, help="Java heap: 512m, 2g.")
+def start(port: int, fresh: bool, heap: str) -> None:
+    """Fetch OpenSearch where it is missing, start it, and wait until it is ready."""
+    server = local_server(port, heap)
+    url = server.start(fresh=fresh)
+    click.echo(f"OpenSearch is ready at {url} (data: {server.folders.data}).")
+
+
+@opensearch_command.command()
+def stop() -> None:
+    """Stop it. The data stays."""
+    click.echo("OpenSearch is stopped." if local_server().stop() else "OpenSearch was not running.")
+
+
+@opensearch_command.command()
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def status(as_json: bool) -> None:
+    """Say whether it runs, where, and how it is. Exit status 1 where it does not run."""
+    found = local_server().status()
+    if as_json:
+        click.echo(json.dumps(asdict(found)))
+    elif found.running:
+        click.echo(
+            f"OpenSearch runs at {found.url} (process {found.pid}), health {found.health or 'unknown'}."
+        )
+    else:
+        click.echo(f"OpenSearch is not running (folder: {found.folder}).")
+    if not found.running:
+        raise click.exceptions.Exit(1)
