@@ -8,6 +8,7 @@ from opensearch.errors import OpenSearchError
 from opensearch.settings import SettingsError
 from plugin.index_commands import enable_command, index_command, status_command
 from plugin.opensearch_command import opensearch_command
+from plugin.serve import serve
 from reranker.errors import RerankerError
 
 EXPECTED_ERRORS: tuple[type[Exception], ...] = (OpenSearchError, RerankerError, SettingsError)
@@ -35,3 +36,4 @@ main.add_command(opensearch_command)
 main.add_command(enable_command)
 main.add_command(index_command)
 main.add_command(status_command)
+main.add_command(serve)

@@ -1,0 +1,87 @@
+"""A collection searched on the real path, straight and through the proxy, and measured."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from plugin.beir import Collection
+from plugin.measures import Difference, Measures, difference, measured
+from plugin.search_client import SearchClient
+
+WINDOW = 100
+"""How many hits are asked for and compared."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One collection's measures in OpenSearch's own order and in the reranked one.
+
+    `statuses` counts the first word of `Rerank-Status` (with the reason, where a search was skipped), so
+    that a comparison in which the proxy did nothing cannot pass for one.
+    """
+
+    collection: Collection
+    relevant: int
+    first_stage: Measures
+    reranked: Measures
+    ndcg: Difference
+    rr: Difference
+    statuses: dict[str, int]
+
+    @property
+    def has_negatives(self) -> bool:
+        """Whether anything was judged not relevant: without it, bad hits cannot be told."""
+        return any(
+            grade < self.relevant for grades in self.collection.qrels.values() for grade in grades.values()
+        )
+
+
+def evaluate(
+    collection: Collection,
+    straight: SearchClient,
+    proxied: SearchClient,
+    index: str,
+    *,
+    relevant: int = 1,
+    progress: Callable[[], None] = lambda: None,
+) -> Evaluation:
+    """Search every query both ways and measure both orders; `progress` is called after each query.
+
+    Raises:
+        SearchError: one of the two does not answer, or not with 200.
+    """
+    first_stage: dict[str, Sequence[str]] = {}
+    reranked: dict[str, Sequence[str]] = {}
+    statuses: Counter[str] = Counter()
+    for query, text in collection.queries.items():
+        body = search_body(text, collection.text_fields)
+        left_out = collection.left_out.get(query, set())
+        first_stage[query] = list(_without(straight.search(index, body).ids, left_out))
+        answer = proxied.search(index, body)
+        reranked[query] = list(_without(answer.ids, left_out))
+        statuses[_outcome(answer.status)] += 1
+        progress()
+    before = measured(collection.qrels, first_stage, relevant=relevant)
+    after = measured(collection.qrels, reranked, relevant=relevant)
+    ndcg, rr = difference(before.ndcg, after.ndcg), difference(before.rr, after.rr)
+    return Evaluation(collection, relevant, before, after, ndcg, rr, dict(statuses))
+
+
+def search_body(text: str, fields: Sequence[str]) -> dict[str, Any]:
+    """Return a search for the best 100 documents, as most applications write it: ids only."""
+    if len(fields) == 1:
+        query: dict[str, Any] = {"match": {fields[0]: text}}
+    else:
+        query = {"multi_match": {"query": text, "fields": list(fields)}}
+    return {"query": query, "size": WINDOW, "_source": False}
+
+
+def _without(ids: Sequence[str], left_out: set[str]) -> Iterator[str]:
+    return (id_ for id_ in ids if id_ not in left_out)
+
+
+def _outcome(status: str) -> str:
+    """Return `applied`, or `skipped; reason=...`, without what differs from search to search."""
+    parts = [part.strip() for part in status.split(";")]
+    return "; ".join(part for part in parts if "=" not in part or part.startswith("reason=")) or "no proxy"

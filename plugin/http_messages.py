@@ -1,0 +1,139 @@
+"""One request and one answer on their way through the proxy."""
+
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from http.client import responses
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+Headers = tuple[tuple[str, str], ...]
+Environ = dict[str, Any]
+
+BLOCK_BYTES = 64 * 1024
+
+HOP_BY_HOP = frozenset({
+    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te",
+    "trailer", "transfer-encoding", "upgrade",
+})  # fmt: skip
+"""Headers that speak of one connection, not of the message (RFC 9110, section 7.6.1)."""
+
+_NOT_FORWARDED = HOP_BY_HOP | {"host", "content-length", "expect"}
+
+
+class ByteStream(Protocol):
+    """What is read of a request's body."""
+
+    def read(self, size: int = ..., /) -> bytes:
+        """Return up to `size` bytes, none at the end."""
+        ...
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as the client sent it: raw target, end-to-end headers, body yet to be read.
+
+    `content_length` is None where the body comes in chunks; 0 where there is none.
+    """
+
+    method: str
+    target: str
+    headers: Headers
+    stream: ByteStream
+    content_length: int | None
+
+    @classmethod
+    def from_environ(cls, environ: Environ) -> "Request":
+        """Read a WSGI environment of gunicorn's, which keeps the raw target in RAW_URI."""
+        chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
+        length = None if chunked else int(environ.get("CONTENT_LENGTH") or 0)
+        return cls(
+            environ["REQUEST_METHOD"], _origin_form(environ["RAW_URI"]), _headers(environ),
+            environ["wsgi.input"], length,
+        )  # fmt: skip
+
+    @property
+    def path(self) -> str:
+        """The raw path, without the query."""
+        return self.target.partition("?")[0]
+
+    def header(self, name: str) -> str:
+        """Return a header's value by its lower-case name, empty where it is absent."""
+        return next((value for key, value in self.headers if key.lower() == name), "")
+
+    def headers_without(self, *names: str) -> Headers:
+        """Return the headers but those of these lower-case names."""
+        return tuple(header for header in self.headers if header[0].lower() not in names)
+
+    def blocks(self, first: bytes = b"") -> Iterator[bytes]:
+        """Yield the body block by block, `first` being what was read of it already.
+
+        Raises:
+            ConnectionError: the client left before it had sent as much as it announced.
+        """
+        received = len(first)
+        if first:
+            yield first
+        while block := self.stream.read(BLOCK_BYTES):
+            received += len(block)
+            yield block
+        if self.content_length is not None and received < self.content_length:
+            raise ConnectionAbortedError(
+                f"expected a body of {self.content_length} bytes, found {received} before the client left"
+            )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer: whole as bytes, or a stream of blocks whose `close`, if any, is called at the end."""
+
+    status: int
+    headers: Headers
+    body: bytes | Iterable[bytes]
+    reason: str = field(default="")
+
+    @property
+    def status_line(self) -> str:
+        """Status and reason phrase, as WSGI takes them."""
+        return f"{self.status} {self.reason or responses.get(self.status, 'Unknown')}"
+
+    def with_headers(self, *added: tuple[str, str]) -> "Answer":
+        """Return the same answer with further headers."""
+        return Answer(self.status, (*self.headers, *added), self.body, self.reason)
+
+
+def end_to_end(headers: Iterable[tuple[str, str]]) -> Headers:
+    """Return the headers that may travel on: not the hop's own, nor those that `Connection` names."""
+    headers = tuple(headers)
+    named = ",".join(value for name, value in headers if name.lower() == "connection")
+    dropped = HOP_BY_HOP | {name.strip().lower() for name in named.split(",")}
+    return tuple(header for header in headers if header[0].lower() not in dropped)
+
+
+def gunzipped(body: bytes, limit_bytes: int) -> bytes | None:
+    """Return the content of a gzip body; None where it is damaged or longer than `limit_bytes`."""
+    inflate = zlib.decompressobj(wbits=31)  # 31: a gzip header is expected
+    try:
+        content = inflate.decompress(body, limit_bytes)
+    except zlib.error:
+        return None
+    return content if inflate.eof and not inflate.unused_data else None
+
+
+def _headers(environ: Environ) -> Headers:
+    sent = [
+        (key[5:].replace("_", "-").title(), value)
+        for key, value in environ.items()
+        if key.startswith("HTTP_")
+    ]
+    if environ.get("CONTENT_TYPE"):
+        sent.append(("Content-Type", environ["CONTENT_TYPE"]))
+    return tuple(header for header in end_to_end(sent) if header[0].lower() not in _NOT_FORWARDED)
+
+
+def _origin_form(raw_target: str) -> str:
+    """Return path and query of a target, also of one in absolute form: the upstream is fixed."""
+    if raw_target.startswith("/"):
+        return raw_target
+    parts = urlsplit(raw_target)
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

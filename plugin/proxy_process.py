@@ -1,0 +1,129 @@
+"""The proxy as a process of its own: started, waited for, stopped, by this run or by a later one."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from opensearch.server_process import ServerProcess, birth_of, read_process
+from plugin.search_client import SearchClient, SearchError
+from reranker.bundle import DEFAULT_BUNDLE
+
+HOST = "127.0.0.1"
+DEFAULT_PORT = 9100
+_APPLICATION = Path(__file__).resolve().parent.parent
+_HEALTH = "/_plugins/_rerank/health"
+_STOP_S = 10.0
+
+
+class ProxyError(Exception):
+    """The proxy did not start: says why, with the last lines of its log."""
+
+
+@dataclass(frozen=True)
+class ProxyProcess:
+    """A running proxy: its address, and the process that we started."""
+
+    url: str
+    child: subprocess.Popen[bytes]
+
+
+def start_proxy(
+    upstream: str, folder: Path, *, port: int, bundle: Path = DEFAULT_BUNDLE, wait_s: float = 60.0
+) -> ProxyProcess:
+    """Start `twinrank serve` in the background and wait until it answers; its log and record lie in `folder`.
+
+    The process has a session of its own, so that Ctrl-C in the terminal that started it does not end it.
+
+    Raises:
+        ProxyError: it ended, or did not answer within `wait_s`; nothing is left running then.
+    """
+    log = folder / "proxy.log"
+    serve = ["serve", "--listen", f"{HOST}:{port}", "--upstream", upstream, "--bundle", str(bundle)]
+    with log.open("wb") as output:
+        child = subprocess.Popen(  # noqa: S603  # our own interpreter and module
+            [sys.executable, "-m", "plugin", *serve],
+            cwd=_APPLICATION,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    process = ServerProcess(child.pid, birth_of(child.pid) or "", port, 0)
+    try:
+        process.write(_record(folder))
+        _wait_for(child, f"http://{HOST}:{port}", log, wait_s)
+    except BaseException:  # Ctrl-C too: nothing that was half started stays
+        stop_proxy(folder)
+        child.wait()
+        raise
+    return ProxyProcess(f"http://{HOST}:{port}", child)
+
+
+def stop_proxy(folder: Path) -> bool:
+    """Stop the proxy that is recorded in `folder`; return whether one ran."""
+    running = read_process(_record(folder))
+    if running:
+        running.end(_STOP_S)
+    _record(folder).unlink(missing_ok=True)
+    return running is not None
+
+
+@contextmanager
+def running_proxy(upstream: str, folder: Path, *, bundle: Path = DEFAULT_BUNDLE) -> Iterator[ProxyProcess]:
+    """Run a proxy on a free port for as long as the block lasts.
+
+    Raises:
+        ProxyError: it does not start.
+    """
+    proxy = start_proxy(upstream, folder, port=free_port(), bundle=bundle)
+    try:
+        yield proxy
+    finally:
+        stop_proxy(folder)
+        proxy.child.wait()
+
+
+def free_port(preferred: int = 0) -> int:
+    """Return the preferred loopback port where it is free, else any free one."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, preferred))
+        except OSError:
+            probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _record(folder: Path) -> Path:
+    return folder / "proxy.json"
+
+
+def _wait_for(child: subprocess.Popen[bytes], url: str, log: Path, wait_s: float) -> None:
+    deadline = time.monotonic() + wait_s
+    while not _answers(url):
+        if child.poll() is not None:
+            raise ProxyError(f"the proxy ended with status {child.returncode}:\n{_last_lines(log)}")
+        if time.monotonic() > deadline:
+            raise ProxyError(f"the proxy did not answer at {url} within {wait_s:.0f} s:\n{_last_lines(log)}")
+        time.sleep(0.1)
+
+
+def _answers(url: str) -> bool:
+    client = SearchClient(url, timeout_s=5.0)
+    try:
+        client.request("GET", _HEALTH)
+    except SearchError:
+        return False
+    finally:
+        client.close()
+    return True
+
+
+def _last_lines(log: Path, count: int = 8) -> str:
+    return "\n".join(log.read_text("utf-8", "replace").splitlines()[-count:])

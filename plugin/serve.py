@@ -1,0 +1,85 @@
+"""`twinrank serve`: the proxy under gunicorn."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+from gunicorn.app.base import BaseApplication
+
+from plugin.model import Model
+from plugin.upstream import Upstream
+from plugin.wsgi import Proxy
+from reranker.bundle import DEFAULT_BUNDLE, Bundle
+
+THREADS = 32
+"""Requests that one worker has in flight: slow clients hold a thread each."""
+
+
+class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn with our settings in place of its command line."""
+
+    def __init__(self, upstream_url: str, bundle: Bundle, listen: str, workers: int) -> None:
+        self._upstream_url = upstream_url
+        self._bundle = bundle
+        self._options = _options(listen, workers)
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Hand our settings to gunicorn."""
+        for name, value in self._options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Proxy:
+        """Make the application, in the worker: ONNX Runtime's threads do not survive a fork."""
+        return Proxy(Upstream(self._upstream_url), Model.load(self._bundle))
+
+
+def _options(listen: str, workers: int) -> dict[str, Any]:
+    return {
+        "bind": listen,
+        "workers": workers,
+        "worker_class": "gthread",
+        "threads": THREADS,
+        "keepalive": 75,
+        "proc_name": "twinrank",
+        "control_socket_disable": True,
+        # as long as OpenSearch takes them and longer: it shall answer what is too long, not we
+        "limit_request_line": 8190,
+        "limit_request_fields": 1000,
+        "limit_request_field_size": 65536,
+        "forwarded_allow_ips": "",  # no header of a client's changes what path it asked for
+        "accesslog": None,
+    }
+
+
+@click.command()
+@click.option("--listen", default="127.0.0.1:9100", show_default=True, help="Host and port to listen on.")
+@click.option(
+    "--upstream",
+    envvar="TWINRANK_UPSTREAM",
+    default="http://127.0.0.1:9200",
+    show_default=True,
+    help="The OpenSearch to stand in front of.",
+)
+@click.option(
+    "--bundle",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_BUNDLE,
+    show_default="the one that comes with Twinrank",
+    help="Folder of the model bundle.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=lambda: os.cpu_count() or 1,
+    show_default="one a core",
+    help="Worker processes.",
+)
+def serve(listen: str, upstream: str, bundle: Path, workers: int) -> None:
+    """Stand in front of OpenSearch and rerank its searches."""
+    try:
+        Upstream(upstream)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--upstream") from error
+    ProxyServer(upstream, Bundle.open(bundle), listen, workers).run()

@@ -1,0 +1,28 @@
+"""How long each stage of one search took, for the `Server-Timing` header."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class StageClock:
+    """Collects milliseconds by stage, in the order in which stages end."""
+
+    def __init__(self) -> None:
+        self._started_s = time.perf_counter()
+        self._stages: list[tuple[str, float]] = []
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time what happens inside."""
+        started_s = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._stages.append((name, (time.perf_counter() - started_s) * 1000))
+
+    def header(self) -> tuple[str, str]:
+        """Return the header, with the total up to now (W3C Server Timing: durations in milliseconds)."""
+        total_ms = (time.perf_counter() - self._started_s) * 1000
+        stages = [*self._stages, ("total", total_ms)]
+        return "Server-Timing", ", ".join(f"{name};dur={ms:.2f}" for name, ms in stages)

@@ -1,0 +1,1 @@
+"""`make bench`: what a reranked search costs, against the budgets."""

@@ -1,0 +1,73 @@
+"""Measured milliseconds and what may be said of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+_RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the report: what was measured, the value, its spread, and the budget where there is one.
+
+    `low` and `high` bound the middle half of single measurements, or, for a difference, its median at 95 %
+    confidence.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    unit: str
+    budget: float | None = None
+    at_least: bool = False
+
+    @property
+    def within(self) -> bool | None:
+        """Whether the budget is kept; None where there is none."""
+        if self.budget is None:
+            return None
+        return self.value >= self.budget if self.at_least else self.value <= self.budget
+
+
+def timed_ms(action: Callable[[], object], count: int, *, warm_up: int = 3) -> Floats:
+    """Run an action `count` times after a warm-up: -> (count,) milliseconds."""
+    for _ in range(warm_up):
+        action()
+    durations = np.empty(count)
+    for i in range(count):
+        begin = perf_counter()
+        action()
+        durations[i] = (perf_counter() - begin) * 1000
+    return durations
+
+
+def median(name: str, durations_ms: Floats, budget_ms: float | None = None) -> Figure:
+    """Return the median of (count,) milliseconds and the quartiles around it."""
+    low, middle, high = np.percentile(durations_ms, [25, 50, 75])
+    return Figure(name, float(middle), float(low), float(high), "ms", budget_ms)
+
+
+def percentile_difference(
+    name: str, straight_ms: Floats, proxied_ms: Floats, percent: float, budget_ms: float | None = None
+) -> Figure:
+    """Return percentile of `proxied_ms` minus percentile of `straight_ms`, with its bootstrap interval.
+
+    Both are (rounds,) of the same rounds; whole rounds are drawn again, so that what slowed a round down
+    slows both of its halves down.
+    """
+    random = np.random.default_rng(0)
+    rounds = random.integers(0, len(straight_ms), (_RESAMPLES, len(straight_ms)))
+
+    def gap(straight: Floats, proxied: Floats, axis: int) -> Floats:
+        difference: Floats = np.percentile(proxied, percent, axis) - np.percentile(straight, percent, axis)
+        return difference
+
+    low, high = np.percentile(gap(straight_ms[rounds], proxied_ms[rounds], 1), [2.5, 97.5])
+    value = float(gap(straight_ms, proxied_ms, 0))
+    return Figure(name, value, float(low), float(high), "ms", budget_ms)
