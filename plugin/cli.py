@@ -5,11 +5,13 @@ from typing import Any
 import click
 
 from opensearch.errors import OpenSearchError
+from opensearch.settings import SettingsError
+from plugin.index_commands import enable_command, index_command, status_command
 from plugin.opensearch_command import opensearch_command
 from plugin.serve import serve
 from reranker.errors import RerankerError
 
-EXPECTED_ERRORS: tuple[type[Exception], ...] = (OpenSearchError, RerankerError)
+EXPECTED_ERRORS: tuple[type[Exception], ...] = (OpenSearchError, RerankerError, SettingsError)
 """Roots of our own error trees: shown as a message and exit status 1, without a traceback."""
 
 
@@ -31,4 +33,7 @@ def main() -> None:
 
 
 main.add_command(opensearch_command)
+main.add_command(enable_command)
+main.add_command(index_command)
+main.add_command(status_command)
 main.add_command(serve)
