@@ -1,13 +1,22 @@
 """What can go wrong with OpenSearch, as one tree.
 
     OpenSearchError
-    └── LocalServerError        the server that we fetch, start and stop ourselves
-        ├── MavenError          no Maven, or it failed
-        ├── JavaError           no Java that is new enough
-        ├── DiskSpaceError      too little room, before or while writing
-        ├── FolderError         a folder that the server cannot use
-        ├── PortError           a port that somebody else holds
-        └── ServerStartError    the server died, or took too long
+    ├── LocalServerError        the server that we fetch, start and stop ourselves
+    │   ├── MavenError          no Maven, or it failed
+    │   ├── JavaError           no Java that is new enough
+    │   ├── DiskSpaceError      too little room, before or while writing
+    │   ├── FolderError         a folder that the server cannot use
+    │   ├── PortError           a port that somebody else holds
+    │   └── ServerStartError    the server died, or took too long
+    ├── MappingError            a mapping that would lose or cannot hold the vectors
+    └── RequestError            a request that OpenSearch did not answer, or answered with an error
+        ├── AddressError        no URL of an OpenSearch, no name of an index
+        ├── UnreachableError    no connection, a lost one, or no answer in time
+        ├── BusyError           429, 502, 503, 504: to be tried again later
+        ├── TooLargeError       413: more at once than it takes
+        ├── IndexMissingError   no such index
+        ├── DeniedError         401 or 403
+        └── RefusedError        any other error answer
 
 Every message says what was expected, what was found and what to do.
 """
@@ -43,3 +52,39 @@ class PortError(LocalServerError):
 
 class ServerStartError(LocalServerError):
     """The server ended while starting, or was not ready in time."""
+
+
+class MappingError(OpenSearchError):
+    """An index's mapping would lose the vectors, or cannot hold them."""
+
+
+class RequestError(OpenSearchError):
+    """OpenSearch did not answer a request, or answered it with an error."""
+
+
+class AddressError(RequestError):
+    """Not the URL of an OpenSearch, or not the name of an index."""
+
+
+class UnreachableError(RequestError):
+    """No connection, a connection lost in the middle, or no answer in time."""
+
+
+class BusyError(RequestError):
+    """OpenSearch, or what stands in front of it, asks to come back later: 429, 502, 503 or 504."""
+
+
+class TooLargeError(RequestError):
+    """More bytes in one request than OpenSearch, or what stands in front of it, takes."""
+
+
+class IndexMissingError(RequestError):
+    """There is no such index."""
+
+
+class DeniedError(RequestError):
+    """OpenSearch does not know the user (401) or does not allow the request (403)."""
+
+
+class RefusedError(RequestError):
+    """Any other error answer, with OpenSearch's own reason."""

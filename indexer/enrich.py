@@ -1,0 +1,130 @@
+"""Documents in, documents with vectors out: encodes only what has no current vector."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+
+from indexer.document import Document
+from opensearch import vectors
+from opensearch.settings import RerankSettings
+from reranker.errors import StoredVectorError
+from reranker.stored_vector import pack, unpack
+from reranker.text import Chunking, text_hash
+
+Floats = npt.NDArray[np.float32]
+Encode = Callable[[Sequence[str], Chunking], Sequence[Floats]]
+"""Texts to (num_chunks, dim) float32 unit vectors, one array a text: `reranker.encoder.DocumentEncoder`."""
+
+
+class Outcome(Enum):
+    """Where a document's vector came from, or why it has none."""
+
+    ENCODED = "encoded"
+    REUSED = "reused"
+    NO_TEXT = "without_text"
+    NOT_ENCODABLE = "not_encodable"
+
+
+@dataclass(frozen=True)
+class Enriched:
+    """A document's source, UTF-8, with its current vector or with none."""
+
+    source: bytes
+    outcome: Outcome
+
+
+class Enricher:
+    """Gives documents their vectors, by the settings of one index and one model.
+
+    Args:
+        encode: the document tower.
+        model_tag: the tag that marks its vectors.
+        settings: which fields are encoded, how they are cut, and where the vector is put.
+    """
+
+    def __init__(self, encode: Encode, model_tag: int, settings: RerankSettings) -> None:
+        self._encode = encode
+        self._model_tag = model_tag
+        self._settings = settings
+        self.field = settings.field
+        chunk = settings.chunk
+        self._chunking = Chunking(chunk.max_tokens, chunk.overlap, chunk.max_chunks)
+
+    def __call__(self, documents: Sequence[Document], stored: Mapping[str, bytes]) -> list[Enriched]:
+        """Return the documents with vectors, in order; each text is encoded once.
+
+        Args:
+            documents: as their users wrote them; a current vector in one is kept.
+            stored: packed vectors that OpenSearch holds already, by document id.
+
+        Raises:
+            DocumentError: a document holds something else where the vector belongs (`check` finds it before).
+        """
+        texts = [document.text(self._settings.source_fields) for document in documents]
+        hashes = [text_hash(text, self._chunking) for text in texts]
+        known = [
+            self._current(document, stored, hashed) if text else None
+            for document, text, hashed in zip(documents, texts, hashes, strict=True)
+        ]
+        missing = {
+            hashed: text
+            for text, hashed, packed in zip(texts, hashes, known, strict=True)
+            if text and packed is None
+        }
+        fresh = self._packed(missing)
+        return [
+            self._enriched(document, bool(text), packed, fresh.get(hashed))
+            for document, text, hashed, packed in zip(documents, texts, hashes, known, strict=True)
+        ]
+
+    def check(self, document: Document) -> None:
+        """Check that the document has room for a vector.
+
+        Raises:
+            DocumentError: something that is no object stands where the vector belongs.
+        """
+        document.without_vector(self.field)
+
+    def is_current(self, packed: bytes, hashed: int) -> bool:
+        """Return whether a stored vector is this model's for the text with that hash."""
+        try:
+            vector = unpack(packed)
+        except StoredVectorError:
+            return False
+        return vector.text_hash == hashed and vector.model_tag == self._model_tag
+
+    def hash_of(self, document: Document) -> int:
+        """Return the hash that a current vector of this document carries."""
+        return text_hash(document.text(self._settings.source_fields), self._chunking)
+
+    def _current(self, document: Document, stored: Mapping[str, bytes], hashed: int) -> bytes | None:
+        own = vectors.decoded(vectors.value_at(document.values, self.field))
+        held = None if document.id is None else stored.get(document.id)
+        for packed in (held, own):
+            if packed is not None and self.is_current(packed, hashed):
+                return packed
+        return None
+
+    def _packed(self, texts: Mapping[int, str]) -> dict[int, bytes | None]:
+        """Encode texts by hash: -> packed vectors, None where the encoder gave no finite one."""
+        arrays = self._encode(list(texts.values()), self._chunking) if texts else []
+        return {hashed: self._pack(values, hashed) for hashed, values in zip(texts, arrays, strict=True)}
+
+    def _pack(self, values: Floats, hashed: int) -> bytes | None:
+        try:
+            return pack(values, text_hash=hashed, model_tag=self._model_tag)
+        except StoredVectorError:
+            return None
+
+    def _enriched(
+        self, document: Document, has_text: bool, known: bytes | None, fresh: bytes | None
+    ) -> Enriched:
+        packed = known or fresh
+        if packed is None:
+            outcome = Outcome.NOT_ENCODABLE if has_text else Outcome.NO_TEXT
+            return Enriched(document.without_vector(self.field).encode(), outcome)
+        outcome = Outcome.REUSED if known else Outcome.ENCODED
+        return Enriched(document.with_vector(self.field, vectors.encoded(packed)).encode(), outcome)

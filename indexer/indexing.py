@@ -1,0 +1,156 @@
+"""The run of `twinrank index`: lines in, documents with vectors into OpenSearch.
+
+One batch is encoded while the one before it is being sent.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from indexer.document import Document, parse
+from indexer.enrich import Enriched, Enricher
+from indexer.errors import DocumentError, InputError
+from indexer.lines import Line
+from indexer.summary import Rejection, Summary
+from opensearch import indices, vectors
+from opensearch.bulk import Bulk, Item, Result
+from opensearch.client import Upstream
+from opensearch.errors import RequestError
+from opensearch.patience import Patience, Persistence
+
+BATCH_DOCUMENTS = 256
+BATCH_BYTES = 8_000_000
+"""A batch is full at either: enough texts to sort by length, and a request far below OpenSearch's limit."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One document on its way, with its line and the id under which it is stored."""
+
+    line: Line
+    document: Document
+    id: str
+
+
+@dataclass(frozen=True)
+class Events:
+    """Whom to tell: each rejection, the summary after each batch, and why a wait is needed."""
+
+    rejected: Callable[[Rejection], None] = lambda rejection: None
+    progress: Callable[[Summary], None] = lambda summary: None
+    waiting: Callable[[str], None] = lambda reason: None
+
+
+@dataclass
+class Indexing:
+    """Writes lines to one index. One run each.
+
+    Attributes:
+        upstream: the OpenSearch.
+        index: a concrete index.
+        enrich: gives documents their vectors.
+        events: whom to tell.
+        patience: how long to go on when OpenSearch is busy or away.
+    """
+
+    upstream: Upstream
+    index: str
+    enrich: Enricher
+    events: Events = field(default_factory=Events)
+    patience: Patience = field(default_factory=Patience)
+
+    def __post_init__(self) -> None:
+        self._summary = Summary()
+        self._bulk = Bulk(self.upstream, self.index, self.patience, self.events.waiting)
+
+    def run(self, lines: Iterable[Line]) -> Summary:
+        """Index every line that can be, refresh, and return the counts, with what ended the run early."""
+        started = time.monotonic()
+        try:
+            self._send_all(lines)
+        except (InputError, RequestError) as error:
+            self._summary.stopped = str(error)
+        try:
+            indices.refresh(self.upstream, self.index)
+        except RequestError as error:
+            self._summary.stopped = self._summary.stopped or f"indexed, but not refreshed: {error}"
+        self._summary.seconds = time.monotonic() - started
+        return self._summary
+
+    def _send_all(self, lines: Iterable[Line]) -> None:
+        """Encode each batch while the one before it is in flight; never more than one is."""
+        with ThreadPoolExecutor(1) as sender, ExitStack() as in_flight:
+            for batch in _batches(self._entries(lines)):
+                enriched = self._enriched(batch)
+                in_flight.close()
+                in_flight.callback(self._finish, batch, enriched, self._start(sender, batch, enriched))
+
+    def _entries(self, lines: Iterable[Line]) -> Iterator[Entry]:
+        for line in lines:
+            self._summary.lines += 1
+            try:
+                document = self._document(line)
+            except DocumentError as error:
+                self._reject(line, str(error))
+                continue
+            if document.id is None:
+                self._summary.without_id += 1
+            # Our own id, not OpenSearch's: sent again after a lost connection, it makes no second copy.
+            yield Entry(line, document, document.id or secrets.token_urlsafe(15))
+
+    def _document(self, line: Line) -> Document:
+        if not line.whole:
+            raise DocumentError(f"expected at most {len(line.raw)} bytes in a line, found more")
+        document = parse(line.raw)
+        self.enrich.check(document)
+        return document
+
+    def _enriched(self, batch: list[Entry]) -> list[Enriched]:
+        known = [entry.document.id for entry in batch if entry.document.id is not None]
+        persistence = Persistence(self.patience, self.events.waiting)
+        stored = persistence.insist(
+            lambda: vectors.fetch(self.upstream, self.index, known, self.enrich.field)
+        )
+        return self.enrich([entry.document for entry in batch], stored)
+
+    def _start(
+        self, sender: ThreadPoolExecutor, batch: list[Entry], enriched: list[Enriched]
+    ) -> Future[list[Result]]:
+        items = [Item(entry.id, one.source) for entry, one in zip(batch, enriched, strict=True)]
+        return sender.submit(self._bulk.write, items)
+
+    def _finish(self, batch: list[Entry], enriched: list[Enriched], results: Future[list[Result]]) -> None:
+        for entry, one, result in zip(batch, enriched, results.result(), strict=True):
+            self._count(entry, one, result)
+        self.events.progress(self._summary)
+
+    def _count(self, entry: Entry, enriched: Enriched, result: Result) -> None:
+        if result.reason is not None:
+            self._reject(entry.line, f"OpenSearch: {result.status} {result.reason}")
+            return
+        self._summary.indexed += 1
+        self._summary.outcomes[enriched.outcome] += 1
+
+    def _reject(self, line: Line, reason: str) -> None:
+        self._summary.rejected += 1
+        self.events.rejected(Rejection(line.number, reason, line.raw))
+
+
+def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """Yield full batches. An id stands only once in each, so that its last line wins, retries or not."""
+    batch: list[Entry] = []
+    ids: set[str] = set()
+    num_bytes = 0
+    for entry in entries:
+        size = len(entry.line.raw)
+        if len(batch) == BATCH_DOCUMENTS or (batch and num_bytes + size > BATCH_BYTES) or entry.id in ids:
+            yield batch
+            batch, ids, num_bytes = [], set(), 0
+        batch.append(entry)
+        ids.add(entry.id)
+        num_bytes += size
+    if batch:
+        yield batch

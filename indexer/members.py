@@ -1,0 +1,95 @@
+"""The members of a JSON object by their place in its text: one is cut out or added, and the rest stays.
+
+Nothing is re-serialised: numbers such as `1.10`, escapes, spaces and key order stay as the user wrote them.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from json.decoder import scanstring  # type: ignore[attr-defined]  # public by name, absent from the type stubs
+from typing import Any
+
+from indexer.errors import DocumentError
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+# Numbers are never looked at; as floats they cannot hit Python's limit of digits in an integer.
+_DECODER = json.JSONDecoder(parse_int=float)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member: `text[start:end]` is `"key": value`, `text[value_start:end]` the value alone."""
+
+    key: str
+    start: int
+    value_start: int
+    end: int
+    value: Any
+
+
+def members(text: str) -> list[Member]:
+    """Return the members of the one JSON object that `text` is.
+
+    Raises:
+        DocumentError: it is not JSON, not an object, or nested too deeply.
+    """
+    try:
+        return _members(text)
+    except ValueError as error:
+        raise DocumentError(f"expected a JSON object, found: {error}") from error
+    except RecursionError as error:
+        raise DocumentError("expected a JSON object, found one that is nested too deeply") from error
+
+
+def _members(text: str) -> list[Member]:
+    position = _expect(text, _space(text, 0), "{")
+    found: list[Member] = []
+    if text[position : position + 1] == "}":
+        position += 1
+    else:
+        while True:
+            member = _member(text, position)
+            found.append(member)
+            position = _space(text, member.end)
+            if text[position : position + 1] != ",":
+                break
+            position = _space(text, position + 1)
+        position = _expect(text, position, "}")
+    end = _space(text, position)
+    if end != len(text):
+        raise json.JSONDecodeError("more after the object's end", text, end)
+    return found
+
+
+def _member(text: str, start: int) -> Member:
+    key, end = scanstring(text, _expect(text, start, '"', skip=False), True)
+    value_start = _expect(text, _space(text, end), ":")
+    value, value_end = _DECODER.raw_decode(text, value_start)
+    return Member(key, start, value_start, value_end, value)
+
+
+def _space(text: str, position: int) -> int:
+    matched = _SPACE.match(text, position)
+    return matched.end() if matched else position
+
+
+def _expect(text: str, position: int, mark: str, *, skip: bool = True) -> int:
+    """Return the place after `mark`, and after the space behind it."""
+    if text[position : position + 1] != mark:
+        raise json.JSONDecodeError(f"no {mark}", text, position)
+    return _space(text, position + 1) if skip else position + 1
+
+
+def without(text: str, found: list[Member], position: int) -> str:
+    """Return the object's text without its member number `position`, and without one comma beside it."""
+    member = found[position]
+    if position + 1 < len(found):
+        return text[: member.start] + text[found[position + 1].start :]
+    start = found[position - 1].end if position else member.start
+    return text[:start] + text[member.end :]
+
+
+def appended(text: str, member: str, *, is_empty: bool) -> str:
+    """Return the object's text with `member`, written as `"key":value`, put last."""
+    close = text.rindex("}")
+    return f"{text[:close]}{'' if is_empty else ','}{member}{text[close:]}"

@@ -1,0 +1,148 @@
+"""Switch reranking on for an index: the vector field and the settings, in its mapping."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+
+from opensearch import indices, mapping
+from opensearch.client import Upstream
+from opensearch.indices import Index
+from opensearch.settings import META_KEY, RerankSettings, SettingsError, parse_settings, settings_meta
+
+_DECIDE_VECTORS = ("model", "field", "source_fields", "chunk")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to set. `settings` holds what was given, in the form of `_meta.rerank`; the rest stays.
+
+    `default_model` is set where an index has no model yet.
+    """
+
+    default_model: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Enabled:
+    """What became of one index, or would become of it.
+
+    `changes` says it in words, one line each; `vectors_stale` that stored vectors no longer fit the settings.
+    """
+
+    index: str
+    settings: RerankSettings
+    changes: tuple[str, ...]
+    vectors_stale: bool
+    notes: tuple[str, ...] = ()
+
+
+def enable(upstream: Upstream, name: str, wanted: Wanted, *, dry_run: bool = False) -> list[Enabled]:
+    """Enable every index behind `name`, as `PUT _mapping` itself does; create it where there is none.
+
+    All are checked before the first one is changed.
+
+    Raises:
+        MappingError: a mapping that would lose the vectors (`mapping.check`).
+        SettingsError: the settings that would result are not valid.
+        RequestError: OpenSearch cannot be asked, or refuses.
+    """
+    found = indices.find(upstream, name)
+    if not found:
+        return [_created(upstream, name, wanted, dry_run=dry_run)]
+    plans = [_plan(index, wanted) for index in found]
+    if not dry_run:
+        for plan in plans:
+            mapping.write(upstream, plan.index, plan.settings.field, settings_meta(plan.settings))
+    return plans
+
+
+def _created(upstream: Upstream, name: str, wanted: Wanted, *, dry_run: bool) -> Enabled:
+    """Plan for an empty mapping first, so that wrong settings create nothing; a template may add to it."""
+    plan = _plan(Index(name, {}, {}, {}), wanted)
+    if not dry_run:
+        indices.create(upstream, name)
+        plan = _plan(indices.written_by(upstream, name), wanted)
+        mapping.write(upstream, plan.index, plan.settings.field, settings_meta(plan.settings))
+    return replace(plan, changes=("index created", *plan.changes), notes=())
+
+
+def _plan(index: Index, wanted: Wanted) -> Enabled:
+    before, changes = _present(index)
+    settings = _merged(before, wanted)
+    mapped = mapping.check(index, settings.field)
+    if not mapped:
+        changes.append(f"field {settings.field} mapped as binary with doc values")
+    changes += _differences(before, settings)
+    stale = before is not None and any(
+        getattr(before, key) != getattr(settings, key) for key in _DECIDE_VECTORS
+    )
+    return Enabled(index.name, settings, tuple(changes), stale, tuple(_notes(index, settings)))
+
+
+def _present(index: Index) -> tuple[RerankSettings | None, list[str]]:
+    """Return the settings as they stand; invalid ones count as none, and that is a change to tell."""
+    if META_KEY not in index.meta:
+        return None, []
+    try:
+        return index.rerank_settings(), []
+    except SettingsError as error:
+        return None, [f"invalid settings replaced ({error})"]
+
+
+def _merged(before: RerankSettings | None, wanted: Wanted) -> RerankSettings:
+    present = settings_meta(before) if before else {"model": wanted.default_model}
+    merged = present | wanted.settings
+    merged["fusion"] = present.get("fusion", {}) | wanted.settings.get("fusion", {})
+    if "source_fields" not in merged:
+        raise SettingsError(
+            "expected at least one field whose text is encoded, found none. Give --field FIELD"
+        )
+    settings = parse_settings(merged)
+    ours = [name for name in settings.source_fields if _overlap(name, settings.field)]
+    if ours:
+        raise SettingsError(
+            f"expected source fields other than the vector field {settings.field}, found {ours[0]!r}"
+        )
+    return settings
+
+
+def _overlap(name: str, other: str) -> bool:
+    return f"{name}.".startswith(f"{other}.") or f"{other}.".startswith(f"{name}.")
+
+
+def _differences(before: RerankSettings | None, after: RerankSettings) -> Iterator[str]:
+    old = dict(_flat(before)) if before else {}
+    for key, value in _flat(after):
+        if before is None and key in ("model", "source_fields"):
+            yield f"{key}: {_shown(value)}"
+        elif key in old and old[key] != value:
+            yield f"{key}: {_shown(old[key])} -> {_shown(value)}"
+
+
+def _flat(settings: msgspec.Struct, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for info in msgspec.structs.fields(settings):
+        value = getattr(settings, info.name)
+        if isinstance(value, msgspec.Struct):
+            yield from _flat(value, f"{prefix}{info.name}.")
+        else:
+            yield prefix + info.name, value
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401  # the value of any setting
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _notes(index: Index, settings: RerankSettings) -> Iterator[str]:
+    for name in settings.source_fields:
+        if not mapping.is_mapped(index, name):
+            yield f"{name} is not mapped in {index.name} yet: check the spelling, or index documents with it"
+    if index.pipelines:
+        yield (
+            f"{index.name} runs ingest pipelines ({', '.join(index.pipelines)}): texts that they change"
+            " no longer fit their vectors"
+        )
+    if index.name.startswith(".ds-"):
+        yield f"{index.name} is part of a data stream: put the same mapping into its index template too"

@@ -1,0 +1,94 @@
+"""Stored vectors as OpenSearch gives them back: of given documents, of a sample, and how many there are."""
+
+import base64
+import binascii
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from opensearch.client import Upstream, path_of
+from opensearch.settings import RerankSettings
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many documents an index has, and how many of them hold a value in the vector field."""
+
+    documents: int
+    with_vector: int
+
+
+def fetch(upstream: Upstream, index: str, ids: Sequence[str], field: str) -> dict[str, bytes]:
+    """Return the stored vectors of those documents that have one, as they are now, refreshed or not.
+
+    Raises:
+        RequestError: OpenSearch cannot be asked.
+    """
+    if not ids:
+        return {}
+    params = {"_source_includes": field, "realtime": "true"}
+    answer = upstream.request("POST", path_of(index, "_mget"), {"ids": list(ids)}, params=params)
+    found: dict[str, bytes] = {}
+    for document in answer["docs"]:
+        packed = decoded(value_at(document.get("_source", {}), field))
+        if packed is not None:
+            found[document["_id"]] = packed
+    return found
+
+
+def count(upstream: Upstream, index: str, field: str) -> Counts:
+    """Count the searchable documents and those with a vector.
+
+    Raises:
+        RequestError: OpenSearch cannot be asked.
+    """
+    path = path_of(index, "_count")
+    everything = upstream.request("GET", path)["count"]
+    query = {"query": {"exists": {"field": field}}}
+    return Counts(everything, upstream.request("POST", path, query)["count"])
+
+
+def sample(upstream: Upstream, index: str, settings: RerankSettings, size: int) -> list[dict[str, Any]]:
+    """Return the sources, cut to source fields and vector, of up to `size` random documents with a vector.
+
+    Raises:
+        RequestError: OpenSearch cannot be asked.
+    """
+    chosen = {"query": {"exists": {"field": settings.field}}, "random_score": {}}
+    body = {
+        "size": size,
+        "_source": [settings.field, *settings.source_fields],
+        "query": {"function_score": chosen},
+    }
+    answer = upstream.request("POST", path_of(index, "_search"), body)
+    return [hit["_source"] for hit in answer["hits"]["hits"]]
+
+
+def value_at(source: Any, path: str) -> Any:  # noqa: ANN401  # any JSON value
+    """Return the one value at a dotted path, names with dots included; None where there is none."""
+    found = list(_values_at(source, path))
+    return found[0] if len(found) == 1 else None
+
+
+def _values_at(source: Any, path: str) -> Iterator[Any]:  # noqa: ANN401
+    if isinstance(source, dict):
+        for key, value in source.items():
+            if key == path:
+                yield value
+            elif path.startswith(f"{key}."):
+                yield from _values_at(value, path[len(key) + 1 :])
+
+
+def decoded(value: Any) -> bytes | None:  # noqa: ANN401  # any JSON value
+    """Return the bytes of a base64 string, with or without padding; None for anything else."""
+    if not isinstance(value, str):
+        return None
+    try:
+        return base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
+    except binascii.Error:
+        return None
+
+
+def encoded(packed: bytes) -> str:
+    """Return the base64 form that OpenSearch takes in a write: standard alphabet, padded."""
+    return base64.b64encode(packed).decode("ascii")
