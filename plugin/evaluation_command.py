@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from plugin.evaluation_report import MARKDOWN_HEAD, evaluation_json, evaluation_markdown, evaluation_table
 from plugin.evaluation_run import EvaluationPlan, Listeners, run_evaluation
+from reranker.bundle import DEFAULT_BUNDLE
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -26,6 +27,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @click.option("--relevant", type=int, default=1, show_default=True, help="Lowest grade that is relevant.")
 @click.option("--analyzer", help="Analyzer of a new index's text fields, such as english.")
+@click.option("--bundle", type=_FOLDER, default=DEFAULT_BUNDLE, help="Model bundle.  [default: our own]")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 @click.option("--markdown", is_flag=True, help="One table row, as docs/results.md has it.")
 def evaluation_command(as_json: bool, markdown: bool, **options: object) -> None:

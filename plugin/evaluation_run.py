@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.summary import Summary
-
 from plugin.beir import read_collection
 from plugin.evaluation import Evaluation, evaluate
 from plugin.prepared_index import prepare_index
 from plugin.proxy_process import running_proxy
 from plugin.search_client import SearchClient
+from reranker.bundle import DEFAULT_BUNDLE, Bundle
 
 DEADLINE_MS = 5000
 """An evaluation measures order, not speed: no query's vector is given up because the machine is busy."""
@@ -34,6 +34,7 @@ class EvaluationPlan:
     qrels: Path | None = None
     relevant: int = 1
     analyzer: str | None = None
+    bundle: Path = DEFAULT_BUNDLE
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def run_evaluation(plan: EvaluationPlan, listeners: Listeners) -> Evaluation:
         index,
         collection.corpus,
         collection.text_fields,
+        bundle=Bundle.open(plan.bundle),
         settings={"deadline_ms": DEADLINE_MS},
         analyzer=plan.analyzer,
         progress=indexed,
@@ -83,7 +85,7 @@ def _proxy(plan: EvaluationPlan) -> Iterator[str]:
         yield plan.proxy
         return
     temporary = tempfile.TemporaryDirectory(prefix="twinrank-")
-    with temporary as folder, running_proxy(plan.upstream, Path(folder)) as proxy:
+    with temporary as folder, running_proxy(plan.upstream, Path(folder), bundle=plan.bundle) as proxy:
         yield proxy.url
 
 

@@ -9,10 +9,9 @@ from indexer.enrich import Enricher
 from indexer.indexing import Events, Indexing
 from indexer.lines import read_lines
 from indexer.summary import Rejection, Summary
+from opensearch import indices
 from opensearch.client import Upstream, path_of
 from opensearch.enable import Wanted, enable
-
-from opensearch import indices
 from reranker.bundle import Bundle
 
 
@@ -26,6 +25,7 @@ def prepare_index(
     file: Path,
     source_fields: Sequence[str],
     *,
+    bundle: Bundle,
     settings: Mapping[str, Any] | None = None,
     analyzer: str | None = None,
     progress: Callable[[Summary], None] = lambda summary: None,
@@ -37,6 +37,7 @@ def prepare_index(
         index: its name; what it holds already with current vectors is not encoded again.
         file: the documents.
         source_fields: the fields that are encoded.
+        bundle: the model.
         settings: further settings, in the form of `_meta.rerank`.
         analyzer: for the source fields of a new index; OpenSearch's own default where none is given.
         progress: told after each batch.
@@ -45,24 +46,34 @@ def prepare_index(
         PreparationError: a document was rejected, or the run ended early.
         OpenSearchError, BundleError, InputError: as the parts raise them.
     """
-    bundle = Bundle.open()
     upstream = Upstream(url)
     try:
-        if analyzer and not indices.find(upstream, index):
-            properties = {field: {"type": "text", "analyzer": analyzer} for field in source_fields}
-            upstream.request("PUT", path_of(index), {"mappings": {"properties": properties}})
+        if analyzer:
+            _create_analyzed(upstream, index, source_fields, analyzer)
         wanted = Wanted(bundle.name, {**(settings or {}), "source_fields": list(source_fields)})
         enabled = enable(upstream, index, wanted)[0]
-        enricher = Enricher(
-            bundle.document_encoder(threads=os.cpu_count() or 1), bundle.model_tag, enabled.settings
-        )
-        rejections: list[Rejection] = []
-        events = Events(rejected=rejections.append, progress=progress)
-        with file.open("rb") as stream:
-            run = Indexing(upstream, enabled.index, enabled.settings.field, enricher, events)
-            return _checked(run.run(read_lines(stream)), rejections, file)
+        encoder = bundle.document_encoder(threads=os.cpu_count() or 1)
+        enricher = Enricher(encoder, bundle.model_tag, enabled.settings)
+        return _index_file(upstream, enabled.index, enricher, file, progress)
     finally:
         upstream.close()
+
+
+def _create_analyzed(upstream: Upstream, index: str, fields: Sequence[str], analyzer: str) -> None:
+    """Create the index, where there is none, with an analyzer for its text fields."""
+    if not indices.find(upstream, index):
+        properties = {field: {"type": "text", "analyzer": analyzer} for field in fields}
+        upstream.request("PUT", path_of(index), {"mappings": {"properties": properties}})
+
+
+def _index_file(
+    upstream: Upstream, index: str, enricher: Enricher, file: Path, progress: Callable[[Summary], None]
+) -> Summary:
+    rejections: list[Rejection] = []
+    events = Events(rejected=rejections.append, progress=progress)
+    with file.open("rb") as stream:
+        summary = Indexing(upstream, index, enricher, events).run(read_lines(stream))
+    return _checked(summary, rejections, file)
 
 
 def _checked(summary: Summary, rejections: Sequence[Rejection], file: Path) -> Summary:

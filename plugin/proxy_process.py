@@ -11,6 +11,7 @@ from pathlib import Path
 
 from opensearch.server_process import ServerProcess, birth_of, read_process
 from plugin.search_client import SearchClient, SearchError
+from reranker.bundle import DEFAULT_BUNDLE
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 9100
@@ -31,7 +32,9 @@ class ProxyProcess:
     child: subprocess.Popen[bytes]
 
 
-def start_proxy(upstream: str, folder: Path, *, port: int, wait_s: float = 60.0) -> ProxyProcess:
+def start_proxy(
+    upstream: str, folder: Path, *, port: int, bundle: Path = DEFAULT_BUNDLE, wait_s: float = 60.0
+) -> ProxyProcess:
     """Start `twinrank serve` in the background and wait until it answers; its log and record lie in `folder`.
 
     The process has a session of its own, so that Ctrl-C in the terminal that started it does not end it.
@@ -40,7 +43,7 @@ def start_proxy(upstream: str, folder: Path, *, port: int, wait_s: float = 60.0)
         ProxyError: it ended, or did not answer within `wait_s`; nothing is left running then.
     """
     log = folder / "proxy.log"
-    serve = ["serve", "--listen", f"{HOST}:{port}", "--upstream", upstream]
+    serve = ["serve", "--listen", f"{HOST}:{port}", "--upstream", upstream, "--bundle", str(bundle.resolve())]
     with log.open("wb") as output:
         child = subprocess.Popen(  # noqa: S603  # our own interpreter and module
             [sys.executable, "-m", "plugin", *serve],
@@ -71,13 +74,13 @@ def stop_proxy(folder: Path) -> bool:
 
 
 @contextmanager
-def running_proxy(upstream: str, folder: Path) -> Iterator[ProxyProcess]:
+def running_proxy(upstream: str, folder: Path, *, bundle: Path = DEFAULT_BUNDLE) -> Iterator[ProxyProcess]:
     """Run a proxy on a free port for as long as the block lasts.
 
     Raises:
         ProxyError: it does not start.
     """
-    proxy = start_proxy(upstream, folder, port=free_port())
+    proxy = start_proxy(upstream, folder, port=free_port(), bundle=bundle)
     try:
         yield proxy
     finally:
