@@ -5,9 +5,15 @@ from typing import Any
 import click
 
 from opensearch.errors import OpenSearchError
+from plugin.demo_command import demo_command
+from plugin.errors import CommandError
+from plugin.evaluation_command import evaluation_command
 from plugin.opensearch_command import opensearch_command
+from plugin.search_command import search_command
+from plugin.serve import serve
+from reranker.errors import RerankerError
 
-EXPECTED_ERRORS: tuple[type[Exception], ...] = (OpenSearchError,)
+EXPECTED_ERRORS: tuple[type[Exception], ...] = (CommandError, OpenSearchError, RerankerError)
 """Roots of our own error trees: shown as a message and exit status 1, without a traceback."""
 
 
@@ -29,3 +35,7 @@ def main() -> None:
 
 
 main.add_command(opensearch_command)
+main.add_command(demo_command)
+main.add_command(evaluation_command)
+main.add_command(search_command)
+main.add_command(serve)

@@ -12,10 +12,11 @@ from indexer.summary import Rejection, Summary
 from opensearch import indices
 from opensearch.client import Upstream, path_of
 from opensearch.enable import Wanted, enable
+from plugin.errors import CommandError
 from reranker.bundle import Bundle
 
 
-class PreparationError(Exception):
+class PreparationError(CommandError):
     """Not every document went into the index: says how many did not, and why the first one did not."""
 
 

@@ -35,10 +35,13 @@ class Cosine:
 
     def __call__(self, query: Floats, documents: Floats) -> Floats:
         """Score documents: (dim,) x (num_documents, dim) -> (num_documents,) float32 in -1 to 1."""
-        scores: Floats = documents @ query
+        # Not `documents @ query`: a matrix product gives equal rows unequal last bits by their position, and
+        # two copies of a document would change places.
+        scores: Floats = np.vecdot(documents, query)
         return scores
 
     def probability(self, scores: Floats) -> Floats:
         """Return sigmoid(scale * score + offset), same shape, float32."""
-        probabilities: Floats = 1.0 / (1.0 + np.exp(-(self.scale * scores + self.offset)))
+        with np.errstate(over="ignore"):  # exp may reach infinity, whose probability is the right one: 0
+            probabilities: Floats = 1.0 / (1.0 + np.exp(-(self.scale * scores + self.offset)))
         return probabilities.astype(np.float32)

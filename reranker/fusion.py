@@ -11,7 +11,7 @@ Floats64 = npt.NDArray[np.float64]
 Fusion = Callable[[Floats64, Floats64, float], Floats64]
 
 MAX_WEIGHT = 40.0
-"""Largest fusion weight: exp(40 * (1 + 1)) is still far inside a double."""
+"""Largest fusion weight: a first-stage score times exp(40 * (1 + 1)) still fits OpenSearch's float32."""
 
 
 def log_linear(first_stage: Floats64, crossing: Floats64, weight: float) -> Floats64:

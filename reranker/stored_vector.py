@@ -11,7 +11,7 @@ Little-endian; docs/stored-vector.md shows an example byte by byte.
 | 6        | u16       | 0                                                          |
 | 8        | u64       | xxh3-64 of the text that was encoded (`text.text_hash`)    |
 | 16       | u32       | model tag (`Bundle.model_tag`)                             |
-| 20       | f32 x n   | scales (int8 only): value = scale x stored integer         |
+| 20       | f32 x n   | scales (int8 only), 0 to 516: value = scale x integer      |
 | ...      | dim x n   | values, chunk after chunk                                  |
 """
 
@@ -26,7 +26,16 @@ from reranker.errors import StoredVectorError
 
 FORMAT_VERSION = 1
 HEADER = struct.Struct("<BBHHHQI")
+LARGEST_VALUE = 65504.0
+"""The largest magnitude that is stored, float16's own. A damaged scale beyond it is recognised as such."""
+
 _INT8_MAX = 127
+_LARGEST_SCALE = np.float32(LARGEST_VALUE / _INT8_MAX)
+_SMALLEST_SCALE = np.finfo(
+    np.float32
+).tiny  # below it a scale has too few bits to keep values within half of it
+_HEADER_FIELDS = [("version", "u1"), ("type", "u1"), ("dim", "<u2"), ("chunks", "<u2"), ("zero", "<u2"),
+                  ("text_hash", "<u8"), ("model_tag", "<u4")]  # fmt: skip
 
 
 class ValueType(IntEnum):
@@ -60,10 +69,12 @@ def pack(
 ) -> bytes:
     """Return the stored form of (num_chunks, dim) float32 `values`.
 
-    int8 keeps each value within half a scale, where scale = max |value| / 127 over the chunk.
+    int8 keeps each value within half a scale, where scale = max |value| / 127 over the chunk; float16 keeps
+    11 significant bits.
 
     Raises:
-        StoredVectorError: not a (num_chunks, dim) array with 1 to 65535 of both, or a value is not finite.
+        StoredVectorError: not a (num_chunks, dim) array with 1 to 65535 of both, or a value is NaN or larger
+            than `LARGEST_VALUE`.
     """
     _check_packable(values)
     num_chunks, dim = values.shape
@@ -84,24 +95,52 @@ def unpack(packed: bytes) -> StoredVector:
             f"expected {expected} bytes for {num_chunks} chunks of {dim} {value_type.name} values,"
             f" found {len(packed)}"
         )
-    values = _read_values(packed, value_type, num_chunks, dim)
-    if not np.isfinite(values).all():
-        raise StoredVectorError("expected finite values, found NaN or infinity")
-    return StoredVector(values, text_hash, model_tag)
+    values, sound = dequantised(np.frombuffer(packed, row_type(dim, num_chunks, value_type)), value_type)
+    if not sound[0]:
+        raise StoredVectorError("expected finite values and scales of 0 to 516, found others")
+    return StoredVector(values[0], text_hash, model_tag)
+
+
+def row_type(dim: int, num_chunks: int, value_type: ValueType) -> np.dtype[np.void]:
+    """Return the dtype of one whole stored vector, so that many alike are read as one array."""
+    if value_type is ValueType.FLOAT16:
+        return np.dtype([*_HEADER_FIELDS, ("values", "<f2", (num_chunks, dim))])
+    return np.dtype([*_HEADER_FIELDS, ("scales", "<f4", (num_chunks,)), ("values", "i1", (num_chunks, dim))])
+
+
+def dequantised(
+    rows: npt.NDArray[np.void], value_type: ValueType
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """Return the values of (num_rows,) stored vectors of one `row_type`, and which rows are sound.
+
+    Returns:
+        (num_rows, num_chunks, dim) float32, 0 where a row is not sound, so that NaN and infinity raise no
+        floating-point warning further on; and (num_rows,) bool.
+    """
+    sound: npt.NDArray[np.bool_]
+    if value_type is ValueType.INT8:
+        scales: npt.NDArray[np.float32] = rows["scales"]
+        sound = np.logical_and.reduce((scales >= 0) & (scales <= _LARGEST_SCALE), axis=1)  # NaN is neither
+        usable_scales = np.where(sound[:, None], scales, np.float32(0))
+        return rows["values"].astype(np.float32) * usable_scales[:, :, None], sound
+    sound = np.logical_and.reduce(np.isfinite(rows["values"]), axis=(1, 2))
+    return np.where(sound[:, None, None], rows["values"], np.float16(0)).astype(np.float32), sound
 
 
 def _check_packable(values: npt.NDArray[np.float32]) -> None:
     limit = np.iinfo(np.uint16).max
     if values.ndim != 2 or not all(1 <= size <= limit for size in values.shape):
         raise StoredVectorError(f"expected (num_chunks, dim) of 1 to {limit} each, found {values.shape}")
-    if not np.isfinite(values).all():
-        raise StoredVectorError("expected finite values, found NaN or infinity: the encoder is at fault")
+    largest = np.abs(values).max()
+    if not largest <= LARGEST_VALUE:  # not `>`: NaN is refused too
+        raise StoredVectorError(
+            f"expected values of at most {LARGEST_VALUE:.0f}, found {largest}: the encoder is at fault"
+        )
 
 
 def _int8_bytes(values: npt.NDArray[np.float32]) -> bytes:
-    scales = (np.abs(values).max(axis=1) / _INT8_MAX).astype("<f4")
-    divisors = np.where(scales > 0, scales, 1)[:, None]
-    integers = np.clip(np.rint(values / divisors), -_INT8_MAX, _INT8_MAX).astype(np.int8)
+    scales = np.maximum(np.abs(values).max(axis=1) / _INT8_MAX, _SMALLEST_SCALE).astype("<f4")
+    integers = np.rint(values / scales[:, None]).astype(np.int8)
     packed: bytes = scales.tobytes() + integers.tobytes()
     return packed
 
@@ -118,13 +157,3 @@ def _read_header(packed: bytes) -> tuple[ValueType, int, int, int, int]:
     if dim == 0 or num_chunks == 0:
         raise StoredVectorError(f"expected at least one chunk of one value, found {num_chunks} of {dim}")
     return ValueType(type_code), dim, num_chunks, text_hash, model_tag
-
-
-def _read_values(packed: bytes, value_type: ValueType, num_chunks: int, dim: int) -> npt.NDArray[np.float32]:
-    if value_type is ValueType.FLOAT16:
-        flat = np.frombuffer(packed, "<f2", offset=HEADER.size).astype(np.float32)
-        return flat.reshape(num_chunks, dim)
-    scales = np.frombuffer(packed, "<f4", count=num_chunks, offset=HEADER.size)
-    integers = np.frombuffer(packed, np.int8, offset=HEADER.size + 4 * num_chunks)
-    values: npt.NDArray[np.float32] = integers.reshape(num_chunks, dim).astype(np.float32) * scales[:, None]
-    return values

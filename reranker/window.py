@@ -9,7 +9,14 @@ import numpy.typing as npt
 
 from reranker.crossing import Crossing
 from reranker.fusion import Fusion
-from reranker.stored_vector import FORMAT_VERSION, HEADER, ValueType, packed_size
+from reranker.stored_vector import (
+    FORMAT_VERSION,
+    HEADER,
+    ValueType,
+    dequantised,
+    packed_size,
+    row_type,
+)
 
 Floats = npt.NDArray[np.float32]
 
@@ -88,23 +95,10 @@ def _score_group(
     num_chunks = (length - HEADER.size) // (packed_size(dim, 1, value_type) - HEADER.size)
     if num_chunks == 0 or packed_size(dim, num_chunks, value_type) != length:
         return unusable
-    rows = np.frombuffer(group, _row_type(value_type, dim, num_chunks))
-    values = rows["values"].astype(np.float32)
-    if value_type is ValueType.INT8:
-        values *= rows["scales"][:, :, None]
-    usable = _readable(rows, dim, num_chunks, model_tag) & np.isfinite(values).all(axis=(1, 2))
-    if not usable.all():
-        values[~usable] = 0.0  # NaN and infinity raise floating-point warnings on their way to being ignored
+    rows = np.frombuffer(group, row_type(dim, num_chunks, value_type))
+    values, sound = dequantised(rows, value_type)
     best = crossing(query, values.reshape(-1, dim)).reshape(num_hits, num_chunks).max(axis=1)
-    return np.where(usable, best, np.float32(np.nan))
-
-
-def _row_type(value_type: ValueType, dim: int, num_chunks: int) -> np.dtype[np.void]:
-    header = [("version", "u1"), ("type", "u1"), ("dim", "<u2"), ("chunks", "<u2"), ("zero", "<u2"),
-              ("text_hash", "<u8"), ("model_tag", "<u4")]  # fmt: skip
-    if value_type is ValueType.FLOAT16:
-        return np.dtype([*header, ("values", "<f2", (num_chunks, dim))])
-    return np.dtype([*header, ("scales", "<f4", (num_chunks,)), ("values", "i1", (num_chunks, dim))])
+    return np.where(sound & _readable(rows, dim, num_chunks, model_tag), best, np.float32(np.nan))
 
 
 def _readable(rows: npt.NDArray[np.void], dim: int, num_chunks: int, model_tag: int) -> npt.NDArray[np.bool_]:

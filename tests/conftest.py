@@ -10,6 +10,9 @@ import pytest
 from opensearchpy import OpenSearch
 
 from plugin.opensearch_command import local_server
+from plugin.proxy_process import running_proxy
+
+TINY_BUNDLE = Path(__file__).parent / "bundles" / "tiny"
 
 
 @pytest.fixture
@@ -41,6 +44,14 @@ def client(opensearch_url: str) -> Iterator[OpenSearch]:
     """Yield a client of that server."""
     with OpenSearch(opensearch_url, timeout=30) as connected:
         yield connected
+
+
+@pytest.fixture(scope="session")
+def proxy_url(opensearch_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Yield the URL of a proxy in front of that server, with the tiny bundle."""
+    folder = tmp_path_factory.mktemp("proxy")
+    with running_proxy(opensearch_url, folder, bundle=TINY_BUNDLE) as proxy:
+        yield proxy.url
 
 
 @pytest.fixture

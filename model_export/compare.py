@@ -1,0 +1,102 @@
+"""An exported bundle against its base in torch: how near are vectors, scores and orders."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from scipy.stats import kendalltau
+
+from model_export.base import Base
+from model_export.errors import ExportError
+from model_export.graph import encoder
+from model_export.linear import exact
+from model_export.quantize import Floats
+from model_export.reference import torch_embeddings
+from model_export.weights import WeightFile
+from reranker.encoder import Encoder
+
+MAX_EXACT_DIFFERENCE = 1e-4
+"""Largest difference of a vector's component between torch and the graph before quantisation."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an export must hold: smallest cosines to torch, largest score difference, least rank agreement."""
+
+    query_cosine: float = 0.985
+    document_cosine: float = 0.995
+    score_difference: float = 0.04
+    agreement: float = 0.95
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A bundle's vectors against torch's on the same texts.
+
+    Cosines are of one text's two vectors; `score_difference` is the largest of any query with any document;
+    `agreement` is Kendall's tau of each query's documents in both orders, the mean over queries.
+    """
+
+    query_cosine_mean: float
+    query_cosine_min: float
+    document_cosine_mean: float
+    document_cosine_min: float
+    score_difference: float
+    agreement: float
+
+    def check(self, limits: Limits) -> None:
+        """Hold the numbers against the limits.
+
+        Raises:
+            ExportError: one is beyond its limit; the message names all of both.
+        """
+        good = (
+            self.query_cosine_min >= limits.query_cosine
+            and self.document_cosine_min >= limits.document_cosine
+            and self.score_difference <= limits.score_difference
+            and self.agreement >= limits.agreement
+        )
+        if not good:
+            raise ExportError(f"expected the export to stay within {limits}, found {self}")
+
+
+def compared(
+    queries: Floats, documents: Floats, torch_queries: Floats, torch_documents: Floats
+) -> Comparison:
+    """Compare vectors, each (texts, dim), with torch's of the same texts."""
+    query_cosines = (queries * torch_queries).sum(axis=1)
+    document_cosines = (documents * torch_documents).sum(axis=1)
+    scores, reference = queries @ documents.T, torch_queries @ torch_documents.T
+    taus = [kendalltau(a, b).statistic for a, b in zip(scores, reference, strict=True)]
+    return Comparison(
+        float(query_cosines.mean()),
+        float(query_cosines.min()),
+        float(document_cosines.mean()),
+        float(document_cosines.min()),
+        float(np.abs(scores - reference).max()),
+        float(np.mean(taus)),
+    )
+
+
+def check_exact(base: Base, batch: Sequence[list[int]], folder: Path) -> float:
+    """Build the graph in float32, hold its vectors against torch's, return the largest difference.
+
+    Raises:
+        ExportError: it is above MAX_EXACT_DIFFERENCE: the graph is not the model.
+    """
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        weights = WeightFile()
+        file = Path(scratch) / "exact.onnx"
+        onnx.save(encoder(base, exact, weights), file)
+        weights.write(file.parent)
+        found = Encoder(file).encode_ids(batch)
+    difference = float(np.abs(found - torch_embeddings(base, batch)).max())
+    if not difference <= MAX_EXACT_DIFFERENCE:
+        raise ExportError(
+            f"expected the float32 graph within {MAX_EXACT_DIFFERENCE} of torch, found {difference}:"
+            " the base is not the BERT that the graph is written for"
+        )
+    return difference

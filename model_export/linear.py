@@ -1,0 +1,71 @@
+"""How a linear layer's product is computed: in float32, or in integers."""
+
+from collections.abc import Callable, Container, Mapping
+
+import numpy as np
+
+from model_export.nodes import CONTRIB, Nodes
+from model_export.quantize import Dense, Floats, Quantised, quantised
+
+Linear = Callable[[Nodes, str, Dense], str]
+"""Adds x W^T to the graph: (nodes, the input's name, the layer) -> the output's name. The bias joins the
+operator that follows."""
+
+ALPHAS = {"attention.self.qkv": 0.5, "intermediate.dense": 0.5, "output.dense": 0.5}
+"""Smoothing of each kind of layer; the attention's output has even channels and needs none."""
+
+EVERY_KIND = (*ALPHAS, "attention.output.dense")
+QUERY_KINDS = ("output.dense",)
+"""Where a query's tokens are scaled one by one: GELU's output, the one input with outlying tokens."""
+
+
+def exact(nodes: Nodes, x: str, dense: Dense) -> str:
+    """Compute in float32."""
+    return nodes.op("MatMul", x, nodes.constant(f"{dense.name}.weight", dense.weight.T))
+
+
+def for_queries(peaks: Mapping[str, Floats]) -> Linear:
+    """Return the fastest way for one short text: mostly one activation scale for all its tokens."""
+    return _integer(peaks, QUERY_KINDS)
+
+
+def for_documents(peaks: Mapping[str, Floats]) -> Linear:
+    """Return the way over the same integers in which every token has its own activation scale.
+
+    It is nearer to float32, and a text's vector does not depend on what else is in its batch.
+    """
+    return _integer(peaks, EVERY_KIND)
+
+
+def _integer(peaks: Mapping[str, Floats], tokenwise: Container[str]) -> Linear:
+    def linear(nodes: Nodes, x: str, dense: Dense) -> str:
+        kind = dense.name.split(".", 3)[3]  # encoder.layer.3.output.dense -> output.dense
+        layer = quantised(dense, peaks[dense.name], ALPHAS.get(kind, 0.0))
+        weight = nodes.constant(f"{dense.name}.integers", layer.integers.T)
+        scales = nodes.constant(f"{dense.name}.scales", layer.scales)
+        x = _smoothed(nodes, x, dense, layer)
+        if kind in tokenwise:
+            return _by_token(nodes, x, weight, scales)
+        return nodes.op("DynamicQuantizeMatMul", x, weight, scales, domain=CONTRIB)
+
+    return linear
+
+
+def _smoothed(nodes: Nodes, x: str, dense: Dense, layer: Quantised) -> str:
+    if (layer.divisor == 1).all():
+        return x
+    return nodes.op("Mul", x, nodes.constant(f"{dense.name}.factor", 1 / layer.divisor))
+
+
+def _by_token(nodes: Nodes, x: str, weight: str, scales: str) -> str:
+    """Divide each token by its own peak, so that one fixed scale serves all, and multiply it back.
+
+    A token of zeros gives 0/0, an arbitrary integer, times its peak: 0, as it must.
+    """
+    last = nodes.constant("axis_-1", [-1], np.int64)
+    unit = nodes.constant("unit_scale", 1 / 127, np.float32)
+    middle = nodes.constant("unit_middle", 128, np.uint8)
+    peak = nodes.op("ReduceMax", nodes.op("Abs", x), last, keepdims=1)
+    integers = nodes.op("QuantizeLinear", nodes.op("Div", x, peak), unit, middle)
+    product = nodes.op("MatMulIntegerToFloat", integers, weight, unit, scales, middle, domain=CONTRIB)
+    return nodes.op("Mul", product, peak)

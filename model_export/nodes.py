@@ -1,0 +1,62 @@
+"""An ONNX graph, written down node by node."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper
+
+from model_export.weights import WeightFile
+
+OPSET = 21
+IR_VERSION = 10
+CONTRIB = "com.microsoft"
+"""ONNX Runtime's own operators: fused attention, GELU and the integer matrix products."""
+
+
+class Nodes:
+    """Collects nodes and constants; every method returns the name of the value that it made."""
+
+    def __init__(self, weights: WeightFile) -> None:
+        self._weights = weights
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: dict[str, onnx.TensorProto] = {}
+
+    def constant(self, name: str, value: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> str:
+        """Add a constant under this name; a second call with the same name must bring the same value."""
+        if name not in self._constants:
+            self._constants[name] = self._weights.tensor(name, np.asarray(value, dtype))
+        return name
+
+    def op(self, kind: str, *inputs: str, domain: str = "", output: str = "", **attributes: Any) -> str:  # noqa: ANN401
+        """Add a node with one output."""
+        return self.ops(kind, inputs, [output] if output else 1, domain=domain, **attributes)[0]
+
+    def ops(
+        self,
+        kind: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str] | int,
+        *,
+        domain: str = "",
+        **attributes: Any,  # noqa: ANN401 - what an ONNX attribute may be
+    ) -> list[str]:
+        """Add a node with named outputs, or with as many as given."""
+        label = f"{kind}_{len(self._nodes)}"
+        names = [f"{label}_{i}" for i in range(outputs)] if isinstance(outputs, int) else list(outputs)
+        self._nodes.append(helper.make_node(kind, inputs, names, name=label, domain=domain, **attributes))
+        return names
+
+    def model(self, dim: int) -> onnx.ModelProto:
+        """Return the model: int64 input_ids and attention_mask (batch, tokens) -> embedding (batch, dim)."""
+        inputs = [
+            helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "tokens"])
+            for name in ("input_ids", "attention_mask")
+        ]
+        outputs = [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", dim])]
+        constants = list(self._constants.values())
+        graph = helper.make_graph(self._nodes, "encoder", inputs, outputs, constants)
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="twinrank")

@@ -1,0 +1,62 @@
+"""Linear layers as 7-bit integers, smoothed so that activations can be integers too.
+
+Seven bits, because AVX2 without VNNI adds two u8 x s8 products in 16 bits: 2 * 255 * 63 still fits, so every
+CPU computes the same. Smoothing moves an input channel's range from the activations into the weights
+(SmoothQuant, arXiv 2211.10438, equation 4), since one wide channel would coarsen all others.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+LARGEST = 63
+"""Largest magnitude of an integer weight."""
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A linear layer: y = x W^T + b, weight (outputs, inputs), bias (outputs,), float32."""
+
+    name: str
+    weight: Floats
+    bias: Floats
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """A linear layer in integers: y = ((x / divisor) integers^T) * scales + bias.
+
+    integers (outputs, inputs) int8 in -63..63, scales (outputs,), divisor (inputs,) float32.
+    """
+
+    integers: npt.NDArray[np.int8]
+    scales: Floats
+    divisor: Floats
+
+
+def quantised(dense: Dense, peaks: Floats, alpha: float) -> Quantised:
+    """Quantise a layer whose input channels reach `peaks` (inputs,), by output channel.
+
+    `alpha` in 0 to 1 says how much of a channel's range the weights take over; 0 leaves both as they are.
+    """
+    divisor = _divisor(dense.weight, peaks, alpha) if alpha else np.ones_like(peaks)
+    weight = dense.weight * divisor
+    scales = np.maximum(np.abs(weight).max(axis=1), 1e-12) / LARGEST
+    integers = np.rint(weight / scales[:, None]).astype(np.int8)
+    return Quantised(integers, scales.astype(np.float32), divisor.astype(np.float32))
+
+
+def rows(table: Floats) -> tuple[npt.NDArray[np.int8], Floats]:
+    """Quantise an embedding table (rows, dim) by row: -> int8 of the same shape, scales (rows, 1)."""
+    scales = np.maximum(np.abs(table).max(axis=1, keepdims=True), 1e-12) / 127
+    return np.rint(table / scales).astype(np.int8), scales.astype(np.float32)
+
+
+def _divisor(weight: Floats, peaks: Floats, alpha: float) -> Floats:
+    reach = np.maximum(np.abs(weight).max(axis=0), 1e-4)
+    divisor = np.maximum(peaks, 1e-3) ** alpha / reach ** (1 - alpha)
+    normalised: Floats = divisor / np.exp(np.log(divisor).mean())
+    return normalised

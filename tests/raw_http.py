@@ -1,0 +1,42 @@
+"""Requests as they stand: what a client library would tidy up is sent and shown as it is."""
+
+import http.client
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+_OF_THE_HOP = {"connection", "date", "keep-alive", "server", "transfer-encoding"}
+
+
+@dataclass(frozen=True)
+class RawAnswer:
+    """Status, end-to-end headers with lower-case names, and the body's bytes."""
+
+    status: int
+    reason: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def rerank_status(self) -> str:
+        return self.headers.get("rerank-status", "")
+
+
+def ask(
+    url: str,
+    method: str,
+    target: str,
+    body: bytes | Iterable[bytes] | None = None,
+    headers: dict[str, str] | None = None,
+) -> RawAnswer:
+    """Send one request; a body that is no bytes goes in chunks."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
+    try:
+        connection.request(method, target, body, headers or {}, encode_chunked=not isinstance(body, bytes))
+        response = connection.getresponse()
+        content = response.read()
+    finally:
+        connection.close()
+    kept = {name.lower(): value for name, value in response.getheaders() if name.lower() not in _OF_THE_HOP}
+    return RawAnswer(response.status, response.reason, kept, content)

@@ -1,0 +1,224 @@
+"""Scoring a window of stored vectors, and ordering it."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reranker.crossing import Cosine
+from reranker.errors import ScoresError, StoredVectorError
+from reranker.fusion import FUSIONS, log_linear, replacement
+from reranker.stored_vector import ValueType, pack, unpack
+from reranker.window import crossing_scores, rank
+
+Floats = npt.NDArray[np.float32]
+
+COSINE = Cosine(scale=10.0, offset=-5.0)
+DIM, TAG = 6, 0xCAFE
+
+
+def unit_vectors(count: int, dim: int, seed: int) -> Floats:
+    vectors = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
+    normalised: Floats = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return normalised
+
+
+QUERY = unit_vectors(1, DIM, seed=0)[0]
+
+
+def stored(
+    seed: int, *, num_chunks: int = 1, dim: int = DIM, tag: int = TAG, kind: ValueType = ValueType.INT8
+) -> bytes:
+    return pack(unit_vectors(num_chunks, dim, seed), text_hash=seed, model_tag=tag, value_type=kind)
+
+
+def damaged(packed: bytes, position: int, value: int) -> bytes:
+    return packed[: position % len(packed)] + bytes([value]) + packed[position % len(packed) + 1 :]
+
+
+def one_by_one(query: Floats, packed: bytes | None, tag: int = TAG) -> float:
+    """Score one hit the plain way: read it, refuse what is foreign, take the best chunk."""
+    if packed is None:
+        return np.nan
+    try:
+        read = unpack(packed)
+    except StoredVectorError:
+        return np.nan
+    if read.model_tag != tag or read.values.shape[1] != query.shape[0]:
+        return np.nan
+    return float(COSINE(query, read.values).max())
+
+
+seeds = st.integers(1, 50)
+kinds = st.sampled_from(list(ValueType))
+whole = st.builds(stored, seeds, num_chunks=st.integers(1, 4), kind=kinds)
+hits = st.one_of(
+    whole,
+    st.none(),
+    st.builds(stored, seeds, tag=st.sampled_from([0, TAG + 1]), kind=kinds),
+    st.builds(stored, seeds, num_chunks=st.integers(1, 3), dim=st.integers(1, 3 * DIM), kind=kinds),
+    st.builds(damaged, whole, st.integers(0, 200), st.integers(0, 255)),
+    st.builds(lambda packed, cut: packed[: cut % len(packed)], whole, st.integers(0, 200)),
+    st.builds(lambda packed, tail: packed + tail, whole, st.binary(min_size=1, max_size=30)),
+    st.binary(max_size=60),
+)
+
+
+@given(st.lists(hits, max_size=12))
+def test_a_mixed_window_scores_as_its_hits_do_one_by_one(packed: list[bytes | None]) -> None:
+    scores = crossing_scores(QUERY, packed, COSINE, TAG)
+    assert scores.dtype == np.float32
+    expected = np.array([one_by_one(QUERY, hit) for hit in packed], np.float32)
+    assert np.array_equal(scores, expected, equal_nan=True)
+
+
+@pytest.mark.parametrize("kind", list(ValueType))
+@pytest.mark.parametrize("num_chunks", [1, 3])
+def test_every_truncation_extension_and_damaged_header_gives_nan(kind: ValueType, num_chunks: int) -> None:
+    """But for the text's hash, bytes 8 to 15: it is not the search's concern."""
+    good = stored(1, num_chunks=num_chunks, kind=kind)
+    bad = [good[:length] for length in range(len(good))]
+    bad += [good + bytes(extra) for extra in range(1, len(good) + 1)]
+    bad += [
+        damaged(good, at, value)
+        for at in [*range(8), *range(16, 20)]
+        for value in range(256)
+        if value != good[at]
+    ]
+    scores = crossing_scores(QUERY, [good, *bad, good], COSINE, TAG)
+    assert np.isfinite(scores[[0, -1]]).all()
+    assert np.isnan(scores[1:-1]).all()
+
+
+@pytest.mark.parametrize("scale", [np.nan, np.inf, -np.inf, 3e38, -3e38, -1.0, 517.0])
+def test_an_impossible_scale_costs_that_hit_alone(scale: float) -> None:
+    good = stored(1)
+    bad = good[:20] + np.array([scale], "<f4").tobytes() + good[24:]
+    scores = crossing_scores(QUERY, [good, bad, good], COSINE, TAG)
+    assert np.isnan(scores[1])
+    assert scores[0] == scores[2] == one_by_one(QUERY, good)
+
+
+def test_one_bad_chunk_makes_the_document_unusable() -> None:
+    good = stored(1, num_chunks=2)
+    bad = good[:24] + np.array([np.inf], "<f4").tobytes() + good[28:]
+    assert np.isnan(crossing_scores(QUERY, [bad], COSINE, TAG)).all()
+
+
+@pytest.mark.parametrize("bits", [b"\x00\x7c", b"\x00\xfe", b"\x01\x7c"])
+def test_infinite_and_nan_halves_cost_that_hit_alone(bits: bytes) -> None:
+    good = stored(1, kind=ValueType.FLOAT16)
+    scores = crossing_scores(QUERY, [good[:-2] + bits, good], COSINE, TAG)
+    assert np.isnan(scores[0])
+    assert np.isfinite(scores[1])
+
+
+@pytest.mark.parametrize("kind", list(ValueType))
+def test_the_largest_values_that_can_be_stored_score_without_a_warning(kind: ValueType) -> None:
+    values = np.full((2, DIM), 65504.0, np.float32) * np.array([[1], [-1]], np.float32)
+    packed = pack(values, text_hash=0, model_tag=TAG, value_type=kind)
+    assert np.isfinite(crossing_scores(QUERY, [packed], COSINE, TAG)).all()
+
+
+@pytest.mark.parametrize("kind", list(ValueType))
+def test_zero_vectors_score_0(kind: ValueType) -> None:
+    packed = pack(np.zeros((1, DIM), np.float32), text_hash=0, model_tag=TAG, value_type=kind)
+    assert crossing_scores(QUERY, [packed], COSINE, TAG).tolist() == [0.0]
+
+
+def test_a_query_vector_of_nan_scores_nothing_and_warns_of_nothing() -> None:
+    assert np.isnan(crossing_scores(np.full(DIM, np.nan, np.float32), [stored(1)], COSINE, TAG)).all()
+
+
+def test_the_best_chunk_counts() -> None:
+    values = np.stack([-QUERY, QUERY, np.zeros(DIM, np.float32)])
+    packed = pack(values, text_hash=0, model_tag=TAG)
+    assert crossing_scores(QUERY, [packed], COSINE, TAG)[0] == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_window_without_hits_or_without_vectors() -> None:
+    assert crossing_scores(QUERY, [], COSINE, TAG).shape == (0,)
+    assert np.isnan(crossing_scores(QUERY, [None, None], COSINE, TAG)).all()
+
+
+def test_the_quantised_score_is_near_that_of_the_original() -> None:
+    query, documents = unit_vectors(1, 384, seed=1)[0], unit_vectors(100, 384, seed=2)
+    for kind, limit in ((ValueType.INT8, 2e-3), (ValueType.FLOAT16, 2e-4)):
+        packed = [pack(row[None], text_hash=0, model_tag=TAG, value_type=kind) for row in documents]
+        scores = crossing_scores(query, packed, COSINE, TAG)
+        assert np.abs(scores - COSINE(query, documents)).max() < limit
+
+
+first_stages = st.lists(st.sampled_from([0.5, 1.0, 2.0, 3.5, 8.0]), min_size=1, max_size=20).map(
+    lambda scores: np.array(sorted(scores, reverse=True))
+)
+few_crossings = st.sampled_from([np.nan, -0.5, 0.1, 0.1, 0.7])
+
+
+@given(first_stages, st.data(), st.sampled_from(sorted(FUSIONS)))
+def test_every_hit_appears_once_best_first_and_ties_keep_their_order(
+    first_stage: npt.NDArray[np.float64], data: st.DataObject, method: str
+) -> None:
+    size = len(first_stage)
+    crossing = np.array(data.draw(st.lists(few_crossings, min_size=size, max_size=size)), np.float32)
+    ranking = rank(first_stage, crossing, FUSIONS[method], 10.0)
+    assert sorted(ranking.order) == list(range(size))
+    assert ranking.num_scored == np.isfinite(crossing).sum()
+    assert np.array_equal(ranking.crossing, crossing, equal_nan=True)
+    for before, after in zip(ranking.order, ranking.order[1:], strict=False):
+        assert (-ranking.fused[before], before) < (-ranking.fused[after], after)
+
+
+def test_copies_of_a_document_keep_their_first_stage_order() -> None:
+    """Of a document that stands 102 times in the window, each time with the same first-stage score."""
+    query = unit_vectors(1, 384, seed=1)[0]
+    packed: list[bytes | None] = [stored(7, dim=384)] * 102
+    packed[50] = stored(7, dim=384, num_chunks=1, kind=ValueType.FLOAT16)
+    scores = crossing_scores(query, packed, COSINE, TAG)
+    copies = [
+        position for position in rank(np.full(102, 3.0), scores, log_linear, 40.0).order if position != 50
+    ]
+    assert copies == sorted(copies)
+
+
+def test_a_hit_without_a_vector_keeps_the_place_its_score_earns() -> None:
+    first_stage = np.array([9.0, 5.0, 4.0, 3.0])
+    crossing = np.array([0.2, np.nan, 0.4, 0.6], np.float32)
+    ranking = rank(first_stage, crossing, log_linear, 10.0)
+    neutral = rank(first_stage, np.array([0.2, 0.4, 0.4, 0.6], np.float32), log_linear, 10.0)
+    assert ranking.order.tolist() == neutral.order.tolist() == [3, 1, 2, 0]
+    assert ranking.num_scored == 3
+    assert np.isnan(ranking.crossing[1])
+    assert ranking.fused[1] == pytest.approx(np.log(5.0) + 10.0 * 0.4)
+
+
+def test_without_any_vector_the_first_stage_order_stays() -> None:
+    ranking = rank(np.array([3.0, 2.0, 2.0, 1.0]), np.full(4, np.nan, np.float32), log_linear, 10.0)
+    assert ranking.order.tolist() == [0, 1, 2, 3]
+    assert ranking.num_scored == 0
+
+
+def test_without_first_stage_scores_the_crossing_orders() -> None:
+    ranking = rank(np.zeros(3), np.array([0.1, 0.9, np.nan], np.float32), log_linear, 10.0)
+    assert ranking.order.tolist() == [1, 2, 0]
+
+
+def test_a_first_stage_score_of_0_stays_last() -> None:
+    ranking = rank(np.array([2.0, 0.0, 0.0]), np.array([-1.0, 0.5, 1.0], np.float32), log_linear, 40.0)
+    assert ranking.order.tolist() == [0, 1, 2]
+
+
+def test_an_empty_window_is_ranked() -> None:
+    ranking = rank(np.empty(0), np.empty(0, np.float32), log_linear, 10.0)
+    assert ranking.order.shape == ranking.fused.shape == (0,)
+
+
+def test_the_method_none_orders_by_the_crossing() -> None:
+    ranking = rank(np.array([3.0, -2.0]), np.array([0.1, 0.9], np.float32), replacement, 10.0)
+    assert ranking.order.tolist() == [1, 0]
+
+
+def test_negative_first_stage_scores_are_refused() -> None:
+    with pytest.raises(ScoresError, match="expected finite first-stage scores of at least 0, found -1"):
+        rank(np.array([1.0, -1.0]), np.zeros(2, np.float32), log_linear, 10.0)
