@@ -9,11 +9,13 @@ from typing import TypeVar
 
 import msgspec
 
+from plugin.errors import CommandError
+
 _Record = TypeVar("_Record")
 _QRELS = ("qrels.tsv", "qrels/test.tsv")
 
 
-class CollectionError(Exception):
+class CollectionError(CommandError):
     """A file of a collection is missing or not what it must be: says which, and which line."""
 
 

@@ -16,6 +16,7 @@ from plugin.docstrings import Documented, standard_library
 from plugin.prepared_index import prepare_index
 from plugin.proxy_process import DEFAULT_PORT, free_port, start_proxy, stop_proxy
 from plugin.search_client import SearchClient
+from reranker.bundle import Bundle
 
 INDEX = "docstrings"
 SOURCE_FIELDS = ("name", "text")
@@ -44,7 +45,9 @@ class RunningDemo:
     orders: Sequence[BothOrders]
 
 
-def start_demo(home: Path, server: LocalServer, *, limit: int | None, say: Say) -> RunningDemo:
+def start_demo(
+    home: Path, server: LocalServer, bundle: Bundle, *, limit: int | None, say: Say
+) -> RunningDemo:
     """Start everything, index the docstrings and send the searches; `say` is told of each step.
 
     What this call started is stopped again where a later step fails or is interrupted.
@@ -61,11 +64,11 @@ def start_demo(home: Path, server: LocalServer, *, limit: int | None, say: Say) 
             documents = standard_library(limit)
             file = _write_lines(folder / "docstrings.jsonl", documents)
         with _step(say, f"{len(documents):,} documents are indexed, each with its vector"):
-            prepare_index(upstream, INDEX, file, SOURCE_FIELDS)
+            prepare_index(upstream, INDEX, file, SOURCE_FIELDS, bundle=bundle)
         with _step(say, "The proxy is ready"):
             stop_proxy(folder)  # one of an earlier run may have other code or another OpenSearch
             started.callback(stop_proxy, folder)
-            proxy = start_proxy(upstream, folder, port=free_port(DEFAULT_PORT))
+            proxy = start_proxy(upstream, folder, port=free_port(DEFAULT_PORT), bundle=bundle.path)
         orders = search_all(upstream, proxy.url)
         started.pop_all()
     return RunningDemo(upstream, proxy.url, len(documents), orders)

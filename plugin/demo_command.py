@@ -1,19 +1,25 @@
 """`twinrank demo`."""
 
+from pathlib import Path
+
 import click
 from rich.console import Console
 
 from plugin.demo import start_demo, stop_demo
 from plugin.demo_report import demo_report
 from plugin.opensearch_command import default_home, local_server
+from reranker.bundle import DEFAULT_BUNDLE, Bundle
 
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _PLAIN_WIDTH = 120
+"""Columns of the tables where the output is no terminal."""
 
 
 @click.command("demo")
 @click.option("--stop", is_flag=True, help="Stop what an earlier demo left running.")
 @click.option("--documents", type=click.IntRange(min=100), help="Index only so many docstrings.")
-def demo_command(stop: bool, documents: int | None) -> None:
+@click.option("--bundle", type=_FOLDER, default=DEFAULT_BUNDLE, help="Model bundle.  [default: our own]")
+def demo_command(stop: bool, documents: int | None, bundle: Path) -> None:
     """Start OpenSearch and Twinrank on this machine and show searches both ways."""
     home, server = default_home(), local_server()
     if stop:
@@ -23,4 +29,5 @@ def demo_command(stop: bool, documents: int | None) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _PLAIN_WIDTH
-    console.print(demo_report(start_demo(home, server, limit=documents, say=click.echo)))
+    demo = start_demo(home, server, Bundle.open(bundle), limit=documents, say=click.echo)
+    console.print(demo_report(demo))

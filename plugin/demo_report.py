@@ -28,8 +28,8 @@ def _what_happened(demo: RunningDemo) -> list[str]:
         f"1. {demo.num_documents:,} docstrings went into OpenSearch, each with a vector in the same write.",
         "2. Every search above was sent twice, the same bytes: straight to OpenSearch and through Twinrank.",
         "3. Twinrank asked OpenSearch for its best 100 hits and encoded the query while that request ran.",
-        "4. It scored the 100 stored vectors against the query's, reordered them, and cut the page you asked for.",
-        "5. Hits, scores and every other byte are OpenSearch's own; the header Rerank-Status says what was done.",
+        "4. It scored the 100 stored vectors against the query's, reordered the hits, and cut the page.",
+        "5. Every byte of a hit is OpenSearch's own; the header Rerank-Status says what was done.",
     ]
 
 

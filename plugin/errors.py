@@ -3,6 +3,10 @@
 import msgspec
 
 
+class CommandError(Exception):
+    """Root of what a command could not do: its message is all that the user sees, with exit status 1."""
+
+
 class UpstreamError(Exception):
     """OpenSearch could not be asked, or its answer broke off."""
 

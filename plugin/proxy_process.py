@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opensearch.server_process import ServerProcess, birth_of, read_process
+from plugin.errors import CommandError
 from plugin.search_client import SearchClient, SearchError
 from reranker.bundle import DEFAULT_BUNDLE
 
@@ -20,7 +21,7 @@ _HEALTH = "/_plugins/_rerank/health"
 _STOP_S = 10.0
 
 
-class ProxyError(Exception):
+class ProxyError(CommandError):
     """The proxy did not start: says why, with the last lines of its log."""
 
 
@@ -43,10 +44,10 @@ def start_proxy(
         ProxyError: it ended, or did not answer within `wait_s`; nothing is left running then.
     """
     log = folder / "proxy.log"
-    serve = ["serve", "--listen", f"{HOST}:{port}", "--upstream", upstream, "--bundle", str(bundle)]
+    where = ["--listen", f"{HOST}:{port}", "--upstream", upstream, "--bundle", str(bundle.resolve())]
     with log.open("wb") as output:
         child = subprocess.Popen(  # noqa: S603  # our own interpreter and module
-            [sys.executable, "-m", "plugin", *serve],
+            [sys.executable, "-m", "plugin", "serve", *where],
             cwd=_APPLICATION,
             stdin=subprocess.DEVNULL,
             stdout=output,

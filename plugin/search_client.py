@@ -10,8 +10,10 @@ from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
+from plugin.errors import CommandError
 
-class SearchError(Exception):
+
+class SearchError(CommandError):
     """A search was not answered, or not with 200: says by whom, what was found and what to do."""
 
 

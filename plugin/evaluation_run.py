@@ -1,0 +1,98 @@
+"""An evaluation from a folder to its measures: index, proxy, searches."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexer.summary import Summary
+from plugin.beir import read_collection
+from plugin.evaluation import Evaluation, evaluate
+from plugin.prepared_index import prepare_index
+from plugin.proxy_process import running_proxy
+from plugin.search_client import SearchClient
+from reranker.bundle import DEFAULT_BUNDLE, Bundle
+
+DEADLINE_MS = 5000
+"""An evaluation measures order, not speed: no query's vector is given up because the machine is busy."""
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """What to evaluate, and how.
+
+    `index` is made from the folder's name where none is given; `proxy` is started where none is given;
+    `relevant` is the lowest grade that counts as relevant; `analyzer` is that of a new index.
+    """
+
+    folder: Path
+    upstream: str
+    proxy: str | None = None
+    index: str | None = None
+    queries_limit: int | None = None
+    qrels: Path | None = None
+    relevant: int = 1
+    analyzer: str | None = None
+    bundle: Path = DEFAULT_BUNDLE
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """Whom to tell how far it is: documents indexed of all, queries searched of all."""
+
+    indexed: Callable[[int, int], None] = lambda done, total: None
+    searched: Callable[[int, int], None] = lambda done, total: None
+
+
+def run_evaluation(plan: EvaluationPlan, listeners: Listeners) -> Evaluation:
+    """Index the collection, search every query both ways, measure. The index stays for the next run.
+
+    Raises:
+        CollectionError, PreparationError, ProxyError, SearchError, OpenSearchError: a step failed.
+    """
+    collection = read_collection(plan.folder, queries_limit=plan.queries_limit, qrels_file=plan.qrels)
+    index = plan.index or f"evaluate-{collection.name.lower()}"
+
+    def indexed(summary: Summary) -> None:
+        listeners.indexed(summary.indexed, collection.num_documents)
+
+    prepare_index(
+        plan.upstream,
+        index,
+        collection.corpus,
+        collection.text_fields,
+        bundle=Bundle.open(plan.bundle),
+        settings={"deadline_ms": DEADLINE_MS},
+        analyzer=plan.analyzer,
+        progress=indexed,
+    )
+    done = iter(range(1, len(collection.queries) + 1))
+    with _proxy(plan) as proxy, _client(plan.upstream) as straight, _client(proxy) as proxied:
+        return evaluate(
+            collection,
+            straight,
+            proxied,
+            index,
+            relevant=plan.relevant,
+            progress=lambda: listeners.searched(next(done), len(collection.queries)),
+        )
+
+
+@contextmanager
+def _proxy(plan: EvaluationPlan) -> Iterator[str]:
+    if plan.proxy:
+        yield plan.proxy
+        return
+    temporary = tempfile.TemporaryDirectory(prefix="twinrank-")
+    with temporary as folder, running_proxy(plan.upstream, Path(folder), bundle=plan.bundle) as proxy:
+        yield proxy.url
+
+
+@contextmanager
+def _client(url: str) -> Iterator[SearchClient]:
+    client = SearchClient(url)
+    try:
+        yield client
+    finally:
+        client.close()
