@@ -1,4 +1,4 @@
-"""Searches through the proxy on a real OpenSearch: order, pages, scores, bytes, and every way to fail softly."""
+"""Searches through the proxy on a real OpenSearch: order, pages, scores, bytes, and soft failures."""
 
 import base64
 import json
