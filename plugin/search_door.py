@@ -54,6 +54,11 @@ class SearchDoor:
         except (UnusableResponseError, UpstreamError) as error:
             _log.warning("the widened search failed, so the client's own is sent: %s", error)
             return self._passed_through(request, body, "upstream", clock)
+        except Exception:  # noqa: BLE001  # the app's edge: a fault of ours must not fail a search
+            _log.exception(
+                "reranking failed in a way that nobody foresaw, so the client's own search is sent"
+            )
+            return self._passed_through(request, body, "internal", clock)
 
     def _plan(self, request: Request, body: bytes) -> Plan | Skip:
         try:
