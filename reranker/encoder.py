@@ -77,7 +77,11 @@ class QueryEncoder:
         return self._encoder.dim
 
     def __call__(self, text: str) -> Floats:
-        """Encode one query text: -> (dim,) float32."""
+        """Encode one query text: -> (dim,) float32.
+
+        Raises:
+            EncodingError: tokeniser or model fails on the text.
+        """
         vector: Floats = self._encoder.encode_ids([self._tokens.query(text)])[0]
         return vector
 
@@ -98,6 +102,9 @@ class DocumentEncoder:
         """Encode texts: -> for each one (num_chunks, dim) float32, unit vectors.
 
         Chunks of all texts are sorted by length before they are batched, so little of one is padding.
+
+        Raises:
+            EncodingError: tokeniser or model fails on one of the texts; none is returned.
         """
         chunks = [self._tokens.chunks(text, chunking) for text in texts]
         flat = [ids for document in chunks for ids in document]
