@@ -44,7 +44,7 @@ class Encoder:
         """Encode token id lists, padded to the longest of them: -> (len(batch), dim) float32 unit vectors.
 
         Raises:
-            EncodingError: the model fails on a batch, or gives NaN or infinity.
+            EncodingError: the model fails on the batch.
         """
         longest = max(map(len, batch))
         ids = np.zeros((len(batch), longest), np.int64)
@@ -59,8 +59,6 @@ class Encoder:
             raise EncodingError(
                 f"expected vectors of {self._model}, found: {error}. {EXPORT_AGAIN}"
             ) from error
-        if not np.isfinite(vectors).all():
-            raise EncodingError(f"expected finite vectors of {self._model}, found others. {EXPORT_AGAIN}")
         return vectors
 
 
@@ -80,9 +78,11 @@ class QueryEncoder:
         """Encode one query text: -> (dim,) float32.
 
         Raises:
-            EncodingError: tokeniser or model fails on the text.
+            EncodingError: tokeniser or model fails on the text, or the vector is not finite.
         """
         vector: Floats = self._encoder.encode_ids([self._tokens.query(text)])[0]
+        if not np.isfinite(vector).all():
+            raise EncodingError(f"expected a finite query vector, found others. {EXPORT_AGAIN}")
         return vector
 
 
@@ -102,6 +102,7 @@ class DocumentEncoder:
         """Encode texts: -> for each one (num_chunks, dim) float32, unit vectors.
 
         Chunks of all texts are sorted by length before they are batched, so little of one is padding.
+        A vector that is not finite is returned as it is: `pack` refuses that one document.
 
         Raises:
             EncodingError: tokeniser or model fails on one of the texts; none is returned.
