@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.text import Text
 
 from plugin.demo import start_demo, stop_demo
 from plugin.demo_report import demo_report
@@ -18,7 +19,7 @@ _PLAIN_WIDTH = 120
 @click.command("demo")
 @click.option("--stop", is_flag=True, help="Stop what an earlier demo left running.")
 @click.option("--documents", type=click.IntRange(min=100), help="Index only so many docstrings.")
-@click.option("--bundle", type=_FOLDER, default=DEFAULT_BUNDLE, help="Model bundle.  [default: our own]")
+@click.option("--bundle", type=click.Path(path_type=Path), default=DEFAULT_BUNDLE, help="Model bundle.  [default: our own]")
 def demo_command(stop: bool, documents: int | None, bundle: Path) -> None:
     """Start OpenSearch and Twinrank on this machine and show searches both ways."""
     home, server = default_home(), local_server()
@@ -30,4 +31,5 @@ def demo_command(stop: bool, documents: int | None, bundle: Path) -> None:
     if not console.is_terminal:
         console.width = _PLAIN_WIDTH
     demo = start_demo(home, server, Bundle.open(bundle), limit=documents, say=click.echo)
-    console.print(demo_report(demo))
+    for part in demo_report(demo):
+        console.print(part, soft_wrap=isinstance(part, Text))  # what is to be copied must not be broken
