@@ -1,4 +1,4 @@
-"""How far an index is covered with current vectors."""
+"""How far an index is covered with current vectors, and what to do next."""
 
 import json
 from collections import Counter
@@ -8,10 +8,12 @@ from enum import Enum
 from typing import Any
 
 from indexer.document import Document
-from indexer.enrich import Enricher
-from opensearch import vectors
+from indexer.enrich import hash_of
+from opensearch import indices, mapping, vectors
 from opensearch.client import Upstream
-from opensearch.settings import RerankSettings
+from opensearch.errors import MappingError
+from opensearch.indices import Index
+from opensearch.settings import RerankSettings, settings_meta
 from opensearch.vectors import Counts
 from reranker.errors import StoredVectorError
 from reranker.stored_vector import unpack
@@ -29,38 +31,91 @@ class State(Enum):
 
 
 @dataclass(frozen=True)
-class Coverage:
-    """Exact counts, and the states of a random sample of the stored vectors."""
+class Model:
+    """What is asked about the model at hand: the bundle's name and the tag of its vectors."""
 
+    name: str
+    tag: int
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """One index: exact counts, and the states of a random sample of its stored vectors.
+
+    `problem` says what is wrong with the mapping, None where it is as it must be.
+    """
+
+    index: str
+    settings: RerankSettings
     counts: Counts
     sampled: Mapping[State, int] = field(default_factory=dict)
+    problem: str | None = None
 
     @property
     def share(self) -> float:
         """The share of the documents that have a vector, 0 to 1; 1 for an empty index."""
         return self.counts.with_vector / self.counts.documents if self.counts.documents else 1.0
 
+    def next_step(self, model: Model) -> str:
+        """Return what its owner should do now, one sentence."""
+        again = f"index the documents again: twinrank index {self.index} FILE"
+        if self.problem:
+            return "Mend the mapping: " + self.problem
+        if self.settings.model != model.name:
+            return f"The index wants the model {self.settings.model}: give its folder with --bundle."
+        if not self.counts.documents:
+            return f"Index documents: twinrank index {self.index} FILE"
+        worn = [f"{number} {state.value}" for state, number in self.sampled.items() if state != State.CURRENT]
+        if worn:
+            return f"Of {sum(self.sampled.values())} vectors looked at, {', '.join(worn)}: {again}"
+        if self.share < 1:
+            missing = self.counts.documents - self.counts.with_vector
+            return f"{missing} documents have no vector; unless they have no text, {again}"
+        return "Nothing: every document has a vector."
 
-def coverage(
-    upstream: Upstream, index: str, settings: RerankSettings, enricher: Enricher, model_tag: int
-) -> Coverage:
-    """Count the documents with a vector and look at a sample of the vectors.
+    def as_json(self, model: Model) -> dict[str, Any]:
+        """Return the machine-readable form."""
+        return {
+            "index": self.index,
+            "settings": settings_meta(self.settings),
+            "documents": self.counts.documents,
+            "with_vector": self.counts.with_vector,
+            "coverage": round(self.share, 4),
+            "sample": {state.value: self.sampled.get(state, 0) for state in State},
+            "problem": self.problem,
+            "next": self.next_step(model),
+        }
+
+
+def coverage(upstream: Upstream, name: str, model: Model) -> Coverage:
+    """Look at the index that `name` writes to.
 
     Raises:
+        SettingsError: the index has no valid settings.
         RequestError: OpenSearch cannot be asked.
     """
-    counts = vectors.count(upstream, index, settings.field)
-    sources = vectors.sample(upstream, index, settings, SAMPLE_SIZE) if counts.with_vector else []
-    return Coverage(counts, Counter(_state(source, settings, enricher, model_tag) for source in sources))
+    index = indices.written_by(upstream, name)
+    settings = index.rerank_settings()
+    counts = vectors.count(upstream, index.name, settings.field)
+    sources = vectors.sample(upstream, index.name, settings, SAMPLE_SIZE) if counts.with_vector else []
+    sampled = Counter(_state(source, settings, model) for source in sources)
+    return Coverage(index.name, settings, counts, sampled, _problem(index, settings))
 
 
-def _state(source: Mapping[str, Any], settings: RerankSettings, enricher: Enricher, model_tag: int) -> State:
-    packed = vectors.decoded(vectors.value_at(source, settings.field))
+def _problem(index: Index, settings: RerankSettings) -> str | None:
     try:
-        vector = unpack(packed or b"")
+        mapped = mapping.check(index, settings.field)
+    except MappingError as error:
+        return str(error)
+    return None if mapped else f"{settings.field} is not mapped: twinrank enable {index.name}"
+
+
+def _state(source: Mapping[str, Any], settings: RerankSettings, model: Model) -> State:
+    try:
+        vector = unpack(vectors.decoded(vectors.value_at(source, settings.field)) or b"")
     except StoredVectorError:
         return State.UNUSABLE
-    if vector.model_tag != model_tag:
+    if vector.model_tag != model.tag:
         return State.OTHER_MODEL
-    document = Document(json.dumps(source))
-    return State.CURRENT if vector.text_hash == enricher.hash_of(document) else State.STALE
+    hashed = hash_of(Document(json.dumps(source)), settings)
+    return State.CURRENT if vector.text_hash == hashed else State.STALE

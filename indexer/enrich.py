@@ -36,6 +36,17 @@ class Enriched:
     outcome: Outcome
 
 
+def chunking_of(settings: RerankSettings) -> Chunking:
+    """Return how an index cuts its texts."""
+    chunk = settings.chunk
+    return Chunking(chunk.max_tokens, chunk.overlap, chunk.max_chunks)
+
+
+def hash_of(document: Document, settings: RerankSettings) -> int:
+    """Return the hash that a current vector of this document carries."""
+    return text_hash(document.text(settings.source_fields), chunking_of(settings))
+
+
 class Enricher:
     """Gives documents their vectors, by the settings of one index and one model.
 
@@ -50,8 +61,7 @@ class Enricher:
         self._model_tag = model_tag
         self._settings = settings
         self.field = settings.field
-        chunk = settings.chunk
-        self._chunking = Chunking(chunk.max_tokens, chunk.overlap, chunk.max_chunks)
+        self._chunking = chunking_of(settings)
 
     def __call__(self, documents: Sequence[Document], stored: Mapping[str, bytes]) -> list[Enriched]:
         """Return the documents with vectors, in order; each text is encoded once.
@@ -95,10 +105,6 @@ class Enricher:
         except StoredVectorError:
             return False
         return vector.text_hash == hashed and vector.model_tag == self._model_tag
-
-    def hash_of(self, document: Document) -> int:
-        """Return the hash that a current vector of this document carries."""
-        return text_hash(document.text(self._settings.source_fields), self._chunking)
 
     def _current(self, document: Document, stored: Mapping[str, bytes], hashed: int) -> bytes | None:
         own = vectors.decoded(vectors.value_at(document.values, self.field))

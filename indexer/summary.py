@@ -14,6 +14,11 @@ class Rejection:
     reason: str
     raw: bytes
 
+    def as_json(self) -> dict[str, Any]:
+        """Return number, reason and line; bytes that are no UTF-8 are lone surrogates, U+DC80 to U+DCFF."""
+        raw = self.raw.decode("utf-8", "surrogateescape")
+        return {"line": self.line, "reason": self.reason, "raw": raw}
+
 
 @dataclass
 class Summary:
@@ -31,6 +36,27 @@ class Summary:
     def complete(self) -> bool:
         """Whether every line of the input was indexed."""
         return self.rejected == 0 and self.stopped is None
+
+    def in_words(self) -> str:
+        """Return the result for people, a few lines."""
+        rate = self.indexed / self.seconds if self.seconds else 0.0
+        counts = " ".join(f"{outcome.value}={number}" for outcome, number in self.outcomes.items())
+        words = [
+            f"{self.indexed} of {self.lines} documents indexed in {self.seconds:.1f} s ({rate:.0f}/s):"
+            f" {counts}"
+        ]
+        if self.rejected:
+            words.append(f"{self.rejected} lines rejected")
+        if self.without_id:
+            words.append(
+                f"{self.without_id} documents had no _id and got new ones: a second run would add them again"
+            )
+        if self.stopped:
+            words.append(
+                f"Stopped before the end: {self.stopped}. What was indexed stays; run the same command"
+                " again: it encodes only what is missing"
+            )
+        return "\n".join(words)
 
     def as_json(self) -> dict[str, Any]:
         """Return the machine-readable form."""

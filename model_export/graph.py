@@ -1,8 +1,9 @@
 """A BERT encoder as an ONNX graph of fused operators, pooled and normalised inside.
 
 The graph is written from the weights, not traced, so attention and GELU are one node a layer by
-construction; `check_fusion` holds the finished graph to it. LayerNormalization follows Sum, which ONNX Runtime
-does not merge into SkipLayerNormalization: on CPU that kernel took 29 us for 12 x 384 values, the pair 12 us.
+construction; `check_fusion` holds the finished graph to it. LayerNormalization follows Sum, which ONNX
+Runtime does not merge into SkipLayerNormalization: on CPU that kernel took 29 us for 12 x 384 values, the
+pair takes 12 us.
 """
 
 from collections import Counter

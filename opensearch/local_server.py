@@ -131,9 +131,16 @@ class LocalServer:
         java = java_for(self.java or find_java(self.java_home), owner, self.home)
         distribution = install(self.home, java, Distribution())
         check_usable(distribution, owner)
-        with full_disk_explained(self.folders.root):
-            self._prepare(distribution, java, http_port, transport_port, owner, fresh=fresh)
-            self._child = self._popen(distribution, java, owner)
+        settings = server_settings(self.folders, http_port, transport_port)
+        try:
+            with full_disk_explained(self.folders.root):
+                self._prepare(distribution, java, settings, owner, fresh=fresh)
+                self._child = self._popen(distribution, java, owner)
+        except OSError as error:
+            raise ServerStartError(
+                f"OpenSearch could not be started in {self.folders.root}: {error}. "
+                f"If its files are damaged, delete {distribution} and start again."
+            ) from error
         process = ServerProcess(self._child.pid, birth_of(self._child.pid) or "", http_port, transport_port)
         try:
             process.write(self.folders.process)
@@ -146,8 +153,7 @@ class LocalServer:
         self,
         distribution: Path,
         java: Java,
-        http_port: int,
-        transport_port: int,
+        settings: dict[str, str | int | bool],
         owner: Owner | None,
         *,
         fresh: bool,
@@ -158,7 +164,6 @@ class LocalServer:
             shutil.rmtree(folder, ignore_errors=True)
         for folder in (folders.temporary, folders.logs, folders.data):
             make_folder(folder)
-        settings = server_settings(folders, http_port, transport_port)
         write_config(distribution, folders, settings, java, self.heap)
         for folder in (folders.temporary, folders.logs, folders.data, folders.config):
             give_to(folder, owner)

@@ -5,15 +5,17 @@ from typing import Any
 import click
 
 from opensearch.errors import OpenSearchError
+from opensearch.settings import SettingsError
 from plugin.demo_command import demo_command
 from plugin.errors import CommandError
 from plugin.evaluation_command import evaluation_command
+from plugin.index_commands import enable_command, index_command, status_command
 from plugin.opensearch_command import opensearch_command
 from plugin.search_command import search_command
 from plugin.serve import serve
 from reranker.errors import RerankerError
 
-EXPECTED_ERRORS: tuple[type[Exception], ...] = (CommandError, OpenSearchError, RerankerError)
+EXPECTED_ERRORS: tuple[type[Exception], ...] = (CommandError, OpenSearchError, RerankerError, SettingsError)
 """Roots of our own error trees: shown as a message and exit status 1, without a traceback."""
 
 
@@ -34,8 +36,14 @@ def main() -> None:
     """Twinrank: a neural reranker for OpenSearch."""
 
 
-main.add_command(opensearch_command)
-main.add_command(demo_command)
-main.add_command(evaluation_command)
-main.add_command(search_command)
-main.add_command(serve)
+for command in (
+    demo_command,
+    enable_command,
+    evaluation_command,
+    index_command,
+    opensearch_command,
+    search_command,
+    serve,
+    status_command,
+):
+    main.add_command(command)

@@ -51,6 +51,7 @@ def opensearch_command() -> None:
 def start(port: int, fresh: bool, heap: str) -> None:
     """Fetch OpenSearch where it is missing, start it, and wait until it is ready."""
     server = local_server(port, heap)
+    click.echo("Starting OpenSearch; the first time it is fetched as well (160 MB) ...", err=True)
     url = server.start(fresh=fresh)
     click.echo(f"OpenSearch is ready at {url} (data: {server.folders.data}).")
 

@@ -11,6 +11,8 @@ from opensearchpy import OpenSearch
 
 from plugin.opensearch_command import local_server
 from plugin.proxy_process import running_proxy
+from reranker.bundle import Bundle
+from tests.toy_index import ToyIndex, make_toy_index
 
 TINY_BUNDLE = Path(__file__).parent / "bundles" / "tiny"
 
@@ -52,6 +54,12 @@ def proxy_url(opensearch_url: str, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("proxy")
     with running_proxy(opensearch_url, folder, bundle=TINY_BUNDLE) as proxy:
         yield proxy.url
+
+
+@pytest.fixture(scope="session")
+def toy_index(client: OpenSearch, opensearch_url: str) -> ToyIndex:
+    """Return a small index with the tiny bundle's vectors; tests leave it as they found it."""
+    return make_toy_index(client, opensearch_url, Bundle.open(TINY_BUNDLE), "toy")
 
 
 @pytest.fixture

@@ -140,6 +140,19 @@ def test_too_little_room_for_the_data(opensearch_url: str, open_folder: Path) ->
         server.start()
 
 
+def test_a_damaged_distribution_is_explained(open_folder: Path) -> None:
+    scripts = open_folder / "opensearch-3.8.0" / "bin"
+    scripts.mkdir(parents=True)
+    server = LocalServer(open_folder, http_port=0)
+    with pytest.raises(ServerStartError, match=r"could not be started.*delete .*opensearch-3\.8\.0"):
+        server.start()
+    (open_folder / "opensearch-3.8.0" / "config").mkdir()
+    (open_folder / "opensearch-3.8.0" / "config" / "jvm.options").touch()
+    (scripts / "opensearch").touch(mode=0o644)
+    with pytest.raises(ServerStartError, match="Permission denied"):
+        server.start()
+
+
 def test_a_path_with_blanks_is_refused(open_folder: Path) -> None:
     with pytest.raises(FolderError, match="blanks"):
         LocalServer(open_folder / "my home").start()

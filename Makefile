@@ -1,0 +1,73 @@
+# One word a task; `make help` lists them. Everything is installed into .venv and nowhere else.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+# The first Python on the path that is new enough; `make PYTHON=/some/python3 ...` chooses another.
+PYTHON ?= $(shell for name in python3 python3.11 python3.12 python3.13 python3.14 python; do \
+	if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
+	then echo "$$name"; break; fi; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-stop test test-all check bench serve lint clean
+
+help: ## list the tasks
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: $(VENV)/.setup ## install Twinrank and its tools into .venv
+demo: $(VENV)/.serving ## index real text, search it both ways, leave it running
+	$(BIN)/twinrank demo
+
+demo-stop: $(VENV)/.serving ## stop what the demo left running
+	$(BIN)/twinrank demo --stop
+
+serve: $(VENV)/.serving ## the proxy, in front of the local OpenSearch
+	$(BIN)/twinrank serve
+
+test: $(VENV)/.everything ## all tests, on a real OpenSearch
+	@$(BIN)/python -m pytest
+
+test-all: check test ## check and test
+
+check: $(VENV)/.everything ## lint, format and types, without changing anything
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lint: $(VENV)/.setup ## let ruff repair and format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.setup ## measure against the budgets
+	$(BIN)/python -m tests.benchmarks
+
+clean: ## remove .venv and all caches; the local OpenSearch and its data stay
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "Twinrank needs Python 3.11 or newer; none was found on the path" \
+			"(python3 is: $$(python3 --version 2>&1 || true))." \
+			"Install one, or name it: make PYTHON=/path/to/python3.11 setup" >&2; exit 1; fi
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Twinrank needs Python 3.11 or newer; $(PYTHON) is: $$("$(PYTHON)" --version 2>&1)." >&2; exit 1; }
+	@"$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "$(PYTHON) could not make a virtual environment. On Debian: apt install python3-venv" >&2; exit 1; }
+
+# What running, working on and training models need, each with all that stands before it. The stamps
+# make a second run instant; they are as old as the last installation.
+$(VENV)/.serving: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing Twinrank into $(VENV) ..."
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[local]'
+	@touch $@
+
+$(VENV)/.setup: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing Twinrank and its tools into $(VENV) ..."
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[local,evaluate,dev]'
+	@touch $(VENV)/.serving $@
+
+$(VENV)/.everything: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing Twinrank, its tools and torch into $(VENV); the first time takes minutes ..."
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[local,evaluate,export,dev]'
+	@touch $(VENV)/.serving $(VENV)/.setup $@

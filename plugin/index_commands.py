@@ -1,0 +1,207 @@
+"""`twinrank enable`, `twinrank index` and `twinrank status`: arguments in, words out."""
+
+import io
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import click
+from rich.console import Console
+
+from indexer.coverage import Model, coverage
+from indexer.enrich import Enricher
+from indexer.indexing import Events, Indexing
+from indexer.lines import read_lines
+from indexer.summary import Rejection
+from opensearch import indices
+from opensearch.client import Upstream
+from opensearch.enable import Enabled, Wanted, enable
+from opensearch.indices import Index
+from plugin.index_progress import progress_bar
+from reranker.bundle import DEFAULT_BUNDLE, Bundle
+
+MAX_SHOWN_REJECTIONS = 20
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def upstream_option(command: Command) -> Command:
+    """Add `--upstream`, passed as `url`."""
+    return click.option(
+        "--upstream",
+        "url",
+        envvar="TWINRANK_UPSTREAM",
+        default="http://127.0.0.1:9200",
+        show_default=True,
+        show_envvar=True,
+        metavar="URL",
+        help="The OpenSearch to talk to.",
+    )(command)
+
+
+def bundle_option(command: Command) -> Command:
+    """Add `--bundle`, passed as `bundle_path`."""
+    return click.option(
+        "--bundle",
+        "bundle_path",
+        type=click.Path(path_type=Path),
+        default=DEFAULT_BUNDLE,
+        metavar="FOLDER",
+        help="The model bundle.  [default: the one that comes with Twinrank]",
+    )(command)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
+
+
+@click.command("enable")
+@click.argument("index")
+@click.option("--field", multiple=True, metavar="NAME", help="Field whose text is encoded; repeatable.")
+@click.option("--model-name", metavar="NAME", help="Whose vectors.  [default: the name of --bundle]")
+@click.option("--vector-field", metavar="NAME", help="Where vectors are stored.  [default: rerank.vector]")
+@click.option("--window-size", type=int, help="How many first-stage hits are reranked.  [default: 100]")
+@click.option("--weight", type=float, help="Weight of the crossing score.  [default: the bundle's]")
+@click.option("--dry-run", is_flag=True, help="Check and say what would change, but change nothing.")
+@bundle_option
+@upstream_option
+def enable_command(index: str, bundle_path: Path, url: str, dry_run: bool, **given: Any) -> None:  # noqa: ANN401
+    """Switch reranking on for INDEX; create it where there is none.
+
+    What is not given stays as the index has it.
+    """
+    model = given["model_name"] or Bundle.open(bundle_path).name
+    wanted = Wanted(model, _settings_given(**given))
+    with _connected(url) as upstream:
+        for enabled in enable(upstream, index, wanted, dry_run=dry_run):
+            _tell_enabled(enabled, dry_run=dry_run)
+
+
+@click.command("index")
+@click.argument("index")
+@click.argument("file", type=click.File("rb"))
+@click.option("--rejects", type=click.File("w", lazy=True), help="Write rejected lines, with reasons, here.")
+@click.option(
+    "--threads", type=click.IntRange(1), default=os.cpu_count(), show_default=True, help="Of the encoder."
+)
+@json_option
+@bundle_option
+@upstream_option
+def index_command(
+    index: str,
+    file: io.BufferedReader,
+    rejects: IO[str] | None,
+    threads: int,
+    as_json: bool,
+    bundle_path: Path,
+    url: str,
+) -> None:
+    """Index the JSON lines of FILE (plain or gzip; - is standard input) into INDEX, with their vectors."""
+    bundle = Bundle.open(bundle_path)
+    with _connected(url) as upstream, progress_bar(file, hidden=as_json) as (console, advance):
+        target = indices.written_by(upstream, index)
+        enricher = _enricher(target, bundle, threads)
+        _warn_of_pipelines(console, target)
+        events = Events(
+            _rejections(console, rejects), advance, lambda reason: console.print("Waiting:", reason)
+        )
+        summary = Indexing(upstream, target.name, enricher, events).run(read_lines(file))
+    click.echo(json.dumps(summary.as_json()) if as_json else summary.in_words())
+    if not summary.complete:
+        raise click.exceptions.Exit(1)
+
+
+@click.command("status")
+@click.argument("index")
+@json_option
+@bundle_option
+@upstream_option
+def status_command(index: str, as_json: bool, bundle_path: Path, url: str) -> None:
+    """Say how far INDEX is covered with vectors, and what to do next."""
+    bundle = Bundle.open(bundle_path)
+    model = Model(bundle.name, bundle.model_tag)
+    with _connected(url) as upstream:
+        report = coverage(upstream, index, model).as_json(model)
+    if as_json:
+        click.echo(json.dumps(report))
+        return
+    for key, value in report.items():
+        click.echo(f"{key}: {value if not isinstance(value, dict) else json.dumps(value)}")
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[Upstream]:
+    # The library logs every failed request; we say ourselves what failed, or try again.
+    logging.getLogger("opensearch").setLevel(logging.CRITICAL)
+    with closing(Upstream(url)) as upstream:
+        yield upstream
+
+
+def _settings_given(
+    field: tuple[str, ...],
+    model_name: str | None,
+    vector_field: str | None,
+    window_size: int | None,
+    weight: float | None,
+) -> dict[str, Any]:
+    """Return what was given, in the form of `_meta.rerank`."""
+    settings = {
+        "source_fields": field or None,
+        "model": model_name,
+        "field": vector_field,
+        "window_size": window_size,
+        "fusion": None if weight is None else {"weight": weight},
+    }
+    return {key: value for key, value in settings.items() if value is not None}
+
+
+def _tell_enabled(enabled: Enabled, *, dry_run: bool) -> None:
+    click.echo(f"{enabled.index}: {'would be changed' if dry_run else 'enabled'}")
+    for change in enabled.changes or ("nothing to change",):
+        click.echo(f"  {change}")
+    for note in enabled.notes:
+        click.echo(f"  note: {note}", err=True)
+    if enabled.vectors_stale:
+        click.echo(
+            "  note: vectors stored before no longer fit; index the documents again:"
+            f" twinrank index {enabled.index} FILE",
+            err=True,
+        )
+
+
+def _enricher(index: Index, bundle: Bundle, threads: int) -> Enricher:
+    settings = index.rerank_settings()
+    if settings.model != bundle.name:
+        raise click.ClickException(
+            f"{index.name}: expected the bundle {settings.model}, as its settings say, found {bundle.name}."
+            f" Give its folder with --bundle, or: twinrank enable {index.name} --model-name {bundle.name}"
+        )
+    return Enricher(bundle.document_encoder(threads=threads), bundle.model_tag, settings)
+
+
+def _warn_of_pipelines(console: Console, index: Index) -> None:
+    if index.pipelines:
+        console.print(
+            f"{index.name} runs ingest pipelines ({', '.join(index.pipelines)}): where they change the source"
+            " fields, vectors do not fit"
+        )
+
+
+def _rejections(console: Console, file: IO[str] | None) -> Callable[[Rejection], None]:
+    """Return what shows a rejection, as long as they are few, and writes it to `file`."""
+    shown = 0
+
+    def tell(rejection: Rejection) -> None:
+        nonlocal shown
+        shown += 1
+        if file:
+            file.write(json.dumps(rejection.as_json()) + "\n")
+        if shown <= MAX_SHOWN_REJECTIONS:
+            console.print(f"line {rejection.line}: {rejection.reason}", markup=False)
+        elif shown == MAX_SHOWN_REJECTIONS + 1 and not file:
+            console.print("more lines are rejected; --rejects FILE keeps them all")
+
+    return tell

@@ -1,0 +1,141 @@
+"""The house rules that no linter knows: which package imports which, who reads the environment, sizes."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+MAY_IMPORT = {
+    "reranker": set[str](),
+    "opensearch": set[str](),
+    "indexer": {"reranker", "opensearch"},
+    "plugin": {"reranker", "opensearch", "indexer"},
+    "model_export": {"reranker"},
+}
+"""Each package, and which of the others it may import."""
+
+ONLY_IN = {
+    "torch": {"model_export"},
+    "transformers": {"model_export"},
+    "onnx": {"model_export"},
+    "onnxscript": {"model_export"},
+    "flask": {"plugin"},
+    "gunicorn": {"plugin"},
+}
+"""Each library that has one home."""
+
+MAY_READ_THE_PROCESS = ("plugin/", "model_export/__main__.py")
+PROCESS_NAMES = {"os.environ", "os.environb", "os.getenv", "os.getenvb", "sys.argv"}
+LONGEST_MODULE = 300
+LONGEST_BODY = 40
+
+FILES = sorted(file for package in (*MAY_IMPORT, "tests") for file in (ROOT / package).rglob("*.py"))
+PACKAGE_FILES = [file for file in FILES if not file.is_relative_to(ROOT / "tests")]
+
+each_file = pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+each_package_file = pytest.mark.parametrize(
+    "file", PACKAGE_FILES, ids=lambda file: str(file.relative_to(ROOT))
+)
+
+
+def imported(source: str) -> set[str]:
+    """Return the top-level names that `source` imports anywhere, in functions too."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add((node.module or "").partition(".")[0])
+    return names
+
+
+def wrong_imports(package: str, source: str) -> set[str]:
+    """Return what `source`, a module of `package`, imports against the arrows."""
+    ours = set(MAY_IMPORT) - MAY_IMPORT[package] - {package}
+    libraries = {name for name, homes in ONLY_IN.items() if package not in homes}
+    return imported(source) & (ours | libraries | {"tests"})
+
+
+def process_reads(source: str) -> set[str]:
+    """Return where `source` reads the environment or the command line, as `module.name`."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            found.add(f"{node.value.id}.{node.attr}")
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found & PROCESS_NAMES
+
+
+def bodies(source: str) -> Iterator[tuple[str, int]]:
+    """Yield each function's name and the lines of its body, its docstring apart."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            statements = node.body[1:] if ast.get_docstring(node) else node.body
+            first, last = (statements[0], statements[-1]) if statements else (node, node)
+            yield node.name, (last.end_lineno or last.lineno) - first.lineno + 1
+
+
+@each_package_file
+def test_imports_go_one_way(file: Path) -> None:
+    assert wrong_imports(file.relative_to(ROOT).parts[0], file.read_text()) == set()
+
+
+@each_package_file
+def test_only_the_edge_reads_environment_and_arguments(file: Path) -> None:
+    if not str(file.relative_to(ROOT)).startswith(MAY_READ_THE_PROCESS):
+        assert process_reads(file.read_text()) == set()
+
+
+@each_file
+def test_modules_are_short(file: Path) -> None:
+    assert len(file.read_text().splitlines()) <= LONGEST_MODULE
+
+
+@each_file
+def test_functions_are_short(file: Path) -> None:
+    assert {name: lines for name, lines in bodies(file.read_text()) if lines > LONGEST_BODY} == {}
+
+
+def test_every_package_is_looked_at() -> None:
+    assert {file.relative_to(ROOT).parts[0] for file in PACKAGE_FILES} == set(MAY_IMPORT)
+    folders = {file.parent.name for file in ROOT.glob("*/__init__.py")}
+    assert folders == {*MAY_IMPORT, "tests"}
+
+
+@pytest.mark.parametrize(
+    ("package", "source", "wrong"),
+    [
+        ("reranker", "import opensearch.search", {"opensearch"}),
+        ("opensearch", "def late() -> None:\n    from reranker.bundle import Bundle", {"reranker"}),
+        ("indexer", "from plugin import app", {"plugin"}),
+        ("model_export", "import opensearch, torch", {"opensearch"}),
+        ("plugin", "import torch.nn", {"torch"}),
+        ("indexer", "from flask import request", {"flask"}),
+        ("plugin", "import flask, reranker, opensearchpy", set()),
+    ],
+)
+def test_the_arrows_can_be_broken(package: str, source: str, wrong: set[str]) -> None:
+    assert wrong_imports(package, source) == wrong
+
+
+@pytest.mark.parametrize(
+    ("source", "reads"),
+    [
+        ("import os\nhome = os.environ['HOME']", {"os.environ"}),
+        ("from os import getenv", {"os.getenv"}),
+        ("import sys\nprint(sys.argv[1:])", {"sys.argv"}),
+        ("import os\nos.getpid()", set()),
+    ],
+)
+def test_reading_the_process_is_seen(source: str, reads: set[str]) -> None:
+    assert process_reads(source) == reads
+
+
+def test_lengths_are_counted_without_the_docstring() -> None:
+    source = 'def short():\n    """One.\n\n    Two.\n    """\n    a = 1\n    return a\n'
+    assert list(bodies(source)) == [("short", 2)]
+    assert list(bodies('def empty():\n    """Only words."""\n')) == [("empty", 2)]

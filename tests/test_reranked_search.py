@@ -1,0 +1,292 @@
+"""Searches through the proxy on a real OpenSearch: order, pages, scores, bytes, and soft failures."""
+
+import base64
+import json
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+from opensearchpy import OpenSearch
+
+from reranker.stored_vector import pack
+from tests.raw_http import RawAnswer, ask
+from tests.toy_index import WINDOW, ToyIndex, index_body, vector_member
+
+pytestmark = pytest.mark.live
+JSON = {"Content-Type": "application/json"}
+
+
+def search(url: str, index: str, body: object, parameters: str = "") -> RawAnswer:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return ask(url, "POST", f"/{index}/_search{parameters}", data, JSON)
+
+
+def ids(answer: RawAnswer) -> list[str]:
+    return [hit["_id"] for hit in json.loads(answer.body)["hits"]["hits"]]
+
+
+def scores(answer: RawAnswer) -> list[float]:
+    return [hit["_score"] for hit in json.loads(answer.body)["hits"]["hits"]]
+
+
+def test_the_order_is_that_of_the_formula(proxy_url: str, toy_index: ToyIndex) -> None:
+    answer = search(proxy_url, toy_index.name, {"query": toy_index.query, "size": WINDOW})
+    expected = toy_index.expected_order()
+    assert ids(answer) == expected
+    assert expected != [hit["_id"] for hit in toy_index.first_stage(WINDOW)]
+    assert answer.rerank_status == (
+        f"applied; window={WINDOW}; scored={WINDOW}; model={toy_index.bundle.name}; execution=sidecar"
+    )
+    assert "crossing;dur=" in answer.headers["server-timing"]
+
+
+@pytest.mark.parametrize("form", [
+    {"multi_match": {"query": "QUERY", "fields": ["text"]}},
+    {"bool": {"must": [{"match": {"text": "QUERY"}}], "filter": [{"range": {"n": {"gte": 0}}}]}},
+])  # fmt: skip
+def test_other_queries_of_the_same_text_have_the_same_order(
+    proxy_url: str, toy_index: ToyIndex, form: dict[str, Any]
+) -> None:
+    query = json.loads(json.dumps(form).replace("QUERY", toy_index.query_text))
+    answer = search(proxy_url, toy_index.name, {"query": query})
+    assert ids(answer) == toy_index.expected_order()[:10]
+
+
+@pytest.mark.parametrize("page_size", [7, 40, 130])
+def test_pages_together_are_every_hit_once(proxy_url: str, toy_index: ToyIndex, page_size: int) -> None:
+    """Inside the window, across its edge, and beyond it."""
+    found: list[str] = []
+    for start in range(0, toy_index.num_documents, page_size):
+        body = {"query": toy_index.query, "from": start, "size": page_size}
+        found += ids(search(proxy_url, toy_index.name, body))
+    everything = [hit["_id"] for hit in toy_index.first_stage(toy_index.num_documents)]
+    assert found == toy_index.expected_order() + everything[WINDOW:]
+
+
+def test_scores_are_opensearchs_own_in_their_order(proxy_url: str, toy_index: ToyIndex) -> None:
+    body = {"query": toy_index.query, "size": 20, "from": 90}
+    straight = search(toy_index.url, toy_index.name, body)
+    through = search(proxy_url, toy_index.name, body)
+    assert scores(through) == scores(straight)
+    assert json.loads(through.body)["hits"]["max_score"] == json.loads(straight.body)["hits"]["max_score"]
+
+
+def test_hits_keep_their_bytes(client: OpenSearch, proxy_url: str, toy_index: ToyIndex) -> None:
+    source = b'{"price": 1.10, "name":"caf\\u00e9", "z":1,"text":"%b","a":2}' % toy_index.query_text.encode()
+    member = json.dumps(vector_member(toy_index.bundle, "x", toy_index.bundle.query_encoder()("x")[None]))
+    widened = source[:-1] + b"," + member[1:].encode()
+    ask(toy_index.url, "PUT", f"/{toy_index.name}/_doc/spelt?refresh=true", widened, JSON)
+    answer = search(proxy_url, toy_index.name, {"query": {"bool": {
+        "must": [toy_index.query], "filter": [{"ids": {"values": ["spelt"]}}]}}})  # fmt: skip
+    client.delete(index=toy_index.name, id="spelt", refresh=True)
+    assert answer.rerank_status.startswith("applied; window=1; scored=1")
+    assert b'"_source":' + source + b"}" in answer.body
+
+
+EXTRAS: list[dict[str, Any]] = [
+    {"_source": False},
+    {"_source": ["n"]},
+    {"_source": {"excludes": ["text"]}},
+    {"_source": False, "docvalue_fields": ["n"]},
+    {"_source": False, "fields": ["n", "text"]},
+    {"highlight": {"fields": {"text": {}}}},
+    {"aggs": {"most": {"max": {"field": "n"}}}, "track_total_hits": False},
+    {"version": True, "seq_no_primary_term": True},
+    {"sort": ["_score"]},
+    {"suggest": {"s": {"text": "wiat", "term": {"field": "text"}}}},
+]
+
+
+@pytest.mark.parametrize("extra", EXTRAS, ids=json.dumps)
+def test_every_hit_is_what_opensearch_says_of_it(
+    proxy_url: str, toy_index: ToyIndex, extra: dict[str, Any]
+) -> None:
+    """Hit by hit, and around the hits, the answer is OpenSearch's; only order and scores are ours."""
+    body = {"query": toy_index.query, "size": WINDOW, **extra}
+    straight = json.loads(search(toy_index.url, toy_index.name, body).body)
+    through_raw = search(proxy_url, toy_index.name, body)
+    through = json.loads(through_raw.body)
+    assert through_raw.rerank_status.startswith("applied")
+    assert [hit["_id"] for hit in through["hits"]["hits"]] == toy_index.expected_order()
+    assert [without_order(hit) for hit in sorted_hits(through)] == [
+        without_order(without_vector(hit)) for hit in sorted_hits(straight)
+    ]
+    assert [hit.get("sort") for hit in through["hits"]["hits"]] == [
+        hit.get("sort") for hit in straight["hits"]["hits"]
+    ]
+    for answer in (straight, through):
+        del answer["took"], answer["hits"]["hits"]
+    assert through == straight
+
+
+def sorted_hits(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    return sorted(answer["hits"]["hits"], key=lambda hit: str(hit["_id"]))
+
+
+def without_order(hit: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in hit.items() if name not in ("_score", "sort")}
+
+
+def without_vector(hit: dict[str, Any]) -> dict[str, Any]:
+    source = {name: value for name, value in hit.get("_source", {}).items() if name != "rerank"}
+    return {**hit, "_source": source} if "_source" in hit else hit
+
+
+def test_get_with_parameters_and_pretty(proxy_url: str, toy_index: ToyIndex) -> None:
+    body = json.dumps({"query": toy_index.query, "size": 50}).encode()
+    target = f"/{toy_index.name}/_search?size=3&from=2&pretty&preference=_local"
+    answer = ask(proxy_url, "GET", target, body, JSON)
+    assert ids(answer) == toy_index.expected_order()[2:5]
+    assert answer.body.startswith(b'{\n  "took"')
+
+
+def test_an_alias_is_reranked_as_its_index(client: OpenSearch, proxy_url: str, toy_index: ToyIndex) -> None:
+    alias = f"{toy_index.name}-alias"
+    client.indices.put_alias(index=toy_index.name, name=alias)
+    assert ids(search(proxy_url, alias, {"query": toy_index.query})) == toy_index.expected_order()[:10]
+
+
+def test_no_hits_are_an_empty_page(proxy_url: str, toy_index: ToyIndex) -> None:
+    answer = search(proxy_url, toy_index.name, {"query": {"match": {"text": "zzzzzz"}}})
+    assert (ids(answer), answer.status) == ([], 200)
+    assert answer.rerank_status.startswith("applied; window=0; scored=0")
+
+
+PASSED: list[tuple[str, object, str]] = [
+    ("sort", {"query": {"match_all": {}}, "sort": ["n"]}, ""),
+    ("query_text", {"query": {"match_all": {}}}, ""),
+    ("query_text", b"", ""),
+    ("q", b"", "?q=text:alpha"),
+    ("size", {"query": {"match_all": {}}, "size": 0}, ""),
+    ("scroll", {"query": {"match_all": {}}}, "?scroll=1m"),
+    ("body", b'// comment\n{"query":{"match_all":{}}}', ""),
+    ("body", b"{", ""),
+    ("query_text", {"query": {"no_such_query": {}}}, ""),
+    ("tomorrow", {"tomorrow": 1}, ""),
+    ("search_pipeline", {"query": {"match_all": {}}}, "?search_pipeline=absent"),
+]
+
+
+@pytest.mark.parametrize(("reason", "body", "parameters"), PASSED)
+def test_what_is_not_reranked_is_opensearchs_own_answer(
+    proxy_url: str, toy_index: ToyIndex, reason: str, body: object, parameters: str
+) -> None:
+    straight = search(toy_index.url, toy_index.name, body, parameters)
+    through = search(proxy_url, toy_index.name, body, parameters)
+    assert through.rerank_status == f"skipped; reason={reason}"
+    assert comparable(through) == comparable(straight)
+
+
+def comparable(answer: RawAnswer) -> tuple[int, dict[str, Any]]:
+    body = json.loads(answer.body)
+    body.pop("took", None)
+    body.pop("_scroll_id", None)
+    return answer.status, body
+
+
+@pytest.mark.parametrize("with_index", [True, False])
+def test_without_settings_nothing_changes(
+    client: OpenSearch, proxy_url: str, opensearch_url: str, index_name: str, with_index: bool
+) -> None:
+    if with_index:
+        client.index(index=index_name, body={"text": "wait a bit"}, refresh=True)
+    body = {"query": {"match": {"text": "wait"}}}
+    through = search(proxy_url, index_name, body)
+    assert through.rerank_status == "skipped; reason=not_enabled"
+    assert comparable(through) == comparable(search(opensearch_url, index_name, body))
+
+
+def one_document(toy_index: ToyIndex, proxy_url: str, name: str, body: dict[str, Any]) -> RawAnswer:
+    """Make an index with one document without a vector, and search it."""
+    toy_index.client.indices.create(index=name, body=body)
+    toy_index.client.index(index=name, body={"text": toy_index.query_text}, refresh=True)
+    return search(proxy_url, name, {"query": toy_index.query})
+
+
+@pytest.mark.parametrize(("reason", "settings"), [
+    ("settings", {"window_sise": 10}),
+    ("settings", {"window_size": "many"}),
+    ("model", {"model": "another"}),
+    ("disabled", {"enabled": False}),
+    ("vectors", {}),
+])  # fmt: skip
+def test_reasons_in_the_settings(
+    proxy_url: str, toy_index: ToyIndex, index_name: str, reason: str, settings: dict[str, Any]
+) -> None:
+    answer = one_document(toy_index, proxy_url, index_name, index_body(toy_index.bundle, **settings))
+    assert (answer.status, answer.rerank_status) == (200, f"skipped; reason={reason}")
+    assert len(ids(answer)) == 1
+
+
+def test_on_failure_error_is_a_503_that_names_the_reason(
+    proxy_url: str, toy_index: ToyIndex, index_name: str
+) -> None:
+    body = index_body(toy_index.bundle, on_failure="error")
+    answer = one_document(toy_index, proxy_url, index_name, body)
+    error = json.loads(answer.body)
+    assert (answer.status, error["status"]) == (503, 503)
+    assert "reason=vectors" in error["error"]["reason"]
+
+
+def test_a_default_search_pipeline_is_left_to_work_on_the_clients_own_request(
+    client: OpenSearch, proxy_url: str, toy_index: ToyIndex, index_name: str
+) -> None:
+    client.transport.perform_request("PUT", "/_search/pipeline/none", body={"request_processors": []})
+    body = index_body(toy_index.bundle)
+    body["settings"]["index.search.default_pipeline"] = "none"
+    answer = one_document(toy_index, proxy_url, index_name, body)
+    assert answer.rerank_status == "skipped; reason=search_pipeline"
+
+
+def test_hits_without_usable_vectors_stay_and_are_counted(
+    client: OpenSearch, proxy_url: str, toy_index: ToyIndex
+) -> None:
+    """Missing, corrupt, of another model: each keeps a place, none fails the search."""
+    of_another_model = pack(np.ones((1, 8), np.float32), text_hash=0, model_tag=1)
+    unusable = {
+        "missing": {},
+        "corrupt": {"rerank": {"vector": "QUJD"}},
+        "foreign": {"rerank": {"vector": base64.b64encode(of_another_model).decode()}},
+    }
+    for name, member in unusable.items():
+        client.index(
+            index=toy_index.name, id=name, body={"text": toy_index.query_text, **member}, refresh=True
+        )
+    answer = search(proxy_url, toy_index.name, {"query": toy_index.query, "size": WINDOW})
+    for name in unusable:
+        client.delete(index=toy_index.name, id=name, refresh=True)
+    assert f"window={WINDOW}; scored={WINDOW - 3};" in answer.rerank_status
+    assert unusable.keys() <= set(ids(answer))
+
+
+def test_a_window_that_opensearch_refuses_is_answered_by_the_clients_own_request(
+    proxy_url: str, toy_index: ToyIndex, index_name: str
+) -> None:
+    body = index_body(toy_index.bundle)
+    body["settings"]["index.max_result_window"] = 20
+    answer = one_document(toy_index, proxy_url, index_name, body)
+    assert (answer.status, answer.rerank_status) == (200, "skipped; reason=upstream")
+    assert len(ids(answer)) == 1
+
+
+def test_several_indices_must_agree(
+    client: OpenSearch, proxy_url: str, toy_index: ToyIndex, index_name: str
+) -> None:
+    client.indices.create(index=index_name, body=index_body(toy_index.bundle, source_fields=["title"]))
+    both = f"{toy_index.name},{index_name}"
+    assert search(proxy_url, both, {"query": toy_index.query}).rerank_status == "skipped; reason=indices"
+
+
+def test_a_changed_setting_is_followed_without_a_restart(
+    client: OpenSearch, proxy_url: str, toy_index: ToyIndex, index_name: str
+) -> None:
+    client.indices.create(index=index_name, body=index_body(toy_index.bundle, enabled=False))
+    body = {"query": toy_index.query}
+    assert search(proxy_url, index_name, body).rerank_status == "skipped; reason=disabled"
+    meta = index_body(toy_index.bundle)["mappings"]["_meta"]
+    client.indices.put_mapping(index=index_name, body={"_meta": meta})
+    deadline_s = time.monotonic() + 10
+    while not search(proxy_url, index_name, body).rerank_status.startswith("applied"):
+        assert time.monotonic() < deadline_s, "the new setting did not take effect"
+        time.sleep(0.1)
