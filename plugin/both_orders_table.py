@@ -14,13 +14,15 @@ _COLOURS = {"↑": "green", "↓": "red", "n": "green", "=": "dim"}
 def orders_table(orders: BothOrders) -> Table:
     """Return a table: OpenSearch's order on the left, the reranked one on the right with what moved.
 
-    A hit is shown by its `_id` and the beginning of its longest text.
+    A hit is shown by its `_id` and the beginning of its `text` or `title`, or else of its longest text.
     """
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=f"“{escape(orders.query)}”", title_justify="left")
-    table.add_column("", justify="right", style="dim")
+    table = Table(
+        box=SIMPLE_HEAD, pad_edge=False, expand=True, title=f"“{escape(orders.query)}”", title_justify="left"
+    )
+    table.add_column("", justify="right", style="dim", min_width=2)
     table.add_column("OpenSearch alone", ratio=1, no_wrap=True, overflow="ellipsis")
     table.add_column("through Twinrank", ratio=1, no_wrap=True, overflow="ellipsis")
-    table.add_column("moved", justify="right")
+    table.add_column("moved", justify="right", min_width=5)
     before, after = orders.straight.hits, orders.reranked.hits
     for place in range(max(len(before), len(after))):
         left, right = _label(before, place), _label(after, place)
@@ -43,5 +45,6 @@ def timing_line(orders: BothOrders) -> str:
 def _label(hits: list[dict[str, Any]], place: int) -> str:
     if place >= len(hits):
         return ""
-    texts = [value for value in hits[place].get("_source", {}).values() if isinstance(value, str)]
-    return escape(f"{hits[place]['_id']}  {max(texts, key=len, default='')}"[:160])
+    texts = {name: text for name, text in hits[place].get("_source", {}).items() if isinstance(text, str)}
+    shown = texts.get("text") or texts.get("title") or max(texts.values(), key=len, default="")
+    return escape(f"{hits[place]['_id']}  {shown[:160]}")

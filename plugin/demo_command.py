@@ -4,13 +4,14 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.text import Text
 
 from plugin.demo import start_demo, stop_demo
 from plugin.demo_report import demo_report
+from plugin.index_commands import bundle_option
 from plugin.opensearch_command import default_home, local_server
-from reranker.bundle import DEFAULT_BUNDLE, Bundle
+from reranker.bundle import Bundle
 
-_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _PLAIN_WIDTH = 120
 """Columns of the tables where the output is no terminal."""
 
@@ -18,8 +19,8 @@ _PLAIN_WIDTH = 120
 @click.command("demo")
 @click.option("--stop", is_flag=True, help="Stop what an earlier demo left running.")
 @click.option("--documents", type=click.IntRange(min=100), help="Index only so many docstrings.")
-@click.option("--bundle", type=_FOLDER, default=DEFAULT_BUNDLE, help="Model bundle.  [default: our own]")
-def demo_command(stop: bool, documents: int | None, bundle: Path) -> None:
+@bundle_option
+def demo_command(stop: bool, documents: int | None, bundle_path: Path) -> None:
     """Start OpenSearch and Twinrank on this machine and show searches both ways."""
     home, server = default_home(), local_server()
     if stop:
@@ -29,5 +30,6 @@ def demo_command(stop: bool, documents: int | None, bundle: Path) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _PLAIN_WIDTH
-    demo = start_demo(home, server, Bundle.open(bundle), limit=documents, say=click.echo)
-    console.print(demo_report(demo))
+    demo = start_demo(home, server, Bundle.open(bundle_path), limit=documents, say=click.echo)
+    for part in demo_report(demo):
+        console.print(part, soft_wrap=isinstance(part, Text))  # what is to be copied must not be broken

@@ -4,22 +4,19 @@ import json
 import shlex
 from collections.abc import Iterator
 
-from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from plugin.both_orders_table import orders_table, timing_line
 from plugin.demo import INDEX, RunningDemo, search_body
 
 
-def demo_report(demo: RunningDemo) -> Group:
-    """Return everything that is shown once the demo runs."""
-    return Group(*_searches(demo), Text(""), *map(Text, _what_happened(demo)), Text(""), *_to_try(demo))
-
-
-def _searches(demo: RunningDemo) -> Iterator[RenderableType]:
+def demo_report(demo: RunningDemo) -> Iterator[Table | Text]:
+    """Yield everything that is shown once the demo runs, in order."""
     for orders in demo.orders:
         yield orders_table(orders)
         yield Text(timing_line(orders) + "\n", style="dim")
+    yield Text("\n".join([*_what_happened(demo), "", *_to_try(demo)]))
 
 
 def _what_happened(demo: RunningDemo) -> list[str]:
@@ -33,10 +30,11 @@ def _what_happened(demo: RunningDemo) -> list[str]:
     ]
 
 
-def _to_try(demo: RunningDemo) -> Iterator[RenderableType]:
-    yield Text("It is left running. Try the same search both ways, with words of your own:")
+def _to_try(demo: RunningDemo) -> Iterator[str]:
+    yield "It is left running. Try the same search both ways, with words of your own:"
     body = shlex.quote(json.dumps(search_body("check whether a file exists") | {"_source": ["text"]}))
     for url in (demo.upstream, demo.proxy):
-        yield Text(f"  curl -si '{url}/{INDEX}/_search?pretty' -H 'Content-Type: application/json' -d {body}")
-    yield Text(f"  twinrank search {INDEX} 'check whether a file exists'")
-    yield Text("Stop it: twinrank demo --stop (make demo-stop)")
+        yield f"  curl -si '{url}/{INDEX}/_search?pretty' -H 'Content-Type: application/json' -d {body}"
+    where = f"--upstream {demo.upstream} --proxy {demo.proxy}"
+    yield f"  twinrank search {INDEX} 'check whether a file exists' {where}"
+    yield "Stop it: twinrank demo --stop (make demo-stop)"

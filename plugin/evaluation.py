@@ -44,6 +44,7 @@ def evaluate(
     index: str,
     *,
     relevant: int = 1,
+    match: str = "best_fields",
     progress: Callable[[], None] = lambda: None,
 ) -> Evaluation:
     """Search every query both ways and measure both orders; `progress` is called after each query.
@@ -55,7 +56,7 @@ def evaluate(
     reranked: dict[str, Sequence[str]] = {}
     statuses: Counter[str] = Counter()
     for query, text in collection.queries.items():
-        body = search_body(text, collection.text_fields)
+        body = search_body(text, collection.text_fields, match)
         left_out = collection.left_out.get(query, set())
         first_stage[query] = list(_without(straight.search(index, body).ids, left_out))
         answer = proxied.search(index, body)
@@ -68,12 +69,12 @@ def evaluate(
     return Evaluation(collection, relevant, before, after, ndcg, rr, dict(statuses))
 
 
-def search_body(text: str, fields: Sequence[str]) -> dict[str, Any]:
-    """Return a search for the best 100 documents, as most applications write it: ids only."""
+def search_body(text: str, fields: Sequence[str], match: str) -> dict[str, Any]:
+    """Return a search for the ids of the best 100 documents; `match` is the type of `multi_match`."""
     if len(fields) == 1:
         query: dict[str, Any] = {"match": {fields[0]: text}}
     else:
-        query = {"multi_match": {"query": text, "fields": list(fields)}}
+        query = {"multi_match": {"query": text, "fields": list(fields), "type": match}}
     return {"query": query, "size": WINDOW, "_source": False}
 
 

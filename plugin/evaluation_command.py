@@ -3,55 +3,68 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from plugin.evaluation_report import MARKDOWN_HEAD, evaluation_json, evaluation_markdown, evaluation_table
-from plugin.evaluation_run import EvaluationPlan, Listeners, run_evaluation
-from reranker.bundle import DEFAULT_BUNDLE
+from plugin.errors import CommandError
+from plugin.index_commands import bundle_option, json_option, upstream_option
+
+if TYPE_CHECKING:
+    from plugin.evaluation import Evaluation
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_MATCH = click.Choice(["best_fields", "most_fields", "cross_fields"])
 
 
 @click.command("evaluate")
 @click.argument("folder", type=_FOLDER)
-@click.option("--upstream", envvar="TWINRANK_UPSTREAM", default="http://127.0.0.1:9200", show_default=True)
-@click.option("--proxy", help="A running proxy; one is started for the evaluation where none is given.")
-@click.option("--index", help="Index to use or create.  [default: evaluate-FOLDER]")
+@click.option("--proxy", metavar="URL", help="A running proxy; without one, one is started for this run.")
+@click.option("--index", help="Index to use, or to create and keep.  [default: evaluate-FOLDER]")
 @click.option("--queries-limit", type=click.IntRange(min=1), help="Only the first so many judged queries.")
-@click.option(
-    "--qrels", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Other judgements."
-)
+@click.option("--qrels", type=_FILE, help="Other judgements than qrels.tsv.")
 @click.option("--relevant", type=int, default=1, show_default=True, help="Lowest grade that is relevant.")
 @click.option("--analyzer", help="Analyzer of a new index's text fields, such as english.")
-@click.option("--bundle", type=_FOLDER, default=DEFAULT_BUNDLE, help="Model bundle.  [default: our own]")
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--match", type=_MATCH, default="best_fields", show_default=True, help="Kind of multi_match.")
 @click.option("--markdown", is_flag=True, help="One table row, as docs/results.md has it.")
-def evaluation_command(as_json: bool, markdown: bool, **options: object) -> None:
+@json_option
+@bundle_option
+@upstream_option
+def evaluation_command(as_json: bool, markdown: bool, bundle_path: Path, url: str, **options: Any) -> None:  # noqa: ANN401
     """Measure FOLDER's queries (BEIR layout) on OpenSearch alone and through Twinrank."""
-    plan = EvaluationPlan(**options)  # type: ignore[arg-type]  # click has made them of these types
-    console = Console(stderr=True)
-    with _progress(console) as progress:
-        evaluation = run_evaluation(plan, _listeners(progress))
+    evaluation = _evaluated(bundle=bundle_path, upstream=url, **options)
+    from plugin.evaluation_report import evaluation_json, evaluation_markdown, evaluation_table
+
     if as_json:
         click.echo(json.dumps(evaluation_json(evaluation), indent=2))
     elif markdown:
-        click.echo(f"{MARKDOWN_HEAD}\n{evaluation_markdown(evaluation)}")
+        click.echo(evaluation_markdown(evaluation))
     else:
         Console(highlight=False).print(evaluation_table(evaluation))
 
 
-def _progress(console: Console) -> Progress:
+def _evaluated(**options: Any) -> "Evaluation":  # noqa: ANN401
+    """Run the evaluation; what it needs is imported here, since only this command needs it."""
+    try:
+        from plugin.evaluation_run import EvaluationPlan, Listeners, run_evaluation
+    except ModuleNotFoundError as error:
+        raise CommandError(
+            f"expected the package {error.name}, which only `evaluate` needs. Install it with:"
+            " pip install 'twinrank[evaluate]'"
+        ) from error
+    with _progress() as progress:
+        listeners = Listeners(_listener(progress, "documents"), _listener(progress, "queries"))
+        return run_evaluation(EvaluationPlan(**options), listeners)
+
+
+def _progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, transient=True)
+    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
-def _listeners(progress: Progress) -> Listeners:
-    def listener(description: str) -> Callable[[int, int], None]:
-        task = progress.add_task(description, total=None)
-        return lambda done, total: progress.update(task, completed=done, total=total)
-
-    return Listeners(indexed=listener("documents"), searched=listener("queries"))
+def _listener(progress: Progress, description: str) -> Callable[[int, int], None]:
+    task = progress.add_task(description, total=None)
+    return lambda done, total: progress.update(task, completed=done, total=total)

@@ -23,7 +23,8 @@ class EvaluationPlan:
     """What to evaluate, and how.
 
     `index` is made from the folder's name where none is given; `proxy` is started where none is given;
-    `relevant` is the lowest grade that counts as relevant; `analyzer` is that of a new index.
+    `relevant` is the lowest grade that counts as relevant; `analyzer` is that of a new index; `match` is the
+    type of the `multi_match` where a collection has titles.
     """
 
     folder: Path
@@ -34,6 +35,7 @@ class EvaluationPlan:
     qrels: Path | None = None
     relevant: int = 1
     analyzer: str | None = None
+    match: str = "best_fields"
     bundle: Path = DEFAULT_BUNDLE
 
 
@@ -75,6 +77,7 @@ def run_evaluation(plan: EvaluationPlan, listeners: Listeners) -> Evaluation:
             proxied,
             index,
             relevant=plan.relevant,
+            match=plan.match,
             progress=lambda: listeners.searched(next(done), len(collection.queries)),
         )
 

@@ -5,6 +5,7 @@ from rich.console import Console
 
 from plugin.both_orders import search_both
 from plugin.both_orders_table import orders_table, timing_line
+from plugin.index_commands import upstream_option
 from plugin.search_client import SearchClient
 
 
@@ -21,13 +22,10 @@ from plugin.search_client import SearchClient
     help="OpenSearch.",
 )
 @click.option("--proxy", default="http://127.0.0.1:9100", show_default=True, help="Twinrank in front of it.")
-def search_command(
-    index: str, text: str, size: int, fields: tuple[str, ...], upstream: str, proxy: str
-) -> None:
+@upstream_option
+def search_command(index: str, text: str, size: int, fields: tuple[str, ...], url: str, proxy: str) -> None:
     """Search INDEX for TEXT straight at OpenSearch and through the proxy, side by side."""
     query = {"multi_match": {"query": text, **({"fields": fields} if fields else {})}}
-    orders = search_both(
-        SearchClient(upstream), SearchClient(proxy), index, text, {"query": query, "size": size}
-    )
+    orders = search_both(SearchClient(url), SearchClient(proxy), index, text, {"query": query, "size": size})
     console = Console(highlight=False)
     console.print(orders_table(orders), timing_line(orders), sep="\n")
