@@ -1,4 +1,4 @@
-"""The table of `docs/settings.md`, made from the one table in code."""
+"""The table of `docs/settings.md`, made from the one table in code: `python -m tests.settings_table`."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -27,7 +27,9 @@ def _rows(prefix: str, struct: dict[str, Any], definitions: dict[str, Any]) -> I
 
 
 def _reference(field: dict[str, Any]) -> str | None:
-    target = field.get("$ref") or next((each["$ref"] for each in field.get("allOf", ()) if "$ref" in each), None)
+    target = field.get("$ref") or next(
+        (each["$ref"] for each in field.get("allOf", ()) if "$ref" in each), None
+    )
     return None if target is None else target.rpartition("/")[2]
 
 
@@ -52,3 +54,7 @@ def _limits(field: dict[str, Any]) -> str:
 
 def _shown(value: object) -> str:
     return msgspec.json.encode(value).decode()
+
+
+if __name__ == "__main__":
+    print(settings_table())  # noqa: T201  # a tool for the documents' writer

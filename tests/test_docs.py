@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from tests.settings_table import settings_table
+
 ROOT = Path(__file__).parent.parent
 SOURCES = ("plugin", "opensearch")
 
@@ -28,3 +30,7 @@ def test_every_make_target_of_the_readme_exists() -> None:
     named = set(re.findall(r"`?make ([a-z-]+)", (ROOT / "README.md").read_text()))
     assert named
     assert named <= targets
+
+
+def test_the_settings_table_is_that_of_the_code() -> None:
+    assert settings_table() in (ROOT / "docs" / "settings.md").read_text()
