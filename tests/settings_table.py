@@ -45,8 +45,8 @@ def _type(field: dict[str, Any]) -> str:
 def _limits(field: dict[str, Any]) -> str:
     numbers = [field, *field.get("anyOf", ())]
     for each in numbers:
-        if "minimum" in each or "maximum" in each:
-            return f"{each.get('minimum', '')} to {each.get('maximum', '')}"
+        if "minimum" in each:
+            return f"{each['minimum']:g} to {each['maximum']:g}"
     if "minItems" in field:
         return f"at least {field['minItems']}"
     return ""
