@@ -1,5 +1,8 @@
 """The OpenSearch distribution, fetched once by its Maven coordinates."""
 
+import errno
+import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -86,12 +89,21 @@ def _fetch(folder: Path, java: Java, wanted: Distribution, search_path: str | No
         ) from error
     archive = folder / f"{wanted.name}-{wanted.version}.zip"
     if run.returncode != 0 or not archive.is_file():
-        last_lines = "\n  ".join((run.stdout + run.stderr).strip().splitlines()[-8:])
+        if os.strerror(errno.ENOSPC) in run.stdout + run.stderr:
+            raise OSError(errno.ENOSPC, "Maven had no room")
+        last_lines = "\n  ".join(_telling_lines(run.stdout, run.stderr))
         raise MavenError(
             f"Maven could not fetch {wanted.coordinates} (exit status {run.returncode}). Check the network "
             f"and Maven's settings. Its last lines:\n  {last_lines}"
         )
     return archive
+
+
+def _telling_lines(output: str, errors: str) -> list[str]:
+    """Return Maven's last lines, without its advice on itself and the warnings of newer Javas."""
+    plain = re.sub(r"\x1b\[[\d;]*m", "", f"{errors}\n{output}").splitlines()
+    dull = re.compile(r"\[ERROR\] *($|To see|Re-run|For more|\[Help)|WARNING: |\s*$")
+    return [line[:600] for line in plain if not dull.match(line)][-8:]
 
 
 def _unpack(archive: Path, wanted: Distribution) -> Path:

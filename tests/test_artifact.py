@@ -75,9 +75,17 @@ def test_no_maven(tmp_path: Path, java: Java) -> None:
 
 def test_maven_fails_and_its_last_lines_are_shown(tmp_path: Path, java: Java) -> None:
     missing = Distribution(version="0.0.0-none")
-    with pytest.raises(MavenError, match=r"(?s)could not fetch .*0\.0\.0-none.*last lines:.*ERROR"):
+    with pytest.raises(MavenError, match=r"(?s)last lines:.*Unable to find.*0\.0\.0-none"):
         install(tmp_path, java, missing)
     assert {path.name for path in tmp_path.iterdir()} == {"install.lock"}
+
+
+def test_maven_fills_the_disk(tmp_path: Path, java: Java) -> None:
+    program = tmp_path / "mvn"
+    program.write_text("#!/bin/sh\necho x >/dev/full || cat /dev/zero >/dev/full\n")
+    program.chmod(0o755)
+    with pytest.raises(DiskSpaceError, match="became full"):
+        install(tmp_path / "home", java, search_path=f"{tmp_path}:/usr/bin:/bin")
 
 
 def test_maven_takes_too_long(tmp_path: Path, java: Java) -> None:
