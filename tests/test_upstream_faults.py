@@ -30,13 +30,16 @@ def scripted(*answers: bytes | None) -> Iterator[str]:
     def serve() -> None:
         left = list(answers)
         while left:
-            connection, _ = listener.accept()
+            try:
+                connection, _ = listener.accept()
+            except OSError:  # closed: the test is over
+                return
             with connection:
                 while left and connection.recv(65536):
                     answer = left.pop(0)
                     if answer is None:
                         done.wait(30)
-                    if not answer:
+                    if not answer or done.is_set():
                         break
                     connection.sendall(answer)
 

@@ -1,0 +1,48 @@
+"""`python -m tests.benchmarks`: measure against the budgets."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from plugin.docstrings import standard_library
+from plugin.index_commands import bundle_option
+from plugin.opensearch_command import default_home, local_server
+from reranker.bundle import Bundle
+from tests.benchmarks.report import RESULTS, figures_markdown, figures_table, machine_line, written_into
+from tests.benchmarks.run import QUICK, Sizes, measure_all
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="Only see that everything runs; the figures mean little.")
+@click.option("--write", is_flag=True, help="Write the figures into docs/results.md.")
+@click.option("--documents", type=click.IntRange(min=100), help="Index only so many docstrings.")
+@click.option("--upstream", help="An OpenSearch to use.  [default: one of its own, stopped at the end]")
+@bundle_option
+def main(quick: bool, write: bool, documents: int | None, upstream: str | None, bundle_path: Path) -> None:
+    """Measure the model, searches straight and through the proxy, and a worker's memory."""
+    corpus = standard_library(documents)
+    machine = machine_line(len(corpus))
+    with ExitStack() as running:
+        figures = list(
+            measure_all(
+                upstream or _own_opensearch(running),
+                Bundle.open(bundle_path),
+                corpus,
+                QUICK if quick else Sizes(),
+            )
+        )
+    Console(highlight=False, width=140).print(machine, figures_table(figures), sep="\n")
+    if write:
+        RESULTS.write_text(written_into(RESULTS.read_text(), figures_markdown(figures, machine)))
+
+
+def _own_opensearch(running: ExitStack) -> str:
+    server = local_server(port=0, folder=default_home() / "benchmark")
+    running.callback(server.stop)
+    return server.start()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""All measurements, one after another, on a real OpenSearch with the standard library's docstrings."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from plugin.docstrings import Documented
+from plugin.prepared_index import prepare_index
+from plugin.proxy_process import ProxyProcess, running_proxy
+from reranker.bundle import Bundle
+from tests.benchmarks.memory import worker_memory
+from tests.benchmarks.model_speed import crossing, query_encoding
+from tests.benchmarks.queries import distinct_queries
+from tests.benchmarks.samples import Figure
+from tests.benchmarks.search_latency import Target, added_latency
+from tests.benchmarks.throughput import CLIENTS, searches_a_second
+
+INDEX = "benchmark"
+FASTEST_A_SECOND = 3000
+"""No run of reranked searches is faster: so many distinct queries are made for each second."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured: encodings of each length, crossings, rounds of requests, and seconds of load."""
+
+    encodings: int = 200
+    crossings: int = 2000
+    rounds: int = 300
+    load_s: float = 2.0
+
+
+QUICK = Sizes(encodings=10, crossings=20, rounds=10, load_s=0.2)
+
+
+def measure_all(upstream: str, bundle: Bundle, documents: list[Documented], sizes: Sizes) -> Iterator[Figure]:
+    """Yield every figure.
+
+    Raises:
+        CommandError, OpenSearchError: the index or the proxy could not be made.
+    """
+    yield from query_encoding(bundle, sizes.encodings)
+    yield from crossing(bundle, sizes.crossings)
+    with tempfile.TemporaryDirectory(prefix="twinrank-") as temporary:
+        folder = Path(temporary)
+        _index(upstream, bundle, documents, folder / "documents.jsonl")
+        with running_proxy(upstream, folder, bundle=bundle.path) as proxy:
+            yield from _through(proxy, upstream, [document.text for document in documents], sizes)
+
+
+def _index(upstream: str, bundle: Bundle, documents: list[Documented], file: Path) -> None:
+    file.write_bytes(b"".join(msgspec.json.encode(document) + b"\n" for document in documents))
+    prepare_index(upstream, INDEX, file, ("name", "text"), bundle=bundle)
+
+
+def _through(proxy: ProxyProcess, upstream: str, texts: list[str], sizes: Sizes) -> Iterator[Figure]:
+    target = Target(upstream, proxy.url, INDEX)
+    num_latency = sizes.rounds + 100
+    num_load = int(FASTEST_A_SECOND * sizes.load_s * len(CLIENTS))
+    queries = distinct_queries(texts, num_latency + num_load)
+    yield from added_latency(target, queries[:num_latency], sizes.rounds)
+    yield from searches_a_second(target, queries[num_latency:], sizes.load_s)
+    yield from worker_memory(proxy.child.pid)

@@ -1,0 +1,47 @@
+"""What moved between two orders, and how it is shown."""
+
+from rich.console import Console
+
+from plugin.both_orders import BothOrders, moves
+from plugin.both_orders_table import orders_table, timing_line
+from plugin.search_client import Answer, server_timing
+
+
+def _answer(ids: list[str], headers: dict[str, str] | None = None) -> Answer:
+    hits = [{"_id": id_, "_source": {"text": f"text of {id_}"}} for id_ in ids]
+    return Answer({"hits": {"hits": hits}}, headers or {}, 1.25)
+
+
+def test_moves() -> None:
+    assert moves(["a", "b", "c"], ["c", "b", "x", "a"]) == ["↑2", "=", "new", "↓3"]
+    assert moves([], []) == []
+
+
+def test_both_orders_stand_side_by_side() -> None:
+    orders = BothOrders("a [query]", _answer(["a", "b"]), _answer(["b", "x"]))
+    console = Console(width=100, record=True, quiet=True)
+    console.print(orders_table(orders))
+    lines = console.export_text().splitlines()
+    assert "a [query]" in lines[0]
+    assert [line.split() for line in lines[4:6]] == [
+        ["1", "a", "text", "of", "a", "b", "text", "of", "b", "↑1"],
+        ["2", "b", "text", "of", "b", "x", "text", "of", "x", "new"],
+    ]
+
+
+def test_pages_of_different_length() -> None:
+    orders = BothOrders("q", _answer(["a", "b"]), _answer([]))
+    assert orders_table(orders).row_count == 2
+
+
+def test_the_timing_line_says_what_each_stage_took() -> None:
+    headers = {"server-timing": "encode;dur=2.50, opensearch;dur=3", "rerank-status": "applied; window=100"}
+    orders = BothOrders("q", _answer(["a"]), _answer(["a"], headers))
+    assert timing_line(orders) == (
+        "1.2 ms straight, 1.2 ms reranked (encode 2.5, opensearch 3.0) · applied; window=100"
+    )
+
+
+def test_server_timing() -> None:
+    assert server_timing('a;dur=1.5, b;desc="x";dur=2, c') == {"a": 1.5, "b": 2.0}
+    assert server_timing("") == {}
