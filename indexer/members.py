@@ -76,7 +76,7 @@ def _space(text: str, position: int) -> int:
 def _expect(text: str, position: int, mark: str, *, skip: bool = True) -> int:
     """Return the place after `mark`, and after the space behind it."""
     if text[position : position + 1] != mark:
-        raise json.JSONDecodeError(f"no {mark}", text, position)
+        raise json.JSONDecodeError(f"no {mark} where one is due", text, position)
     return _space(text, position + 1) if skip else position + 1
 
 

@@ -5,10 +5,16 @@ from pathlib import Path
 import click
 
 from model_export.base import load
-from model_export.bundle_writer import compare_bundle, export
+from model_export.bundle_writer import compare_bundle, export, write_manifest
+from model_export.calibrate import Measured, calibrated
+from model_export.collection import read
+from model_export.cosines import document_vectors, hit_cosines
 from model_export.errors import ExportError
+from model_export.table import candidates_of, lines
 from reranker.bundle import Bundle
 from reranker.errors import RerankerError
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 class _Commands(click.Group):
@@ -45,6 +51,49 @@ def export_command(base: str, out: Path) -> None:
 def compare(bundle: Path, base: str) -> None:
     """Compare a bundle with its base in torch, on its canonical texts and further ones."""
     click.echo(str(compare_bundle(Bundle.open(bundle), load(base))))
+
+
+@main.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--pairs", multiple=True, required=True, type=FOLDER, help="one relevant document a query")
+@click.option("--judged", multiple=True, type=FOLDER, help="further collections, for the weight alone")
+@click.option("--queries", default=300, show_default=True, help="how many queries of each collection")
+@click.option("--cache", required=True, type=FOLDER, help="where document vectors are kept")
+def calibrate(
+    bundle: Path, pairs: tuple[Path, ...], judged: tuple[Path, ...], queries: int, cache: Path
+) -> None:
+    """Fit probability, fusion weight and neutral value on BEIR-layout folders; write them in the manifest."""
+    opened = Bundle.open(bundle)
+    measured = [_measured(opened, folder, queries, cache) for folder in (*pairs, *judged)]
+    found = calibrated(measured[: len(pairs)], measured)
+    write_manifest(bundle, found.applied(opened.manifest, [data.name for data, _ in measured]))
+    click.echo(str(found))
+
+
+@main.command()
+@click.option("--base", "bases", multiple=True, required=True, help="an encoder; give it for each bundle")
+@click.option("--bundle", "bundles", multiple=True, required=True, type=FOLDER, help="its bundle")
+@click.option("--judged", multiple=True, required=True, type=FOLDER, help="a BEIR-layout folder")
+@click.option("--queries", default=500, show_default=True, help="how many queries of each collection")
+@click.option("--cache", required=True, type=FOLDER, help="where document vectors are kept")
+def table(
+    bases: tuple[str, ...], bundles: tuple[Path, ...], judged: tuple[Path, ...], queries: int, cache: Path
+) -> None:
+    """Print quality and query latency of encoders, in float32 and as bundles, as a Markdown table."""
+    candidates = [
+        candidate
+        for base, bundle in zip(bases, bundles, strict=True)
+        for candidate in candidates_of(load(base), Bundle.open(bundle), cache)
+    ]
+    collections = [read(folder, queries) for folder in judged]
+    for line in lines(candidates, collections, cache):
+        click.echo(line)
+
+
+def _measured(bundle: Bundle, folder: Path, queries: int, cache: Path) -> Measured:
+    data = read(folder, queries)
+    vectors = document_vectors(bundle, data, cache, threads=1)
+    return data, hit_cosines(data, bundle.query_encoder(), vectors)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
+import msgspec
 import onnx
 import torch
 from onnx import numpy_helper
@@ -43,7 +45,8 @@ class Base:
 def load(base: str) -> Base:
     """Load `bge-small` (by Maven), `minilm` (from its Python package), the jar itself, or a local folder.
 
-    A folder holds `config.json`, `model.safetensors` and `tokenizer.json`, as transformers writes them.
+    A folder holds `config.json`, `model.safetensors` and `tokenizer.json`, as transformers writes them, and
+    `base.json`, which says the rest of `Base`.
 
     Raises:
         ExportError: there is no such base, or it cannot be fetched or read.
@@ -97,26 +100,43 @@ def _minilm() -> Base:
     )
 
 
+class _Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of `base.json`."""
+
+    name: str
+    pooling: str
+    query_prefix: str
+    origin: str
+    licence: str
+    trained_on: tuple[str, ...]
+
+
 def _folder(folder: Path) -> Base:
-    return Base(
-        name=folder.name,
-        model=_pretrained(folder),
-        tokenizer=(folder / "tokenizer.json").read_text(),
-        pooling="cls",
-        query_prefix="",
-        origin=BERT,
-        licence="unknown",
-        trained_on=(),
-    )
+    try:
+        said = msgspec.json.decode((folder / "base.json").read_bytes(), type=_Description)
+        tokenizer = (folder / "tokenizer.json").read_text()
+    except (OSError, msgspec.MsgspecError) as error:
+        raise ExportError(
+            "expected base.json (name, pooling, query_prefix, origin, licence, trained_on) and"
+            f" tokenizer.json in {folder}, found: {error}"
+        ) from error
+    return Base(model=_pretrained(folder), tokenizer=tokenizer, **msgspec.structs.asdict(said))
 
 
 def _pretrained(folder: Path) -> BertModel:
+    """Load config and weights, all of them: transformers itself makes up what it does not find."""
     try:
-        model = BertModel.from_pretrained(folder, add_pooling_layer=False, local_files_only=True)
-    except (OSError, ValueError) as error:
+        config = BertConfig.from_json_file(folder / "config.json")
+        loaded: object = BertModel.from_pretrained(
+            folder, config=config, add_pooling_layer=False, local_files_only=True, output_loading_info=True
+        )
+    except (OSError, ValueError, RuntimeError) as error:
         raise ExportError(
             f"expected config.json and weights of {BERT} in {folder}, found: {error}"
         ) from error
+    model, report = cast(tuple[BertModel, dict[str, object]], loaded)
+    if report["missing_keys"]:
+        raise ExportError(f"expected weights of {BERT} in {folder}, found none of {report['missing_keys']}")
     frozen: BertModel = model.train(mode=False)
     return frozen
 

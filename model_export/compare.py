@@ -81,18 +81,23 @@ def compared(
     )
 
 
-def check_exact(base: Base, batch: Sequence[list[int]], folder: Path) -> float:
-    """Build the graph in float32, hold its vectors against torch's, return the largest difference.
-
-    Raises:
-        ExportError: it is above MAX_EXACT_DIFFERENCE: the graph is not the model.
-    """
+def exact_encoder(base: Base, folder: Path) -> Encoder:
+    """Build the graph in float32 and load it; its files are gone afterwards."""
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         weights = WeightFile()
         file = Path(scratch) / "exact.onnx"
         onnx.save(encoder(base, exact, weights), file)
         weights.write(file.parent)
-        found = Encoder(file).encode_ids(batch)
+        return Encoder(file)
+
+
+def check_exact(base: Base, batch: Sequence[list[int]], folder: Path) -> float:
+    """Hold the float32 graph's vectors against torch's and return the largest difference of a component.
+
+    Raises:
+        ExportError: it is above MAX_EXACT_DIFFERENCE: the graph is not the model.
+    """
+    found = exact_encoder(base, folder).encode_ids(batch)
     difference = float(np.abs(found - torch_embeddings(base, batch)).max())
     if not difference <= MAX_EXACT_DIFFERENCE:
         raise ExportError(

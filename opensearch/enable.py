@@ -95,7 +95,8 @@ def _present(index: Index) -> tuple[RerankSettings | None, list[str]]:
 def _merged(before: RerankSettings | None, wanted: Wanted) -> RerankSettings:
     present = settings_meta(before) if before else {"model": wanted.default_model}
     merged = present | wanted.settings
-    merged["fusion"] = present.get("fusion", {}) | wanted.settings.get("fusion", {})
+    for part in ("fusion", "chunk"):
+        merged[part] = present.get(part, {}) | wanted.settings.get(part, {})
     if "source_fields" not in merged:
         raise SettingsError(
             "expected at least one field whose text is encoded, found none. Give --field FIELD"

@@ -1,8 +1,7 @@
 """OpenSearch's answer to a search, read no further than reranking needs and rebuilt from its own bytes."""
 
 import binascii
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,14 +62,14 @@ class SearchResponse:
         except (msgspec.DecodeError, KeyError) as error:
             raise UnusableResponseError(f"expected a _score in every hit, found: {error}") from error
 
-    def page(self, order: Sequence[int], start: int, end: int) -> bytes:
-        """Return the answer with the hits `order[start:end]`.
+    def page(self, order: Sequence[int], start: int, end: int, cut: Callable[[Hit], Hit]) -> bytes:
+        """Return the answer with the hits `order[start:end]`, each as `cut` leaves it.
 
         The k-th hit carries the k-th highest first-stage score: values are OpenSearch's own, `max_score`
         stays right, and hits beyond the window stay below.
         """
         hits = [
-            {**self.hits[position], **_score_members(self.hits[rank])}
+            {**cut(self.hits[position]), **_score_members(self.hits[rank])}
             for rank, position in enumerate(order[start:end], start)
         ]
         envelope = {**self.envelope, "hits": Raw(msgspec.json.encode(hits))}
@@ -83,51 +82,67 @@ class VectorField:
     def __init__(self, field: str) -> None:
         self._field = field
         self._path = tuple(field.split("."))
-        self._at_end = _end_pattern(self._path)
+        self._opening, self._closing = _as_last_member(self._path)
 
-    def take(self, hit: Hit) -> tuple[Hit, bytes | None]:
-        """Return the hit without our field, and the stored vector's bytes, None where it has none."""
-        encoded = None
-        cleaned = hit
+    def packed(self, hit: Hit) -> bytes | None:
+        """Return the stored vector's bytes, None where the hit has no single one."""
+        encoded = self._from_fields(hit) if "fields" in hit else None
+        if encoded is None and "_source" in hit:
+            encoded = self._from_source(bytes(hit["_source"]))
+        return None if encoded is None else _decoded(encoded)
+
+    def cut(self, hit: Hit) -> Hit:
+        """Return the hit without our field; an object that held nothing else goes with it."""
+        cut = dict(hit)
         if "fields" in hit:
-            cleaned, encoded = self._take_from_fields(cleaned)
+            fields = _OBJECT.decode(hit["fields"])
+            if fields.pop(self._field, None) is not None:
+                cut["fields"] = Raw(msgspec.json.encode(fields))
+            if not fields:
+                del cut["fields"]
         if "_source" in hit:
-            source, from_source = self._take_from_source(memoryview(hit["_source"]).tobytes())
-            if from_source is not None:
-                cleaned = {**cleaned, "_source": Raw(source)}
-                encoded = encoded or from_source
-        return cleaned, None if encoded is None else _decoded(encoded)
+            source = bytes(hit["_source"])
+            start = self._start_at_end(source)
+            cut["_source"] = Raw(
+                source[:start] + b"}" if start >= 0 else without_member(source, self._path)[0]
+            )
+        return cut
 
-    def _take_from_source(self, source: bytes) -> tuple[bytes, bytes | None]:
-        """Cut the member from where the indexer puts it, the end; else look for it."""
-        at_end = self._at_end.search(source, max(0, source.rfind(b',"')))
-        if at_end is not None:
-            return source[: at_end.start()] + b"}", at_end[1]
-        source, value = without_member(source, self._path)
-        return source, None if value is None else _text(value)
+    def _from_source(self, source: bytes) -> bytes | None:
+        start = self._start_at_end(source)
+        if start >= 0:
+            return source[start + len(self._opening) : -len(self._closing)]
+        value = without_member(source, self._path)[1] if self._path[-1].encode() in source else None
+        return None if value is None else _text(value)
 
-    def _take_from_fields(self, hit: Hit) -> tuple[Hit, bytes | None]:
-        fields = _OBJECT.decode(hit["fields"])
-        raw = fields.pop(self._field, None)
+    def _from_fields(self, hit: Hit) -> bytes | None:
+        raw = _OBJECT.decode(hit["fields"]).get(self._field)
         if raw is None:
-            return hit, None
-        cleaned = {**hit, "fields": Raw(msgspec.json.encode(fields))}
-        if not fields:
-            del cleaned["fields"]
+            return None
         values: list[Any] = msgspec.json.decode(raw)
         single = values[0] if len(values) == 1 and isinstance(values[0], str) else ""  # several are unusable
-        return cleaned, single.encode("ascii", "replace")
+        return single.encode("ascii", "replace")
+
+    def _start_at_end(self, source: bytes) -> int:
+        """Return where `,"rerank":{"vector":"BASE64"}}` begins that ends the source, -1 where it does not.
+
+        The indexer puts it there. Anchored at the end, the closing braces fix its depth, and a comma followed
+        by a quote cannot stand inside a JSON string without ending it: what is found is the member itself,
+        never text that looks like it.
+        """
+        if not source.endswith(self._closing):
+            return -1
+        start = source.rfind(self._opening)
+        is_string = start >= 0 and source.find(b'"', start + len(self._opening)) == len(source) - len(
+            self._closing
+        )
+        return start if is_string else -1
 
 
-def _end_pattern(path: tuple[str, ...]) -> re.Pattern[bytes]:
-    """Match `,"rerank":{"vector":"BASE64"}}` at the end of a source.
-
-    Anchored at the end, the closing braces fix the depth, and a comma followed by a quote cannot stand
-    inside a JSON string without ending it: so a match is the member itself, never text that looks like it.
-    """
-    opening = b"".join(rb'"%s":\{' % re.escape(name.encode()) for name in path[:-1])
-    last = re.escape(path[-1].encode())
-    return re.compile(rb',%s"%s":"([A-Za-z0-9+/=]*)"%s\}$' % (opening, last, rb"\}" * (len(path) - 1)))
+def _as_last_member(path: tuple[str, ...]) -> tuple[bytes, bytes]:
+    """Return what stands before and after the value where the field is a source's last member."""
+    opening = b":{".join(msgspec.json.encode(name) for name in path)
+    return b"," + opening + b':"', b'"' + b"}" * len(path)
 
 
 def _text(value: bytes) -> bytes:

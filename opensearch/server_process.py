@@ -13,7 +13,10 @@ from opensearch.errors import LocalServerError
 
 @dataclass(frozen=True)
 class ServerProcess:
-    """A started server. `birth` says when the process began, so that a reused pid is not taken for it."""
+    """A started server, the leader of its process group.
+
+    `birth` says when the process began, so that a reused pid is not taken for it.
+    """
 
     pid: int
     birth: str
@@ -44,7 +47,8 @@ class ServerProcess:
     def _gone_after(self, number: signal.Signals, wait_s: float) -> bool:
         try:
             if self.alive:
-                os.kill(self.pid, number)
+                # Its whole group: the start script may still be waiting for a helper of its own.
+                os.killpg(self.pid, number)
         except ProcessLookupError:
             return True
         except PermissionError as error:

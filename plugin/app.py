@@ -28,7 +28,6 @@ def create_app(door: SearchDoor, upstream: Upstream, model: Model) -> flask.Flas
     app.add_url_rule(f"{OWN_PREFIX}health", "health", _health_view(upstream, model))
     app.register_error_handler(UpstreamError, _upstream_error)
     app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(Exception, _unexpected_error)
     return app
 
 
@@ -72,12 +71,6 @@ def _upstream_error(error: UpstreamError) -> flask.Response:
 
 
 def _http_error(error: HTTPException) -> flask.Response:
-    """An own endpoint that does not exist, or is asked with another method."""
+    """An own endpoint that does not exist or is asked wrongly; or a fault of ours, which Flask logs."""
     status = error.code or 500
     return error_response(status, "rerank_request_exception", f"{flask.request.path}: {error.description}")
-
-
-def _unexpected_error(error: Exception) -> flask.Response:
-    """The process edge's one broad handler: a fault of ours is logged whole and answered in a known shape."""
-    _log.exception("unexpected error on %s", flask.request.path, exc_info=error)
-    return error_response(500, "rerank_internal_exception", "an error of the proxy itself: see its log")

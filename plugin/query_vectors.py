@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
 import numpy as np
@@ -10,7 +10,6 @@ import numpy.typing as npt
 from cachetools import LRUCache
 
 from plugin.errors import RerankFailedError
-from reranker.errors import RerankerError
 
 Floats = npt.NDArray[np.float32]
 
@@ -70,8 +69,9 @@ def awaited(future: "Future[Floats] | None", timeout_s: float) -> Floats:
     if future is None:
         raise RerankFailedError("overloaded", "too many queries wait for the encoder")
     try:
-        return future.result(timeout_s)
-    except FutureTimeoutError as error:
-        raise RerankFailedError("deadline", f"no query vector within {timeout_s * 1000:.0f} ms") from error
-    except (RerankerError, CancelledError) as error:
-        raise RerankFailedError("model", str(error)) from error
+        error = future.exception(timeout_s)
+    except FutureTimeoutError as late:
+        raise RerankFailedError("deadline", f"no query vector within {timeout_s * 1000:.0f} ms") from late
+    if error is not None:
+        raise RerankFailedError("model", f"the query encoder failed: {error!r}") from error
+    return future.result()

@@ -54,6 +54,11 @@ class SearchDoor:
         except (UnusableResponseError, UpstreamError) as error:
             _log.warning("the widened search failed, so the client's own is sent: %s", error)
             return self._passed_through(request, body, "upstream", clock)
+        except Exception:  # noqa: BLE001  # the app's edge: a fault of ours must not fail a search
+            _log.exception(
+                "reranking failed in a way that nobody foresaw, so the client's own search is sent"
+            )
+            return self._passed_through(request, body, "internal", clock)
 
     def _plan(self, request: Request, body: bytes) -> Plan | Skip:
         try:
@@ -76,7 +81,7 @@ class SearchDoor:
         if exchange.status in _RETURNED:
             return _answered(exchange, exchange.body, "skipped; reason=upstream", clock)
         with clock.stage("read"):
-            response, packed = _read(exchange, plan)
+            response, packed = _read(exchange, VectorField(plan.settings.field))
         try:
             ranking = rank_hits(response, packed, plan.settings, self._model, vector, clock)
         except RerankFailedError as error:
@@ -127,8 +132,8 @@ def _widened_headers(request: Request) -> Headers:
     return (*kept, ("Content-Type", "application/json"))
 
 
-def _read(exchange: Exchange, plan: Plan) -> tuple[SearchResponse, list[bytes | None]]:
-    """Return the answer with our field cut out of its hits, and each hit's stored vector.
+def _read(exchange: Exchange, field: VectorField) -> tuple[SearchResponse, list[bytes | None]]:
+    """Return the answer, and each hit's stored vector.
 
     Raises:
         UnusableResponseError: an error, or no complete answer to a search.
@@ -136,12 +141,7 @@ def _read(exchange: Exchange, plan: Plan) -> tuple[SearchResponse, list[bytes | 
     if exchange.status != 200:
         raise UnusableResponseError(f"expected status 200, found {exchange.status}: {exchange.body[:500]!r}")
     response = SearchResponse.parse(exchange.body)
-    field = VectorField(plan.settings.field)
-    taken = [field.take(hit) for hit in response.hits]
-    packed = [vector for _, vector in taken]
-    if plan.keep_vector:
-        return response, packed
-    return SearchResponse(response.top, response.envelope, [hit for hit, _ in taken]), packed
+    return response, [field.packed(hit) for hit in response.hits]
 
 
 def _not_reranked(
@@ -160,7 +160,8 @@ def _not_reranked(
 
 def _page(response: SearchResponse, order: "list[int] | range", plan: Plan, clock: StageClock) -> bytes:
     with clock.stage("page"):
-        page = response.page(order, plan.page_start, plan.page_end)
+        cut = dict if plan.keep_vector else VectorField(plan.settings.field).cut
+        page = response.page(order, plan.page_start, plan.page_end, cut)
         return msgspec.json.format(page, indent=2) if plan.is_pretty else page
 
 

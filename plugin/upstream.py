@@ -45,9 +45,12 @@ class StreamedAnswer:
             while block := self._response.read1(BLOCK_BYTES):
                 yield block
         except (HTTPException, OSError) as error:
+            self.close()
             raise _translated(error, self._upstream.url) from error
-        if self._response.length:
-            raise UpstreamError(f"{self._upstream.url} broke off {self._response.length} bytes early")
+        missing = self._response.length
+        if missing:  # the server behind us must cut its connection too: raising makes it
+            self.close()
+            raise UpstreamError(f"{self._upstream.url} broke off {missing} bytes early")
 
     def close(self) -> None:
         """Release the connection."""
@@ -118,13 +121,21 @@ class Upstream:
 
     def release(self, connection: HTTPConnection, response: HTTPResponse) -> None:
         """Keep the connection for the next request if its answer was read whole, else close it."""
-        reusable = response.isclosed() and not response.will_close
+        # `read1` leaves an answer of known length open after its last byte
+        is_whole = response.isclosed() or (response.length == 0 and not response.chunked)
+        is_reusable = is_whole and not response.will_close
+        response.close()
         with self._lock:
-            if reusable and len(self._idle) < self._max_idle:
+            if is_reusable and len(self._idle) < self._max_idle:
                 self._idle.append(connection)
                 return
-        response.close()
         connection.close()
+
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        with self._lock:
+            while self._idle:
+                self._idle.pop().close()
 
     def _exchange(
         self, connection: HTTPConnection, method: str, target: str, headers: Headers, body: bytes

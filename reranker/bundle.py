@@ -7,7 +7,7 @@ from pathlib import Path
 from reranker import manifest as manifests
 from reranker.crossing import Cosine, Crossing
 from reranker.encoder import DocumentEncoder, Encoder, QueryEncoder
-from reranker.errors import BundleError
+from reranker.errors import EXPORT_AGAIN, BundleError
 from reranker.manifest import Manifest
 from reranker.tokens import Tokens
 
@@ -75,17 +75,18 @@ class Bundle:
     def _encoder(self, file: str, threads: int) -> Encoder:
         encoder = Encoder(self.path / file, threads=threads)
         if encoder.dim != self.manifest.dim:
-            raise BundleError(f"{self.path / file}: expected dim {self.manifest.dim}, found {encoder.dim}")
+            raise BundleError(
+                f"{self.path / file}: expected dim {self.manifest.dim}, found {encoder.dim}. {EXPORT_AGAIN}"
+            )
         return encoder
 
     def _check_names(self) -> None:
-        """Every file that the manifest uses is a plain name with a checksum: nothing outside is read."""
+        """Every file that the manifest uses has a checksum: nothing is read unchecked."""
         manifest = self.manifest
-        used = (manifest.query.file, manifest.document.file, manifest.tokenizer, manifest.canonical)
-        for name in (*used, *manifest.checksums):
-            if name not in manifest.checksums or Path(name).name != name:
+        for name in (manifest.query.file, manifest.document.file, manifest.tokenizer, manifest.canonical):
+            if name not in manifest.checksums:
                 raise BundleError(
-                    f"{self.path}: expected a plain file name with a checksum in the manifest, found {name!r}"
+                    f"{self.path}: expected a checksum of {name} in the manifest, found none. {EXPORT_AGAIN}"
                 )
 
 
@@ -104,5 +105,5 @@ def _check(file: Path, expected: str) -> None:
     if found != expected:
         raise BundleError(
             f"{file}: expected SHA-256 {expected}, found {found}: the file was changed or damaged."
-            " Restore it from the release, or export the bundle again"
+            f" {EXPORT_AGAIN}"
         )

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 
 from reranker.bundle import Bundle
-from reranker.errors import BundleError
+from reranker.errors import EXPORT_AGAIN, BundleError
 from reranker.text import Chunking
 
 
@@ -47,9 +47,9 @@ def read(file: Path) -> Canonical:
     """
     try:
         return msgspec.json.decode(file.read_bytes(), type=Canonical)
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BundleError(
-            f"expected canonical texts with vectors and scores in {file}, found: {error}"
+            f"expected canonical texts with vectors and scores in {file}, found: {error}. {EXPORT_AGAIN}"
         ) from error
 
 
@@ -60,6 +60,7 @@ def replay(bundle: Bundle) -> Replay:
         BundleError: the canonical file or a model file cannot be used.
     """
     canonical = read(bundle.path / bundle.manifest.canonical)
+    _check_sizes(canonical, bundle)
     encode = bundle.query_encoder()
     queries = np.stack([encode(text) for text in canonical.queries])
     documents = np.concatenate(
@@ -76,6 +77,25 @@ def replay(bundle: Bundle) -> Replay:
         and difference <= canonical.max_score_difference
     )
     return Replay(query_cosine, document_cosine, difference, within)
+
+
+def _check_sizes(canonical: Canonical, bundle: Bundle) -> None:
+    num_queries, num_documents = len(canonical.queries), len(canonical.documents)
+    found = {
+        "query_vectors": (len(canonical.query_vectors), set(map(len, canonical.query_vectors))),
+        "document_vectors": (len(canonical.document_vectors), set(map(len, canonical.document_vectors))),
+        "scores": (len(canonical.scores), set(map(len, canonical.scores))),
+    }
+    expected = {
+        "query_vectors": (num_queries, {bundle.manifest.dim}),
+        "document_vectors": (num_documents, {bundle.manifest.dim}),
+        "scores": (num_queries, {num_documents}),
+    }
+    if found != expected:
+        raise BundleError(
+            f"{bundle.path / bundle.manifest.canonical}: expected rows and lengths {expected}, found {found}."
+            f" {EXPORT_AGAIN}"
+        )
 
 
 def _smallest_cosine(vectors: np.ndarray, reference: list[list[float]]) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from reranker.errors import BundleError
+from reranker.errors import EXPORT_AGAIN, BundleError, EncodingError
 from reranker.text import Chunking
 from reranker.tokens import Tokens
 
@@ -35,12 +35,17 @@ class Encoder:
                 str(model), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime has no common error class of its own
-            raise BundleError(f"expected an ONNX model in {model}, found: {error}") from error
+            raise BundleError(f"expected an ONNX model in {model}, found: {error}. {EXPORT_AGAIN}") from error
+        self._model = model
         self._inputs = _checked_inputs(self._session, model)
         self.dim: int = self._session.get_outputs()[0].shape[1]
 
     def encode_ids(self, batch: Sequence[Ids]) -> Floats:
-        """Encode token id lists, padded to the longest of them: -> (len(batch), dim) float32 unit vectors."""
+        """Encode token id lists, padded to the longest of them: -> (len(batch), dim) float32 unit vectors.
+
+        Raises:
+            EncodingError: the model fails on the batch.
+        """
         longest = max(map(len, batch))
         ids = np.zeros((len(batch), longest), np.int64)
         mask = np.zeros_like(ids)
@@ -48,7 +53,12 @@ class Encoder:
             ids[row, : len(tokens)] = tokens
             mask[row, : len(tokens)] = 1
         feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        vectors: Floats = self._session.run(None, {name: feeds[name] for name in self._inputs})[0]
+        try:
+            vectors: Floats = self._session.run(None, {name: feeds[name] for name in self._inputs})[0]
+        except Exception as error:  # ONNX Runtime has no common error class of its own
+            raise EncodingError(
+                f"expected vectors of {self._model}, found: {error}. {EXPORT_AGAIN}"
+            ) from error
         return vectors
 
 
@@ -65,8 +75,14 @@ class QueryEncoder:
         return self._encoder.dim
 
     def __call__(self, text: str) -> Floats:
-        """Encode one query text: -> (dim,) float32."""
+        """Encode one query text: -> (dim,) float32.
+
+        Raises:
+            EncodingError: tokeniser or model fails on the text, or the vector is not finite.
+        """
         vector: Floats = self._encoder.encode_ids([self._tokens.query(text)])[0]
+        if not np.isfinite(vector).all():
+            raise EncodingError(f"expected a finite query vector, found others. {EXPORT_AGAIN}")
         return vector
 
 
@@ -86,6 +102,10 @@ class DocumentEncoder:
         """Encode texts: -> for each one (num_chunks, dim) float32, unit vectors.
 
         Chunks of all texts are sorted by length before they are batched, so little of one is padding.
+        A vector that is not finite is returned as it is: `pack` refuses that one document.
+
+        Raises:
+            EncodingError: tokeniser or model fails on one of the texts; none is returned.
         """
         chunks = [self._tokens.chunks(text, chunking) for text in texts]
         flat = [ids for document in chunks for ids in document]
@@ -106,12 +126,17 @@ def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
 
 
 def _checked_inputs(session: onnxruntime.InferenceSession, model: Path) -> list[str]:
-    known = {"input_ids", "attention_mask", "token_type_ids"}
-    inputs = [node.name for node in session.get_inputs()]
-    outputs = [node.name for node in session.get_outputs()]
-    if not {"input_ids", "attention_mask"} <= set(inputs) <= known or outputs != ["embedding"]:
+    """Return the graph's inputs by name; they and the outputs must be what we feed and read."""
+    required, known = {"input_ids", "attention_mask"}, {"input_ids", "attention_mask", "token_type_ids"}
+    inputs = {node.name: node.type for node in session.get_inputs()}
+    outputs = [(node.name, node.type, len(node.shape)) for node in session.get_outputs()]
+    if (
+        not required <= set(inputs) <= known
+        or set(inputs.values()) != {"tensor(int64)"}
+        or outputs != [("embedding", "tensor(float)", 2)]
+    ):
         raise BundleError(
-            f"{model}: expected inputs input_ids, attention_mask (and token_type_ids) and the output"
-            f" embedding, found {inputs} and {outputs}"
+            f"{model}: expected int64 inputs input_ids, attention_mask (and token_type_ids) and one float"
+            f" output embedding (batch, dim), found {inputs} and {outputs}. {EXPORT_AGAIN}"
         )
-    return inputs
+    return list(inputs)

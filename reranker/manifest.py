@@ -2,18 +2,20 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from reranker.errors import BundleError
+from reranker.errors import EXPORT_AGAIN, BundleError
 from reranker.fusion import MAX_WEIGHT
 
 FORMAT = 1
 FILE_NAME = "manifest.json"
 
-Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+PlainName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z")]
+"""A name without folders, fit for a file in the bundle's own folder and for an HTTP header."""
 Positive = Annotated[int, Meta(ge=1, le=65535)]
 
 
@@ -24,7 +26,7 @@ class _Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Tower(_Frozen, frozen=True):
     """One encoder: its ONNX file, how many tokens it takes, and what is put before each text."""
 
-    file: str
+    file: PlainName
     max_tokens: Positive
     prefix: str = ""
 
@@ -39,7 +41,7 @@ class CosineParameters(_Frozen, frozen=True, tag_field="type", tag="cosine"):
 class FusionDefault(_Frozen, frozen=True):
     """The fusion that the bundle was tuned with."""
 
-    method: str
+    method: Literal["log_linear", "none"]
     weight: Annotated[float, Meta(ge=0, le=MAX_WEIGHT)]
 
 
@@ -52,7 +54,7 @@ class Manifest(_Frozen, frozen=True):
     """
 
     format: Annotated[int, Meta(ge=FORMAT, le=FORMAT)]
-    name: str
+    name: PlainName
     version: str
     digest: Sha256
     document_digest: Sha256
@@ -60,15 +62,15 @@ class Manifest(_Frozen, frozen=True):
     pooling: str
     query: Tower
     document: Tower
-    tokenizer: str
+    tokenizer: PlainName
     crossing: CosineParameters
     fusion: FusionDefault
     neutral_crossing: float
     base: str
     licence: str
     trained_on: tuple[str, ...]
-    checksums: dict[str, Sha256]
-    canonical: str
+    checksums: dict[PlainName, Sha256]
+    canonical: PlainName
 
 
 def parse(data: bytes, where: str) -> Manifest:
@@ -79,15 +81,15 @@ def parse(data: bytes, where: str) -> Manifest:
     """
     try:
         manifest = msgspec.json.decode(data, type=Manifest)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BundleError(
-            f"{where}: expected a bundle manifest of format {FORMAT}, found: {error}."
-            " Export the bundle again with this version: python -m model_export export"
+            f"{where}: expected a bundle manifest of format {FORMAT}, found: {error}. {EXPORT_AGAIN}"
         ) from error
     found = digest(manifest.checksums)
     if found != manifest.digest:
         raise BundleError(
-            f"{where}: expected the digest {manifest.digest}, found checksums that give {found}"
+            f"{where}: expected the digest {manifest.digest}, found checksums that give {found}."
+            f" {EXPORT_AGAIN}"
         )
     return manifest
 

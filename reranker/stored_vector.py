@@ -31,9 +31,8 @@ LARGEST_VALUE = 65504.0
 
 _INT8_MAX = 127
 _LARGEST_SCALE = np.float32(LARGEST_VALUE / _INT8_MAX)
-_SMALLEST_SCALE = np.finfo(
-    np.float32
-).tiny  # below it a scale has too few bits to keep values within half of it
+# Below this a scale has too few bits to keep values within half of it.
+_SMALLEST_SCALE = np.finfo(np.float32).tiny
 _HEADER_FIELDS = [("version", "u1"), ("type", "u1"), ("dim", "<u2"), ("chunks", "<u2"), ("zero", "<u2"),
                   ("text_hash", "<u8"), ("model_tag", "<u4")]  # fmt: skip
 

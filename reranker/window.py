@@ -68,8 +68,9 @@ def rank(first_stage: npt.NDArray[np.float64], crossing: Floats, fusion: Fusion,
     """
     scored = np.isfinite(crossing)
     num_scored = int(scored.sum())
-    neutral = np.median(crossing[scored]) if num_scored else 0.0
-    filled = np.where(scored, crossing, neutral).astype(np.float64)
+    filled = crossing.astype(np.float64)
+    if num_scored < len(crossing):
+        filled[~scored] = np.median(crossing[scored]) if num_scored else 0.0
     fused = fusion(first_stage, filled, weight)
     return Ranking(np.argsort(-fused, kind="stable"), crossing, fused, num_scored)
 

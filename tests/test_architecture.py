@@ -21,7 +21,6 @@ ONLY_IN = {
     "torch": {"model_export"},
     "transformers": {"model_export"},
     "onnx": {"model_export"},
-    "onnxscript": {"model_export"},
     "flask": {"plugin"},
     "gunicorn": {"plugin"},
 }

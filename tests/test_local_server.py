@@ -1,5 +1,6 @@
 """The local server: real starts, stops, kept data, and every way in which it can fail."""
 
+import contextlib
 import json
 import os
 import signal
@@ -35,6 +36,15 @@ def command(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=300,
         check=False,
     )
+
+
+def running_with(word: str) -> list[str]:
+    """Return the command lines, of all processes on a Linux machine, that contain `word`."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it ended in between
+            found.append(file.read_text(errors="replace"))
+    return [line for line in found if word in line]
 
 
 @pytest.fixture
@@ -119,6 +129,7 @@ def test_a_start_that_takes_too_long_leaves_nothing(opensearch_url: str, open_fo
         server.start()
     assert not server.status().running
     assert not server.folders.process.exists()
+    assert not running_with(str(open_folder)), "nor any helper of the start script"
 
 
 def test_a_taken_port_is_refused(open_folder: Path) -> None:
@@ -174,7 +185,7 @@ def test_a_home_of_another_user_is_refused(open_folder: Path) -> None:
 
 def test_a_foreign_process_is_never_ended(open_folder: Path) -> None:
     """A pid that was given to somebody else since: same number, another birth."""
-    with subprocess.Popen(["sleep", "60"]) as foreign:
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as foreign:
         server = LocalServer(open_folder)
         server.folders.root.mkdir()
         ServerProcess(foreign.pid, "an earlier birth", 9200, 9300).write(server.folders.process)
@@ -189,7 +200,9 @@ def test_a_process_that_ignores_the_request_is_killed() -> None:
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
         "print(flush=True); time.sleep(60)"
     )
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as stubborn:
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, start_new_session=True
+    ) as stubborn:
         assert stubborn.stdout is not None
         stubborn.stdout.readline()
         process = ServerProcess(stubborn.pid, birth_of(stubborn.pid) or "", 9200, 9300)

@@ -1,0 +1,86 @@
+"""Probability, fusion weight and neutral value of a bundle, fitted on judged collections."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+
+from model_export.collection import Collection, Hits
+from model_export.quality import fused, ndcg
+from reranker.manifest import CosineParameters, FusionDefault, Manifest
+
+NEGATIVES = 10
+"""How many of a query's best first-stage hits stand against its relevant document."""
+
+WEIGHTS = tuple(range(2, 25))
+"""Fusion weights that are tried."""
+
+Measured = tuple[Collection, Hits]
+"""A collection and the cosines of its hits."""
+
+Floats64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """probability = sigmoid(scale * cosine + offset), the fusion weight, and a typical hit's cosine.
+
+    `ndcg` is the mean nDCG@10 over the collections, by weight.
+    """
+
+    scale: float
+    offset: float
+    weight: float
+    neutral: float
+    ndcg: dict[float, float]
+
+    def applied(self, manifest: Manifest, names: Sequence[str]) -> Manifest:
+        """Return the manifest with these values, naming the collections that they come from."""
+        note = f"calibrated on {', '.join(names)}"
+        return msgspec.structs.replace(
+            manifest,
+            crossing=CosineParameters(scale=round(self.scale, 3), offset=round(self.offset, 3)),
+            fusion=FusionDefault("log_linear", self.weight),
+            neutral_crossing=round(self.neutral, 4),
+            trained_on=(*(n for n in manifest.trained_on if not n.startswith("calibrated")), note),
+        )
+
+
+def calibrated(paired: Sequence[Measured], judged: Sequence[Measured]) -> Calibration:
+    """Fit the probability on `paired` (one relevant document a query), the rest on `judged`."""
+    scale, offset = _logistic(*_labelled(paired))
+    means = {float(weight): _mean_ndcg(judged, weight) for weight in WEIGHTS}
+    cosines = [c for _, scores in judged for hits in scores.values() for c in hits.values()]
+    best = max(means, key=means.__getitem__)
+    return Calibration(scale, offset, best, float(np.median(cosines)), means)
+
+
+def _mean_ndcg(judged: Sequence[Measured], weight: float) -> float:
+    return float(np.mean([ndcg(data, fused(data.hits, cosines, weight)) for data, cosines in judged]))
+
+
+def _labelled(paired: Sequence[Measured]) -> tuple[Floats64, Floats64]:
+    """Return cosines and labels, 1 for a relevant hit, of the NEGATIVES best hits and every relevant one."""
+    cosines, labels = [], []
+    for data, scores in paired:
+        for query, hits in data.hits.items():
+            best = sorted(hits, key=hits.__getitem__, reverse=True)[:NEGATIVES]
+            relevant = {hit for hit in hits if data.qrels[query].get(hit, 0) > 0}
+            for hit in relevant.union(best):
+                cosines.append(scores[query][hit])
+                labels.append(hit in relevant)
+    return np.array(cosines), np.array(labels, float)
+
+
+def _logistic(cosines: Floats64, labels: Floats64) -> tuple[float, float]:
+    """Minimise the cross-entropy log(1 + e^z) - label * z, z = scale * cosine + offset."""
+
+    def loss(parameters: Floats64) -> float:
+        z = parameters[0] * cosines + parameters[1]
+        return float((np.logaddexp(0, z) - labels * z).mean())
+
+    scale, offset = minimize(loss, np.array([20.0, -14.0])).x
+    return float(scale), float(offset)

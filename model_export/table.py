@@ -1,0 +1,90 @@
+"""Encoders side by side: nDCG@10 over BM25 against the time that a query takes."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from model_export.base import Base
+from model_export.bundle_writer import QUERY_TOKENS
+from model_export.collection import Collection
+from model_export.compare import exact_encoder
+from model_export.cosines import document_vectors, hit_cosines
+from model_export.quality import fused, ndcg
+from reranker.bundle import Bundle
+from reranker.encoder import Encoder, QueryEncoder
+from reranker.tokens import Tokens
+
+LENGTHS_TOKENS = (8, 12, 16, 24, 32)
+ROUNDS = 200
+FIRST_WORD = 1000
+"""Ids above this are words in BERT's vocabulary; which ones does not matter to the time."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to encode queries, against the documents of one bundle."""
+
+    name: str
+    encoder: Encoder
+    tokens: Tokens
+    bundle: Bundle
+
+
+def candidates_of(base: Base, bundle: Bundle, folder: Path) -> list[Candidate]:
+    """Return a base's query encoder in float32, and its bundle's, with and without the query prefix."""
+    file, prefix = bundle.path / bundle.manifest.tokenizer, bundle.manifest.query.prefix
+    plain = Tokens(file, max_tokens=QUERY_TOKENS)
+    prefixed = Tokens(file, max_tokens=QUERY_TOKENS, prefix=prefix)
+    int8 = Encoder(bundle.path / bundle.manifest.query.file)
+    found = [
+        Candidate(f"{base.name} fp32", exact_encoder(base, folder), prefixed, bundle),
+        Candidate(f"{base.name} int8", int8, prefixed, bundle),
+    ]
+    return found + ([Candidate(f"{base.name} int8, no prefix", int8, plain, bundle)] if prefix else [])
+
+
+def lines(candidates: Sequence[Candidate], collections: Sequence[Collection], cache: Path) -> Iterator[str]:
+    """Yield the table: a row a candidate, nDCG@10 by collection and their mean, then p50 in ms by length."""
+    names = [*(data.name for data in collections), "mean", *(f"{n} tokens" for n in LENGTHS_TOKENS)]
+    yield _row("query encoder", names)
+    yield _row("---", ["---:"] * len(names))
+    first_stage = [ndcg(data, data.hits) for data in collections]
+    yield _row("BM25", [*_figures(first_stage), *([""] * len(LENGTHS_TOKENS))])
+    times_ms = latencies_ms([candidate.encoder for candidate in candidates])
+    for candidate, by_length in zip(candidates, times_ms, strict=True):
+        measured = [_quality(candidate, data, cache) for data in collections]
+        yield _row(candidate.name, [*_figures(measured), *(f"{ms:.1f}" for ms in by_length)])
+
+
+def latencies_ms(encoders: Sequence[Encoder]) -> list[list[float]]:
+    """Time encoders in turn, so that a busy machine slows all alike: p50 in ms, by encoder and length."""
+    generator = np.random.default_rng(0)
+    by_length = []
+    for length in LENGTHS_TOKENS:
+        ids = generator.integers(FIRST_WORD, 2 * FIRST_WORD, length).tolist()
+        rounds = [[_time_ms(encoder, ids) for encoder in encoders] for _ in range(ROUNDS)]
+        by_length.append(np.median(rounds, axis=0).tolist())
+    return np.array(by_length).T.tolist()  # type: ignore[no-any-return]  # numpy does not say
+
+
+def _time_ms(encoder: Encoder, ids: list[int]) -> float:
+    start = time.perf_counter()
+    encoder.encode_ids([ids])
+    return 1000 * (time.perf_counter() - start)
+
+
+def _quality(candidate: Candidate, data: Collection, cache: Path) -> float:
+    vectors = document_vectors(candidate.bundle, data, cache, threads=1)
+    cosines = hit_cosines(data, QueryEncoder(candidate.encoder, candidate.tokens), vectors)
+    return ndcg(data, fused(data.hits, cosines, candidate.bundle.manifest.fusion.weight))
+
+
+def _figures(values: Sequence[float]) -> list[str]:
+    return [f"{value:.3f}" for value in (*values, np.mean(values))]
+
+
+def _row(head: str, cells: Sequence[str]) -> str:
+    return f"| {head} | {' | '.join(cells)} |"

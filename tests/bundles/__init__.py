@@ -1,0 +1,1 @@
+"""Bundles that tests use, and how they are made."""
