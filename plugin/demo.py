@@ -1,14 +1,16 @@
 """The demo: real text on a real OpenSearch, a proxy in front of it, and a few searches sent both ways."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from indexer.enrich import Outcome
+from indexer.summary import Summary
 from opensearch.folders import make_folder
 from opensearch.local_server import LocalServer
 from plugin.both_orders import BothOrders, search_both
@@ -37,6 +39,23 @@ WARM_UP = tuple(
 )
 
 Say = Callable[[str], None]
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class DemoPlan:
+    """What to run, and where: `home` keeps files between runs; a `documents` of None means all of them."""
+
+    home: Path
+    server: LocalServer
+    bundle: Bundle
+    documents: int | None = None
+    proxy_port: int = DEFAULT_PORT
+
+    @property
+    def folder(self) -> Path:
+        """Where the demo keeps its documents, its proxy's record and log."""
+        return demo_folder(self.home)
 
 
 @dataclass(frozen=True)
@@ -49,33 +68,28 @@ class RunningDemo:
     orders: Sequence[BothOrders]
 
 
-def start_demo(
-    home: Path, server: LocalServer, bundle: Bundle, *, limit: int | None, say: Say
-) -> RunningDemo:
+def start_demo(plan: DemoPlan, say: Say) -> RunningDemo:
     """Start everything, index the docstrings and send the searches; `say` is told of each step.
 
     What this call started is stopped again where a later step fails or is interrupted.
 
     Raises:
-        LocalServerError, ProxyError, SearchError, OpenSearchError: a step failed.
+        OpenSearchError, CommandError, BundleError: a step failed.
     """
-    folder = demo_folder(home)
-    make_folder(folder)
+    make_folder(plan.folder)
     with ExitStack() as started:
-        with _step(say, "OpenSearch is ready"):
-            upstream = _start_opensearch(server, started)
-        with _step(say, "The docstrings of Python's standard library are collected"):
-            documents = standard_library(limit)
-            file = _write_lines(folder / "docstrings.jsonl", documents)
-        with _step(say, f"{len(documents):,} documents are indexed, each with its vector"):
-            prepare_index(upstream, INDEX, file, SOURCE_FIELDS, bundle=bundle)
-        with _step(say, "The proxy is ready"):
-            stop_proxy(folder)  # one of an earlier run may have other code or another OpenSearch
-            started.callback(stop_proxy, folder)
-            proxy = start_proxy(upstream, folder, port=free_port(DEFAULT_PORT), bundle=bundle.path)
-        orders = search_all(upstream, proxy.url)
+        upstream = _said(say, lambda: _start_opensearch(plan.server, started), "OpenSearch is ready at {}")
+        documents = _said(
+            say, lambda: standard_library(plan.documents), "{:,} docstrings of Python's standard library", len
+        )
+        file = _write_lines(plan.folder / "docstrings.jsonl", documents)
+        _said(
+            say, lambda: _index(plan, upstream, file), "{:,} of them were new and encoded", _num_encoded
+        )
+        proxy = _said(say, lambda: _start_proxy(plan, upstream, started), "Twinrank is ready at {}")
+        orders = search_all(upstream, proxy)
         started.pop_all()
-    return RunningDemo(upstream, proxy.url, len(documents), orders)
+    return RunningDemo(upstream, proxy, len(documents), orders)
 
 
 def stop_demo(home: Path, server: LocalServer) -> list[str]:
@@ -111,11 +125,30 @@ def search_body(query: str) -> dict[str, Any]:
 
 
 def _start_opensearch(server: LocalServer, started: ExitStack) -> str:
+    """Start OpenSearch on its port, or on a free one; one that runs already is used, and not ours to stop."""
     status = server.status()
     server.http_port = status.http_port or free_port(server.http_port)
+    url = server.start()
     if not status.running:
         started.callback(server.stop)
-    return server.start()
+    return url
+
+
+def _index(plan: DemoPlan, upstream: str, file: Path) -> Summary:
+    return prepare_index(upstream, INDEX, file, SOURCE_FIELDS, bundle=plan.bundle)
+
+
+def _start_proxy(plan: DemoPlan, upstream: str, started: ExitStack) -> str:
+    """Start the proxy anew: one of an earlier run may have other code, or another OpenSearch behind it."""
+    stop_proxy(plan.folder)
+    port = free_port(plan.proxy_port)
+    proxy = start_proxy(upstream, plan.folder, port=port, bundle=plan.bundle.path)
+    started.callback(stop_proxy, plan.folder)
+    return proxy.url
+
+
+def _num_encoded(summary: Summary) -> int:
+    return summary.outcomes[Outcome.ENCODED]
 
 
 def _write_lines(file: Path, documents: Sequence[Documented]) -> Path:
@@ -124,8 +157,11 @@ def _write_lines(file: Path, documents: Sequence[Documented]) -> Path:
     return draft.replace(file)
 
 
-@contextmanager
-def _step(say: Say, done: str) -> Iterator[None]:
+def _said(
+    say: Say, step: Callable[[], Result], done: str, shown: Callable[[Result], object] = lambda result: result
+) -> Result:
+    """Do a step, say what came of it and how long it took, and return it."""
     begin = time.monotonic()
-    yield
-    say(f"{done} ({time.monotonic() - begin:.1f} s).")
+    result = step()
+    say(f"{done.format(shown(result))} ({time.monotonic() - begin:.1f} s)")
+    return result

@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from plugin.demo import start_demo, stop_demo
+from plugin.demo import DemoPlan, start_demo, stop_demo
 from plugin.demo_report import demo_report
 from plugin.index_commands import bundle_option
 from plugin.opensearch_command import default_home, local_server
@@ -30,6 +30,6 @@ def demo_command(stop: bool, documents: int | None, bundle_path: Path) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _PLAIN_WIDTH
-    demo = start_demo(home, server, Bundle.open(bundle_path), limit=documents, say=click.echo)
-    for part in demo_report(demo):
+    plan = DemoPlan(home, server, Bundle.open(bundle_path), documents)
+    for part in demo_report(start_demo(plan, click.echo)):
         console.print(part, soft_wrap=isinstance(part, Text))  # what is to be copied must not be broken

@@ -13,7 +13,7 @@ def distinct_queries(texts: Sequence[str], count: int) -> list[str]:
         words, length = draw.choice(words_of), draw.randint(5, 9)
         start = draw.randrange(max(1, len(words) - length + 1))
         picked = words[start : start + length]
-        if " ".join(picked) in queries:  # short texts run out: a word of another one makes it new
+        while " ".join(picked) in queries:  # few texts run out: words of other ones make it new
             picked.append(draw.choice(draw.choice(words_of)))
         queries[" ".join(picked)] = None
     return list(queries)
