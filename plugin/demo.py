@@ -83,9 +83,7 @@ def start_demo(plan: DemoPlan, say: Say) -> RunningDemo:
             say, lambda: standard_library(plan.documents), "{:,} docstrings of Python's standard library", len
         )
         file = _write_lines(plan.folder / "docstrings.jsonl", documents)
-        _said(
-            say, lambda: _index(plan, upstream, file), "{:,} of them were new and encoded", _num_encoded
-        )
+        _said(say, lambda: _index(plan, upstream, file), "{:,} of them were new and encoded", _num_encoded)
         proxy = _said(say, lambda: _start_proxy(plan, upstream, started), "Twinrank is ready at {}")
         orders = search_all(upstream, proxy)
         started.pop_all()
