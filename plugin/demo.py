@@ -83,9 +83,7 @@ def start_demo(plan: DemoPlan, say: Say) -> RunningDemo:
             say, lambda: standard_library(plan.documents), "{:,} docstrings of Python's standard library", len
         )
         file = _write_lines(plan.folder / "docstrings.jsonl", documents)
-        _said(
-            say, lambda: _index(plan, upstream, file), "{:,} of them were new and encoded", _num_encoded
-        )
+        _said(say, lambda: _index(plan, upstream, file), "{:,} of them were new and encoded", _num_encoded)
         proxy = _said(say, lambda: _start_proxy(plan, upstream, started), "Twinrank is ready at {}")
         orders = search_all(upstream, proxy)
         started.pop_all()
@@ -109,14 +107,10 @@ def search_all(upstream: str, proxy: str, queries: Sequence[str] = QUERIES) -> l
     Raises:
         SearchError: one of the two does not answer.
     """
-    straight, proxied = SearchClient(upstream), SearchClient(proxy)
-    try:
+    with SearchClient(upstream) as straight, SearchClient(proxy) as proxied:
         for query in WARM_UP:
             search_both(straight, proxied, INDEX, query, search_body(query))
         return [search_both(straight, proxied, INDEX, query, search_body(query)) for query in queries]
-    finally:
-        straight.close()
-        proxied.close()
 
 
 def search_body(query: str) -> dict[str, Any]:

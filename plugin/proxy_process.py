@@ -116,13 +116,11 @@ def _wait_for(child: subprocess.Popen[bytes], url: str, log: Path, wait_s: float
 
 
 def _answers(url: str) -> bool:
-    client = SearchClient(url, timeout_s=5.0)
-    try:
-        client.request("GET", _HEALTH)
-    except SearchError:
-        return False
-    finally:
-        client.close()
+    with SearchClient(url, timeout_s=5.0) as client:
+        try:
+            client.request("GET", _HEALTH)
+        except SearchError:
+            return False
     return True
 
 
