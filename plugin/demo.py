@@ -107,14 +107,10 @@ def search_all(upstream: str, proxy: str, queries: Sequence[str] = QUERIES) -> l
     Raises:
         SearchError: one of the two does not answer.
     """
-    straight, proxied = SearchClient(upstream), SearchClient(proxy)
-    try:
+    with SearchClient(upstream) as straight, SearchClient(proxy) as proxied:
         for query in WARM_UP:
             search_both(straight, proxied, INDEX, query, search_body(query))
         return [search_both(straight, proxied, INDEX, query, search_body(query)) for query in queries]
-    finally:
-        straight.close()
-        proxied.close()
 
 
 def search_body(query: str) -> dict[str, Any]:

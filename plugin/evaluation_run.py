@@ -70,7 +70,7 @@ def run_evaluation(plan: EvaluationPlan, listeners: Listeners) -> Evaluation:
         progress=indexed,
     )
     done = iter(range(1, len(collection.queries) + 1))
-    with _proxy(plan) as proxy, _client(plan.upstream) as straight, _client(proxy) as proxied:
+    with _proxy(plan) as proxy, SearchClient(plan.upstream) as straight, SearchClient(proxy) as proxied:
         return evaluate(
             collection,
             straight,
@@ -90,12 +90,3 @@ def _proxy(plan: EvaluationPlan) -> Iterator[str]:
     temporary = tempfile.TemporaryDirectory(prefix="twinrank-")
     with temporary as folder, running_proxy(plan.upstream, Path(folder), bundle=plan.bundle) as proxy:
         yield proxy.url
-
-
-@contextmanager
-def _client(url: str) -> Iterator[SearchClient]:
-    client = SearchClient(url)
-    try:
-        yield client
-    finally:
-        client.close()

@@ -5,7 +5,7 @@ import http.client
 import re
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
@@ -92,6 +92,12 @@ class SearchClient:
     def close(self) -> None:
         """Close the connection; the next request opens another."""
         self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
 
 
 def server_timing(header: str) -> dict[str, float]:

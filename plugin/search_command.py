@@ -26,6 +26,7 @@ from plugin.search_client import SearchClient
 def search_command(index: str, text: str, size: int, fields: tuple[str, ...], url: str, proxy: str) -> None:
     """Search INDEX for TEXT straight at OpenSearch and through the proxy, side by side."""
     query = {"multi_match": {"query": text, **({"fields": fields} if fields else {})}}
-    orders = search_both(SearchClient(url), SearchClient(proxy), index, text, {"query": query, "size": size})
+    with SearchClient(url) as straight, SearchClient(proxy) as proxied:
+        orders = search_both(straight, proxied, index, text, {"query": query, "size": size})
     console = Console(highlight=False)
     console.print(orders_table(orders), timing_line(orders), sep="\n")

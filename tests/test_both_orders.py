@@ -1,5 +1,7 @@
 """What moved between two orders, and how it is shown."""
 
+from io import StringIO
+
 from rich.console import Console
 
 from plugin.both_orders import BothOrders, moves
@@ -19,9 +21,9 @@ def test_moves() -> None:
 
 def test_both_orders_stand_side_by_side() -> None:
     orders = BothOrders("a [query]", _answer(["a", "b"]), _answer(["b", "x"]))
-    console = Console(width=100, record=True, quiet=True)
-    console.print(orders_table(orders))
-    lines = console.export_text().splitlines()
+    output = StringIO()
+    Console(width=100, file=output).print(orders_table(orders))
+    lines = output.getvalue().splitlines()
     assert "a [query]" in lines[0]
     assert [line.split() for line in lines[4:6]] == [
         ["1", "a", "text", "of", "a", "b", "text", "of", "b", "↑1"],

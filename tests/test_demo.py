@@ -1,11 +1,13 @@
 """The demo in a small form: a server of its own, the tiny bundle, a few docstrings."""
 
 import shutil
+from collections.abc import Iterable
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from plugin.cli import main
 from plugin.demo import INDEX, QUERIES, DemoPlan, start_demo, stop_demo
@@ -29,7 +31,8 @@ def test_the_demo_runs_is_left_running_starts_again_and_stops(open_folder: Path)
         demo = start_demo(plan, said.append)
         assert [orders.query for orders in demo.orders] == list(QUERIES)
         assert any(orders.reranked.status.startswith("applied") for orders in demo.orders)
-        assert SearchClient(demo.proxy).search(INDEX, {"size": 0}).body["hits"]["total"]["value"] == 200
+        with SearchClient(demo.proxy) as client:
+            assert client.search(INDEX, {"size": 0}).body["hits"]["total"]["value"] == 200
         assert "200 of them were new" in said[2]
         again = start_demo(_plan(open_folder, TINY_BUNDLE), said.append)
         assert again.upstream == demo.upstream
@@ -37,17 +40,18 @@ def test_the_demo_runs_is_left_running_starts_again_and_stops(open_folder: Path)
     finally:
         stopped = stop_demo(plan.home, plan.server)
     assert stopped == ["the proxy", "OpenSearch"]
-    with pytest.raises(SearchError, match="no answer"):
-        SearchClient(again.proxy).search(INDEX, {})
+    with SearchClient(again.proxy) as client, pytest.raises(SearchError, match="no answer"):
+        client.search(INDEX, {})
     assert stop_demo(plan.home, plan.server) == []
     _check_report(demo_report(again))
 
 
-def _check_report(report: object) -> None:
-    console = Console(width=120, record=True, quiet=True)
-    for part in report:  # type: ignore[attr-defined]
+def _check_report(report: Iterable[RenderableType]) -> None:
+    output = StringIO()
+    console = Console(width=120, file=output)
+    for part in report:
         console.print(part)
-    shown = console.export_text()
+    shown = output.getvalue()
     assert all(query in shown for query in QUERIES)
     assert "What just happened" in shown
     assert "curl -si" in shown

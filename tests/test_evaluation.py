@@ -42,8 +42,8 @@ def test_documents_to_leave_out_are_no_hits_of_that_query(
     qrels = {"q": {first[0]["_id"]: 1, first[1]["_id"]: 1}}
     left_out = {"q": {first[0]["_id"]}}
     collection = Collection("toy", Path(), 130, ("text",), {"q": toy_index.query_text}, qrels, left_out)
-    straight, proxied = SearchClient(opensearch_url), SearchClient(proxy_url)
-    found = evaluate(collection, straight, proxied, toy_index.name)
+    with SearchClient(opensearch_url) as straight, SearchClient(proxy_url) as proxied:
+        found = evaluate(collection, straight, proxied, toy_index.name)
     assert found.statuses == {"applied": 1}
     assert found.first_stage.rr == pytest.approx([1.0])  # the second hit has moved up
     assert found.first_stage.ndcg[0] < 1  # and the first one is not found
@@ -52,8 +52,8 @@ def test_documents_to_leave_out_are_no_hits_of_that_query(
 @pytest.mark.live
 def test_a_proxy_that_does_nothing_does_not_pass_for_one(toy_index: ToyIndex, opensearch_url: str) -> None:
     collection = Collection("toy", Path(), 130, ("text",), {"q": toy_index.query_text}, {"q": {"0": 1}}, {})
-    client = SearchClient(opensearch_url)
-    assert evaluate(collection, client, client, toy_index.name).statuses == {"no proxy": 1}
+    with SearchClient(opensearch_url) as client:
+        assert evaluate(collection, client, client, toy_index.name).statuses == {"no proxy": 1}
 
 
 def test_a_folder_without_a_corpus_is_a_plain_sentence(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from tests.toy_index import ToyIndex
 
 @pytest.mark.live
 def test_a_search_is_answered(toy_index: ToyIndex, opensearch_url: str) -> None:
-    client = SearchClient(opensearch_url)
-    answer = client.search(toy_index.name, {"query": toy_index.query, "size": 3})
+    with SearchClient(opensearch_url) as client:
+        answer = client.search(toy_index.name, {"query": toy_index.query, "size": 3})
     assert len(answer.ids) == 3
     assert answer.elapsed_ms > 0
     assert answer.headers["content-type"].startswith("application/json")
@@ -19,15 +19,16 @@ def test_a_search_is_answered(toy_index: ToyIndex, opensearch_url: str) -> None:
 
 @pytest.mark.live
 def test_a_reranked_search_says_so(toy_index: ToyIndex, proxy_url: str) -> None:
-    answer = SearchClient(proxy_url).search(toy_index.name, {"query": toy_index.query})
+    with SearchClient(proxy_url) as client:
+        answer = client.search(toy_index.name, {"query": toy_index.query})
     assert answer.status.startswith("applied")
     assert {"opensearch", "total"} <= answer.stages_ms.keys()
 
 
 @pytest.mark.live
 def test_an_error_is_opensearchs_own_reason(opensearch_url: str) -> None:
-    with pytest.raises(SearchError, match=r"404: no such index \[not-there\]"):
-        SearchClient(opensearch_url).search("not-there", {})
+    with SearchClient(opensearch_url) as client, pytest.raises(SearchError, match=r"404: no such index"):
+        client.search("not-there", {})
 
 
 def test_nobody_listens() -> None:

@@ -39,11 +39,11 @@ def _rate(
     end = perf_counter() + seconds
 
     def run() -> int:
-        client, done = SearchClient(url), 0
-        while perf_counter() < end:
-            client.search(index, match_body(next(queries)))  # next() on an iterator made in C is atomic
-            done += 1
-        client.close()
+        done = 0
+        with SearchClient(url) as client:
+            while perf_counter() < end:
+                client.search(index, match_body(next(queries)))  # next() on an iterator made in C is atomic
+                done += 1
         return done
 
     with ThreadPoolExecutor(clients) as pool:
