@@ -72,8 +72,12 @@ def test_scores_are_opensearchs_own_in_their_order(proxy_url: str, toy_index: To
     assert json.loads(through.body)["hits"]["max_score"] == json.loads(straight.body)["hits"]["max_score"]
 
 
-def test_hits_keep_their_bytes(client: OpenSearch, proxy_url: str, toy_index: ToyIndex) -> None:
-    source = b'{"price": 1.10, "name":"caf\\u00e9", "z":1,"text":"%b","a":2}' % toy_index.query_text.encode()
+@pytest.mark.parametrize(
+    "name", [b"caf\\u00e9", "café 🙂".encode(), b"lone \\ud800 surrogate", b"x" * 1_000_000]
+)
+def test_hits_keep_their_bytes(client: OpenSearch, proxy_url: str, toy_index: ToyIndex, name: bytes) -> None:
+    text = toy_index.query_text.encode()
+    source = b'{"price": 1.10, "name":"%b", "z":1,"text":"%b","a":2}' % (name, text)
     member = json.dumps(vector_member(toy_index.bundle, "x", toy_index.bundle.query_encoder()("x")[None]))
     widened = source[:-1] + b"," + member[1:].encode()
     ask(toy_index.url, "PUT", f"/{toy_index.name}/_doc/spelt?refresh=true", widened, JSON)
