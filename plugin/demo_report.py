@@ -33,8 +33,8 @@ def _what_happened(demo: RunningDemo) -> list[str]:
 def _to_try(demo: RunningDemo) -> Iterator[str]:
     yield "It is left running. Try the same search both ways, with words of your own:"
     body = shlex.quote(json.dumps(search_body("check whether a file exists") | {"_source": ["text"]}))
-    for url in (demo.upstream, demo.proxy):
+    for url in (demo.upstream, demo.proxy.url):
         yield f"  curl -si '{url}/{INDEX}/_search?pretty' -H 'Content-Type: application/json' -d {body}"
-    where = f"--upstream {demo.upstream} --proxy {demo.proxy}"
+    where = f"--upstream {demo.upstream} --proxy {demo.proxy.url}"
     yield f"  twinrank search {INDEX} 'check whether a file exists' {where}"
     yield "Stop it: twinrank demo --stop (make demo-stop)"
