@@ -28,14 +28,15 @@ def check_command(path: Path, as_json: bool) -> None:
     click.echo(json.dumps(described) if as_json else _sentences(bundle, found))
     if not found.within:
         raise click.ClickException(
-            f"{path}: expected the canonical vectors and scores within their tolerances, found the differences"
-            " above. This CPU or this ONNX Runtime computes something else: export the bundle here, and compare"
+            f"{path}: expected the canonical vectors and scores within their tolerances, found the"
+            " differences above. This CPU or ONNX Runtime computes something else: export the bundle here"
         )
 
 
 def _sentences(bundle: Bundle, found: Replay) -> str:
     return (
         f"{bundle.name}: every file fits its checksum.\n"
-        f"Against the original model, on the canonical texts: cosine of queries at least {found.query_cosine:.4f},"
-        f" of documents {found.document_cosine:.4f}; largest difference of a score {found.score_difference:.4f}."
+        "Against the original model, on the canonical texts: cosine of queries at least"
+        f" {found.query_cosine:.4f}, of documents {found.document_cosine:.4f};"
+        f" largest difference of a score {found.score_difference:.4f}."
     )
