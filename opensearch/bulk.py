@@ -70,7 +70,8 @@ class Bulk:
             except (UnreachableError, BusyError) as problem:
                 size = max(1, len(part) // 2)
                 persistence.failed(problem)
-                if len(part) == 1 and persistence.failures > MAX_TRIES_OF_LARGE and _is_large(items[part[0]]):
+                alone = len(part) == 1 and isinstance(problem, BusyError) and _is_large(items[part[0]])
+                if alone and persistence.failures > MAX_TRIES_OF_LARGE:
                     results[part[0]] = Result(429, str(problem))  # no memory for this one
                     pending = rest
                 continue
