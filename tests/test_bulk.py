@@ -98,6 +98,20 @@ def test_a_request_put_off_is_halved_until_there_is_room(
     assert any("Data too large" in reason for reason in waits)
 
 
+def test_a_document_that_never_fits_is_rejected_and_the_rest_goes_on(
+    client: OpenSearch, opensearch_url: str, index: str
+) -> None:
+    limit = "network.breaker.inflight_requests.limit"
+    client.cluster.put_settings(body={"transient": {limit: "1mb"}})
+    try:
+        huge = Item("huge", b'{"t": "%s"}' % (b"x" * 9_000_000))
+        results = bulk(opensearch_url, index, STEADY)[0].write([*items(2), huge, Item("last", b"{}")])
+    finally:
+        client.cluster.put_settings(body={"transient": {limit: None}})
+    assert [result.status for result in results] == [201, 201, 429, 201]
+    assert "Data too large" in str(results[2].reason)
+
+
 def test_a_lost_connection_is_tried_again_and_nothing_doubled(
     client: OpenSearch, index: str, relay: Relay
 ) -> None:
