@@ -16,8 +16,10 @@ QUERY_TOKENS = 64
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest of the bundle in `folder`."""
-    data = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+    """Write the manifest of the bundle in `folder`, with the digest that its values have now."""
+    values = msgspec.to_builtins(manifest)
+    values["digest"] = manifests.digest(values)
+    data = msgspec.json.format(msgspec.json.encode(values), indent=2)
     (folder / manifests.FILE_NAME).write_bytes(data + b"\n")
 
 
@@ -29,7 +31,7 @@ def manifest_of(base: Base, query_prefix: str, folder: Path) -> Manifest:
         format=manifests.FORMAT,
         name=base.name,
         version="1",
-        digest=manifests.digest(checksums),
+        digest="",  # `write_manifest` knows it
         document_digest=_document_digest(checksums, base.pooling, document),
         dim=base.model.config.hidden_size,
         pooling=base.pooling,
@@ -54,10 +56,12 @@ def document_tokens(base: Base) -> int:
 
 
 def _document_digest(checksums: dict[str, str], pooling: str, tower: Tower) -> str:
-    """Digest what decides a document's vector, in the manner of the bundle's digest."""
+    """Return the SHA-256 of the sorted lines `FILE SHA256` of what decides a document's vector."""
     parts = {name: checksums[name] for name in (tower.file, WEIGHTS_FILE, TOKENIZER_FILE)}
     form = f"{pooling} {tower.max_tokens} {tower.prefix}"
-    return manifests.digest(parts | {"form": hashlib.sha256(form.encode()).hexdigest()})
+    parts["form"] = hashlib.sha256(form.encode()).hexdigest()
+    lines = "".join(f"{name} {parts[name]}\n" for name in sorted(parts))
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def _sha256(file: Path) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -48,7 +48,7 @@ class FusionDefault(_Frozen, frozen=True):
 class Manifest(_Frozen, frozen=True):
     """Everything about a bundle but its files.
 
-    `checksums` names every file of the bundle with its SHA-256; `digest` is over all of them,
+    `checksums` names every file of the bundle with its SHA-256; `digest` is over every value here,
     `document_digest` over what decides a document's vector, so that bundles which share a document tower
     share stored vectors. `neutral_crossing` is a typical crossing score of a first-stage hit.
     """
@@ -81,20 +81,20 @@ def parse(data: bytes, where: str) -> Manifest:
     """
     try:
         manifest = msgspec.json.decode(data, type=Manifest)
+        found = digest(msgspec.json.decode(data))
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BundleError(
             f"{where}: expected a bundle manifest of format {FORMAT}, found: {error}. {EXPORT_AGAIN}"
         ) from error
-    found = digest(manifest.checksums)
     if found != manifest.digest:
         raise BundleError(
-            f"{where}: expected the digest {manifest.digest}, found checksums that give {found}."
-            f" {EXPORT_AGAIN}"
+            f"{where}: expected the digest {manifest.digest}, found values that give {found}:"
+            f" the manifest was changed or damaged. {EXPORT_AGAIN}"
         )
     return manifest
 
 
-def digest(checksums: Mapping[str, str]) -> str:
-    """Return the SHA-256, in hexadecimal, of the lines `FILE SHA256` sorted by file."""
-    lines = "".join(f"{name} {checksums[name]}\n" for name in sorted(checksums))
-    return hashlib.sha256(lines.encode()).hexdigest()
+def digest(values: Mapping[str, Any]) -> str:
+    """Return the SHA-256, in hexadecimal, of a manifest's values but `digest`, as compact sorted JSON."""
+    covered = {name: value for name, value in values.items() if name != "digest"}
+    return hashlib.sha256(msgspec.json.encode(covered, order="sorted")).hexdigest()

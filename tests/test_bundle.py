@@ -1,5 +1,6 @@
 """Opening a bundle: the tiny real one, and every way in which one can be broken."""
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -40,10 +41,10 @@ def refusal(path: Path, load: Callable[[Path], object] = Bundle.open) -> str:
 
 
 def with_manifest(bundle: Path, **changes: Any) -> Path:  # noqa: ANN401  # any JSON value
-    """Write the manifest with other values, and a digest that fits its checksums."""
+    """Write the manifest with other values, and a digest that fits them."""
     manifest = MANIFEST | changes
-    if isinstance(manifest["checksums"], dict) and "digest" not in changes:
-        manifest["digest"] = manifests.digest(manifest["checksums"])
+    if "digest" not in changes:
+        manifest["digest"] = manifests.digest(manifest)
     (bundle / FILE_NAME).write_text(json.dumps(manifest), encoding="utf-8")
     return bundle
 
@@ -137,9 +138,21 @@ def test_a_manifest_with_a_wrong_key_or_value(bundle: Path, changes: dict[str, A
     assert found in refusal(with_manifest(bundle, **changes))
 
 
-def test_a_digest_that_does_not_fit_the_checksums(bundle: Path) -> None:
+def test_a_digest_that_does_not_fit_the_values(bundle: Path) -> None:
+    found = manifests.digest(MANIFEST)
     message = refusal(with_manifest(bundle, digest="0" * 64))
-    assert f"expected the digest {'0' * 64}, found checksums that give {MANIFEST['digest']}" in message
+    assert f"expected the digest {'0' * 64}, found values that give {found}" in message
+
+
+def test_no_single_changed_bit_of_the_manifest_changes_what_the_bundle_is(bundle: Path) -> None:
+    """Each is refused, or stands in white space or a name's escape and changes no value."""
+    whole = (bundle / FILE_NAME).read_bytes()
+    for position in range(0, len(whole), 7):
+        changed = bytearray(whole)
+        changed[position] ^= 1 << position % 8
+        (bundle / FILE_NAME).write_bytes(changed)
+        with contextlib.suppress(BundleError):
+            assert Bundle.open(bundle).manifest == Bundle.open(TINY).manifest
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -26,7 +26,7 @@ def with_canonical(tmp_path: Path, content: bytes) -> Bundle:
     (folder / name).write_bytes(content)
     manifest = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
     manifest["checksums"][name] = hashlib.sha256(content).hexdigest()
-    manifest["digest"] = manifests.digest(manifest["checksums"])
+    manifest["digest"] = manifests.digest(manifest)
     (folder / FILE_NAME).write_text(json.dumps(manifest), encoding="utf-8")
     return Bundle.open(folder)
 

@@ -36,7 +36,7 @@ def test_a_bundle_that_computes_something_else(tmp_path: Path) -> None:
     manifest = json.loads((bundle / "manifest.json").read_text())
     content = (bundle / "canonical.json").read_bytes()
     manifest["checksums"]["canonical.json"] = hashlib.sha256(content).hexdigest()
-    manifest["digest"] = manifests.digest(manifest["checksums"])
+    manifest["digest"] = manifests.digest(manifest)
     (bundle / "manifest.json").write_text(json.dumps(manifest))
     ended = CliRunner().invoke(main, ["check", "--bundle", str(bundle)])
     assert ended.exit_code == 1
