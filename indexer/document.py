@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from indexer.errors import DocumentError
-from indexer.members import Member, appended, members, without
+from opensearch.json_members import JsonObjectError, Member, appended, members, without
 
 ID = "_id"
 MAX_ID_BYTES = 512
@@ -28,7 +28,10 @@ class Document:
         Raises:
             DocumentError: the source is no JSON object.
         """
-        return members(self.source)
+        try:
+            return members(self.source)
+        except JsonObjectError as error:
+            raise DocumentError(str(error)) from error
 
     @cached_property
     def values(self) -> dict[str, Any]:

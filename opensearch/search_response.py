@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from opensearch.json_bytes import without_member
+from opensearch.json_members import JsonObjectError, without_path
 
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _HITS = msgspec.json.Decoder(list[dict[str, Raw]])
@@ -103,17 +103,25 @@ class VectorField:
         if "_source" in hit:
             source = bytes(hit["_source"])
             start = self._start_at_end(source)
-            cut["_source"] = Raw(
-                source[:start] + b"}" if start >= 0 else without_member(source, self._path)[0]
-            )
+            cut["_source"] = Raw(source[:start] + b"}" if start >= 0 else self._looked_for(source)[0])
         return cut
 
     def _from_source(self, source: bytes) -> bytes | None:
         start = self._start_at_end(source)
         if start >= 0:
             return source[start + len(self._opening) : -len(self._closing)]
-        value = without_member(source, self._path)[1] if self._path[-1].encode() in source else None
-        return None if value is None else _text(value)
+        value = self._looked_for(source)[1]
+        return value.encode("ascii", "replace") if isinstance(value, str) else None
+
+    def _looked_for(self, source: bytes) -> tuple[bytes, Any]:
+        """Return the source without our member, wherever it stands, and the member's value."""
+        if self._path[-1].encode() not in source:
+            return source, None
+        try:
+            rest, member = without_path(source.decode(), self._path)
+        except (JsonObjectError, UnicodeDecodeError):  # nothing that we can read, so nothing of ours
+            return source, None
+        return (source, None) if member is None else (rest.encode(), member.value)
 
     def _from_fields(self, hit: Hit) -> bytes | None:
         raw = _OBJECT.decode(hit["fields"]).get(self._field)
@@ -132,22 +140,15 @@ class VectorField:
         """
         if not source.endswith(self._closing):
             return -1
-        start = source.rfind(self._opening)
-        is_string = start >= 0 and source.find(b'"', start + len(self._opening)) == len(source) - len(
-            self._closing
-        )
-        return start if is_string else -1
+        start, end = source.rfind(self._opening), len(source) - len(self._closing)
+        is_whole = start >= 0 and source.find(b'"', start + len(self._opening)) == end
+        return start if is_whole else -1
 
 
 def _as_last_member(path: tuple[str, ...]) -> tuple[bytes, bytes]:
     """Return what stands before and after the value where the field is a source's last member."""
     opening = b":{".join(msgspec.json.encode(name) for name in path)
     return b"," + opening + b':"', b'"' + b"}" * len(path)
-
-
-def _text(value: bytes) -> bytes:
-    """Return a JSON string's content, empty for any other value: base64 needs no unescaping."""
-    return value[1:-1] if value.startswith(b'"') else b""
 
 
 def _decoded(encoded: bytes) -> bytes | None:

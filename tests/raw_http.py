@@ -1,6 +1,7 @@
 """Requests as they stand: what a client library would tidy up is sent and shown as it is."""
 
 import http.client
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -40,3 +41,14 @@ def ask(
         connection.close()
     kept = {name.lower(): value for name, value in response.getheaders() if name.lower() not in _OF_THE_HOP}
     return RawAnswer(response.status, response.reason, kept, content)
+
+
+def search(url: str, index: str, body: object, parameters: str = "") -> RawAnswer:
+    """Send a search; a body that is no bytes is sent as JSON."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return ask(url, "POST", f"/{index}/_search{parameters}", data, {"Content-Type": "application/json"})
+
+
+def ids(answer: RawAnswer) -> list[str]:
+    """Return the ids of an answer's hits, in order."""
+    return [hit["_id"] for hit in json.loads(answer.body)["hits"]["hits"]]

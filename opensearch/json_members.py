@@ -5,11 +5,15 @@ Nothing is re-serialised: numbers such as `1.10`, escapes, spaces and key order 
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from json.decoder import scanstring  # type: ignore[attr-defined]  # public by name, absent from the type stubs
 from typing import Any
 
-from indexer.errors import DocumentError
+
+class JsonObjectError(ValueError):
+    """A text that is not one JSON object: says what was found, and where."""
+
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 # Numbers are never looked at; as floats they cannot hit Python's limit of digits in an integer.
@@ -31,14 +35,14 @@ def members(text: str) -> list[Member]:
     """Return the members of the one JSON object that `text` is.
 
     Raises:
-        DocumentError: it is not JSON, not an object, or nested too deeply.
+        JsonObjectError: it is not JSON, not an object, or nested too deeply.
     """
     try:
         return _members(text)
     except ValueError as error:
-        raise DocumentError(f"expected a JSON object, found: {error}") from error
+        raise JsonObjectError(f"expected a JSON object, found: {error}") from error
     except RecursionError as error:
-        raise DocumentError("expected a JSON object, found one that is nested too deeply") from error
+        raise JsonObjectError("expected a JSON object, found one that is nested too deeply") from error
 
 
 def _members(text: str) -> list[Member]:
@@ -93,3 +97,29 @@ def appended(text: str, member: str, *, is_empty: bool) -> str:
     """Return the object's text with `member`, written as `"key":value`, put last."""
     close = text.rindex("}")
     return f"{text[:close]}{'' if is_empty else ','}{member}{text[close:]}"
+
+
+def without_path(text: str, path: Sequence[str]) -> tuple[str, Member | None]:
+    """Return the object's text without the member at `path`, and that member.
+
+    An object on the path that held nothing else goes with it. Where there is no such member the text comes
+    back as it is, with None.
+
+    Raises:
+        JsonObjectError: the text is not one JSON object.
+    """
+    found = members(text)
+    for position, member in enumerate(found):
+        if member.key != path[0]:
+            continue
+        if len(path) == 1:
+            return without(text, found, position), member
+        if not isinstance(member.value, dict):
+            break
+        rest, inner = without_path(text[member.value_start : member.end], path[1:])
+        if inner is None:
+            break
+        if not members(rest):
+            return without(text, found, position), inner
+        return text[: member.value_start] + rest + text[member.end :], inner
+    return text, None
