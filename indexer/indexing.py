@@ -70,6 +70,7 @@ class Indexing:
         """Index every line that can be, refresh, and return the counts, with what ended the run early."""
         started = time.monotonic()
         try:
+            indices.refresh(self.upstream, self.index)  # what an earlier run wrote is found again
             self._send_all(lines)
         except (InputError, RequestError) as error:
             self._summary.stopped = str(error)

@@ -5,11 +5,12 @@ from pathlib import Path
 import click
 
 from model_export.base import load
-from model_export.bundle_writer import compare_bundle, export, write_manifest
+from model_export.bundle_writer import compare_bundle, export
 from model_export.calibrate import Measured, calibrated
 from model_export.collection import read
 from model_export.cosines import document_vectors, hit_cosines
 from model_export.errors import ExportError
+from model_export.manifest_writer import write_manifest
 from model_export.table import candidates_of, lines
 from reranker.bundle import Bundle
 from reranker.errors import RerankerError
@@ -36,9 +37,10 @@ def main() -> None:
 @main.command(name="export")
 @click.option("--base", required=True, help="bge-small, minilm, the .jar of bge-small, or a folder")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="the bundle's folder, to be made")
-def export_command(base: str, out: Path) -> None:
+@click.option("--query-prefix", help="in place of the base's own; may be empty")
+def export_command(base: str, out: Path, query_prefix: str | None) -> None:
     """Write a bundle, compare it with its base in torch, and fail without a trace beyond the limits."""
-    exported = export(load(base), out)
+    exported = export(load(base), out, query_prefix=query_prefix)
     click.echo(
         f"{out}: {exported.size_bytes} bytes, float32 graph within {exported.exact_difference:.1e} of torch"
     )

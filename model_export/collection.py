@@ -48,15 +48,13 @@ class Collection:
 def read(folder: Path, max_queries: int | None = None) -> Collection:
     """Read a folder with `corpus.jsonl.gz`, `queries.jsonl.gz`, `qrels.tsv.gz` and maybe `bm25_run.tsv.gz`.
 
-    Only queries with a judgement are kept, the first `max_queries` of them. Full judgements,
-    `qrels_full.tsv.gz`, are preferred where they exist.
+    Only queries with a judgement are kept, the first `max_queries` of them.
 
     Raises:
         ExportError: a file is missing.
     """
     try:
-        full = folder / "qrels_full.tsv.gz"
-        qrels = _qrels(full if full.exists() else folder / "qrels.tsv.gz")
+        qrels = _qrels(folder / "qrels.tsv.gz")
         queries = {row["_id"]: row["text"] for row in _json_lines(folder / "queries.jsonl.gz")}
         documents = {
             row["_id"]: f"{row.get('title', '')} {row['text']}".strip()

@@ -27,7 +27,7 @@ class Limits:
     """What an export must hold: smallest cosines to torch, largest score difference, least rank agreement."""
 
     query_cosine: float = 0.985
-    document_cosine: float = 0.995
+    document_cosine: float = 0.985
     score_difference: float = 0.04
     agreement: float = 0.95
 

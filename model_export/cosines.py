@@ -19,19 +19,24 @@ def document_vectors(
 ) -> dict[str, Floats]:
     """Encode the collection's hits as they would be indexed: id -> (num_chunks, dim) float32.
 
-    The vectors are read from `cache` where the same document tower has made them before.
+    What the same document tower has encoded before is read from `cache`.
     """
-    ids = collection.hit_ids
-    file = cache / f"{collection.name}-{len(ids)}-{bundle.model_tag:08x}.npz"
-    if file.exists():
-        with np.load(file) as stored:
-            return dict(zip(ids, np.split(stored["vectors"], stored["ends"]), strict=True))
-    encode = bundle.document_encoder(threads=threads)
-    vectors = encode([collection.documents[i] for i in ids], CHUNKING)
     cache.mkdir(parents=True, exist_ok=True)
-    ends = np.cumsum([len(chunks) for chunks in vectors])[:-1]
-    np.savez(file, vectors=np.concatenate(vectors), ends=ends)
-    return dict(zip(ids, vectors, strict=True))
+    file = cache / f"{collection.name}-{bundle.model_tag:08x}.npz"
+    vectors = _stored(file) if file.exists() else {}
+    missing = [i for i in collection.hit_ids if i not in vectors]
+    if missing:
+        encode = bundle.document_encoder(threads=threads)
+        texts = [collection.documents[i] for i in missing]
+        vectors |= dict(zip(missing, encode(texts, CHUNKING), strict=True))
+        ends = np.cumsum([len(chunks) for chunks in vectors.values()])[:-1]
+        np.savez(file, ids=list(vectors), vectors=np.concatenate(list(vectors.values())), ends=ends)
+    return vectors
+
+
+def _stored(file: Path) -> dict[str, Floats]:
+    with np.load(file) as stored:
+        return dict(zip(stored["ids"].tolist(), np.split(stored["vectors"], stored["ends"]), strict=True))
 
 
 def hit_cosines(collection: Collection, encode: EncodeQuery, vectors: dict[str, Floats]) -> Hits:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from model_export.base import Base
-from model_export.bundle_writer import QUERY_TOKENS
 from model_export.collection import Collection
 from model_export.compare import exact_encoder
 from model_export.cosines import document_vectors, hit_cosines
+from model_export.manifest_writer import QUERY_TOKENS
 from model_export.quality import fused, ndcg
 from reranker.bundle import Bundle
 from reranker.encoder import Encoder, QueryEncoder
@@ -19,8 +19,8 @@ from reranker.tokens import Tokens
 
 LENGTHS_TOKENS = (8, 12, 16, 24, 32)
 ROUNDS = 200
-FIRST_WORD = 1000
-"""Ids above this are words in BERT's vocabulary; which ones does not matter to the time."""
+LONG_TEXT = "how to wait a few seconds and then read a file line by line " * 4
+"""Cut at each length; which words it has does not matter to the time."""
 
 
 @dataclass(frozen=True)
@@ -29,21 +29,25 @@ class Candidate:
 
     name: str
     encoder: Encoder
-    tokens: Tokens
+    prefix: str
     bundle: Bundle
+
+    @property
+    def tokenizer(self) -> Path:
+        """The tokeniser's file."""
+        return self.bundle.path / self.bundle.manifest.tokenizer
 
 
 def candidates_of(base: Base, bundle: Bundle, folder: Path) -> list[Candidate]:
-    """Return a base's query encoder in float32, and its bundle's, with and without the query prefix."""
-    file, prefix = bundle.path / bundle.manifest.tokenizer, bundle.manifest.query.prefix
-    plain = Tokens(file, max_tokens=QUERY_TOKENS)
-    prefixed = Tokens(file, max_tokens=QUERY_TOKENS, prefix=prefix)
+    """Return a base's query encoder in float32, and its bundle's, with the base's prefix and without one."""
+    exact = exact_encoder(base, folder)
     int8 = Encoder(bundle.path / bundle.manifest.query.file)
-    found = [
-        Candidate(f"{base.name} fp32", exact_encoder(base, folder), prefixed, bundle),
-        Candidate(f"{base.name} int8", int8, prefixed, bundle),
-    ]
-    return found + ([Candidate(f"{base.name} int8, no prefix", int8, plain, bundle)] if prefix else [])
+    found = []
+    for prefix in sorted({base.query_prefix, ""}):
+        note = ", prefix" if prefix else ""
+        found.append(Candidate(f"{base.name} fp32{note}", exact, prefix, bundle))
+        found.append(Candidate(f"{base.name} int8{note}", int8, prefix, bundle))
+    return found
 
 
 def lines(candidates: Sequence[Candidate], collections: Sequence[Collection], cache: Path) -> Iterator[str]:
@@ -53,21 +57,23 @@ def lines(candidates: Sequence[Candidate], collections: Sequence[Collection], ca
     yield _row("---", ["---:"] * len(names))
     first_stage = [ndcg(data, data.hits) for data in collections]
     yield _row("BM25", [*_figures(first_stage), *([""] * len(LENGTHS_TOKENS))])
-    times_ms = latencies_ms([candidate.encoder for candidate in candidates])
+    times_ms = latencies_ms(candidates)
     for candidate, by_length in zip(candidates, times_ms, strict=True):
         measured = [_quality(candidate, data, cache) for data in collections]
         yield _row(candidate.name, [*_figures(measured), *(f"{ms:.1f}" for ms in by_length)])
 
 
-def latencies_ms(encoders: Sequence[Encoder]) -> list[list[float]]:
+def latencies_ms(candidates: Sequence[Candidate]) -> list[list[float]]:
     """Time encoders in turn, so that a busy machine slows all alike: p50 in ms, by encoder and length."""
-    generator = np.random.default_rng(0)
     by_length = []
     for length in LENGTHS_TOKENS:
-        ids = generator.integers(FIRST_WORD, 2 * FIRST_WORD, length).tolist()
-        rounds = [[_time_ms(encoder, ids) for encoder in encoders] for _ in range(ROUNDS)]
-        by_length.append(np.median(rounds, axis=0).tolist())
-    return np.array(by_length).T.tolist()  # type: ignore[no-any-return]  # numpy does not say
+        ids = [Tokens(c.tokenizer, max_tokens=length).query(LONG_TEXT) for c in candidates]
+        rounds = [
+            [_time_ms(c.encoder, i) for c, i in zip(candidates, ids, strict=True)] for _ in range(ROUNDS)
+        ]
+        by_length.append(np.median(rounds, axis=0))
+    transposed: list[list[float]] = np.transpose(by_length).tolist()
+    return transposed
 
 
 def _time_ms(encoder: Encoder, ids: list[int]) -> float:
@@ -78,7 +84,8 @@ def _time_ms(encoder: Encoder, ids: list[int]) -> float:
 
 def _quality(candidate: Candidate, data: Collection, cache: Path) -> float:
     vectors = document_vectors(candidate.bundle, data, cache, threads=1)
-    cosines = hit_cosines(data, QueryEncoder(candidate.encoder, candidate.tokens), vectors)
+    tokens = Tokens(candidate.tokenizer, max_tokens=QUERY_TOKENS, prefix=candidate.prefix)
+    cosines = hit_cosines(data, QueryEncoder(candidate.encoder, tokens), vectors)
     return ndcg(data, fused(data.hits, cosines, candidate.bundle.manifest.fusion.weight))
 
 

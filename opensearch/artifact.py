@@ -1,7 +1,6 @@
 """The OpenSearch distribution, fetched once by its Maven coordinates."""
 
 import shutil
-import subprocess
 import tempfile
 import zipfile
 from dataclasses import dataclass
@@ -10,8 +9,7 @@ from pathlib import Path
 from opensearch.errors import MavenError
 from opensearch.folders import check_room, full_disk_explained, locked, open_to_all
 from opensearch.java import Java
-
-_COPY_GOAL = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
+from opensearch.maven import Maven
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,8 @@ def install(
             _remove_leftovers(home)
             check_room(home, wanted.needed_bytes)
             with tempfile.TemporaryDirectory(dir=home, prefix=".unpacking-") as temporary:
-                archive = _fetch(Path(temporary), java, wanted, search_path, timeout_s)
+                maven = Maven(java, search_path, timeout_s)
+                archive = maven.copy(wanted.coordinates, Path(temporary))
                 _unpack(archive, wanted).rename(target)
     return target
 
@@ -63,35 +62,6 @@ def _remove_leftovers(home: Path) -> None:
     # Of a process that was killed; the lock says that nobody is at work in them.
     for folder in home.glob(".unpacking-*"):
         shutil.rmtree(folder)
-
-
-def _fetch(folder: Path, java: Java, wanted: Distribution, search_path: str | None, timeout_s: float) -> Path:
-    maven = shutil.which("mvn", path=search_path)
-    if not maven:
-        raise MavenError(
-            "Expected Maven's command `mvn` on the path to fetch OpenSearch, found none. "
-            "Install it (apt install maven; brew install maven)."
-        )
-    arguments = [_COPY_GOAL, f"-Dartifact={wanted.coordinates}", f"-DoutputDirectory={folder}"]
-    # `env` hands on the whole environment (proxies, MAVEN_OPTS) without our reading it.
-    command = ["/usr/bin/env", f"JAVA_HOME={java.home}", maven, "-B", "-q", *arguments]
-    try:
-        run = subprocess.run(  # noqa: S603 - no shell, and all parts are ours
-            command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout_s
-        )
-    except subprocess.TimeoutExpired as error:
-        raise MavenError(
-            f"Maven did not fetch {wanted.coordinates} within {timeout_s:g} s. "
-            "Check the network and try again."
-        ) from error
-    archive = folder / f"{wanted.name}-{wanted.version}.zip"
-    if run.returncode != 0 or not archive.is_file():
-        last_lines = "\n  ".join((run.stdout + run.stderr).strip().splitlines()[-8:])
-        raise MavenError(
-            f"Maven could not fetch {wanted.coordinates} (exit status {run.returncode}). Check the network "
-            f"and Maven's settings. Its last lines:\n  {last_lines}"
-        )
-    return archive
 
 
 def _unpack(archive: Path, wanted: Distribution) -> Path:

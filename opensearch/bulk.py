@@ -10,6 +10,10 @@ from opensearch.errors import BusyError, TooLargeError, UnreachableError
 from opensearch.patience import Patience, Persistence
 from opensearch.reasons import reason_of
 
+LARGE_BYTES = 8_000_000
+MAX_TRIES_OF_LARGE = 6
+"""A larger document, refused alone so often, is rejected: it must not end the run for the others."""
+
 
 @dataclass(frozen=True)
 class Item:
@@ -66,6 +70,10 @@ class Bulk:
             except (UnreachableError, BusyError) as problem:
                 size = max(1, len(part) // 2)
                 persistence.failed(problem)
+                alone = len(part) == 1 and isinstance(problem, BusyError) and _is_large(items[part[0]])
+                if alone and persistence.failures > MAX_TRIES_OF_LARGE:
+                    results[part[0]] = Result(429, str(problem))  # no memory for this one
+                    pending = rest
                 continue
             put_off = [i for i in part if done[i].status in BUSY]
             results |= {i: result for i, result in done.items() if result.status not in BUSY}
@@ -95,6 +103,10 @@ def body_of(items: Sequence[Item]) -> bytes:
     for item in items:
         lines += (json.dumps({"index": {"_id": item.id}}).encode(), item.source)
     return b"\n".join([*lines, b""])
+
+
+def _is_large(item: Item) -> bool:
+    return len(item.source) > LARGE_BYTES
 
 
 def _result(outcome: dict[str, Any]) -> Result:

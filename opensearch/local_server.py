@@ -54,7 +54,8 @@ class LocalServer:
 
     `home` holds the fetched distribution, shared by all servers. `folder` holds this server's config,
     data and logs (default: `home/server`). A port of 0 means any free one. `heap` is as Java takes it:
-    "512m", "2g". `java` is the installation to use, else `java_home` and the usual places are searched.
+    "512m", "2g"; `java_options` are further options of the Java machine. `java` is the installation to
+    use, else `java_home` and the usual places are searched.
     """
 
     home: Path
@@ -62,6 +63,7 @@ class LocalServer:
     http_port: int = DEFAULT_PORT
     transport_port: int = 0
     heap: str = "512m"
+    java_options: tuple[str, ...] = ()
     java: Java | None = None
     java_home: Path | None = None
     start_timeout_s: float = 180.0
@@ -164,7 +166,8 @@ class LocalServer:
             shutil.rmtree(folder, ignore_errors=True)
         for folder in (folders.temporary, folders.logs, folders.data):
             make_folder(folder)
-        write_config(distribution, folders, settings, java, self.heap)
+        own_options = (f"-Xms{self.heap}", f"-Xmx{self.heap}", *self.java_options)
+        write_config(distribution, folders, settings, java, own_options)
         for folder in (folders.temporary, folders.logs, folders.data, folders.config):
             give_to(folder, owner)
 

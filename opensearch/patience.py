@@ -44,7 +44,7 @@ class Persistence:
 
     def succeeded(self) -> None:
         """Note that something went through: the patience begins anew."""
-        self._failures = 0
+        self.failures = 0
         self._since = time.monotonic()
 
     def failed(self, problem: Problem) -> None:
@@ -56,9 +56,9 @@ class Persistence:
         passed_s = time.monotonic() - self._since
         if passed_s > self._patience.total_s:
             raise type(problem)(f"gave up after {passed_s:.0f} s without success: {problem}") from problem
-        self._failures += 1
+        self.failures += 1
         self._waiting(str(problem))
-        time.sleep(self._patience.wait_s(self._failures))
+        time.sleep(self._patience.wait_s(self.failures))
 
     def insist(self, ask: Callable[[], Answer]) -> Answer:
         """Return what `ask` returns, asked again while OpenSearch is busy or away.

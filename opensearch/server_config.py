@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,8 +64,8 @@ def server_settings(
     }
 
 
-def jvm_options(original: str, heap: str, java: Java) -> str:
-    """Return the distribution's jvm.options with our heap, and without what cannot work here.
+def jvm_options(original: str, own: Sequence[str], java: Java) -> str:
+    """Return the distribution's jvm.options and our `own` (heap, ...), without what cannot work here.
 
     Log and dump files would go to the distribution's folder, which the server cannot write to; the
     vector module is dropped where `java` lacks it (Lucene then computes without it).
@@ -73,11 +74,15 @@ def jvm_options(original: str, heap: str, java: Java) -> str:
     if not java.has_vector_module:
         unwanted.append("jdk.incubator.vector")
     kept = [line for line in original.splitlines() if not any(word in line for word in unwanted)]
-    return "\n".join([*kept, f"-Xms{heap}", f"-Xmx{heap}", ""])
+    return "\n".join([*kept, *own, ""])
 
 
 def write_config(
-    distribution: Path, folders: ServerFolders, settings: dict[str, str | int | bool], java: Java, heap: str
+    distribution: Path,
+    folders: ServerFolders,
+    settings: dict[str, str | int | bool],
+    java: Java,
+    own_options: Sequence[str],
 ) -> None:
     """Write the config folder: the distribution's files, our settings and JVM options over them."""
     shutil.rmtree(folders.config, ignore_errors=True)
@@ -86,4 +91,4 @@ def write_config(
     lines = [f"{name}: {json.dumps(value)}\n" for name, value in settings.items()]
     (folders.config / "opensearch.yml").write_text("".join(lines))
     options = folders.config / "jvm.options"
-    options.write_text(jvm_options(options.read_text(), heap, java))
+    options.write_text(jvm_options(options.read_text(), own_options, java))

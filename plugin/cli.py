@@ -6,6 +6,7 @@ import click
 
 from opensearch.errors import OpenSearchError
 from opensearch.settings import SettingsError
+from plugin.check_command import check_command
 from plugin.demo_command import demo_command
 from plugin.errors import CommandError
 from plugin.evaluation_command import evaluation_command
@@ -37,6 +38,7 @@ def main() -> None:
 
 
 for command in (
+    check_command,
     demo_command,
     enable_command,
     evaluation_command,

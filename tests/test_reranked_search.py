@@ -72,16 +72,31 @@ def test_scores_are_opensearchs_own_in_their_order(proxy_url: str, toy_index: To
     assert json.loads(through.body)["hits"]["max_score"] == json.loads(straight.body)["hits"]["max_score"]
 
 
-def test_hits_keep_their_bytes(client: OpenSearch, proxy_url: str, toy_index: ToyIndex) -> None:
-    source = b'{"price": 1.10, "name":"caf\\u00e9", "z":1,"text":"%b","a":2}' % toy_index.query_text.encode()
+def spelt(proxy_url: str, toy_index: ToyIndex, name: bytes) -> tuple[bytes, RawAnswer]:
+    """Store a document with this name, as it is written, and search for it alone."""
+    text = toy_index.query_text.encode()
+    source = b'{"price": 1.10, "name":"%b", "z":1,"text":"%b","a":2}' % (name, text)
     member = json.dumps(vector_member(toy_index.bundle, "x", toy_index.bundle.query_encoder()("x")[None]))
     widened = source[:-1] + b"," + member[1:].encode()
     ask(toy_index.url, "PUT", f"/{toy_index.name}/_doc/spelt?refresh=true", widened, JSON)
-    answer = search(proxy_url, toy_index.name, {"query": {"bool": {
-        "must": [toy_index.query], "filter": [{"ids": {"values": ["spelt"]}}]}}})  # fmt: skip
-    client.delete(index=toy_index.name, id="spelt", refresh=True)
+    only = {"bool": {"must": [toy_index.query], "filter": [{"ids": {"values": ["spelt"]}}]}}
+    answer = search(proxy_url, toy_index.name, {"query": only})
+    toy_index.client.delete(index=toy_index.name, id="spelt", refresh=True)
+    return source, answer
+
+
+@pytest.mark.parametrize("name", [b"caf\\u00e9", "café 🙂".encode(), b"x" * 1_000_000], ids=len)
+def test_hits_keep_their_bytes(proxy_url: str, toy_index: ToyIndex, name: bytes) -> None:
+    source, answer = spelt(proxy_url, toy_index, name)
     assert answer.rerank_status.startswith("applied; window=1; scored=1")
     assert b'"_source":' + source + b"}" in answer.body
+
+
+def test_a_lone_surrogate_in_a_hit_gives_opensearchs_own_answer(proxy_url: str, toy_index: ToyIndex) -> None:
+    """OpenSearch stores and answers it, but it is no text: nothing here reads it, so nothing is reordered."""
+    source, answer = spelt(proxy_url, toy_index, b"lone \\ud800 surrogate")
+    assert (answer.status, answer.rerank_status) == (200, "skipped; reason=upstream")
+    assert source[:-1] in answer.body
 
 
 EXTRAS: list[dict[str, Any]] = [

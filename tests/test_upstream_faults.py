@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from typing import IO
 
 import pytest
 from werkzeug.test import Client, TestResponse
@@ -21,6 +22,14 @@ CLOSE = b""
 NO_BODY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
+def one_request(received: IO[bytes]) -> bool:
+    """Read a whole request; False where the other side has closed."""
+    lines = list(iter(lambda: received.readline().strip().lower(), b""))
+    lengths = [int(line.partition(b":")[2]) for line in lines if line.startswith(b"content-length:")]
+    received.read(sum(lengths))
+    return bool(lines)
+
+
 @contextmanager
 def scripted(*answers: bytes | None) -> Iterator[str]:
     """Run an upstream that gives these answers in turn, one a request: bytes, CLOSE, or None to hang."""
@@ -34,12 +43,12 @@ def scripted(*answers: bytes | None) -> Iterator[str]:
                 connection, _ = listener.accept()
             except OSError:  # closed: the test is over
                 return
-            with connection:
-                while left and connection.recv(65536):
+            with connection, connection.makefile("rb") as received:
+                while left and one_request(received):
                     answer = left.pop(0)
                     if answer is None:
-                        done.wait(30)
-                    if not answer or done.is_set():
+                        done.wait(0.8)
+                    if not answer:
                         break
                     connection.sendall(answer)
 
@@ -98,6 +107,59 @@ def test_a_kept_connection_that_was_closed_meanwhile_is_replaced() -> None:
     with scripted(NO_BODY, CLOSE, NO_BODY) as url, closing(Upstream(url)) as upstream:
         for _ in range(2):
             assert upstream.exchange("GET", "/", ()).status == 200
+
+
+def http_answer(status: int, body: object) -> bytes:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return b"HTTP/1.1 %d Said\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
+        status,
+        len(content),
+        content,
+    )
+
+
+META = {"rerank": {"model": Bundle.open(TINY_BUNDLE).name, "source_fields": ["text"]}}
+SETTINGS = http_answer(
+    200, {"books": {"mappings": {"_meta": META}, "settings": {"index": {"creation_date": "1"}}}}
+)
+OWN_ANSWER = http_answer(200, {"the": "client's own"})
+COMPLETE = {"took": 1, "timed_out": False, "_shards": {"failed": 0}, "hits": {"hits": []}}
+
+
+def searched(*answers: bytes | None) -> TestResponse:
+    """Search an index with settings; `answers` follow the one that tells them."""
+    with scripted(SETTINGS, *answers) as url, closing(Upstream(url, read_timeout_s=0.5)) as upstream:
+        client = Client(Proxy(upstream, Model.load(Bundle.open(TINY_BUNDLE))))
+        body = {"query": {"match": {"text": "wait"}}}
+        return client.post("/books/_search", json=body, buffered=True)
+
+
+@pytest.mark.parametrize("answer", [
+    http_answer(500, {"error": {"type": "circuit_breaking_exception"}}),
+    http_answer(400, {"error": {"type": "illegal_argument_exception"}}),
+    http_answer(200, b'{"took":1,"timed_out":false,"_shards":{"failed":0},"hits":{"hits":['),
+    http_answer(200, b"\xff\xfe"),
+    http_answer(200, {**COMPLETE, "timed_out": True}),
+    http_answer(200, {**COMPLETE, "_shards": {"failed": 1}}),
+    http_answer(200, {**COMPLETE, "hits": {}}),
+    b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{",
+    None,
+])  # fmt: skip
+def test_a_fault_in_answer_to_the_widened_request_sends_the_clients_own(answer: bytes | None) -> None:
+    found = searched(answer, OWN_ANSWER)
+    assert (found.status_code, found.json) == (200, {"the": "client's own"})
+    assert found.headers["Rerank-Status"] == "skipped; reason=upstream"
+
+
+@pytest.mark.parametrize("status", [401, 403, 429])
+def test_a_refusal_of_the_widened_request_is_returned_and_not_repeated(status: int) -> None:
+    found = searched(http_answer(status, {"refused": status}))
+    assert (found.status_code, found.json) == (status, {"refused": status})
+    assert found.headers["Rerank-Status"] == "skipped; reason=upstream"
+
+
+def test_an_upstream_that_goes_in_the_middle_of_a_search_is_a_502() -> None:
+    assert_error(searched(CLOSE, CLOSE, CLOSE), 502, "expected OpenSearch at")
 
 
 def test_connections_are_kept() -> None:

@@ -1,0 +1,49 @@
+"""`twinrank check` on whole and damaged bundles."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from plugin.cli import main
+from reranker import manifest as manifests
+from reranker.bundle import DEFAULT_BUNDLE
+from tests.conftest import TINY_BUNDLE
+
+
+@pytest.mark.parametrize("bundle", [DEFAULT_BUNDLE, TINY_BUNDLE], ids=lambda bundle: bundle.name)
+def test_a_bundle_that_computes_what_its_original_computed(bundle: Path) -> None:
+    ended = CliRunner().invoke(main, ["check", "--bundle", str(bundle), "--json"])
+    assert ended.exit_code == 0, ended.output
+    assert json.loads(ended.output)["within"] is True
+
+
+def test_the_default_bundle_is_the_one_without_options() -> None:
+    ended = CliRunner().invoke(main, ["check"])
+    assert ended.exit_code == 0, ended.output
+    assert json.loads((DEFAULT_BUNDLE / "manifest.json").read_text())["name"] in ended.output
+
+
+def test_a_bundle_that_computes_something_else(tmp_path: Path) -> None:
+    """The canonical values are changed, with checksum and digest that fit: only the replay can tell."""
+    bundle = shutil.copytree(TINY_BUNDLE, tmp_path / "bundle")
+    canonical = json.loads((bundle / "canonical.json").read_text())
+    canonical["query_vectors"][0][0] += 1.0
+    (bundle / "canonical.json").write_text(json.dumps(canonical))
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    content = (bundle / "canonical.json").read_bytes()
+    manifest["checksums"]["canonical.json"] = hashlib.sha256(content).hexdigest()
+    manifest["digest"] = manifests.digest(manifest["checksums"])
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    ended = CliRunner().invoke(main, ["check", "--bundle", str(bundle)])
+    assert ended.exit_code == 1
+    assert "within their tolerances" in ended.output
+
+
+def test_a_bundle_that_is_not_there() -> None:
+    ended = CliRunner().invoke(main, ["check", "--bundle", "nowhere"])
+    assert ended.exit_code == 1
+    assert "expected the bundle's file" in ended.output
