@@ -25,11 +25,11 @@ SOURCE_FIELDS = ("name", "text")
 PAGE = 5
 QUERIES = (
     "how much free space is on the disk",
-    "does this file exist",
+    "measure how long code takes",
+    "join strings with commas in between",
     "delete a file",
     "cut off whitespace at both ends",
     "read a file line by line",
-    "copy a folder with everything in it",
     "how many seconds since 1970",
     "run another program and get its output",
 )
