@@ -25,19 +25,18 @@ SOURCE_FIELDS = ("name", "text")
 PAGE = 5
 QUERIES = (
     "how much free space is on the disk",
-    "does this file exist",
+    "measure how long code takes",
+    "join strings with commas in between",
     "delete a file",
     "cut off whitespace at both ends",
     "read a file line by line",
-    "copy a folder with everything in it",
     "how many seconds since 1970",
     "run another program and get its output",
 )
 """Chosen by looking at the results: the order gets better in all but the last, where little changes."""
 
-WARM_UP = tuple(
-    f"{word} {thing}" for word in ("open", "close", "show") for thing in ("a door", "the list", "it")
-)
+_VERBS = ("open", "close", "show", "find", "move", "count", "check", "write")
+WARM_UP = tuple(f"{verb} the {noun}" for verb in _VERBS for noun in ("door", "list", "name", "page", "rest"))
 
 Say = Callable[[str], None]
 Result = TypeVar("Result")

@@ -26,7 +26,7 @@ def _what_happened(demo: RunningDemo) -> list[str]:
         "2. Every search above was sent twice, the same bytes: straight to OpenSearch and through Twinrank.",
         "3. Twinrank asked OpenSearch for its best 100 hits and encoded the query while that request ran.",
         "4. It scored the 100 stored vectors against the query's, reordered the hits, and cut the page.",
-        "5. Every byte of a hit is OpenSearch's own; the header Rerank-Status says what was done.",
+        "5. The answer keeps OpenSearch's shape, texts and scores; Rerank-Status says what was done.",
     ]
 
 

@@ -14,13 +14,6 @@ from plugin.search_client import SearchClient
 @click.argument("text")
 @click.option("--size", default=10, show_default=True, type=click.IntRange(1, 100), help="Hits to show.")
 @click.option("--field", "fields", multiple=True, help="Field to search; all of them where none is given.")
-@click.option(
-    "--upstream",
-    envvar="TWINRANK_UPSTREAM",
-    default="http://127.0.0.1:9200",
-    show_default=True,
-    help="OpenSearch.",
-)
 @click.option("--proxy", default="http://127.0.0.1:9100", show_default=True, help="Twinrank in front of it.")
 @upstream_option
 def search_command(index: str, text: str, size: int, fields: tuple[str, ...], url: str, proxy: str) -> None:
