@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from indexer.enrich import Outcome
+from indexer.indexing import BATCH_DOCUMENTS
 from indexer.summary import Summary
 from opensearch.folders import make_folder
 from opensearch.local_server import LocalServer
@@ -23,6 +24,7 @@ from reranker.bundle import Bundle
 INDEX = "docstrings"
 SOURCE_FIELDS = ("name", "text")
 PAGE = 5
+PROGRESS_STEP = 1000
 QUERIES = (
     "how much free space is on the disk",
     "measure how long code takes",
@@ -77,13 +79,16 @@ def start_demo(plan: DemoPlan, say: Say) -> RunningDemo:
         OpenSearchError, CommandError, BundleError: a step failed.
     """
     make_folder(plan.folder)
+    say("Starting OpenSearch; the first time it is fetched (160 MB) ...")
     with ExitStack() as started:
         upstream = _said(say, lambda: _start_opensearch(plan.server, started), "OpenSearch is ready at {}")
         documents = _said(
             say, lambda: standard_library(plan.documents), "{:,} docstrings of Python's standard library", len
         )
         file = _write_lines(plan.folder / "docstrings.jsonl", documents)
-        _said(say, lambda: _index(plan, upstream, file), "{:,} of them were new and encoded", _num_encoded)
+        _said(
+            say, lambda: _index(plan, upstream, file, say), "{:,} of them were new and encoded", _num_encoded
+        )
         proxy = _said(say, lambda: _start_proxy(plan, upstream, started), "Twinrank is ready at {0.url}")
         orders = search_all(upstream, proxy.url)
         started.pop_all()
@@ -128,8 +133,14 @@ def _start_opensearch(server: LocalServer, started: ExitStack) -> str:
     return url
 
 
-def _index(plan: DemoPlan, upstream: str, file: Path) -> Summary:
-    return prepare_index(upstream, INDEX, file, SOURCE_FIELDS, bundle=plan.bundle)
+def _index(plan: DemoPlan, upstream: str, file: Path, say: Say) -> Summary:
+    """Index the file; the first time, when every text is encoded, say how far it is."""
+
+    def progress(summary: Summary) -> None:
+        if summary.indexed % PROGRESS_STEP < BATCH_DOCUMENTS and summary.indexed >= PROGRESS_STEP:
+            say(f"  {summary.indexed:,} ...")
+
+    return prepare_index(upstream, INDEX, file, SOURCE_FIELDS, bundle=plan.bundle, progress=progress)
 
 
 def _start_proxy(plan: DemoPlan, upstream: str, started: ExitStack) -> ProxyProcess:

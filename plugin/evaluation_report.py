@@ -38,7 +38,8 @@ def evaluation_markdown(evaluation: Evaluation) -> str:
     collection, before, after = evaluation.collection, evaluation.first_stage, evaluation.reranked
     cells = [collection.name, f"{collection.num_documents:,}", f"{len(collection.queries):,}"]
     cells += [*_pair(before.ndcg, after.ndcg), *_compared(evaluation.ndcg), *_pair(before.rr, after.rr)]
-    cells += [" → ".join(_bad(evaluation)), f"{_share(before)} → {_share(after)}"]
+    bad = " → ".join(_bad(evaluation)) if evaluation.has_negatives else "n/a"
+    cells += [bad, f"{_share(before)} → {_share(after)}"]
     return f"| {' | '.join(cells)} |"
 
 

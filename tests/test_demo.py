@@ -33,10 +33,10 @@ def test_the_demo_runs_is_left_running_starts_again_and_stops(open_folder: Path)
         assert any(orders.reranked.status.startswith("applied") for orders in demo.orders)
         with SearchClient(demo.proxy.url) as client:
             assert client.search(INDEX, {"size": 0}).body["hits"]["total"]["value"] == 200
-        assert said[2].startswith("200 of them were new")
+        assert said[3].startswith("200 of them were new")
         again = start_demo(_plan(open_folder, TINY_BUNDLE), said.append)
         assert again.upstream == demo.upstream
-        assert said[6].startswith("0 of them were new")
+        assert said[8].startswith("0 of them were new")
     finally:
         stopped = stop_demo(plan.home, plan.server)
     for left_running in (demo, again):

@@ -10,7 +10,14 @@ from plugin.docstrings import standard_library
 from plugin.index_commands import bundle_option
 from plugin.opensearch_command import default_home, local_server
 from reranker.bundle import Bundle
-from tests.benchmarks.report import RESULTS, figures_markdown, figures_table, machine_line, written_into
+from tests.benchmarks.report import (
+    RESULTS,
+    figures_markdown,
+    figures_table,
+    machine_line,
+    read_results,
+    written_into,
+)
 from tests.benchmarks.run import QUICK, Sizes, measure_all
 
 
@@ -35,7 +42,7 @@ def main(quick: bool, write: bool, documents: int | None, upstream: str | None, 
         )
     Console(highlight=False, width=140).print(machine, figures_table(figures), sep="\n")
     if write:
-        RESULTS.write_text(written_into(RESULTS.read_text(), figures_markdown(figures, machine)))
+        RESULTS.write_text(written_into(read_results(), figures_markdown(figures, machine)))
 
 
 def _own_opensearch(running: ExitStack) -> str:

@@ -42,6 +42,11 @@ def figures_markdown(figures: Sequence[Figure], machine: str) -> str:
     return f"{_BEGIN}\n{machine}\n\n{head}\n{rows}\n\n{note}\n{_END}"
 
 
+def read_results() -> str:
+    """Return docs/results.md, or the beginning of a new one."""
+    return RESULTS.read_text() if RESULTS.exists() else "# Results\n"
+
+
 def written_into(results: str, section: str) -> str:
     """Return the document with its section between the marks replaced, or added at the end."""
     if _BEGIN not in results:
@@ -56,7 +61,8 @@ def machine_line(documents: int) -> str:
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     return (
         f"{today}, {os.cpu_count()} cores of {cpu} ({shown}), Python {platform.python_version()},"
-        f" ONNX Runtime {onnxruntime.__version__}, numpy {numpy.__version__}; {documents:,} docstrings."
+        f" ONNX Runtime {onnxruntime.__version__}, numpy {numpy.__version__}; {documents:,} docstrings;"
+        f" load before the run {os.getloadavg()[0]:.1f} (0: nothing else ran)."
     )
 
 
