@@ -23,6 +23,7 @@ ONLY_IN = {
     "onnx": {"model_export"},
     "flask": {"plugin"},
     "gunicorn": {"plugin"},
+    "luqum": {"opensearch"},
 }
 """Each library that has one home."""
 
