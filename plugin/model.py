@@ -20,16 +20,19 @@ class Model:
 
     @classmethod
     def load(cls, bundle: Bundle) -> "Model":
-        """Load the query tower of a bundle.
+        """Load the query tower of a bundle, and encode once: the first search shall not pay for that.
 
         Raises:
             BundleError: a file cannot be used.
+            EncodingError: the tower does not run here.
         """
+        encode = bundle.query_encoder()
+        encode("how to wait a bit")
         return cls(
             name=bundle.name,
             digest=bundle.manifest.digest,
             model_tag=bundle.model_tag,
             crossing=bundle.crossing(),
             fusion_weight=bundle.manifest.fusion.weight,
-            query_vectors=QueryVectors(bundle.query_encoder()),
+            query_vectors=QueryVectors(encode),
         )
