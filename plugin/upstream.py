@@ -1,6 +1,7 @@
 """The connections to OpenSearch: kept alive, streamed both ways, every fault translated here."""
 
 import select
+import socket
 import ssl
 import threading
 from collections.abc import Iterable, Iterator
@@ -209,9 +210,17 @@ def _asked(
         connection.putheader("Transfer-Encoding", "chunked")
     elif content_length or method in ("POST", "PUT", "PATCH"):
         connection.putheader("Content-Length", str(content_length))
+    _cork(connection, 1)  # head and body in one packet: OpenSearch is woken once
     with suppress(*_DROPPED):  # OpenSearch may answer, a 413 for instance, and stop listening: read that
         connection.endheaders(body, encode_chunked=content_length is None)
+        _cork(connection, 0)
     return connection.getresponse()
+
+
+def _cork(connection: HTTPConnection, value: int) -> None:
+    """Hold back packets that are not full while `value` is 1, where the system can."""
+    if hasattr(socket, "TCP_CORK"):
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, value)
 
 
 def _is_readable(connection: HTTPConnection) -> bool:

@@ -18,6 +18,7 @@ Little-endian; docs/stored-vector.md shows an example byte by byte.
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -100,6 +101,7 @@ def unpack(packed: bytes) -> StoredVector:
     return StoredVector(values[0], text_hash, model_tag)
 
 
+@lru_cache
 def row_type(dim: int, num_chunks: int, value_type: ValueType) -> np.dtype[np.void]:
     """Return the dtype of one whole stored vector, so that many alike are read as one array."""
     if value_type is ValueType.FLOAT16:
