@@ -2,12 +2,13 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.summary import Summary
-from plugin.beir import read_collection
+from opensearch.client import Upstream, path_of
+from plugin.beir import Collection, read_collection
 from plugin.evaluation import Evaluation, evaluate
 from plugin.prepared_index import prepare_index
 from plugin.proxy_process import running_proxy
@@ -56,6 +57,23 @@ def run_evaluation(plan: EvaluationPlan, listeners: Listeners) -> Evaluation:
     collection = read_collection(plan.folder, queries_limit=plan.queries_limit, qrels_file=plan.qrels)
     index = plan.index or f"evaluate-{collection.name.lower()}"
 
+    _index(plan, collection, index, listeners)
+    done = iter(range(1, len(collection.queries) + 1))
+    with _proxy(plan) as proxy, SearchClient(plan.upstream) as straight, SearchClient(proxy) as proxied:
+        return evaluate(
+            collection,
+            straight,
+            proxied,
+            index,
+            relevant=plan.relevant,
+            match=plan.match,
+            progress=lambda: listeners.searched(next(done), len(collection.queries)),
+        )
+
+
+def _index(plan: EvaluationPlan, collection: Collection, index: str, listeners: Listeners) -> None:
+    """Index the corpus, and merge away replaced documents: BM25's statistics would still count them."""
+
     def indexed(summary: Summary) -> None:
         listeners.indexed(summary.indexed, collection.num_documents)
 
@@ -69,17 +87,8 @@ def run_evaluation(plan: EvaluationPlan, listeners: Listeners) -> Evaluation:
         analyzer=plan.analyzer,
         progress=indexed,
     )
-    done = iter(range(1, len(collection.queries) + 1))
-    with _proxy(plan) as proxy, SearchClient(plan.upstream) as straight, SearchClient(proxy) as proxied:
-        return evaluate(
-            collection,
-            straight,
-            proxied,
-            index,
-            relevant=plan.relevant,
-            match=plan.match,
-            progress=lambda: listeners.searched(next(done), len(collection.queries)),
-        )
+    with closing(Upstream(plan.upstream)) as upstream:
+        upstream.request("POST", path_of(index, "_forcemerge"), params={"max_num_segments": "1"})
 
 
 @contextmanager
