@@ -25,7 +25,7 @@ class EvaluationPlan:
 
     `index` is made from the folder's name where none is given; `proxy` is started where none is given;
     `relevant` is the lowest grade that counts as relevant; `analyzer` is that of a new index; `match` is the
-    type of the `multi_match` where a collection has titles.
+    type of the `multi_match` where a collection has titles; `judged_only` leaves unjudged hits out.
     """
 
     folder: Path
@@ -37,6 +37,7 @@ class EvaluationPlan:
     relevant: int = 1
     analyzer: str | None = None
     match: str = "best_fields"
+    judged_only: bool = False
     bundle: Path = DEFAULT_BUNDLE
 
 
@@ -67,6 +68,7 @@ def run_evaluation(plan: EvaluationPlan, listeners: Listeners) -> Evaluation:
             index,
             relevant=plan.relevant,
             match=plan.match,
+            judged_only=plan.judged_only,
             progress=lambda: listeners.searched(next(done), len(collection.queries)),
         )
 
