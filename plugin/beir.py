@@ -2,7 +2,7 @@
 
 import gzip
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -46,6 +46,11 @@ class Collection:
     queries: dict[str, str]
     qrels: dict[str, dict[str, int]]
     left_out: dict[str, set[str]]
+
+    def counted(self, query: str, ids: Sequence[str], judged_only: bool) -> list[str]:
+        """Return those ids, in order, that count as hits of a query: not left out, and judged where asked."""
+        left_out, judged = self.left_out.get(query, set()), self.qrels[query]
+        return [id_ for id_ in ids if id_ not in left_out and (id_ in judged or not judged_only)]
 
 
 def read_collection(

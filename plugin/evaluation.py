@@ -1,7 +1,7 @@
 """A collection searched on the real path, straight and through the proxy, and measured."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,9 +45,13 @@ def evaluate(
     *,
     relevant: int = 1,
     match: str = "best_fields",
+    judged_only: bool = False,
     progress: Callable[[], None] = lambda: None,
 ) -> Evaluation:
     """Search every query both ways and measure both orders; `progress` is called after each query.
+
+    With `judged_only`, hits that nobody judged are left out of both orders before they are measured (Sakai,
+    "Alternatives to Bpref", 2007: condensed lists), for collections with judgements of few documents.
 
     Raises:
         SearchError: one of the two does not answer, or not with 200.
@@ -57,10 +61,9 @@ def evaluate(
     statuses: Counter[str] = Counter()
     for query, text in collection.queries.items():
         body = search_body(text, collection.text_fields, match)
-        left_out = collection.left_out.get(query, set())
-        first_stage[query] = list(_without(straight.search(index, body).ids, left_out))
         answer = proxied.search(index, body)
-        reranked[query] = list(_without(answer.ids, left_out))
+        first_stage[query] = collection.counted(query, straight.search(index, body).ids, judged_only)
+        reranked[query] = collection.counted(query, answer.ids, judged_only)
         statuses[_outcome(answer.status)] += 1
         progress()
     before = measured(collection.qrels, first_stage, relevant=relevant)
@@ -76,10 +79,6 @@ def search_body(text: str, fields: Sequence[str], match: str) -> dict[str, Any]:
     else:
         query = {"multi_match": {"query": text, "fields": list(fields), "type": match}}
     return {"query": query, "size": WINDOW, "_source": False}
-
-
-def _without(ids: Sequence[str], left_out: set[str]) -> Iterator[str]:
-    return (id_ for id_ in ids if id_ not in left_out)
 
 
 def _outcome(status: str) -> str:

@@ -29,6 +29,7 @@ _MATCH = click.Choice(["best_fields", "most_fields", "cross_fields"])
 @click.option("--relevant", type=int, default=1, show_default=True, help="Lowest grade that is relevant.")
 @click.option("--analyzer", help="Analyzer of a new index's text fields, such as english.")
 @click.option("--match", type=_MATCH, default="best_fields", show_default=True, help="Kind of multi_match.")
+@click.option("--judged-only", is_flag=True, help="Leave hits that nobody judged out of both orders.")
 @click.option("--markdown", is_flag=True, help="One table row, as docs/results.md has it.")
 @json_option
 @bundle_option

@@ -2,12 +2,13 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.summary import Summary
-from plugin.beir import read_collection
+from opensearch.client import Upstream, path_of
+from plugin.beir import Collection, read_collection
 from plugin.evaluation import Evaluation, evaluate
 from plugin.prepared_index import prepare_index
 from plugin.proxy_process import running_proxy
@@ -24,7 +25,7 @@ class EvaluationPlan:
 
     `index` is made from the folder's name where none is given; `proxy` is started where none is given;
     `relevant` is the lowest grade that counts as relevant; `analyzer` is that of a new index; `match` is the
-    type of the `multi_match` where a collection has titles.
+    type of the `multi_match` where a collection has titles; `judged_only` leaves unjudged hits out.
     """
 
     folder: Path
@@ -36,6 +37,7 @@ class EvaluationPlan:
     relevant: int = 1
     analyzer: str | None = None
     match: str = "best_fields"
+    judged_only: bool = False
     bundle: Path = DEFAULT_BUNDLE
 
 
@@ -56,6 +58,24 @@ def run_evaluation(plan: EvaluationPlan, listeners: Listeners) -> Evaluation:
     collection = read_collection(plan.folder, queries_limit=plan.queries_limit, qrels_file=plan.qrels)
     index = plan.index or f"evaluate-{collection.name.lower()}"
 
+    _index(plan, collection, index, listeners)
+    done = iter(range(1, len(collection.queries) + 1))
+    with _proxy(plan) as proxy, SearchClient(plan.upstream) as straight, SearchClient(proxy) as proxied:
+        return evaluate(
+            collection,
+            straight,
+            proxied,
+            index,
+            relevant=plan.relevant,
+            match=plan.match,
+            judged_only=plan.judged_only,
+            progress=lambda: listeners.searched(next(done), len(collection.queries)),
+        )
+
+
+def _index(plan: EvaluationPlan, collection: Collection, index: str, listeners: Listeners) -> None:
+    """Index the corpus, and merge away replaced documents: BM25's statistics would still count them."""
+
     def indexed(summary: Summary) -> None:
         listeners.indexed(summary.indexed, collection.num_documents)
 
@@ -69,17 +89,8 @@ def run_evaluation(plan: EvaluationPlan, listeners: Listeners) -> Evaluation:
         analyzer=plan.analyzer,
         progress=indexed,
     )
-    done = iter(range(1, len(collection.queries) + 1))
-    with _proxy(plan) as proxy, SearchClient(plan.upstream) as straight, SearchClient(proxy) as proxied:
-        return evaluate(
-            collection,
-            straight,
-            proxied,
-            index,
-            relevant=plan.relevant,
-            match=plan.match,
-            progress=lambda: listeners.searched(next(done), len(collection.queries)),
-        )
+    with closing(Upstream(plan.upstream)) as upstream:
+        upstream.request("POST", path_of(index, "_forcemerge"), params={"max_num_segments": "1"})
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from tests.benchmarks.model_speed import crossing, query_encoding
 from tests.benchmarks.queries import distinct_queries
 from tests.benchmarks.samples import Figure
 from tests.benchmarks.search_latency import Target, added_latency
-from tests.benchmarks.throughput import CLIENTS, searches_a_second
+from tests.benchmarks.throughput import CLIENTS, searches_a_second, warm_up
 
 INDEX = "benchmark"
 FASTEST_A_SECOND = 3000
@@ -25,15 +25,20 @@ FASTEST_A_SECOND = 3000
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured: encodings of each length, crossings, rounds of requests, and seconds of load."""
+    """How much is measured: encodings of each length, crossings, rounds of requests, seconds of load.
+
+    `warm_up_s` seconds of searches go before all of them.
+    """
 
     encodings: int = 200
     crossings: int = 2000
-    rounds: int = 300
+    rounds: int = 400
     load_s: float = 2.0
+    warm_up_s: float = 14.0
 
 
-QUICK = Sizes(encodings=10, crossings=20, rounds=10, load_s=0.2)
+QUICK = Sizes(encodings=10, crossings=20, rounds=10, load_s=0.2, warm_up_s=0.2)
+WARM_UP_QUERIES = 50
 
 
 def measure_all(upstream: str, bundle: Bundle, documents: list[Documented], sizes: Sizes) -> Iterator[Figure]:
@@ -58,9 +63,10 @@ def _index(upstream: str, bundle: Bundle, documents: list[Documented], file: Pat
 
 def _through(proxy: ProxyProcess, upstream: str, texts: list[str], sizes: Sizes) -> Iterator[Figure]:
     target = Target(upstream, proxy.url, INDEX)
-    num_latency = sizes.rounds + 100
+    num_latency = WARM_UP_QUERIES + sizes.rounds + 100
     num_load = int(FASTEST_A_SECOND * sizes.load_s * len(CLIENTS))
     queries = distinct_queries(texts, num_latency + num_load)
-    yield from added_latency(target, queries[:num_latency], sizes.rounds)
+    warm_up(target, queries[:WARM_UP_QUERIES], sizes.warm_up_s)
+    yield from added_latency(target, queries[WARM_UP_QUERIES:num_latency], sizes.rounds)
     yield from searches_a_second(target, queries[num_latency:], sizes.load_s)
     yield from worker_memory(proxy.child.pid)

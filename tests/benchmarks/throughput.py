@@ -27,6 +27,12 @@ def searches_a_second(
         yield _rate(f"{name}, reranked, repeated", target.proxy, target.index, repeated, seconds, count, 400)
 
 
+def warm_up(target: Target, queries: Sequence[str], seconds: float) -> None:
+    """Search both ways, half the time each: a Java server reaches its speed after thousands of searches."""
+    for url in (target.upstream, target.proxy):
+        _rate("warm-up", url, target.index, itertools.cycle(queries), seconds / 2, 2)
+
+
 def _rate(
     name: str,
     url: str,
