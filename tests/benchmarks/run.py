@@ -27,14 +27,15 @@ FASTEST_A_SECOND = 3000
 class Sizes:
     """How much is measured: encodings of each length, crossings, rounds of requests, seconds of load.
 
-    `warm_up_s` seconds of searches go before all of them.
+    `warm_up_s` seconds of searches go before all requests: for so long OpenSearch compiles its own code, on
+    one of the cores that are measured.
     """
 
     encodings: int = 200
     crossings: int = 2000
     rounds: int = 400
     load_s: float = 2.0
-    warm_up_s: float = 14.0
+    warm_up_s: float = 60.0
 
 
 QUICK = Sizes(encodings=10, crossings=20, rounds=10, load_s=0.2, warm_up_s=0.2)
