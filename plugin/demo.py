@@ -1,5 +1,6 @@
 """The demo: real text on a real OpenSearch, a proxy in front of it, and a few searches sent both ways."""
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -39,6 +40,8 @@ QUERIES = (
 
 _VERBS = ("open", "close", "show", "find", "move", "count", "check", "write")
 WARM_UP = tuple(f"{verb} the {noun}" for verb in _VERBS for noun in ("door", "list", "name", "page", "rest"))
+WARM_UP_S = 5.0
+"""A Java server that was started just now needs thousands of searches; in so long it gets half of the way."""
 
 Say = Callable[[str], None]
 Result = TypeVar("Result")
@@ -113,8 +116,11 @@ def search_all(upstream: str, proxy: str, queries: Sequence[str] = QUERIES) -> l
         SearchError: one of the two does not answer.
     """
     with SearchClient(upstream) as straight, SearchClient(proxy) as proxied:
-        for query in WARM_UP:
+        end_s = time.monotonic() + WARM_UP_S
+        for query in itertools.cycle(WARM_UP):
             search_both(straight, proxied, INDEX, query, search_body(query))
+            if time.monotonic() > end_s:
+                break
         return [search_both(straight, proxied, INDEX, query, search_body(query)) for query in queries]
 
 
