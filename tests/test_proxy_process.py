@@ -1,0 +1,43 @@
+"""The proxy as a process: started, stopped, and nothing left of it."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from plugin.proxy_process import ProxyError, free_port, running_proxy, start_proxy, stop_proxy
+from tests.conftest import TINY_BUNDLE
+
+
+def _workers(master: int) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split()]
+
+
+@pytest.mark.live
+def test_stopping_ends_every_worker_and_takes_no_time(opensearch_url: str, tmp_path: Path) -> None:
+    with running_proxy(opensearch_url, tmp_path, bundle=TINY_BUNDLE) as proxy:
+        workers = _workers(proxy.child.pid)
+        begin = time.monotonic()
+    assert workers
+    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+    assert time.monotonic() - begin < 8  # it is killed after 10
+    assert proxy.child.returncode == 0
+
+
+@pytest.mark.live
+def test_what_was_recorded_is_stopped_once(opensearch_url: str, tmp_path: Path) -> None:
+    proxy = start_proxy(opensearch_url, tmp_path, port=free_port(), bundle=TINY_BUNDLE)
+    assert stop_proxy(tmp_path)
+    proxy.child.wait()
+    assert not stop_proxy(tmp_path)
+
+
+def test_a_proxy_that_cannot_start_says_why(tmp_path: Path) -> None:
+    with pytest.raises(ProxyError, match="expected the bundle's file"):
+        start_proxy("http://127.0.0.1:1", tmp_path, port=free_port(), bundle=tmp_path / "nothing")
+    assert not (tmp_path / "proxy.json").exists()
+
+
+def test_a_preferred_port_is_taken_where_it_is_free() -> None:
+    port = free_port()
+    assert free_port(port) == port
