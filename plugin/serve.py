@@ -1,13 +1,11 @@
 """`twinrank serve`: the proxy under gunicorn."""
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 from gunicorn.app.base import BaseApplication
-from gunicorn.arbiter import Arbiter
 
 from plugin.model import Model
 from plugin.upstream import Upstream
@@ -33,7 +31,10 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
             self.cfg.set(name, value)
 
     def load(self) -> Proxy:
-        """Make the application, in the worker: ONNX Runtime's threads do not survive a fork."""
+        """Make the application, in the worker: neither ONNX Runtime nor its threads survive a fork.
+
+        `reranker.encoder` imports it when an encoder is made, so the master never has it.
+        """
         return Proxy(Upstream(self._upstream_url), Model.load(self._bundle))
 
 
@@ -52,21 +53,7 @@ def _options(listen: str, workers: int) -> dict[str, Any]:
         "limit_request_field_size": 65536,
         "forwarded_allow_ips": "",  # no header of a client's changes what path it asked for
         "accesslog": None,
-        "worker_exit": _leave,
     }
-
-
-def _leave(arbiter: Arbiter, worker: object) -> None:
-    """End a worker, its requests answered, without C's exit handlers: one of them would wait for ever.
-
-    Importing ONNX Runtime starts threads, here in the master before the fork. The worker has what those
-    threads wait on but not the threads, and its exit handlers destroy it, which blocks (seen with 1.32).
-    gunicorn calls this in the master too, for a worker that is gone already, and there it does nothing.
-    """
-    leaving = sys.exc_info()[1]
-    if os.getpid() != arbiter.pid and isinstance(leaving, SystemExit):
-        sys.stderr.flush()
-        os._exit(leaving.code if isinstance(leaving.code, int) else 0)
 
 
 @click.command()

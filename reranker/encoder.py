@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from reranker.errors import EXPORT_AGAIN, BundleError, EncodingError
 from reranker.text import Chunking
 from reranker.tokens import Tokens
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 Floats = npt.NDArray[np.float32]
 Ids = Sequence[int]
@@ -26,6 +29,8 @@ class Encoder:
     """
 
     def __init__(self, model: Path, *, threads: int = 1) -> None:
+        import onnxruntime  # not above: its import starts threads, which must not be there before a fork
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -125,7 +130,7 @@ def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
         by_length = by_length[size:]
 
 
-def _checked_inputs(session: onnxruntime.InferenceSession, model: Path) -> list[str]:
+def _checked_inputs(session: "InferenceSession", model: Path) -> list[str]:
     """Return the graph's inputs by name; they and the outputs must be what we feed and read."""
     required, known = {"input_ids", "attention_mask"}, {"input_ids", "attention_mask", "token_type_ids"}
     inputs = {node.name: node.type for node in session.get_inputs()}
