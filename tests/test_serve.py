@@ -93,3 +93,9 @@ def peak_bytes(pid: int) -> int:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     status = [Path(f"/proc/{child}/status").read_text() for child in children]
     return max(int(text.partition("VmHWM:")[2].split()[0]) * 1024 for text in status)
+
+
+def test_the_master_never_imports_onnx_runtime() -> None:
+    """Its import starts threads; a worker forked from them would not end."""
+    imports = "import sys, plugin.cli; sys.exit('onnxruntime' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", imports], timeout=60, check=False).returncode == 0
