@@ -6,29 +6,23 @@ from pathlib import Path
 
 import click
 
-from reranker.bundle import DEFAULT_BUNDLE, Bundle
+from plugin.options import bundle_option, json_option
+from reranker.bundle import Bundle
 from reranker.canonical import Replay, replay
 
 
 @click.command("check")
-@click.option(
-    "--bundle",
-    "path",
-    type=click.Path(path_type=Path),
-    default=DEFAULT_BUNDLE,
-    show_default="the one that comes with Twinrank",
-    help="Folder of the model bundle.",
-)
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
-def check_command(path: Path, as_json: bool) -> None:
+@bundle_option
+@json_option
+def check_command(bundle_path: Path, as_json: bool) -> None:
     """Check a bundle's files, and replay its canonical texts through ONNX Runtime on this machine."""
-    bundle = Bundle.open(path)
+    bundle = Bundle.open(bundle_path)
     found = replay(bundle)
     described = {"bundle": bundle.name, "digest": bundle.manifest.digest, **asdict(found)}
     click.echo(json.dumps(described) if as_json else _sentences(bundle, found))
     if not found.within:
         raise click.ClickException(
-            f"{path}: expected the canonical vectors and scores within their tolerances, found the"
+            f"{bundle_path}: expected the canonical vectors and scores within their tolerances, found the"
             " differences above. This CPU or ONNX Runtime computes something else: export the bundle here"
         )
 

@@ -8,8 +8,8 @@ from rich.text import Text
 
 from plugin.demo import DemoPlan, start_demo, stop_demo
 from plugin.demo_report import demo_report
-from plugin.index_commands import bundle_option
 from plugin.opensearch_command import default_home, local_server
+from plugin.options import bundle_option
 from reranker.bundle import Bundle
 
 _PLAIN_WIDTH = 120

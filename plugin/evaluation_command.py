@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from plugin.errors import CommandError
-from plugin.index_commands import bundle_option, json_option, upstream_option
+from plugin.options import bundle_option, json_option, upstream_option
 
 if TYPE_CHECKING:
     from plugin.evaluation import Evaluation

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 
 import click
 from rich.console import Console
@@ -22,40 +22,10 @@ from opensearch.client import Upstream
 from opensearch.enable import Enabled, Wanted, enable
 from opensearch.indices import Index
 from plugin.index_progress import progress_bar
-from reranker.bundle import DEFAULT_BUNDLE, Bundle
+from plugin.options import bundle_option, json_option, upstream_option
+from reranker.bundle import Bundle
 
 MAX_SHOWN_REJECTIONS = 20
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def upstream_option(command: Command) -> Command:
-    """Add `--upstream`, passed as `url`."""
-    return click.option(
-        "--upstream",
-        "url",
-        envvar="TWINRANK_UPSTREAM",
-        default="http://127.0.0.1:9200",
-        show_default=True,
-        show_envvar=True,
-        metavar="URL",
-        help="The OpenSearch to talk to.",
-    )(command)
-
-
-def bundle_option(command: Command) -> Command:
-    """Add `--bundle`, passed as `bundle_path`."""
-    return click.option(
-        "--bundle",
-        "bundle_path",
-        type=click.Path(path_type=Path),
-        default=DEFAULT_BUNDLE,
-        metavar="FOLDER",
-        help="The model bundle.  [default: the one that comes with Twinrank]",
-    )(command)
-
-
-json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
 
 
 @click.command("enable")

@@ -5,7 +5,7 @@ from rich.console import Console
 
 from plugin.both_orders import search_both
 from plugin.both_orders_table import orders_table, timing_line
-from plugin.index_commands import upstream_option
+from plugin.options import upstream_option
 from plugin.search_client import SearchClient
 
 

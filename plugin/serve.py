@@ -8,9 +8,10 @@ import click
 from gunicorn.app.base import BaseApplication
 
 from plugin.model import Model
+from plugin.options import bundle_option, upstream_option
 from plugin.upstream import Upstream
 from plugin.wsgi import Proxy
-from reranker.bundle import DEFAULT_BUNDLE, Bundle
+from reranker.bundle import Bundle
 
 THREADS = 32
 """Requests that one worker has in flight: slow clients hold a thread each."""
@@ -58,20 +59,8 @@ def _options(listen: str, workers: int) -> dict[str, Any]:
 
 @click.command()
 @click.option("--listen", default="127.0.0.1:9100", show_default=True, help="Host and port to listen on.")
-@click.option(
-    "--upstream",
-    envvar="TWINRANK_UPSTREAM",
-    default="http://127.0.0.1:9200",
-    show_default=True,
-    help="The OpenSearch to stand in front of.",
-)
-@click.option(
-    "--bundle",
-    type=click.Path(path_type=Path),
-    default=DEFAULT_BUNDLE,
-    show_default="the one that comes with Twinrank",
-    help="Folder of the model bundle.",
-)
+@upstream_option
+@bundle_option
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
@@ -79,10 +68,10 @@ def _options(listen: str, workers: int) -> dict[str, Any]:
     show_default="one a core",
     help="Worker processes.",
 )
-def serve(listen: str, upstream: str, bundle: Path, workers: int) -> None:
+def serve(listen: str, url: str, bundle_path: Path, workers: int) -> None:
     """Stand in front of OpenSearch and rerank its searches."""
     try:
-        Upstream(upstream)
+        Upstream(url)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--upstream") from error
-    ProxyServer(upstream, Bundle.open(bundle), listen, workers).run()
+    ProxyServer(url, Bundle.open(bundle_path), listen, workers).run()

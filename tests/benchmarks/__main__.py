@@ -7,8 +7,8 @@ import click
 from rich.console import Console
 
 from plugin.docstrings import standard_library
-from plugin.index_commands import bundle_option
 from plugin.opensearch_command import default_home, local_server
+from plugin.options import bundle_option
 from reranker.bundle import Bundle
 from tests.benchmarks.report import (
     RESULTS,

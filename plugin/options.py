@@ -1,0 +1,40 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from reranker.bundle import DEFAULT_BUNDLE
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def upstream_option(command: Command) -> Command:
+    """Add `--upstream`, passed as `url`."""
+    return click.option(
+        "--upstream",
+        "url",
+        envvar="TWINRANK_UPSTREAM",
+        default="http://127.0.0.1:9200",
+        show_default=True,
+        show_envvar=True,
+        metavar="URL",
+        help="The OpenSearch to talk to.",
+    )(command)
+
+
+def bundle_option(command: Command) -> Command:
+    """Add `--bundle`, passed as `bundle_path`."""
+    return click.option(
+        "--bundle",
+        "bundle_path",
+        type=click.Path(path_type=Path),
+        default=DEFAULT_BUNDLE,
+        metavar="FOLDER",
+        help="The model bundle.  [default: the one that comes with Twinrank]",
+    )(command)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
