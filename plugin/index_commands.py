@@ -99,7 +99,8 @@ def status_command(index: str, as_json: bool, bundle_path: Path, url: str) -> No
         click.echo(json.dumps(report))
         return
     for key, value in report.items():
-        click.echo(f"{key}: {value if not isinstance(value, dict) else json.dumps(value)}")
+        if value is not None:
+            click.echo(f"{key}: {value if not isinstance(value, dict) else json.dumps(value)}")
 
 
 @contextmanager
