@@ -67,8 +67,8 @@ class Encoder:
         return vectors
 
 
-class QueryEncoder:
-    """Encodes one query text at a time, on one thread: (dim,) float32, a unit vector."""
+class _TextEncoder:
+    """One tower behind its tokeniser."""
 
     def __init__(self, encoder: Encoder, tokens: Tokens) -> None:
         self._encoder = encoder
@@ -76,8 +76,12 @@ class QueryEncoder:
 
     @property
     def dim(self) -> int:
-        """The vector's dimension."""
+        """The vectors' dimension."""
         return self._encoder.dim
+
+
+class QueryEncoder(_TextEncoder):
+    """Encodes one query text at a time, on one thread: (dim,) float32, a unit vector."""
 
     def __call__(self, text: str) -> Floats:
         """Encode one query text: -> (dim,) float32.
@@ -91,17 +95,8 @@ class QueryEncoder:
         return vector
 
 
-class DocumentEncoder:
+class DocumentEncoder(_TextEncoder):
     """Encodes many document texts, each as one or more chunks."""
-
-    def __init__(self, encoder: Encoder, tokens: Tokens) -> None:
-        self._encoder = encoder
-        self._tokens = tokens
-
-    @property
-    def dim(self) -> int:
-        """The vectors' dimension."""
-        return self._encoder.dim
 
     def __call__(self, texts: Sequence[str], chunking: Chunking) -> list[Floats]:
         """Encode texts: -> for each one (num_chunks, dim) float32, unit vectors.
