@@ -28,7 +28,8 @@ serve: $(VENV)/.serving ## the proxy, in front of the local OpenSearch
 test: $(VENV)/.everything ## all tests, on a real OpenSearch
 	@$(BIN)/python -m pytest
 
-test-all: check test ## check and test
+test-all: check ## check, and all tests with every long suite whole
+	@$(BIN)/python -m pytest --long
 
 check: $(VENV)/.everything ## lint, format and types, without changing anything
 	$(BIN)/ruff check .

@@ -21,6 +21,17 @@ QUICK_START = ("-XX:TieredStopAtLevel=1",)
 """Java options that halve the processor time of a start; a server that is measured must not have them."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--long`: suites that take minutes run whole; without it each runs in its one-minute form."""
+    parser.addoption("--long", action="store_true", help="run the long suites whole, as make test-all does")
+
+
+@pytest.fixture(scope="session")
+def is_long(pytestconfig: pytest.Config) -> bool:
+    """Whether the suites that take minutes run whole."""
+    return bool(pytestconfig.getoption("--long"))
+
+
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
     """Yield an empty folder that every account may enter; pytest's `tmp_path` is closed to others."""
