@@ -8,7 +8,9 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from plugin.api_endpoints import API_PATHS
 from plugin.app import JSON, OWN_PREFIX, create_app
+from plugin.bearer import BearerTokens
 from plugin.errors import UpstreamError, error_body
 from plugin.http_messages import Answer, Environ, Request
 from plugin.model import Model
@@ -28,15 +30,15 @@ _SEARCH_METHODS = frozenset({"GET", "POST"})
 class Proxy:
     """The proxy in front of one OpenSearch."""
 
-    def __init__(self, upstream: Upstream, model: Model) -> None:
+    def __init__(self, upstream: Upstream, model: Model, tokens: BearerTokens | None = None) -> None:
         self._upstream = upstream
         self._door = SearchDoor(upstream, SettingsCache(upstream), model)
-        self._own = create_app(upstream, model)
+        self._own = create_app(upstream, model, tokens or BearerTokens())
 
     def __call__(self, environ: Environ, start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
         request = Request.from_environ(environ)
-        if request.path.startswith(OWN_PREFIX):
+        if request.path.startswith(OWN_PREFIX) or (request.method == "POST" and request.path in API_PATHS):
             return self._own(environ, start_response)
         try:
             answer = self._answer(request)
