@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from opensearch.endpoints import Api, endpoint
+from plugin.api_endpoints import API_PATHS
 from plugin.app import JSON, OWN_PREFIX, create_app
+from plugin.bearer import BearerTokens
 from plugin.errors import UpstreamError, error_body
 from plugin.http_messages import Answer, Environ, Request
 from plugin.model import Model
@@ -28,17 +30,17 @@ _log = logging.getLogger("twinrank")
 class Proxy:
     """The proxy in front of one OpenSearch."""
 
-    def __init__(self, upstream: Upstream, model: Model) -> None:
+    def __init__(self, upstream: Upstream, model: Model, tokens: BearerTokens | None = None) -> None:
         self._upstream = upstream
         settings = SettingsCache(upstream)
         self._searches = SearchDoor(upstream, settings, model)
         self._reads = ReadDoor(upstream, settings)
-        self._own = create_app(upstream, model)
+        self._own = create_app(upstream, model, tokens or BearerTokens())
 
     def __call__(self, environ: Environ, start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
         request = Request.from_environ(environ)
-        if request.path.startswith(OWN_PREFIX):
+        if request.path.startswith(OWN_PREFIX) or (request.method == "POST" and request.path in API_PATHS):
             return self._own(environ, start_response)
         try:
             answer = self._answer(request)
