@@ -39,13 +39,22 @@ class Compact:
 
 
 class Pretty:
-    """`pretty`: every member and item on a line of its own, two spaces deeper, ` : ` after a name."""
+    """`pretty`: every member and item on a line of its own, two spaces deeper, ` : ` after a name.
+
+    `copies_sources`: OpenSearch copies a `_source` as it is stored, and writes no spaces before it then.
+    """
 
     end = b"\n"
 
+    def __init__(self, *, copies_sources: bool = True) -> None:
+        self._colons = {"_source": b":"} if copies_sources else {}
+
     def object(self, members: Mapping[str, Raw], depth: int) -> Raw:
         """Return a JSON object."""
-        written = [msgspec.json.encode(name) + b" : " + bytes(raw) for name, raw in members.items()]
+        written = [
+            msgspec.json.encode(name) + self._colons.get(name, b" : ") + bytes(raw)
+            for name, raw in members.items()
+        ]
         return _lines(b"{", written, b"}", depth)
 
     def array(self, items: Iterable[Raw], depth: int) -> Raw:
@@ -55,7 +64,10 @@ class Pretty:
 
 def style_of(body: bytes) -> Style:
     """Return the style of an object that OpenSearch wrote."""
-    return Pretty() if body.startswith((b"{\n", b"{ }")) else Compact()
+    if not body.startswith((b"{\n", b"{ }")):
+        return Compact()
+    # `filter_path` makes it write sources anew; inside a string the quotes would be escaped
+    return Pretty(copies_sources=b'"_source" : ' not in body or b'"_source":' in body)
 
 
 def _lines(opening: bytes, written: list[bytes], closing: bytes, depth: int) -> Raw:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from opensearch.asked_fields import asks_for
+from opensearch.asked_fields import asks_for, names_among_fields
 from opensearch.filter_path import FilterPath, widened
 from opensearch.query_text import query_text
 from opensearch.rerank_controls import RerankControls, taken_out
@@ -24,9 +24,9 @@ class Plan:
 
     The page is hits `page_start` to `page_end` of the reordered window, `window_size` hits long. `request` is
     the client's search as OpenSearch will read it, without `ext.rerank`. `keep_vector` says that the client
-    asked for our field by name, `needs_docvalue` that its `_source` may not hold it. `explains` asks for an
-    explanation in OpenSearch's form, `details` for ours. `filter_path` is set where the client filters the
-    answer.
+    asked for our field by name, `needs_docvalue` that what it asked for may not hold it. `explains` asks for
+    an explanation in OpenSearch's form, `details` for ours. `filter_path` is set where the client filters
+    the answer.
     """
 
     query_text: str
@@ -56,8 +56,11 @@ def plan_search(request: SearchRequest, target: Target) -> Plan | Skip:
     if not target.is_ours or _has_search_pipeline(request, target):
         # `ext.rerank`, if there is any, is not for us
         return target.settings if isinstance(target.settings, Skip) else Skip("search_pipeline")
-    controls, body = taken_out(dict(request.body))
-    text = controls.query_text(body)
+    try:
+        controls, body = taken_out(dict(request.body))
+        text = controls.query_text(body)
+    except (msgspec.DecodeError, RecursionError):  # OpenSearch's own parser shall say what it thinks of it
+        return Skip("body")
     ours = request.with_body(body)
     plan = _planned(ours, target, controls, text)
     return replace(plan, forward=ours) if isinstance(plan, Skip) and body != request.body else plan
@@ -75,7 +78,7 @@ def _planned(
         return _plan(request, target, settings, given_text, details=controls.explain)
     except NotUnderstoodError as error:
         return Skip(error.reason)
-    except (msgspec.DecodeError, RecursionError):  # OpenSearch's own parser shall say what it thinks of it
+    except (msgspec.DecodeError, RecursionError):
         return Skip("body")
 
 
@@ -94,7 +97,8 @@ def _plan(
     if text is None:
         return Skip("query_text")
     keep_vector = asks_for(request, settings.field)
-    needs_docvalue = (request.filters_source and not keep_vector) or "filter_path" in request.parameters
+    has_docvalue = names_among_fields(request, settings.field)
+    needs_docvalue = not has_docvalue and (request.filters_source or "filter_path" in request.parameters)
     if needs_docvalue and len(request.docvalue_fields) >= MAX_DOCVALUE_FIELDS:
         return Skip("docvalue_fields")
     filter_path = _filter_path(request, settings.field)

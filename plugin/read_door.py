@@ -47,7 +47,7 @@ class ReadDoor:
         elif endpoint.api in (Api.GET, Api.EXPLAIN) and not self._fields(request, endpoint.indices):
             cut = None
         else:
-            cut = self._cut_by_index(request, asked)
+            cut = self._cut_by_index(request, endpoint.indices, asked)
         return passed_through(self._upstream, request, cut, read=read)
 
     def _cut_of_source(self, request: Request, endpoint: Endpoint, asked: "_Asked") -> Cut | None:
@@ -62,17 +62,19 @@ class ReadDoor:
 
         return cut
 
-    def _cut_by_index(self, request: Request, asked: "_Asked") -> Cut:
-        """Return what looks up, for every index that an answer speaks of, which fields are ours there."""
+    def _cut_by_index(self, request: Request, indices: str, asked: "_Asked") -> Cut:
+        """Return what looks up, for every index that an answer speaks of, which fields are ours there.
+
+        Where `filter_path` leaves its name out, it may be any of `indices`, or any at all.
+        """
         known: dict[str, tuple[str, ...]] = {}
 
         def fields_of(index: str | None) -> tuple[str, ...]:
-            if index is None:
-                return ()
-            if index not in known:
-                fields = self._fields(request, quote(index, safe=""))
-                known[index] = tuple(field for field in fields if not asked.by_name(field))
-            return known[index]
+            path = indices if index is None else quote(index, safe="")
+            if path not in known:
+                fields = self._fields(request, path)
+                known[path] = tuple(field for field in fields if not asked.by_name(field))
+            return known[path]
 
         return lambda body: cut_answer(body, fields_of)
 

@@ -34,6 +34,9 @@ from plugin.window_scores import WindowScores
 _RETURNED = frozenset({401, 403, 429})
 """Answers to a widened request that hold for the client's own request too, so it is not repeated."""
 
+_TRIPPED = b"circuit_breaking_exception"
+"""In a 429: the request was too large for OpenSearch's memory, which the client's own may not be."""
+
 _log = logging.getLogger("twinrank.search")
 
 
@@ -56,7 +59,7 @@ class RerankedSearch:
         is_split = self._is_worth_splitting(plan)
         with clock.stage("opensearch"):
             exchange = self._ask(request, vectors_of_window(plan) if is_split else whole_window(plan))
-        if exchange.status in _RETURNED:
+        if exchange.status in _RETURNED and _TRIPPED not in exchange.body:
             return answered(exchange, exchange.body, "skipped; reason=upstream", clock)
         with clock.stage("read"):
             response = read(exchange, is_filtered=plan.filter_path is not None)

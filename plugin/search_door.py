@@ -1,6 +1,10 @@
 """One `_search` from the client's request to the answer: reranked, or passed through with the reason."""
 
 import logging
+from dataclasses import replace
+from urllib.parse import unquote
+
+import msgspec
 
 from opensearch.asked_fields import asks_for
 from opensearch.endpoints import Endpoint
@@ -22,6 +26,9 @@ from plugin.upstream_breaker import UpstreamBreaker
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 """A longer search is passed through unread."""
+
+_JSON_TYPES = ("application/json", "application/vnd.opensearch+json")
+"""What OpenSearch reads as JSON; it refuses a body without a type."""
 
 _log = logging.getLogger("twinrank.search")
 
@@ -58,8 +65,10 @@ class SearchDoor:
             answer = self._reranked.run(request, plan, clock)
         except (UnusableResponseError, UpstreamError) as error:
             _log.warning("the widened search failed, so the client's own is sent: %s", error)
-            self._breaker.failed(plan.request.path)
-            return self._passed_through(request, body, target, search, forward, clock)
+            answer = self._passed_through(request, body, target, search, forward, clock)
+            if answer.status < 400:  # else it is the client's own request that OpenSearch refuses
+                self._breaker.failed(plan.request.path)
+            return answer
         except Exception:  # noqa: BLE001  # the app's edge: a fault of ours must not fail a search
             _log.exception(
                 "reranking failed in a way that nobody foresaw, so the client's own search is sent"
@@ -70,16 +79,19 @@ class SearchDoor:
         return answer
 
     def _target(self, request: Request, endpoint: Endpoint, search: SearchRequest | Skip) -> Target:
-        if ":" in endpoint.indices or "%3a" in endpoint.indices.lower():
-            return Target(Skip("remote_indices"))
         parameters = {} if isinstance(search, Skip) else search.parameters
-        indices = endpoint.indices
         if not isinstance(search, Skip) and "pit" in search.body:
-            behind = indices_of(search.member("pit"))
-            if behind is None:
-                return Target(Skip("pit"))
-            indices = behind
-        return self._settings.of(request, indices, parameters)
+            behind = _behind_the_point_in_time(search)
+            return Target(Skip("pit")) if behind is None else self._settings.of(request, behind, parameters)
+        local = ",".join(name for name in endpoint.indices.split(",") if not _is_remote(name))
+        if local == endpoint.indices:
+            return self._settings.of(request, local, parameters)
+        remote = Skip("remote_indices")
+        return (
+            replace(self._settings.of(request, local, parameters), settings=remote)
+            if local
+            else Target(remote)
+        )
 
     def _plan(self, search: SearchRequest, target: Target) -> Plan | Skip:
         plan = plan_search(search, target)
@@ -109,6 +121,19 @@ class SearchDoor:
         return answer.with_headers(("Rerank-Status", f"skipped; reason={skip.reason}"), clock.header())
 
 
+def _is_remote(name: str) -> bool:
+    """Whether an index's name, as it stands in a path, names another cluster; date math has colons too."""
+    plain = unquote(name)
+    return ":" in plain and not plain.lstrip("-").startswith("<")
+
+
+def _behind_the_point_in_time(search: SearchRequest) -> str | None:
+    try:
+        return indices_of(search.member("pit"))
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
 def _understood(request: Request, body: bytes) -> SearchRequest | Skip:
     try:
         return SearchRequest.parse(request.target, _plain_json(request, body))
@@ -125,7 +150,7 @@ def _plain_json(request: Request, body: bytes) -> bytes:
     if len(body) > MAX_BODY_BYTES:
         raise NotUnderstoodError("body_size")
     content_type, accept = request.header("content-type").lower(), request.header("accept").lower()
-    if body and content_type and "json" not in content_type:
+    if body and content_type.partition(";")[0].strip() not in _JSON_TYPES:
         raise NotUnderstoodError("content_type")
     if accept and "json" not in accept and "*/*" not in accept:
         raise NotUnderstoodError("accept")
