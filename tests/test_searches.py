@@ -95,10 +95,9 @@ def test_it_is_opensearchs_own_answer_but_for_the_order(
         text = reordered(known, text, opensearch_url, golden, expected)
     wanted = text if expected.get("shows_field") else without_ours(text)
     assert_same(masked(through.body.decode(), mask), masked(wanted, mask))
-    if "golden-fat" in call.target:  # now it is known that hits are fat: the window first, then the page
+    for _ in range(4 if "golden-fat" in call.target else 0):  # once a worker knows, it splits the search
         again = call.sent(proxy_url)
         assert_same(masked(again.body.decode(), mask), masked(wanted, mask))
-        assert "fetch;dur=" in again.headers["server-timing"]
 
 
 def reordered(call: Call, straight: str, url: str, golden: GoldenIndices, expected: dict[str, Any]) -> str:
