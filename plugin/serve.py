@@ -8,6 +8,8 @@ import click
 from gunicorn.app.base import BaseApplication
 
 from plugin.bearer import BearerTokens
+from plugin.logs import log_to_stderr
+from plugin.metrics import shared_between_workers, worker_ended
 from plugin.model import Model
 from plugin.options import bundle_option, upstream_option
 from plugin.upstream import Upstream
@@ -58,6 +60,7 @@ def _options(listen: str, workers: int) -> dict[str, Any]:
         "limit_request_field_size": 65536,
         "forwarded_allow_ips": "",  # no header of a client's changes what path it asked for
         "accesslog": None,
+        "child_exit": worker_ended,
     }
 
 
@@ -84,4 +87,6 @@ def serve(listen: str, url: str, bundle_path: Path, workers: int, token_file: Pa
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--upstream") from error
     tokens = BearerTokens.read(token_file) if token_file else BearerTokens()
-    ProxyServer(url, Bundle.open(bundle_path), listen, workers, tokens).run()
+    log_to_stderr()
+    with shared_between_workers():
+        ProxyServer(url, Bundle.open(bundle_path), listen, workers, tokens).run()

@@ -14,11 +14,13 @@ from plugin.app import JSON, OWN_PREFIX, create_app
 from plugin.bearer import BearerTokens
 from plugin.errors import UpstreamError, error_body
 from plugin.http_messages import Answer, Environ, Request
+from plugin.metrics import Metrics
 from plugin.model import Model
 from plugin.passthrough import passed_through
 from plugin.read_door import READS, ReadDoor
 from plugin.search_door import SearchDoor
 from plugin.settings_cache import SettingsCache
+from plugin.sight import Sight
 from plugin.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -35,7 +37,9 @@ class Proxy:
         settings = SettingsCache(upstream)
         self._searches = SearchDoor(upstream, settings, model)
         self._reads = ReadDoor(upstream, settings)
-        self._own = create_app(upstream, model, tokens or BearerTokens())
+        metrics = Metrics()
+        self._sight = Sight(metrics)
+        self._own = create_app(upstream, model, tokens or BearerTokens(), metrics)
 
     def __call__(self, environ: Environ, start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
@@ -47,6 +51,7 @@ class Proxy:
         except UpstreamError as error:
             _log.warning("%s", error)
             answer = _error(error)
+        self._sight.answered(request, answer)
         return _sent(answer, start_response)
 
     def _answer(self, request: Request) -> Answer:

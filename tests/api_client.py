@@ -9,6 +9,7 @@ from werkzeug.test import TestResponse
 
 from plugin.app import create_app
 from plugin.bearer import BearerTokens
+from plugin.metrics import Metrics
 from plugin.model import Model
 from plugin.upstream import Upstream
 from reranker.bundle import Bundle
@@ -47,7 +48,7 @@ class ApiClient:
 
     def post(self, path: str, body: Any, **headers: str) -> TestResponse:  # noqa: ANN401  # any JSON
         """Send `body`, as it is where it is bytes, and return the answer."""
-        app = create_app(Upstream(NO_OPENSEARCH), model(), self.tokens)
+        app = create_app(Upstream(NO_OPENSEARCH), model(), self.tokens, Metrics())
         sent = body if isinstance(body, bytes) else json.dumps(body).encode()
         return app.test_client().post(path, data=sent, headers=headers)
 
