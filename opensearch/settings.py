@@ -5,6 +5,7 @@ This is the one table: name, type, default, limits and sentence of every setting
 
 import json
 import re
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -32,16 +33,18 @@ class FusionSettings(_Settings, frozen=True):
     ] = "log_linear"
     weight: Annotated[
         Annotated[float, Meta(ge=0, le=40)] | None,
-        Meta(description="Weight of the crossing; unset: the bundle's own."),
+        Meta(description="Weight of the crossing, a plain factor; unset: the bundle's own."),
     ] = None
 
 
 class ChunkSettings(_Settings, frozen=True):
     """How a document longer than the encoder's limit is cut."""
 
-    max_tokens: Annotated[int, Meta(ge=16, le=512, description="Tokens of a chunk.")] = 256
-    overlap: Annotated[int, Meta(ge=0, le=128, description="Tokens that a chunk repeats.")] = 32
-    max_chunks: Annotated[int, Meta(ge=1, le=64, description="Chunks encoded of one document.")] = 4
+    max_tokens: Annotated[int, Meta(ge=16, le=512, description="Length of a chunk, in tokens.")] = 256
+    overlap: Annotated[
+        int, Meta(ge=0, le=128, description="What a chunk repeats of the one before, in tokens.")
+    ] = 32
+    max_chunks: Annotated[int, Meta(ge=1, le=64, description="Most chunks encoded of one document.")] = 4
 
 
 class RerankSettings(_Settings, frozen=True):
@@ -59,12 +62,22 @@ class RerankSettings(_Settings, frozen=True):
     window_size: Annotated[
         int, Meta(ge=1, le=10_000, description="How many first-stage hits are reranked.")
     ] = 100
+    min_coverage: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="Share of documents, 0 to 1, that must have a vector before searches are reranked.",
+        ),
+    ] = 0.0
     fusion: FusionSettings = FusionSettings()
     chunk: ChunkSettings = ChunkSettings()
     deadline_ms: Annotated[
         int,
         Meta(
-            ge=1, le=60_000, description="Longest wait for the query's vector once OpenSearch has answered."
+            ge=1,
+            le=60_000,
+            description="Longest wait for the query's vector once OpenSearch has answered, in milliseconds.",
         ),
     ] = 50
     on_failure: Annotated[
@@ -86,7 +99,18 @@ _CHOICES = {
 }
 
 
-def parse_settings(rerank: Any) -> RerankSettings:  # noqa: ANN401  # any JSON value may stand in a mapping
+@dataclass(frozen=True)
+class Place:
+    """Where settings stand, for messages: the name of the whole, and how it is corrected."""
+
+    name: str
+    remedy: str
+
+
+IN_MAPPING = Place(f"_meta.{META_KEY}", "Correct it with PUT _mapping")
+
+
+def parse_settings(rerank: Any, place: Place = IN_MAPPING) -> RerankSettings:  # noqa: ANN401  # any JSON value may stand in a mapping
     """Validate what stands under `_meta.rerank`, already decoded from JSON.
 
     Raises:
@@ -94,11 +118,11 @@ def parse_settings(rerank: Any) -> RerankSettings:  # noqa: ANN401  # any JSON v
     """
     for path, section in _SECTIONS.items():
         part = rerank.get(path[1:]) if path and isinstance(rerank, dict) else rerank
-        _refuse_unknown_keys(part, path, section)
+        _refuse_unknown_keys(part, path, section, place)
     try:
         return msgspec.convert(rerank, RerankSettings)
     except msgspec.ValidationError as error:
-        raise _refusal(*_explained(str(error), rerank)) from error
+        raise _refusal(place, *_explained(str(error), rerank)) from error
 
 
 def settings_meta(settings: RerankSettings) -> dict[str, Any]:
@@ -116,13 +140,13 @@ def _changed(settings: _Settings) -> dict[str, Any]:
     return changed
 
 
-def _refuse_unknown_keys(part: object, path: str, section: type[_Settings]) -> None:
+def _refuse_unknown_keys(part: object, path: str, section: type[_Settings], place: Place) -> None:
     known = section.__struct_fields__
     for key in part if isinstance(part, dict) else ():
         if key not in known:
             near = get_close_matches(key, known, n=1)
             hint = f" (did you mean `{near[0]}`?)" if near else ""
-            raise _refusal(f"{path}.{key}", f"one of {', '.join(known)}", f"an unknown key{hint}")
+            raise _refusal(place, f"{path}.{key}", f"one of {', '.join(known)}", f"an unknown key{hint}")
 
 
 def _explained(problem: str, rerank: Any) -> tuple[str, str, str]:  # noqa: ANN401  # as in parse_settings
@@ -138,7 +162,5 @@ def _explained(problem: str, rerank: Any) -> tuple[str, str, str]:  # noqa: ANN4
     return path, _CHOICES.get(path, expected), json.dumps(found)[:80]
 
 
-def _refusal(path: str, expected: str, found: str) -> SettingsError:
-    return SettingsError(
-        f"_meta.{META_KEY}{path}: expected {expected}, found {found}. Correct it with PUT _mapping"
-    )
+def _refusal(place: Place, path: str, expected: str, found: str) -> SettingsError:
+    return SettingsError(f"{place.name}{path}: expected {expected}, found {found}. {place.remedy}")

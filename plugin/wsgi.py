@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from opensearch.index_changes import changes_indices
 from plugin.app import JSON, OWN_PREFIX, create_app
 from plugin.errors import UpstreamError, error_body
 from plugin.http_messages import Answer, Environ, Request
@@ -28,9 +29,10 @@ _SEARCH_METHODS = frozenset({"GET", "POST"})
 class Proxy:
     """The proxy in front of one OpenSearch."""
 
-    def __init__(self, upstream: Upstream, model: Model) -> None:
+    def __init__(self, upstream: Upstream, model: Model, settings: SettingsCache | None = None) -> None:
         self._upstream = upstream
-        self._door = SearchDoor(upstream, SettingsCache(upstream), model)
+        self._settings = settings or SettingsCache(upstream)
+        self._door = SearchDoor(upstream, self._settings, model)
         self._own = create_app(upstream, model)
 
     def __call__(self, environ: Environ, start_response: "StartResponse") -> Iterable[bytes]:
@@ -48,7 +50,10 @@ class Proxy:
     def _answer(self, request: Request) -> Answer:
         if _is_search(request):
             return self._door.answer(request)
-        return passed_through(self._upstream, request)
+        answer = passed_through(self._upstream, request)
+        if changes_indices(request.method, request.path):
+            self._settings.changed()
+        return answer
 
 
 def _sent(answer: Answer, start_response: "StartResponse") -> Iterable[bytes]:
