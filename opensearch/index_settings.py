@@ -1,24 +1,26 @@
 """What a search's target indices say about reranking, read from OpenSearch's get-index answer."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
 
-from opensearch.search_plan import Skip
 from opensearch.setting_layers import Defaults, with_defaults
 from opensearch.settings import DEFAULT_FIELD, META_KEY, RerankSettings, SettingsError, parse_settings
+from opensearch.target import MAX_RESULT_WINDOW, Skip, Target
 
 INDEX_FILTER = ",".join((
     "*.mappings._meta.rerank",
     "*.mappings.properties.rerank.properties.vector.type",
     "*.settings.index.creation_date",
+    "*.settings.index.max_result_window",
     "*.settings.index.search.default_pipeline",
 ))  # fmt: skip
 """The parts of a get-index answer that decide about a search. The field is asked for by its default name:
 where it is mapped and the settings are gone, somebody has overwritten `_meta`."""
 
+NO_PIPELINE = "_none"
 EXPANSION_PARAMETERS = ("allow_no_indices", "expand_wildcards", "ignore_unavailable")
 """Parameters of a search that decide which indices its expression names."""
 
@@ -33,11 +35,12 @@ class _Mappings(msgspec.Struct):
 
 
 class _Search(msgspec.Struct):
-    default_pipeline: str = "_none"
+    default_pipeline: str = NO_PIPELINE
 
 
 class _IndexSettings(msgspec.Struct):
     creation_date: str = "0"
+    max_result_window: str = str(MAX_RESULT_WINDOW)
     search: _Search = msgspec.field(default_factory=_Search)
 
 
@@ -62,7 +65,8 @@ class IndexRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     rerank: Any = None
     is_overwritten: bool = False
     created_ms: int = 0
-    default_pipeline: str = "_none"
+    default_pipeline: str = NO_PIPELINE
+    max_result_window: int = MAX_RESULT_WINDOW
     groups: tuple[str, ...] = ()
 
 
@@ -84,36 +88,24 @@ def read_records(body: bytes) -> dict[str, IndexRecord]:
     return {name: _record(index) for name, index in _INDICES.decode(body).items()}
 
 
-def resolve_settings(body: bytes, defaults: Defaults | None = None) -> RerankSettings | Skip:
-    """Return the settings that hold for a search over all the indices in a get-index answer."""
+def resolve_target(body: bytes, defaults: Defaults | None = None) -> Target:
+    """Return what all the indices in a get-index answer say, above a server's defaults."""
     try:
         records = read_records(body)
     except (msgspec.DecodeError, ValueError):
-        return Skip("settings_unreadable")
-    return resolve_records(records.values(), defaults or {})
+        return Target(Skip("settings_unreadable"))
+    return resolve_records(records, defaults or {})
 
 
-def resolve_records(records: Collection[IndexRecord], defaults: Defaults) -> RerankSettings | Skip:
-    """Return the settings that hold for a search over these indices.
-
-    All must have settings and agree on model, field and source fields; in anything else the newest index's
-    hold, so that a data stream follows its template.
-    """
-    indices = sorted(records, key=lambda index: index.created_ms)
-    if any(index.is_overwritten for index in indices):
-        return Skip("settings")
-    if not any(index.rerank is not None for index in indices):
-        return Skip("not_enabled")
-    if any(index.rerank is None for index in indices):
-        return Skip("indices")
-    if any(index.default_pipeline != "_none" for index in indices):
-        return Skip("search_pipeline")
-    try:
-        settings = [parse_settings(with_defaults(defaults, index.rerank)) for index in indices]
-    except SettingsError:
-        return Skip("settings")
-    agreed = {(each.model, each.field, each.source_fields) for each in settings}
-    return settings[-1] if len(agreed) == 1 else Skip("indices")
+def resolve_records(records: Mapping[str, IndexRecord], defaults: Defaults) -> Target:
+    """Return what these indices say together, above a server's defaults."""
+    by_age = sorted(records.values(), key=lambda index: index.created_ms)
+    return Target(
+        _agreed(by_age, defaults),
+        fields={name: _fields(index) for name, index in records.items()},
+        pipelines=frozenset(index.default_pipeline for index in by_age) - {NO_PIPELINE},
+        max_result_window=min((index.max_result_window for index in by_age), default=0),
+    )
 
 
 def settings_problems(records: Mapping[str, IndexRecord], defaults: Defaults) -> dict[str, str]:
@@ -138,15 +130,44 @@ def settings_problem(record: IndexRecord, defaults: Defaults) -> str | None:
     return None
 
 
+def _agreed(indices: list[IndexRecord], defaults: Defaults) -> RerankSettings | Skip:
+    """Return the settings that hold for indices, the newest last.
+
+    All must have settings and agree on model, field and source fields; in anything else the newest index's
+    hold, so that a data stream follows its template.
+    """
+    if any(index.is_overwritten for index in indices):
+        return Skip("settings")
+    if all(index.rerank is None for index in indices):
+        return Skip("not_enabled")
+    if any(index.rerank is None for index in indices):
+        return Skip("indices")
+    try:
+        settings = [parse_settings(with_defaults(defaults, index.rerank)) for index in indices]
+    except SettingsError:
+        return Skip("settings")
+    agreed = {(each.model, each.field, each.source_fields) for each in settings}
+    return settings[-1] if len(agreed) == 1 else Skip("indices")
+
+
+def _fields(index: IndexRecord) -> tuple[str, ...]:
+    """Return the vector fields that an index's settings name, right or wrong, or named before they went."""
+    rerank = index.rerank
+    if rerank is None:
+        return (DEFAULT_FIELD,) if index.is_overwritten else ()
+    field = rerank.get("field", DEFAULT_FIELD) if isinstance(rerank, dict) else DEFAULT_FIELD
+    return (field if isinstance(field, str) and field else DEFAULT_FIELD,)
+
+
 def _record(index: _Index) -> IndexRecord:
     rerank = index.mappings.meta.rerank
-    groups = (*index.aliases, *((index.data_stream,) if index.data_stream else ()))
     return IndexRecord(
         rerank=rerank,
         is_overwritten=rerank is None and _has_vector_field(index.mappings.properties),
         created_ms=int(index.settings.index.creation_date),
         default_pipeline=index.settings.index.search.default_pipeline,
-        groups=groups,
+        max_result_window=int(index.settings.index.max_result_window),
+        groups=(*index.aliases, *((index.data_stream,) if index.data_stream else ())),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from opensearch.settings import Place, RerankSettings, SettingsError, parse_settings
+from opensearch.settings import FusionSettings, Place, RerankSettings, SettingsError, parse_settings
 
 OF_AN_INDEX = frozenset({"model", "source_fields", "field", "chunk"})
 """What decides how vectors are made and where they are: who writes them reads the mapping alone."""
@@ -48,14 +48,28 @@ def server_defaults(value: Any, name: str) -> Defaults:  # noqa: ANN401  # any J
 
 
 def with_defaults(defaults: Defaults, rerank: Any) -> Any:  # noqa: ANN401  # any JSON value may stand in a mapping
-    """Return `_meta.rerank` with what it leaves unsaid taken from the defaults."""
+    """Return `_meta.rerank` with what it leaves unsaid taken from the defaults.
+
+    A default weight is for the defaults' own fusion method: where the mapping names another, it is not taken.
+    """
     if not defaults or not isinstance(rerank, dict):
         return rerank
     merged = {**defaults, **rerank}
     for key, value in defaults.items():
         if isinstance(value, dict) and isinstance(rerank.get(key), dict):
             merged[key] = {**value, **rerank[key]}
+    said = rerank.get("fusion")
+    if (
+        isinstance(said, dict)
+        and "weight" not in said
+        and _method(said) != _method(defaults.get("fusion", {}))
+    ):
+        merged["fusion"].pop("weight", None)
     return merged
+
+
+def _method(fusion: Mapping[str, Any]) -> Any:  # noqa: ANN401  # a mapping may hold anything there
+    return fusion.get("method", FusionSettings().method)
 
 
 def effective_settings(
@@ -70,7 +84,12 @@ def effective_settings(
         defaults: the server's.
     """
     layers = dict(_values(rerank)), dict(_values(template)), dict(_values(defaults))
-    return [EffectiveSetting(name, value, _origin(name, value, *layers)) for name, value in flat(settings)]
+    unsaid = "model bundle" if settings.fusion.method == "log_linear" else "default"
+    origins = {"fusion.weight": unsaid if settings.fusion.weight is None else "default"}
+    return [
+        EffectiveSetting(name, value, _origin(name, *layers) or origins.get(name, "default"))
+        for name, value in flat(settings)
+    ]
 
 
 def flat(settings: msgspec.Struct, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -92,11 +111,9 @@ def _values(layer: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 
 def _origin(
-    name: str, value: object, mapping: dict[str, Any], template: dict[str, Any], defaults: dict[str, Any]
-) -> str:
+    name: str, mapping: dict[str, Any], template: dict[str, Any], defaults: dict[str, Any]
+) -> str | None:
     if name in mapping:
         same = name in template and template[name] == mapping[name]
         return "index template" if same else "index mapping"
-    if name in defaults:
-        return "server defaults"
-    return "model bundle" if name == "fusion.weight" and value is None else "default"
+    return "server defaults" if name in defaults else None

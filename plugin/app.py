@@ -5,18 +5,21 @@ from collections.abc import Callable
 import flask
 from werkzeug.exceptions import HTTPException
 
+from plugin.admin_answers import JSON
+from plugin.admin_views import AdminViews
 from plugin.errors import UpstreamError, error_body
 from plugin.model import Model
+from plugin.settings_cache import SettingsCache
 from plugin.upstream import Upstream
 
 OWN_PREFIX = "/_plugins/_rerank/"
-JSON = "application/json"
 
 
-def create_app(upstream: Upstream, model: Model) -> flask.Flask:
+def create_app(upstream: Upstream, model: Model, settings: SettingsCache) -> flask.Flask:
     """Return the app beside one OpenSearch."""
     app = flask.Flask("twinrank", static_folder=None)
     app.add_url_rule(f"{OWN_PREFIX}health", "health", _health_view(upstream, model))
+    AdminViews(upstream, model, settings).register(app, OWN_PREFIX)
     app.register_error_handler(HTTPException, _http_error)
     return app
 

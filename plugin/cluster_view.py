@@ -7,9 +7,8 @@ import msgspec
 from cachetools import LRUCache
 
 from opensearch.index_settings import IndexRecord, resolve_records
-from opensearch.search_plan import Skip
 from opensearch.setting_layers import Defaults
-from opensearch.settings import RerankSettings
+from opensearch.target import Target
 
 MAX_RESOLVED = 10_000
 """Index expressions whose settings are kept."""
@@ -28,14 +27,14 @@ class ClusterView:
     def __init__(self, records: ClusterRecords, defaults: Defaults) -> None:
         self.state = records.state
         self._defaults = defaults
-        self._named: dict[str, list[IndexRecord]] = defaultdict(list)
+        self._named: dict[str, dict[str, IndexRecord]] = defaultdict(dict)
         for name, record in records.indices.items():
             for each in (name, *record.groups):
-                self._named[each].append(record)
-        self._resolved: LRUCache[str, RerankSettings | Skip] = LRUCache(MAX_RESOLVED)
+                self._named[each][name] = record
+        self._resolved: LRUCache[str, Target] = LRUCache(MAX_RESOLVED)
 
-    def settings(self, index_path: str) -> RerankSettings | Skip | None:
-        """Return the settings for a list of index, alias and data stream names (raw, no slash).
+    def target(self, index_path: str) -> Target | None:
+        """Return what holds for a list of index, alias and data stream names (raw, no slash).
 
         None where a part is anything else, a pattern or a name that is not known: OpenSearch must be asked,
         as the caller, what it stands for.
@@ -51,10 +50,10 @@ class ClusterView:
         self._resolved[index_path] = found
         return found
 
-    def _records(self, index_path: str) -> list[IndexRecord] | None:
-        found: list[IndexRecord] = []
+    def _records(self, index_path: str) -> dict[str, IndexRecord] | None:
+        found: dict[str, IndexRecord] = {}
         for name in unquote(index_path).split(","):
             if name not in self._named:
                 return None
-            found += self._named[name]
+            found |= self._named[name]
         return found

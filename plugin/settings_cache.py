@@ -8,23 +8,22 @@ depends on what its caller may see.
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cachetools import LRUCache
 
 from opensearch.index_settings import (
     EXPANSION_PARAMETERS,
     read_records,
-    resolve_settings,
+    resolve_target,
     settings_problems,
     settings_target,
 )
-from opensearch.search_plan import Skip
-from opensearch.search_request import SearchRequest
 from opensearch.setting_layers import Defaults
 from opensearch.settings import RerankSettings
+from opensearch.target import Skip, Target
 from plugin.cluster_view import ClusterView
 from plugin.coverage_cache import CoverageCache
 from plugin.http_messages import Headers, Request
@@ -50,7 +49,7 @@ _log = logging.getLogger("twinrank.settings")
 
 @dataclass
 class _Entry:
-    settings: RerankSettings | Skip
+    target: Target
     fetched_s: float
     is_refreshing: bool = False
 
@@ -67,7 +66,7 @@ class SettingsCache:
     ) -> None:
         self._upstream = upstream
         self._poller = poller
-        self._defaults = defaults or {}
+        self.defaults = defaults or {}
         self._clock = clock
         self._coverage = CoverageCache(upstream, clock)
         self._entries: LRUCache[tuple[str, str], _Entry] = LRUCache(MAX_ENTRIES)
@@ -78,19 +77,21 @@ class SettingsCache:
         if poller is not None:
             poller.on_change = self._refresh_all
 
-    def of(self, request: Request, search: SearchRequest) -> RerankSettings | Skip:
-        """Return the settings for a search's target indices, or why it is passed through.
+    def of(self, request: Request, indices: str, parameters: Mapping[str, str]) -> Target:
+        """Return what the indices of an expression, as it stands in a path, say to the request's caller.
 
         Raises:
             UpstreamError: there is no usable entry and OpenSearch cannot be asked.
         """
-        indices, authorization = _index_path(search.path), request.header("authorization")
-        found = self._found(indices, _expansion(search), authorization)
-        if isinstance(found, RerankSettings) and found.min_coverage > 0:
-            covered = self._coverage.of(indices, found.field, authorization)
-            if covered is None or covered < found.min_coverage:
-                return Skip("coverage")
-        return found
+        authorization = request.header("authorization")
+        expansion = {name: parameters[name] for name in EXPANSION_PARAMETERS if name in parameters}
+        target = self._found(indices, expansion, authorization)
+        settings = target.settings
+        if isinstance(settings, RerankSettings) and settings.min_coverage > 0:
+            covered = self._coverage.of(indices, settings.field, authorization)
+            if covered is None or covered < settings.min_coverage:
+                return replace(target, settings=Skip("coverage"))
+        return target
 
     def changed(self) -> None:
         """Note that a change went through this worker: nothing that was read before it is used any more."""
@@ -99,19 +100,19 @@ class SettingsCache:
             self._mistrusted = self._poller.view() if self._poller else None
             self._mistrusted_until_s = self._clock() + MISTRUST_S
 
-    def _found(self, indices: str, expansion: dict[str, str], authorization: str) -> RerankSettings | Skip:
+    def _found(self, indices: str, expansion: dict[str, str], authorization: str) -> Target:
         view = None if expansion else self._view()
-        settings = view.settings(indices) if view else None
-        if settings is None:
+        target = view.target(indices) if view else None
+        if target is None:
             return self._of_caller((settings_target(indices, expansion), authorization))
-        return settings
+        return target
 
     def _view(self) -> ClusterView | None:
         view = self._poller.view() if self._poller else None
         is_mistrusted = view is self._mistrusted and self._clock() < self._mistrusted_until_s
         return None if is_mistrusted else view
 
-    def _of_caller(self, key: tuple[str, str]) -> RerankSettings | Skip:
+    def _of_caller(self, key: tuple[str, str]) -> Target:
         with self._lock:
             entry = self._entries.get(key)
         age_s = self._clock() - entry.fetched_s if entry is not None else STALE_S
@@ -119,7 +120,7 @@ class SettingsCache:
             return self._fetch(key)
         if age_s >= FRESH_S:
             self._refresh(key, entry)
-        return entry.settings
+        return entry.target
 
     def _refresh(self, key: tuple[str, str], entry: _Entry) -> None:
         with self._lock:
@@ -136,30 +137,20 @@ class SettingsCache:
             if self._clock() - entry.fetched_s < STALE_S:
                 self._refresh(key, entry)
 
-    def _fetch(self, key: tuple[str, str]) -> RerankSettings | Skip:
+    def _fetch(self, key: tuple[str, str]) -> Target:
         target, authorization = key
         headers: Headers = (("Authorization", authorization),) if authorization else ()
         started_s = self._clock()
         answer = self._upstream.exchange("GET", target, headers)
-        settings = (
-            resolve_settings(answer.body, self._defaults) if answer.status == 200 else Skip("not_enabled")
-        )
+        is_found = answer.status == 200
+        found = resolve_target(answer.body, self.defaults) if is_found else Target(Skip("not_enabled"))
         with self._lock:
             before = self._entries.get(key)
-            self._entries[key] = _Entry(settings, started_s)
-        if settings == Skip("settings") and (before is None or before.settings != settings):
+            self._entries[key] = _Entry(found, started_s)
+        if found.settings == Skip("settings") and (before is None or before.target != found):
             self._tell_problems(answer.body)
-        return settings
+        return found
 
     def _tell_problems(self, body: bytes) -> None:
-        for name, problem in settings_problems(read_records(body), self._defaults).items():
+        for name, problem in settings_problems(read_records(body), self.defaults).items():
             _log.error("%s is not reranked, reason=settings: %s", name, problem)
-
-
-def _index_path(path: str) -> str:
-    """`/INDICES/_search` -> `INDICES`, raw."""
-    return path.rpartition("/")[0].strip("/")
-
-
-def _expansion(search: SearchRequest) -> dict[str, str]:
-    return {name: search.parameters[name] for name in EXPANSION_PARAMETERS if name in search.parameters}

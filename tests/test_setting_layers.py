@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opensearch.index_settings import IndexRecord, resolve_records, settings_problem
-from opensearch.search_plan import Skip
 from opensearch.setting_layers import (
     OF_AN_INDEX,
     effective_settings,
@@ -16,6 +15,7 @@ from opensearch.setting_layers import (
     with_defaults,
 )
 from opensearch.settings import RerankSettings, SettingsError, parse_settings
+from opensearch.target import Skip
 
 LEAST: dict[str, Any] = {"model": "m", "source_fields": ["t"]}
 DEFAULTS = {"window_size": 40, "fusion": {"weight": 3}, "deadline_ms": 20}
@@ -44,8 +44,8 @@ def test_every_value_says_where_it_comes_from() -> None:
 
 
 def test_a_section_is_merged_key_by_key() -> None:
-    merged = with_defaults(DEFAULTS, LEAST | {"fusion": {"method": "none"}})
-    assert merged["fusion"] == {"method": "none", "weight": 3}
+    merged = with_defaults(DEFAULTS, LEAST | {"fusion": {"rank_constant": 9}})
+    assert merged["fusion"] == {"rank_constant": 9, "weight": 3}
     assert with_defaults(DEFAULTS, LEAST | {"fusion": {"weight": 9}})["fusion"] == {"weight": 9}
 
 
@@ -79,20 +79,38 @@ def test_what_belongs_to_an_index_is_no_servers_default(key: str) -> None:
     assert key in RerankSettings.__struct_fields__
 
 
+def resolved(*records: IndexRecord) -> RerankSettings | Skip:
+    return resolve_records({str(place): record for place, record in enumerate(records)}, {}).settings
+
+
 def test_settings_that_are_gone_while_the_field_is_mapped_are_wrong_settings() -> None:
     gone = IndexRecord(is_overwritten=True)
-    assert resolve_records([gone], {}) == Skip("settings")
-    assert resolve_records([gone, IndexRecord(rerank=LEAST)], {}) == Skip("settings")
+    assert resolved(gone) == Skip("settings")
+    assert resolved(gone, IndexRecord(rerank=LEAST)) == Skip("settings")
     assert "written whole without them" in str(settings_problem(gone, {}))
     assert settings_problem(IndexRecord(), {}) is None
-    assert resolve_records([IndexRecord()], {}) == Skip("not_enabled")
+    assert resolved(IndexRecord()) == Skip("not_enabled")
+
+
+def test_a_vector_whose_settings_are_gone_is_still_hidden() -> None:
+    assert resolve_records({"i": IndexRecord(is_overwritten=True)}, {}).all_fields == ("rerank.vector",)
 
 
 def test_the_newest_index_decides_where_they_agree() -> None:
     old = IndexRecord(rerank=LEAST | {"window_size": 10}, created_ms=1)
     new = IndexRecord(rerank=LEAST | {"window_size": 20}, created_ms=2)
-    found = resolve_records([new, old], {})
+    found = resolved(new, old)
     assert isinstance(found, RerankSettings)
     assert found.window_size == 20
     other = IndexRecord(rerank=LEAST | {"source_fields": ["u"]}, created_ms=3)
-    assert resolve_records([new, other], {}) == Skip("indices")
+    assert resolved(new, other) == Skip("indices")
+
+
+def test_a_default_weight_is_for_its_own_method() -> None:
+    """12 is a weight of `log_linear`; `weighted` takes a share, and must not be broken by it."""
+    defaults = {"fusion": {"weight": 12}}
+    settings = parse_settings(with_defaults(defaults, LEAST | {"fusion": {"method": "weighted"}}))
+    assert (settings.fusion.method, settings.fusion.weight) == ("weighted", None)
+    assert (
+        parse_settings(with_defaults(defaults, LEAST | {"fusion": {"rank_constant": 5}})).fusion.weight == 12
+    )

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch.search_plan import Skip
 from opensearch.settings import RerankSettings
+from opensearch.target import Skip
 from plugin.http_messages import Headers
 from plugin.settings_poller import SettingsPoller
 from plugin.upstream import Exchange, Upstream
@@ -58,7 +58,8 @@ def until(condition: Callable[[], bool], what: str) -> None:
 
 def seen(poller: SettingsPoller, name: str) -> RerankSettings | Skip | None:
     view = poller.view()
-    return view.settings(name) if view else None
+    target = view.target(name) if view else None
+    return target.settings if target else None
 
 
 def window(poller: SettingsPoller, name: str) -> int | None:
