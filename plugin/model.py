@@ -1,7 +1,8 @@
-"""What of a bundle a search needs, loaded once a worker."""
+"""What of a bundle searches and writes need, loaded once a worker."""
 
 from dataclasses import dataclass
 
+from plugin.document_vectors import DocumentVectors
 from plugin.query_vectors import QueryVectors
 from reranker.bundle import Bundle
 from reranker.crossing import Crossing
@@ -9,7 +10,7 @@ from reranker.crossing import Crossing
 
 @dataclass(frozen=True)
 class Model:
-    """A bundle's query side: the encoder behind its cache, the crossing layer, and the tag of its vectors."""
+    """A bundle's encoders behind their caches, the crossing layer, and the tag of its vectors."""
 
     name: str
     digest: str
@@ -17,6 +18,7 @@ class Model:
     crossing: Crossing
     fusion_weight: float
     query_vectors: QueryVectors
+    documents: DocumentVectors
 
     @classmethod
     def load(cls, bundle: Bundle) -> "Model":
@@ -35,4 +37,5 @@ class Model:
             crossing=bundle.crossing(),
             fusion_weight=bundle.manifest.fusion.weight,
             query_vectors=QueryVectors(encode),
+            documents=DocumentVectors(lambda: bundle.document_encoder(threads=1), bundle.model_tag),
         )

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from opensearch.endpoints import endpoint
 from plugin.app import JSON, OWN_PREFIX, create_app
 from plugin.errors import UpstreamError, error_body
 from plugin.http_messages import Answer, Environ, Request
@@ -16,6 +17,7 @@ from plugin.passthrough import passed_through
 from plugin.search_door import SearchDoor
 from plugin.settings_cache import SettingsCache
 from plugin.upstream import Upstream
+from plugin.write_door import WRITES, WriteDoor
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
@@ -31,6 +33,7 @@ class Proxy:
     def __init__(self, upstream: Upstream, model: Model) -> None:
         self._upstream = upstream
         self._door = SearchDoor(upstream, SettingsCache(upstream), model)
+        self._writes = WriteDoor(upstream, model)
         self._own = create_app(upstream, model)
 
     def __call__(self, environ: Environ, start_response: "StartResponse") -> Iterable[bytes]:
@@ -48,6 +51,9 @@ class Proxy:
     def _answer(self, request: Request) -> Answer:
         if _is_search(request):
             return self._door.answer(request)
+        written = endpoint(request.method, request.path)
+        if written is not None and written.api in WRITES:
+            return self._writes.answer(request, written)
         return passed_through(self._upstream, request)
 
 
