@@ -58,7 +58,7 @@ class BulkBody:
         self._kept.seek(0)
         plain: IO[bytes] = SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115
         try:
-            with gzip.GzipFile(fileobj=self._kept) as unpacked:
+            with gzip.GzipFile(fileobj=self._kept, mode="rb") as unpacked:
                 while block := unpacked.read(BLOCK_BYTES):
                     plain.write(block)
         except (OSError, EOFError, zlib.error):

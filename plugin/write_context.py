@@ -29,7 +29,7 @@ class WriteContext:
         self._targets = targets
         self._model = model
         self._repairs = repairs
-        self._may_encode = may_encode
+        self.may_encode = may_encode
 
     def target(self, name: str) -> WriteTarget | None:
         """Return what a name stands for; None where it is no concern of ours.
@@ -39,10 +39,23 @@ class WriteContext:
         """
         return self._targets.of(self._request, name)
 
+    @property
+    def model_name(self) -> str:
+        """The name of the bundle whose vectors are made."""
+        return self._model.name
+
+    def ask(self, name: str) -> tuple[Exchange, bool]:
+        """Return OpenSearch's own answer to who asks about a name, and whether there is such an index.
+
+        Raises:
+            UpstreamError: OpenSearch cannot be asked.
+        """
+        return self._targets.ask(self._request, name)
+
     def batches(self) -> Batches:
         """Return what plans the request's operations."""
         return Batches(
-            self.upstream, self._request, self._targets, self._model, self.tally, may_encode=self._may_encode
+            self.upstream, self._request, self._targets, self._model, self.tally, may_encode=self.may_encode
         )
 
     def write(self, method: str, target: str, body: bytes) -> Exchange:
@@ -69,7 +82,7 @@ class WriteContext:
         if not mine:
             return {}
         headers = caller(self._request)
-        if not self._may_encode:
+        if not self.may_encode:
             self.tally.left += self._repairs.later(headers, list(mine.values()))
             return {}
         done = self._repairs.now(headers, list(mine.values()), self.parameters.get("refresh", ""))

@@ -1,8 +1,12 @@
 """Where writes come in: a bulk, or one document; what is no concern of ours is passed through."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from opensearch.endpoints import Api, Endpoint
 from plugin.bulk_door import BulkDoor
 from plugin.document_door import DocumentDoor
+from plugin.enrich_door import enriched
 from plugin.http_messages import Answer, Request
 from plugin.model import Model
 from plugin.passthrough import passed_through
@@ -14,6 +18,8 @@ from plugin.write_targets import WriteTargets
 
 WRITES = frozenset({Api.INDEX, Api.CREATE, Api.UPDATE, Api.BULK})
 """The APIs that change what a document says; a delete takes its vector along."""
+
+ENRICH = "/_plugins/_rerank/enrich"
 
 
 class WriteDoor:
@@ -33,14 +39,28 @@ class WriteDoor:
         """
         if not is_json(request):
             return passed_through(self._upstream, request)
-        may_encode = self._model.documents.writers.acquire(blocking=False)
-        try:
-            context = WriteContext(
-                self._upstream, request, self._targets, self._model, self._repairs, may_encode=may_encode
-            )
+        with self._context(request) as context:
             if endpoint.api is Api.BULK:
                 return BulkDoor(context, request, endpoint).answer()
             return DocumentDoor(context, request, endpoint).answer()
+
+    def enrich(self, request: Request) -> Answer:
+        """Answer documents with documents that carry vectors.
+
+        Raises:
+            UpstreamError: OpenSearch cannot be asked.
+        """
+        with self._context(request) as context:
+            return enriched(context, request)
+
+    @contextmanager
+    def _context(self, request: Request) -> Iterator[WriteContext]:
+        """Yield what the request's writes share; it may encode where not too many wait for the encoder."""
+        may_encode = self._model.documents.writers.acquire(blocking=False)
+        try:
+            yield WriteContext(
+                self._upstream, request, self._targets, self._model, self._repairs, may_encode=may_encode
+            )
         finally:
             if may_encode:
                 self._model.documents.writers.release()

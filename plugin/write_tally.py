@@ -20,6 +20,11 @@ class Tally:
     left: int = 0
 
 
+def enriched_header(tally: Tally) -> tuple[str, str]:
+    """Return the header that says what became of documents that were only enriched."""
+    return "Rerank-Status", f"enriched; documents={tally.documents}; encoded={tally.encoded}"
+
+
 def written_header(tally: Tally) -> tuple[str, str]:
     """Return the header that says what became of a request's documents."""
     return "Rerank-Status", (

@@ -17,7 +17,7 @@ from plugin.passthrough import passed_through
 from plugin.search_door import SearchDoor
 from plugin.settings_cache import SettingsCache
 from plugin.upstream import Upstream
-from plugin.write_door import WRITES, WriteDoor
+from plugin.write_door import ENRICH, WRITES, WriteDoor
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
@@ -39,7 +39,8 @@ class Proxy:
     def __call__(self, environ: Environ, start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
         request = Request.from_environ(environ)
-        if request.path.startswith(OWN_PREFIX):
+        is_enrich = request.path == ENRICH and request.method == "POST"
+        if request.path.startswith(OWN_PREFIX) and not is_enrich:
             return self._own(environ, start_response)
         try:
             answer = self._answer(request)
@@ -49,6 +50,8 @@ class Proxy:
         return _sent(answer, start_response)
 
     def _answer(self, request: Request) -> Answer:
+        if request.path == ENRICH:
+            return self._writes.enrich(request)
         if _is_search(request):
             return self._door.answer(request)
         written = endpoint(request.method, request.path)
