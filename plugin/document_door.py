@@ -44,7 +44,7 @@ class DocumentDoor:
         body = self._request.stream.read(MAX_LINE_BYTES + 1)
         plain = gunzipped(body, MAX_LINE_BYTES) if self._is_packed else body
         if plain is None or len(body) > MAX_LINE_BYTES:
-            return passed_through(self._context.upstream, self._request, body)
+            return passed_through(self._context.upstream, self._request, read=body)
         if self._request.content_length is not None and len(body) < self._request.content_length:
             raise ConnectionAbortedError("the client left before it had sent its document")
         self._context.tally.documents += 1

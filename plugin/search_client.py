@@ -2,7 +2,6 @@
 
 import base64
 import http.client
-import re
 import time
 from dataclasses import dataclass
 from typing import Any, Self
@@ -11,6 +10,7 @@ from urllib.parse import quote, unquote, urlsplit
 import msgspec
 
 from plugin.errors import CommandError
+from plugin.stage_clock import server_timing
 
 
 class SearchError(CommandError):
@@ -98,12 +98,6 @@ class SearchClient:
 
     def __exit__(self, *raised: object) -> None:
         self.close()
-
-
-def server_timing(header: str) -> dict[str, float]:
-    """Read the durations of a `Server-Timing` header: stage -> milliseconds, in its order."""
-    pattern = r"([\w-]+)\s*;(?:[^,]*;)?\s*dur=([0-9.]+)"
-    return {name: float(duration) for name, duration in re.findall(pattern, header)}
 
 
 def _credentials(user: str | None, password: str | None) -> dict[str, str]:
