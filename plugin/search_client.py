@@ -1,7 +1,6 @@
 """A small client that keeps one connection and shows what opensearch-py hides: headers and milliseconds."""
 
 import http.client
-import re
 import time
 from dataclasses import dataclass
 from typing import Any, Self
@@ -11,6 +10,7 @@ import msgspec
 
 from plugin.errors import CommandError
 from plugin.http_messages import basic_credentials
+from plugin.stage_clock import server_timing
 
 
 class SearchError(CommandError):
@@ -98,12 +98,6 @@ class SearchClient:
 
     def __exit__(self, *raised: object) -> None:
         self.close()
-
-
-def server_timing(header: str) -> dict[str, float]:
-    """Read the durations of a `Server-Timing` header: stage -> milliseconds, in its order."""
-    pattern = r"([\w-]+)\s*;(?:[^,]*;)?\s*dur=([0-9.]+)"
-    return {name: float(duration) for name, duration in re.findall(pattern, header)}
 
 
 def _decoded(content: bytes, shown: str) -> dict[str, Any]:

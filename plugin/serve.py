@@ -8,7 +8,10 @@ import click
 from gunicorn.app.base import BaseApplication
 
 from opensearch.setting_layers import Defaults
+from plugin.bearer import BearerTokens
 from plugin.http_messages import basic_credentials
+from plugin.logs import log_to_stderr
+from plugin.metrics import shared_between_workers, worker_ended
 from plugin.model import Model
 from plugin.options import bundle_option, settings_file_option, upstream_option
 from plugin.runtime_folder import runtime_folder
@@ -26,8 +29,15 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
     """gunicorn with our settings in place of its command line."""
 
     def __init__(
-        self, upstream_url: str, bundle: Bundle, defaults: Defaults, listen: str, workers: int
+        self,
+        upstream_url: str,
+        bundle: Bundle,
+        listen: str,
+        workers: int,
+        defaults: Defaults,
+        tokens: BearerTokens,
     ) -> None:
+        self._tokens = tokens
         self._upstream_url = upstream_url
         self._bundle = bundle
         self._defaults = defaults
@@ -50,7 +60,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         poller = SettingsPoller(upstream, credentials, self._folder, self._defaults)
         settings = SettingsCache(upstream, poller, self._defaults)
         poller.start()
-        return Proxy(upstream, Model.load(self._bundle), settings)
+        return Proxy(upstream, Model.load(self._bundle), settings, self._tokens)
 
 
 def _options(listen: str, workers: int) -> dict[str, Any]:
@@ -68,6 +78,7 @@ def _options(listen: str, workers: int) -> dict[str, Any]:
         "limit_request_field_size": 65536,
         "forwarded_allow_ips": "",  # no header of a client's changes what path it asked for
         "accesslog": None,
+        "child_exit": worker_ended,
     }
 
 
@@ -83,7 +94,14 @@ def _options(listen: str, workers: int) -> dict[str, Any]:
     help="Worker processes.",
 )
 @settings_file_option
-def serve(listen: str, url: str, bundle_path: Path, workers: int, defaults: Defaults) -> None:
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    help="Bearer tokens, one a line, that /v1/rerank, /v1/embeddings and their like ask for.",
+)
+def serve(
+    listen: str, url: str, bundle_path: Path, workers: int, defaults: Defaults, token_file: Path | None
+) -> None:
     """Stand in front of OpenSearch and rerank its searches.
 
     A user and password in the URL are those of the service account that follows changes of settings; each
@@ -93,4 +111,7 @@ def serve(listen: str, url: str, bundle_path: Path, workers: int, defaults: Defa
         Upstream(url)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--upstream") from error
-    ProxyServer(url, Bundle.open(bundle_path), defaults, listen, workers).run()
+    tokens = BearerTokens.read(token_file) if token_file else BearerTokens()
+    log_to_stderr()
+    with shared_between_workers():
+        ProxyServer(url, Bundle.open(bundle_path), listen, workers, defaults, tokens).run()

@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING
 from opensearch.endpoints import Api, endpoint
 from opensearch.index_changes import changes_indices
 from plugin.admin_answers import JSON
+from plugin.api_endpoints import API_PATHS
 from plugin.app import OWN_PREFIX, create_app
+from plugin.bearer import BearerTokens
 from plugin.errors import UpstreamError, error_body
 from plugin.http_messages import Answer, Environ, Request
+from plugin.metrics import Metrics
 from plugin.model import Model
 from plugin.passthrough import passed_through
 from plugin.read_door import READS, ReadDoor
 from plugin.search_door import SearchDoor
 from plugin.settings_cache import SettingsCache
+from plugin.sight import Sight
 from plugin.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -30,23 +34,32 @@ _log = logging.getLogger("twinrank")
 class Proxy:
     """The proxy in front of one OpenSearch."""
 
-    def __init__(self, upstream: Upstream, model: Model, settings: SettingsCache | None = None) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        model: Model,
+        settings: SettingsCache | None = None,
+        tokens: BearerTokens | None = None,
+    ) -> None:
         self._upstream = upstream
         self._settings = settings = settings or SettingsCache(upstream)
         self._searches = SearchDoor(upstream, settings, model)
         self._reads = ReadDoor(upstream, settings)
-        self._own = create_app(upstream, model, settings)
+        metrics = Metrics()
+        self._sight = Sight(metrics)
+        self._own = create_app(upstream, model, settings, tokens or BearerTokens(), metrics)
 
     def __call__(self, environ: Environ, start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
         request = Request.from_environ(environ)
-        if request.path.startswith(OWN_PREFIX):
+        if request.path.startswith(OWN_PREFIX) or (request.method == "POST" and request.path in API_PATHS):
             return self._own(environ, start_response)
         try:
             answer = self._answer(request)
         except UpstreamError as error:
             _log.warning("%s", error)
             answer = _error(error)
+        self._sight.answered(request, answer)
         return _sent(answer, start_response)
 
     def _answer(self, request: Request) -> Answer:
