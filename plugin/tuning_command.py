@@ -83,7 +83,7 @@ def _tuned(
     judged = read_qrels(qrels)
     texts = {query: text for query, text in read_queries(queries).items() if query in judged}
     with closing(Upstream(url)) as upstream:
-        cache = SettingsCache(upstream)
+        cache = SettingsCache(upstream, waits_for_coverage=True)
         door = SearchDoor(upstream, cache, Model.load(bundle))
         errors = sys.stderr
         found = searched_windows(door, cache, basic_credentials(url), index, texts, fields)

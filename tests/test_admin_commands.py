@@ -69,7 +69,7 @@ def test_disable_keeps_everything_and_strip_takes_the_vectors(
 
 def test_a_search_is_explained(command: AdminCommand) -> None:
     command.enabled().load(lines({"_id": "1", "title": "alpha"}, {"_id": "2", "title": "alpha beta"}))
-    assert command("enable", "--set", "deadline_ms=10000").returncode == 0
+    assert command("enable", "--set", "deadline_ms=10000", "--set", "min_coverage=1").returncode == 0
     shown = command("explain", "alpha").stdout.decode()
     for words in (
         "query text  alpha",

@@ -1,18 +1,14 @@
 """Fitting weight and window: finds what is there, promises nothing where nothing is, says what it needs."""
 
-import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from opensearchpy import OpenSearch
 
 from plugin.tuning import MIN_QUERIES, Pair, TuningError, Window, tune
 from tests.conftest import TINY_BUNDLE
-from tests.index_command import ROOT, Command, lines
-from tests.toy_collection import DOCUMENTS, QUERIES
+from tests.index_command import ROOT
 
 pytestmark = pytest.mark.live
 
@@ -58,34 +54,6 @@ def test_hits_without_vector_and_beyond_the_window_stay() -> None:
     assert window.reranked(Pair(40.0, 2)) == ["a", "b", "c"]
     assert window.reranked(Pair(40.0, 10))[0] == "c"
     assert Window([], np.array([]), np.array([], np.float32)).reranked(Pair(1.0, 10)) == []
-
-
-@pytest.fixture
-def judged(tmp_path: Path) -> tuple[Path, Path]:
-    """The toy collection's six queries, twice, so that they are enough."""
-    queries, qrels = tmp_path / "queries.jsonl", tmp_path / "qrels.tsv"
-    asked = [(f"{query}-{n}", text, grades) for n in (0, 1) for query, (text, grades) in QUERIES.items()]
-    queries.write_text("".join(json.dumps({"_id": id_, "text": text}) + "\n" for id_, text, _ in asked))
-    rows = [f"{id_}\td{n}\t{grade}\n" for id_, _, grades in asked for n, grade in grades.items()]
-    qrels.write_text("".join(["query-id\tcorpus-id\tscore\n", *rows]))
-    return queries, qrels
-
-
-def test_the_command_prints_a_change_that_can_be_made(
-    opensearch_url: str, client: OpenSearch, index_name: str, judged: tuple[Path, Path]
-) -> None:
-    command = Command(opensearch_url, index_name).enabled()
-    command.load(lines(*({"_id": f"d{n}", "text": text} for n, text in enumerate(DOCUMENTS))))
-    done = command("tune", "--queries", str(judged[0]), "--qrels", str(judged[1]), "--json")
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
-    assert report["queries"] == 12
-    assert report["gain"]["low"] <= report["gain"]["mean"] <= report["gain"]["high"]
-    change = report["change"]
-    arguments = ["--weight", str(change["fusion"]["weight"]), "--window-size", str(change["window_size"])]
-    assert command("enable", *arguments).returncode == 0
-    rerank = client.indices.get_mapping(index=index_name)[index_name]["mappings"]["_meta"]["rerank"]
-    assert rerank["fusion"]["weight"] == change["fusion"]["weight"]
 
 
 def test_without_judgements_the_command_says_what_it_needs(opensearch_url: str) -> None:
