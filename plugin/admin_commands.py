@@ -85,7 +85,7 @@ def explain_command(
     with connected(url) as client:
         reports = settings_report(client, index, defaults)
     with closing(Upstream(url)) as upstream:
-        settings = SettingsCache(upstream, defaults=defaults)
+        settings = SettingsCache(upstream, defaults=defaults, waits_for_coverage=True)
         door = SearchDoor(upstream, settings, Model.load(Bundle.open(bundle_path)))
         steps = explain(door, settings, basic_credentials(url), asked, reports)
     if as_json:

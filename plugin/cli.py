@@ -15,6 +15,7 @@ from plugin.index_commands import enable_command, index_command, status_command
 from plugin.opensearch_command import opensearch_command
 from plugin.search_command import search_command
 from plugin.serve import serve
+from plugin.tuning_command import tune_command
 from reranker.errors import RerankerError
 
 EXPECTED_ERRORS: tuple[type[Exception], ...] = (
@@ -58,5 +59,6 @@ for command in (
     serve,
     settings_command,
     status_command,
+    tune_command,
 ):
     main.add_command(command)
