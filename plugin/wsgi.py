@@ -12,11 +12,7 @@ from opensearch.endpoints import Api, endpoint
 from opensearch.index_changes import changes_indices
 from plugin.admin_answers import JSON
 from plugin.api_endpoints import API_PATHS
-<<<<<<< HEAD
 from plugin.app import OWN_PREFIX, create_app
-=======
-from plugin.app import JSON, OWN_PREFIX, create_app
->>>>>>> writes
 from plugin.bearer import BearerTokens
 from plugin.errors import UpstreamError, error_body
 from plugin.http_messages import Answer, Environ, Request
@@ -47,32 +43,18 @@ class Proxy:
         tokens: BearerTokens | None = None,
     ) -> None:
         self._upstream = upstream
-<<<<<<< HEAD
         self._settings = settings = settings or SettingsCache(upstream)
-=======
-        settings = SettingsCache(upstream)
->>>>>>> writes
         self._searches = SearchDoor(upstream, settings, model)
         self._reads = ReadDoor(upstream, settings)
         self._writes = WriteDoor(upstream, model)
         metrics = Metrics()
         self._sight = Sight(metrics)
-<<<<<<< HEAD
         self._own = create_app(upstream, model, settings, tokens or BearerTokens(), metrics)
-=======
-        self._own = create_app(upstream, model, tokens or BearerTokens(), metrics)
->>>>>>> writes
 
     def __call__(self, environ: Environ, start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
         request = Request.from_environ(environ)
-<<<<<<< HEAD
         if _is_own(request):
-=======
-        is_enrich = request.method == "POST" and request.path == ENRICH
-        is_own = request.path.startswith(OWN_PREFIX) and not is_enrich
-        if is_own or (request.method == "POST" and request.path in API_PATHS):
->>>>>>> writes
             return self._own(environ, start_response)
         try:
             answer = self._answer(request)
