@@ -11,6 +11,7 @@ from plugin.demo_command import demo_command
 from plugin.errors import CommandError
 from plugin.evaluation_command import evaluation_command
 from plugin.index_commands import enable_command, index_command, status_command
+from plugin.native_command import native_command
 from plugin.opensearch_command import opensearch_command
 from plugin.search_command import search_command
 from plugin.serve import serve
@@ -43,6 +44,7 @@ for command in (
     enable_command,
     evaluation_command,
     index_command,
+    native_command,
     opensearch_command,
     search_command,
     serve,

