@@ -60,7 +60,8 @@ def name_of(index: str) -> str:
 
 def values_of(index: str, settings: RerankSettings, options: NativeOptions) -> dict[str, Any]:
     """Return the values of all placeholders but the models' ids."""
-    weight = settings.fusion.weight
+    fusion = settings.fusion
+    weight = fusion.weight if fusion.method == "log_linear" else None  # another method's means something else
     return {
         "NAME": name_of(index),
         "SIDECAR_URL": options.sidecar_url.rstrip("/"),

@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,11 +12,10 @@ from opensearchpy import OpenSearch
 
 from opensearch.local_server import LocalServer
 from plugin.cli import main
-from plugin.opensearch_command import default_home
 from plugin.proxy_process import running_proxy
 from reranker.bundle import Bundle
 from tests.conftest import QUICK_START, TINY_BUNDLE
-from tests.native.assembled import SETTINGS, assembled, java_for_assembled
+from tests.native import assembled
 from tests.relay import Relay
 from tests.toy_index import ToyIndex, index_body, make_toy_index
 
@@ -55,12 +54,7 @@ def assembled_server(is_long: bool) -> Iterator[tuple[LocalServer, str]]:
         pytest.skip("the whole native suite runs with make test-native and make test-all")
     folder = Path(tempfile.mkdtemp(prefix="twinrank-native-"))
     folder.chmod(0o755)
-    java, home = java_for_assembled(), default_home()
-    home.mkdir(parents=True, exist_ok=True)
-    server = LocalServer(
-        home, folder=folder / "server", http_port=0, heap="1g", java=java, java_options=QUICK_START,
-        distribution=assembled(home, java), settings=SETTINGS,
-    )  # fmt: skip
+    server = replace(assembled.assembled_server(folder / "server"), java_options=QUICK_START)
     url = server.start()
     yield server, url
     server.stop()
