@@ -16,6 +16,7 @@ from opensearch.errors import (
     IndexMissingError,
     MissingError,
     NativeError,
+    RefusedError,
     RequestError,
 )
 from opensearch.native_templates import (
@@ -101,7 +102,7 @@ def install(upstream: Upstream, values: Mapping[str, Any], *, patience_s: float 
 
     Raises:
         RequestError: OpenSearch cannot be asked, or refuses; what stood before still stands then.
-        NativeError: a model cannot be deployed, or our endpoints do not answer it.
+        NativeError: no ml-commons, a model cannot be deployed, or our endpoints do not answer it.
     """
     name = values["NAME"]
     old_models, old_connectors = _found(upstream, "models", name), _found(upstream, "connectors", name)
@@ -132,6 +133,7 @@ def uninstall(upstream: Upstream, index: str) -> Iterator[str]:
 
     Raises:
         RequestError: OpenSearch cannot be asked, or refuses.
+        NativeError: no ml-commons.
     """
     name = name_of(index)
     for each in SEARCH_PIPELINES:
@@ -171,6 +173,13 @@ def _found(upstream: Upstream, kind: str, name: str) -> list[str]:
         answer = upstream.request("POST", f"{_ML}/{kind}/_search", body)
     except (IndexMissingError, MissingError):  # nobody has made one yet
         return []
+    except RefusedError as error:
+        if "no handler found" not in str(error):
+            raise
+        raise NativeError(
+            "expected the plugins ml-commons and neural-search in OpenSearch, found nothing of ml-commons at"
+            f" {upstream.url}. Install them, or put the proxy in the path: twinrank serve"
+        ) from error
     return [hit["_id"] for hit in answer["hits"]["hits"]]
 
 
