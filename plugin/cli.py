@@ -12,6 +12,7 @@ from plugin.demo_command import demo_command
 from plugin.errors import CommandError, RerankFailedError, UpstreamError
 from plugin.evaluation_command import evaluation_command
 from plugin.index_commands import enable_command, index_command, status_command
+from plugin.native_command import native_command
 from plugin.opensearch_command import opensearch_command
 from plugin.search_command import search_command
 from plugin.serve import serve
@@ -54,6 +55,7 @@ for command in (
     evaluation_command,
     explain_command,
     index_command,
+    native_command,
     opensearch_command,
     search_command,
     serve,
