@@ -13,6 +13,7 @@ from opensearch.errors import (
     BusyError,
     DeniedError,
     IndexMissingError,
+    MissingError,
     RefusedError,
     RequestError,
     TooLargeError,
@@ -32,15 +33,18 @@ class Upstream:
     Args:
         url: `http://` or `https://`, with user and password where needed, and a path prefix.
         timeout_s: longest wait for an answer.
+        headers: sent with every request, such as a caller's own credentials.
 
     Raises:
         AddressError: `url` is no such URL.
     """
 
-    def __init__(self, url: str, *, timeout_s: float = 60.0) -> None:
+    def __init__(
+        self, url: str, *, timeout_s: float = 60.0, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.url = _shown(url)
         # The library's types say int, but it hands the value to urllib3, which takes fractions.
-        self._client = OpenSearch(hosts=[url], timeout=timeout_s, max_retries=0)
+        self._client = OpenSearch(hosts=[url], timeout=timeout_s, max_retries=0, headers=dict(headers or {}))
 
     def request(
         self,
@@ -117,7 +121,8 @@ def _ours(error: library.TransportError, url: str) -> RequestError:
         return TooLargeError(f"OpenSearch at {url} takes no request of that size ({status}): {reason}")
     if status == 404 and "index_not_found" in reason:
         return IndexMissingError(f"{reason}. Create it with: twinrank enable INDEX --field FIELD")
-    return RefusedError(f"OpenSearch at {url} answered {status}: {reason}")
+    kind = MissingError if status == 404 else RefusedError
+    return kind(f"OpenSearch at {url} answered {status}: {reason}")
 
 
 def _shown(url: str) -> str:
