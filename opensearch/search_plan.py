@@ -88,7 +88,7 @@ def _plan(
     unknown = request.not_understood()
     if unknown is not None:
         return Skip(unknown)
-    window_size = min(settings.window_size, target.max_result_window)
+    window_size = min(settings.window_size, target.max_result_window, *request.rescore_windows)
     start, end = request.from_, request.from_ + request.size
     reason = _order_reason(request) or _page_reason(start, end, window_size, target.max_result_window)
     if reason is not None:

@@ -16,6 +16,7 @@ from opensearch.search_parameters import OF_THE_FORMAT, WIDENED_KEYS, WIDENED_PA
 
 _BODY = msgspec.json.Decoder(dict[str, msgspec.Raw])
 DEFAULT_SIZE = 10
+DEFAULT_RESCORE_WINDOW = 10
 
 _BY_SCORE: tuple[Any, ...] = ("_score", {"_score": "desc"}, {"_score": {"order": "desc"}}, {"_score": {}})
 
@@ -121,6 +122,18 @@ class SearchRequest:
         if in_body is not None and not isinstance(in_body, list):
             raise NotUnderstoodError("docvalue_fields")
         return [*(in_body or []), *self._in_url("docvalue_fields")]
+
+    @property
+    def rescore_windows(self) -> list[int]:
+        """How many hits each `rescore` looks at.
+
+        OpenSearch sorts the hits beyond it in by their own scores, which may be higher: where more hits are
+        asked for than that, the first of them may be others.
+        """
+        rescore = self.member("rescore")
+        each = rescore if isinstance(rescore, list) else [rescore]
+        sizes = [one.get("window_size", DEFAULT_RESCORE_WINDOW) for one in each if isinstance(one, dict)]
+        return [size for size in sizes if isinstance(size, int) and size > 0]
 
     @property
     def explains(self) -> bool:
