@@ -18,6 +18,7 @@ from plugin.model import Model
 from plugin.passthrough import passed_through
 from plugin.read_door import READS, ReadDoor
 from plugin.search_door import SearchDoor
+from plugin.search_planner import SearchPlanner
 from plugin.settings_cache import SettingsCache
 from plugin.upstream import Upstream
 
@@ -33,7 +34,8 @@ class Proxy:
     def __init__(self, upstream: Upstream, model: Model, tokens: BearerTokens | None = None) -> None:
         self._upstream = upstream
         settings = SettingsCache(upstream)
-        self._searches = SearchDoor(upstream, settings, model)
+        planner = SearchPlanner(settings, model)
+        self._searches = SearchDoor(upstream, planner, model)
         self._reads = ReadDoor(upstream, settings)
         self._own = create_app(upstream, model, tokens or BearerTokens())
 
