@@ -39,23 +39,28 @@ class Compact:
 
 
 class Pretty:
-    """`pretty`: every member and item on a line of its own, two spaces deeper, ` : ` after a name."""
+    """`pretty`: every member and item on a line of its own, two spaces deeper, ` : ` after a name.
 
-    end = b"\n"
+    `within` says how many objects and arrays the written part lies in, where it is no whole answer.
+    """
+
+    def __init__(self, within: int = 0) -> None:
+        self.end = b"" if within else b"\n"
+        self._within = within
 
     def object(self, members: Mapping[str, Raw], depth: int) -> Raw:
         """Return a JSON object."""
         written = [msgspec.json.encode(name) + b" : " + bytes(raw) for name, raw in members.items()]
-        return _lines(b"{", written, b"}", depth)
+        return _lines(b"{", written, b"}", self._within + depth)
 
     def array(self, items: Iterable[Raw], depth: int) -> Raw:
         """Return a JSON array."""
-        return _lines(b"[", [bytes(item) for item in items], b"]", depth)
+        return _lines(b"[", [bytes(item) for item in items], b"]", self._within + depth)
 
 
-def style_of(body: bytes) -> Style:
-    """Return the style of an object that OpenSearch wrote."""
-    return Pretty() if body.startswith((b"{\n", b"{ }")) else Compact()
+def style_of(body: bytes, within: int = 0) -> Style:
+    """Return the style of an object that OpenSearch wrote, `within` objects and arrays deep in its answer."""
+    return Pretty(within) if body.startswith((b"{\n", b"{ }")) else Compact()
 
 
 def _lines(opening: bytes, written: list[bytes], closing: bytes, depth: int) -> Raw:
