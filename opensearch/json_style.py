@@ -1,7 +1,7 @@
 """How OpenSearch spaces its JSON: what is put together here from its bytes looks as if it had written it."""
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Raw
@@ -56,6 +56,15 @@ class Pretty:
     def array(self, items: Iterable[Raw], depth: int) -> Raw:
         """Return a JSON array."""
         return _lines(b"[", [bytes(item) for item in items], b"]", self._within + depth)
+
+
+def written(value: Any, style: Style, depth: int) -> Raw:  # noqa: ANN401  # any JSON value
+    """Return a decoded JSON value in a style, `depth` objects and arrays deep."""
+    if isinstance(value, dict):
+        return style.object({name: written(each, style, depth + 1) for name, each in value.items()}, depth)
+    if isinstance(value, list):
+        return style.array([written(each, style, depth + 1) for each in value], depth)
+    return Raw(msgspec.json.encode(value))
 
 
 def style_of(body: bytes, within: int = 0) -> Style:

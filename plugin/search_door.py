@@ -2,7 +2,6 @@
 
 import logging
 
-from opensearch.asked_fields import asks_for
 from opensearch.endpoints import Endpoint
 from opensearch.search_request import NotUnderstoodError, SearchRequest
 from opensearch.search_response import UnusableResponseError
@@ -12,6 +11,7 @@ from plugin.errors import UpstreamError, error_body
 from plugin.http_messages import Answer, Request, gunzipped
 from plugin.model import Model
 from plugin.passthrough import cut_of, passed_through
+from plugin.rerank_status import skipped
 from plugin.reranked_search import RerankedSearch
 from plugin.search_planner import SearchPlanner
 from plugin.stage_clock import StageClock
@@ -74,13 +74,11 @@ class SearchDoor:
         clock: StageClock,
     ) -> Answer:
         """Send the client's own search, or what it is without `ext.rerank`, and cut our fields out."""
-        fields = () if isinstance(search, Skip) else target.all_fields
-        shown = [field for field in fields if not isinstance(search, Skip) and asks_for(search, field)]
         with clock.stage("opensearch"):
             answer = passed_through(
-                self._upstream, request, cut_of(target, shown), read=body, forward=skip.forward
+                self._upstream, request, cut_of(target, search), read=body, forward=skip.forward
             )
-        return answer.with_headers(("Rerank-Status", f"skipped; reason={skip.reason}"), clock.header())
+        return answer.with_headers(("Rerank-Status", skipped(skip.reason)), clock.header())
 
 
 def _understood(request: Request, body: bytes) -> SearchRequest | Skip:

@@ -13,8 +13,10 @@ from plugin.api_endpoints import API_PATHS
 from plugin.app import JSON, OWN_PREFIX, create_app
 from plugin.bearer import BearerTokens
 from plugin.errors import UpstreamError, error_body
+from plugin.field_lookup import FieldLookup
 from plugin.http_messages import Answer, Environ, Request
 from plugin.model import Model
+from plugin.multi_search_door import MultiSearchDoor
 from plugin.passthrough import passed_through
 from plugin.read_door import READS, ReadDoor
 from plugin.search_door import SearchDoor
@@ -36,7 +38,9 @@ class Proxy:
         settings = SettingsCache(upstream)
         planner = SearchPlanner(settings, model)
         self._searches = SearchDoor(upstream, planner, model)
-        self._reads = ReadDoor(upstream, settings)
+        lookup = FieldLookup(settings)
+        self._multi_searches = MultiSearchDoor(upstream, planner, lookup, model)
+        self._reads = ReadDoor(upstream, lookup)
         self._own = create_app(upstream, model, tokens or BearerTokens())
 
     def __call__(self, environ: Environ, start_response: "StartResponse") -> Iterable[bytes]:
@@ -57,6 +61,8 @@ class Proxy:
             return passed_through(self._upstream, request)
         if spoken.api is Api.SEARCH:
             return self._searches.answer(request, spoken)
+        if spoken.api is Api.MULTI_SEARCH:
+            return self._multi_searches.answer(request, spoken)
         if spoken.api in READS:
             return self._reads.answer(request, spoken)
         return passed_through(self._upstream, request)
