@@ -1,0 +1,51 @@
+"""What becomes of one search: its indices' settings, and the plan that they and the request make."""
+
+from opensearch.point_in_time import indices_of
+from opensearch.search_plan import Plan, plan_search
+from opensearch.search_request import SearchRequest
+from opensearch.target import Skip, Target
+from plugin.http_messages import Request
+from plugin.model import Model
+from plugin.settings_cache import SettingsCache
+from plugin.upstream_breaker import UpstreamBreaker
+
+
+class SearchPlanner:
+    """Plans searches for one model; those of one caller are planned with what the caller may see."""
+
+    def __init__(self, settings: SettingsCache, model: Model) -> None:
+        self._settings = settings
+        self._model = model
+        self.breaker = UpstreamBreaker()
+
+    def target(self, request: Request, indices: str, search: SearchRequest | Skip) -> Target:
+        """Return what the indices say of which a search speaks, `indices` as they stand in a path.
+
+        Raises:
+            UpstreamError: OpenSearch cannot be asked.
+        """
+        if ":" in indices or "%3a" in indices.lower():
+            return Target(Skip("remote_indices"))
+        parameters = {} if isinstance(search, Skip) else search.parameters
+        if not isinstance(search, Skip) and "pit" in search.body:
+            behind = indices_of(search.member("pit"))
+            if behind is None:
+                return Target(Skip("pit"))
+            indices = behind
+        return self._settings.of(request, indices, parameters)
+
+    def plan(self, search: SearchRequest | Skip, target: Target) -> Plan | Skip:
+        """Plan a search on these indices.
+
+        Raises:
+            InvalidError: `ext.rerank` is not what it must be.
+        """
+        if isinstance(search, Skip):
+            return search
+        plan = plan_search(search, target)
+        if isinstance(plan, Skip):
+            return plan
+        forward = plan.request if plan.request != search else None
+        if plan.settings.model != self._model.name:
+            return Skip("model", forward)
+        return Skip("upstream", forward) if self.breaker.is_open(plan.request.path) else plan
