@@ -11,6 +11,7 @@ from opensearch.target import MAX_RESULT_WINDOW, Skip, Target
 _FILTER = ",".join((
     "*.mappings._meta.rerank",
     "*.settings.index.creation_date",
+    "*.settings.index.max_rescore_window",
     "*.settings.index.max_result_window",
     "*.settings.index.search.default_pipeline",
 ))  # fmt: skip
@@ -34,7 +35,13 @@ class _Search(msgspec.Struct):
 class _IndexSettings(msgspec.Struct):
     creation_date: str = "0"
     max_result_window: str = str(MAX_RESULT_WINDOW)
+    max_rescore_window: str | None = None
     search: _Search = msgspec.field(default_factory=_Search)
+
+    @property
+    def rescore_window(self) -> int:
+        """The longest window of a `rescore`: `max_result_window` unless an own one is set."""
+        return int(self.max_rescore_window or self.max_result_window)
 
 
 class _Settings(msgspec.Struct):
@@ -61,6 +68,7 @@ def resolve_target(body: bytes) -> Target:
         indices = _INDICES.decode(body)
         by_age = sorted(indices.values(), key=lambda index: int(index.settings.index.creation_date))
         window = min(int(index.settings.index.max_result_window) for index in by_age) if by_age else 0
+        rescored = min(index.settings.index.rescore_window for index in by_age) if by_age else 0
     except (msgspec.DecodeError, ValueError):
         return Target(Skip("settings_unreadable"))
     return Target(
@@ -68,6 +76,7 @@ def resolve_target(body: bytes) -> Target:
         fields={name: _fields(index.mappings.meta.rerank) for name, index in indices.items()},
         pipelines=frozenset(index.settings.index.search.default_pipeline for index in by_age) - {NO_PIPELINE},
         max_result_window=window,
+        max_rescore_window=rescored,
     )
 
 

@@ -10,11 +10,12 @@ from opensearch.search_request import NotUnderstoodError, SearchRequest
 from opensearch.search_response import UnusableResponseError
 from opensearch.target import Skip, Target
 from opensearch.validation import InvalidError
-from plugin.errors import UpstreamError, error_body
+from plugin.cluster_search import ClusterSearch, has_script
+from plugin.errors import RerankFailedError, UpstreamError, error_body
 from plugin.http_messages import Answer, Request, gunzipped
 from plugin.model import Model
 from plugin.passthrough import cut_of, passed_through
-from plugin.reranked_search import RerankedSearch
+from plugin.reranked_search import RerankedSearch, refused
 from plugin.settings_cache import SettingsCache
 from plugin.stage_clock import StageClock
 from plugin.upstream import Upstream
@@ -34,6 +35,7 @@ class SearchDoor:
         self._settings = settings
         self._model = model
         self._reranked = RerankedSearch(upstream, model)
+        self._cluster = ClusterSearch(upstream, model)
         self._breaker = UpstreamBreaker()
 
     def answer(self, request: Request, endpoint: Endpoint) -> Answer:
@@ -55,7 +57,14 @@ class SearchDoor:
             return self._passed_through(request, body, target, search, plan, clock)
         forward = Skip("upstream", plan.request if plan.request != search else None)
         try:
-            answer = self._reranked.run(request, plan, clock)
+            way = self._cluster if plan.in_cluster else self._reranked
+            answer = way.run(request, plan, clock)
+        except RerankFailedError as error:  # there is no query vector, and nothing was asked yet
+            _log.warning("search not reranked, reason=%s: %s", error.reason, error)
+            if plan.settings.on_failure == "error":
+                return refused(error, clock)
+            failed = Skip(error.reason, forward.forward)
+            return self._passed_through(request, body, target, search, failed, clock)
         except (UnusableResponseError, UpstreamError) as error:
             _log.warning("the widened search failed, so the client's own is sent: %s", error)
             self._breaker.failed(plan.request.path)
@@ -82,7 +91,7 @@ class SearchDoor:
         return self._settings.of(request, indices, parameters)
 
     def _plan(self, search: SearchRequest, target: Target) -> Plan | Skip:
-        plan = plan_search(search, target)
+        plan = plan_search(search, target, has_script=has_script(self._model))
         if isinstance(plan, Skip):
             return plan
         forward = plan.request if plan.request != search else None
