@@ -17,6 +17,7 @@
         ├── IndexMissingError   no such index
         ├── DeniedError         401 or 403
         └── RefusedError        any other error answer
+            └── ConflictError   409: the document is no longer as the request expected it
 
 Every message says what was expected, what was found and what to do.
 """
@@ -88,3 +89,7 @@ class DeniedError(RequestError):
 
 class RefusedError(RequestError):
     """Any other error answer, with OpenSearch's own reason."""
+
+
+class ConflictError(RefusedError):
+    """409: the document is no longer as the request expected it; somebody else was faster."""

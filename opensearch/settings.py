@@ -71,6 +71,10 @@ class RerankSettings(_Settings, frozen=True):
         Literal["first_stage", "error"],
         Meta(description="When reranking fails: answer the first-stage page, or a 503."),
     ] = "first_stage"
+    versioning: Annotated[
+        Literal["internal", "external"],
+        Meta(description="`external`: writers give version numbers of their own; repairs keep them."),
+    ] = "internal"
 
 
 _SECTIONS: dict[str, type[_Settings]] = {

@@ -14,6 +14,8 @@ from plugin.index_commands import enable_command, index_command, status_command
 from plugin.opensearch_command import opensearch_command
 from plugin.search_command import search_command
 from plugin.serve import serve
+from plugin.sync_commands import sync_command
+from plugin.verify_command import verify_command
 from reranker.errors import RerankerError
 
 EXPECTED_ERRORS: tuple[type[Exception], ...] = (CommandError, OpenSearchError, RerankerError, SettingsError)
@@ -47,5 +49,7 @@ for command in (
     search_command,
     serve,
     status_command,
+    sync_command,
+    verify_command,
 ):
     main.add_command(command)

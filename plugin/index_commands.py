@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 
 from indexer.coverage import Model, coverage
-from indexer.enrich import Enricher
+from indexer.enrich import Encode, Enricher
 from indexer.indexing import Events, Indexing
 from indexer.lines import read_lines
 from indexer.summary import Rejection
@@ -21,6 +21,7 @@ from opensearch import indices
 from opensearch.client import Upstream
 from opensearch.enable import Enabled, Wanted, enable
 from opensearch.indices import Index
+from opensearch.settings import RerankSettings
 from plugin.index_progress import progress_bar
 from plugin.options import bundle_option, json_option, upstream_option
 from reranker.bundle import Bundle
@@ -45,7 +46,7 @@ def enable_command(index: str, bundle_path: Path, url: str, dry_run: bool, **giv
     """
     model = given["model_name"] or Bundle.open(bundle_path).name
     wanted = Wanted(model, _settings_given(**given))
-    with _connected(url) as upstream:
+    with connected(url) as upstream:
         for enabled in enable(upstream, index, wanted, dry_run=dry_run):
             _tell_enabled(enabled, dry_run=dry_run)
 
@@ -71,9 +72,9 @@ def index_command(
 ) -> None:
     """Index the JSON lines of FILE (plain or gzip; - is standard input) into INDEX, with their vectors."""
     bundle = Bundle.open(bundle_path)
-    with _connected(url) as upstream, progress_bar(file, hidden=as_json) as (console, advance):
+    with connected(url) as upstream, progress_bar(file, hidden=as_json) as (console, advance):
         target = indices.written_by(upstream, index)
-        enricher = _enricher(target, bundle, threads)
+        enricher = enricher_of(target, bundle, bundle.document_encoder(threads=threads))
         _warn_of_pipelines(console, target)
         events = Events(
             _rejections(console, rejects), advance, lambda reason: console.print("Waiting:", reason)
@@ -93,7 +94,7 @@ def status_command(index: str, as_json: bool, bundle_path: Path, url: str) -> No
     """Say how far INDEX is covered with vectors, and what to do next."""
     bundle = Bundle.open(bundle_path)
     model = Model(bundle.name, bundle.model_tag)
-    with _connected(url) as upstream:
+    with connected(url) as upstream:
         report = coverage(upstream, index, model).as_json(model)
     if as_json:
         click.echo(json.dumps(report))
@@ -104,7 +105,8 @@ def status_command(index: str, as_json: bool, bundle_path: Path, url: str) -> No
 
 
 @contextmanager
-def _connected(url: str) -> Iterator[Upstream]:
+def connected(url: str) -> Iterator[Upstream]:
+    """Yield a connection to OpenSearch for the length of a command."""
     # The library logs every failed request; we say ourselves what failed, or try again.
     logging.getLogger("opensearch").setLevel(logging.CRITICAL)
     with closing(Upstream(url)) as upstream:
@@ -143,14 +145,28 @@ def _tell_enabled(enabled: Enabled, *, dry_run: bool) -> None:
         )
 
 
-def _enricher(index: Index, bundle: Bundle, threads: int) -> Enricher:
+def enricher_of(index: Index, bundle: Bundle, encode: Encode) -> Enricher:
+    """Return what gives this index's documents their vectors.
+
+    Raises:
+        click.ClickException: the bundle is not the one that the index's settings name.
+    """
+    return Enricher(encode, bundle.model_tag, require_model(index, bundle))
+
+
+def require_model(index: Index, bundle: Bundle) -> RerankSettings:
+    """Return the settings of an index, which must name the bundle.
+
+    Raises:
+        click.ClickException: they name another one.
+    """
     settings = index.rerank_settings()
     if settings.model != bundle.name:
         raise click.ClickException(
             f"{index.name}: expected the bundle {settings.model}, as its settings say, found {bundle.name}."
             f" Give its folder with --bundle, or: twinrank enable {index.name} --model-name {bundle.name}"
         )
-    return Enricher(bundle.document_encoder(threads=threads), bundle.model_tag, settings)
+    return settings
 
 
 def _warn_of_pipelines(console: Console, index: Index) -> None:
