@@ -1,10 +1,12 @@
-"""The Flask app: the proxy's own endpoints under `/_plugins/_rerank/`."""
+"""The Flask app: the proxy's own endpoints under `/_plugins/_rerank/`, and the APIs that others speak."""
 
 from collections.abc import Callable
 
 import flask
 from werkzeug.exceptions import HTTPException
 
+from plugin.api_endpoints import add_api_endpoints
+from plugin.bearer import BearerTokens
 from plugin.errors import UpstreamError, error_body
 from plugin.model import Model
 from plugin.upstream import Upstream
@@ -13,10 +15,11 @@ OWN_PREFIX = "/_plugins/_rerank/"
 JSON = "application/json"
 
 
-def create_app(upstream: Upstream, model: Model) -> flask.Flask:
-    """Return the app beside one OpenSearch."""
+def create_app(upstream: Upstream, model: Model, tokens: BearerTokens) -> flask.Flask:
+    """Return the app beside one OpenSearch; `tokens` says who may call what is not of OpenSearch's API."""
     app = flask.Flask("twinrank", static_folder=None)
     app.add_url_rule(f"{OWN_PREFIX}health", "health", _health_view(upstream, model))
+    add_api_endpoints(app, model, tokens)
     app.register_error_handler(HTTPException, _http_error)
     return app
 

@@ -1,10 +1,12 @@
 """What of a bundle a search needs, loaded once a worker."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from plugin.query_vectors import QueryVectors
 from reranker.bundle import Bundle
 from reranker.crossing import Crossing
+from reranker.encoder import DocumentEncoder
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,10 @@ class Model:
     crossing: Crossing
     fusion_weight: float
     query_vectors: QueryVectors
+    dim: int
+    neutral_crossing: float
+    num_query_tokens: Callable[[str], int]
+    load_document_encoder: Callable[[], DocumentEncoder]
 
     @classmethod
     def load(cls, bundle: Bundle) -> "Model":
@@ -35,4 +41,8 @@ class Model:
             crossing=bundle.crossing(),
             fusion_weight=bundle.manifest.fusion.weight,
             query_vectors=QueryVectors(encode),
+            dim=bundle.manifest.dim,
+            neutral_crossing=bundle.manifest.neutral_crossing,
+            num_query_tokens=encode.num_tokens,
+            load_document_encoder=lambda: bundle.document_encoder(threads=1),
         )

@@ -7,6 +7,7 @@ from typing import Any
 import click
 from gunicorn.app.base import BaseApplication
 
+from plugin.bearer import BearerTokens
 from plugin.model import Model
 from plugin.options import bundle_option, upstream_option
 from plugin.upstream import Upstream
@@ -20,7 +21,10 @@ THREADS = 32
 class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """gunicorn with our settings in place of its command line."""
 
-    def __init__(self, upstream_url: str, bundle: Bundle, listen: str, workers: int) -> None:
+    def __init__(
+        self, upstream_url: str, bundle: Bundle, listen: str, workers: int, tokens: BearerTokens
+    ) -> None:
+        self._tokens = tokens
         self._upstream_url = upstream_url
         self._bundle = bundle
         self._options = _options(listen, workers)
@@ -36,7 +40,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
 
         `reranker.encoder` imports it when an encoder is made, so the master never has it.
         """
-        return Proxy(Upstream(self._upstream_url), Model.load(self._bundle))
+        return Proxy(Upstream(self._upstream_url), Model.load(self._bundle), self._tokens)
 
 
 def _options(listen: str, workers: int) -> dict[str, Any]:
@@ -68,10 +72,16 @@ def _options(listen: str, workers: int) -> dict[str, Any]:
     show_default="one a core",
     help="Worker processes.",
 )
-def serve(listen: str, url: str, bundle_path: Path, workers: int) -> None:
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    help="Bearer tokens, one a line, that /v1/rerank, /v1/embeddings and their like ask for.",
+)
+def serve(listen: str, url: str, bundle_path: Path, workers: int, token_file: Path | None) -> None:
     """Stand in front of OpenSearch and rerank its searches."""
     try:
         Upstream(url)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--upstream") from error
-    ProxyServer(url, Bundle.open(bundle_path), listen, workers).run()
+    tokens = BearerTokens.read(token_file) if token_file else BearerTokens()
+    ProxyServer(url, Bundle.open(bundle_path), listen, workers, tokens).run()

@@ -2,16 +2,14 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from cachetools import LRUCache
 
-from opensearch.index_settings import EXPANSION_PARAMETERS, resolve_settings, settings_target
-from opensearch.search_plan import Skip
-from opensearch.search_request import SearchRequest
-from opensearch.settings import RerankSettings
+from opensearch.index_settings import EXPANSION_PARAMETERS, resolve_target, settings_target
+from opensearch.target import Skip, Target
 from plugin.http_messages import Headers, Request
 from plugin.upstream import Upstream
 
@@ -26,7 +24,7 @@ MAX_ENTRIES = 10_000
 
 @dataclass
 class _Entry:
-    settings: RerankSettings | Skip
+    target: Target
     fetched_s: float
     is_refreshing: bool = False
 
@@ -41,14 +39,15 @@ class SettingsCache:
         self._lock = threading.Lock()
         self._refresher = ThreadPoolExecutor(1, thread_name_prefix="settings")
 
-    def of(self, request: Request, search: SearchRequest) -> RerankSettings | Skip:
-        """Return the settings for a search's target indices, or why it is passed through.
+    def of(self, request: Request, indices: str, parameters: Mapping[str, str]) -> Target:
+        """Return what the indices of an expression, as it stands in a path, say to the request's caller.
 
         Raises:
             UpstreamError: there is no usable entry and OpenSearch cannot be asked.
         """
         authorization = request.header("authorization")
-        target = settings_target(_index_path(search.path), _expansion(search))
+        expansion = {name: parameters[name] for name in EXPANSION_PARAMETERS if name in parameters}
+        target = settings_target(indices, expansion)
         key = target, authorization
         with self._lock:
             entry = self._entries.get(key)
@@ -57,7 +56,7 @@ class SettingsCache:
             return self._fetch(key)
         if age_s >= FRESH_S:
             self._refresh(key, entry)
-        return entry.settings
+        return entry.target
 
     def _refresh(self, key: tuple[str, str], entry: _Entry) -> None:
         with self._lock:
@@ -66,21 +65,12 @@ class SettingsCache:
             entry.is_refreshing = True
         self._refresher.submit(self._fetch, key)
 
-    def _fetch(self, key: tuple[str, str]) -> RerankSettings | Skip:
+    def _fetch(self, key: tuple[str, str]) -> Target:
         target, authorization = key
         headers: Headers = (("Authorization", authorization),) if authorization else ()
         started_s = self._clock()
         answer = self._upstream.exchange("GET", target, headers)
-        settings = resolve_settings(answer.body) if answer.status == 200 else Skip("not_enabled")
+        found = resolve_target(answer.body) if answer.status == 200 else Target(Skip("not_enabled"))
         with self._lock:
-            self._entries[key] = _Entry(settings, started_s)
-        return settings
-
-
-def _index_path(path: str) -> str:
-    """`/INDICES/_search` -> `INDICES`, raw."""
-    return path.rpartition("/")[0].strip("/")
-
-
-def _expansion(search: SearchRequest) -> dict[str, str]:
-    return {name: search.parameters[name] for name in EXPANSION_PARAMETERS if name in search.parameters}
+            self._entries[key] = _Entry(found, started_s)
+        return found

@@ -8,11 +8,15 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from opensearch.endpoints import Api, endpoint
+from plugin.api_endpoints import API_PATHS
 from plugin.app import JSON, OWN_PREFIX, create_app
+from plugin.bearer import BearerTokens
 from plugin.errors import UpstreamError, error_body
 from plugin.http_messages import Answer, Environ, Request
 from plugin.model import Model
 from plugin.passthrough import passed_through
+from plugin.read_door import READS, ReadDoor
 from plugin.search_door import SearchDoor
 from plugin.settings_cache import SettingsCache
 from plugin.upstream import Upstream
@@ -22,21 +26,21 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("twinrank")
 
-_SEARCH_METHODS = frozenset({"GET", "POST"})
-
 
 class Proxy:
     """The proxy in front of one OpenSearch."""
 
-    def __init__(self, upstream: Upstream, model: Model) -> None:
+    def __init__(self, upstream: Upstream, model: Model, tokens: BearerTokens | None = None) -> None:
         self._upstream = upstream
-        self._door = SearchDoor(upstream, SettingsCache(upstream), model)
-        self._own = create_app(upstream, model)
+        settings = SettingsCache(upstream)
+        self._searches = SearchDoor(upstream, settings, model)
+        self._reads = ReadDoor(upstream, settings)
+        self._own = create_app(upstream, model, tokens or BearerTokens())
 
     def __call__(self, environ: Environ, start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
         request = Request.from_environ(environ)
-        if request.path.startswith(OWN_PREFIX):
+        if request.path.startswith(OWN_PREFIX) or (request.method == "POST" and request.path in API_PATHS):
             return self._own(environ, start_response)
         try:
             answer = self._answer(request)
@@ -46,8 +50,13 @@ class Proxy:
         return _sent(answer, start_response)
 
     def _answer(self, request: Request) -> Answer:
-        if _is_search(request):
-            return self._door.answer(request)
+        spoken = endpoint(request.method, request.path)
+        if spoken is None:
+            return passed_through(self._upstream, request)
+        if spoken.api is Api.SEARCH:
+            return self._searches.answer(request, spoken)
+        if spoken.api in READS:
+            return self._reads.answer(request, spoken)
         return passed_through(self._upstream, request)
 
 
@@ -63,10 +72,3 @@ def _sent(answer: Answer, start_response: "StartResponse") -> Iterable[bytes]:
 def _error(error: UpstreamError) -> Answer:
     headers = (("Content-Type", JSON),)
     return Answer(error.status, headers, error_body(error.status, error.type_name, str(error)))
-
-
-def _is_search(request: Request) -> bool:
-    """`/_search` or `/INDICES/_search`, by the raw path, so that an encoded slash stays part of a name."""
-    indices, slash, last = request.path.rpartition("/")
-    is_index = indices == "" or (indices.startswith("/") and "/" not in indices[1:] and indices != "/")
-    return last == "_search" and is_index and bool(slash) and request.method in _SEARCH_METHODS
