@@ -64,9 +64,9 @@ class Enricher:
         self._chunking = chunking_of(settings)
 
     @property
-    def model_tag(self) -> int:
-        """The tag that marks its vectors."""
-        return self._model_tag
+    def name(self) -> str:
+        """The tag that marks its vectors, in hexadecimal."""
+        return f"{self._model_tag:08x}"
 
     def __call__(self, documents: Sequence[Document], stored: Mapping[str, bytes]) -> list[Enriched]:
         """Return the documents with vectors, in order; each text is encoded once.

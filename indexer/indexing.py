@@ -11,8 +11,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from indexer.document import Document, parse
-from indexer.enrich import Enriched, Enricher
+from indexer.enrich import Enriched
 from indexer.errors import DocumentError, InputError
+from indexer.fills import Fill
 from indexer.lines import Line
 from indexer.summary import Rejection, Summary
 from opensearch import indices, vectors
@@ -58,7 +59,7 @@ class Indexing:
 
     upstream: Upstream
     index: str
-    enrich: Enricher
+    enrich: Fill
     events: Events = field(default_factory=Events)
     patience: Patience = field(default_factory=Patience)
 

@@ -21,6 +21,14 @@ LEASE_S = 30.0
 Write = Callable[[Checkpoint, Stored | None], Stored]
 
 
+@dataclass(frozen=True)
+class Work:
+    """What is done to a shard: to which field, and a name that changes where it must be done anew."""
+
+    field: str
+    name: str
+
+
 class LeaseLostError(Exception):
     """Another runner has taken the shard: what is not yet marked as done is its work now."""
 
@@ -86,10 +94,10 @@ class Leases:
     waiting: Callable[[str], None] = lambda reason: None
 
     def __post_init__(self) -> None:
-        self._unchanged: dict[tuple[str, int], tuple[int, float]] = {}
+        self._unchanged: dict[tuple[str, int, str], tuple[int, float]] = {}
 
     def take(
-        self, shard: Shard, work: str, found: Stored | None, *, from_scratch: bool = False
+        self, shard: Shard, work: Work, found: Stored | None, *, from_scratch: bool = False
     ) -> Lease | None:
         """Take a shard as it was found; None where another runner has it.
 
@@ -104,11 +112,12 @@ class Leases:
         stands = found is not None and not from_scratch and is_valid(found.checkpoint, shard, work)
         wanted = Checkpoint(
             index=shard.index,
+            field=work.field,
             shard=shard.number,
             index_uuid=shard.index_uuid,
             history_uuid=shard.history_uuid,
             primary_term=shard.primary_term,
-            work=work,
+            work=work.name,
             checkpoint=found.checkpoint.checkpoint if found and stands else -1,
             as_of_ms=found.checkpoint.as_of_ms if found and stands else 0,
             owner=self.owner,
@@ -139,7 +148,7 @@ class Leases:
         The last holds too where the owner's clock is ahead of ours.
         """
         one = found.checkpoint
-        key = one.index, one.shard
+        key = one.index, one.shard, one.field
         seen_no, since = self._unchanged.get(key, (-1, 0.0))
         if seen_no != found.seq_no:
             since = time.monotonic()
@@ -148,11 +157,11 @@ class Leases:
         return one.owner in (None, self.owner) or is_over
 
 
-def is_valid(checkpoint: Checkpoint, shard: Shard, work: str) -> bool:
+def is_valid(checkpoint: Checkpoint, shard: Shard, work: Work) -> bool:
     """Return whether a checkpoint says something about this life of the shard and this work.
 
     The primary term may have grown: operations up to a global checkpoint survive a failover.
     """
     return (checkpoint.index_uuid, checkpoint.history_uuid, checkpoint.work) == (
-        shard.index_uuid, shard.history_uuid, work,
+        shard.index_uuid, shard.history_uuid, work.name,
     )  # fmt: skip

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from indexer.document import Document
-from indexer.enrich import Enricher, Outcome
+from indexer.enrich import Outcome
 from indexer.errors import DocumentError
+from indexer.fills import Fill
 from opensearch import vectors
 from opensearch.bulk import Item
 from opensearch.changes import Change
@@ -41,14 +42,14 @@ class Repairs:
     Args:
         index: the concrete index.
         settings: its settings.
-        enrichers: one for each vector field, the main one first.
+        fills: one for each vector field, the main one first.
 
     Raises:
         MappingError: the index cannot be repaired without harm.
     """
 
-    def __init__(self, index: Index, settings: RerankSettings, enrichers: Sequence[Enricher]) -> None:
-        self._enrichers = enrichers
+    def __init__(self, index: Index, settings: RerankSettings, fills: Sequence[Fill]) -> None:
+        self._fills = fills
         self._is_external = settings.versioning == "external"
         self._by_update = index.settings.get("index.final_pipeline", "_none") != "_none"
         _check(index, is_external=self._is_external, by_update=self._by_update)
@@ -70,8 +71,8 @@ class Repairs:
         for position, change in enumerate(changes):
             document = Document(change.source)
             try:
-                for enricher in self._enrichers:
-                    enricher.check(document)
+                for fill in self._fills:
+                    fill.check(document)
             except DocumentError as error:
                 problems[position] = str(error)
             else:
@@ -82,8 +83,8 @@ class Repairs:
         """Return the main outcome and the source with every vector; the very source where nothing changes."""
         sources = {position: document.source for position, document in documents.items()}
         outcomes: dict[int, Outcome] = {}
-        for enricher in self._enrichers:
-            enriched = enricher([Document(source) for source in sources.values()], {})
+        for fill in self._fills:
+            enriched = fill([Document(source) for source in sources.values()], {})
             for position, one in zip(list(sources), enriched, strict=True):
                 outcomes.setdefault(position, one.outcome)
                 if one.outcome is not Outcome.REUSED:
@@ -109,12 +110,12 @@ class Repairs:
         """Return the body of an update that sets every vector field; null drops a value."""
         values = Document(source).values
         doc: dict[str, Any] = {}
-        for enricher in self._enrichers:
+        for fill in self._fills:
             inner = doc
-            *parents, last = enricher.field.split(".")
+            *parents, last = fill.field.split(".")
             for name in parents:
                 inner = inner.setdefault(name, {})
-            inner[last] = vectors.value_at(values, enricher.field)
+            inner[last] = vectors.value_at(values, fill.field)
         return json.dumps({"doc": doc}).encode()
 
 

@@ -12,9 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from indexer.enrich import Enricher, chunking_of
+from indexer.enrich import chunking_of
 from indexer.feed import Pass, Run, StoppedError
-from indexer.lease import Lease, LeaseLostError, Leases, is_valid
+from indexer.fills import Fill
+from indexer.lease import Lease, LeaseLostError, Leases, Work, is_valid
 from indexer.refreshing import Refresher
 from indexer.repair import Repairs
 from indexer.sync_summary import Lag
@@ -52,14 +53,14 @@ class Sync:
         run: what all passes share: OpenSearch, counts, bounds.
         leases: this runner's.
         wanted: what is followed.
-        enrichers: makes the enrichers of an index, the main one first. Raises where the model at hand is not
-            the index's.
+        fills: says what sees to the fields of an index, the main one first. Raises where the model at hand is
+            not the index's.
     """
 
     run: Run
     leases: Leases
     wanted: Wanted
-    enrichers: Callable[[Index], Sequence[Enricher]]
+    fills: Callable[[Index], Sequence[Fill]]
     _indices: list["_Followed"] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
@@ -113,12 +114,12 @@ class Sync:
         known = {(each.index.name, each.work): each for each in self._indices}
         self._indices = [self._followed(index, known) for index in enabled]
 
-    def _followed(self, index: Index, known: dict[tuple[str, str], "_Followed"]) -> "_Followed":
+    def _followed(self, index: Index, known: dict[tuple[str, Work], "_Followed"]) -> "_Followed":
         settings = index.rerank_settings()
-        enrichers = self.enrichers(index)
-        work = work_of(settings, enrichers)
+        fills = self.fills(index)
+        work = work_of(settings, fills)
         kept = known.get((index.name, work))
-        repairs = kept.repairs if kept else Repairs(index, settings, enrichers)
+        repairs = kept.repairs if kept else Repairs(index, settings, fills)
         return _Followed(index, settings, repairs, work)
 
     def _round(self, goals: dict[Key, int]) -> bool:
@@ -135,7 +136,7 @@ class Sync:
     def _round_of(self, followed: "_Followed", goals: dict[Key, int]) -> bool:
         as_of_ms = int(time.time() * 1000)
         shards = self._insist(lambda: self._shards(followed.index))
-        found = self._insist(lambda: self.leases.checkpoints.read(shards))
+        found = self._insist(lambda: self.leases.checkpoints.read(shards, followed.work.field))
         is_done = True
         for shard, stored in random.sample(list(zip(shards, found, strict=True)), len(shards)):
             goal = goals.setdefault(_key(shard), shard.global_checkpoint)
@@ -211,7 +212,7 @@ class _Followed:
     index: Index
     settings: RerankSettings
     repairs: Repairs
-    work: str
+    work: Work
 
     @property
     def fresh_s(self) -> float | None:
@@ -221,13 +222,12 @@ class _Followed:
         return seconds(self.index.settings.get("index.gc_deletes", "60s")) / 2
 
 
-def work_of(settings: RerankSettings, enrichers: Sequence[Enricher]) -> str:
+def work_of(settings: RerankSettings, fills: Sequence[Fill]) -> Work:
     """Return what a pass looks for: which models' vectors in which fields, of which texts."""
     chunk = chunking_of(settings)
-    vectors = [f"{enricher.field}:{enricher.model_tag:08x}" for enricher in enrichers]
-    return json.dumps(
-        [vectors, list(settings.source_fields), [chunk.max_tokens, chunk.overlap, chunk.max_chunks]]
-    )
+    seen_to = [f"{fill.field}:{fill.name}" for fill in fills]
+    cut = [chunk.max_tokens, chunk.overlap, chunk.max_chunks]
+    return Work(fills[0].field, json.dumps([seen_to, list(settings.source_fields), cut]))
 
 
 def _key(shard: Shard) -> Key:

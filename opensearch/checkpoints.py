@@ -1,4 +1,4 @@
-"""How far each shard has been followed, and by whom: one document a shard in an index of our own.
+"""How far each shard has been followed, and by whom: one document a shard and field in an index of our own.
 
 Every write compares and sets: it names the `_seq_no` that it replaces, so that of two runners one fails.
 """
@@ -22,7 +22,7 @@ _BODY = {
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """One shard: every operation up to `checkpoint` has been looked at for `work`.
+    """One shard and vector field: every operation up to `checkpoint` has been looked at for `work`.
 
     `index_uuid` and `history_uuid` say of which life of the shard; `work` names the models, fields and
     texts that were looked for. `as_of_ms`: everything that was written before then (epoch milliseconds) has
@@ -30,6 +30,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     """
 
     index: str
+    field: str
     shard: int
     index_uuid: str
     history_uuid: str
@@ -68,13 +69,13 @@ class Checkpoints:
             if "already_exists" not in str(error):
                 raise
 
-    def read(self, shards: Sequence[Shard]) -> list[Stored | None]:
-        """Return the shards' checkpoints, in order; None where there is none, or none that can be read.
+    def read(self, shards: Sequence[Shard], field: str) -> list[Stored | None]:
+        """Return the shards' checkpoints for a field, in order; None where there is none.
 
         Raises:
             RequestError: OpenSearch cannot be asked.
         """
-        ids = [_id(shard.index, shard.number) for shard in shards]
+        ids = [_id(shard.index, shard.number, field) for shard in shards]
         answer = self._upstream.request("POST", f"/{CHECKPOINTS_INDEX}/_mget", {"ids": ids})
         return [
             Stored(msgspec.convert(doc["_source"], Checkpoint), doc["_seq_no"], doc["_primary_term"])
@@ -95,10 +96,11 @@ class Checkpoints:
             if replaced is None
             else {"if_seq_no": str(replaced.seq_no), "if_primary_term": str(replaced.primary_term)}
         )
-        path = f"/{CHECKPOINTS_INDEX}/_doc/{quote(_id(checkpoint.index, checkpoint.shard), safe='')}"
+        document_id = quote(_id(checkpoint.index, checkpoint.shard, checkpoint.field), safe="")
+        path = f"/{CHECKPOINTS_INDEX}/_doc/{document_id}"
         answer = self._upstream.request("PUT", path, msgspec.to_builtins(checkpoint), params=condition)
         return Stored(checkpoint, answer["_seq_no"], answer["_primary_term"])
 
 
-def _id(index: str, shard: int) -> str:
-    return f"{index}/{shard}"
+def _id(index: str, shard: int, field: str) -> str:
+    return f"{index}/{shard}/{field}"

@@ -74,7 +74,7 @@ def resolve_target(body: bytes) -> Target:
 def _agreed(reranks: list[Any]) -> RerankSettings | Skip:
     """Return the settings that hold for indices, the newest last, whose `_meta.rerank` these are.
 
-    All must have settings and agree on model, field and source fields; in anything else the newest index's
+    All must have settings and agree on models, fields and source fields; in anything else the newest index's
     hold, so that a data stream follows its template.
     """
     if all(rerank is None for rerank in reranks):
@@ -85,7 +85,7 @@ def _agreed(reranks: list[Any]) -> RerankSettings | Skip:
         settings = [parse_settings(rerank) for rerank in reranks]
     except SettingsError:
         return Skip("settings")
-    agreed = {(each.model, each.field, each.source_fields) for each in settings}
+    agreed = {(each.model, each.field, each.source_fields, each.migration) for each in settings}
     return settings[-1] if len(agreed) == 1 else Skip("indices")
 
 
@@ -93,5 +93,9 @@ def _fields(rerank: Any) -> tuple[str, ...]:  # noqa: ANN401  # any JSON value m
     """Return the vector fields that settings name, right or wrong."""
     if rerank is None:
         return ()
-    field = rerank.get("field", DEFAULT_FIELD) if isinstance(rerank, dict) else DEFAULT_FIELD
-    return (field if isinstance(field, str) and field else DEFAULT_FIELD,)
+    told = rerank if isinstance(rerank, dict) else {}
+    migration = told.get("migration")
+    second = migration.get("field") if isinstance(migration, dict) else None
+    field = told.get("field", DEFAULT_FIELD)
+    first = field if isinstance(field, str) and field else DEFAULT_FIELD
+    return (first, second) if isinstance(second, str) and second else (first,)

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from indexer.migration import MigrationError
 from opensearch.errors import OpenSearchError
 from opensearch.settings import SettingsError
 from plugin.check_command import check_command
@@ -11,6 +12,7 @@ from plugin.demo_command import demo_command
 from plugin.errors import CommandError
 from plugin.evaluation_command import evaluation_command
 from plugin.index_commands import enable_command, index_command, status_command
+from plugin.migrate_command import migrate_command
 from plugin.opensearch_command import opensearch_command
 from plugin.search_command import search_command
 from plugin.serve import serve
@@ -18,7 +20,13 @@ from plugin.sync_commands import sync_command
 from plugin.verify_command import verify_command
 from reranker.errors import RerankerError
 
-EXPECTED_ERRORS: tuple[type[Exception], ...] = (CommandError, OpenSearchError, RerankerError, SettingsError)
+EXPECTED_ERRORS: tuple[type[Exception], ...] = (
+    CommandError,
+    MigrationError,
+    OpenSearchError,
+    RerankerError,
+    SettingsError,
+)
 """Roots of our own error trees: shown as a message and exit status 1, without a traceback."""
 
 
@@ -45,6 +53,7 @@ for command in (
     enable_command,
     evaluation_command,
     index_command,
+    migrate_command,
     opensearch_command,
     search_command,
     serve,

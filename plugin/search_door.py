@@ -1,6 +1,7 @@
 """One `_search` from the client's request to the answer: reranked, or passed through with the reason."""
 
 import logging
+from dataclasses import replace
 
 from opensearch.asked_fields import asks_for
 from opensearch.endpoints import Endpoint
@@ -82,7 +83,7 @@ class SearchDoor:
         return self._settings.of(request, indices, parameters)
 
     def _plan(self, search: SearchRequest, target: Target) -> Plan | Skip:
-        plan = plan_search(search, target)
+        plan = plan_search(search, _for_model(target, self._model.name))
         if isinstance(plan, Skip):
             return plan
         forward = plan.request if plan.request != search else None
@@ -107,6 +108,12 @@ class SearchDoor:
                 self._upstream, request, cut_of(target, shown), read=body, forward=skip.forward
             )
         return answer.with_headers(("Rerank-Status", f"skipped; reason={skip.reason}"), clock.header())
+
+
+def _for_model(target: Target, model: str) -> Target:
+    """Return the target with the settings of this bundle's field: a change of model has two."""
+    settings = target.settings if isinstance(target.settings, Skip) else target.settings.of_model(model)
+    return target if settings is None else replace(target, settings=settings)
 
 
 def _understood(request: Request, body: bytes) -> SearchRequest | Skip:

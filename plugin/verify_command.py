@@ -11,7 +11,8 @@ from opensearch.client import Upstream
 from opensearch.errors import DeniedError, IndexMissingError
 from opensearch.indices import Index
 from opensearch.settings import META_KEY
-from plugin.index_commands import connected, require_model
+from plugin.fills import settings_for
+from plugin.index_commands import connected
 from plugin.options import bundle_option, json_option, upstream_option
 from reranker.bundle import Bundle
 
@@ -45,7 +46,7 @@ def verify_command(index: str, as_json: bool, bundle_path: Path, url: str) -> No
 
 
 def _audit(upstream: Upstream, index: Index, bundle: Bundle) -> Audit:
-    settings = require_model(index, bundle)
+    settings = settings_for(index, bundle)
     try:
         indices.refresh(upstream, index.name)
     except DeniedError as error:

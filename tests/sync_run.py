@@ -6,8 +6,8 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from indexer.enrich import Enricher
 from indexer.feed import Run
+from indexer.fills import Fill
 from indexer.lease import Leases
 from indexer.sync import Sync, Wanted
 from indexer.sync_summary import SyncSummary
@@ -15,6 +15,7 @@ from opensearch.checkpoints import Checkpoints
 from opensearch.client import Upstream
 from opensearch.indices import Index
 from opensearch.patience import Patience
+from plugin.fills import fills_of
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
 from tests.toy_index import index_body
@@ -31,10 +32,10 @@ def make_index(
     client.indices.create(index=name, body=body)
 
 
-def tiny_enrichers() -> Callable[[Index], list[Enricher]]:
-    """Return what makes the enrichers of an index with the tiny bundle."""
-    encode = BUNDLE.document_encoder(threads=1)
-    return lambda index: [Enricher(encode, BUNDLE.model_tag, index.rerank_settings())]
+def tiny_fills(bundle: Bundle = BUNDLE) -> Callable[[Index], list[Fill]]:
+    """Return what sees to the fields of an index, with the tiny bundle."""
+    encode = bundle.document_encoder(threads=1)
+    return lambda index: fills_of(index, bundle, encode)
 
 
 def make_sync(url: str, wanted: Wanted, *, lease_s: float = 30.0, run: Run | None = None) -> Sync:
@@ -43,7 +44,7 @@ def make_sync(url: str, wanted: Wanted, *, lease_s: float = 30.0, run: Run | Non
     checkpoints = Checkpoints(run.upstream)
     checkpoints.ensure()
     leases = Leases(checkpoints, uuid.uuid4().hex, lease_s, run.patience)
-    return Sync(run, leases, wanted, tiny_enrichers())
+    return Sync(run, leases, wanted, tiny_fills())
 
 
 def synced(url: str, name: str, **wanted: Any) -> SyncSummary:  # noqa: ANN401  # of Wanted

@@ -20,7 +20,7 @@ from opensearch.patience import Patience
 from opensearch.shards import primary_shards
 from reranker.stored_vector import unpack
 from tests.raw_http import ask
-from tests.sync_run import BUNDLE, make_index, synced, tiny_enrichers
+from tests.sync_run import BUNDLE, make_index, synced, tiny_fills
 from tests.toy_index import index_body
 
 pytestmark = pytest.mark.live
@@ -162,7 +162,7 @@ def test_a_newer_document_is_not_overwritten_and_a_deleted_one_not_brought_back(
     index = indices.written_by(upstream, index_name)
     [shard] = primary_shards(upstream, index)
     changes = read_changes(upstream, shard, -1, shard.global_checkpoint, 10)
-    repairs = Repairs(index, index.rerank_settings(), tiny_enrichers()(index))(changes)
+    repairs = Repairs(index, index.rerank_settings(), tiny_fills()(index))(changes)
     put(opensearch_url, index_name, "0", b'{"text": "newer"}', "?version=8&version_type=external")
     ask(opensearch_url, "DELETE", f"/{index_name}/_doc/1?version=8&version_type=external")
     bulk = Bulk(upstream, index_name, Patience(), lambda reason: None)

@@ -16,7 +16,7 @@ import pytest
 from opensearchpy import OpenSearch, helpers
 
 from indexer.feed import Run
-from indexer.lease import LeaseLostError, Leases
+from indexer.lease import LeaseLostError, Leases, Work
 from indexer.sync import Wanted
 from opensearch import indices
 from opensearch.checkpoints import CHECKPOINTS_INDEX, Checkpoints
@@ -28,6 +28,8 @@ from tests.raw_http import ask
 from tests.sync_run import make_index, make_sync, synced
 
 pytestmark = pytest.mark.live
+
+WORK = Work("rerank.vector", "work")
 
 
 def load(client: OpenSearch, index: str, count: int) -> None:
@@ -73,7 +75,7 @@ def test_a_killed_run_goes_on_where_it_was(opensearch_url: str, client: OpenSear
     assert 600 <= before < 3000
     sync = make_sync(opensearch_url, Wanted(index_name), lease_s=0.5)  # as if the killed one's had expired
     shards = primary_shards(sync.run.upstream, indices.written_by(sync.run.upstream, index_name))
-    [noted] = sync.leases.checkpoints.read(shards)
+    [noted] = sync.leases.checkpoints.read(shards, WORK.field)
     assert noted is not None
     assert 500 <= noted.checkpoint.checkpoint < before
     sync.once()
@@ -113,26 +115,26 @@ def test_a_lease_is_nobodys_or_ones_own_or_taken_when_it_expires(
     checkpoints.ensure()
     [shard] = primary_shards(upstream, indices.written_by(upstream, index_name))
     one, other = Leases(checkpoints, "one"), Leases(checkpoints, "other", lease_s=0.2)
-    held = one.take(shard, "work", None)
+    held = one.take(shard, WORK, None)
     assert held is not None
-    assert other.take(shard, "work", None) is None, "two began at once"
-    [found] = checkpoints.read([shard])
+    assert other.take(shard, WORK, None) is None, "two began at once"
+    [found] = checkpoints.read([shard], WORK.field)
     assert found is not None
-    assert other.take(shard, "work", found) is None
+    assert other.take(shard, WORK, found) is None
     time.sleep(0.4)
-    taken = other.take(shard, "work", found)  # not renewed while we looked, whatever its clock says
+    taken = other.take(shard, WORK, found)  # not renewed while we looked, whatever its clock says
     assert taken is not None
     with pytest.raises(LeaseLostError, match="another runner"):
         held.advance(5)
     taken.advance(7)
     taken.release()
-    [found] = checkpoints.read([shard])
-    again = one.take(shard, "work", found)
+    [found] = checkpoints.read([shard], WORK.field)
+    again = one.take(shard, WORK, found)
     assert again is not None
     assert again.checkpoint == 7
     again.release()
-    [found] = checkpoints.read([shard])
-    anew = one.take(shard, "other work", found)
+    [found] = checkpoints.read([shard], WORK.field)
+    anew = one.take(shard, Work("rerank.vector", "other work"), found)
     assert anew is not None
     assert anew.checkpoint == -1
 
@@ -193,7 +195,7 @@ def test_lag_is_told_while_somebody_else_has_the_shard(
     [shard] = primary_shards(upstream, indices.written_by(upstream, index_name))
     run = Run(upstream, stop=threading.Event())
     sync = make_sync(opensearch_url, Wanted(index_name), run=run)
-    assert Leases(sync.leases.checkpoints, "another").take(shard, "work", None) is not None
+    assert Leases(sync.leases.checkpoints, "another").take(shard, WORK, None) is not None
     sync._resolve()
     assert not sync._round({})
     assert run.summary.lag.operations == 5
