@@ -7,9 +7,10 @@ import click
 from indexer.migration import MigrationError
 from opensearch.errors import OpenSearchError
 from opensearch.settings import SettingsError
+from plugin.admin_commands import disable_command, explain_command, settings_command
 from plugin.check_command import check_command
 from plugin.demo_command import demo_command
-from plugin.errors import CommandError
+from plugin.errors import CommandError, RerankFailedError, UpstreamError
 from plugin.evaluation_command import evaluation_command
 from plugin.index_commands import enable_command, index_command, status_command
 from plugin.migrate_command import migrate_command
@@ -25,7 +26,9 @@ EXPECTED_ERRORS: tuple[type[Exception], ...] = (
     MigrationError,
     OpenSearchError,
     RerankerError,
+    RerankFailedError,
     SettingsError,
+    UpstreamError,
 )
 """Roots of our own error trees: shown as a message and exit status 1, without a traceback."""
 
@@ -50,13 +53,16 @@ def main() -> None:
 for command in (
     check_command,
     demo_command,
+    disable_command,
     enable_command,
     evaluation_command,
+    explain_command,
     index_command,
     migrate_command,
     opensearch_command,
     search_command,
     serve,
+    settings_command,
     status_command,
     sync_command,
     verify_command,

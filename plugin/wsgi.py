@@ -9,16 +9,20 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from opensearch.endpoints import Api, endpoint
+from opensearch.index_changes import changes_indices
+from plugin.admin_answers import JSON
 from plugin.api_endpoints import API_PATHS
-from plugin.app import JSON, OWN_PREFIX, create_app
+from plugin.app import OWN_PREFIX, create_app
 from plugin.bearer import BearerTokens
 from plugin.errors import UpstreamError, error_body
 from plugin.http_messages import Answer, Environ, Request
+from plugin.metrics import Metrics
 from plugin.model import Model
 from plugin.passthrough import passed_through
 from plugin.read_door import READS, ReadDoor
 from plugin.search_door import SearchDoor
 from plugin.settings_cache import SettingsCache
+from plugin.sight import Sight
 from plugin.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -30,12 +34,20 @@ _log = logging.getLogger("twinrank")
 class Proxy:
     """The proxy in front of one OpenSearch."""
 
-    def __init__(self, upstream: Upstream, model: Model, tokens: BearerTokens | None = None) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        model: Model,
+        settings: SettingsCache | None = None,
+        tokens: BearerTokens | None = None,
+    ) -> None:
         self._upstream = upstream
-        settings = SettingsCache(upstream)
+        self._settings = settings = settings or SettingsCache(upstream)
         self._searches = SearchDoor(upstream, settings, model)
         self._reads = ReadDoor(upstream, settings)
-        self._own = create_app(upstream, model, tokens or BearerTokens())
+        metrics = Metrics()
+        self._sight = Sight(metrics)
+        self._own = create_app(upstream, model, settings, tokens or BearerTokens(), metrics)
 
     def __call__(self, environ: Environ, start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
@@ -47,12 +59,16 @@ class Proxy:
         except UpstreamError as error:
             _log.warning("%s", error)
             answer = _error(error)
+        self._sight.answered(request, answer)
         return _sent(answer, start_response)
 
     def _answer(self, request: Request) -> Answer:
         spoken = endpoint(request.method, request.path)
         if spoken is None:
-            return passed_through(self._upstream, request)
+            answer = passed_through(self._upstream, request)
+            if changes_indices(request.method, request.path):
+                self._settings.changed()
+            return answer
         if spoken.api is Api.SEARCH:
             return self._searches.answer(request, spoken)
         if spoken.api in READS:

@@ -7,9 +7,10 @@ ours and not part of it.
 import random
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from opensearchpy import ConflictError, NotFoundError, OpenSearch
+from opensearchpy import ConflictError, NotFoundError, OpenSearch, TransportError
 
 from tests.toy_index import known_words
 
@@ -140,16 +141,19 @@ class Writer:
         more = f" {self._random.choice(self._words)}"
         script = {"source": "ctx._source.text += params.more", "params": {"more": more}}
         body = {"query": {"term": {"writer": self._number}}, "script": script}
-        self._client.update_by_query(index=self._index, body=body, params={"conflicts": "proceed"})
+        with suppress(TransportError):  # the node that held its scroll was killed: a part may be done
+            self._client.update_by_query(index=self._index, body=body, params={"conflicts": "proceed"})
         self._seen_as({key: source | {"text": source["text"] + more} for key, source in self.model.items()})
 
     def _seen_as(self, after: dict[str, Source]) -> None:
         """Note for each document whether it stands as before or as `after`; anything else is a fault."""
         found = self._client.mget(index=self._index, body={"ids": list(after)})["docs"] if after else []
         for doc in found:
-            stands = bare(doc["_source"])
-            assert stands in (self.model[doc["_id"]], after[doc["_id"]]), (stands, self.model[doc["_id"]])
-            self.model[doc["_id"]] = stands
+            before = self.model.get(doc["_id"])
+            stands = bare(doc["_source"]) if doc["found"] else None
+            assert stands in (before, after[doc["_id"]]), (stands, before)
+            if stands is not None:
+                self.model[doc["_id"]] = stands
 
 
 class Reindexer(Writer):
@@ -170,9 +174,9 @@ class Reindexer(Writer):
         self._client.bulk(index=self._from, body=lines, refresh=True)
         query = {"ids": {"values": list(copied)}}
         body = {"source": {"index": self._from, "query": query}, "dest": {"index": self._index}}
-        answer = self._client.reindex(body=body)
-        assert not answer["failures"], answer
-        self.model |= copied
+        with suppress(TransportError):  # as above
+            self._client.reindex(body=body)
+        self._seen_as(copied)
 
 
 class VersionedWriter(Writer):
