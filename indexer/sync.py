@@ -22,7 +22,7 @@ from indexer.sync_summary import Lag
 from opensearch import indices
 from opensearch.checkpoints import Stored
 from opensearch.durations import seconds
-from opensearch.errors import BusyError, IndexMissingError, RequestError, UnreachableError
+from opensearch.errors import BusyError, IndexMissingError, RefusedError, RequestError, UnreachableError
 from opensearch.indices import Index
 from opensearch.patience import Persistence
 from opensearch.settings import META_KEY, RerankSettings
@@ -88,14 +88,21 @@ class Sync:
 
         Raises:
             StoppedError: the run was asked to end.
-            RequestError: OpenSearch refuses.
+            BusyError: OpenSearch answered nothing but refusals while the patience lasted; one alone may
+                be a node that is going down, or a block that is lifted again.
+            MappingError, SettingsError: the index can no longer be followed.
         """
+        refusals = Persistence(self.run.patience, self.run.waiting)
         while True:
             try:
                 self._resolve()
                 self._round({})
             except (BusyError, UnreachableError) as error:
                 self.run.waiting(str(error))
+            except RefusedError as error:
+                refusals.failed(BusyError(str(error)))
+            else:
+                refusals.succeeded()
             self._sleep()
 
     def _sleep(self) -> None:
@@ -175,8 +182,9 @@ class Sync:
 
     def _pass(self, followed: "_Followed", shard: Shard, lease: Lease, as_of_ms: int) -> None:
         try:
-            self._refresher.refresh(followed.index, shard)
-            Pass(self.run, shard, lease, followed.repairs, followed.fresh_s).run(as_of_ms)
+            shard = self._refresher.refresh(followed.index, shard)
+            if shard.global_checkpoint > lease.checkpoint:
+                Pass(self.run, shard, lease, followed.repairs, followed.fresh_s).run(as_of_ms)
         except LeaseLostError as error:
             self.run.waiting(str(error))
             return

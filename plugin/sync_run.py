@@ -34,7 +34,10 @@ REPORT_S = 10.0
 
 @dataclass(frozen=True)
 class SyncOptions:
-    """What a user may choose. `threads` are the encoder's, `rate` bounds written documents a second."""
+    """What a user may choose. `threads` are the encoder's, `rate` bounds written documents a second.
+
+    `until_stdin_ends`: the run ends with the process at the other end of standard input.
+    """
 
     follow: bool = False
     from_scratch: bool = False
@@ -42,6 +45,7 @@ class SyncOptions:
     shards: frozenset[int] | None = None
     threads: int = os.cpu_count() or 1
     as_json: bool = False
+    until_stdin_ends: bool = False
 
 
 def run_sync(url: str, name: str, bundle: Bundle | Sequence[Fill], options: SyncOptions) -> SyncSummary:
@@ -66,6 +70,8 @@ def run_sync(url: str, name: str, bundle: Bundle | Sequence[Fill], options: Sync
         )
         leases = Leases(Checkpoints(upstream), runner_name(), patience=run.patience, waiting=run.waiting)
         leases.checkpoints.ensure()
+        if options.until_stdin_ends:
+            threading.Thread(target=_wait_for_end, args=(stop,), daemon=True).start()
         _run(Sync(run, leases, Wanted(name, options.shards, options.from_scratch), fills), options)
     summary = run.summary
     click.echo(json.dumps(summary.as_json()) if options.as_json else summary.in_words())
@@ -85,6 +91,12 @@ def _run(sync: Sync, options: SyncOptions) -> None:
             raise
         summary.stopped = str(error)
     summary.seconds = time.monotonic() - started
+
+
+def _wait_for_end(stop: threading.Event) -> None:
+    while os.read(0, 1024):
+        pass
+    stop.set()
 
 
 def runner_name() -> str:

@@ -137,7 +137,8 @@ class Writer:
 
     def _by_query(self) -> None:
         """Rewrite own documents; one that sync repairs at that moment may be left out, a conflict."""
-        self._client.indices.refresh(index=self._index)
+        with suppress(TransportError):  # a copy on the node that was killed
+            self._client.indices.refresh(index=self._index)
         more = f" {self._random.choice(self._words)}"
         script = {"source": "ctx._source.text += params.more", "params": {"more": more}}
         body = {"query": {"term": {"writer": self._number}}, "script": script}
