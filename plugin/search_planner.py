@@ -1,5 +1,7 @@
 """What becomes of one search: its indices' settings, and the plan that they and the request make."""
 
+from dataclasses import replace
+
 from opensearch.point_in_time import indices_of
 from opensearch.search_plan import Plan, plan_search
 from opensearch.search_request import SearchRequest
@@ -46,10 +48,18 @@ class SearchPlanner:
         """
         if isinstance(search, Skip):
             return search
-        plan = plan_search(search, target, gives_way=self._no_script or gives_way)
+        plan = plan_search(
+            search, _for_model(target, self._model.name), gives_way=self._no_script or gives_way
+        )
         if isinstance(plan, Skip):
             return plan
         forward = plan.request if plan.request != search else None
         if plan.settings.model != self._model.name:
             return Skip("model", forward)
         return Skip("upstream", forward) if self.breaker.is_open(plan.request.path) else plan
+
+
+def _for_model(target: Target, model: str) -> Target:
+    """Return the target with the settings of this bundle's field: a change of model has two."""
+    settings = target.settings if isinstance(target.settings, Skip) else target.settings.of_model(model)
+    return target if settings is None else replace(target, settings=settings)
