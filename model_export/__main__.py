@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from model_export.base import load
-from model_export.bundle_writer import compare_bundle, export
+from model_export.bundle_writer import Choices, Precision, compare_bundle, export
 from model_export.calibrate import Measured, calibrated
 from model_export.collection import read
 from model_export.cosines import document_vectors, hit_cosines
@@ -38,9 +38,25 @@ def main() -> None:
 @click.option("--base", required=True, help="bge-small, minilm, the .jar of bge-small, or a folder")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="the bundle's folder, to be made")
 @click.option("--query-prefix", help="in place of the base's own; may be empty")
-def export_command(base: str, out: Path, query_prefix: str | None) -> None:
+@click.option("--precision", type=click.Choice(["int8", "fp32"]), default="int8", show_default=True)
+@click.option("--max-mb", default=50, show_default=True, help="largest size of the bundle, in megabytes")
+@click.option("--documents-of", type=FOLDER, help="a bundle whose document tower is kept, with its vectors")
+def export_command(
+    base: str,
+    out: Path,
+    query_prefix: str | None,
+    precision: Precision,
+    max_mb: int,
+    documents_of: Path | None,
+) -> None:
     """Write a bundle, compare it with its base in torch, and fail without a trace beyond the limits."""
-    exported = export(load(base), out, query_prefix=query_prefix)
+    choices = Choices(
+        query_prefix=query_prefix,
+        precision=precision,
+        max_bytes=max_mb * 1_000_000,
+        documents_of=Bundle.open(documents_of) if documents_of else None,
+    )
+    exported = export(load(base), out, choices)
     click.echo(
         f"{out}: {exported.size_bytes} bytes, float32 graph within {exported.exact_difference:.1e} of torch"
     )
