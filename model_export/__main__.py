@@ -12,9 +12,12 @@ from model_export.cosines import document_vectors, hit_cosines
 from model_export.errors import ExportError
 from model_export.manifest_writer import write_manifest
 from model_export.table import candidates_of, lines
+from model_export.train import run
+from model_export.train.config import read_config, read_teacher_config
 from reranker.bundle import Bundle
 from reranker.errors import RerankerError
 
+CONFIG = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
@@ -106,6 +109,32 @@ def table(
     collections = [read(folder, queries) for folder in judged]
     for line in lines(candidates, collections, cache):
         click.echo(line)
+
+
+@main.command()
+@click.argument("config", type=CONFIG)
+@click.option("--out", required=True, type=FOLDER, help="checkpoints, scores, log, curve, and the model")
+def train(config: Path, out: Path) -> None:
+    """Train a student as the TOML file CONFIG says; the same command goes on after an interruption."""
+    click.echo(f"{run.train(read_config(config), out, click.echo)}: export it with --base")
+
+
+@main.command()
+@click.argument("config", type=CONFIG)
+@click.option("--out", required=True, type=FOLDER, help="where scores are kept")
+def score(config: Path, out: Path) -> None:
+    """Measure the teacher of CONFIG on the development queries, before anything is learned from it."""
+    run.score(read_config(config), out, click.echo)
+
+
+@main.command()
+@click.argument("config", type=CONFIG)
+@click.option("--out", required=True, type=FOLDER, help="checkpoints, log, curve, and the cross-encoder")
+def teacher(config: Path, out: Path) -> None:
+    """Fine-tune a cross-encoder on labelled pairs as the TOML file CONFIG says."""
+    click.echo(
+        f"{run.train_teacher(read_teacher_config(config), out, click.echo)}: name it in cross_encoders"
+    )
 
 
 def _measured(bundle: Bundle, folder: Path, queries: int, cache: Path) -> Measured:
