@@ -10,6 +10,7 @@ from model_export.calibrate import Measured, calibrated
 from model_export.collection import read
 from model_export.cosines import document_vectors, hit_cosines
 from model_export.errors import ExportError
+from model_export.evaluation.sections import write_quality, write_speed
 from model_export.manifest_writer import write_manifest
 from model_export.table import candidates_of, lines
 from model_export.train import run
@@ -135,6 +136,37 @@ def teacher(config: Path, out: Path) -> None:
     click.echo(
         f"{run.train_teacher(read_teacher_config(config), out, click.echo)}: name it in cross_encoders"
     )
+
+
+@main.command()
+@click.option("--bundle", "bundles", multiple=True, required=True, type=FOLDER, help="give it for each")
+@click.option("--cross-encoder", type=FOLDER, help="the teacher, for the gain that the others keep")
+@click.option("--judged", multiple=True, required=True, type=FOLDER, help="a BEIR-layout folder")
+@click.option("--queries", default=300, show_default=True, help="how many queries of each collection")
+@click.option("--cache", required=True, type=FOLDER, help="where vectors and scores are kept")
+@click.option("--document", default="docs/models.md", show_default=True, type=CONFIG)
+def evaluate(
+    bundles: tuple[Path, ...],
+    cross_encoder: Path | None,
+    judged: tuple[Path, ...],
+    queries: int,
+    cache: Path,
+    document: Path,
+) -> None:
+    """Measure bundles and the teacher, and write the quality section of the document, with its images."""
+    collections = [read(folder, queries) for folder in judged]
+    opened = [Bundle.open(path) for path in bundles]
+    click.echo(write_quality(opened, cross_encoder, collections, cache, document))
+
+
+@main.command()
+@click.option("--bundle", required=True, type=FOLDER, help="the bundle beside the paper's shapes")
+@click.option("--threads", default=1, show_default=True)
+@click.option("--rounds", default=3, show_default=True)
+@click.option("--document", default="docs/models.md", show_default=True, type=CONFIG)
+def speed(bundle: Path, threads: int, rounds: int, document: Path) -> None:
+    """Measure the paper's speed table here, and write the speed section of the document."""
+    click.echo(write_speed(Bundle.open(bundle), threads, rounds, document))
 
 
 def _measured(bundle: Bundle, folder: Path, queries: int, cache: Path) -> Measured:
