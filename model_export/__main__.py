@@ -10,9 +10,12 @@ from model_export.calibrate import Measured, calibrated
 from model_export.collection import read
 from model_export.cosines import document_vectors, hit_cosines
 from model_export.errors import ExportError
+from model_export.evaluation.section import write_section
 from model_export.evaluation.sections import write_quality, write_speed
 from model_export.manifest_writer import write_manifest
-from model_export.table import candidates_of, lines
+from model_export.reduce import reduced, rotation, sampled_vectors, size_lines
+from model_export.table import candidates_of
+from model_export.table import lines as table_lines
 from model_export.train import run
 from model_export.train.config import read_config, read_teacher_config
 from reranker.bundle import Bundle
@@ -45,6 +48,8 @@ def main() -> None:
 @click.option("--precision", type=click.Choice(["int8", "fp32"]), default="int8", show_default=True)
 @click.option("--max-mb", default=50, show_default=True, help="largest size of the bundle, in megabytes")
 @click.option("--documents-of", type=FOLDER, help="a bundle whose document tower is kept, with its vectors")
+@click.option("--dim", type=int, help="fewer dimensions, by a rotation fitted on --sample")
+@click.option("--sample", type=FOLDER, help="a BEIR-layout folder whose documents the rotation is fitted on")
 def export_command(
     base: str,
     out: Path,
@@ -52,6 +57,8 @@ def export_command(
     precision: Precision,
     max_mb: int,
     documents_of: Path | None,
+    dim: int | None,
+    sample: Path | None,
 ) -> None:
     """Write a bundle, compare it with its base in torch, and fail without a trace beyond the limits."""
     choices = Choices(
@@ -60,7 +67,13 @@ def export_command(
         max_bytes=max_mb * 1_000_000,
         documents_of=Bundle.open(documents_of) if documents_of else None,
     )
-    exported = export(load(base), out, choices)
+    loaded = load(base)
+    if dim is not None:
+        if sample is None:
+            raise click.UsageError("--dim needs --sample, whose documents the rotation is fitted on")
+        texts = list(read(sample).documents.values())
+        loaded = reduced(loaded, rotation(sampled_vectors(loaded, texts), dim))
+    exported = export(loaded, out, choices)
     click.echo(
         f"{out}: {exported.size_bytes} bytes, float32 graph within {exported.exact_difference:.1e} of torch"
     )
@@ -108,7 +121,7 @@ def table(
         for candidate in candidates_of(load(base), Bundle.open(bundle), cache)
     ]
     collections = [read(folder, queries) for folder in judged]
-    for line in lines(candidates, collections, cache):
+    for line in table_lines(candidates, collections, cache):
         click.echo(line)
 
 
@@ -157,6 +170,30 @@ def evaluate(
     collections = [read(folder, queries) for folder in judged]
     opened = [Bundle.open(path) for path in bundles]
     click.echo(write_quality(opened, cross_encoder, collections, cache, document))
+
+
+@main.command()
+@click.option("--bundle", required=True, type=FOLDER)
+@click.option("--judged", multiple=True, required=True, type=FOLDER, help="a BEIR-layout folder")
+@click.option("--sample", required=True, type=FOLDER, help="a further one, for the rotation")
+@click.option("--dims", default=(384, 256, 128), show_default=True, multiple=True, type=int)
+@click.option("--queries", default=300, show_default=True, help="how many queries of each collection")
+@click.option("--cache", required=True, type=FOLDER, help="where vectors are kept")
+@click.option("--document", default="docs/models.md", show_default=True, type=CONFIG)
+def sizes(
+    bundle: Path,
+    judged: tuple[Path, ...],
+    sample: Path,
+    dims: tuple[int, ...],
+    queries: int,
+    cache: Path,
+    document: Path,
+) -> None:
+    """Measure what smaller stored vectors lose, and write the sizes section of the document."""
+    collections = [read(folder, queries) for folder in judged]
+    lines = list(size_lines(Bundle.open(bundle), collections, read(sample, queries), cache, dims))
+    write_section(document, "sizes", lines)
+    click.echo("\n".join(lines))
 
 
 @main.command()

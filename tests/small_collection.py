@@ -3,9 +3,10 @@
 import gzip
 import json
 import random
+from functools import cache
 from pathlib import Path
 
-from plugin.docstrings import standard_library
+from plugin.docstrings import Documented, standard_library
 
 FILLERS = [
     "please",
@@ -32,7 +33,7 @@ def write_small_collection(folder: Path, *, num_documents: int, num_queries: int
     """Write it in BEIR layout, gzipped, into a new folder, and return that."""
     folder.mkdir(parents=True)
     chosen = random.Random(3)
-    found = [each for each in standard_library() if 8 <= len(each.text.split()) <= 30][:num_documents]
+    found = [each for each in _library() if 8 <= len(each.text.split()) <= 30][:num_documents]
     _write(folder / "corpus.jsonl.gz", [json.dumps({"_id": each.id, "text": each.text}) for each in found])
     queries, qrels = [], ["query-id\tcorpus-id\tscore"]
     for number, each in enumerate(chosen.sample(found, num_queries)):
@@ -43,6 +44,11 @@ def write_small_collection(folder: Path, *, num_documents: int, num_queries: int
     _write(folder / "queries.jsonl.gz", queries)
     _write(folder / "qrels.tsv.gz", qrels)
     return folder
+
+
+@cache
+def _library() -> list[Documented]:
+    return standard_library()
 
 
 def _write(file: Path, lines: list[str]) -> None:
