@@ -209,7 +209,7 @@ def speed(bundle: Path, threads: int, rounds: int, document: Path) -> None:
 def _measured(bundle: Bundle, folder: Path, queries: int, cache: Path) -> Measured:
     data = read(folder, queries)
     vectors = document_vectors(bundle, data, cache, threads=1)
-    return data, hit_cosines(data, bundle.query_encoder(), vectors)
+    return data, hit_cosines(data, bundle.query_encoder(), vectors, bundle.crossing())
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ import shutil
 import socket
 import subprocess
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from opensearch.folders import (
     unprivileged_owner,
 )
 from opensearch.java import Java, find_java, java_for
-from opensearch.server_config import ServerFolders, server_settings, write_config
+from opensearch.server_config import ServerFolders, Setting, server_settings, write_config
 from opensearch.server_process import ServerProcess, birth_of, read_process
 
 HOST = "127.0.0.1"
@@ -55,7 +56,8 @@ class LocalServer:
     `home` holds the fetched distribution, shared by all servers. `folder` holds this server's config,
     data and logs (default: `home/server`). A port of 0 means any free one. `heap` is as Java takes it:
     "512m", "2g"; `java_options` are further options of the Java machine. `java` is the installation to
-    use, else `java_home` and the usual places are searched.
+    use, else `java_home` and the usual places are searched. `distribution` is an unpacked server to run in
+    place of the one that is fetched, `settings` are added to its opensearch.yml.
     """
 
     home: Path
@@ -69,6 +71,8 @@ class LocalServer:
     start_timeout_s: float = 180.0
     stop_timeout_s: float = 30.0
     needed_bytes: int = 300_000_000
+    distribution: Path | None = None
+    settings: Mapping[str, Setting] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.home = self.home.absolute()
@@ -131,9 +135,9 @@ class LocalServer:
         http_port = _open_port(self.http_port, "HTTP")
         transport_port = _open_port(self.transport_port, "transport", other_than=http_port)
         java = java_for(self.java or find_java(self.java_home), owner, self.home)
-        distribution = install(self.home, java, Distribution())
+        distribution = self.distribution or install(self.home, java, Distribution())
         check_usable(distribution, owner)
-        settings = server_settings(self.folders, http_port, transport_port)
+        settings = {**server_settings(self.folders, http_port, transport_port), **self.settings}
         try:
             with full_disk_explained(self.folders.root):
                 self._prepare(distribution, java, settings, owner, fresh=fresh)
@@ -155,7 +159,7 @@ class LocalServer:
         self,
         distribution: Path,
         java: Java,
-        settings: dict[str, str | int | bool],
+        settings: Mapping[str, Setting],
         owner: Owner | None,
         *,
         fresh: bool,

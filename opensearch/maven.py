@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ SYSTEM_TRUST = Path("/etc/ssl/certs/java/cacerts")
 """Where Debian and its kin keep the certificate authorities for Java."""
 
 _COPY_GOAL = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
+_COPY_ALL_GOAL = f"{_COPY_GOAL}-dependencies"
 
 
 @dataclass(frozen=True)
@@ -36,27 +38,32 @@ class Maven:
         """
         _, name, version, kind = coordinates.split(":")
         file = folder / f"{name}-{version}.{kind}"
-        # -U: a failure that Maven remembers from yesterday is not today's answer.
-        failed = self._run("-U", coordinates, folder)
-        if failed and self._run("-o", coordinates, folder):
-            raise MavenError(
-                f"Maven could not fetch {coordinates} (exit status {failed.returncode}). Check the network "
-                f"and Maven's settings. Its last lines:\n  {_telling_lines(failed)}"
-            )
+        self._fetch(coordinates, folder, _COPY_GOAL, f"-Dartifact={coordinates}")
         if not file.is_file():
             raise MavenError(f"Expected Maven to write {file}, but it did not. Check Maven's settings.")
         return file
 
-    def _run(self, switch: str, coordinates: str, folder: Path) -> subprocess.CompletedProcess[str] | None:
+    def copy_dependencies(self, pom: Path, folder: Path) -> None:
+        """Copy all that the project `pom` needs when it runs, with what that needs in turn, into `folder`.
+
+        Raises as `copy` does.
+        """
+        self._fetch(f"what {pom.name} names", folder, _COPY_ALL_GOAL, f"-f={pom}", "-DincludeScope=runtime")
+
+    def _fetch(self, what: str, folder: Path, *arguments: str) -> None:
+        # -U: a failure that Maven remembers from yesterday is not today's answer.
+        failed = self._run("-U", what, folder, arguments)
+        if failed and self._run("-o", what, folder, arguments):
+            raise MavenError(
+                f"Maven could not fetch {what} (exit status {failed.returncode}). Check the network "
+                f"and Maven's settings. Its last lines:\n  {_telling_lines(failed)}"
+            )
+
+    def _run(
+        self, switch: str, what: str, folder: Path, wanted: Sequence[str]
+    ) -> subprocess.CompletedProcess[str] | None:
         """Run Maven; return None where it succeeded, else what it said."""
-        arguments = [
-            "-B",
-            "-q",
-            switch,
-            _COPY_GOAL,
-            f"-Dartifact={coordinates}",
-            f"-DoutputDirectory={folder}",
-        ]
+        arguments = ["-B", "-q", switch, *wanted, f"-DoutputDirectory={folder}"]
         try:
             run = subprocess.run(  # noqa: S603 - no shell, and all parts are ours
                 [*self._command(), *arguments],
@@ -69,8 +76,7 @@ class Maven:
             )
         except subprocess.TimeoutExpired as error:
             raise MavenError(
-                f"Maven did not fetch {coordinates} within {self.timeout_s:g} s. "
-                "Check the network and try again."
+                f"Maven did not fetch {what} within {self.timeout_s:g} s. Check the network and try again."
             ) from error
         if run.returncode and os.strerror(errno.ENOSPC) in run.stdout + run.stderr:
             raise OSError(errno.ENOSPC, "Maven had no room", str(folder))

@@ -1,121 +1,152 @@
 """Decide what becomes of a search: widen it to the window for reranking, or pass it through and say why."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
+from opensearch.asked_fields import asks_for
+from opensearch.filter_path import FilterPath, widened
 from opensearch.query_text import query_text
-from opensearch.search_request import FORMATTING, NotUnderstoodError, SearchRequest
+from opensearch.rerank_controls import RerankControls, taken_out
+from opensearch.search_request import NotUnderstoodError, SearchRequest
 from opensearch.settings import RerankSettings
+from opensearch.target import Skip, Target
 
 MAX_DOCVALUE_FIELDS = 100
 """OpenSearch's `index.max_docvalue_fields_search`: ours must not be the one too many."""
 
-
-@dataclass(frozen=True)
-class Skip:
-    """The search is passed through; `reason` is what `Rerank-Status` says."""
-
-    reason: str
+NO_PIPELINE = "_none"
 
 
 @dataclass(frozen=True)
 class Plan:
     """A search to be reranked.
 
-    `target` and `body` are the widened request; the page is hits `page_start` to `page_end` of the reordered
-    window. `keep_vector` says that the client asked for our field by name.
+    The page is hits `page_start` to `page_end` of the reordered window, `window_size` hits long. `request` is
+    the client's search as OpenSearch will read it, without `ext.rerank`. `keep_vector` says that the client
+    asked for our field by name, `needs_docvalue` that its `_source` may not hold it. `explains` asks for an
+    explanation in OpenSearch's form, `details` for ours. `filter_path` is set where the client filters the
+    answer.
     """
 
     query_text: str
-    target: str
-    body: bytes
+    request: SearchRequest
+    settings: RerankSettings
+    window_size: int
     page_start: int
     page_end: int
-    is_pretty: bool
     keep_vector: bool
-    settings: RerankSettings
+    needs_docvalue: bool
+    explains: bool
+    details: bool
+    filter_path: FilterPath | None
+
+    @property
+    def num_hits(self) -> int:
+        """How many hits are asked of OpenSearch: the window, and what of the page lies beyond it."""
+        return max(self.window_size, self.page_end)
 
 
-def plan_search(request: SearchRequest, settings: RerankSettings) -> Plan | Skip:
-    """Plan one `_search` on indices with these settings."""
+def plan_search(request: SearchRequest, target: Target) -> Plan | Skip:
+    """Plan one `_search` on these indices.
+
+    Raises:
+        InvalidError: `ext.rerank` is not what it must be.
+    """
+    if not target.is_ours or _has_search_pipeline(request, target):
+        # `ext.rerank`, if there is any, is not for us
+        return target.settings if isinstance(target.settings, Skip) else Skip("search_pipeline")
+    controls, body = taken_out(dict(request.body))
+    text = controls.query_text(body)
+    ours = request.with_body(body)
+    plan = _planned(ours, target, controls, text)
+    return replace(plan, forward=ours) if isinstance(plan, Skip) and body != request.body else plan
+
+
+def _planned(
+    request: SearchRequest, target: Target, controls: RerankControls, given_text: str | None
+) -> Plan | Skip:
+    if isinstance(target.settings, Skip):
+        return target.settings
+    settings = controls.over(target.settings)
     if not settings.enabled:
         return Skip("disabled")
     try:
-        return _plan(request, settings)
+        return _plan(request, target, settings, given_text, details=controls.explain)
     except NotUnderstoodError as error:
         return Skip(error.reason)
     except (msgspec.DecodeError, RecursionError):  # OpenSearch's own parser shall say what it thinks of it
         return Skip("body")
 
 
-def _plan(request: SearchRequest, settings: RerankSettings) -> Plan | Skip:
+def _plan(
+    request: SearchRequest, target: Target, settings: RerankSettings, given_text: str | None, *, details: bool
+) -> Plan | Skip:
     unknown = request.not_understood()
     if unknown is not None:
         return Skip(unknown)
-    start, size = request.from_, request.size
-    reason = _page_reason(request, start, size, settings)
+    window_size = min(settings.window_size, target.max_result_window)
+    start, end = request.from_, request.from_ + request.size
+    reason = _order_reason(request) or _page_reason(start, end, window_size, target.max_result_window)
     if reason is not None:
         return Skip(reason)
-    text = query_text(request.query)
+    text = given_text or query_text(request.query)
     if text is None:
         return Skip("query_text")
+    keep_vector = asks_for(request, settings.field)
+    needs_docvalue = (request.filters_source and not keep_vector) or "filter_path" in request.parameters
+    if needs_docvalue and len(request.docvalue_fields) >= MAX_DOCVALUE_FIELDS:
+        return Skip("docvalue_fields")
+    filter_path = _filter_path(request, settings.field)
+    if isinstance(filter_path, Skip):
+        return filter_path
     return Plan(
         query_text=text,
-        target=request.target({k: v for k, v in request.parameters.items() if k not in _REPLACED}),
-        body=_widened_body(request, settings, max(settings.window_size, start + size)),
-        page_start=start,
-        page_end=start + size,
-        is_pretty=request.is_pretty,
-        keep_vector=_asks_for_vector(request, settings.field),
+        request=request,
         settings=settings,
+        window_size=window_size,
+        page_start=start,
+        page_end=end,
+        keep_vector=keep_vector,
+        needs_docvalue=needs_docvalue,
+        explains=request.explains,
+        details=details,
+        filter_path=filter_path,
     )
 
 
-_REPLACED = FORMATTING | {"from", "size"}
+def _has_search_pipeline(request: SearchRequest, target: Target) -> bool:
+    """Whether a search pipeline that is not known to be harmless would work on our window."""
+    asked = request.parameters.get("search_pipeline") or request.member("search_pipeline")
+    allowed = () if isinstance(target.settings, Skip) else target.settings.pipelines_allowed
+    if asked is not None:
+        return not isinstance(asked, str) or (asked != NO_PIPELINE and asked not in allowed)
+    return bool(target.pipelines.difference(allowed))
 
 
-def _page_reason(request: SearchRequest, start: int, size: int, settings: RerankSettings) -> str | None:
+def _order_reason(request: SearchRequest) -> str | None:
+    if request.breaks_score_ties:
+        return "sort_tie_breaker"
     if not request.sorts_by_score:
         return "sort"
-    if size == 0:
+    return "stored_fields" if "_none_" in request.stored_fields else None
+
+
+def _page_reason(start: int, end: int, window_size: int, max_result_window: int) -> str | None:
+    if start == end:
         return "size"
-    if start >= settings.window_size:
-        return "beyond_window"
-    return None
+    if end > max_result_window:
+        return "max_result_window"  # OpenSearch answers that with an error of its own
+    return "beyond_window" if start >= window_size else None
 
 
-def _widened_body(request: SearchRequest, settings: RerankSettings, size: int) -> bytes:
-    """Ask for the window from its first hit, and for the vector where the source may not hold it."""
-    body = {**request.body, "from": msgspec.Raw(b"0"), "size": msgspec.Raw(str(size).encode())}
-    if request.filters_source and not _asks_for_vector(request, settings.field):
-        fields = request.member("docvalue_fields") or []
-        if not isinstance(fields, list) or len(fields) >= MAX_DOCVALUE_FIELDS:
-            raise NotUnderstoodError("docvalue_fields")
-        body["docvalue_fields"] = msgspec.Raw(msgspec.json.encode([*fields, settings.field]))
-    return msgspec.json.encode(body)
-
-
-def _asks_for_vector(request: SearchRequest, field: str) -> bool:
-    """Whether the client names our field, or its parent, itself: then it is not cut out."""
-    asked = [request.member("_source"), request.member("fields"), request.member("docvalue_fields")]
-    names = {field, field.partition(".")[0]}
-    in_url = (request.parameters.get(name, "") for name in ("_source", "_source_includes"))
-    return any(names & set(value.split(",")) for value in in_url) or any(
-        _names(value) & names for value in asked
+def _filter_path(request: SearchRequest, field: str) -> FilterPath | Skip | None:
+    if "filter_path" not in request.parameters:
+        return None
+    needed = (
+        ("timed_out",),
+        ("_shards", "failed"),
+        ("hits", "hits", "_score"),
+        ("hits", "hits", "fields", field),
     )
-
-
-def _names(value: object) -> set[str]:
-    """Field names in a `_source`, `fields` or `docvalue_fields` value, in any of its forms."""
-    match value:
-        case str():
-            return {value}
-        case list():
-            return set().union(*map(_names, value))
-        case {"field": str() as field}:
-            return {field}
-        case dict():
-            return _names(value.get("includes", value.get("include")))
-        case _:
-            return set()
+    return widened(request.parameters["filter_path"], needed) or Skip("filter_path")

@@ -1,32 +1,19 @@
-"""A client's search as OpenSearch will read it: the URL's parameters win over the body."""
+"""A client's search as OpenSearch will read it: the URL's parameters win over the body.
+
+Where the body's member and the URL's parameter add up instead (`sort`, `docvalue_fields`), they do so here.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
 import msgspec
 
+from opensearch.search_parameters import OF_THE_FORMAT, WIDENED_KEYS, WIDENED_PARAMETERS
+
 _BODY = msgspec.json.Decoder(dict[str, msgspec.Raw])
 DEFAULT_SIZE = 10
-
-FORMATTING = frozenset({"pretty"})
-"""Parameters that only format the answer: left out of the widened request, done here on the way out."""
-
-UNDERSTOOD_PARAMETERS = FORMATTING | {
-    "_source", "_source_excludes", "_source_includes", "allow_no_indices", "allow_partial_search_results",
-    "batched_reduce_size", "cancel_after_time_interval", "ccs_minimize_roundtrips", "error_trace",
-    "expand_wildcards", "from", "human", "ignore_throttled", "ignore_unavailable",
-    "max_concurrent_shard_requests", "phase_took", "pre_filter_shard_size", "preference", "request_cache",
-    "rest_total_hits_as_int", "routing", "search_type", "seq_no_primary_term", "size", "timeout",
-    "track_scores", "track_total_hits", "typed_keys", "version",
-}  # fmt: skip
-
-UNDERSTOOD_KEYS = frozenset({
-    "_source", "aggregations", "aggs", "docvalue_fields", "fields", "from", "highlight", "indices_boost",
-    "min_score", "post_filter", "profile", "query", "script_fields", "seq_no_primary_term", "size", "sort",
-    "stats", "suggest", "timeout", "track_scores", "track_total_hits", "version",
-})  # fmt: skip
 
 _BY_SCORE: tuple[Any, ...] = ("_score", {"_score": "desc"}, {"_score": {"order": "desc"}}, {"_score": {}})
 
@@ -49,18 +36,17 @@ class SearchRequest:
 
     @classmethod
     def parse(cls, target: str, body: bytes) -> "SearchRequest":
-        """Read the raw request target and the body.
+        """Read the raw request target and the body, which may stand in the parameter `source`.
 
         Raises:
             NotUnderstoodError: the body is not plain JSON (OpenSearch also takes comments, YAML, CBOR, ...),
                 or the parameters are split or encoded in a rare way.
         """
         path, _, query = target.partition("?")
-        try:
-            members = _BODY.decode(body) if body.strip() else {}
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise NotUnderstoodError("body") from error
-        return cls(path, _parameters(query), members)
+        parameters = _parameters(query)
+        if "source" in parameters:
+            parameters, body = _body_of_the_url(parameters, body)
+        return cls(path, parameters, members_of(body))
 
     @property
     def from_(self) -> int:
@@ -82,42 +68,102 @@ class SearchRequest:
 
     @property
     def query(self) -> Any:  # noqa: ANN401  # any JSON
-        """The decoded query, None where there is none."""
+        """The decoded query, None where there is none; `q` in the URL is a `query_string`."""
+        if "q" in self.parameters:
+            return {"query_string": {"query": self.parameters["q"]}}
         return self.member("query")
+
+    @property
+    def sort(self) -> list[Any]:
+        """What hits are sorted by, the body's first, then the URL's; empty for the default."""
+        body = self.member("sort")
+        in_body = body if isinstance(body, list) else [] if body is None else [body]
+        in_url = [part for part in self.parameters.get("sort", "").split(",") if part]
+        return [*in_body, *("_score" if part == "_score:desc" else part for part in in_url)]
 
     @property
     def sorts_by_score(self) -> bool:
         """Whether hits come by descending `_score` alone, said or by default."""
-        sort = self.member("sort")
-        return sort is None or any(sort in (form, [form]) for form in _BY_SCORE)
+        return self.sort == [] or (len(self.sort) == 1 and self.sort[0] in _BY_SCORE)
+
+    @property
+    def breaks_score_ties(self) -> bool:
+        """Whether hits come by descending `_score` first, but then by something else."""
+        return len(self.sort) > 1 and self.sort[0] in _BY_SCORE
 
     @property
     def is_pretty(self) -> bool:
         """Whether the answer is to be indented."""
-        return self.parameters.get("pretty", "false") != "false"
+        return self.is_set("pretty")
 
     @property
     def filters_source(self) -> bool:
-        """Whether the client limits what it wants of `_source`."""
+        """Whether the client limits what it wants of `_source`, or asks for stored fields in its place."""
         in_url = any(name in self.parameters for name in ("_source", "_source_includes", "_source_excludes"))
-        return in_url or self.member("_source") not in (None, True)
+        return in_url or self.member("_source") not in (None, True) or bool(self.stored_fields)
+
+    @property
+    def stored_fields(self) -> list[str]:
+        """The stored fields asked for; `_none_` leaves even `_id` out."""
+        return self._names("stored_fields")
+
+    @property
+    def docvalue_fields(self) -> list[Any]:
+        """The doc values asked for, the body's and the URL's.
+
+        Raises:
+            NotUnderstoodError: no list.
+        """
+        in_body = self.member("docvalue_fields")
+        if in_body is not None and not isinstance(in_body, list):
+            raise NotUnderstoodError("docvalue_fields")
+        return [*(in_body or []), *self._in_url("docvalue_fields")]
+
+    @property
+    def explains(self) -> bool:
+        """Whether OpenSearch is asked to explain each hit's score."""
+        return self.is_set("explain") or ("explain" not in self.parameters and self.member("explain") is True)
+
+    def is_set(self, parameter: str) -> bool:
+        """Whether a yes-or-no parameter stands in the URL and says yes; one without a value does."""
+        return self.parameters.get(parameter, "false") != "false"
 
     def member(self, name: str) -> Any:  # noqa: ANN401  # any JSON
         """Decode one member of the body, None where it is absent."""
         raw = self.body.get(name)
         return None if raw is None else msgspec.json.decode(raw)
 
+    def with_body(self, body: Mapping[str, msgspec.Raw]) -> "SearchRequest":
+        """Return the same request with another body."""
+        return replace(self, body=body)
+
+    def encoded_body(self) -> bytes:
+        """Return the body as JSON, nothing where it has no members."""
+        return msgspec.json.encode(self.body) if self.body else b""
+
     def not_understood(self) -> str | None:
         """Return the first parameter or body key that this version does not widen safely, None if none."""
-        names = [*self.parameters.keys() - UNDERSTOOD_PARAMETERS, *self.body.keys() - UNDERSTOOD_KEYS]
+        names = [*self.parameters.keys() - WIDENED_PARAMETERS, *self.body.keys() - WIDENED_KEYS]
         return min(names, default=None)
 
-    def target(self, parameters: Mapping[str, str]) -> str:
-        """Return the raw target for this path with other parameters."""
-        query = "&".join(
-            f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parameters.items()
-        )
+    def target(self, parameters: Mapping[str, str] | None = None) -> str:
+        """Return the raw target for this path, with its own parameters or with others."""
+        chosen = self.parameters if parameters is None else parameters
+        query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in chosen.items())
         return f"{self.path}?{query}" if query else self.path
+
+    def parameters_but(self, *names: str) -> dict[str, str]:
+        """Return the parameters without these and without those that only format the answer."""
+        left_out = OF_THE_FORMAT.union(names)
+        return {name: value for name, value in self.parameters.items() if name not in left_out}
+
+    def _names(self, name: str) -> list[str]:
+        value = self.member(name)
+        in_body = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+        return [*(each for each in in_body if isinstance(each, str)), *self._in_url(name)]
+
+    def _in_url(self, name: str) -> list[str]:
+        return [part for part in self.parameters.get(name, "").split(",") if part]
 
     def _count(self, name: str, default: int) -> int:
         if name in self.parameters:
@@ -133,6 +179,27 @@ class SearchRequest:
         return value
 
 
+def members_of(body: bytes) -> dict[str, msgspec.Raw]:
+    """Read a body's members, none where it is empty.
+
+    Raises:
+        NotUnderstoodError: not plain JSON.
+    """
+    try:
+        return _BODY.decode(body) if body.strip() else {}
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise NotUnderstoodError("body") from error
+
+
+def parameters_of(target: str) -> dict[str, str]:
+    """Read a raw target's parameters.
+
+    Raises:
+        NotUnderstoodError: separated by `;` too, or not UTF-8.
+    """
+    return _parameters(target.partition("?")[2])
+
+
 def _parameters(query: str) -> dict[str, str]:
     """Read a query string; the last of several equal names wins, as in OpenSearch."""
     if ";" in query:  # OpenSearch splits there too
@@ -141,3 +208,12 @@ def _parameters(query: str) -> dict[str, str]:
         return dict(parse_qsl(query, keep_blank_values=True, errors="strict"))
     except ValueError as error:
         raise NotUnderstoodError("parameters") from error
+
+
+def _body_of_the_url(parameters: dict[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
+    """Return the parameters without `source`, and the body that stands in it."""
+    if body.strip() or "json" not in parameters.get("source_content_type", ""):
+        raise NotUnderstoodError("source")  # OpenSearch refuses both at once, and other formats are not read
+    left_out = ("source", "source_content_type")
+    rest = {name: value for name, value in parameters.items() if name not in left_out}
+    return rest, parameters["source"].encode()

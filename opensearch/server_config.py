@@ -2,11 +2,14 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from opensearch.java import Java
+
+Setting = str | int | bool | list[str]
+"""A value in opensearch.yml."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,7 @@ class ServerFolders:
         return self.root / "server.json"
 
 
-def server_settings(
-    folders: ServerFolders, http_port: int, transport_port: int
-) -> dict[str, str | int | bool]:
+def server_settings(folders: ServerFolders, http_port: int, transport_port: int) -> dict[str, Setting]:
     """Return opensearch.yml's settings for one node that only this machine can reach."""
     return {
         "cluster.name": "twinrank",
@@ -80,7 +81,7 @@ def jvm_options(original: str, own: Sequence[str], java: Java) -> str:
 def write_config(
     distribution: Path,
     folders: ServerFolders,
-    settings: dict[str, str | int | bool],
+    settings: Mapping[str, Setting],
     java: Java,
     own_options: Sequence[str],
 ) -> None:

@@ -3,13 +3,13 @@
 This is the one table: name, type, default, limits and sentence of every setting. Validation comes from it.
 """
 
-import json
-import re
-from difflib import get_close_matches
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
+
+from opensearch.validation import InvalidError, refusal, validated
 
 META_KEY = "rerank"
 DEFAULT_FIELD = "rerank.vector"
@@ -27,21 +27,33 @@ class FusionSettings(_Settings, frozen=True):
     """How first-stage and crossing scores are combined."""
 
     method: Annotated[
-        Literal["log_linear", "none"],
-        Meta(description="`log_linear`: first-stage score x exp(weight x crossing); `none`: crossing alone."),
+        Literal["log_linear", "weighted", "rrf", "none"],
+        Meta(
+            description="`log_linear`: first-stage score x exp(weight x crossing); `weighted`: both scaled to"
+            " 0 to 1 over the window, weight being the crossing's share; `rrf`: the sum of 1 / (rank_constant"
+            " + rank) in both orders; `none`: crossing alone."
+        ),
     ] = "log_linear"
     weight: Annotated[
         Annotated[float, Meta(ge=0, le=40)] | None,
-        Meta(description="Weight of the crossing; unset: the bundle's own."),
+        Meta(
+            description="Weight of the crossing; unset: the bundle's own, or 0.9 for `weighted`, which takes"
+            " 0 to 1. `rrf` and `none` have no weight."
+        ),
     ] = None
+    rank_constant: Annotated[
+        int, Meta(ge=1, le=10_000, description="Of `rrf`: the larger, the less the first ranks stand out.")
+    ] = 60
 
 
 class ChunkSettings(_Settings, frozen=True):
     """How a document longer than the encoder's limit is cut."""
 
-    max_tokens: Annotated[int, Meta(ge=16, le=512, description="Tokens of a chunk.")] = 256
-    overlap: Annotated[int, Meta(ge=0, le=128, description="Tokens that a chunk repeats.")] = 32
-    max_chunks: Annotated[int, Meta(ge=1, le=64, description="Chunks encoded of one document.")] = 4
+    max_tokens: Annotated[int, Meta(ge=16, le=512, description="Length of a chunk, in tokens.")] = 256
+    overlap: Annotated[
+        int, Meta(ge=0, le=128, description="What a chunk repeats of the one before, in tokens.")
+    ] = 32
+    max_chunks: Annotated[int, Meta(ge=1, le=64, description="Most chunks encoded of one document.")] = 4
 
 
 class RerankSettings(_Settings, frozen=True):
@@ -59,12 +71,40 @@ class RerankSettings(_Settings, frozen=True):
     window_size: Annotated[
         int, Meta(ge=1, le=10_000, description="How many first-stage hits are reranked.")
     ] = 100
+    min_coverage: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="Share of documents, 0 to 1, that must have a vector before searches are reranked.",
+        ),
+    ] = 0.0
+    execution: Annotated[
+        Literal["sidecar", "cluster"],
+        Meta(
+            description="Where hits are scored: in the proxy, or on the data nodes by `rescore`, where the"
+            " window is one of each shard."
+        ),
+    ] = "sidecar"
     fusion: FusionSettings = FusionSettings()
+    score: Annotated[
+        Literal["first_stage", "fused", "probability"],
+        Meta(
+            description="What `_score` holds in `sidecar`: the first stage's values in the new order, the"
+            " fused value, or the calibrated probability of relevance."
+        ),
+    ] = "first_stage"
+    pipelines_allowed: Annotated[
+        tuple[Annotated[str, Meta(min_length=1)], ...],
+        Meta(description="Search pipelines that do no harm to a window; others pass a search through."),
+    ] = ()
     chunk: ChunkSettings = ChunkSettings()
     deadline_ms: Annotated[
         int,
         Meta(
-            ge=1, le=60_000, description="Longest wait for the query's vector once OpenSearch has answered."
+            ge=1,
+            le=60_000,
+            description="Longest wait for the query's vector once OpenSearch has answered, in milliseconds.",
         ),
     ] = 50
     on_failure: Annotated[
@@ -73,37 +113,46 @@ class RerankSettings(_Settings, frozen=True):
     ] = "first_stage"
 
 
-_SECTIONS: dict[str, type[_Settings]] = {
-    "": RerankSettings,
-    ".fusion": FusionSettings,
-    ".chunk": ChunkSettings,
-}
-_CHOICES = {
-    f"{path}.{name}": "one of " + ", ".join(get_args(hint))
-    for path, section in _SECTIONS.items()
-    for name, hint in get_type_hints(section).items()
-    if get_origin(hint) is Literal
-}
+@dataclass(frozen=True)
+class Place:
+    """Where settings stand, for messages: the name of the whole, and how it is corrected."""
+
+    name: str
+    remedy: str
 
 
-def parse_settings(rerank: Any) -> RerankSettings:  # noqa: ANN401  # any JSON value may stand in a mapping
+IN_MAPPING = Place(f"_meta.{META_KEY}", "Correct it with PUT _mapping")
+
+
+def parse_settings(rerank: Any, place: Place = IN_MAPPING) -> RerankSettings:  # noqa: ANN401  # any JSON value
     """Validate what stands under `_meta.rerank`, already decoded from JSON.
 
     Raises:
         SettingsError: unknown key, missing key, wrong type or a value outside its limits.
     """
-    for path, section in _SECTIONS.items():
-        part = rerank.get(path[1:]) if path and isinstance(rerank, dict) else rerank
-        _refuse_unknown_keys(part, path, section)
     try:
-        return msgspec.convert(rerank, RerankSettings)
-    except msgspec.ValidationError as error:
-        raise _refusal(*_explained(str(error), rerank)) from error
+        settings = validated(rerank, RerankSettings, place.name, place.remedy)
+        check_together(settings, place.name, place.remedy)
+    except InvalidError as error:
+        raise SettingsError(str(error)) from error
+    return settings
+
+
+def check_together(settings: RerankSettings, place: str, remedy: str) -> None:
+    """Check what one setting demands of another.
+
+    Raises:
+        InvalidError: they do not go together.
+    """
+    weight = settings.fusion.weight
+    if settings.fusion.method == "weighted" and weight is not None and weight > 1:
+        expected = "a share of 0 to 1, since the method is `weighted`"
+        raise refusal(f"{place}.fusion.weight", expected, str(weight), remedy)
 
 
 def settings_meta(settings: RerankSettings) -> dict[str, Any]:
     """Return the JSON value for `_meta.rerank`: everything that is not at its default."""
-    return _changed(settings) | {"source_fields": list(settings.source_fields)}
+    return _changed(settings)
 
 
 def _changed(settings: _Settings) -> dict[str, Any]:
@@ -112,33 +161,9 @@ def _changed(settings: _Settings) -> dict[str, Any]:
     for field in msgspec.structs.fields(settings):
         value = getattr(settings, field.name)
         if value != field.default:
-            changed[field.name] = _changed(value) if isinstance(value, _Settings) else value
+            changed[field.name] = _changed(value) if isinstance(value, _Settings) else _as_json(value)
     return changed
 
 
-def _refuse_unknown_keys(part: object, path: str, section: type[_Settings]) -> None:
-    known = section.__struct_fields__
-    for key in part if isinstance(part, dict) else ():
-        if key not in known:
-            near = get_close_matches(key, known, n=1)
-            hint = f" (did you mean `{near[0]}`?)" if near else ""
-            raise _refusal(f"{path}.{key}", f"one of {', '.join(known)}", f"an unknown key{hint}")
-
-
-def _explained(problem: str, rerank: Any) -> tuple[str, str, str]:  # noqa: ANN401  # as in parse_settings
-    """Turn msgspec's message, like "Expected `int` <= 9 - at `$.key`", into path, expectation and finding."""
-    what, _, place = problem.rpartition(" - at `$")
-    what, path = (what, place.rstrip("`")) if what else (problem, "")
-    if "missing required field" in what:
-        return f"{path}.{what.split('`')[1]}", "this setting", "none"
-    found = rerank
-    for step in re.findall(r"\w+", path):
-        found = found[int(step)] if isinstance(found, list) else found[step]
-    expected = what.removeprefix("Expected ").partition(", got ")[0]
-    return path, _CHOICES.get(path, expected), json.dumps(found)[:80]
-
-
-def _refusal(path: str, expected: str, found: str) -> SettingsError:
-    return SettingsError(
-        f"_meta.{META_KEY}{path}: expected {expected}, found {found}. Correct it with PUT _mapping"
-    )
+def _as_json(value: Any) -> Any:  # noqa: ANN401  # a setting's value
+    return list(value) if isinstance(value, tuple) else value

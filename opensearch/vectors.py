@@ -1,7 +1,6 @@
 """Stored vectors as OpenSearch gives them back: of given documents, of a sample, and how many there are."""
 
 import base64
-import binascii
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -91,7 +90,7 @@ def decoded(value: Any) -> bytes | None:  # noqa: ANN401  # any JSON value
         return None
     try:
         return base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
-    except binascii.Error:
+    except ValueError:  # not base64, or not even ASCII
         return None
 
 

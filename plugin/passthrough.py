@@ -1,16 +1,101 @@
-"""Everything that is no search of ours: streamed both ways, byte for byte."""
+"""What is not reranked: streamed both ways, byte for byte but for our own fields where an index has them."""
 
-from plugin.http_messages import Answer, Request
-from plugin.upstream import Upstream
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator
+
+from opensearch.field_cutter import cut_answer
+from opensearch.search_request import SearchRequest
+from opensearch.target import Target
+from plugin.http_messages import Answer, Headers, Request
+from plugin.upstream import StreamedAnswer, Upstream
+
+Cut = Callable[[bytes], bytes]
+"""Takes our fields out of an answer in JSON."""
+
+MAX_CUT_BYTES = 256 * 1024 * 1024
+"""A longer answer is passed on as it is, our fields in it: it would not fit into a worker's memory."""
+
+_log = logging.getLogger("twinrank")
 
 
-def passed_through(upstream: Upstream, request: Request) -> Answer:
-    """Send a request on as it came and stream OpenSearch's answer back.
+def passed_through(
+    upstream: Upstream,
+    request: Request,
+    cut: Cut | None = None,
+    *,
+    read: bytes = b"",
+    forward: SearchRequest | None = None,
+) -> Answer:
+    """Send a request on as it came, or `forward` in its place, and give OpenSearch's answer back.
+
+    Args:
+        upstream: where to.
+        request: the client's request.
+        cut: takes our fields out of an answer in JSON; None where it cannot hold them.
+        read: what was read of the request's body already.
+        forward: what to send in place of the client's bytes.
 
     Raises:
         UpstreamError: OpenSearch cannot be asked.
     """
-    streamed = upstream.stream(
-        request.method, request.target, request.headers, request.blocks(), request.content_length
+    headers = request.headers if cut is None else request.headers_without("accept-encoding")
+    streamed = _sent(upstream, request, headers, read, forward)
+    if cut is None or request.method == "HEAD" or not _is_json(streamed):
+        return Answer(streamed.status, streamed.headers, streamed, streamed.reason)
+    start, rest = _read(streamed)
+    if rest is not None:
+        _log.warning("an answer of more than %d bytes keeps our fields", MAX_CUT_BYTES)
+        return Answer(streamed.status, streamed.headers, _joined(start, rest, streamed), streamed.reason)
+    kept = tuple(header for header in streamed.headers if header[0].lower() != "content-length")
+    return Answer(streamed.status, kept, cut(start), streamed.reason)
+
+
+def cut_of(target: Target, shown: Collection[str]) -> Cut | None:
+    """Return what takes a target's fields, but those in `shown`, out of an answer; None: it has none."""
+    if not set(target.all_fields).difference(shown):
+        return None
+
+    def fields_of(index: str | None) -> tuple[str, ...]:
+        return tuple(field for field in target.fields_of(index) if field not in shown)
+
+    return lambda body: cut_answer(body, fields_of)
+
+
+def _sent(
+    upstream: Upstream, request: Request, headers: Headers, read: bytes, forward: SearchRequest | None
+) -> StreamedAnswer:
+    if forward is None:
+        return upstream.stream(
+            request.method, request.target, headers, request.blocks(read), request.content_length
+        )
+    body = forward.encoded_body()
+    plain = tuple(
+        header for header in headers if header[0].lower() not in ("content-encoding", "content-type")
     )
-    return Answer(streamed.status, streamed.headers, streamed, streamed.reason)
+    typed = (*plain, ("Content-Type", "application/json"))
+    return upstream.stream(request.method, forward.target(), typed, (body,) if body else (), len(body))
+
+
+def _is_json(streamed: StreamedAnswer) -> bool:
+    content_type = next((value for name, value in streamed.headers if name.lower() == "content-type"), "")
+    return "json" in content_type
+
+
+def _read(streamed: StreamedAnswer) -> tuple[bytes, Iterator[bytes] | None]:
+    """Read an answer; return it, with the blocks that are left where it is longer than MAX_CUT_BYTES."""
+    blocks, read, num_bytes = iter(streamed), [], 0
+    for block in blocks:
+        read.append(block)
+        num_bytes += len(block)
+        if num_bytes > MAX_CUT_BYTES:
+            return b"".join(read), blocks
+    streamed.close()
+    return b"".join(read), None
+
+
+def _joined(start: bytes, rest: Iterator[bytes], streamed: StreamedAnswer) -> Iterable[bytes]:
+    try:
+        yield start
+        yield from rest
+    finally:
+        streamed.close()

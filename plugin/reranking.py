@@ -7,12 +7,13 @@ import numpy.typing as npt
 
 from opensearch.search_response import SearchResponse
 from opensearch.settings import RerankSettings
+from opensearch.vector_field import vector_field
 from plugin.errors import RerankFailedError
 from plugin.model import Model
 from plugin.query_vectors import awaited
 from plugin.stage_clock import StageClock
 from reranker.errors import ScoresError
-from reranker.fusion import FUSIONS
+from reranker.fusion import fusion
 from reranker.window import Ranking, crossing_scores, rank
 
 Floats = npt.NDArray[np.float32]
@@ -20,13 +21,13 @@ Floats = npt.NDArray[np.float32]
 
 def rank_hits(
     response: SearchResponse,
-    packed: list[bytes | None],
     settings: RerankSettings,
+    window_size: int,
     model: Model,
     vector: "Future[Floats] | None",
     clock: StageClock,
 ) -> Ranking:
-    """Rank the window: the first `settings.window_size` hits of `response`, whose vectors are `packed`.
+    """Rank the window: the first `window_size` hits of `response`.
 
     Raises:
         RerankFailedError: no query vector, no usable document vector, or scores that cannot be fused.
@@ -35,13 +36,15 @@ def rank_hits(
     with clock.stage("encode_wait"):
         query = awaited(vector, settings.deadline_ms / 1000)
     with clock.stage("crossing"):
-        window = packed[: settings.window_size]
+        field = vector_field(settings.field)
+        window = [field.packed(hit) for hit in response.hits[:window_size]]
         crossing = crossing_scores(query, window, model.crossing, model.model_tag)
         if window and np.isnan(crossing).all():
             raise RerankFailedError("vectors", f"none of {len(window)} hits has a usable vector")
-        first_stage = np.array(response.scores()[: settings.window_size], np.float64)
-        weight = model.fusion_weight if settings.fusion.weight is None else settings.fusion.weight
+        first_stage = np.array(response.scores()[:window_size], np.float64)
+        chosen = settings.fusion
+        fuse = fusion(chosen.method, chosen.weight, chosen.rank_constant, bundle_weight=model.fusion_weight)
         try:
-            return rank(first_stage, crossing, FUSIONS[settings.fusion.method], weight)
+            return rank(first_stage, crossing, fuse)
         except ScoresError as error:
             raise RerankFailedError("scores", str(error)) from error

@@ -1,30 +1,27 @@
-"""One `_search` from the client's request to the answer: reranked, or passed through with the reason.
-
-The way of a search: `answer` -> `_plan` -> `_rerank` (the widened request is in flight while the query is
-encoded) -> `_page`. Whatever goes wrong after the plan gives the first-stage page, and `Rerank-Status`
-says so.
-"""
+"""One `_search` from the client's request to the answer: reranked, or passed through with the reason."""
 
 import logging
 
-import msgspec
-
-from opensearch.search_plan import Plan, Skip, plan_search
+from opensearch.asked_fields import asks_for
+from opensearch.endpoints import Endpoint
+from opensearch.point_in_time import indices_of
+from opensearch.search_plan import Plan, plan_search
 from opensearch.search_request import NotUnderstoodError, SearchRequest
-from opensearch.search_response import SearchResponse, UnusableResponseError, VectorField
-from plugin.errors import RerankFailedError, UpstreamError, error_body
-from plugin.http_messages import Answer, Headers, Request, gunzipped
+from opensearch.search_response import UnusableResponseError
+from opensearch.target import Skip, Target
+from opensearch.validation import InvalidError
+from plugin.errors import UpstreamError, error_body
+from plugin.http_messages import Answer, Request, gunzipped
 from plugin.model import Model
-from plugin.reranking import rank_hits
+from plugin.passthrough import cut_of, passed_through
+from plugin.reranked_search import RerankedSearch
 from plugin.settings_cache import SettingsCache
 from plugin.stage_clock import StageClock
-from plugin.upstream import Exchange, Upstream
+from plugin.upstream import Upstream
+from plugin.upstream_breaker import UpstreamBreaker
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 """A longer search is passed through unread."""
-
-_RETURNED = frozenset({401, 403, 429})
-"""Answers to a widened request that hold for the client's own request too, so it is not repeated."""
 
 _log = logging.getLogger("twinrank.search")
 
@@ -36,8 +33,10 @@ class SearchDoor:
         self._upstream = upstream
         self._settings = settings
         self._model = model
+        self._reranked = RerankedSearch(upstream, model)
+        self._breaker = UpstreamBreaker()
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request, endpoint: Endpoint) -> Answer:
         """Answer one search.
 
         Raises:
@@ -46,62 +45,75 @@ class SearchDoor:
         clock = StageClock()
         body = request.stream.read(MAX_BODY_BYTES + 1)
         with clock.stage("plan"):
-            plan = self._plan(request, body)
+            search = _understood(request, body)
+            target = self._target(request, endpoint, search)
+            try:
+                plan = search if isinstance(search, Skip) else self._plan(search, target)
+            except InvalidError as error:
+                return _bad_request(error)
         if isinstance(plan, Skip):
-            return self._passed_through(request, body, plan.reason, clock)
+            return self._passed_through(request, body, target, search, plan, clock)
+        forward = Skip("upstream", plan.request if plan.request != search else None)
         try:
-            return self._rerank(request, plan, clock)
+            answer = self._reranked.run(request, plan, clock)
         except (UnusableResponseError, UpstreamError) as error:
             _log.warning("the widened search failed, so the client's own is sent: %s", error)
-            return self._passed_through(request, body, "upstream", clock)
+            self._breaker.failed(plan.request.path)
+            return self._passed_through(request, body, target, search, forward, clock)
         except Exception:  # noqa: BLE001  # the app's edge: a fault of ours must not fail a search
             _log.exception(
                 "reranking failed in a way that nobody foresaw, so the client's own search is sent"
             )
-            return self._passed_through(request, body, "internal", clock)
+            internal = Skip("internal", forward.forward)
+            return self._passed_through(request, body, target, search, internal, clock)
+        self._breaker.succeeded(plan.request.path)
+        return answer
 
-    def _plan(self, request: Request, body: bytes) -> Plan | Skip:
-        try:
-            search = SearchRequest.parse(request.target, _plain_json(request, body))
-        except NotUnderstoodError as error:
-            return Skip(error.reason)
-        settings = self._settings.of(request, search)
-        if isinstance(settings, Skip):
-            return settings
-        if settings.model != self._model.name:
-            return Skip("model")
-        return plan_search(search, settings)
+    def _target(self, request: Request, endpoint: Endpoint, search: SearchRequest | Skip) -> Target:
+        if ":" in endpoint.indices or "%3a" in endpoint.indices.lower():
+            return Target(Skip("remote_indices"))
+        parameters = {} if isinstance(search, Skip) else search.parameters
+        indices = endpoint.indices
+        if not isinstance(search, Skip) and "pit" in search.body:
+            behind = indices_of(search.member("pit"))
+            if behind is None:
+                return Target(Skip("pit"))
+            indices = behind
+        return self._settings.of(request, indices, parameters)
 
-    def _rerank(self, request: Request, plan: Plan, clock: StageClock) -> Answer:
-        vector = self._model.query_vectors.submit(plan.query_text)
+    def _plan(self, search: SearchRequest, target: Target) -> Plan | Skip:
+        plan = plan_search(search, target)
+        if isinstance(plan, Skip):
+            return plan
+        forward = plan.request if plan.request != search else None
+        if plan.settings.model != self._model.name:
+            return Skip("model", forward)
+        return Skip("upstream", forward) if self._breaker.is_open(plan.request.path) else plan
+
+    def _passed_through(
+        self,
+        request: Request,
+        body: bytes,
+        target: Target,
+        search: SearchRequest | Skip,
+        skip: Skip,
+        clock: StageClock,
+    ) -> Answer:
+        """Send the client's own search, or what it is without `ext.rerank`, and cut our fields out."""
+        fields = () if isinstance(search, Skip) else target.all_fields
+        shown = [field for field in fields if not isinstance(search, Skip) and asks_for(search, field)]
         with clock.stage("opensearch"):
-            exchange = self._upstream.exchange(
-                request.method, plan.target, _widened_headers(request), plan.body
+            answer = passed_through(
+                self._upstream, request, cut_of(target, shown), read=body, forward=skip.forward
             )
-        if exchange.status in _RETURNED:
-            return _answered(exchange, exchange.body, "skipped; reason=upstream", clock)
-        with clock.stage("read"):
-            response, packed = _read(exchange, VectorField(plan.settings.field))
-        try:
-            ranking = rank_hits(response, packed, plan.settings, self._model, vector, clock)
-        except RerankFailedError as error:
-            return _not_reranked(error, exchange, response, plan, clock)
-        beyond = range(len(ranking.order), len(response.hits))
-        status = (
-            f"applied; window={len(ranking.order)}; scored={ranking.num_scored};"
-            f" model={self._model.name}; execution=sidecar"
-        )
-        page = _page(response, [*ranking.order.tolist(), *beyond], plan, clock)
-        return _answered(exchange, page, status, clock)
+        return answer.with_headers(("Rerank-Status", f"skipped; reason={skip.reason}"), clock.header())
 
-    def _passed_through(self, request: Request, read: bytes, reason: str, clock: StageClock) -> Answer:
-        """Send the client's own bytes and stream OpenSearch's answer."""
-        with clock.stage("opensearch"):
-            streamed = self._upstream.stream(
-                request.method, request.target, request.headers, request.blocks(read), request.content_length
-            )
-        status = "Rerank-Status", f"skipped; reason={reason}"
-        return Answer(streamed.status, (*streamed.headers, status, clock.header()), streamed, streamed.reason)
+
+def _understood(request: Request, body: bytes) -> SearchRequest | Skip:
+    try:
+        return SearchRequest.parse(request.target, _plain_json(request, body))
+    except NotUnderstoodError as error:
+        return Skip(error.reason)
 
 
 def _plain_json(request: Request, body: bytes) -> bytes:
@@ -126,46 +138,7 @@ def _plain_json(request: Request, body: bytes) -> bytes:
     return plain
 
 
-def _widened_headers(request: Request) -> Headers:
-    """The caller's own headers; our body is plain JSON, and so must the answer be."""
-    kept = request.headers_without("accept-encoding", "content-encoding", "content-type")
-    return (*kept, ("Content-Type", "application/json"))
-
-
-def _read(exchange: Exchange, field: VectorField) -> tuple[SearchResponse, list[bytes | None]]:
-    """Return the answer, and each hit's stored vector.
-
-    Raises:
-        UnusableResponseError: an error, or no complete answer to a search.
-    """
-    if exchange.status != 200:
-        raise UnusableResponseError(f"expected status 200, found {exchange.status}: {exchange.body[:500]!r}")
-    response = SearchResponse.parse(exchange.body)
-    return response, [field.packed(hit) for hit in response.hits]
-
-
-def _not_reranked(
-    error: RerankFailedError, exchange: Exchange, response: SearchResponse, plan: Plan, clock: StageClock
-) -> Answer:
-    """Return what `on_failure` asks for: the first-stage page, which the answer holds, or an error."""
-    _log.warning("search not reranked, reason=%s: %s", error.reason, error)
-    status = f"skipped; reason={error.reason}"
-    if plan.settings.on_failure == "first_stage":
-        return _answered(exchange, _page(response, range(len(response.hits)), plan, clock), status, clock)
-    body = error_body(503, "rerank_failed_exception", f"reranking failed, reason={error.reason}: {error}")
-    return Answer(
-        503, (("Content-Type", "application/json"), ("Rerank-Status", status), clock.header()), body
-    )
-
-
-def _page(response: SearchResponse, order: "list[int] | range", plan: Plan, clock: StageClock) -> bytes:
-    with clock.stage("page"):
-        cut = dict if plan.keep_vector else VectorField(plan.settings.field).cut
-        page = response.page(order, plan.page_start, plan.page_end, cut)
-        return msgspec.json.format(page, indent=2) if plan.is_pretty else page
-
-
-def _answered(exchange: Exchange, body: bytes, status: str, clock: StageClock) -> Answer:
-    """Return an answer with OpenSearch's status and headers but a body of our own."""
-    kept = tuple(header for header in exchange.headers if header[0].lower() != "content-length")
-    return Answer(exchange.status, (*kept, ("Rerank-Status", status), clock.header()), body, exchange.reason)
+def _bad_request(error: InvalidError) -> Answer:
+    status = "Rerank-Status", "refused; reason=ext"
+    body = error_body(400, "illegal_argument_exception", str(error))
+    return Answer(400, (("Content-Type", "application/json"), status), body)

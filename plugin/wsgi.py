@@ -8,47 +8,85 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from plugin.app import JSON, OWN_PREFIX, create_app
+from opensearch.endpoints import Api, endpoint
+from opensearch.index_changes import changes_indices
+from plugin.admin_answers import JSON
+from plugin.api_endpoints import API_PATHS
+from plugin.app import OWN_PREFIX, create_app
+from plugin.bearer import BearerTokens
 from plugin.errors import UpstreamError, error_body
 from plugin.http_messages import Answer, Environ, Request
+from plugin.metrics import Metrics
 from plugin.model import Model
 from plugin.passthrough import passed_through
+from plugin.read_door import READS, ReadDoor
 from plugin.search_door import SearchDoor
 from plugin.settings_cache import SettingsCache
+from plugin.sight import Sight
 from plugin.upstream import Upstream
+from plugin.write_door import ENRICH, WRITES, WriteDoor
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
 
 _log = logging.getLogger("twinrank")
 
-_SEARCH_METHODS = frozenset({"GET", "POST"})
-
 
 class Proxy:
     """The proxy in front of one OpenSearch."""
 
-    def __init__(self, upstream: Upstream, model: Model) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        model: Model,
+        settings: SettingsCache | None = None,
+        tokens: BearerTokens | None = None,
+    ) -> None:
         self._upstream = upstream
-        self._door = SearchDoor(upstream, SettingsCache(upstream), model)
-        self._own = create_app(upstream, model)
+        self._settings = settings = settings or SettingsCache(upstream)
+        self._searches = SearchDoor(upstream, settings, model)
+        self._reads = ReadDoor(upstream, settings)
+        self._writes = WriteDoor(upstream, model)
+        metrics = Metrics()
+        self._sight = Sight(metrics)
+        self._own = create_app(upstream, model, settings, tokens or BearerTokens(), metrics)
 
     def __call__(self, environ: Environ, start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
         request = Request.from_environ(environ)
-        if request.path.startswith(OWN_PREFIX):
+        if _is_own(request):
             return self._own(environ, start_response)
         try:
             answer = self._answer(request)
         except UpstreamError as error:
             _log.warning("%s", error)
             answer = _error(error)
+        self._sight.answered(request, answer)
         return _sent(answer, start_response)
 
     def _answer(self, request: Request) -> Answer:
-        if _is_search(request):
-            return self._door.answer(request)
+        if request.path == ENRICH:
+            return self._writes.enrich(request)
+        spoken = endpoint(request.method, request.path)
+        if spoken is None:
+            answer = passed_through(self._upstream, request)
+            if changes_indices(request.method, request.path):
+                self._settings.changed()
+            return answer
+        if spoken.api is Api.SEARCH:
+            return self._searches.answer(request, spoken)
+        if spoken.api in READS:
+            return self._reads.answer(request, spoken)
+        if spoken.api in WRITES:
+            return self._writes.answer(request, spoken)
         return passed_through(self._upstream, request)
+
+
+def _is_own(request: Request) -> bool:
+    """Whether the Flask app answers: our own endpoints, and the APIs that others speak."""
+    if request.method == "POST" and request.path in API_PATHS:
+        return True
+    return request.path.startswith(OWN_PREFIX) and (request.path, request.method) != (ENRICH, "POST")
 
 
 def _sent(answer: Answer, start_response: "StartResponse") -> Iterable[bytes]:
@@ -63,10 +101,3 @@ def _sent(answer: Answer, start_response: "StartResponse") -> Iterable[bytes]:
 def _error(error: UpstreamError) -> Answer:
     headers = (("Content-Type", JSON),)
     return Answer(error.status, headers, error_body(error.status, error.type_name, str(error)))
-
-
-def _is_search(request: Request) -> bool:
-    """`/_search` or `/INDICES/_search`, by the raw path, so that an encoded slash stays part of a name."""
-    indices, slash, last = request.path.rpartition("/")
-    is_index = indices == "" or (indices.startswith("/") and "/" not in indices[1:] and indices != "/")
-    return last == "_search" and is_index and bool(slash) and request.method in _SEARCH_METHODS

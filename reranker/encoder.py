@@ -128,6 +128,14 @@ class QueryEncoder(_TextEncoder):
             raise EncodingError(f"expected a finite query vector, found others. {EXPORT_AGAIN}")
         return vector
 
+    def num_tokens(self, text: str) -> int:
+        """Return how many tokens of the text are encoded, special ones included.
+
+        Raises:
+            EncodingError: the tokeniser fails on the text.
+        """
+        return len(self._tokens.query(text))
+
 
 class DocumentEncoder(_TextEncoder):
     """Encodes many document texts, each as one or more chunks."""
@@ -148,6 +156,14 @@ class DocumentEncoder(_TextEncoder):
             vectors[positions] = self._encoder.encode_ids([flat[i] for i in positions])
         ends = np.cumsum([len(document) for document in chunks])
         return np.split(vectors, ends[:-1]) if texts else []
+
+    def num_tokens(self, text: str, chunking: Chunking) -> int:
+        """Return how many tokens of the text are encoded, special ones and overlaps included.
+
+        Raises:
+            EncodingError: the tokeniser fails on the text.
+        """
+        return sum(map(len, self._tokens.chunks(text, chunking)))
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:

@@ -1,6 +1,10 @@
-"""How first-stage scores and crossing scores become one order."""
+"""How first-stage scores and crossing scores become one order.
+
+Every fusion takes and gives (num_hits,) float64 arrays, higher is better, hits in first-stage order.
+"""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -8,18 +12,36 @@ import numpy.typing as npt
 from reranker.errors import ScoresError
 
 Floats64 = npt.NDArray[np.float64]
-Fusion = Callable[[Floats64, Floats64, float], Floats64]
+Fusion = Callable[[Floats64, Floats64], Floats64]
 
 MAX_WEIGHT = 40.0
 """Largest fusion weight: a first-stage score times exp(40 * (1 + 1)) still fits OpenSearch's float32."""
+
+DEFAULT_SHARE = 0.9
+"""The crossing's share in `weighted` where none is set: the best single one of six collections (DESIGN)."""
+
+
+METHODS = ("log_linear", "weighted", "rrf", "none")
+"""Every fusion method by its name in the settings."""
+
+
+def fusion(method: str, weight: float | None, rank_constant: int, *, bundle_weight: float) -> Fusion:
+    """Return one of METHODS; a `weight` of None takes the bundle's, or the default share of `weighted`."""
+    if method == "weighted":
+        return partial(weighted, share=DEFAULT_SHARE if weight is None else weight)
+    if method == "rrf":
+        return partial(rrf, rank_constant=rank_constant)
+    if method == "none":
+        return replacement
+    return partial(log_linear, weight=bundle_weight if weight is None else weight)
 
 
 def log_linear(first_stage: Floats64, crossing: Floats64, weight: float) -> Floats64:
     """Return log(first_stage) + weight * crossing: the logarithm of first_stage * exp(weight * crossing).
 
-    All arrays are (num_hits,) float64, higher is better. It needs no statistics of the window, so a hit's
-    value depends on that hit alone. Where every first-stage score is 0 (a filter without scores) the
-    crossing decides alone; a single 0 among others stays last, as its product does.
+    It needs no statistics of the window, so a hit's value depends on that hit alone. Where every first-stage
+    score is 0 (a filter without scores) the crossing decides alone; a single 0 among others stays last, as
+    its product does.
 
     Raises:
         ScoresError: a first-stage score is negative or not finite.
@@ -35,10 +57,36 @@ def log_linear(first_stage: Floats64, crossing: Floats64, weight: float) -> Floa
         return np.log(first_stage) + weight * crossing
 
 
-def replacement(first_stage: Floats64, crossing: Floats64, weight: float) -> Floats64:
-    """Return the crossing scores alone: the method `none`, for comparison. (num_hits,) float64."""
+def weighted(first_stage: Floats64, crossing: Floats64, share: float) -> Floats64:
+    """Return (1 - share) * scaled(first_stage) + share * scaled(crossing), both min-max over the window.
+
+    Raises:
+        ScoresError: a first-stage score is not finite.
+    """
+    if not np.isfinite(first_stage).all():
+        raise ScoresError("expected finite first-stage scores, found others")
+    return (1 - share) * _scaled(first_stage) + share * _scaled(crossing)
+
+
+def rrf(first_stage: Floats64, crossing: Floats64, rank_constant: int) -> Floats64:
+    """Return the reciprocal rank fusion of both orders: the sum of 1 / (rank_constant + rank), ranks from 1.
+
+    The first stage's rank is a hit's position; hits with equal crossing scores share the best of their ranks.
+    Source: Cormack, Clarke and Buettcher, SIGIR 2009.
+    """
+    by_position = np.arange(1, len(first_stage) + 1)
+    higher = np.searchsorted(np.sort(-crossing), -crossing, side="left")
+    return 1 / (rank_constant + by_position) + 1 / (rank_constant + 1 + higher)
+
+
+def replacement(first_stage: Floats64, crossing: Floats64) -> Floats64:
+    """Return the crossing scores alone: the method `none`, for comparison."""
     return crossing
 
 
-FUSIONS: dict[str, Fusion] = {"log_linear": log_linear, "none": replacement}
-"""Every fusion method by its name in the settings."""
+def _scaled(values: Floats64) -> Floats64:
+    """Scale to 0 to 1; where all are equal they say nothing, and all become 0."""
+    if not len(values):
+        return values
+    low, high = values.min(), values.max()
+    return (values - low) / (high - low) if high > low else np.zeros_like(values)

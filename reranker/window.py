@@ -26,14 +26,16 @@ class Ranking:
     """A reordered window.
 
     `order` is (num_hits,) intp: positions in first-stage order, best first. `crossing` is (num_hits,) float32
-    in first-stage order, NaN where a hit had no usable vector. `fused` is (num_hits,) float64 in first-stage
-    order: what the order was made from. `num_scored` counts the hits with a usable vector.
+    in first-stage order, NaN where a hit had no usable vector; `neutral` stood in for those. `fused` is
+    (num_hits,) float64 in first-stage order: what the order was made from. `num_scored` counts the hits with
+    a usable vector.
     """
 
     order: npt.NDArray[np.intp]
     crossing: Floats
     fused: npt.NDArray[np.float64]
     num_scored: int
+    neutral: float = 0.0
 
 
 def crossing_scores(
@@ -57,7 +59,7 @@ def crossing_scores(
     return scores
 
 
-def rank(first_stage: npt.NDArray[np.float64], crossing: Floats, fusion: Fusion, weight: float) -> Ranking:
+def rank(first_stage: npt.NDArray[np.float64], crossing: Floats, fusion: Fusion) -> Ranking:
     """Fuse (num_hits,) first-stage and crossing scores and order the window, ties in first-stage order.
 
     A hit without a crossing score gets a neutral one, the window's median, so that it keeps the place which
@@ -68,11 +70,10 @@ def rank(first_stage: npt.NDArray[np.float64], crossing: Floats, fusion: Fusion,
     """
     scored = np.isfinite(crossing)
     num_scored = int(scored.sum())
-    filled = crossing.astype(np.float64)
-    if num_scored < len(crossing):
-        filled[~scored] = np.median(crossing[scored]) if num_scored else 0.0
-    fused = fusion(first_stage, filled, weight)
-    return Ranking(np.argsort(-fused, kind="stable"), crossing, fused, num_scored)
+    neutral = float(np.median(crossing[scored])) if num_scored else 0.0
+    filled = np.where(scored, crossing, neutral).astype(np.float64)
+    fused = fusion(first_stage, filled)
+    return Ranking(np.argsort(-fused, kind="stable"), crossing, fused, num_scored, neutral)
 
 
 def _alike(packed: Sequence[bytes | None]) -> dict[tuple[int, int], list[int]]:

@@ -15,7 +15,7 @@ from reranker import manifest as manifests
 from reranker.bundle import Bundle
 from reranker.crossing import Cosine, Residual
 from reranker.errors import BundleError
-from reranker.fusion import FUSIONS
+from reranker.fusion import METHODS
 from reranker.manifest import FILE_NAME
 
 TINY = Path(__file__).parent / "bundles" / "tiny"
@@ -61,7 +61,7 @@ def test_a_whole_bundle_opens() -> None:
     bundle = Bundle.open(TINY)
     assert bundle.name == MANIFEST["name"]
     assert bundle.crossing() == Cosine(MANIFEST["crossing"]["scale"], MANIFEST["crossing"]["offset"])
-    assert bundle.manifest.fusion.method in FUSIONS
+    assert bundle.manifest.fusion.method in METHODS
     vector = bundle.query_encoder()("how to wait a bit")
     assert vector.shape == (bundle.manifest.dim,)
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reranker.crossing import Cosine, Residual
@@ -80,6 +80,7 @@ def test_the_residual_crossing_takes_no_documents() -> None:
     assert residual()(np.ones(DIM, np.float32), np.empty((0, DIM), np.float32)).shape == (0,)
 
 
+@settings(deadline=None)
 @given(copies=st.integers(2, 130), others=st.integers(0, 40), seed=st.integers(0, 2**32 - 1))
 def test_equal_documents_get_equal_residual_scores(copies: int, others: int, seed: int) -> None:
     random = np.random.default_rng(seed)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("torch", reason="needs torch: the export extra")
@@ -40,6 +40,7 @@ def test_measures_of_a_case_that_can_be_counted() -> None:
     assert found["bad@10"].tolist() == [1.0, 0.0], "d was not judged"
 
 
+@settings(deadline=None)
 @given(
     scores=st.lists(st.integers(0, 5), min_size=2, max_size=12),
     grades=st.lists(st.integers(0, 1), min_size=12, max_size=12),

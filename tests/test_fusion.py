@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from reranker.errors import ScoresError
-from reranker.fusion import FUSIONS, MAX_WEIGHT, log_linear, replacement
+from reranker.fusion import DEFAULT_SHARE, MAX_WEIGHT, METHODS, fusion, log_linear, replacement, rrf, weighted
 
 Floats64 = npt.NDArray[np.float64]
 
@@ -75,10 +75,46 @@ def test_the_largest_weight_keeps_the_product_a_float32() -> None:
 
 
 def test_an_empty_window_stays_empty() -> None:
-    for fusion in FUSIONS.values():
-        assert fusion(np.empty(0), np.empty(0), 10.0).shape == (0,)
+    for method in METHODS:
+        assert fusion(method, None, 60, bundle_weight=10.0)(np.empty(0), np.empty(0)).shape == (0,)
 
 
 def test_replacement_is_the_crossing_alone() -> None:
     crossing = np.array([0.1, 0.9])
-    assert np.array_equal(replacement(np.array([5.0, -1.0]), crossing, 10.0), crossing)
+    assert np.array_equal(replacement(np.array([5.0, -1.0]), crossing), crossing)
+
+
+@given(windows(-10, 1e4), st.floats(0, 1))
+def test_weighted_is_the_sum_of_both_scaled_to_0_to_1(
+    window: tuple[Floats64, Floats64], share: float
+) -> None:
+    def scaled(values: Floats64) -> Floats64:
+        width = values.max() - values.min()
+        return (values - values.min()) / width if width > 0 else np.zeros_like(values)
+
+    first_stage, crossing = window
+    expected = (1 - share) * scaled(first_stage) + share * scaled(crossing)
+    assert np.allclose(weighted(first_stage, crossing, share), expected)
+
+
+@pytest.mark.parametrize("wrong", [np.inf, np.nan])
+def test_weighted_refuses_what_has_no_scale(wrong: float) -> None:
+    with pytest.raises(ScoresError, match="expected finite first-stage scores"):
+        weighted(np.array([1.0, wrong]), np.zeros(2), 0.5)
+
+
+def test_rrf_adds_the_reciprocal_ranks_and_equal_crossings_share_one() -> None:
+    fused = rrf(np.array([9.0, 5.0, 1.0]), np.array([0.1, 0.7, 0.7]), 60)
+    assert np.allclose(fused, [1 / 61 + 1 / 63, 1 / 62 + 1 / 61, 1 / 63 + 1 / 61])
+
+
+def test_each_method_takes_its_own_default_weight() -> None:
+    first_stage, crossing = np.array([4.0, 2.0, 1.0]), np.array([0.1, 0.5, 0.2])
+    for method, expected in {
+        "log_linear": log_linear(first_stage, crossing, 7.0),
+        "weighted": weighted(first_stage, crossing, DEFAULT_SHARE),
+        "rrf": rrf(first_stage, crossing, 20),
+        "none": crossing,
+    }.items():
+        fuse = fusion(method, None, 20, bundle_weight=7.0)
+        assert np.array_equal(fuse(first_stage, crossing), expected), method

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from opensearch.search_plan import Plan, Skip, plan_search
+from opensearch.search_plan import Plan, plan_search
 from opensearch.search_request import NotUnderstoodError, SearchRequest
 from opensearch.settings import RerankSettings
+from opensearch.target import Skip, Target
+from opensearch.widened_search import Asked, whole_window
 
 SETTINGS = RerankSettings(model="tiny", source_fields=("text",))
 QUERY: dict[str, Any] = {"match": {"text": "wait a bit"}}
@@ -15,7 +17,8 @@ QUERY: dict[str, Any] = {"match": {"text": "wait a bit"}}
 
 def plan(body: object, target: str = "/books/_search", settings: RerankSettings = SETTINGS) -> Plan | Skip:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return plan_search(SearchRequest.parse(target, data), settings)
+    here = Target(settings, {"books": (settings.field,)})
+    return plan_search(SearchRequest.parse(target, data), here)
 
 
 def planned(body: object, target: str = "/books/_search") -> Plan:
@@ -24,15 +27,20 @@ def planned(body: object, target: str = "/books/_search") -> Plan:
     return found
 
 
+def asked(body: object, target: str = "/books/_search") -> Asked:
+    return whole_window(planned(body, target))
+
+
 def test_a_plain_search_is_widened_to_the_window() -> None:
     found = planned({"query": QUERY, "size": 5})
-    assert json.loads(found.body) == {"query": QUERY, "size": 100, "from": 0}
-    assert (found.target, found.query_text) == ("/books/_search", "wait a bit")
+    widened = whole_window(found)
+    assert json.loads(widened.body) == {"query": QUERY, "size": 100, "from": 0}
+    assert (widened.target, found.query_text) == ("/books/_search", "wait a bit")
     assert (found.page_start, found.page_end) == (0, 5)
 
 
 def test_every_other_member_keeps_its_bytes() -> None:
-    found = planned(
+    found = asked(
         b'{"query":{"match":{"text":{"query":"x","boost":1.10}}},"aggs":{ "n":{"max":{"field":"n"}}}}'
     )
     assert b'"boost":1.10' in found.body
@@ -43,8 +51,8 @@ def test_parameters_win_over_the_body() -> None:
     found = planned(
         {"query": QUERY, "size": 5, "from": 1}, "/b/_search?size=3&from=20&preference=me%2F1&pretty"
     )
-    assert (found.page_start, found.page_end, found.is_pretty) == (20, 23, True)
-    assert found.target == "/b/_search?preference=me%2F1"
+    assert (found.page_start, found.page_end) == (20, 23)
+    assert whole_window(found).target == "/b/_search?preference=me%2F1&pretty=true"
 
 
 def test_the_last_of_equal_parameters_wins() -> None:
@@ -52,19 +60,19 @@ def test_the_last_of_equal_parameters_wins() -> None:
 
 
 def test_a_page_across_the_edge_asks_for_its_own_end() -> None:
-    assert json.loads(planned({"query": QUERY, "from": 95, "size": 10}).body)["size"] == 105
+    assert json.loads(asked({"query": QUERY, "from": 95, "size": 10}).body)["size"] == 105
 
 
 @pytest.mark.parametrize("wanted", [False, ["title"], "title", {"excludes": ["text"]}, []])
 def test_where_the_source_is_filtered_the_vector_comes_by_doc_values(wanted: object) -> None:
-    body = json.loads(planned({"query": QUERY, "_source": wanted, "docvalue_fields": ["year"]}).body)
+    body = json.loads(asked({"query": QUERY, "_source": wanted, "docvalue_fields": ["year"]}).body)
     assert body["docvalue_fields"] == ["year", "rerank.vector"]
     assert body["_source"] == wanted
 
 
 @pytest.mark.parametrize("target", ["/b/_search?_source=false", "/b/_search?_source_includes=title"])
 def test_a_source_filter_in_the_url_counts_as_well(target: str) -> None:
-    assert json.loads(planned({"query": QUERY}, target).body)["docvalue_fields"] == ["rerank.vector"]
+    assert json.loads(asked({"query": QUERY}, target).body)["docvalue_fields"] == ["rerank.vector"]
 
 
 @pytest.mark.parametrize("extra", [
@@ -78,7 +86,12 @@ def test_a_vector_asked_for_by_name_is_kept(extra: dict[str, Any]) -> None:
 
 SKIPPED: list[tuple[str, dict[str, Any] | bytes, str]] = [
     ("sort", {"query": QUERY, "sort": ["year"]}, "/b/_search"),
-    ("sort", {"query": QUERY, "sort": ["_score", "year"]}, "/b/_search"),
+    ("sort_tie_breaker", {"query": QUERY, "sort": ["_score", "year"]}, "/b/_search"),
+    ("sort_tie_breaker", {"query": QUERY, "sort": ["_score"]}, "/b/_search?sort=year:asc"),
+    ("sort", {"query": QUERY}, "/b/_search?sort=year"),
+    ("stored_fields", {"query": QUERY, "stored_fields": "_none_"}, "/b/_search"),
+    ("max_result_window", {"query": QUERY, "from": 9_995}, "/b/_search"),
+    ("slice", {"query": QUERY, "slice": {"id": 0, "max": 2}}, "/b/_search"),
     ("sort", {"query": QUERY, "sort": [{"_score": "asc"}]}, "/b/_search"),
     ("size", {"query": QUERY, "size": 0}, "/b/_search"),
     ("beyond_window", {"query": QUERY, "from": 100}, "/b/_search"),
@@ -88,12 +101,10 @@ SKIPPED: list[tuple[str, dict[str, Any] | bytes, str]] = [
     ("size", {"query": QUERY, "size": None}, "/b/_search"),
     ("size", {"query": QUERY}, "/b/_search?size=many"),
     ("search_after", {"query": QUERY, "search_after": [1]}, "/b/_search"),
-    ("collapse", {"query": QUERY, "collapse": {"field": "a"}}, "/b/_search"),
-    ("rescore", {"query": QUERY, "rescore": {}}, "/b/_search"),
-    ("ext", {"query": QUERY, "ext": {"rerank": {}}}, "/b/_search"),
     ("scroll", {"query": QUERY}, "/b/_search?scroll=1m"),
     ("search_pipeline", {"query": QUERY}, "/b/_search?search_pipeline=p"),
-    ("filter_path", {"query": QUERY}, "/b/_search?filter_path=hits.hits._id"),
+    ("search_pipeline", {"query": QUERY, "search_pipeline": {"request_processors": []}}, "/b/_search"),
+    ("filter_path", {"query": QUERY}, "/b/_search?filter_path=hits.total"),
     ("docvalue_fields", {"query": QUERY, "_source": False, "docvalue_fields": ["a"] * 100}, "/b/_search"),
     ("tomorrows_key", {"query": QUERY, "tomorrows_key": 1}, "/b/_search"),
 ]
@@ -104,7 +115,9 @@ def test_passed_through(reason: str, body: dict[str, Any], target: str) -> None:
     assert plan(body, target) == Skip(reason)
 
 
-@pytest.mark.parametrize("sort", ["_score", ["_score"], [{"_score": "desc"}], {"_score": {"order": "desc"}}])
+@pytest.mark.parametrize(
+    "sort", ["_score", ["_score"], [], [{"_score": "desc"}], {"_score": {"order": "desc"}}]
+)
 def test_sort_by_score_alone_is_reranked(sort: object) -> None:
     planned({"query": QUERY, "sort": sort})
 

@@ -14,7 +14,7 @@ from opensearch.settings import (
     parse_settings,
     settings_meta,
 )
-from reranker.fusion import FUSIONS, MAX_WEIGHT
+from reranker.fusion import MAX_WEIGHT, METHODS
 from reranker.text import Chunking
 
 LEAST = {"model": "bge", "source_fields": ["title"]}
@@ -38,6 +38,7 @@ def test_every_setting_can_be_given() -> None:
             "enabled": False,
             "field": "vec",
             "window_size": 50,
+            "min_coverage": 0.5,
             "fusion": {"method": "none", "weight": 2},
             "chunk": {"max_tokens": 128, "overlap": 16, "max_chunks": 2},
             "deadline_ms": 20,
@@ -50,6 +51,7 @@ def test_every_setting_can_be_given() -> None:
         enabled=False,
         field="vec",
         window_size=50,
+        min_coverage=0.5,
         fusion=FusionSettings(method="none", weight=2.0),
         chunk=ChunkSettings(max_tokens=128, overlap=16, max_chunks=2),
         deadline_ms=20,
@@ -61,6 +63,7 @@ LIMITS = [
     ("window_size", 1, 10_000),
     ("deadline_ms", 1, 60_000),
     ("fusion.weight", 0, 40),
+    ("min_coverage", 0, 1),
     ("chunk.max_tokens", 16, 512),
     ("chunk.overlap", 0, 128),
     ("chunk.max_chunks", 1, 64),
@@ -99,7 +102,12 @@ def test_a_number_is_accepted_up_to_its_limits_and_refused_beyond(path: str, low
         ({"deadline_ms": None}, "deadline_ms", "`int`", "null"),
         ({"fusion": None}, "fusion", "`object`", "null"),
         ({"fusion": {"weight": "10"}}, "fusion.weight", "`float | null`", '"10"'),
-        ({"fusion": {"method": "magic"}}, "fusion.method", "one of log_linear, none", '"magic"'),
+        (
+            {"fusion": {"method": "magic"}},
+            "fusion.method",
+            "one of log_linear, weighted, rrf, none",
+            '"magic"',
+        ),
         ({"chunk": [1]}, "chunk", "`object`", "[1]"),
         ({"chunk": {"overlap": "1"}}, "chunk.overlap", "`int`", '"1"'),
         ({"on_failure": "explode"}, "on_failure", "one of first_stage, error", '"explode"'),
@@ -168,9 +176,13 @@ def settings_of() -> st.SearchStrategy[RerankSettings]:
         window_size=st.just(100) | st.integers(1, 10_000),
         fusion=st.builds(
             FusionSettings,
-            method=st.sampled_from(["log_linear", "none"]),
-            weight=st.none() | st.floats(0, 40),
+            method=st.sampled_from(METHODS),
+            weight=st.none() | st.floats(0, 1),
+            rank_constant=st.just(60) | st.integers(1, 10_000),
         ),
+        execution=st.sampled_from(["sidecar", "cluster"]),
+        score=st.sampled_from(["first_stage", "fused", "probability"]),
+        pipelines_allowed=st.lists(name, max_size=2).map(tuple),
         chunk=st.builds(
             ChunkSettings,
             max_tokens=st.just(256) | st.integers(16, 512),
@@ -179,6 +191,12 @@ def settings_of() -> st.SearchStrategy[RerankSettings]:
         ),
         deadline_ms=st.integers(1, 60_000),
         on_failure=st.sampled_from(["first_stage", "error"]),
+    )
+
+
+def test_a_share_is_at_most_1() -> None:
+    assert "_meta.rerank.fusion.weight: expected a share of 0 to 1" in refusal(
+        fusion={"method": "weighted", "weight": 1.5}
     )
 
 
@@ -201,7 +219,7 @@ def test_only_what_differs_from_the_defaults_is_written() -> None:
 
 
 def test_the_limits_are_those_of_the_reranker() -> None:
-    assert set(get_args(get_type_hints(FusionSettings)["method"])) == set(FUSIONS)
+    assert set(get_args(get_type_hints(FusionSettings)["method"])) == set(METHODS)
     assert parse_settings(LEAST | {"fusion": {"weight": MAX_WEIGHT}}).fusion.weight == MAX_WEIGHT
     chunk, chunking = ChunkSettings(), Chunking()
     assert (chunk.max_tokens, chunk.overlap, chunk.max_chunks) == (

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from opensearchpy import OpenSearch
 
 pytest.importorskip("torch", reason="needs torch: the export extra")
 
@@ -20,10 +21,13 @@ from model_export.train.config import RunSection
 from model_export.train.loop import CHECKPOINT, CURVE, LOG, fit
 from model_export.train.score_cache import cached_scores
 from model_export.train.teacher import CrossEncoder, Ensemble, Pair
+from plugin.proxy_process import running_proxy
 from reranker.bundle import DEFAULT_BUNDLE, Bundle
 from reranker.canonical import replay
 from tests.bundles.make_tiny import make_tiny
+from tests.raw_http import ids, search
 from tests.small_collection import write_small_collection
+from tests.toy_index import WINDOW, make_toy_index
 
 pytestmark = pytest.mark.export
 
@@ -94,15 +98,31 @@ def test_the_student_is_better_than_its_start(trained: Path) -> None:
     assert (trained / "round-1" / CURVE).read_bytes().startswith(b"\x89PNG")
 
 
-def test_it_becomes_a_bundle_that_replays_and_is_calibrated(
-    trained: Path, data: Path, tmp_path: Path
+@pytest.fixture(scope="module")
+def bundle(trained: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The student as a bundle, calibrated."""
+    folder = tmp_path_factory.mktemp("bundle")
+    done = command("export", "--base", trained / "model", "--out", folder / "letters")
+    assert done.exit_code == 0, done.output
+    done = command("calibrate", folder / "letters", "--pairs", data, "--cache", folder / "cache")
+    assert done.exit_code == 0, done.output
+    return Bundle.open(folder / "letters")
+
+
+@pytest.mark.live
+def test_it_serves_searches(
+    bundle: Bundle, client: OpenSearch, opensearch_url: str, index_name: str, tmp_path: Path
 ) -> None:
-    done = command("export", "--base", trained / "model", "--out", tmp_path / "bundle")
+    index = make_toy_index(client, opensearch_url, bundle, index_name)
+    with running_proxy(opensearch_url, tmp_path, bundle=bundle.path) as proxy:
+        answer = search(proxy.url, index.name, {"query": index.query, "size": WINDOW})
+    assert answer.rerank_status.startswith(f"applied; window={WINDOW}; scored={WINDOW}; model=small-letters")
+    assert ids(answer) == index.expected_order()
+
+
+def test_it_becomes_a_bundle_that_replays_and_is_calibrated(trained: Path, bundle: Bundle) -> None:
+    done = command("compare", bundle.path, "--base", trained / "model")
     assert done.exit_code == 0, done.output
-    assert command("compare", tmp_path / "bundle", "--base", trained / "model").exit_code == 0
-    done = command("calibrate", tmp_path / "bundle", "--pairs", data, "--cache", tmp_path / "cache")
-    assert done.exit_code == 0, done.output
-    bundle = Bundle.open(tmp_path / "bundle")
     assert replay(bundle).within
     assert (bundle.manifest.input, bundle.manifest.pooling) == ("tri_letters", "weighted")
     assert bundle.manifest.trained_on == ("stdlib (PSF-2.0)", "calibrated on stdlib")

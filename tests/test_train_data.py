@@ -2,10 +2,12 @@
 
 import gzip
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("torch", reason="needs torch: the export extra")
@@ -13,7 +15,7 @@ pytest.importorskip("torch", reason="needs torch: the export extra")
 import torch
 
 from model_export.errors import TrainingError
-from model_export.train.config import Source, read_config
+from model_export.train.config import Source, read_config, read_teacher_config
 from model_export.train.examples import Examples, gathered
 from model_export.train.losses import (
     alignment,
@@ -74,6 +76,7 @@ def test_a_source_that_is_not_one_says_where(tmp_path: Path, kind: str, content:
         gathered([where])
 
 
+@settings(deadline=None)
 @given(queries=st.lists(words, min_size=2, max_size=40), seed=st.integers(0, 9))
 def test_no_query_stands_on_both_sides(queries: list[str], seed: int) -> None:
     whole = Examples({str(i): text for i, text in enumerate(queries)}, {}, {})
@@ -86,6 +89,7 @@ def test_no_query_stands_on_both_sides(queries: list[str], seed: int) -> None:
     assert len(learned.queries) + len(kept.queries) == len(queries)
 
 
+@settings(deadline=None)
 @given(texts=st.lists(words, max_size=30), query=words)
 def test_near_duplicates_are_those_that_a_full_search_finds(texts: list[str], query: str) -> None:
     mine = normalised(query)
@@ -174,3 +178,21 @@ def test_a_wrong_configuration_says_what_is_wrong(tmp_path: Path, content: str, 
     (tmp_path / "c.toml").write_text(content)
     with pytest.raises(TrainingError, match=f"expected a configuration in .*{message}"):
         read_config(tmp_path / "c.toml")
+
+
+CONFIGS = sorted((Path(__file__).parent.parent / "model_export" / "configs").glob("*.toml"))
+
+
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
+def test_the_shipped_configurations_are_whole(file: Path) -> None:
+    data = (read_teacher_config(file) if file.stem == "teacher" else read_config(file)).data
+    assert not {Path(each.path).name for each in data.train} & {Path(each).name for each in data.exclude}
+    evaluated = {"cranfield", "nfcorpus", "msmarco_dl21", "npl", "cacm", "homedepot", "wikiqa", "trecqa"}
+    assert evaluated <= {Path(each).name for each in data.exclude}
+
+
+def test_the_command_says_what_it_needs() -> None:
+    code = "import sys; sys.modules['torch'] = None; from model_export.entry import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("twinrank-export needs the libraries of the export extra, found no torch")

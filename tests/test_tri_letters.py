@@ -5,7 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reranker.errors import BundleError
@@ -50,6 +50,7 @@ def test_an_empty_text_is_its_start(hashed: TriLetters) -> None:
     assert hashed.query("") == [[START]] == hashed.chunks(" \n", Chunking())[0]
 
 
+@settings(deadline=None)
 @given(text=st.text())
 def test_ids_lie_in_the_table_and_texts_within_the_limit(hashed: TriLetters, text: str) -> None:
     tokens = hashed.query(text)
@@ -58,6 +59,7 @@ def test_ids_lie_in_the_table_and_texts_within_the_limit(hashed: TriLetters, tex
     assert all(FIRST_TRIGRAM <= i < FIRST_TRIGRAM + BUCKETS for token in tokens[1:] for i in token)
 
 
+@settings(deadline=None)
 @given(
     count=st.integers(0, 60),
     chunking=st.builds(Chunking, st.integers(1, 20), st.integers(0, 20), st.integers(1, 5)),

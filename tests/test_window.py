@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from reranker.crossing import Cosine
 from reranker.errors import ScoresError, StoredVectorError
-from reranker.fusion import FUSIONS, log_linear, replacement
+from reranker.fusion import METHODS, Fusion, fusion, replacement
 from reranker.stored_vector import ValueType, pack, unpack
 from reranker.window import crossing_scores, rank
 
@@ -16,6 +16,10 @@ Floats = npt.NDArray[np.float32]
 
 COSINE = Cosine(scale=10.0, offset=-5.0)
 DIM, TAG = 6, 0xCAFE
+
+
+def log_linear(weight: float) -> Fusion:
+    return fusion("log_linear", weight, 60, bundle_weight=0.0)
 
 
 def unit_vectors(count: int, dim: int, seed: int) -> Floats:
@@ -156,13 +160,13 @@ first_stages = st.lists(st.sampled_from([0.5, 1.0, 2.0, 3.5, 8.0]), min_size=1, 
 few_crossings = st.sampled_from([np.nan, -0.5, 0.1, 0.1, 0.7])
 
 
-@given(first_stages, st.data(), st.sampled_from(sorted(FUSIONS)))
+@given(first_stages, st.data(), st.sampled_from(METHODS))
 def test_every_hit_appears_once_best_first_and_ties_keep_their_order(
     first_stage: npt.NDArray[np.float64], data: st.DataObject, method: str
 ) -> None:
     size = len(first_stage)
     crossing = np.array(data.draw(st.lists(few_crossings, min_size=size, max_size=size)), np.float32)
-    ranking = rank(first_stage, crossing, FUSIONS[method], 10.0)
+    ranking = rank(first_stage, crossing, fusion(method, None, 60, bundle_weight=10.0))
     assert sorted(ranking.order) == list(range(size))
     assert ranking.num_scored == np.isfinite(crossing).sum()
     assert np.array_equal(ranking.crossing, crossing, equal_nan=True)
@@ -177,7 +181,7 @@ def test_copies_of_a_document_keep_their_first_stage_order() -> None:
     packed[50] = stored(7, dim=384, num_chunks=1, kind=ValueType.FLOAT16)
     scores = crossing_scores(query, packed, COSINE, TAG)
     copies = [
-        position for position in rank(np.full(102, 3.0), scores, log_linear, 40.0).order if position != 50
+        position for position in rank(np.full(102, 3.0), scores, log_linear(40.0)).order if position != 50
     ]
     assert copies == sorted(copies)
 
@@ -185,8 +189,8 @@ def test_copies_of_a_document_keep_their_first_stage_order() -> None:
 def test_a_hit_without_a_vector_keeps_the_place_its_score_earns() -> None:
     first_stage = np.array([9.0, 5.0, 4.0, 3.0])
     crossing = np.array([0.2, np.nan, 0.4, 0.6], np.float32)
-    ranking = rank(first_stage, crossing, log_linear, 10.0)
-    neutral = rank(first_stage, np.array([0.2, 0.4, 0.4, 0.6], np.float32), log_linear, 10.0)
+    ranking = rank(first_stage, crossing, log_linear(10.0))
+    neutral = rank(first_stage, np.array([0.2, 0.4, 0.4, 0.6], np.float32), log_linear(10.0))
     assert ranking.order.tolist() == neutral.order.tolist() == [3, 1, 2, 0]
     assert ranking.num_scored == 3
     assert np.isnan(ranking.crossing[1])
@@ -194,31 +198,31 @@ def test_a_hit_without_a_vector_keeps_the_place_its_score_earns() -> None:
 
 
 def test_without_any_vector_the_first_stage_order_stays() -> None:
-    ranking = rank(np.array([3.0, 2.0, 2.0, 1.0]), np.full(4, np.nan, np.float32), log_linear, 10.0)
+    ranking = rank(np.array([3.0, 2.0, 2.0, 1.0]), np.full(4, np.nan, np.float32), log_linear(10.0))
     assert ranking.order.tolist() == [0, 1, 2, 3]
     assert ranking.num_scored == 0
 
 
 def test_without_first_stage_scores_the_crossing_orders() -> None:
-    ranking = rank(np.zeros(3), np.array([0.1, 0.9, np.nan], np.float32), log_linear, 10.0)
+    ranking = rank(np.zeros(3), np.array([0.1, 0.9, np.nan], np.float32), log_linear(10.0))
     assert ranking.order.tolist() == [1, 2, 0]
 
 
 def test_a_first_stage_score_of_0_stays_last() -> None:
-    ranking = rank(np.array([2.0, 0.0, 0.0]), np.array([-1.0, 0.5, 1.0], np.float32), log_linear, 40.0)
+    ranking = rank(np.array([2.0, 0.0, 0.0]), np.array([-1.0, 0.5, 1.0], np.float32), log_linear(40.0))
     assert ranking.order.tolist() == [0, 1, 2]
 
 
 def test_an_empty_window_is_ranked() -> None:
-    ranking = rank(np.empty(0), np.empty(0, np.float32), log_linear, 10.0)
+    ranking = rank(np.empty(0), np.empty(0, np.float32), log_linear(10.0))
     assert ranking.order.shape == ranking.fused.shape == (0,)
 
 
 def test_the_method_none_orders_by_the_crossing() -> None:
-    ranking = rank(np.array([3.0, -2.0]), np.array([0.1, 0.9], np.float32), replacement, 10.0)
+    ranking = rank(np.array([3.0, -2.0]), np.array([0.1, 0.9], np.float32), replacement)
     assert ranking.order.tolist() == [1, 0]
 
 
 def test_negative_first_stage_scores_are_refused() -> None:
     with pytest.raises(ScoresError, match="expected finite first-stage scores of at least 0, found -1"):
-        rank(np.array([1.0, -1.0]), np.zeros(2, np.float32), log_linear, 10.0)
+        rank(np.array([1.0, -1.0]), np.zeros(2, np.float32), log_linear(10.0))

@@ -1,0 +1,91 @@
+"""The crossing as OpenSearch's own `rescore`: data nodes read the stored vectors and multiply the scores.
+
+The script, `painless/cluster_rescore.painless`, is the same for every query, so that it is compiled once:
+what differs stands in its parameters. Each rescored hit's score becomes
+
+    first-stage score x exp(weight x (1 + cosine of the query and the document's best chunk))
+
+whose order is that of the fusion `log_linear`. The factor is at least 1, so that no rescored hit falls below
+those beyond the window. The window is one a shard.
+"""
+
+import base64
+import math
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+MAX_WEIGHT = 40.0
+"""Largest weight: a first-stage score times exp(40 x 2.01) still fits OpenSearch's float32."""
+
+_SCRIPT = Path(__file__).parent / "painless" / "cluster_rescore.painless"
+_INT32 = 1 << 32
+
+
+def cluster_rescore(
+    *,
+    query: bytes,
+    scale: float,
+    model_tag: int,
+    weight: float,
+    neutral: float,
+    window_size: int,
+    field: str,
+) -> dict[str, Any]:
+    """Return the value for a search's `rescore`.
+
+    Args:
+        query: the query vector as dim little-endian int16, small enough that a sum of dim products with int8
+            fits 32 bits: `reranker.integer_query.integer_query`.
+        scale: query vector = scale x integers.
+        model_tag: the tag, 0 to 2^32 - 1, of the only vectors that are compared.
+        weight: the fusion's weight, 0 to 40.
+        neutral: the crossing score, -1 to 1, of a hit without a usable vector.
+        window_size: how many hits of each shard are rescored, at least 1.
+        field: the `binary` field, with doc values, that holds the stored vectors.
+
+    Raises:
+        ValueError: one of them is outside what is said here.
+    """
+    _check(query, scale, model_tag, weight, neutral, window_size)
+    params = {
+        "field": field,
+        "query": base64.b64encode(query).decode("ascii"),
+        "scale": scale,
+        # as Java's int, since OpenSearch's JSON numbers may have become doubles on their way
+        "tag": model_tag - _INT32 if model_tag >= _INT32 // 2 else model_tag,
+        "weight": weight,
+        "neutral": neutral,
+    }
+    script = {"lang": "painless", "source": script_source(), "params": params}
+    return {
+        "window_size": window_size,
+        "query": {
+            "score_mode": "multiply",
+            "rescore_query": {"script_score": {"query": {"match_all": {}}, "script": script}},
+        },
+    }
+
+
+@cache
+def script_source() -> str:
+    """Return the script as it is sent: without comments, indentation and empty lines."""
+    lines = (re.sub(r"^//.*", "", line.strip()) for line in _SCRIPT.read_text("utf-8").splitlines())
+    return "\n".join(line for line in lines if line)
+
+
+def _check(
+    query: bytes, scale: float, model_tag: int, weight: float, neutral: float, window_size: int
+) -> None:
+    conditions = {
+        f"query: expected dim x 2 bytes, found {len(query)}": len(query) >= 2 and len(query) % 2 == 0,
+        f"scale: expected a finite number of at least 0, found {scale}": math.isfinite(scale) and scale >= 0,
+        f"model_tag: expected 0 to {_INT32 - 1}, found {model_tag}": 0 <= model_tag < _INT32,
+        f"weight: expected 0 to {MAX_WEIGHT:g}, found {weight}": 0 <= weight <= MAX_WEIGHT,
+        f"neutral: expected -1 to 1, found {neutral}": -1 <= neutral <= 1,
+        f"window_size: expected at least 1, found {window_size}": window_size >= 1,
+    }
+    for message, holds in conditions.items():
+        if not holds:
+            raise ValueError(message)

@@ -1,0 +1,103 @@
+"""`filter_path`: what the client wants of an answer, when more of it is needed for reordering the hits.
+
+OpenSearch filters, as always; its filter is widened by what is read here, and that is taken out again.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import msgspec
+from msgspec import Raw
+
+Path = tuple[str, ...]
+Object = dict[str, Raw]
+
+_OBJECT = msgspec.json.Decoder(dict[str, Raw])
+_HITS: Path = ("hits", "hits")
+_DOT = re.compile(r"(?<!\\)\.")
+
+
+@dataclass(frozen=True)
+class FilterPath:
+    """A widened filter: `parameter` is asked of OpenSearch, `hidden` is cut from its answer again.
+
+    Paths in `hidden` begin at the answer's top; those below `hits.hits` hold for every hit.
+    """
+
+    parameter: str
+    hidden: tuple[Path, ...]
+
+    def top(self, answer: Object) -> Object:
+        """Return the answer's top level without what is hidden there."""
+        return _without(answer, [path for path in self.hidden if path[:2] != _HITS])
+
+    def hit(self, hit: Object) -> Object:
+        """Return one hit without what is hidden; it may be empty then, and OpenSearch shows no empty hit."""
+        return _without(hit, [path[2:] for path in self.hidden if path[:2] == _HITS])
+
+
+def widened(parameter: str, needed: Sequence[Path]) -> FilterPath | None:
+    """Return a filter that shows the needed paths too; None where no hit is shown, or it cannot be done."""
+    patterns = [part for part in parameter.split(",") if part]
+    includes = [_parsed(part) for part in patterns if not part.startswith("-")]
+    excludes = {part: _parsed(part[1:]) for part in patterns if part.startswith("-")}
+    if includes and not any(_leads_to(pattern, _HITS) for pattern in includes):
+        return None
+    if any(_covers(pattern, _HITS) for pattern in excludes.values()):
+        return None
+    in_the_way = {
+        part: pattern for part, pattern in excludes.items() if any(_covers(pattern, path) for path in needed)
+    }
+    if any("*" in part for part in in_the_way):
+        return None  # it excludes more than we could cut out ourselves
+    added = [path for path in needed if includes and not any(_covers(pattern, path) for pattern in includes)]
+    kept = [part for part in patterns if part not in in_the_way]
+    return FilterPath(",".join([*kept, *map(_written, added)]), (*added, *in_the_way.values()))
+
+
+def _without(answer: Object, paths: Sequence[Path]) -> Object:
+    for path in paths:
+        answer = _without_path(answer, path)
+    return answer
+
+
+def _without_path(answer: Object, path: Path) -> Object:
+    """Return the object without one path; an object that is empty then goes with it."""
+    name, deeper = path[0], path[1:]
+    if name not in answer:
+        return answer
+    rest = _without_path(_OBJECT.decode(answer[name]), deeper) if deeper else {}
+    if rest:
+        return {**answer, name: Raw(msgspec.json.encode(rest))}
+    return {key: raw for key, raw in answer.items() if key != name}
+
+
+def _parsed(pattern: str) -> Path:
+    return tuple(part.replace("\\.", ".") for part in _DOT.split(pattern))
+
+
+def _written(path: Path) -> str:
+    return ".".join(name.replace(".", "\\.") for name in path)
+
+
+def _covers(pattern: Path, path: Path) -> bool:
+    """Whether the pattern selects `path`, or something that it lies in."""
+    if not pattern:
+        return True
+    if pattern[0] == "**":
+        return any(_covers(pattern[1:], path[skipped:]) for skipped in range(len(path) + 1))
+    return bool(path) and fnmatchcase(path[0], _literal(pattern[0])) and _covers(pattern[1:], path[1:])
+
+
+def _leads_to(pattern: Path, path: Path) -> bool:
+    """Whether the pattern selects `path`, something that it lies in, or something in it."""
+    if not pattern or not path or pattern[0] == "**":
+        return True
+    return fnmatchcase(path[0], _literal(pattern[0])) and _leads_to(pattern[1:], path[1:])
+
+
+def _literal(part: str) -> str:
+    """Only `*` is special to OpenSearch."""
+    return part.replace("[", "[[]").replace("?", "[?]")

@@ -1,0 +1,84 @@
+"""The indices behind a point in time, read from its id: a search by it names none.
+
+The id is what OpenSearch's `SearchContextId` writes, base64 for URLs: a version, then every shard with its
+index, the node that holds it and the reader's id there. What is not written so is not read.
+"""
+
+import base64
+import binascii
+from typing import Any
+from urllib.parse import quote
+
+_MAX_SHARDS = 100_000
+
+
+class _UnreadableError(Exception):
+    """Not the bytes that were expected."""
+
+
+def indices_of(pit: Any) -> str | None:  # noqa: ANN401  # any JSON value may stand under `pit`
+    """Return the indices behind a search's `pit`, joined by commas for a path; None where none is read."""
+    encoded = pit.get("id") if isinstance(pit, dict) else None
+    if not isinstance(encoded, str):
+        return None
+    try:
+        data = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+        names = _Reader(data).indices()
+    except (_UnreadableError, binascii.Error, ValueError):
+        return None
+    return ",".join(quote(name, safe="") for name in dict.fromkeys(names)) or None
+
+
+class _Reader:
+    """Reads what OpenSearch's StreamOutput wrote."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._place = 0
+
+    def indices(self) -> list[str]:
+        """Return the index of every shard."""
+        self._number()  # OpenSearch's version
+        num_shards = self._number()
+        if num_shards > _MAX_SHARDS:
+            raise _UnreadableError
+        return [self._shard() for _ in range(num_shards)]
+
+    def _shard(self) -> str:
+        index = self._text()
+        self._text()  # the index's UUID
+        self._number()  # the shard
+        if self._byte():
+            raise _UnreadableError  # a remote cluster's alias
+        self._text()  # the node
+        self._skip(8)  # the reader's number
+        self._text()  # the session
+        return index
+
+    def _byte(self) -> int:
+        self._skip(1)
+        return self._data[self._place - 1]
+
+    def _skip(self, length: int) -> None:
+        self._place += length
+        if self._place > len(self._data):
+            raise _UnreadableError
+
+    def _number(self) -> int:
+        """Read a number, seven bits a byte, the lowest first."""
+        value = 0
+        for shift in range(0, 35, 7):
+            byte = self._byte()
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value
+        raise _UnreadableError
+
+    def _text(self) -> str:
+        """Read a text in ASCII, all that is usual in an index's name."""
+        length = self._number()
+        self._skip(length)
+        text = self._data[self._place - length : self._place]
+        if not text.isascii():
+            raise _UnreadableError
+        return text.decode("ascii")

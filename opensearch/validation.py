@@ -1,0 +1,97 @@
+"""What a user wrote in JSON against a table of what may stand there, with errors that say where and what.
+
+A table is a msgspec struct whose unknown keys are errors: a misspelt one must not pass for its default.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+
+Table = TypeVar("Table", bound=msgspec.Struct)
+
+
+class InvalidError(Exception):
+    """A value is not what it must be: says which key, what was expected and what was found."""
+
+
+def validated(value: Any, table: type[Table], place: str, remedy: str) -> Table:  # noqa: ANN401  # any JSON
+    """Return a decoded JSON value as a table.
+
+    Args:
+        value: what was written.
+        table: what may stand there.
+        place: where it stands, such as `_meta.rerank`: every error begins with it.
+        remedy: what to do, the end of every error.
+
+    Raises:
+        InvalidError: unknown key, missing key, wrong type or a value outside its limits.
+    """
+    sections = dict(_sections("", table))
+    for path, section in sections.items():
+        part = _part(value, path)
+        for key in part if isinstance(part, dict) else ():
+            if key not in section.__struct_fields__:
+                raise refusal(f"{place}{path}.{key}", *_unknown(key, section), remedy)
+    try:
+        return msgspec.convert(value, table)
+    except msgspec.ValidationError as error:
+        path, expected, found = _explained(str(error), value, sections)
+        raise refusal(place + path, expected, found, remedy) from error
+
+
+def refusal(place: str, expected: str, found: str, remedy: str) -> InvalidError:
+    """Return the error in the one form that all have."""
+    return InvalidError(f"{place}: expected {expected}, found {found}. {remedy}")
+
+
+def _sections(path: str, table: type[msgspec.Struct]) -> Iterator[tuple[str, type[msgspec.Struct]]]:
+    """Yield every table in a table, itself first, by the path of its key."""
+    yield path, table
+    for name, hint in get_type_hints(table).items():
+        for each in (hint, *get_args(hint)):
+            if isinstance(each, type) and issubclass(each, msgspec.Struct):
+                yield from _sections(f"{path}.{name}", each)
+
+
+def _part(value: Any, path: str) -> Any:  # noqa: ANN401
+    for step in path.split(".")[1:]:
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
+
+
+def _unknown(key: str, section: type[msgspec.Struct]) -> tuple[str, str]:
+    known = section.__struct_fields__
+    near = get_close_matches(key, known, n=1)
+    hint = f" (did you mean `{near[0]}`?)" if near else ""
+    return f"one of {', '.join(known)}", f"an unknown key{hint}"
+
+
+def _explained(
+    problem: str,
+    value: Any,  # noqa: ANN401
+    sections: dict[str, type[msgspec.Struct]],
+) -> tuple[str, str, str]:
+    """Turn msgspec's message, like "Expected `int` <= 9 - at `$.key`", into path, expectation and finding."""
+    what, _, place = problem.rpartition(" - at `$")
+    what, path = (what, place.rstrip("`")) if what else (problem, "")
+    if "missing required field" in what:
+        return f"{path}.{what.split('`')[1]}", "this setting", "none"
+    found = value
+    for step in re.findall(r"\w+", path):
+        found = found[int(step)] if isinstance(found, list) else found[step]
+    expected = what.removeprefix("Expected ").partition(", got ")[0]
+    return path, _choices(path, sections) or expected, json.dumps(found)[:80]
+
+
+def _choices(path: str, sections: dict[str, type[msgspec.Struct]]) -> str:
+    """Return the words that a key takes, nothing where it takes other things."""
+    section, _, name = path.rpartition(".")
+    hint = get_type_hints(sections[section]).get(name) if section in sections else None
+    for each in (hint, *get_args(hint)):
+        if get_origin(each) is Literal:
+            return "one of " + ", ".join(get_args(each))
+    return ""

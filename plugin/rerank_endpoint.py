@@ -1,0 +1,106 @@
+"""`/v1/rerank` and `/v2/rerank` in Cohere's shape, `/rerank` in that of text-embeddings-inference."""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from plugin.api_errors import ApiError
+from plugin.api_shapes import (
+    CohereRerankAnswer,
+    CohereRerankRequest,
+    CohereResult,
+    TeiRerankRequest,
+    TeiResult,
+    read,
+)
+from plugin.document_scores import DocumentScores
+from plugin.model import Model
+
+MAX_DOCUMENTS = 1000
+"""Documents of one request."""
+
+
+class RerankEndpoint:
+    """Answers every document of a request with a score, best first; ties keep their order.
+
+    A blank document and an unusable stored vector get the lowest score.
+    """
+
+    def __init__(self, model: Model, scores: DocumentScores) -> None:
+        self._model = model
+        self._scores = scores
+
+    def cohere(self, body: bytes) -> CohereRerankAnswer:
+        """Answer Cohere's request: `relevance_score` is the crossing's calibrated probability, 0 to 1.
+
+        Raises:
+            ApiError: a request that is not of that shape, or too large.
+            RerankFailedError: it cannot be answered now.
+        """
+        request = read(body, CohereRerankRequest)
+        check_model(self._model, request.model)
+        texts = [_text(document, request.rank_fields) for document in request.documents]
+        probabilities = self._probabilities(request.query, texts)
+        results = [
+            CohereResult(
+                place, score, _document(request.documents[place]) if request.return_documents else None
+            )
+            for place, score in _best_first(probabilities)
+        ]
+        meta = {"api_version": {"version": "1"}, "model": self._model.name}
+        return CohereRerankAnswer(str(uuid.uuid4()), results[: request.top_n], meta)
+
+    def tei(self, body: bytes) -> list[TeiResult]:
+        """Answer TEI's request: the probability, or with `raw_scores` the crossing score in -1 to 1.
+
+        Raises:
+            ApiError: a request that is not of that shape, or too large.
+            RerankFailedError: it cannot be answered now.
+        """
+        request = read(body, TeiRerankRequest)
+        if request.raw_scores:
+            crossing = self._crossing(request.query, request.texts)
+            scores = np.nan_to_num(crossing, nan=-1.0).clip(-1.0, 1.0).tolist()
+        else:
+            scores = self._probabilities(request.query, request.texts)
+        return [
+            TeiResult(place, score, request.texts[place] if request.return_text else None)
+            for place, score in _best_first(scores)
+        ]
+
+    def _crossing(self, query: str, texts: list[str]) -> np.ndarray:
+        if len(texts) > MAX_DOCUMENTS:
+            raise ApiError(413, f"expected at most {MAX_DOCUMENTS} documents, found {len(texts)}")
+        return self._scores(query, texts)
+
+    def _probabilities(self, query: str, texts: list[str]) -> list[float]:
+        crossing = self._crossing(query, texts)
+        probabilities = self._model.crossing.probability(np.nan_to_num(crossing, nan=-1.0))
+        found: list[float] = np.where(np.isnan(crossing), 0.0, probabilities).tolist()
+        return found
+
+
+def check_model(model: Model, asked: str | None) -> None:
+    """Refuse a request for another model: its caller expects other scores.
+
+    Raises:
+        ApiError: 404.
+    """
+    if asked not in (None, model.name):
+        raise ApiError(404, f"expected the model {model.name}, found {asked!r}")
+
+
+def _best_first(scores: list[float]) -> list[tuple[int, float]]:
+    return sorted(enumerate(scores), key=lambda each: -each[1])
+
+
+def _text(document: str | dict[str, Any], fields: Sequence[str]) -> str:
+    if isinstance(document, str):
+        return document
+    return "\n".join(value for field in fields if isinstance(value := document.get(field), str))
+
+
+def _document(document: str | dict[str, Any]) -> dict[str, Any]:
+    return {"text": document} if isinstance(document, str) else document

@@ -1,0 +1,166 @@
+"""One search that is reranked: `run` -> `_window` (in flight while the query is encoded) -> `_page`.
+
+Whatever goes wrong once the window is there gives the first-stage page, and `Rerank-Status` says so.
+"""
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+import numpy as np
+import numpy.typing as npt
+
+from opensearch.search_plan import Plan
+from opensearch.search_response import SearchResponse, UnusableResponseError, name_of
+from opensearch.vector_field import Hit
+from opensearch.widened_search import (
+    Asked,
+    asks_much_of_each_hit,
+    can_split,
+    hits_of_page,
+    vectors_of_window,
+    whole_window,
+)
+from plugin.errors import RerankFailedError, error_body
+from plugin.hit_sizes import HitSizes
+from plugin.http_messages import Answer, Headers, Request
+from plugin.model import Model
+from plugin.reranked_page import HitsAt, RerankedPage
+from plugin.reranking import rank_hits
+from plugin.stage_clock import StageClock
+from plugin.upstream import Exchange, Upstream
+from plugin.window_scores import WindowScores
+
+_RETURNED = frozenset({401, 403, 429})
+"""Answers to a widened request that hold for the client's own request too, so it is not repeated."""
+
+_log = logging.getLogger("twinrank.search")
+
+
+class RerankedSearch:
+    """Runs planned searches on one OpenSearch with one model."""
+
+    def __init__(self, upstream: Upstream, model: Model) -> None:
+        self._upstream = upstream
+        self._model = model
+        self._sizes = HitSizes()
+
+    def run(self, request: Request, plan: Plan, clock: StageClock) -> Answer:
+        """Answer one search.
+
+        Raises:
+            UnusableResponseError: OpenSearch refuses the widened search, or answers it partially.
+            UpstreamError: OpenSearch cannot be asked.
+        """
+        vector = self._model.query_vectors.submit(plan.query_text)
+        is_split = self._is_worth_splitting(plan)
+        with clock.stage("opensearch"):
+            exchange = self._ask(request, vectors_of_window(plan) if is_split else whole_window(plan))
+        if exchange.status in _RETURNED:
+            return answered(exchange, exchange.body, "skipped; reason=upstream", clock)
+        with clock.stage("read"):
+            response = read(exchange, is_filtered=plan.filter_path is not None)
+        hits_at = self._fetched(request, plan, response, clock) if is_split else self._own(plan, response)
+        return self._page(
+            exchange, response, plan, self._scored(response, plan, vector, clock), hits_at, clock
+        )
+
+    def _scored(
+        self,
+        response: SearchResponse,
+        plan: Plan,
+        vector: "Future[npt.NDArray[np.float32]] | None",
+        clock: StageClock,
+    ) -> WindowScores | RerankFailedError:
+        try:
+            ranking = rank_hits(response, plan.settings, plan.window_size, self._model, vector, clock)
+        except RerankFailedError as error:
+            return error
+        return WindowScores(response, plan.settings, self._model, ranking)
+
+    def _page(
+        self,
+        exchange: Exchange,
+        response: SearchResponse,
+        plan: Plan,
+        scored: WindowScores | RerankFailedError,
+        hits_at: HitsAt,
+        clock: StageClock,
+    ) -> Answer:
+        if isinstance(scored, RerankFailedError):
+            _log.warning("search not reranked, reason=%s: %s", scored.reason, scored)
+            if plan.settings.on_failure == "error":
+                return _failed(scored, clock)
+        scores = None if isinstance(scored, RerankFailedError) else scored
+        with clock.stage("page"):
+            page = RerankedPage(response, plan, self._model.name, scores).written(hits_at)
+        return answered(exchange, page, status_of(scored, self._model.name), clock)
+
+    def _is_worth_splitting(self, plan: Plan) -> bool:
+        is_worth = asks_much_of_each_hit(plan) or self._sizes.are_fat(plan.request.path)
+        return is_worth and can_split(plan)
+
+    def _own(self, plan: Plan, response: SearchResponse) -> HitsAt:
+        """Return what takes the page's hits from the window's own answer."""
+        self._sizes.seen(plan.request.path, response.num_bytes, len(response.hits))
+        return lambda positions: [response.hits[position] for position in positions]
+
+    def _fetched(self, request: Request, plan: Plan, response: SearchResponse, clock: StageClock) -> HitsAt:
+        """Return what asks OpenSearch for the page's hits."""
+
+        def hits_at(positions: Sequence[int]) -> list[Hit]:
+            names = [name_of(response.hits[position]) for position in positions]
+            if not names:
+                return []
+            with clock.stage("fetch"):
+                fetched = read(self._ask(request, hits_of_page(plan, names)))
+            by_name = {name_of(hit): hit for hit in fetched.hits}
+            missing = [name for name in names if name not in by_name]
+            if missing:
+                raise UnusableResponseError(f"expected the page's hits, found {missing[0]} gone in between")
+            shown = [by_name[name] for name in names]
+            self._sizes.seen(plan.request.path, fetched.num_bytes, len(fetched.hits))
+            return shown
+
+        return hits_at
+
+    def _ask(self, request: Request, asked: Asked) -> Exchange:
+        return self._upstream.exchange(request.method, asked.target, _plain(request), asked.body)
+
+
+def read(exchange: Exchange, *, is_filtered: bool = False) -> SearchResponse:
+    """Return a complete answer.
+
+    Raises:
+        UnusableResponseError: an error, or no complete answer to a search.
+    """
+    if exchange.status != 200:
+        raise UnusableResponseError(f"expected status 200, found {exchange.status}: {exchange.body[:500]!r}")
+    return SearchResponse.parse(exchange.body, is_filtered=is_filtered)
+
+
+def status_of(scored: WindowScores | RerankFailedError, model_name: str) -> str:
+    """Return what `Rerank-Status` says."""
+    if isinstance(scored, RerankFailedError):
+        return f"skipped; reason={scored.reason}"
+    num_scored = scored.ranking.num_scored
+    return f"applied; window={len(scored)}; scored={num_scored}; model={model_name}; execution=sidecar"
+
+
+def answered(exchange: Exchange, body: bytes, status: str, clock: StageClock) -> Answer:
+    """Return an answer with OpenSearch's status and headers but a body of our own."""
+    kept = tuple(header for header in exchange.headers if header[0].lower() != "content-length")
+    return Answer(exchange.status, (*kept, ("Rerank-Status", status), clock.header()), body, exchange.reason)
+
+
+def _plain(request: Request) -> Headers:
+    """The caller's own headers; our body is plain JSON, and so must the answer be."""
+    kept = request.headers_without("accept-encoding", "content-encoding", "content-type")
+    return (*kept, ("Content-Type", "application/json"))
+
+
+def _failed(error: RerankFailedError, clock: StageClock) -> Answer:
+    """Return what `on_failure: error` asks for."""
+    body = error_body(503, "rerank_failed_exception", f"reranking failed, reason={error.reason}: {error}")
+    status = "Rerank-Status", f"skipped; reason={error.reason}"
+    return Answer(503, (("Content-Type", "application/json"), status, clock.header()), body)

@@ -1,0 +1,44 @@
+"""`/rescore`: the whole rescore clause for a query text, which a search pipeline puts into the search."""
+
+from opensearch.cluster_rescore import cluster_rescore
+from plugin.api_errors import ApiError
+from plugin.api_shapes import RescoreAnswer, RescoreRequest, read
+from plugin.document_scores import query_vector
+from plugin.model import Model
+from plugin.rerank_endpoint import check_model
+from reranker.crossing import Cosine
+from reranker.integer_query import integer_query
+
+
+class RescoreEndpoint:
+    """Encodes the query; OpenSearch does the rest."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def __call__(self, body: bytes) -> RescoreAnswer:
+        """Answer one request.
+
+        Raises:
+            ApiError: a request that is not of that shape, or a crossing layer that has no script.
+            RerankFailedError: it cannot be answered now.
+        """
+        request = read(body, RescoreRequest)
+        model = self._model
+        check_model(model, request.model)
+        if not isinstance(model.crossing, Cosine):
+            raise ApiError(501, f"expected a model with the cosine crossing, found {model.name}")
+        if not request.input.strip():
+            raise ApiError(422, "input: expected a query text, found a blank one")
+        query = integer_query(query_vector(model, request.input))
+        return RescoreAnswer(
+            cluster_rescore(
+                query=query.values,
+                scale=query.scale,
+                model_tag=model.model_tag,
+                weight=model.fusion_weight if request.weight is None else request.weight,
+                neutral=model.neutral_crossing,
+                window_size=int(request.window_size),
+                field=request.field,
+            )
+        )

@@ -1,0 +1,82 @@
+"""The scores of a ranked window as clients see them."""
+
+import math
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from opensearch.hit_scores import HitScores
+from opensearch.search_response import SearchResponse
+from opensearch.settings import RerankSettings
+from plugin.model import Model
+from reranker.window import Ranking
+
+_FUSED_BY = {
+    "weighted": "weighted: (1 - share) * first-stage score + share * crossing, both 0 to 1",
+    "rrf": "rrf: the sum of 1 / (rank_constant + rank) in both orders",
+    "none": "none: the probability of the crossing alone",
+}
+
+
+@dataclass(frozen=True)
+class WindowScores:
+    """Tells how each hit of a window was scored; hits are named by their first-stage positions."""
+
+    response: SearchResponse
+    settings: RerankSettings
+    model: Model
+    ranking: Ranking
+
+    def __len__(self) -> int:
+        """The number of hits in the window."""
+        return len(self.ranking.order)
+
+    def of(self, position: int) -> HitScores:
+        """Return the scores of one hit."""
+        crossing = float(self.ranking.crossing[position])
+        has_vector = not math.isnan(crossing)
+        used = crossing if has_vector else self.ranking.neutral
+        probability = float(self.model.crossing.probability(np.array([used], np.float32))[0])
+        return HitScores(
+            first_stage=msgspec.json.decode(self.response.hits[position]["_score"], type=float),
+            first_stage_rank=position + 1,
+            crossing=crossing if has_vector else None,
+            neutral=self.ranking.neutral,
+            fused=self._fused(float(self.ranking.fused[position]), probability),
+            probability=probability,
+            fused_by=self._fused_by(),
+        )
+
+    def shown(self, position: int) -> float:
+        """Return the `_score` of one hit where `score` is `fused` or `probability`."""
+        scores = self.of(position)
+        return scores.fused if self.settings.score == "fused" else scores.probability
+
+    def highest(self) -> float:
+        """Return the highest of these."""
+        return max((self.shown(position) for position in range(len(self))), default=0.0)
+
+    @property
+    def weight(self) -> float | None:
+        """The weight that was used, None where the method has none of its own and none is set."""
+        set_weight = self.settings.fusion.weight
+        is_log_linear = self.settings.fusion.method == "log_linear"
+        return self.model.fusion_weight if set_weight is None and is_log_linear else set_weight
+
+    def _fused(self, ranked_by: float, probability: float) -> float:
+        """Return the fused value as it is shown, which is never negative.
+
+        `log_linear` is ranked by its logarithm and shown as first_stage * exp(weight * (1 + crossing)), the
+        value that `cluster` computes; `none` is shown as its probability.
+        """
+        method = self.settings.fusion.method
+        if method == "log_linear":
+            return math.exp(min(ranked_by + (self.weight or 0.0), 700.0))
+        return probability if method == "none" else ranked_by
+
+    def _fused_by(self) -> str:
+        method = self.settings.fusion.method
+        if method == "log_linear":
+            return f"log_linear: first-stage score * exp({self.weight:g} * (1 + crossing))"
+        return _FUSED_BY[method]

@@ -1,0 +1,35 @@
+"""A query vector as integers, for a crossing that is computed where only integers are quick."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+_INT16_MAX = 32767
+_INT8_MAX = 128
+"""The largest magnitude of a stored int8: our writer stops at 127, but others may have written -128."""
+_INT32_MAX = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class IntegerQuery:
+    """`values` are dim little-endian int16; query vector = `scale` x values, within half a scale."""
+
+    values: bytes
+    scale: float
+
+
+def integer_query(query: Floats) -> IntegerQuery:
+    """Quantise a finite (dim,) float32 query vector.
+
+    It gets as many levels as leave the dot product with any dim int8 values within 32 bits: 32767 up to 512
+    dimensions, 21845 for 768. At 384 dimensions a cosine moves by less than 1e-5; with int8 it would move
+    by 1e-3, which changes places, and the script would be a fifth quicker: 1.0 instead of 1.2 us a document.
+    """
+    dim = query.shape[0]
+    levels = min(_INT16_MAX, _INT32_MAX // (_INT8_MAX * dim))
+    largest = float(np.abs(query).max())
+    scale = largest / levels if largest > 0 else 1.0
+    return IntegerQuery(np.rint(query.astype(np.float64) / scale).astype("<i2").tobytes(), scale)
