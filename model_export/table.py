@@ -40,7 +40,7 @@ class Candidate:
 
 def candidates_of(base: Base, bundle: Bundle, folder: Path) -> list[Candidate]:
     """Return a base's query encoder in float32, and its bundle's, with the base's prefix and without one."""
-    exact = exact_encoder(base, folder)
+    exact = exact_encoder(base.query, folder)
     int8 = Encoder(bundle.path / bundle.manifest.query.file)
     found = []
     for prefix in sorted({base.query_prefix, ""}):

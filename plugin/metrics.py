@@ -7,7 +7,7 @@ library is imported: so it is imported here, in a worker, and not above.
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,11 @@ SEARCHES = "twinrank_searches"
 SEARCH_SECONDS = "twinrank_search_seconds"
 STAGE_SECONDS = "twinrank_search_stage_seconds"
 HITS = "twinrank_hits"
+ITEMS = "twinrank_multi_search_items"
 REQUESTS = "twinrank_requests"
+
+MAX_REASONS = 64
+"""Different reasons that are counted apart in one worker."""
 
 
 class Metrics:
@@ -49,15 +53,22 @@ class Metrics:
         self._hits = Counter(
             HITS, "Hits of reranked windows, with a usable vector and without.", ["vector"], registry=own
         )
+        self._items = Counter(ITEMS, "Items of multi searches by outcome.", ["outcome"], registry=own)
+        self._reasons: set[str] = set()
         self._requests = Counter(REQUESTS, "Answers by class of status.", ["status"], registry=own)
 
     def answered(self, status: int) -> None:
         """Count an answer of any kind."""
         self._requests.labels(f"{status // 100}xx").inc()
 
+    def items_answered(self, counts: Mapping[str, int]) -> None:
+        """Count the items of an `_msearch`, by outcome."""
+        for outcome, number in counts.items():
+            self._items.labels(outcome).inc(number)
+
     def searched(self, record: SearchRecord) -> None:
         """Count one search."""
-        self._searches.labels(record.outcome, record.reason).inc()
+        self._searches.labels(record.outcome, self._known(record.reason)).inc()
         for stage, ms in record.stages_ms.items():
             if stage == "total":
                 self._seconds.labels(record.outcome).observe(ms / 1000)
@@ -66,6 +77,13 @@ class Metrics:
         if record.window:
             self._hits.labels("usable").inc(record.scored)
             self._hits.labels("missing").inc(record.window - record.scored)
+
+    def _known(self, reason: str) -> str:
+        """Return the reason, `other` once there are too many: it may be a key that a client made up."""
+        if reason not in self._reasons and len(self._reasons) >= MAX_REASONS:
+            return "other"
+        self._reasons.add(reason)
+        return reason
 
     def exposition(self) -> tuple[bytes, str]:
         """Return the numbers of all workers in Prometheus's text format, and its content type."""

@@ -41,5 +41,12 @@ class SearchRecord:
         )
 
 
+def items_of(answer: Answer) -> dict[str, int]:
+    """Return how many items of an `_msearch` had which outcome; none where it answers no such."""
+    line = next((value for name, value in answer.headers if name.lower() == "rerank-status"), "")
+    counts = dict(part.strip().partition("=")[::2] for part in line.split(";"))
+    return {outcome: _number(counts[outcome]) for outcome in OUTCOMES if counts.get(outcome)}
+
+
 def _number(text: str) -> int:
     return int(text) if text.isdecimal() else 0

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from plugin.http_messages import Answer
-from plugin.metrics import Metrics
+from plugin.metrics import MAX_REASONS, Metrics
 from plugin.proxy_process import ProxyProcess, running_proxy
-from plugin.search_record import SearchRecord
+from plugin.search_record import SearchRecord, items_of
 from tests.conftest import TINY_BUNDLE
 from tests.raw_http import ask, search
 from tests.toy_index import WINDOW, ToyIndex
@@ -33,6 +33,20 @@ def test_a_record_is_what_the_headers_say() -> None:
     skipped = SearchRecord.of(answer(("Rerank-Status", "skipped; reason=sort")))
     assert skipped == SearchRecord("skipped", "sort", 0, 0, {})
     assert SearchRecord.of(answer()) is None
+
+
+def test_the_items_of_a_multi_search_are_counted() -> None:
+    told = answer(("Rerank-Status", "applied=3; skipped=2; items=0-2:applied,3-4:sort"))
+    assert items_of(told) == {"applied": 3, "skipped": 2}
+    assert items_of(answer(("Rerank-Status", "applied; window=100; scored=97"))) == {}
+
+
+def test_reasons_that_clients_make_up_are_bounded() -> None:
+    metrics = Metrics()
+    for number in range(2 * MAX_REASONS):
+        metrics.searched(SearchRecord("skipped", f"key{number}", 0, 0, {}))
+    found = numbers(metrics.exposition()[0].decode())
+    assert found['twinrank_searches_total{outcome="skipped",reason="other"}'] == MAX_REASONS
 
 
 def numbers(text: str) -> dict[str, float]:
