@@ -16,6 +16,7 @@ from plugin.index_commands import connected
 from plugin.model import Model
 from plugin.options import bundle_option, json_option, upstream_option
 from plugin.search_door import SearchDoor
+from plugin.search_planner import SearchPlanner
 from plugin.settings_cache import SettingsCache
 from plugin.upstream import Upstream
 from reranker.bundle import Bundle
@@ -84,7 +85,8 @@ def _tuned(
     texts = {query: text for query, text in read_queries(queries).items() if query in judged}
     with closing(Upstream(url)) as upstream:
         cache = SettingsCache(upstream, waits_for_coverage=True)
-        door = SearchDoor(upstream, cache, Model.load(bundle))
+        model = Model.load(bundle)
+        door = SearchDoor(upstream, SearchPlanner(cache, model), model)
         errors = sys.stderr
         found = searched_windows(door, cache, basic_credentials(url), index, texts, fields)
         with click.progressbar(found, length=len(texts), label="queries", file=errors) as shown:
