@@ -15,8 +15,11 @@ from opensearch.settings_report import SettingsReport
 from opensearch.target import Target
 from plugin.errors import UpstreamError
 from plugin.http_messages import Answer, Headers, Request
+from plugin.model import Model
 from plugin.search_door import SearchDoor
+from plugin.search_planner import SearchPlanner
 from plugin.settings_cache import SettingsCache
+from plugin.upstream import Upstream
 
 
 class AnsweredError(UpstreamError):
@@ -51,6 +54,11 @@ class Asked:
         settings = target.settings
         fields = {"fields": list(settings.source_fields)} if isinstance(settings, RerankSettings) else {}
         return {"query": {"multi_match": {"query": self.text, **fields}}, "size": self.size}
+
+
+def search_door(upstream: Upstream, settings: SettingsCache, model: Model) -> SearchDoor:
+    """Return the door that searches go through, for searches that are to be looked at."""
+    return SearchDoor(upstream, SearchPlanner(settings, model), model)
 
 
 def explain(
