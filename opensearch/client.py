@@ -32,15 +32,18 @@ class Upstream:
     Args:
         url: `http://` or `https://`, with user and password where needed, and a path prefix.
         timeout_s: longest wait for an answer.
+        headers: sent with every request, such as a caller's own credentials.
 
     Raises:
         AddressError: `url` is no such URL.
     """
 
-    def __init__(self, url: str, *, timeout_s: float = 60.0) -> None:
+    def __init__(
+        self, url: str, *, timeout_s: float = 60.0, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.url = _shown(url)
         # The library's types say int, but it hands the value to urllib3, which takes fractions.
-        self._client = OpenSearch(hosts=[url], timeout=timeout_s, max_retries=0)
+        self._client = OpenSearch(hosts=[url], timeout=timeout_s, max_retries=0, headers=dict(headers or {}))
 
     def request(
         self,

@@ -3,6 +3,7 @@
 This is the one table: name, type, default, limits and sentence of every setting. Validation comes from it.
 """
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -48,9 +49,11 @@ class FusionSettings(_Settings, frozen=True):
 class ChunkSettings(_Settings, frozen=True):
     """How a document longer than the encoder's limit is cut."""
 
-    max_tokens: Annotated[int, Meta(ge=16, le=512, description="Tokens of a chunk.")] = 256
-    overlap: Annotated[int, Meta(ge=0, le=128, description="Tokens that a chunk repeats.")] = 32
-    max_chunks: Annotated[int, Meta(ge=1, le=64, description="Chunks encoded of one document.")] = 4
+    max_tokens: Annotated[int, Meta(ge=16, le=512, description="Length of a chunk, in tokens.")] = 256
+    overlap: Annotated[
+        int, Meta(ge=0, le=128, description="What a chunk repeats of the one before, in tokens.")
+    ] = 32
+    max_chunks: Annotated[int, Meta(ge=1, le=64, description="Most chunks encoded of one document.")] = 4
 
 
 class RerankSettings(_Settings, frozen=True):
@@ -68,6 +71,14 @@ class RerankSettings(_Settings, frozen=True):
     window_size: Annotated[
         int, Meta(ge=1, le=10_000, description="How many first-stage hits are reranked.")
     ] = 100
+    min_coverage: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="Share of documents, 0 to 1, that must have a vector before searches are reranked.",
+        ),
+    ] = 0.0
     execution: Annotated[
         Literal["sidecar", "cluster"],
         Meta(
@@ -91,7 +102,9 @@ class RerankSettings(_Settings, frozen=True):
     deadline_ms: Annotated[
         int,
         Meta(
-            ge=1, le=60_000, description="Longest wait for the query's vector once OpenSearch has answered."
+            ge=1,
+            le=60_000,
+            description="Longest wait for the query's vector once OpenSearch has answered, in milliseconds.",
         ),
     ] = 50
     on_failure: Annotated[
@@ -100,18 +113,26 @@ class RerankSettings(_Settings, frozen=True):
     ] = "first_stage"
 
 
-_REMEDY = "Correct it with PUT _mapping"
+@dataclass(frozen=True)
+class Place:
+    """Where settings stand, for messages: the name of the whole, and how it is corrected."""
+
+    name: str
+    remedy: str
 
 
-def parse_settings(rerank: Any) -> RerankSettings:  # noqa: ANN401  # any JSON value may stand in a mapping
+IN_MAPPING = Place(f"_meta.{META_KEY}", "Correct it with PUT _mapping")
+
+
+def parse_settings(rerank: Any, place: Place = IN_MAPPING) -> RerankSettings:  # noqa: ANN401  # any JSON value
     """Validate what stands under `_meta.rerank`, already decoded from JSON.
 
     Raises:
         SettingsError: unknown key, missing key, wrong type or a value outside its limits.
     """
     try:
-        settings = validated(rerank, RerankSettings, f"_meta.{META_KEY}", _REMEDY)
-        check_together(settings, f"_meta.{META_KEY}", _REMEDY)
+        settings = validated(rerank, RerankSettings, place.name, place.remedy)
+        check_together(settings, place.name, place.remedy)
     except InvalidError as error:
         raise SettingsError(str(error)) from error
     return settings

@@ -6,9 +6,10 @@ import click
 
 from opensearch.errors import OpenSearchError
 from opensearch.settings import SettingsError
+from plugin.admin_commands import disable_command, explain_command, settings_command
 from plugin.check_command import check_command
 from plugin.demo_command import demo_command
-from plugin.errors import CommandError
+from plugin.errors import CommandError, RerankFailedError, UpstreamError
 from plugin.evaluation_command import evaluation_command
 from plugin.index_commands import enable_command, index_command, status_command
 from plugin.opensearch_command import opensearch_command
@@ -16,7 +17,14 @@ from plugin.search_command import search_command
 from plugin.serve import serve
 from reranker.errors import RerankerError
 
-EXPECTED_ERRORS: tuple[type[Exception], ...] = (CommandError, OpenSearchError, RerankerError, SettingsError)
+EXPECTED_ERRORS: tuple[type[Exception], ...] = (
+    CommandError,
+    OpenSearchError,
+    RerankerError,
+    RerankFailedError,
+    SettingsError,
+    UpstreamError,
+)
 """Roots of our own error trees: shown as a message and exit status 1, without a traceback."""
 
 
@@ -40,12 +48,15 @@ def main() -> None:
 for command in (
     check_command,
     demo_command,
+    disable_command,
     enable_command,
     evaluation_command,
+    explain_command,
     index_command,
     opensearch_command,
     search_command,
     serve,
+    settings_command,
     status_command,
 ):
     main.add_command(command)

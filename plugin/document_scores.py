@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from opensearch import vectors
-from plugin.document_vectors import DocumentVectors
+from plugin.document_embeddings import DocumentEmbeddings
 from plugin.model import Model
 from plugin.query_vectors import awaited
 from reranker.stored_vector import FORMAT_VERSION, HEADER, ValueType
@@ -34,9 +34,9 @@ def query_vector(model: Model, text: str) -> Floats:
 class DocumentScores:
     """Scores documents with a bundle's crossing layer."""
 
-    def __init__(self, model: Model, document_vectors: DocumentVectors) -> None:
+    def __init__(self, model: Model, document_embeddings: DocumentEmbeddings) -> None:
         self._model = model
-        self._document_vectors = document_vectors
+        self._document_embeddings = document_embeddings
 
     def __call__(self, query: str, documents: Sequence[str]) -> Floats:
         """Score documents, each a text or a stored vector in base64 with or without padding.
@@ -61,7 +61,7 @@ class DocumentScores:
         return scores
 
     def _text_scores(self, query: Floats, texts: Sequence[str]) -> list[float]:
-        chunked = self._document_vectors(texts, Chunking())
+        chunked = self._document_embeddings(texts, Chunking())
         return [float(self._model.crossing(query, chunks).max()) for chunks in chunked]
 
 

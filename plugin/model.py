@@ -1,8 +1,10 @@
-"""What of a bundle a search needs, loaded once a worker."""
+"""What of a bundle searches and writes need, loaded once a worker."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
+from plugin.document_vectors import DocumentVectors
 from plugin.query_vectors import QueryVectors
 from reranker.bundle import Bundle
 from reranker.crossing import Crossing
@@ -11,7 +13,7 @@ from reranker.encoder import DocumentEncoder
 
 @dataclass(frozen=True)
 class Model:
-    """A bundle's query side: the encoder behind its cache, the crossing layer, and the tag of its vectors."""
+    """A bundle's encoders behind their caches, the crossing layer, and the tag of its vectors."""
 
     name: str
     digest: str
@@ -19,6 +21,7 @@ class Model:
     crossing: Crossing
     fusion_weight: float
     query_vectors: QueryVectors
+    documents: DocumentVectors
     dim: int
     neutral_crossing: float
     num_query_tokens: Callable[[str], int]
@@ -34,6 +37,7 @@ class Model:
         """
         encode = bundle.query_encoder()
         encode("how to wait a bit")
+        load_documents = cache(lambda: bundle.document_encoder(threads=1))  # one tower, whoever comes first
         return cls(
             name=bundle.name,
             digest=bundle.manifest.digest,
@@ -41,8 +45,9 @@ class Model:
             crossing=bundle.crossing(),
             fusion_weight=bundle.manifest.fusion.weight,
             query_vectors=QueryVectors(encode),
+            documents=DocumentVectors(load_documents, bundle.model_tag),
             dim=bundle.manifest.dim,
             neutral_crossing=bundle.manifest.neutral_crossing,
             num_query_tokens=encode.num_tokens,
-            load_document_encoder=lambda: bundle.document_encoder(threads=1),
+            load_document_encoder=load_documents,
         )

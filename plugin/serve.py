@@ -7,9 +7,16 @@ from typing import Any
 import click
 from gunicorn.app.base import BaseApplication
 
+from opensearch.setting_layers import Defaults
 from plugin.bearer import BearerTokens
+from plugin.http_messages import basic_credentials
+from plugin.logs import log_to_stderr
+from plugin.metrics import shared_between_workers, worker_ended
 from plugin.model import Model
-from plugin.options import bundle_option, upstream_option
+from plugin.options import bundle_option, settings_file_option, upstream_option
+from plugin.runtime_folder import runtime_folder
+from plugin.settings_cache import SettingsCache
+from plugin.settings_poller import SettingsPoller
 from plugin.upstream import Upstream
 from plugin.wsgi import Proxy
 from reranker.bundle import Bundle
@@ -22,11 +29,19 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
     """gunicorn with our settings in place of its command line."""
 
     def __init__(
-        self, upstream_url: str, bundle: Bundle, listen: str, workers: int, tokens: BearerTokens
+        self,
+        upstream_url: str,
+        bundle: Bundle,
+        listen: str,
+        workers: int,
+        defaults: Defaults,
+        tokens: BearerTokens,
     ) -> None:
         self._tokens = tokens
         self._upstream_url = upstream_url
         self._bundle = bundle
+        self._defaults = defaults
+        self._folder = runtime_folder("settings-1", upstream_url)
         self._options = _options(listen, workers)
         super().__init__()
 
@@ -40,7 +55,12 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
 
         `reranker.encoder` imports it when an encoder is made, so the master never has it.
         """
-        return Proxy(Upstream(self._upstream_url), Model.load(self._bundle), self._tokens)
+        upstream = Upstream(self._upstream_url)
+        credentials = basic_credentials(self._upstream_url)
+        poller = SettingsPoller(upstream, credentials, self._folder, self._defaults)
+        settings = SettingsCache(upstream, poller, self._defaults)
+        poller.start()
+        return Proxy(upstream, Model.load(self._bundle), settings, self._tokens)
 
 
 def _options(listen: str, workers: int) -> dict[str, Any]:
@@ -58,6 +78,7 @@ def _options(listen: str, workers: int) -> dict[str, Any]:
         "limit_request_field_size": 65536,
         "forwarded_allow_ips": "",  # no header of a client's changes what path it asked for
         "accesslog": None,
+        "child_exit": worker_ended,
     }
 
 
@@ -72,16 +93,25 @@ def _options(listen: str, workers: int) -> dict[str, Any]:
     show_default="one a core",
     help="Worker processes.",
 )
+@settings_file_option
 @click.option(
     "--token-file",
     type=click.Path(path_type=Path),
     help="Bearer tokens, one a line, that /v1/rerank, /v1/embeddings and their like ask for.",
 )
-def serve(listen: str, url: str, bundle_path: Path, workers: int, token_file: Path | None) -> None:
-    """Stand in front of OpenSearch and rerank its searches."""
+def serve(
+    listen: str, url: str, bundle_path: Path, workers: int, defaults: Defaults, token_file: Path | None
+) -> None:
+    """Stand in front of OpenSearch and rerank its searches.
+
+    A user and password in the URL are those of the service account that follows changes of settings; each
+    request is sent with its caller's own.
+    """
     try:
         Upstream(url)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--upstream") from error
     tokens = BearerTokens.read(token_file) if token_file else BearerTokens()
-    ProxyServer(url, Bundle.open(bundle_path), listen, workers, tokens).run()
+    log_to_stderr()
+    with shared_between_workers():
+        ProxyServer(url, Bundle.open(bundle_path), listen, workers, defaults, tokens).run()

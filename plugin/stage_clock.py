@@ -1,5 +1,6 @@
 """How long each stage of one search took, for the `Server-Timing` header."""
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,3 +28,9 @@ class StageClock:
         total_ms = (time.perf_counter() - self._started_s) * 1000
         stages = [*self._stages.items(), ("total", total_ms)]
         return "Server-Timing", ", ".join(f"{name};dur={ms:.2f}" for name, ms in stages)
+
+
+def server_timing(header: str) -> dict[str, float]:
+    """Read the durations of a `Server-Timing` header: stage -> milliseconds, in its order."""
+    pattern = r"([\w-]+)\s*;(?:[^,]*;)?\s*dur=([0-9.]+)"
+    return {name: float(duration) for name, duration in re.findall(pattern, header)}

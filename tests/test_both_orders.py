@@ -6,7 +6,8 @@ from rich.console import Console
 
 from plugin.both_orders import BothOrders, moves
 from plugin.both_orders_table import orders_table, timing_line
-from plugin.search_client import Answer, server_timing
+from plugin.search_client import Answer
+from plugin.stage_clock import server_timing
 
 
 def _answer(ids: list[str], headers: dict[str, str] | None = None) -> Answer:

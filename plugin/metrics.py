@@ -1,0 +1,102 @@
+"""What the proxy counts, for Prometheus: every search by what became of it, its stages, its hits.
+
+gunicorn's workers share their numbers through files in one folder, which the environment names before the
+library is imported: so it is imported here, in a worker, and not above.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from plugin.search_record import SearchRecord
+
+if TYPE_CHECKING:
+    from gunicorn.workers.base import Worker
+    from prometheus_client import CollectorRegistry
+
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+SEARCHES = "twinrank_searches"
+SEARCH_SECONDS = "twinrank_search_seconds"
+STAGE_SECONDS = "twinrank_search_stage_seconds"
+HITS = "twinrank_hits"
+REQUESTS = "twinrank_requests"
+
+
+class Metrics:
+    """The counters of one worker."""
+
+    def __init__(self) -> None:
+        from prometheus_client import CollectorRegistry, Counter, Histogram
+
+        self._registry = own = CollectorRegistry()
+        self._searches = Counter(
+            SEARCHES, "Searches by outcome (applied, skipped, refused) and reason.", ["outcome", "reason"],
+            registry=own,
+        )  # fmt: skip
+        self._seconds = Histogram(
+            SEARCH_SECONDS, "Time of a search in the proxy, OpenSearch's part included.", ["outcome"],
+            buckets=_BUCKETS_S, registry=own,
+        )  # fmt: skip
+        self._stages = Histogram(
+            STAGE_SECONDS, "Time of each stage of a search.", ["stage"], buckets=_BUCKETS_S, registry=own
+        )
+        self._hits = Counter(
+            HITS, "Hits of reranked windows, with a usable vector and without.", ["vector"], registry=own
+        )
+        self._requests = Counter(REQUESTS, "Answers by class of status.", ["status"], registry=own)
+
+    def answered(self, status: int) -> None:
+        """Count an answer of any kind."""
+        self._requests.labels(f"{status // 100}xx").inc()
+
+    def searched(self, record: SearchRecord) -> None:
+        """Count one search."""
+        self._searches.labels(record.outcome, record.reason).inc()
+        for stage, ms in record.stages_ms.items():
+            if stage == "total":
+                self._seconds.labels(record.outcome).observe(ms / 1000)
+            else:
+                self._stages.labels(stage).observe(ms / 1000)
+        if record.window:
+            self._hits.labels("usable").inc(record.scored)
+            self._hits.labels("missing").inc(record.window - record.scored)
+
+    def exposition(self) -> tuple[bytes, str]:
+        """Return the numbers of all workers in Prometheus's text format, and its content type."""
+        from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+        return generate_latest(self._of_all_workers()), CONTENT_TYPE_LATEST
+
+    def _of_all_workers(self) -> "CollectorRegistry":
+        if FOLDER_VARIABLE not in os.environ:
+            return self._registry
+        from prometheus_client import CollectorRegistry, multiprocess
+
+        together = CollectorRegistry()
+        multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return together
+
+
+def worker_ended(_server: object, worker: "Worker") -> None:
+    """Forget what a worker that has ended was just doing; what it counted stays."""
+    from prometheus_client import multiprocess
+
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def shared_between_workers() -> Iterator[None]:
+    """Keep a folder through which workers that are forked meanwhile share their numbers."""
+    folder, master = tempfile.mkdtemp(prefix="twinrank-metrics-"), os.getpid()
+    os.environ[FOLDER_VARIABLE] = folder
+    try:
+        yield
+    finally:
+        if os.getpid() == master:  # a worker's end leaves this block too, and the others still write there
+            shutil.rmtree(folder, ignore_errors=True)
