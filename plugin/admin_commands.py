@@ -86,7 +86,7 @@ def explain_command(
     with connected(url) as client:
         reports = settings_report(client, index, defaults)
     with closing(Upstream(url)) as upstream:
-        settings = SettingsCache(upstream, defaults=defaults)
+        settings = SettingsCache(upstream, defaults=defaults, waits_for_coverage=True)
         model = Model.load(Bundle.open(bundle_path))
         door = SearchDoor(upstream, SearchPlanner(settings, model), model)
         steps = explain(door, settings, basic_credentials(url), asked, reports)

@@ -111,7 +111,9 @@ class MultiSearchDoor:
     def _planned_item(self, request: Request, item: Item) -> PlannedItem:
         target = self._planner.target(request, item.indices, item.search)
         try:
-            plan: Plan | Skip | InvalidError = self._planner.plan(item.search, target)
+            plan: Plan | Skip | InvalidError = self._planner.plan(
+                item.search, target, gives_way="multi_search"
+            )
         except InvalidError as error:
             plan = error
         return PlannedItem(item, target, plan)

@@ -78,11 +78,11 @@ class RerankedSearch:
         if isinstance(scored, RerankFailedError):
             _log.warning("search not reranked, reason=%s: %s", scored.reason, scored)
             if plan.settings.on_failure == "error":
-                return _failed(scored, clock)
+                return refused(scored, clock)
         scores = None if isinstance(scored, RerankFailedError) else scored
         with clock.stage("page"):
             page = RerankedPage(response, plan, self._model.name, scores).written(hits_at)
-        return answered(exchange, page, status_of(scored, self._model.name), clock)
+        return answered(exchange, page, status_of(scored, plan, self._model.name), clock)
 
     def _is_worth_splitting(self, plan: Plan) -> bool:
         is_worth = asks_much_of_each_hit(plan) or self._sizes.are_fat(plan.request.path)
@@ -127,12 +127,14 @@ def read(exchange: Exchange, *, is_filtered: bool = False) -> SearchResponse:
     return SearchResponse.parse(exchange.body, is_filtered=is_filtered)
 
 
-def status_of(scored: WindowScores | RerankFailedError, model_name: str) -> str:
+def status_of(scored: WindowScores | RerankFailedError, plan: Plan, model_name: str) -> str:
     """Return what `Rerank-Status` says."""
     if isinstance(scored, RerankFailedError):
         return f"skipped; reason={scored.reason}"
     num_scored = scored.ranking.num_scored
-    return f"applied; window={len(scored)}; scored={num_scored}; model={model_name}; execution=sidecar"
+    gave_way = "" if plan.gave_way is None else f"; gave_way={plan.gave_way}"
+    where = f"window={len(scored)}; scored={num_scored}; model={model_name}; execution=sidecar"
+    return f"applied; {where}{gave_way}"
 
 
 def answered(exchange: Exchange, body: bytes, status: str, clock: StageClock) -> Answer:
@@ -147,7 +149,7 @@ def plain_headers(request: Request) -> Headers:
     return (*kept, ("Content-Type", "application/json"))
 
 
-def _failed(error: RerankFailedError, clock: StageClock) -> Answer:
+def refused(error: RerankFailedError, clock: StageClock) -> Answer:
     """Return what `on_failure: error` asks for."""
     body = error_body(503, "rerank_failed_exception", f"reranking failed, reason={error.reason}: {error}")
     status = "Rerank-Status", f"skipped; reason={error.reason}"

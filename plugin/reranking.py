@@ -16,6 +16,7 @@ from plugin.stage_clock import StageClock
 from plugin.window_scores import WindowScores
 from reranker.errors import ScoresError
 from reranker.fusion import fusion
+from reranker.integer_query import rounded
 from reranker.window import Ranking, crossing_scores, rank
 
 Floats = npt.NDArray[np.float32]
@@ -51,7 +52,7 @@ def rank_hits(
         UnusableResponseError: a hit has no score.
     """
     with clock.stage("encode_wait"):
-        query = awaited(vector, settings.deadline_ms / 1000)
+        query = rounded(awaited(vector, settings.deadline_ms / 1000))
     with clock.stage("crossing"):
         field = vector_field(settings.field)
         window = [field.packed(hit) for hit in response.hits[:window_size]]

@@ -7,12 +7,13 @@ from opensearch.search_request import NotUnderstoodError, SearchRequest
 from opensearch.search_response import UnusableResponseError
 from opensearch.target import Skip, Target
 from opensearch.validation import InvalidError
-from plugin.errors import UpstreamError, error_body
+from plugin.cluster_search import ClusterSearch
+from plugin.errors import RerankFailedError, UpstreamError, error_body
 from plugin.http_messages import Answer, Request, gunzipped
 from plugin.model import Model
 from plugin.passthrough import cut_of, passed_through
 from plugin.rerank_status import skipped
-from plugin.reranked_search import RerankedSearch
+from plugin.reranked_search import RerankedSearch, refused
 from plugin.search_planner import SearchPlanner
 from plugin.stage_clock import StageClock
 from plugin.upstream import Upstream
@@ -30,6 +31,7 @@ class SearchDoor:
         self._upstream = upstream
         self._planner = planner
         self._reranked = RerankedSearch(upstream, model)
+        self._cluster = ClusterSearch(upstream, model)
 
     def answer(self, request: Request, endpoint: Endpoint) -> Answer:
         """Answer one search.
@@ -59,7 +61,14 @@ class SearchDoor:
             return self._passed_through(request, body, target, search, plan, clock)
         forward = Skip("upstream", plan.request if plan.request != search else None)
         try:
-            answer = self._reranked.run(request, plan, clock)
+            way = self._cluster if plan.in_cluster else self._reranked
+            answer = way.run(request, plan, clock)
+        except RerankFailedError as error:  # there is no query vector, and nothing was asked yet
+            _log.warning("search not reranked, reason=%s: %s", error.reason, error)
+            if plan.settings.on_failure == "error":
+                return refused(error, clock)
+            failed = Skip(error.reason, forward.forward)
+            return self._passed_through(request, body, target, search, failed, clock)
         except (UnusableResponseError, UpstreamError) as error:
             _log.warning("the widened search failed, so the client's own is sent: %s", error)
             self._planner.breaker.failed(plan.request.path)

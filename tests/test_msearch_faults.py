@@ -12,7 +12,7 @@ from plugin.upstream import Upstream
 from plugin.wsgi import Proxy
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
-from tests.test_upstream_faults import CLOSE, COMPLETE, SETTINGS, http_answer, scripted
+from tests.test_upstream_faults import CLOSE, COMPLETE, http_answer, index_settings, scripted
 
 QUERY = b'{"query":{"match":{"text":"wait"}}}'
 WIDENED = b'{"query":{"match":{"text":"wait"}},"from":0,"size":100}'
@@ -43,7 +43,7 @@ def asked(
     """Send items to an index with settings; return the answer, and what OpenSearch was sent."""
     bodies: list[bytes] = []
     with (
-        scripted(SETTINGS, *answers, bodies=bodies) as url,
+        scripted(index_settings("sidecar"), *answers, bodies=bodies) as url,
         closing(Upstream(url, read_timeout_s=0.5)) as upstream,
     ):
         client = Client(Proxy(upstream, Model.load(Bundle.open(TINY_BUNDLE))))
