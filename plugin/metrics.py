@@ -56,8 +56,9 @@ class Metrics:
         self._requests.labels(f"{status // 100}xx").inc()
 
     def searched(self, record: SearchRecord) -> None:
-        """Count one search."""
-        self._searches.labels(record.outcome, record.reason).inc()
+        """Count one search, or each item of several."""
+        for (outcome, reason), count in (record.items or {(record.outcome, record.reason): 1}).items():
+            self._searches.labels(outcome, reason).inc(count)
         for stage, ms in record.stages_ms.items():
             if stage == "total":
                 self._seconds.labels(record.outcome).observe(ms / 1000)
