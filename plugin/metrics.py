@@ -7,7 +7,7 @@ library is imported: so it is imported here, in a worker, and not above.
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,6 @@ SEARCHES = "twinrank_searches"
 SEARCH_SECONDS = "twinrank_search_seconds"
 STAGE_SECONDS = "twinrank_search_stage_seconds"
 HITS = "twinrank_hits"
-ITEMS = "twinrank_multi_search_items"
 REQUESTS = "twinrank_requests"
 
 MAX_REASONS = 64
@@ -53,7 +52,6 @@ class Metrics:
         self._hits = Counter(
             HITS, "Hits of reranked windows, with a usable vector and without.", ["vector"], registry=own
         )
-        self._items = Counter(ITEMS, "Items of multi searches by outcome.", ["outcome"], registry=own)
         self._reasons: set[str] = set()
         self._requests = Counter(REQUESTS, "Answers by class of status.", ["status"], registry=own)
 
@@ -61,14 +59,10 @@ class Metrics:
         """Count an answer of any kind."""
         self._requests.labels(f"{status // 100}xx").inc()
 
-    def items_answered(self, counts: Mapping[str, int]) -> None:
-        """Count the items of an `_msearch`, by outcome."""
-        for outcome, number in counts.items():
-            self._items.labels(outcome).inc(number)
-
     def searched(self, record: SearchRecord) -> None:
-        """Count one search."""
-        self._searches.labels(record.outcome, self._known(record.reason)).inc()
+        """Count one search, or each item of several."""
+        for (outcome, reason), count in (record.items or {(record.outcome, record.reason): 1}).items():
+            self._searches.labels(outcome, self._known(reason)).inc(count)
         for stage, ms in record.stages_ms.items():
             if stage == "total":
                 self._seconds.labels(record.outcome).observe(ms / 1000)

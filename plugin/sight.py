@@ -6,7 +6,7 @@ import msgspec
 
 from plugin.http_messages import Answer, Request
 from plugin.metrics import Metrics
-from plugin.search_record import SearchRecord, items_of
+from plugin.search_record import SearchRecord
 
 SLOW_MS = 500.0
 """A search that takes longer is logged as a warning."""
@@ -28,7 +28,6 @@ class Sight:
         self.metrics.answered(answer.status)
         record = SearchRecord.of(answer)
         if record is None:
-            self.metrics.items_answered(items_of(answer))
             return
         self.metrics.searched(record)
         is_slow = record.stages_ms.get("total", 0.0) > self._slow_ms
@@ -49,4 +48,6 @@ def _line(request: Request, answer: Answer, record: SearchRecord, *, is_slow: bo
         "scored": record.scored,
         "stages_ms": record.stages_ms,
     }
+    if record.items:
+        told["items"] = {reason or outcome: count for (outcome, reason), count in record.items.items()}
     return msgspec.json.encode(told).decode()

@@ -20,13 +20,14 @@ from plugin.field_lookup import FieldLookup
 from plugin.http_messages import Answer, Environ, Request
 from plugin.metrics import Metrics
 from plugin.model import Model
-from plugin.multi_search_door import MultiSearchDoor
+from plugin.multi_search_door import MULTI_SEARCHES, MultiSearchDoor
 from plugin.passthrough import passed_through
 from plugin.read_door import READS, ReadDoor, asked_in_url
 from plugin.search_door import SearchDoor
 from plugin.search_planner import SearchPlanner
 from plugin.settings_cache import SettingsCache
 from plugin.sight import Sight
+from plugin.template_door import TemplateDoor
 from plugin.upstream import Upstream
 from plugin.write_door import ENRICH, WRITES, WriteDoor
 
@@ -50,6 +51,7 @@ class Proxy:
         self._settings = settings = settings or SettingsCache(upstream)
         planner, self._lookup = SearchPlanner(settings, model), FieldLookup(settings)
         self._searches = SearchDoor(upstream, planner, model)
+        self._templates = TemplateDoor(upstream, self._searches)
         self._multi_searches = MultiSearchDoor(upstream, planner, self._lookup, model)
         self._reads = ReadDoor(upstream, self._lookup)
         self._writes = WriteDoor(upstream, model)
@@ -81,7 +83,9 @@ class Proxy:
             return answer
         if spoken.api is Api.SEARCH:
             return self._searches.answer(request, spoken)
-        if spoken.api is Api.MULTI_SEARCH:
+        if spoken.api is Api.SEARCH_TEMPLATE:
+            return self._templates.answer(request, spoken)
+        if spoken.api in MULTI_SEARCHES:
             return self._multi_searches.answer(request, spoken)
         if spoken.api in READS:
             return self._reads.answer(request, spoken)
