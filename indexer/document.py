@@ -1,7 +1,7 @@
 """One document: its id, the text that stands for it, and its source with or without a vector."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -39,10 +39,8 @@ class Document:
         return {member.key: member.value for member in self.members}
 
     def text(self, source_fields: Sequence[str]) -> str:
-        """Return the texts of the source fields, one a line, without what is missing, blank or no string."""
-        return "\n".join(
-            text for path in source_fields for text in _texts(self.values, path) if not text.isspace()
-        )
+        """Return the document's text: see `text_of`."""
+        return text_of(self.values, source_fields)
 
     def with_vector(self, field: str, vector: str) -> str:
         """Return the source with `vector`, base64, under the dotted path `field` and nowhere else.
@@ -54,6 +52,14 @@ class Document:
         """
         return _put(self.without_vector(field), field, json.dumps(vector))
 
+    def with_null(self, field: str) -> str:
+        """Return the source with `null` for a vector: as a partial document it takes the vector away.
+
+        Raises:
+            DocumentError: something that is no object stands where the vector belongs.
+        """
+        return _put(self.without_vector(field), field, "null")
+
     def without_vector(self, field: str) -> str:
         """Return the source without anything under the dotted path `field`.
 
@@ -61,6 +67,11 @@ class Document:
             DocumentError: something that is no object stands where the vector belongs.
         """
         return _cut(self.source, self.members, field)
+
+
+def text_of(values: Mapping[str, Any], source_fields: Sequence[str]) -> str:
+    """Return the texts of the source fields, one a line, without what is missing, blank or no string."""
+    return "\n".join(text for path in source_fields for text in _texts(values, path) if not text.isspace())
 
 
 def parse(raw: bytes) -> Document:

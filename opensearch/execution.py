@@ -10,30 +10,24 @@ from opensearch.search_request import SearchRequest
 from opensearch.settings import RerankSettings
 
 GAVE_WAY = (
-    "crossing", "fusion", "score", "explain", "collapse", "rescore", "hybrid", "scoreless", "top_hits",
+    "crossing", "multi_search", "fusion", "score", "explain", "collapse", "rescore", "hybrid", "scoreless",
+    "top_hits",
 )  # fmt: skip
 """Every reason for scoring hits here in spite of `execution: cluster`, as `Rerank-Status` shows it."""
 
 
-def gives_way(
-    request: SearchRequest, settings: RerankSettings, *, details: bool, has_script: bool
-) -> str | None:
+def reason_to_give_way(request: SearchRequest, settings: RerankSettings, *, details: bool) -> str | None:
     """Return why this search cannot be rescored by OpenSearch, None where it can.
 
     Args:
         request: the client's search, without `ext.rerank`.
         settings: what holds for it.
         details: whether `ext.rerank.explain` asks for each hit's scores.
-        has_script: whether the model's crossing layer can be computed by a script.
     """
-    return next(_reasons(request, settings, details=details, has_script=has_script), None)
+    return next(_reasons(request, settings, details=details), None)
 
 
-def _reasons(
-    request: SearchRequest, settings: RerankSettings, *, details: bool, has_script: bool
-) -> Iterator[str]:
-    if not has_script:
-        yield "crossing"
+def _reasons(request: SearchRequest, settings: RerankSettings, *, details: bool) -> Iterator[str]:
     if settings.fusion.method != "log_linear":
         yield "fusion"  # the others need the whole window at once
     if settings.score == "probability":

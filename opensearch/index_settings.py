@@ -142,7 +142,7 @@ def settings_problem(record: IndexRecord, defaults: Defaults) -> str | None:
 def _agreed(indices: list[IndexRecord], defaults: Defaults) -> RerankSettings | Skip:
     """Return the settings that hold for indices, the newest last.
 
-    All must have settings and agree on model, field and source fields; in anything else the newest index's
+    All must have settings and agree on models, fields and source fields; in anything else the newest index's
     hold, so that a data stream follows its template.
     """
     if any(index.is_overwritten for index in indices):
@@ -155,7 +155,7 @@ def _agreed(indices: list[IndexRecord], defaults: Defaults) -> RerankSettings | 
         settings = [parse_settings(with_defaults(defaults, index.rerank)) for index in indices]
     except SettingsError:
         return Skip("settings")
-    agreed = {(each.model, each.field, each.source_fields) for each in settings}
+    agreed = {(each.model, each.field, each.source_fields, each.migration) for each in settings}
     return settings[-1] if len(agreed) == 1 else Skip("indices")
 
 
@@ -164,8 +164,12 @@ def _fields(index: IndexRecord) -> tuple[str, ...]:
     rerank = index.rerank
     if rerank is None:
         return (DEFAULT_FIELD,) if index.is_overwritten else ()
-    field = rerank.get("field", DEFAULT_FIELD) if isinstance(rerank, dict) else DEFAULT_FIELD
-    return (field if isinstance(field, str) and field else DEFAULT_FIELD,)
+    told = rerank if isinstance(rerank, dict) else {}
+    migration = told.get("migration")
+    second = migration.get("field") if isinstance(migration, dict) else None
+    field = told.get("field", DEFAULT_FIELD)
+    first = field if isinstance(field, str) and field else DEFAULT_FIELD
+    return (first, second) if isinstance(second, str) and second else (first,)
 
 
 def _record(index: _Index) -> IndexRecord:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from opensearch.asked_fields import asks_for
-from opensearch.execution import gives_way
+from opensearch.execution import reason_to_give_way
 from opensearch.filter_path import FilterPath, widened
 from opensearch.query_text import query_text
 from opensearch.rerank_controls import RerankControls, taken_out
@@ -51,8 +51,8 @@ class Plan:
         return max(self.window_size, self.page_end)
 
 
-def plan_search(request: SearchRequest, target: Target, *, has_script: bool = True) -> Plan | Skip:
-    """Plan one `_search` on these indices; `has_script`: the model's crossing can be computed by OpenSearch.
+def plan_search(request: SearchRequest, target: Target, *, gives_way: str | None = None) -> Plan | Skip:
+    """Plan one `_search` on these indices; `gives_way` says why OpenSearch cannot rescore it.
 
     Raises:
         InvalidError: `ext.rerank` is not what it must be.
@@ -63,7 +63,7 @@ def plan_search(request: SearchRequest, target: Target, *, has_script: bool = Tr
     controls, body = taken_out(dict(request.body))
     text = controls.query_text(body)
     ours = request.with_body(body)
-    plan = _planned(ours, target, controls, text, has_script=has_script)
+    plan = _planned(ours, target, controls, text, gives_way=gives_way)
     return replace(plan, forward=ours) if isinstance(plan, Skip) and body != request.body else plan
 
 
@@ -73,7 +73,7 @@ def _planned(
     controls: RerankControls,
     given_text: str | None,
     *,
-    has_script: bool,
+    gives_way: str | None,
 ) -> Plan | Skip:
     if isinstance(target.settings, Skip):
         return target.settings
@@ -83,7 +83,7 @@ def _planned(
     try:
         gave_way = None
         if settings.execution == "cluster":
-            gave_way = gives_way(request, settings, details=controls.explain, has_script=has_script)
+            gave_way = gives_way or reason_to_give_way(request, settings, details=controls.explain)
         in_cluster = settings.execution == "cluster" and gave_way is None
         plan = _plan(request, target, settings, given_text, details=controls.explain, in_cluster=in_cluster)
         return replace(plan, gave_way=gave_way) if isinstance(plan, Plan) else plan

@@ -1,9 +1,11 @@
-"""What of a bundle a search needs, loaded once a worker."""
+"""What of a bundle searches and writes need, loaded once a worker."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from plugin.query_vectors import QueryVectors
+from plugin.write_vectors import WriteVectors
 from reranker.bundle import Bundle
 from reranker.crossing import Crossing
 from reranker.encoder import DocumentEncoder
@@ -11,7 +13,7 @@ from reranker.encoder import DocumentEncoder
 
 @dataclass(frozen=True)
 class Model:
-    """A bundle's query side: the encoder behind its cache, the crossing layer, and the tag of its vectors."""
+    """A bundle's encoders behind their caches, the crossing layer, and the tag of its vectors."""
 
     name: str
     digest: str
@@ -23,6 +25,7 @@ class Model:
     neutral_crossing: float
     num_query_tokens: Callable[[str], int]
     load_document_encoder: Callable[[], DocumentEncoder]
+    documents: WriteVectors
 
     @classmethod
     def load(cls, bundle: Bundle) -> "Model":
@@ -34,6 +37,7 @@ class Model:
         """
         encode = bundle.query_encoder()
         encode("how to wait a bit")
+        load_document_encoder = _once(lambda: bundle.document_encoder(threads=1))
         return cls(
             name=bundle.name,
             digest=bundle.manifest.digest,
@@ -44,5 +48,19 @@ class Model:
             dim=bundle.manifest.dim,
             neutral_crossing=bundle.manifest.neutral_crossing,
             num_query_tokens=encode.num_tokens,
-            load_document_encoder=lambda: bundle.document_encoder(threads=1),
+            load_document_encoder=load_document_encoder,
+            documents=WriteVectors(load_document_encoder, bundle.model_tag),
         )
+
+
+def _once(load: Callable[[], DocumentEncoder]) -> Callable[[], DocumentEncoder]:
+    """Return what loads the document tower when first asked, and then gives everybody that one."""
+    lock, loaded = threading.Lock(), list[DocumentEncoder]()
+
+    def encoder() -> DocumentEncoder:
+        with lock:
+            if not loaded:
+                loaded.append(load())
+            return loaded[0]
+
+    return encoder

@@ -5,10 +5,6 @@ Whatever goes wrong once the window is there gives the first-stage page, and `Re
 
 import logging
 from collections.abc import Sequence
-from concurrent.futures import Future
-
-import numpy as np
-import numpy.typing as npt
 
 from opensearch.search_plan import Plan
 from opensearch.search_response import SearchResponse, UnusableResponseError, name_of
@@ -26,7 +22,7 @@ from plugin.hit_sizes import HitSizes
 from plugin.http_messages import Answer, Headers, Request
 from plugin.model import Model
 from plugin.reranked_page import HitsAt, RerankedPage
-from plugin.reranking import rank_hits
+from plugin.reranking import scored_window
 from plugin.stage_clock import StageClock
 from plugin.upstream import Exchange, Upstream
 from plugin.window_scores import WindowScores
@@ -62,21 +58,13 @@ class RerankedSearch:
             response = read(exchange, is_filtered=plan.filter_path is not None)
         hits_at = self._fetched(request, plan, response, clock) if is_split else self._own(plan, response)
         return self._page(
-            exchange, response, plan, self._scored(response, plan, vector, clock), hits_at, clock
+            exchange,
+            response,
+            plan,
+            scored_window(response, plan, self._model, vector, clock),
+            hits_at,
+            clock,
         )
-
-    def _scored(
-        self,
-        response: SearchResponse,
-        plan: Plan,
-        vector: "Future[npt.NDArray[np.float32]] | None",
-        clock: StageClock,
-    ) -> WindowScores | RerankFailedError:
-        try:
-            ranking = rank_hits(response, plan.settings, plan.window_size, self._model, vector, clock)
-        except RerankFailedError as error:
-            return error
-        return WindowScores(response, plan.settings, self._model, ranking)
 
     def _page(
         self,

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from plugin.http_messages import Answer
 from plugin.stage_clock import server_timing
 
+OUTCOMES = ("applied", "skipped", "refused")
+"""What may become of a search; what else `Rerank-Status` says is of a write."""
+
 
 @dataclass(frozen=True)
 class SearchRecord:
@@ -26,6 +29,8 @@ class SearchRecord:
         if "rerank-status" not in headers:
             return None
         outcome, *told = (part.strip() for part in headers["rerank-status"].split(";"))
+        if outcome not in OUTCOMES:
+            return None
         values = dict(part.split("=", 1) for part in told if "=" in part)
         return cls(
             outcome,

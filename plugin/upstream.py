@@ -120,6 +120,9 @@ class Upstream:
         except (HTTPException, OSError) as error:
             connection.close()
             raise _translated(error, self.url) from error
+        except BaseException:  # the body could not be made: OpenSearch must not wait for its end
+            connection.close()
+            raise
         return StreamedAnswer(self, connection, response)
 
     def release(self, connection: HTTPConnection, response: HTTPResponse) -> None:

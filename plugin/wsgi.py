@@ -15,15 +15,19 @@ from plugin.api_endpoints import API_PATHS
 from plugin.app import OWN_PREFIX, create_app
 from plugin.bearer import BearerTokens
 from plugin.errors import UpstreamError, error_body
+from plugin.field_lookup import FieldLookup
 from plugin.http_messages import Answer, Environ, Request
 from plugin.metrics import Metrics
 from plugin.model import Model
+from plugin.multi_search_door import MultiSearchDoor
 from plugin.passthrough import passed_through
 from plugin.read_door import READS, ReadDoor
 from plugin.search_door import SearchDoor
+from plugin.search_planner import SearchPlanner
 from plugin.settings_cache import SettingsCache
 from plugin.sight import Sight
 from plugin.upstream import Upstream
+from plugin.write_door import ENRICH, WRITES, WriteDoor
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
@@ -43,8 +47,11 @@ class Proxy:
     ) -> None:
         self._upstream = upstream
         self._settings = settings = settings or SettingsCache(upstream)
-        self._searches = SearchDoor(upstream, settings, model)
-        self._reads = ReadDoor(upstream, settings)
+        planner, lookup = SearchPlanner(settings, model), FieldLookup(settings)
+        self._searches = SearchDoor(upstream, planner, model)
+        self._multi_searches = MultiSearchDoor(upstream, planner, lookup, model)
+        self._reads = ReadDoor(upstream, lookup)
+        self._writes = WriteDoor(upstream, model)
         metrics = Metrics()
         self._sight = Sight(metrics)
         self._own = create_app(upstream, model, settings, tokens or BearerTokens(), metrics)
@@ -52,7 +59,7 @@ class Proxy:
     def __call__(self, environ: Environ, start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
         request = Request.from_environ(environ)
-        if request.path.startswith(OWN_PREFIX) or (request.method == "POST" and request.path in API_PATHS):
+        if _is_own(request):
             return self._own(environ, start_response)
         try:
             answer = self._answer(request)
@@ -63,6 +70,8 @@ class Proxy:
         return _sent(answer, start_response)
 
     def _answer(self, request: Request) -> Answer:
+        if request.path == ENRICH:
+            return self._writes.enrich(request)
         spoken = endpoint(request.method, request.path)
         if spoken is None:
             answer = passed_through(self._upstream, request)
@@ -71,9 +80,20 @@ class Proxy:
             return answer
         if spoken.api is Api.SEARCH:
             return self._searches.answer(request, spoken)
+        if spoken.api is Api.MULTI_SEARCH:
+            return self._multi_searches.answer(request, spoken)
         if spoken.api in READS:
             return self._reads.answer(request, spoken)
+        if spoken.api in WRITES:
+            return self._writes.answer(request, spoken)
         return passed_through(self._upstream, request)
+
+
+def _is_own(request: Request) -> bool:
+    """Whether the Flask app answers: our own endpoints, and the APIs that others speak."""
+    if request.method == "POST" and request.path in API_PATHS:
+        return True
+    return request.path.startswith(OWN_PREFIX) and (request.path, request.method) != (ENRICH, "POST")
 
 
 def _sent(answer: Answer, start_response: "StartResponse") -> Iterable[bytes]:

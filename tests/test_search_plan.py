@@ -137,7 +137,7 @@ def test_what_does_not_give_way(extra: dict[str, Any]) -> None:
 def test_a_model_without_a_script_gives_way() -> None:
     settings = msgspec.structs.replace(SETTINGS, execution="cluster")
     request = SearchRequest.parse("/b/_search", json.dumps({"query": QUERY, "from": 99}).encode())
-    found = plan_search(request, Target(settings, {"b": (settings.field,)}), has_script=False)
+    found = plan_search(request, Target(settings, {"b": (settings.field,)}), gives_way="crossing")
     assert isinstance(found, Plan)
     assert found.gave_way == "crossing"
 

@@ -22,17 +22,21 @@ CLOSE = b""
 NO_BODY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
-def one_request(received: IO[bytes]) -> bool:
-    """Read a whole request; False where the other side has closed."""
+def one_request(received: IO[bytes], bodies: list[bytes]) -> bool:
+    """Read a whole request, its body into `bodies`; False where the other side has closed."""
     lines = list(iter(lambda: received.readline().strip().lower(), b""))
     lengths = [int(line.partition(b":")[2]) for line in lines if line.startswith(b"content-length:")]
-    received.read(sum(lengths))
+    bodies.append(received.read(sum(lengths)))
     return bool(lines)
 
 
 @contextmanager
-def scripted(*answers: bytes | None) -> Iterator[str]:
-    """Run an upstream that gives these answers in turn, one a request: bytes, CLOSE, or None to hang."""
+def scripted(*answers: bytes | None, bodies: list[bytes] | None = None) -> Iterator[str]:
+    """Run an upstream that gives these answers in turn, one a request: bytes, CLOSE, or None to hang.
+
+    What it is sent is kept in `bodies`.
+    """
+    kept = [] if bodies is None else bodies
     listener = socket.create_server(("127.0.0.1", 0))
     done = threading.Event()
 
@@ -44,7 +48,7 @@ def scripted(*answers: bytes | None) -> Iterator[str]:
             except OSError:  # closed: the test is over
                 return
             with connection, connection.makefile("rb") as received:
-                while left and one_request(received):
+                while left and one_request(received, kept):
                     answer = left.pop(0)
                     if answer is None:
                         done.wait(0.8)

@@ -1,0 +1,101 @@
+"""One write of one document, however it came: as its own request or as lines of a bulk."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Lock:
+    """Where a document must still be for a write to happen: `if_seq_no` and `if_primary_term`."""
+
+    seq_no: int
+    primary_term: int
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One of `index`, `create`, `update` and `delete`.
+
+    `parameters` are those of the line over those of the URL; numbers stand as text. `line` is the action line
+    with its line break, empty for a request of its own. `source` is the document or the update's body as it
+    came, None where there is none or it is too long to be looked at.
+    """
+
+    action: str
+    parameters: Mapping[str, Any]
+    line: bytes = b""
+    source: bytes | None = None
+
+    @property
+    def index(self) -> str:
+        """The name that is written to: an index, an alias or a data stream; empty where none is given."""
+        return self._text("_index") or ""
+
+    @property
+    def id(self) -> str | None:
+        """The document's id, None where OpenSearch makes one up."""
+        return self._text("_id") or None
+
+    @property
+    def routing(self) -> str | None:
+        """The routing that the client gives."""
+        return self._text("routing")
+
+    @property
+    def pipeline(self) -> str | None:
+        """The ingest pipeline that the client names; `_none` where it wants none."""
+        return self._text("pipeline")
+
+    @property
+    def lock(self) -> Lock | None:
+        """The client's own lock; one that is no number never holds."""
+        seq_no, term = self._text("if_seq_no"), self._text("if_primary_term")
+        if seq_no is None and term is None:
+            return None
+        is_number = (seq_no or "").isdecimal() and (term or "").isdecimal()
+        return Lock(int(seq_no or 0), int(term or 0)) if is_number else Lock(-1, -1)
+
+    @property
+    def has_external_version(self) -> bool:
+        """Whether the client counts the document's versions itself."""
+        return (self._text("version_type") or "").startswith("external")
+
+    def locked_line(self, lock: Lock) -> bytes:
+        """Return the action line under a lock of ours; OpenSearch takes no `retry_on_conflict` beside one."""
+        parameters = _action_of(self.line)[1]
+        parameters.pop("retry_on_conflict", None)
+        locked = parameters | {"if_seq_no": lock.seq_no, "if_primary_term": lock.primary_term}
+        return json.dumps({self.action: locked}).encode() + b"\n"
+
+    def _text(self, name: str) -> str | None:
+        value = self.parameters.get(name)
+        return str(value).lower() if isinstance(value, bool) else None if value is None else str(value)
+
+
+def parse_action(line: bytes, defaults: Mapping[str, str]) -> Operation | None:
+    """Read an action line of a bulk; None where it is none that we understand.
+
+    `defaults` are the parameters of the URL, which hold where the line says nothing.
+    """
+    try:
+        action, given = _action_of(line)
+    except (ValueError, RecursionError):
+        return None
+    return Operation(action, {**defaults, **given}, line)
+
+
+def _action_of(line: bytes) -> tuple[str, dict[str, Any]]:
+    """Return an action and its parameters; numbers as they are written.
+
+    Raises:
+        ValueError: no object with one action of OpenSearch's.
+    """
+    content = json.loads(line, parse_int=str, parse_float=str)
+    if not isinstance(content, dict) or len(content) != 1:
+        raise ValueError("expected one action")
+    [(action, given)] = content.items()
+    if action not in ("index", "create", "update", "delete") or not isinstance(given, dict):
+        raise ValueError("expected index, create, update or delete")
+    return action, given

@@ -1,0 +1,106 @@
+"""What stands behind the name that a write goes to: the concrete index, its settings and its pipelines."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from opensearch.settings import META_KEY, RerankSettings, SettingsError, parse_settings
+from opensearch.write_operation import Operation
+
+_NO_PIPELINE = "_none"
+_FILTER = ",".join((
+    f"*.mappings._meta.{META_KEY}", "*.aliases", "*.settings.index.creation_date",
+    "*.settings.index.default_pipeline", "*.settings.index.final_pipeline",
+))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class WriteTarget:
+    """The index that a write goes to.
+
+    `index` is what its documents are read from; `exists` is False where the write will create it from a
+    template. `routing` is an alias's own.
+    """
+
+    index: str
+    settings: RerankSettings
+    exists: bool = True
+    routing: str | None = None
+    default_pipeline: str = _NO_PIPELINE
+    final_pipeline: str = _NO_PIPELINE
+
+    def runs_pipeline(self, operation: Operation) -> bool:
+        """Return whether an ingest pipeline may see the operation."""
+        first = self.default_pipeline if operation.pipeline is None else operation.pipeline
+        return {first, self.final_pipeline} != {_NO_PIPELINE}
+
+    def routing_of(self, operation: Operation) -> str | None:
+        """Return where the operation's document lies: by its own routing, or by the alias's."""
+        return self.routing if operation.routing is None else operation.routing
+
+
+def is_plain_name(name: str) -> bool:
+    """Return whether a write may go to that name at all: no pattern, no list, nothing of OpenSearch's own."""
+    return bool(name) and not name.startswith(("_", "-", "+")) and not set(name) & set('*,#\\ "?|:/')
+
+
+def existing_path(name: str) -> str:
+    """Return the path that tells about the indices behind a name."""
+    return f"/{quote(name, safe='')}?filter_path={_FILTER}"
+
+
+def template_path(name: str) -> str:
+    """Return the path that tells what an index of that name would be created with."""
+    return f"/_index_template/_simulate_index/{quote(name, safe='')}"
+
+
+def existing_target(body: bytes, name: str) -> WriteTarget | None:
+    """Read OpenSearch's answer about a name; None where what is written there is no concern of ours.
+
+    An alias writes to its write index, a data stream to its newest.
+    """
+    found: dict[str, Any] = msgspec.json.decode(body)
+    if not found:
+        return None
+    marked = [index for index in found if _alias(found[index], name).get("is_write_index")]
+    newest = max(found, key=lambda index: int(_setting(found[index], "creation_date", "0")))
+    index = marked[0] if marked else newest
+    described = found[index]
+    settings = _settings(described)
+    if settings is None:
+        return None
+    return WriteTarget(
+        index, settings, True, _alias(described, name).get("index_routing"),
+        _setting(described, "default_pipeline"), _setting(described, "final_pipeline"),
+    )  # fmt: skip
+
+
+def template_target(body: bytes, name: str) -> WriteTarget | None:
+    """Read what an index would be created with; None where its template has no settings of ours."""
+    described: dict[str, Any] = msgspec.json.decode(body).get("template", {})
+    settings = _settings(described)
+    if settings is None:
+        return None
+    pipelines = _setting(described, "default_pipeline"), _setting(described, "final_pipeline")
+    return WriteTarget(name, settings, False, None, *pipelines)
+
+
+def _settings(described: Mapping[str, Any]) -> RerankSettings | None:
+    rerank = described.get("mappings", {}).get("_meta", {}).get(META_KEY)
+    try:
+        return None if rerank is None else parse_settings(rerank)
+    except SettingsError:  # which field is ours cannot be known
+        return None
+
+
+def _alias(described: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    alias: Mapping[str, Any] = described.get("aliases", {}).get(name, {})
+    return alias
+
+
+def _setting(described: Mapping[str, Any], name: str, default: str = _NO_PIPELINE) -> str:
+    value: str = described.get("settings", {}).get("index", {}).get(name, default)
+    return value

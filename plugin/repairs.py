@@ -1,0 +1,145 @@
+"""Documents that were written without the vector that fits: read back, encoded, and given it under a lock."""
+
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from indexer.enrich import chunking_of
+from indexer.write_plan import Situation, Text
+from opensearch.stored_documents import Place, Stored, repair_lines
+from opensearch.write_answer import BulkAnswer, Item
+from opensearch.write_target import WriteTarget
+from plugin.document_reader import read_documents
+from plugin.errors import UpstreamError
+from plugin.http_messages import Headers
+from plugin.model import Model
+from plugin.upstream import Upstream
+from reranker.text import Chunking
+
+MAX_AT_ONCE = 64
+ROUNDS = 3
+"""How often a document is read again that somebody else has changed meanwhile; then it is left to sync."""
+
+MAX_WAITING = 10_000
+"""Documents that may wait for their vectors behind answered requests; more are left to sync."""
+
+_NDJSON = ("Content-Type", "application/x-ndjson")
+_log = logging.getLogger("twinrank.writes")
+
+
+@dataclass(frozen=True)
+class Repair:
+    """One document to be looked at: where it lies, by the concrete index, and whose settings hold."""
+
+    place: Place
+    target: WriteTarget
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """What came of repairs: OpenSearch's item for each document that was written, and how many are left."""
+
+    items: dict[Place, Item]
+    num_left: int
+
+
+class Repairs:
+    """Gives documents their vectors after their writes, at once or behind the answer."""
+
+    def __init__(self, upstream: Upstream, model: Model) -> None:
+        self._upstream = upstream
+        self._model = model
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="repair")
+        self._waiting = 0
+        self._lock = threading.Lock()
+
+    def now(self, headers: Headers, repairs: Sequence[Repair], refresh: str = "") -> Repaired:
+        """Repair documents and say what was written; `refresh` is the parameter of the client's own write."""
+        items: dict[Place, Item] = {}
+        left = 0
+        for start in range(0, len(repairs), MAX_AT_ONCE):
+            part = {repair.place: repair for repair in repairs[start : start + MAX_AT_ONCE]}
+            for _ in range(ROUNDS):
+                part = self._round(headers, part, refresh, items)
+                if not part:
+                    break
+            left += len(part)
+        if left:
+            _log.warning("%d documents stay without the vector that fits, until twinrank sync", left)
+        return Repaired(items, left)
+
+    def later(self, headers: Headers, repairs: Sequence[Repair]) -> int:
+        """Repair documents behind the answer; return how many there is no room for."""
+        with self._lock:
+            room = max(0, MAX_WAITING - self._waiting)
+            taken = repairs[:room]
+            self._waiting += len(taken)
+        if taken:
+            self._pool.submit(self._behind, headers, taken)
+        if len(taken) < len(repairs):
+            _log.warning("%d documents get no vector until twinrank sync", len(repairs) - len(taken))
+        return len(repairs) - len(taken)
+
+    def _behind(self, headers: Headers, repairs: Sequence[Repair]) -> None:
+        try:
+            self.now(headers, repairs)
+        finally:
+            with self._lock:
+                self._waiting -= len(repairs)
+
+    def _round(
+        self, headers: Headers, part: dict[Place, Repair], refresh: str, items: dict[Place, Item]
+    ) -> dict[Place, Repair]:
+        """Repair what can be; return what must be looked at again."""
+        wanted = [
+            (place, (*repair.target.settings.source_fields, repair.target.settings.field))
+            for place, repair in part.items()
+        ]
+        found = dict(zip(part, read_documents(self._upstream, headers, wanted), strict=True))
+        known = {place: stored for place, stored in found.items() if stored is not None}
+        lines = self._lines(part, {place: one for place, one in known.items() if one.source is not None})
+        written = self._written(headers, lines, refresh)
+        items |= {place: item for place, item in written.items() if "error" not in item}
+        done = (set(known) - set(lines)) | set(items)
+        return {place: repair for place, repair in part.items() if place not in done}
+
+    def _lines(self, part: dict[Place, Repair], found: dict[Place, Stored]) -> dict[Place, bytes]:
+        """Return the writes of the documents whose vector is not the one that fits."""
+        texts = {place: self._text(part[place], stored) for place, stored in found.items()}
+        missing: dict[Chunking, dict[int, str]] = defaultdict(dict)
+        for place, text in texts.items():
+            if text.text and not text.held and self._is_ours(part[place].target):
+                missing[chunking_of(part[place].target.settings)][text.hash] = text.text
+        fresh: dict[int, bytes | None] = {}
+        for chunking, wanted in missing.items():
+            fresh |= self._model.documents(wanted, chunking)
+        lines = {}
+        for place, text in texts.items():
+            field, packed = part[place].target.settings.field, text.vector(fresh)
+            if packed != found[place].packed(field):
+                lines[place] = repair_lines(place, found[place].lock, field, packed)
+        return lines
+
+    def _text(self, repair: Repair, stored: Stored) -> Text:
+        tag = self._model.documents.model_tag if self._is_ours(repair.target) else None
+        situation = Situation(repair.target, stored, False, False, tag)
+        source = stored.source or {}
+        return situation.text(source, situation.own(source))
+
+    def _is_ours(self, target: WriteTarget) -> bool:
+        return target.settings.model == self._model.name
+
+    def _written(self, headers: Headers, lines: dict[Place, bytes], refresh: str) -> dict[Place, Item]:
+        if not lines:
+            return {}
+        target = f"/_bulk?refresh={refresh}" if refresh else "/_bulk"
+        try:
+            exchange = self._upstream.exchange("POST", target, (*headers, _NDJSON), b"".join(lines.values()))
+            answer = BulkAnswer.parse(exchange.body)
+            return {place: answer.item(number) for number, place in enumerate(lines)}
+        except (UpstreamError, ValueError) as error:
+            _log.warning("%d vectors could not be written: %s", len(lines), error)
+            return {}

@@ -1,0 +1,207 @@
+"""Some operations of one request: looked up, planned, encoded, and written out as OpenSearch takes them.
+
+`Batches.start` -> `Batch.sent`: between the two the encoder works, and the next batch can be started.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from indexer.enrich import chunking_of
+from indexer.errors import DocumentError
+from indexer.update_plan import plan_update
+from indexer.write_plan import Check, Fresh, Plan, Sent, Situation, plan_index
+from opensearch.json_members import JsonObjectError
+from opensearch.stored_documents import Place, Stored
+from opensearch.update_body import UpdateBody, touches
+from opensearch.write_operation import Operation
+from opensearch.write_target import WriteTarget
+from plugin.document_reader import Wanted, read_documents
+from plugin.http_messages import Request
+from plugin.model import Model
+from plugin.upstream import Upstream
+from plugin.write_tally import Tally
+from plugin.write_targets import WriteTargets, caller
+from reranker.text import Chunking
+
+_log = logging.getLogger("twinrank.writes")
+
+Encoding = Future[dict[int, bytes | None]]
+
+
+@dataclass
+class Batch:
+    """Operations with their plans, None for one that is none of our concern, and vectors on their way."""
+
+    plans: list[Plan | None]
+    targets: list[WriteTarget | None]
+    known: dict[int, bytes | None] = field(default_factory=dict)
+    encodings: list[Encoding] = field(default_factory=list)
+
+    def sent(self, *, may_grow: bool = True) -> list[Sent | None]:
+        """Return what is sent for each operation, once the encoder is done with them."""
+        fresh = dict(self.known)
+        for encoding in self.encodings:
+            fresh |= encoding.result()
+        return [None if plan is None else _finished(plan, fresh if may_grow else None) for plan in self.plans]
+
+
+class Batches:
+    """Plans the batches of one request, one after the other.
+
+    Args:
+        upstream: the OpenSearch.
+        request: the client's; everything is asked with its credentials.
+        targets: what stands behind a name.
+        model: whose vectors are stored.
+        tally: where encoded texts are counted.
+        may_encode: False where too many wait for the encoder already.
+    """
+
+    def __init__(
+        self, upstream: Upstream, request: Request, targets: WriteTargets, model: Model, tally: Tally,
+        *, may_encode: bool,
+    ) -> None:  # fmt: skip
+        self._upstream = upstream
+        self._request = request
+        self._targets = targets
+        self._model = model
+        self._may_encode = may_encode
+        self._seen: set[Place] = set()
+        self._tally = tally
+
+    def start(self, operations: Sequence[Operation], *, may_lock: bool) -> Batch:
+        """Plan operations and start encoding what they need.
+
+        Raises:
+            UpstreamError: OpenSearch cannot be asked what stands behind a name.
+        """
+        targets = [self._targets.of(self._request, operation.index) for operation in operations]
+        pairs = list(zip(operations, targets, strict=True))
+        bodies = [None if target is None else _update_body(operation) for operation, target in pairs]
+        situations = [
+            None if target is None else self._situation(operation, target, may_lock)
+            for operation, target in pairs
+        ]
+        plans = [
+            None if situation is None or operation.action == "delete"
+            else _planned(operation, body, situation)
+            for operation, body, situation in zip(operations, bodies, situations, strict=True)
+        ]  # fmt: skip
+        batch = Batch(plans, targets)
+        self._look_up(batch, operations, bodies, situations)
+        self._encode(batch)
+        return batch
+
+    def _situation(self, operation: Operation, target: WriteTarget, may_lock: bool) -> Situation:
+        place = None if operation.id is None else _place(operation, target)
+        is_repeated = place in self._seen
+        if place is not None:
+            self._seen.add(place)
+        tag = self._model.documents.model_tag if self._is_ours(target) else None
+        return Situation(target, None, is_repeated, may_lock, tag)
+
+    def _is_ours(self, target: WriteTarget) -> bool:
+        return target.settings.model == self._model.name
+
+    def _look_up(
+        self,
+        batch: Batch,
+        operations: Sequence[Operation],
+        bodies: Sequence[UpdateBody | None],
+        situations: Sequence[Situation | None],
+    ) -> None:
+        """Read what is stored in one go: what updates are merged with, and vectors that may still fit."""
+        wanted: dict[int, Wanted] = {}
+        for position, (operation, body, situation) in enumerate(
+            zip(operations, bodies, situations, strict=True)
+        ):
+            plan = batch.plans[position]
+            if situation is not None and plan is not None and operation.id is not None:
+                fields = self._fields(operation, body, situation, plan)
+                if fields:
+                    wanted[position] = (_place(operation, situation.target), fields)
+        found = read_documents(self._upstream, caller(self._request), list(wanted.values()))
+        for position, stored in zip(wanted, found, strict=True):
+            self._use(batch, position, bodies[position], situations[position], stored)
+
+    def _fields(
+        self, operation: Operation, body: UpdateBody | None, situation: Situation, plan: Plan
+    ) -> Sequence[str]:
+        settings = situation.settings
+        if body is not None:
+            every = (*settings.source_fields, settings.field)
+            doc = body.value("doc")
+            return every if doc is not None and not body.has_script and touches(doc, every) else ()
+        is_new = [text for text in plan.texts if text.text and not text.held]
+        unknown = [text for text in is_new if self._model.documents.known(text.hash) is None]
+        return (settings.field,) if operation.action == "index" and unknown else ()
+
+    def _use(
+        self, batch: Batch, position: int, body: UpdateBody | None, situation: Situation | None,
+        stored: Stored | None,
+    ) -> None:  # fmt: skip
+        plan = batch.plans[position]
+        if stored is None or situation is None or plan is None:
+            return
+        if body is None:
+            packed = stored.packed(situation.settings.field)
+            batch.known |= {
+                text.hash: packed for text in plan.texts if situation.is_current(packed, text.hash)
+            }
+            return
+        known = Situation(
+            situation.target, stored, situation.is_repeated, situation.may_lock, situation.model_tag
+        )
+        batch.plans[position] = _planned(plan.operation, body, known)
+
+    def _encode(self, batch: Batch) -> None:
+        missing: dict[Chunking, dict[int, str]] = defaultdict(dict)
+        for plan, target in zip(batch.plans, batch.targets, strict=True):
+            if plan is None or target is None or not self._is_ours(target):
+                continue
+            for text in plan.texts:
+                if text.text and not text.held and text.hash not in batch.known:
+                    missing[chunking_of(target.settings)][text.hash] = text.text
+        for chunking, texts in missing.items():
+            known = {hashed: self._model.documents.known(hashed) for hashed in texts}
+            batch.known |= {hashed: packed for hashed, packed in known.items() if packed is not None}
+            rest = {hashed: text for hashed, text in texts.items() if known[hashed] is None}
+            if rest and self._may_encode:
+                self._tally.encoded += len(rest)
+                batch.encodings.append(self._model.documents.submit(rest, chunking))
+
+
+def _finished(plan: Plan, fresh: Fresh) -> Sent:
+    try:
+        return plan.finish(fresh)
+    except DocumentError as error:  # an upsert that holds something else where the vector belongs
+        _log.debug("left as it came: %s", error)
+        return Sent(plan.operation.source, None, Check.ALWAYS)
+
+
+def _place(operation: Operation, target: WriteTarget) -> Place:
+    return Place(target.index, operation.id or "", target.routing_of(operation))
+
+
+def _update_body(operation: Operation) -> UpdateBody | None:
+    if operation.action != "update" or operation.source is None:
+        return None
+    try:
+        return UpdateBody.parse(operation.source)
+    except JsonObjectError:
+        return None
+
+
+def _planned(operation: Operation, body: UpdateBody | None, situation: Situation) -> Plan:
+    """Return the plan; what we cannot read OpenSearch answers, and what it takes is looked at after."""
+    try:
+        if body is not None:
+            return plan_update(operation, body, situation)
+        if operation.source is not None and operation.action != "update":
+            return plan_index(operation, operation.source.decode("utf-8"), situation)
+    except (DocumentError, JsonObjectError, UnicodeDecodeError) as error:
+        _log.debug("left as it came: %s", error)
+    return Plan.as_it_came(operation, Check.ALWAYS)

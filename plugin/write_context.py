@@ -1,0 +1,92 @@
+"""What the writes of one request share: its credentials, its counts, and the room at the encoder."""
+
+from collections.abc import Mapping
+
+from opensearch.write_answer import Item
+from opensearch.write_operation import Operation
+from opensearch.write_target import WriteTarget
+from plugin.http_messages import Request
+from plugin.model import Model
+from plugin.repairs import Repair, Repairs
+from plugin.upstream import Exchange, Upstream
+from plugin.write_batch import Batches
+from plugin.write_request import url_parameters
+from plugin.write_tally import Tally
+from plugin.write_targets import WriteTargets, caller
+
+
+class WriteContext:
+    """One request's writes."""
+
+    def __init__(
+        self, upstream: Upstream, request: Request, targets: WriteTargets, model: Model, repairs: Repairs,
+        *, may_encode: bool,
+    ) -> None:  # fmt: skip
+        self.upstream = upstream
+        self.parameters: Mapping[str, str] = url_parameters(request)
+        self.tally = Tally()
+        self._request = request
+        self._targets = targets
+        self._model = model
+        self._repairs = repairs
+        self.may_encode = may_encode
+
+    def target(self, name: str) -> WriteTarget | None:
+        """Return what a name stands for; None where it is no concern of ours.
+
+        Raises:
+            UpstreamError: OpenSearch cannot be asked.
+        """
+        return self._targets.of(self._request, name)
+
+    @property
+    def model_name(self) -> str:
+        """The name of the bundle whose vectors are made."""
+        return self._model.name
+
+    def ask(self, name: str) -> tuple[Exchange, bool]:
+        """Return OpenSearch's own answer to who asks about a name, and whether there is such an index.
+
+        Raises:
+            UpstreamError: OpenSearch cannot be asked.
+        """
+        return self._targets.ask(self._request, name)
+
+    def batches(self) -> Batches:
+        """Return what plans the request's operations."""
+        return Batches(
+            self.upstream, self._request, self._targets, self._model, self.tally, may_encode=self.may_encode
+        )
+
+    def write(self, method: str, target: str, body: bytes) -> Exchange:
+        """Send a write once and read the whole answer.
+
+        Raises:
+            UpstreamError: OpenSearch cannot be asked.
+        """
+        headers = self._request.headers_without("content-encoding", "content-length", "accept-encoding")
+        streamed = self.upstream.stream(method, target, headers, (body,) if body else (), len(body))
+        try:
+            content = b"".join(streamed)
+        finally:
+            streamed.close()
+        return Exchange(streamed.status, streamed.reason, streamed.headers, content)
+
+    def repair(self, due: Mapping[int, Repair], operations: Mapping[int, Operation]) -> dict[int, Item]:
+        """Give documents the vectors that fit; return OpenSearch's items of those that were written.
+
+        Documents whose versions the client counts itself are left alone: a repair would take its next number.
+        """
+        mine = {at: one for at, one in due.items() if not operations[at].has_external_version}
+        self.tally.left += len(due) - len(mine)
+        if not mine:
+            return {}
+        headers = caller(self._request)
+        if not self.may_encode:
+            self.tally.left += self._repairs.later(headers, list(mine.values()))
+            return {}
+        done = self._repairs.now(headers, list(mine.values()), self.parameters.get("refresh", ""))
+        self.tally.repaired += len(done.items)
+        self.tally.left += done.num_left
+        last = {one.place: at for at, one in sorted(mine.items())}  # an id may stand twice in a bulk
+        return {at: done.items[place] for place, at in last.items() if place in done.items}

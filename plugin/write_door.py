@@ -1,0 +1,66 @@
+"""Where writes come in: a bulk, or one document; what is no concern of ours is passed through."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from opensearch.endpoints import Api, Endpoint
+from plugin.bulk_door import BulkDoor
+from plugin.document_door import DocumentDoor
+from plugin.enrich_door import enriched
+from plugin.http_messages import Answer, Request
+from plugin.model import Model
+from plugin.passthrough import passed_through
+from plugin.repairs import Repairs
+from plugin.upstream import Upstream
+from plugin.write_context import WriteContext
+from plugin.write_request import is_json
+from plugin.write_targets import WriteTargets
+
+WRITES = frozenset({Api.INDEX, Api.CREATE, Api.UPDATE, Api.BULK})
+"""The APIs that change what a document says; a delete takes its vector along."""
+
+ENRICH = "/_plugins/_rerank/enrich"
+
+
+class WriteDoor:
+    """Takes writes in front of one OpenSearch with one model."""
+
+    def __init__(self, upstream: Upstream, model: Model) -> None:
+        self._upstream = upstream
+        self._model = model
+        self._targets = WriteTargets(upstream)
+        self._repairs = Repairs(upstream, model)
+
+    def answer(self, request: Request, endpoint: Endpoint) -> Answer:
+        """Answer one write.
+
+        Raises:
+            UpstreamError: OpenSearch cannot be asked.
+        """
+        if not is_json(request):
+            return passed_through(self._upstream, request)
+        with self._context(request) as context:
+            if endpoint.api is Api.BULK:
+                return BulkDoor(context, request, endpoint).answer()
+            return DocumentDoor(context, request, endpoint).answer()
+
+    def enrich(self, request: Request) -> Answer:
+        """Answer documents with documents that carry vectors.
+
+        Raises:
+            UpstreamError: OpenSearch cannot be asked.
+        """
+        with self._context(request) as context:
+            return enriched(context, request)
+
+    @contextmanager
+    def _context(self, request: Request) -> Iterator[WriteContext]:
+        """Yield what the request's writes share; it may encode where not too many wait for the encoder."""
+        may_encode = self._model.documents.writers.acquire(blocking=False)
+        try:
+            yield WriteContext(
+                self._upstream, request, self._targets, self._model, self._repairs, may_encode=may_encode
+            )
+        finally:
+            if may_encode:
+                self._model.documents.writers.release()

@@ -1,0 +1,32 @@
+"""What became of the documents of one request, for the header that says so."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Tally:
+    """What became of a request's documents.
+
+    Attributes:
+        documents: operations on indices with settings.
+        encoded: texts that were encoded.
+        repaired: documents that were written once more, with the vector that fits.
+        left: documents that wait for sync.
+    """
+
+    documents: int = 0
+    encoded: int = 0
+    repaired: int = 0
+    left: int = 0
+
+
+def enriched_header(tally: Tally) -> tuple[str, str]:
+    """Return the header that says what became of documents that were only enriched."""
+    return "Rerank-Written", f"documents={tally.documents}; encoded={tally.encoded}"
+
+
+def written_header(tally: Tally) -> tuple[str, str]:
+    """Return the header that says what became of a request's documents."""
+    return "Rerank-Written", (
+        f"documents={tally.documents}; encoded={tally.encoded}; repaired={tally.repaired}; left={tally.left}"
+    )

@@ -1,0 +1,77 @@
+"""What stands behind the names that are written to, looked up as the caller and kept for a second."""
+
+import threading
+
+from cachetools import TTLCache
+
+from opensearch.write_target import (
+    WriteTarget,
+    existing_path,
+    existing_target,
+    is_plain_name,
+    template_path,
+    template_target,
+)
+from plugin.http_messages import Headers, Request
+from plugin.upstream import Exchange, Upstream
+
+FRESH_S = 1.0
+"""How long an answer holds; then a write waits for the next one, about a millisecond."""
+
+MAX_ENTRIES = 10_000
+
+
+class WriteTargets:
+    """Looks targets up with the caller's own credentials, one entry a caller and name."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self._lock = threading.Lock()
+        self._kept: TTLCache[tuple[str, str], WriteTarget | None] = TTLCache(MAX_ENTRIES, FRESH_S)
+
+    def of(self, request: Request, name: str) -> WriteTarget | None:
+        """Return what a name stands for; None where a write to it is no concern of ours.
+
+        That is: an index without valid settings, one that the caller may not look at, a name that OpenSearch
+        takes no writes to.
+
+        Raises:
+            UpstreamError: OpenSearch cannot be asked.
+        """
+        if not is_plain_name(name) and not name.startswith("<"):
+            return None
+        key = name, request.header("authorization")
+        with self._lock:
+            if key in self._kept:
+                return self._kept[key]
+        target = _read(self.ask(request, name), name)
+        with self._lock:
+            self._kept[key] = target
+        return target
+
+    def ask(self, request: Request, name: str) -> tuple[Exchange, bool]:
+        """Ask about a name, and about its template where there is no such index: -> answer, and which it is.
+
+        Raises:
+            UpstreamError: OpenSearch cannot be asked.
+        """
+        headers = caller(request)
+        found = self._upstream.exchange("GET", existing_path(name), headers)
+        if found.status != 404:
+            return found, True
+        return self._upstream.exchange("POST", template_path(name), headers), False
+
+
+def caller(request: Request) -> Headers:
+    """Return the headers that say who asks."""
+    return tuple(header for header in request.headers if header[0].lower() in _CALLER)
+
+
+_CALLER = frozenset({"authorization", "cookie", "x-forwarded-for", "securitytenant", "x-opaque-id"})
+
+
+def _read(asked: tuple[Exchange, bool], name: str) -> WriteTarget | None:
+    exchange, is_there = asked
+    if exchange.status != 200:
+        return None
+    return existing_target(exchange.body, name) if is_there else template_target(exchange.body, name)
