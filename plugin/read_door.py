@@ -1,6 +1,6 @@
 """Reads of documents: passed through, with our own fields cut out of what comes back."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -57,6 +57,11 @@ class ReadDoor:
             return source
 
         return cut
+
+
+def asked_in_url(request: Request) -> Callable[[str], bool]:
+    """Return what tells whether a request's parameters ask for a field by name."""
+    return _Asked(_parameters(request), None).by_name
 
 
 class _Asked:

@@ -41,9 +41,18 @@ class SearchDoor:
         """
         clock = StageClock()
         body = request.stream.read(MAX_BODY_BYTES + 1)
+        return self.search(request, endpoint.indices, body, understood(request, body), clock)
+
+    def search(
+        self, request: Request, indices: str, body: bytes, search: SearchRequest | Skip, clock: StageClock
+    ) -> Answer:
+        """Answer one search that was read; `body` is what the client sent, which may only stand for it.
+
+        Raises:
+            UpstreamError: OpenSearch cannot be asked.
+        """
         with clock.stage("plan"):
-            search = _understood(request, body)
-            target = self._planner.target(request, endpoint.indices, search)
+            target = self._planner.target(request, indices, search)
             try:
                 plan = self._planner.plan(search, target)
             except InvalidError as error:
@@ -90,7 +99,8 @@ class SearchDoor:
         return answer.with_headers(("Rerank-Status", skipped(skip.reason)), clock.header())
 
 
-def _understood(request: Request, body: bytes) -> SearchRequest | Skip:
+def understood(request: Request, body: bytes) -> SearchRequest | Skip:
+    """Read a request with the JSON of a search; or return why this version cannot."""
     try:
         return SearchRequest.parse(request.target, plain_json(request, body))
     except NotUnderstoodError as error:
