@@ -85,7 +85,10 @@ class RerankedSearch:
         return answered(exchange, page, status_of(scored, plan, self._model.name), clock)
 
     def _is_worth_splitting(self, plan: Plan) -> bool:
-        is_worth = asks_much_of_each_hit(plan) or self._sizes.are_fat(plan.request.path)
+        num_left_out = plan.num_hits - (plan.page_end - plan.page_start)
+        is_worth = asks_much_of_each_hit(plan) or self._sizes.are_worth_leaving_out(
+            plan.request.path, num_left_out
+        )
         return is_worth and can_split(plan)
 
     def _own(self, plan: Plan, response: SearchResponse) -> HitsAt:
