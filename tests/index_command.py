@@ -16,11 +16,12 @@ ROOT = Path(__file__).parent.parent
 class Command:
     url: str
     index: str
+    bundle: Path = TINY_BUNDLE
 
     def __call__(self, name: str, *arguments: str, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
             [sys.executable, "-m", "plugin", name, self.index, *arguments,
-             "--upstream", self.url, "--bundle", str(TINY_BUNDLE)],
+             "--upstream", self.url, "--bundle", str(self.bundle)],
             cwd=ROOT, input=data, capture_output=True, timeout=120, check=False,
         )  # fmt: skip
 
