@@ -3,15 +3,17 @@
 One batch is encoded while the one before it is being sent.
 """
 
+import json
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
 from indexer.document import Document, parse
-from indexer.enrich import Enriched
+from indexer.enrich import Enriched, Outcome
 from indexer.errors import DocumentError, InputError
 from indexer.fills import Fill
 from indexer.lines import Line
@@ -19,7 +21,7 @@ from indexer.summary import Rejection, Summary
 from opensearch import indices, vectors
 from opensearch.bulk import Bulk, Item, Result
 from opensearch.client import Upstream
-from opensearch.errors import RequestError
+from opensearch.errors import DeniedError, RefusedError, RequestError
 from opensearch.patience import Patience, Persistence
 
 BATCH_DOCUMENTS = 256
@@ -121,8 +123,35 @@ class Indexing:
     def _start(
         self, sender: ThreadPoolExecutor, batch: list[Entry], enriched: list[Enriched]
     ) -> Future[list[Result]]:
-        items = [Item(entry.id, one.source) for entry, one in zip(batch, enriched, strict=True)]
-        return sender.submit(self._bulk.write, items)
+        return sender.submit(self._write, batch, enriched)
+
+    def _write(self, batch: list[Entry], enriched: list[Enriched]) -> list[Result]:
+        """Write what OpenSearch does not hold already, the batch before being written."""
+        unchanged = self._unchanged(batch, enriched)
+        self._summary.unchanged += len(unchanged)
+        items = [
+            Item(entry.id, one.source)
+            for entry, one in zip(batch, enriched, strict=True)
+            if entry.id not in unchanged
+        ]
+        results = iter(self._bulk.write(items) if items else ())
+        return [Result(200, None) if entry.id in unchanged else next(results) for entry in batch]
+
+    def _unchanged(self, batch: list[Entry], enriched: list[Enriched]) -> set[str]:
+        """Return the ids of documents that stand there as they would be written."""
+        ours = {
+            entry.id: one.source
+            for entry, one in zip(batch, enriched, strict=True)
+            if entry.document.id is not None and one.outcome in (Outcome.REUSED, Outcome.NO_TEXT)
+        }
+        if not ours:
+            return set()
+        persistence = Persistence(self.patience, self.events.waiting)
+        try:
+            held = persistence.insist(lambda: vectors.fetch_sources(self.upstream, self.index, list(ours)))
+        except (DeniedError, RefusedError):  # no right to read them: all are written
+            return set()
+        return {key for key, source in held.items() if _is_same(source, ours[key])}
 
     def _finish(self, batch: list[Entry], enriched: list[Enriched], results: Future[list[Result]]) -> None:
         for entry, one, result in zip(batch, enriched, results.result(), strict=True):
@@ -139,6 +168,23 @@ class Indexing:
     def _reject(self, line: Line, reason: str) -> None:
         self._summary.rejected += 1
         self.events.rejected(Rejection(line.number, reason, line.raw))
+
+
+def _is_same(held: Any, source: bytes) -> bool:  # noqa: ANN401  # any JSON value
+    """Return whether a stored document is what a source says: the same values in the same order.
+
+    Only how numbers and letters are spelt may differ. A key that stands twice is for OpenSearch to refuse.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError("a key stands twice")
+        return dict(pairs)
+
+    try:
+        return json.dumps(held) == json.dumps(json.loads(source, object_pairs_hook=once))
+    except (ValueError, RecursionError):
+        return False
 
 
 def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:

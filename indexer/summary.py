@@ -28,6 +28,7 @@ class Summary:
     indexed: int = 0
     rejected: int = 0
     without_id: int = 0
+    unchanged: int = 0
     outcomes: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
     seconds: float = 0.0
     stopped: str | None = None
@@ -45,6 +46,10 @@ class Summary:
             f"{self.indexed} of {self.lines} documents indexed in {self.seconds:.1f} s ({rate:.0f}/s):"
             f" {counts}"
         ]
+        if self.unchanged:
+            words.append(
+                f"{self.unchanged} of them stood there already, value for value, and were not written"
+            )
         if self.rejected:
             words.append(f"{self.rejected} lines rejected")
         if self.without_id:
@@ -64,6 +69,7 @@ class Summary:
             "lines": self.lines,
             "indexed": self.indexed,
             **{outcome.value: number for outcome, number in self.outcomes.items()},
+            "unchanged": self.unchanged,
             "rejected": self.rejected,
             "without_id": self.without_id,
             "seconds": round(self.seconds, 3),

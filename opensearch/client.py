@@ -15,6 +15,7 @@ from opensearch.errors import (
     ConflictError,
     DeniedError,
     IndexMissingError,
+    MissingError,
     RefusedError,
     RequestError,
     TooLargeError,
@@ -147,7 +148,8 @@ def _ours(error: library.TransportError, url: str) -> RequestError:
         return TooLargeError(f"OpenSearch at {url} takes no request of that size ({status}): {reason}")
     if status == 404 and "index_not_found" in reason:
         return IndexMissingError(f"{reason}. Create it with: twinrank enable INDEX --field FIELD")
-    return RefusedError(f"OpenSearch at {url} answered {status}: {reason}")
+    kind = MissingError if status == 404 else RefusedError
+    return kind(f"OpenSearch at {url} answered {status}: {reason}")
 
 
 def _shown(url: str) -> str:

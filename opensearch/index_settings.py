@@ -14,6 +14,7 @@ INDEX_FILTER = ",".join((
     "*.mappings._meta.rerank",
     "*.mappings.properties.rerank.properties.vector.type",
     "*.settings.index.creation_date",
+    "*.settings.index.max_rescore_window",
     "*.settings.index.max_result_window",
     "*.settings.index.search.default_pipeline",
 ))  # fmt: skip
@@ -41,7 +42,13 @@ class _Search(msgspec.Struct):
 class _IndexSettings(msgspec.Struct):
     creation_date: str = "0"
     max_result_window: str = str(MAX_RESULT_WINDOW)
+    max_rescore_window: str | None = None
     search: _Search = msgspec.field(default_factory=_Search)
+
+    @property
+    def rescore_window(self) -> int:
+        """The longest window of a `rescore`: `max_result_window` unless an own one is set."""
+        return int(self.max_rescore_window or self.max_result_window)
 
 
 class _Settings(msgspec.Struct):
@@ -67,6 +74,7 @@ class IndexRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     created_ms: int = 0
     default_pipeline: str = NO_PIPELINE
     max_result_window: int = MAX_RESULT_WINDOW
+    max_rescore_window: int = MAX_RESULT_WINDOW
     groups: tuple[str, ...] = ()
 
 
@@ -105,6 +113,7 @@ def resolve_records(records: Mapping[str, IndexRecord], defaults: Defaults) -> T
         fields={name: _fields(index) for name, index in records.items()},
         pipelines=frozenset(index.default_pipeline for index in by_age) - {NO_PIPELINE},
         max_result_window=min((index.max_result_window for index in by_age), default=0),
+        max_rescore_window=min((index.max_rescore_window for index in by_age), default=0),
     )
 
 
@@ -171,6 +180,7 @@ def _record(index: _Index) -> IndexRecord:
         created_ms=int(index.settings.index.creation_date),
         default_pipeline=index.settings.index.search.default_pipeline,
         max_result_window=int(index.settings.index.max_result_window),
+        max_rescore_window=index.settings.index.rescore_window,
         groups=(*index.aliases, *((index.data_stream,) if index.data_stream else ())),
     )
 

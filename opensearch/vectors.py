@@ -41,6 +41,16 @@ def fetch(upstream: Upstream, index: str, ids: Sequence[str], field: str) -> dic
     return {key: value for key, value in packed.items() if value is not None}
 
 
+def fetch_sources(upstream: Upstream, index: str, ids: Sequence[str]) -> dict[str, Any]:
+    """Return the whole sources of those documents that are there now, searchable or not, as JSON values.
+
+    Raises:
+        RequestError: OpenSearch cannot be asked.
+    """
+    answer = upstream.request("POST", path_of(index, "_mget"), {"ids": list(ids)})
+    return {doc["_id"]: doc["_source"] for doc in answer["docs"] if doc.get("found") and "_source" in doc}
+
+
 def count(upstream: Upstream, index: str, field: str) -> Counts:
     """Count the searchable documents and those with a vector.
 

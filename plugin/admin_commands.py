@@ -20,6 +20,7 @@ from plugin.index_commands import connected, tell_enabled
 from plugin.model import Model
 from plugin.options import bundle_option, json_option, settings_file_option, upstream_option
 from plugin.search_door import SearchDoor
+from plugin.search_planner import SearchPlanner
 from plugin.settings_cache import SettingsCache
 from plugin.upstream import Upstream
 from reranker.bundle import Bundle
@@ -85,8 +86,9 @@ def explain_command(
     with connected(url) as client:
         reports = settings_report(client, index, defaults)
     with closing(Upstream(url)) as upstream:
-        settings = SettingsCache(upstream, defaults=defaults)
-        door = SearchDoor(upstream, settings, Model.load(Bundle.open(bundle_path)))
+        settings = SettingsCache(upstream, defaults=defaults, waits_for_coverage=True)
+        model = Model.load(Bundle.open(bundle_path))
+        door = SearchDoor(upstream, SearchPlanner(settings, model), model)
         steps = explain(door, settings, basic_credentials(url), asked, reports)
     if as_json:
         click.echo(json.dumps(steps))

@@ -23,6 +23,7 @@ from plugin.explanation import Asked, explain
 from plugin.http_messages import Headers, end_to_end
 from plugin.model import Model
 from plugin.search_door import SearchDoor
+from plugin.search_planner import SearchPlanner
 from plugin.settings_cache import SettingsCache
 from plugin.upstream import Upstream
 
@@ -92,7 +93,7 @@ class AdminViews:
         asked = Asked(index, body_object() or None, flask.request.args.get("text"))
         with self._client() as client:
             reports = settings_report(client, index, self.cache.defaults)
-        door = SearchDoor(self.upstream, self.cache, self.model)
+        door = SearchDoor(self.upstream, SearchPlanner(self.cache, self.model), self.model)
         return answered(explain(door, self.cache, _callers_headers(), asked, reports))
 
     def _written(self, done: list[Enabled], *, dry_run: bool) -> flask.Response:

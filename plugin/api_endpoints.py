@@ -5,8 +5,8 @@ import flask
 from plugin.api_errors import ErrorShape, cohere_error, openai_error, opensearch_error, tei_error
 from plugin.api_view import Work, api_view
 from plugin.bearer import BearerTokens
-from plugin.document_embeddings import DocumentEmbeddings
 from plugin.document_scores import DocumentScores
+from plugin.document_vectors import DocumentVectors
 from plugin.embeddings_endpoint import EmbeddingsEndpoint
 from plugin.model import Model
 from plugin.rerank_endpoint import RerankEndpoint
@@ -18,13 +18,13 @@ API_PATHS = frozenset({"/v1/rerank", "/v2/rerank", "/rerank", "/v1/embeddings", 
 
 def add_api_endpoints(app: flask.Flask, model: Model, tokens: BearerTokens) -> None:
     """Add them to the app. They ask nothing of OpenSearch; `tokens` says who may call them."""
-    document_embeddings = DocumentEmbeddings(model.load_document_encoder)
-    rerank = RerankEndpoint(model, DocumentScores(model, document_embeddings))
+    document_vectors = DocumentVectors(model.load_document_encoder)
+    rerank = RerankEndpoint(model, DocumentScores(model, document_vectors))
     works: dict[str, tuple[Work, ErrorShape]] = {
         "/v1/rerank": (rerank.cohere, cohere_error),
         "/v2/rerank": (rerank.cohere, cohere_error),
         "/rerank": (rerank.tei, tei_error),
-        "/v1/embeddings": (EmbeddingsEndpoint(model, document_embeddings), openai_error),
+        "/v1/embeddings": (EmbeddingsEndpoint(model, document_vectors), openai_error),
         "/rescore": (RescoreEndpoint(model), opensearch_error),
     }
     for path, (work, error_shape) in works.items():

@@ -14,10 +14,12 @@ from plugin.errors import CommandError, RerankFailedError, UpstreamError
 from plugin.evaluation_command import evaluation_command
 from plugin.index_commands import enable_command, index_command, status_command
 from plugin.migrate_command import migrate_command
+from plugin.native_command import native_command
 from plugin.opensearch_command import opensearch_command
 from plugin.search_command import search_command
 from plugin.serve import serve
 from plugin.sync_commands import sync_command
+from plugin.tuning_command import tune_command
 from plugin.verify_command import verify_command
 from reranker.errors import RerankerError
 
@@ -59,12 +61,14 @@ for command in (
     explain_command,
     index_command,
     migrate_command,
+    native_command,
     opensearch_command,
     search_command,
     serve,
     settings_command,
     status_command,
     sync_command,
+    tune_command,
     verify_command,
 ):
     main.add_command(command)

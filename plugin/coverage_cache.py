@@ -34,10 +34,16 @@ class _Entry:
 
 
 class CoverageCache:
-    """Counts as the caller, in the background: no search waits, the first one is told None."""
+    """Counts as the caller, in the background: no search waits, the first one is told None.
 
-    def __init__(self, upstream: Upstream, clock: Callable[[], float] = time.monotonic) -> None:
+    With `waits` the first one waits, as commands do, which are to say what holds.
+    """
+
+    def __init__(
+        self, upstream: Upstream, clock: Callable[[], float] = time.monotonic, *, waits: bool = False
+    ) -> None:
         self._upstream = upstream
+        self._waits = waits
         self._clock = clock
         self._entries: LRUCache[tuple[str, str, str], _Entry] = LRUCache(MAX_ENTRIES)
         self._lock = threading.Lock()
@@ -53,7 +59,9 @@ class CoverageCache:
             entry = self._entries.setdefault(key, _Entry())
             if not entry.is_counting and self._clock() - entry.counted_s >= FRESH_S:
                 entry.is_counting = True
-                self._counter.submit(self._count, key, entry)
+                counting = self._counter.submit(self._count, key, entry)
+                if self._waits:
+                    counting.result()
             return entry.covered
 
     def _count(self, key: tuple[str, str, str], entry: _Entry) -> None:

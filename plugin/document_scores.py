@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from opensearch import vectors
-from plugin.document_embeddings import DocumentEmbeddings
+from plugin.document_vectors import DocumentVectors
 from plugin.model import Model
 from plugin.query_vectors import awaited
 from reranker.stored_vector import FORMAT_VERSION, HEADER, ValueType
@@ -17,6 +17,9 @@ Floats = npt.NDArray[np.float32]
 
 QUERY_TIMEOUT_S = 2.0
 """Longest wait for the query's vector: below the read timeout of the connectors."""
+
+_NO_TEXT = ("", "null")
+"""What ml-commons sends for a hit without the field; `null` where its name has a dot, seen on 2.19.1."""
 
 _CHARS_OF_HEADER = 28
 """Characters of base64 that hold the 20 bytes of a stored vector's header."""
@@ -34,16 +37,16 @@ def query_vector(model: Model, text: str) -> Floats:
 class DocumentScores:
     """Scores documents with a bundle's crossing layer."""
 
-    def __init__(self, model: Model, document_embeddings: DocumentEmbeddings) -> None:
+    def __init__(self, model: Model, document_vectors: DocumentVectors) -> None:
         self._model = model
-        self._document_embeddings = document_embeddings
+        self._document_vectors = document_vectors
 
     def __call__(self, query: str, documents: Sequence[str]) -> Floats:
         """Score documents, each a text or a stored vector in base64 with or without padding.
 
         Returns:
-            (num_documents,) float32 crossing scores, higher is better; NaN for a document that is blank, or a
-            stored vector that is damaged, of another model or of another dimension.
+            (num_documents,) float32 crossing scores, higher is better; NaN for a document that is blank or
+            `null`, or a stored vector that is damaged, of another model or of another dimension.
 
         Raises:
             RerankFailedError: query or texts cannot be encoded now.
@@ -52,7 +55,7 @@ class DocumentScores:
         texts = [
             place
             for place, (document, stored) in enumerate(zip(documents, packed, strict=True))
-            if stored is None and document.strip()
+            if stored is None and document.strip() not in _NO_TEXT
         ]
         query_value = query_vector(self._model, query)
         scores = crossing_scores(query_value, packed, self._model.crossing, self._model.model_tag)
@@ -61,7 +64,7 @@ class DocumentScores:
         return scores
 
     def _text_scores(self, query: Floats, texts: Sequence[str]) -> list[float]:
-        chunked = self._document_embeddings(texts, Chunking())
+        chunked = self._document_vectors(texts, Chunking())
         return [float(self._model.crossing(query, chunks).max()) for chunks in chunked]
 
 

@@ -1,59 +1,76 @@
-"""Document texts to stored vectors, on one thread of low priority: searches come first."""
+"""Document texts to vectors on request: the document tower, loaded when the first text comes."""
 
-import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from functools import cached_property
+from collections.abc import Callable, Sequence
 
-from indexer.packed_vectors import Encode, Floats, PackedVectors
+import numpy as np
+import numpy.typing as npt
+
+from plugin.errors import RerankFailedError
+from reranker.encoder import DocumentEncoder
+from reranker.errors import RerankerError
 from reranker.text import Chunking
 
-MAX_WRITERS = 16
-"""Requests that may wait for the encoder in one worker, half its threads; what one more writes gets its
-vectors later."""
+Floats = npt.NDArray[np.float32]
 
-NICENESS = 10
-"""How far the thread steps back behind those that answer searches."""
+MAX_WAITING = 4
+"""Requests of a worker that may wait for the document tower; it works on one at a time."""
 
 
 class DocumentVectors:
-    """One encoding thread before a document tower that is loaded when the first document comes.
+    """A bundle's document tower behind a short queue. A search never waits for it."""
 
-    Args:
-        load: loads the document tower.
-        model_tag: the tag that marks its vectors.
-    """
-
-    def __init__(self, load: Callable[[], Encode], model_tag: int) -> None:
-        self.model_tag = model_tag
-        self.writers = threading.BoundedSemaphore(MAX_WRITERS)
+    def __init__(self, load: Callable[[], DocumentEncoder]) -> None:
         self._load = load
-        self._pool = ThreadPoolExecutor(1, "encode-documents", _step_back)
-        self._packed = PackedVectors(self._encode, model_tag)
+        self._encoder: DocumentEncoder | None = None
+        self._busy = threading.Lock()
+        self._places = threading.BoundedSemaphore(1 + MAX_WAITING)
 
-    def known(self, hashed: int) -> bytes | None:
-        """Return the vector of a text that was encoded lately, by its hash."""
-        return self._packed.known(hashed)
+    def __call__(self, texts: Sequence[str], chunking: Chunking) -> list[Floats]:
+        """Encode texts: -> for each one (num_chunks, dim) float32, unit vectors.
 
-    def submit(self, texts: Mapping[int, str], chunking: Chunking) -> Future[dict[int, bytes | None]]:
-        """Start encoding texts by their hashes; None stands for one that cannot be encoded."""
-        return self._pool.submit(self._packed, texts, chunking)
+        Raises:
+            RerankFailedError: `overloaded` where too many wait already, `model` where the tower fails.
+        """
+        with self._place():
+            try:
+                return self._loaded()(texts, chunking)
+            except RerankerError as error:
+                raise RerankFailedError("model", str(error)) from error
 
-    def __call__(self, texts: Mapping[int, str], chunking: Chunking) -> dict[int, bytes | None]:
-        """Encode texts by their hashes, and wait."""
-        return self.submit(texts, chunking).result()
+    def num_tokens(self, texts: Sequence[str], chunking: Chunking) -> int:
+        """Return how many tokens of the texts are encoded, special ones and overlaps included.
 
-    @cached_property
-    def _tower(self) -> Encode:
-        return self._load()
+        Raises:
+            RerankFailedError: as above.
+        """
+        with self._place():
+            try:
+                encoder = self._loaded()
+                return sum(encoder.num_tokens(text, chunking) for text in texts)
+            except RerankerError as error:
+                raise RerankFailedError("model", str(error)) from error
 
-    def _encode(self, texts: Sequence[str], chunking: Chunking) -> Sequence[Floats]:
-        return self._tower(texts, chunking)
+    def _place(self) -> "_Place":
+        return _Place(self._places, self._busy)
+
+    def _loaded(self) -> DocumentEncoder:
+        if self._encoder is None:
+            self._encoder = self._load()
+        return self._encoder
 
 
-def _step_back() -> None:
-    """Lower this thread's priority, where the system knows priorities of threads."""
-    with suppress(AttributeError, OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+class _Place:
+    """A place in the queue, and then the tower; `overloaded` where there is no place."""
+
+    def __init__(self, places: threading.BoundedSemaphore, busy: threading.Lock) -> None:
+        self._places, self._busy = places, busy
+
+    def __enter__(self) -> None:
+        if not self._places.acquire(blocking=False):
+            raise RerankFailedError("overloaded", "too many requests wait for the document encoder")
+        self._busy.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._busy.release()
+        self._places.release()

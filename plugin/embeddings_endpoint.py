@@ -7,9 +7,9 @@ import numpy.typing as npt
 
 from opensearch import vectors
 from plugin.api_errors import ApiError
-from plugin.api_shapes import Embedding, EmbeddingsAnswer, EmbeddingsRequest, read
-from plugin.document_embeddings import DocumentEmbeddings
+from plugin.api_shapes import Embedding, EmbeddingsAnswer, EmbeddingsRequest, read, short_numbers
 from plugin.document_scores import query_vector
+from plugin.document_vectors import DocumentVectors
 from plugin.model import Model
 from reranker.errors import StoredVectorError
 from reranker.stored_vector import pack
@@ -32,9 +32,9 @@ _DOCUMENT_TYPES = ("document", "search_document", "passage")
 class EmbeddingsEndpoint:
     """Encodes texts with the tower that `input_type`, else the model name's ending, names: else documents."""
 
-    def __init__(self, model: Model, document_embeddings: DocumentEmbeddings) -> None:
+    def __init__(self, model: Model, document_vectors: DocumentVectors) -> None:
         self._model = model
-        self._document_embeddings = document_embeddings
+        self._document_vectors = document_vectors
 
     def __call__(self, body: bytes) -> EmbeddingsAnswer:
         """Answer one request.
@@ -91,17 +91,17 @@ class EmbeddingsEndpoint:
         return rows, sum(self._model.num_query_tokens(text) for text in texts)
 
     def _documents(self, texts: list[str]) -> tuple[list[Floats], int]:
-        rows = [chunks[0] for chunks in self._document_embeddings(texts, WHOLE)]
-        return rows, self._document_embeddings.num_tokens(texts, WHOLE)
+        rows = [chunks[0] for chunks in self._document_vectors(texts, WHOLE)]
+        return rows, self._document_vectors.num_tokens(texts, WHOLE)
 
     def _stored(self, texts: list[str], request: EmbeddingsRequest) -> tuple[list[list[float] | str], int]:
         chunk = request.chunk
         chunking = Chunking(chunk.max_tokens, chunk.overlap, chunk.max_chunks)
-        chunked = self._document_embeddings(texts, chunking)
+        chunked = self._document_vectors(texts, chunking)
         packed: list[list[float] | str] = [
             self._packed(chunks, text, chunking) for chunks, text in zip(chunked, texts, strict=True)
         ]
-        return packed, self._document_embeddings.num_tokens(texts, chunking)
+        return packed, self._document_vectors.num_tokens(texts, chunking)
 
     def _packed(self, chunks: Floats, text: str, chunking: Chunking) -> str:
         try:
@@ -114,5 +114,4 @@ class EmbeddingsEndpoint:
 def _as(encoding: str, row: Floats) -> list[float] | str:
     if encoding == "base64":
         return base64.b64encode(row.astype("<f4").tobytes()).decode("ascii")
-    numbers: list[float] = row.tolist()
-    return numbers
+    return short_numbers(row)

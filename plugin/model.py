@@ -1,11 +1,11 @@
 """What of a bundle searches and writes need, loaded once a worker."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
-from plugin.document_vectors import DocumentVectors
 from plugin.query_vectors import QueryVectors
+from plugin.write_vectors import WriteVectors
 from reranker.bundle import Bundle
 from reranker.crossing import Crossing
 from reranker.encoder import DocumentEncoder
@@ -21,11 +21,11 @@ class Model:
     crossing: Crossing
     fusion_weight: float
     query_vectors: QueryVectors
-    documents: DocumentVectors
     dim: int
     neutral_crossing: float
     num_query_tokens: Callable[[str], int]
     load_document_encoder: Callable[[], DocumentEncoder]
+    documents: WriteVectors
 
     @classmethod
     def load(cls, bundle: Bundle) -> "Model":
@@ -37,7 +37,7 @@ class Model:
         """
         encode = bundle.query_encoder()
         encode("how to wait a bit")
-        load_documents = cache(lambda: bundle.document_encoder(threads=1))  # one tower, whoever comes first
+        load_document_encoder = _once(lambda: bundle.document_encoder(threads=1))
         return cls(
             name=bundle.name,
             digest=bundle.manifest.digest,
@@ -45,9 +45,22 @@ class Model:
             crossing=bundle.crossing(),
             fusion_weight=bundle.manifest.fusion.weight,
             query_vectors=QueryVectors(encode),
-            documents=DocumentVectors(load_documents, bundle.model_tag),
             dim=bundle.manifest.dim,
             neutral_crossing=bundle.manifest.neutral_crossing,
             num_query_tokens=encode.num_tokens,
-            load_document_encoder=load_documents,
+            load_document_encoder=load_document_encoder,
+            documents=WriteVectors(load_document_encoder, bundle.model_tag),
         )
+
+
+def _once(load: Callable[[], DocumentEncoder]) -> Callable[[], DocumentEncoder]:
+    """Return what loads the document tower when first asked, and then gives everybody that one."""
+    lock, loaded = threading.Lock(), list[DocumentEncoder]()
+
+    def encoder() -> DocumentEncoder:
+        with lock:
+            if not loaded:
+                loaded.append(load())
+            return loaded[0]
+
+    return encoder

@@ -13,7 +13,7 @@ OUTCOMES = ("applied", "skipped", "refused")
 class SearchRecord:
     """One search: `outcome` is `applied`, `skipped` or `refused`; `reason` is empty where it was applied.
 
-    `window` and `scored` are numbers of hits, 0 where nothing was scored; `stages_ms` has `total` last.
+    `window` and `scored` are numbers of hits, 0 where nothing was scored here; `stages_ms` has `total` last.
     """
 
     outcome: str

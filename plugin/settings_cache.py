@@ -63,12 +63,14 @@ class SettingsCache:
         poller: SettingsPoller | None = None,
         defaults: Defaults | None = None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        waits_for_coverage: bool = False,
     ) -> None:
         self._upstream = upstream
         self._poller = poller
         self.defaults = defaults or {}
         self._clock = clock
-        self._coverage = CoverageCache(upstream, clock)
+        self._coverage = CoverageCache(upstream, clock, waits=waits_for_coverage)
         self._entries: LRUCache[tuple[str, str], _Entry] = LRUCache(MAX_ENTRIES)
         self._lock = threading.Lock()
         self._refresher = ThreadPoolExecutor(1, thread_name_prefix="settings")

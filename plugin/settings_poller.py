@@ -94,6 +94,16 @@ class SettingsPoller:
         """Whether this one polls."""
         return self._lock is not None
 
+    @property
+    def last_read_ms(self) -> float | None:
+        """How long OpenSearch took to tell all settings, the last time; None where this one never asked."""
+        return self._reader.last_read_ms
+
+    def beat(self) -> None:
+        """Vouch for the shared file, and read it: what the leader does after each look, here and now."""
+        self._lock_path.touch()
+        self._follow()
+
     def view(self) -> ClusterView | None:
         """Return the newest view, None where there is none that is up to date."""
         return self._view if time.monotonic() - self._alive_s < STALE_S else None
@@ -134,7 +144,7 @@ class SettingsPoller:
         if changed is not None:
             self._tell_problems(changed.indices)
             self._write(changed)
-        self._lock_path.touch()  # the heartbeat, after what it vouches for
+        self.beat()  # after what it vouches for
 
     def _write(self, records: ClusterRecords) -> None:
         new = self._file.with_suffix(f".{os.getpid()}")
@@ -187,6 +197,7 @@ class _ClusterReader:
         self._headers = headers
         self._state = ""
         self._rests_until_s = 0.0
+        self.last_read_ms: float | None = None
 
     def changed(self) -> ClusterRecords | None:
         """Return every index's record where the cluster has changed since it was last asked, else None.
@@ -201,6 +212,7 @@ class _ClusterReader:
         started_s = time.monotonic()
         records = read_records(self._ask(_EVERYTHING))
         ended_s = time.monotonic()
+        self.last_read_ms = (ended_s - started_s) * 1000
         self._rests_until_s = ended_s + min(MAX_REST_S, REST_FACTOR * (ended_s - started_s))
         self._state = state
         return ClusterRecords(state, records)

@@ -22,12 +22,11 @@ class Tally:
 
 def enriched_header(tally: Tally) -> tuple[str, str]:
     """Return the header that says what became of documents that were only enriched."""
-    return "Rerank-Status", f"enriched; documents={tally.documents}; encoded={tally.encoded}"
+    return "Rerank-Written", f"documents={tally.documents}; encoded={tally.encoded}"
 
 
 def written_header(tally: Tally) -> tuple[str, str]:
     """Return the header that says what became of a request's documents."""
-    return "Rerank-Status", (
-        f"written; documents={tally.documents}; encoded={tally.encoded};"
-        f" repaired={tally.repaired}; left={tally.left}"
+    return "Rerank-Written", (
+        f"documents={tally.documents}; encoded={tally.encoded}; repaired={tally.repaired}; left={tally.left}"
     )

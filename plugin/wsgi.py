@@ -15,12 +15,15 @@ from plugin.api_endpoints import API_PATHS
 from plugin.app import OWN_PREFIX, create_app
 from plugin.bearer import BearerTokens
 from plugin.errors import UpstreamError, error_body
+from plugin.field_lookup import FieldLookup
 from plugin.http_messages import Answer, Environ, Request
 from plugin.metrics import Metrics
 from plugin.model import Model
+from plugin.multi_search_door import MultiSearchDoor
 from plugin.passthrough import passed_through
 from plugin.read_door import READS, ReadDoor
 from plugin.search_door import SearchDoor
+from plugin.search_planner import SearchPlanner
 from plugin.settings_cache import SettingsCache
 from plugin.sight import Sight
 from plugin.upstream import Upstream
@@ -44,8 +47,10 @@ class Proxy:
     ) -> None:
         self._upstream = upstream
         self._settings = settings = settings or SettingsCache(upstream)
-        self._searches = SearchDoor(upstream, settings, model)
-        self._reads = ReadDoor(upstream, settings)
+        planner, lookup = SearchPlanner(settings, model), FieldLookup(settings)
+        self._searches = SearchDoor(upstream, planner, model)
+        self._multi_searches = MultiSearchDoor(upstream, planner, lookup, model)
+        self._reads = ReadDoor(upstream, lookup)
         self._writes = WriteDoor(upstream, model)
         metrics = Metrics()
         self._sight = Sight(metrics)
@@ -75,6 +80,8 @@ class Proxy:
             return answer
         if spoken.api is Api.SEARCH:
             return self._searches.answer(request, spoken)
+        if spoken.api is Api.MULTI_SEARCH:
+            return self._multi_searches.answer(request, spoken)
         if spoken.api in READS:
             return self._reads.answer(request, spoken)
         if spoken.api in WRITES:

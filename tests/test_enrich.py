@@ -14,7 +14,7 @@ from reranker.text import Chunking, text_hash
 from tests.conftest import TINY_BUNDLE
 from tests.raw_http import RawAnswer, ask
 from tests.toy_index import index_body
-from tests.write_checks import JSON, NDJSON
+from tests.write_checks import JSON, NDJSON, written
 
 pytestmark = pytest.mark.live
 
@@ -41,7 +41,7 @@ def test_one_document(proxy_url: str, index: str) -> None:
     assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
     assert answer.body.startswith(b'{ "n": 1.10, "text": "a" ')
     assert is_current(json.loads(answer.body))
-    assert answer.rerank_status.startswith("enriched; documents=1; encoded=")
+    assert written(answer).startswith("documents=1; encoded=")
 
 
 def test_an_array(proxy_url: str, index: str) -> None:
@@ -70,8 +70,8 @@ def test_what_is_enriched_needs_no_encoding_when_it_is_written(
     client: OpenSearch, proxy_url: str, index: str
 ) -> None:
     document = enrich(proxy_url, index, b'{"text": "written later"}', JSON).body
-    written = ask(proxy_url, "PUT", f"/{index}/_doc/1", document, JSON)
-    assert written.rerank_status == "written; documents=1; encoded=0; repaired=0; left=0"
+    stored = ask(proxy_url, "PUT", f"/{index}/_doc/1", document, JSON)
+    assert written(stored) == "documents=1; encoded=0; repaired=0; left=0"
     client.index(index=index, id="2", body=json.loads(document))
     assert is_current(client.get(index=index, id="2")["_source"])
 

@@ -58,6 +58,23 @@ def test_a_second_run_encodes_only_what_changed(command: Command) -> None:
     assert command.load(numbered(10, more="x"))["encoded"] == 10
 
 
+def test_a_second_run_writes_only_what_changed(command: Command, client: OpenSearch) -> None:
+    documents = numbered(10) + lines({"_id": "none", "n": 1.10}, {"title": "without id"})
+    assert command.load(documents)["unchanged"] == 0
+    again = command.load(documents)
+    assert (again["indexed"], again["unchanged"]) == (12, 11)
+    assert client.get(index=command.index, id="7")["_version"] == 1
+    changed = lines(
+        {"_id": "7", "title": "title 7", "n": 1}, {"_id": "8", "title": "title 8", "n": 2},
+        {"_id": "9", "title": "first"}, {"_id": "9", "title": "title 9"}, {"_id": "none", "n": 1.1},
+    )  # fmt: skip
+    assert command.load(changed)["unchanged"] == 1
+    assert source_of(client, command.index, "9")["title"] == "title 9"
+    assert source_of(client, command.index, "8")["n"] == 2
+    twice = command.load(b'{"_id":"7","title":"x","n":1,"title":"title 7"}\n')
+    assert (twice["rejected"], twice["unchanged"]) == (1, 0)
+
+
 def test_documents_without_id_are_added_each_time(command: Command, client: OpenSearch) -> None:
     done = command("index", "-", data=lines({"title": "a"}, {"title": "b", "_id": None}))
     assert b"2 documents had no _id" in done.stdout

@@ -15,7 +15,7 @@ from tests.conftest import TINY_BUNDLE
 from tests.raw_http import RawAnswer, ask
 from tests.relay import Relay
 from tests.toy_index import index_body
-from tests.write_checks import JSON, NDJSON, bulk, send, state
+from tests.write_checks import JSON, NDJSON, bulk, send, state, written
 
 pytestmark = pytest.mark.live
 
@@ -58,18 +58,18 @@ def test_an_answer_says_what_was_encoded(proxy_url: str, index: str) -> None:
     first = bulk(proxy_url, f"/{index}/_bulk", {"index": {"_id": "1"}}, {"text": "said once"},
                  {"index": {"_id": "2"}}, {"text": "said once"},
                  {"index": {"_id": "3"}}, {"n": 1})  # fmt: skip
-    assert first.rerank_status == "written; documents=3; encoded=1; repaired=0; left=0"
+    assert written(first) == "documents=3; encoded=1; repaired=0; left=0"
     again = bulk(proxy_url, f"/{index}/_bulk", {"index": {"_id": "1"}}, {"text": "said once"})
-    assert again.rerank_status == "written; documents=1; encoded=0; repaired=0; left=0"
+    assert written(again) == "documents=1; encoded=0; repaired=0; left=0"
 
 
 def test_a_new_proxy_encodes_nothing_that_is_stored(
     client: OpenSearch, opensearch_url: str, proxy_url: str, index: str, tmp_path: Path
 ) -> None:
     lines = [line for n in range(300) for line in ({"index": {"_id": str(n)}}, {"text": f"text number {n}"})]
-    assert "encoded=300" in bulk(proxy_url, f"/{index}/_bulk", *lines).rerank_status
+    assert "encoded=300" in written(bulk(proxy_url, f"/{index}/_bulk", *lines))
     with running_proxy(opensearch_url, tmp_path, bundle=TINY_BUNDLE) as other:
-        assert "encoded=0" in bulk(other.url, f"/{index}/_bulk", *lines).rerank_status
+        assert "encoded=0" in written(bulk(other.url, f"/{index}/_bulk", *lines))
     assert len(state(client, index).current) == 300
 
 
@@ -158,7 +158,7 @@ def test_a_pipeline_that_rewrites_the_text(
     answer = bulk(proxy_url, f"/{index}/_bulk?refresh=true{url_part}",
                   {"index": {"_id": "1", **line}}, {"text": "quiet words", **stale},
                   {"index": line}, {"text": "more words"})  # fmt: skip
-    assert answer.rerank_status == "written; documents=2; encoded=0; repaired=2; left=0"
+    assert written(answer) == "documents=2; encoded=0; repaired=2; left=0"
     found = state(client, index)
     assert found.documents["1"] == {"text": "QUIET WORDS", "runs": 1}
     assert (len(found.current), found.stale, found.missing) == (2, set(), set())
@@ -231,7 +231,7 @@ def test_a_huge_text_and_a_line_over_the_limit(client: OpenSearch, proxy_url: st
                   {"index": {"_id": "2"}}, {"text": long_text},
                   {"index": {"_id": "3"}}, {"text": "x"})  # fmt: skip
     assert [item["status"] for item in items(answer)] == [201, 201, 201]
-    assert "repaired=1; left=0" in answer.rerank_status
+    assert "repaired=1; left=0" in written(answer)
     assert client.get(index=index, id="2")["_source"]["text"] == long_text
     client.delete(index=index, id="2")
     assert state(client, index).current == {"1", "3"}

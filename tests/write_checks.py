@@ -63,5 +63,10 @@ def send(url: str, method: str, target: str, body: object) -> RawAnswer:
     return ask(url, method, target, body if isinstance(body, bytes) else json.dumps(body).encode(), JSON)
 
 
+def written(answer: RawAnswer) -> str:
+    """Return what the proxy says of the documents of a request."""
+    return answer.headers.get("rerank-written", "")
+
+
 def _tag() -> int:
     return Bundle.open(TINY_BUNDLE).model_tag

@@ -1,0 +1,59 @@
+"""Document texts to stored vectors, on one thread of low priority: searches come first."""
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import cached_property
+
+from indexer.packed_vectors import Encode, Floats, PackedVectors
+from reranker.text import Chunking
+
+MAX_WRITERS = 16
+"""Requests that may wait for the encoder in one worker, half its threads; what one more writes gets its
+vectors later."""
+
+NICENESS = 10
+"""How far the thread steps back behind those that answer searches."""
+
+
+class WriteVectors:
+    """One encoding thread before a document tower that is loaded when the first document comes.
+
+    Args:
+        load: loads the document tower.
+        model_tag: the tag that marks its vectors.
+    """
+
+    def __init__(self, load: Callable[[], Encode], model_tag: int) -> None:
+        self.model_tag = model_tag
+        self.writers = threading.BoundedSemaphore(MAX_WRITERS)
+        self._load = load
+        self._pool = ThreadPoolExecutor(1, "encode-documents", _step_back)
+        self._packed = PackedVectors(self._encode, model_tag)
+
+    def known(self, hashed: int) -> bytes | None:
+        """Return the vector of a text that was encoded lately, by its hash."""
+        return self._packed.known(hashed)
+
+    def submit(self, texts: Mapping[int, str], chunking: Chunking) -> Future[dict[int, bytes | None]]:
+        """Start encoding texts by their hashes; None stands for one that cannot be encoded."""
+        return self._pool.submit(self._packed, texts, chunking)
+
+    def __call__(self, texts: Mapping[int, str], chunking: Chunking) -> dict[int, bytes | None]:
+        """Encode texts by their hashes, and wait."""
+        return self.submit(texts, chunking).result()
+
+    @cached_property
+    def _tower(self) -> Encode:
+        return self._load()
+
+    def _encode(self, texts: Sequence[str], chunking: Chunking) -> Sequence[Floats]:
+        return self._tower(texts, chunking)
+
+
+def _step_back() -> None:
+    """Lower this thread's priority, where the system knows priorities of threads."""
+    with suppress(AttributeError, OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -1,0 +1,174 @@
+"""What is sent for an update: every rule of docs/ingest.md, without a server."""
+
+import base64
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from indexer.update_plan import plan_update
+from indexer.write_plan import Check, Plan, Situation
+from opensearch.settings import RerankSettings
+from opensearch.stored_documents import ABSENT, Stored
+from opensearch.update_body import UpdateBody, merged
+from opensearch.write_operation import Lock, Operation
+from opensearch.write_target import WriteTarget
+from reranker.stored_vector import pack
+from reranker.text import Chunking, text_hash
+
+SETTINGS = RerankSettings(model="m", source_fields=("title", "text"))
+TAG = 7
+AT = Lock(11, 2)
+
+
+def packed(text: str, tag: int = TAG) -> bytes:
+    hashed = text_hash(text, Chunking())
+    return pack(np.array([[1.0, 0.0]], np.float32), text_hash=hashed, model_tag=tag)
+
+
+def vector(text: str, tag: int = TAG) -> dict[str, Any]:
+    return {"rerank": {"vector": base64.b64encode(packed(text, tag)).decode()}}
+
+
+def plan(body: dict[str, Any], stored: Stored | None, **more: Any) -> Plan:  # noqa: ANN401
+    parameters = more.pop("parameters", {})
+    target = WriteTarget("i", SETTINGS, default_pipeline=more.pop("pipeline", "_none"))
+    known = {"is_repeated": False, "may_lock": True, "model_tag": TAG} | more
+    raw = json.dumps(body).encode() + b"\n"
+    operation = Operation("update", {"_index": "i", "_id": "1", **parameters}, b"", raw)
+    return plan_update(operation, UpdateBody.parse(raw), Situation(target, stored, **known))
+
+
+def sent(made: Plan) -> tuple[dict[str, Any], Lock | None, Check]:
+    fresh: dict[int, bytes | None] = {text.hash: packed(text.text) for text in made.texts if text.text}
+    result = made.finish(fresh)
+    return json.loads(result.source or b"{}"), result.lock, result.check
+
+
+BEFORE = Stored({"title": "a", "text": "b", **vector("a\nb")}, AT)
+NULL = {"rerank": {"vector": None}}
+
+
+def test_a_partial_text_is_merged_under_a_lock() -> None:
+    made = plan({"doc": {"text": "new", "n": 1}}, BEFORE)
+    assert [text.text for text in made.texts] == ["a\nnew"]
+    assert sent(made) == ({"doc": {"text": "new", "n": 1, **vector("a\nnew")}}, AT, Check.NEVER)
+
+
+def test_a_whole_text_needs_no_lock() -> None:
+    doc = {"title": "x", "text": ["y", "z"]}
+    for stored in (BEFORE, ABSENT, None):
+        assert sent(plan({"doc": doc}, stored)) == ({"doc": doc | vector("x\ny\nz")}, None, Check.NEVER)
+
+
+def test_the_same_text_goes_as_it_came_under_a_lock() -> None:
+    assert sent(plan({"doc": {"text": "b"}}, BEFORE)) == ({"doc": {"text": "b"}}, AT, Check.NEVER)
+
+
+def test_the_same_text_with_an_old_vector_gets_the_new_one() -> None:
+    stored = Stored({"title": "a", "text": "b", **vector("a\nb", tag=8)}, AT)
+    assert sent(plan({"doc": {"text": "b"}}, stored)) == (
+        {"doc": {"text": "b", **vector("a\nb")}},
+        AT,
+        Check.NEVER,
+    )
+
+
+def test_a_text_that_goes_takes_its_vector_along() -> None:
+    stored = Stored({"text": "b", **vector("b")}, AT)
+    assert sent(plan({"doc": {"text": None}}, stored)) == ({"doc": {"text": None, **NULL}}, AT, Check.NEVER)
+
+
+@pytest.mark.parametrize(("stored", "more"), [
+    (None, {}),
+    (BEFORE, {"is_repeated": True}),
+    (BEFORE, {"may_lock": False}),
+    (BEFORE, {"parameters": {"if_seq_no": 1, "if_primary_term": 2}}),
+    (BEFORE, {"pipeline": "p"}),
+], ids=["unknown", "repeated", "no lock", "lock of the client's elsewhere", "pipeline"])  # fmt: skip
+def test_where_the_text_cannot_be_known_the_vector_goes(stored: Stored | None, more: dict[str, Any]) -> None:
+    made = plan({"doc": {"text": "new"}}, stored, **more)
+    assert sent(made) == ({"doc": {"text": "new", **NULL}}, None, Check.ALWAYS)
+
+
+def test_the_clients_lock_is_enough_where_it_fits() -> None:
+    own = {"if_seq_no": 11, "if_primary_term": 2}
+    made = plan({"doc": {"text": "new"}}, BEFORE, parameters=own)
+    assert sent(made) == ({"doc": {"text": "new", **vector("a\nnew")}}, None, Check.NEVER)
+
+
+def test_an_update_that_leaves_the_text_alone() -> None:
+    assert sent(plan({"doc": {"n": 1}}, None)) == ({"doc": {"n": 1}}, None, Check.NEVER)
+
+
+def test_a_vector_of_the_clients_is_kept_only_if_current() -> None:
+    doc = {"title": "x", "text": "y"}
+    good = doc | vector("x\ny")
+    assert sent(plan({"doc": good}, ABSENT))[0] == {"doc": good}
+    assert sent(plan({"doc": doc | vector("other")}, ABSENT))[0] == {"doc": good}
+    assert sent(plan({"doc": vector("other")}, BEFORE))[0] == {"doc": vector("a\nb")}
+
+
+def test_an_upsert_onto_nothing() -> None:
+    made = plan({"doc": {"text": "d"}, "upsert": {"text": "u"}}, ABSENT)
+    assert sent(made) == (
+        {"doc": {"text": "d", **NULL}, "upsert": {"text": "u", **vector("u")}}, None, Check.UNLESS_CREATED,
+    )  # fmt: skip
+    made = plan({"doc": {"text": "d"}, "doc_as_upsert": True}, ABSENT)
+    assert sent(made) == (
+        {"doc": {"text": "d", **NULL}, "upsert": {"text": "d", **vector("d")}}, None, Check.UNLESS_CREATED,
+    )  # fmt: skip
+
+
+def test_an_upsert_onto_a_document_is_none_under_the_lock() -> None:
+    made = plan({"doc": {"text": "d"}, "upsert": {"text": "u"}}, BEFORE)
+    assert sent(made) == ({"doc": {"text": "d", **vector("a\nd")}}, AT, Check.NEVER)
+
+
+def test_a_script_is_looked_at_afterwards() -> None:
+    body: dict[str, Any] = {"script": "ctx._source.text = 'x'", "upsert": {"text": "u"}}
+    assert sent(plan(body, None)) == (body | {"upsert": {"text": "u", **vector("u")}}, None, Check.ALWAYS)
+    body["scripted_upsert"] = True
+    assert sent(plan(body, None)) == (body, None, Check.ALWAYS)
+
+
+def test_a_pipeline_and_nothing_new_stays_a_noop() -> None:
+    assert sent(plan({"doc": {"text": "b"}}, BEFORE, pipeline="p")) == (
+        {"doc": {"text": "b"}},
+        None,
+        Check.ALWAYS,
+    )
+
+
+def test_a_text_that_cannot_be_encoded_is_written_without_a_vector() -> None:
+    made = plan({"doc": {"text": "new"}}, BEFORE)
+    result = made.finish({text.hash: None for text in made.texts})
+    assert (json.loads(result.source or b""), result.lock) == ({"doc": {"text": "new", **NULL}}, AT)
+
+
+def test_no_room_for_vectors() -> None:
+    result = plan({"doc": {"title": "x", "text": "y"}}, BEFORE).finish(None)
+    assert json.loads(result.source or b"") == {"doc": {"title": "x", "text": "y", **NULL}}
+    assert result.check is Check.ALWAYS
+
+
+def test_another_models_vector_is_judged_by_its_text() -> None:
+    stored = Stored({"title": "a", "text": "b", **vector("a\nb", tag=99)}, AT)
+    kept = plan({"doc": {"text": "b"}}, stored, model_tag=None)
+    assert json.loads(kept.finish({}).source or b"") == {"doc": {"text": "b"}}
+    gone = plan({"doc": {"text": "new"}}, stored, model_tag=None)
+    assert json.loads(gone.finish({}).source or b"") == {"doc": {"text": "new", **NULL}}
+
+
+@pytest.mark.parametrize(("source", "changes", "result"), [
+    ({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}, {"a": {"b": 3, "c": 2}}),
+    ({"a": {"b": 1}}, {"a": None}, {"a": None}),
+    ({"a": 1}, {"a": {"b": 1}}, {"a": {"b": 1}}),
+    ({"a": [1, 2]}, {"a": [3]}, {"a": [3]}),
+    ({"a.b": 1}, {"a": {"b": 2}}, {"a.b": 1, "a": {"b": 2}}),
+])  # fmt: skip
+def test_documents_are_merged_as_opensearch_does(
+    source: dict[str, Any], changes: dict[str, Any], result: dict[str, Any]
+) -> None:
+    assert merged(source, changes) == result
