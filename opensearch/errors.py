@@ -18,7 +18,8 @@
         ├── IndexMissingError   no such index
         ├── DeniedError         401 or 403
         └── RefusedError        any other error answer
-            └── MissingError    404 for something that is no index
+            ├── MissingError    404 for something that is no index
+            └── ConflictError   409: the document is no longer as the request expected it
 
 Every message says what was expected, what was found and what to do.
 """
@@ -98,3 +99,7 @@ class RefusedError(RequestError):
 
 class MissingError(RefusedError):
     """There is no such thing: a pipeline, a model, anything but an index."""
+
+
+class ConflictError(RefusedError):
+    """409: the document is no longer as the request expected it; somebody else was faster."""

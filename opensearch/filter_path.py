@@ -63,6 +63,15 @@ def widened(parameter: str, needed: Sequence[Path]) -> FilterPath | None:
     return FilterPath(",".join(asked), (*added, *in_the_way.values()))
 
 
+def shows(parameter: str, path: Path) -> bool:
+    """Whether a client's filter, empty where it has none, lets a member of the answer through."""
+    patterns = [part for part in parameter.split(",") if part]
+    includes = [_parsed(part) for part in patterns if not part.startswith("-")]
+    excludes = [_parsed(part[1:]) for part in patterns if part.startswith("-")]
+    is_included = not includes or any(_covers(pattern, path) for pattern in includes)
+    return is_included and not any(_covers(pattern, path) for pattern in excludes)
+
+
 def _without(answer: Object, paths: Sequence[Path], style: Style, depth: int) -> Object:
     for path in paths:
         answer = _without_path(answer, path, style, depth)

@@ -14,6 +14,7 @@ INDEX_FILTER = ",".join((
     "*.mappings._meta.rerank",
     "*.mappings.properties.rerank.properties.vector.type",
     "*.settings.index.creation_date",
+    "*.settings.index.max_rescore_window",
     "*.settings.index.max_result_window",
     "*.settings.index.search.default_pipeline",
 ))  # fmt: skip
@@ -41,7 +42,13 @@ class _Search(msgspec.Struct):
 class _IndexSettings(msgspec.Struct):
     creation_date: str = "0"
     max_result_window: str = str(MAX_RESULT_WINDOW)
+    max_rescore_window: str | None = None
     search: _Search = msgspec.field(default_factory=_Search)
+
+    @property
+    def rescore_window(self) -> int:
+        """The longest window of a `rescore`: `max_result_window` unless an own one is set."""
+        return int(self.max_rescore_window or self.max_result_window)
 
 
 class _Settings(msgspec.Struct):
@@ -67,6 +74,7 @@ class IndexRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     created_ms: int = 0
     default_pipeline: str = NO_PIPELINE
     max_result_window: int = MAX_RESULT_WINDOW
+    max_rescore_window: int = MAX_RESULT_WINDOW
     groups: tuple[str, ...] = ()
 
 
@@ -105,6 +113,7 @@ def resolve_records(records: Mapping[str, IndexRecord], defaults: Defaults) -> T
         fields={name: _fields(index) for name, index in records.items()},
         pipelines=frozenset(index.default_pipeline for index in by_age) - {NO_PIPELINE},
         max_result_window=min((index.max_result_window for index in by_age), default=0),
+        max_rescore_window=min((index.max_rescore_window for index in by_age), default=0),
     )
 
 
@@ -133,7 +142,7 @@ def settings_problem(record: IndexRecord, defaults: Defaults) -> str | None:
 def _agreed(indices: list[IndexRecord], defaults: Defaults) -> RerankSettings | Skip:
     """Return the settings that hold for indices, the newest last.
 
-    All must have settings and agree on model, field and source fields; in anything else the newest index's
+    All must have settings and agree on models, fields and source fields; in anything else the newest index's
     hold, so that a data stream follows its template.
     """
     if any(index.is_overwritten for index in indices):
@@ -146,7 +155,7 @@ def _agreed(indices: list[IndexRecord], defaults: Defaults) -> RerankSettings | 
         settings = [parse_settings(with_defaults(defaults, index.rerank)) for index in indices]
     except SettingsError:
         return Skip("settings")
-    agreed = {(each.model, each.field, each.source_fields) for each in settings}
+    agreed = {(each.model, each.field, each.source_fields, each.migration) for each in settings}
     return settings[-1] if len(agreed) == 1 else Skip("indices")
 
 
@@ -155,8 +164,12 @@ def _fields(index: IndexRecord) -> tuple[str, ...]:
     rerank = index.rerank
     if rerank is None:
         return (DEFAULT_FIELD,) if index.is_overwritten else ()
-    field = rerank.get("field", DEFAULT_FIELD) if isinstance(rerank, dict) else DEFAULT_FIELD
-    return (field if isinstance(field, str) and field else DEFAULT_FIELD,)
+    told = rerank if isinstance(rerank, dict) else {}
+    migration = told.get("migration")
+    second = migration.get("field") if isinstance(migration, dict) else None
+    field = told.get("field", DEFAULT_FIELD)
+    first = field if isinstance(field, str) and field else DEFAULT_FIELD
+    return (first, second) if isinstance(second, str) and second else (first,)
 
 
 def _record(index: _Index) -> IndexRecord:
@@ -167,6 +180,7 @@ def _record(index: _Index) -> IndexRecord:
         created_ms=int(index.settings.index.creation_date),
         default_pipeline=index.settings.index.search.default_pipeline,
         max_result_window=int(index.settings.index.max_result_window),
+        max_rescore_window=index.settings.index.rescore_window,
         groups=(*index.aliases, *((index.data_stream,) if index.data_stream else ())),
     )
 

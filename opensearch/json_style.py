@@ -1,7 +1,7 @@
 """How OpenSearch spaces its JSON: what is put together here from its bytes looks as if it had written it."""
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Raw
@@ -41,12 +41,13 @@ class Compact:
 class Pretty:
     """`pretty`: every member and item on a line of its own, two spaces deeper, ` : ` after a name.
 
+    `within` says how many objects and arrays the written part lies in, where it is no whole answer.
     `copies_sources`: OpenSearch copies a `_source` as it is stored, and writes no spaces before it then.
     """
 
-    end = b"\n"
-
-    def __init__(self, *, copies_sources: bool = True) -> None:
+    def __init__(self, within: int = 0, *, copies_sources: bool = True) -> None:
+        self.end = b"" if within else b"\n"
+        self._within = within
         self._colons = {"_source": b":"} if copies_sources else {}
 
     def object(self, members: Mapping[str, Raw], depth: int) -> Raw:
@@ -55,19 +56,28 @@ class Pretty:
             msgspec.json.encode(name) + self._colons.get(name, b" : ") + bytes(raw)
             for name, raw in members.items()
         ]
-        return _lines(b"{", written, b"}", depth)
+        return _lines(b"{", written, b"}", self._within + depth)
 
     def array(self, items: Iterable[Raw], depth: int) -> Raw:
         """Return a JSON array."""
-        return _lines(b"[", [bytes(item) for item in items], b"]", depth)
+        return _lines(b"[", [bytes(item) for item in items], b"]", self._within + depth)
 
 
-def style_of(body: bytes) -> Style:
-    """Return the style of an object that OpenSearch wrote."""
+def written(value: Any, style: Style, depth: int) -> Raw:  # noqa: ANN401  # any JSON value
+    """Return a decoded JSON value in a style, `depth` objects and arrays deep."""
+    if isinstance(value, dict):
+        return style.object({name: written(each, style, depth + 1) for name, each in value.items()}, depth)
+    if isinstance(value, list):
+        return style.array([written(each, style, depth + 1) for each in value], depth)
+    return Raw(msgspec.json.encode(value))
+
+
+def style_of(body: bytes, within: int = 0) -> Style:
+    """Return the style of an object that OpenSearch wrote, `within` objects and arrays deep in its answer."""
     if not body.startswith((b"{\n", b"{ }")):
         return Compact()
     # `filter_path` makes it write sources anew; inside a string the quotes would be escaped
-    return Pretty(copies_sources=b'"_source" : ' not in body or b'"_source":' in body)
+    return Pretty(within, copies_sources=b'"_source" : ' not in body or b'"_source":' in body)
 
 
 def _lines(opening: bytes, written: list[bytes], closing: bytes, depth: int) -> Raw:

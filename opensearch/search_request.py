@@ -190,6 +190,8 @@ class SearchRequest:
         if name not in self.body:
             return default
         value = self.member(name)
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            return int(value)  # OpenSearch takes it, and templates written as objects cannot say it otherwise
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise NotUnderstoodError(name)
         return value

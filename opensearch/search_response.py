@@ -40,30 +40,32 @@ class SearchResponse:
     num_bytes: int
 
     @classmethod
-    def parse(cls, body: bytes, *, is_filtered: bool = False) -> "SearchResponse":
-        """Read an answer; `filter_path` leaves empty hits out, and an empty list of them.
+    def parse(cls, body: bytes, *, is_filtered: bool = False, within: int = 0) -> "SearchResponse":
+        """Read an answer, or one that lies `within` so many objects and arrays.
+
+        `filter_path` leaves empty hits out, and an empty list of them.
 
         Raises:
             UnusableResponseError: not JSON of a search, timed out, or a shard failed.
         """
         try:
-            return cls._parsed(body, is_filtered=is_filtered)
+            return cls._parsed(body, is_filtered=is_filtered, within=within)
         except (msgspec.DecodeError, KeyError, UnicodeDecodeError, RecursionError) as error:
             halves = swapped(body)
             if halves is None:
                 raise UnusableResponseError(f"expected the answer to a search, found: {error}") from error
         try:
-            return cls._parsed(halves.text, is_filtered=is_filtered)._each(halves.back)
+            return cls._parsed(halves.text, is_filtered=is_filtered, within=within)._each(halves.back)
         except (msgspec.DecodeError, KeyError, UnicodeDecodeError, RecursionError) as error:
             raise UnusableResponseError(f"expected the answer to a search, found: {error}") from error
 
     @classmethod
-    def _parsed(cls, body: bytes, *, is_filtered: bool) -> "SearchResponse":
+    def _parsed(cls, body: bytes, *, is_filtered: bool, within: int) -> "SearchResponse":
         top = _OBJECT.decode(body)
         _check_complete(top)
         envelope = _OBJECT.decode(top.get("hits", b"{}") if is_filtered else top["hits"])
         hits = _HITS.decode(envelope.get("hits", b"[]") if is_filtered else envelope["hits"])
-        return cls(top, envelope, hits, style_of(body), len(body))
+        return cls(top, envelope, hits, style_of(body, within), len(body))
 
     def _each(self, changed: Callable[[bytes], bytes]) -> "SearchResponse":
         """Return the answer with every value changed."""

@@ -56,6 +56,19 @@ class ChunkSettings(_Settings, frozen=True):
     max_chunks: Annotated[int, Meta(ge=1, le=64, description="Most chunks encoded of one document.")] = 4
 
 
+class MigrationSettings(_Settings, frozen=True):
+    """A change of model under way: the field beside the one that searches use. All unset: none is."""
+
+    model: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(description="Bundle whose vectors are built in a second field, or kept there for a rollback."),
+    ] = None
+    field: Annotated[Annotated[str, Meta(min_length=1)] | None, Meta(description="The second field.")] = None
+    cut_over: Annotated[
+        bool, Meta(description="Whether searches have changed already: then this is the model before.")
+    ] = False
+
+
 class RerankSettings(_Settings, frozen=True):
     """Everything an admin can set for an index."""
 
@@ -111,6 +124,35 @@ class RerankSettings(_Settings, frozen=True):
         Literal["first_stage", "error"],
         Meta(description="When reranking fails: answer the first-stage page, or a 503."),
     ] = "first_stage"
+    versioning: Annotated[
+        Literal["internal", "external"],
+        Meta(description="`external`: writers give version numbers of their own; repairs keep them."),
+    ] = "internal"
+    migration: MigrationSettings = MigrationSettings()
+
+    @property
+    def second(self) -> "RerankSettings | None":
+        """The settings with the two fields and their models exchanged; None without a migration."""
+        other = self.migration
+        if other.model is None or other.field is None:
+            return None
+        first = MigrationSettings(self.model, self.field, other.cut_over)
+        return msgspec.structs.replace(self, model=other.model, field=other.field, migration=first)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Every field that holds vectors, the one that searches use first."""
+        return (self.field,) if self.migration.field is None else (self.field, self.migration.field)
+
+    def of_model(self, name: str) -> "RerankSettings | None":
+        """Return the settings with which a bundle of that name searches: its own field's, or None.
+
+        The second field serves only after the cut-over: before it is not filled.
+        """
+        if self.model == name:
+            return self
+        second = self.second if self.migration.cut_over else None
+        return second if second is not None and second.model == name else None
 
 
 @dataclass(frozen=True)
@@ -148,6 +190,13 @@ def check_together(settings: RerankSettings, place: str, remedy: str) -> None:
     if settings.fusion.method == "weighted" and weight is not None and weight > 1:
         expected = "a share of 0 to 1, since the method is `weighted`"
         raise refusal(f"{place}.fusion.weight", expected, str(weight), remedy)
+    other = settings.migration
+    if (other.model is None) != (other.field is None):
+        raise refusal(f"{place}.migration", "both `model` and `field`, or neither", "one of them", remedy)
+    if other.field == settings.field:
+        raise refusal(f"{place}.migration.field", "another field than `field`", repr(other.field), remedy)
+    if other.model == settings.model:
+        raise refusal(f"{place}.migration.model", "another model than `model`", repr(other.model), remedy)
 
 
 def settings_meta(settings: RerankSettings) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 
 from indexer.coverage import Model, coverage
-from indexer.enrich import Enricher
+from indexer.fills import Fills
 from indexer.indexing import Events, Indexing
 from indexer.lines import read_lines
 from indexer.summary import Rejection
@@ -23,6 +23,7 @@ from opensearch.enable import Enabled, Wanted, enable
 from opensearch.indices import Index
 from opensearch.settings import META_KEY, settings_meta
 from plugin.assignments import assigned
+from plugin.fills import fills_of
 from plugin.index_progress import progress_bar
 from plugin.options import bundle_option, json_option, upstream_option
 from reranker.bundle import Bundle
@@ -76,12 +77,12 @@ def index_command(
     bundle = Bundle.open(bundle_path)
     with connected(url) as upstream, progress_bar(file, hidden=as_json) as (console, advance):
         target = indices.written_by(upstream, index)
-        enricher = _enricher(target, bundle, threads)
+        fills = fills_of(target, bundle, bundle.document_encoder(threads=threads))
         _warn_of_pipelines(console, target)
         events = Events(
             _rejections(console, rejects), advance, lambda reason: console.print("Waiting:", reason)
         )
-        summary = Indexing(upstream, target.name, enricher, events).run(read_lines(file))
+        summary = Indexing(upstream, target.name, Fills(*fills), events).run(read_lines(file))
     click.echo(json.dumps(summary.as_json()) if as_json else summary.in_words())
     if not summary.complete:
         raise click.exceptions.Exit(1)
@@ -151,16 +152,6 @@ def tell_enabled(enabled: Enabled, *, word: str, dry_run: bool) -> None:
             f" twinrank index {enabled.index} FILE",
             err=True,
         )
-
-
-def _enricher(index: Index, bundle: Bundle, threads: int) -> Enricher:
-    settings = index.rerank_settings()
-    if settings.model != bundle.name:
-        raise click.ClickException(
-            f"{index.name}: expected the bundle {settings.model}, as its settings say, found {bundle.name}."
-            f" Give its folder with --bundle, or: twinrank enable {index.name} --model-name {bundle.name}"
-        )
-    return Enricher(bundle.document_encoder(threads=threads), bundle.model_tag, settings)
 
 
 def _warn_of_pipelines(console: Console, index: Index) -> None:

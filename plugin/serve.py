@@ -17,6 +17,7 @@ from plugin.options import bundle_option, settings_file_option, upstream_option
 from plugin.runtime_folder import runtime_folder
 from plugin.settings_cache import SettingsCache
 from plugin.settings_poller import SettingsPoller
+from plugin.sync_child import SyncChild
 from plugin.upstream import Upstream
 from plugin.wsgi import Proxy
 from reranker.bundle import Bundle
@@ -49,6 +50,11 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         """Hand our settings to gunicorn."""
         for name, value in self._options.items():
             self.cfg.set(name, value)
+
+    def run_beside(self, child: SyncChild) -> None:
+        """Run the feed for as long as the server."""
+        self.cfg.set("when_ready", lambda server: child.start())
+        self.cfg.set("on_exit", lambda server: child.stop())
 
     def load(self) -> Proxy:
         """Make the application, in the worker: neither ONNX Runtime nor its threads survive a fork.
@@ -94,13 +100,20 @@ def _options(listen: str, workers: int) -> dict[str, Any]:
     help="Worker processes.",
 )
 @settings_file_option
+@click.option("--sync", "synced", metavar="INDEX,...", help="Run `twinrank sync --follow` beside it.")
 @click.option(
     "--token-file",
     type=click.Path(path_type=Path),
     help="Bearer tokens, one a line, that /v1/rerank, /v1/embeddings and their like ask for.",
 )
 def serve(
-    listen: str, url: str, bundle_path: Path, workers: int, defaults: Defaults, token_file: Path | None
+    listen: str,
+    url: str,
+    bundle_path: Path,
+    workers: int,
+    defaults: Defaults,
+    synced: str | None,
+    token_file: Path | None,
 ) -> None:
     """Stand in front of OpenSearch and rerank its searches.
 
@@ -114,4 +127,7 @@ def serve(
     tokens = BearerTokens.read(token_file) if token_file else BearerTokens()
     log_to_stderr()
     with shared_between_workers():
-        ProxyServer(url, Bundle.open(bundle_path), listen, workers, defaults, tokens).run()
+        server = ProxyServer(url, Bundle.open(bundle_path), listen, workers, defaults, tokens)
+        if synced:
+            server.run_beside(SyncChild(url, synced, bundle_path))
+        server.run()

@@ -15,7 +15,9 @@ from plugin.opensearch_command import local_server
 from plugin.proxy_process import running_proxy
 from reranker.bundle import Bundle
 from tests.native.assembled import VERSION, assembled_server
+from tests.native.differences import mark_differences
 from tests.toy_index import ToyIndex, make_toy_index
+from tests.window_index import WindowIndex, make_window_index
 
 TINY_BUNDLE = Path(__file__).parent / "bundles" / "tiny"
 
@@ -34,6 +36,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=NEWEST,
         help="the OpenSearch that live suites run on",
     )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On the older OpenSearch, expect what is known to differ."""
+    if config.getoption("--opensearch") == VERSION:
+        mark_differences(items)
 
 
 @pytest.fixture(scope="session")
@@ -88,6 +96,18 @@ def proxy_url(opensearch_url: str, tmp_path_factory: pytest.TempPathFactory) -> 
 def toy_index(client: OpenSearch, opensearch_url: str) -> ToyIndex:
     """Return a small index with the tiny bundle's vectors; tests leave it as they found it."""
     return make_toy_index(client, opensearch_url, Bundle.open(TINY_BUNDLE), "toy")
+
+
+@pytest.fixture(scope="session")
+def one_shard(client: OpenSearch) -> WindowIndex:
+    """Return an index with more documents than a window of 1,000; tests leave it as they found it."""
+    return make_window_index(client, Bundle.open(TINY_BUNDLE), "windows-1", 1)
+
+
+@pytest.fixture(scope="session")
+def three_shards(client: OpenSearch) -> WindowIndex:
+    """Return an index of the same documents over three shards."""
+    return make_window_index(client, Bundle.open(TINY_BUNDLE), "windows-3", 3)
 
 
 @pytest.fixture

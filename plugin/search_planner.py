@@ -1,0 +1,83 @@
+"""What becomes of one search: its indices' settings, and the plan that they and the request make."""
+
+from dataclasses import replace
+from urllib.parse import unquote
+
+import msgspec
+
+from opensearch.point_in_time import indices_of
+from opensearch.search_plan import Plan, plan_search
+from opensearch.search_request import SearchRequest
+from opensearch.target import Skip, Target
+from plugin.cluster_search import has_script
+from plugin.http_messages import Request
+from plugin.model import Model
+from plugin.settings_cache import SettingsCache
+from plugin.upstream_breaker import UpstreamBreaker
+
+
+class SearchPlanner:
+    """Plans searches for one model; those of one caller are planned with what the caller may see."""
+
+    def __init__(self, settings: SettingsCache, model: Model) -> None:
+        self._settings = settings
+        self._model = model
+        self._no_script = None if has_script(model) else "crossing"
+        self.breaker = UpstreamBreaker()
+
+    def target(self, request: Request, indices: str, search: SearchRequest | Skip) -> Target:
+        """Return what the indices say of which a search speaks, `indices` as they stand in a path.
+
+        Raises:
+            UpstreamError: OpenSearch cannot be asked.
+        """
+        parameters = {} if isinstance(search, Skip) else search.parameters
+        if not isinstance(search, Skip) and "pit" in search.body:
+            behind = _behind_the_point_in_time(search)
+            return Target(Skip("pit")) if behind is None else self._settings.of(request, behind, parameters)
+        local = ",".join(name for name in indices.split(",") if not _is_remote(name))
+        if local == indices:
+            return self._settings.of(request, local, parameters)
+        remote = Skip("remote_indices")
+        if not local:
+            return Target(remote)
+        return replace(self._settings.of(request, local, parameters), settings=remote)
+
+    def plan(
+        self, search: SearchRequest | Skip, target: Target, *, gives_way: str | None = None
+    ) -> Plan | Skip:
+        """Plan a search on these indices; `gives_way` says why it cannot be rescored in the cluster.
+
+        Raises:
+            InvalidError: `ext.rerank` is not what it must be.
+        """
+        if isinstance(search, Skip):
+            return search
+        plan = plan_search(
+            search, _for_model(target, self._model.name), gives_way=self._no_script or gives_way
+        )
+        if isinstance(plan, Skip):
+            return plan
+        forward = plan.request if plan.request != search else None
+        if plan.settings.model != self._model.name:
+            return Skip("model", forward)
+        return Skip("upstream", forward) if self.breaker.is_open(plan.request.path) else plan
+
+
+def _for_model(target: Target, model: str) -> Target:
+    """Return the target with the settings of this bundle's field: a change of model has two."""
+    settings = target.settings if isinstance(target.settings, Skip) else target.settings.of_model(model)
+    return target if settings is None else replace(target, settings=settings)
+
+
+def _is_remote(name: str) -> bool:
+    """Whether an index's name, as it stands in a path, names another cluster; date math has colons too."""
+    plain = unquote(name)
+    return ":" in plain and not plain.lstrip("-").startswith("<")
+
+
+def _behind_the_point_in_time(search: SearchRequest) -> str | None:
+    try:
+        return indices_of(search.member("pit"))
+    except (msgspec.DecodeError, RecursionError):
+        return None
