@@ -120,7 +120,7 @@ def test_fat_hits_are_asked_for_only_where_they_are_shown(toy_index: ToyIndex, i
     for n in range(12):
         source = toy_index.client.get_source(index=index_name, id=str(n))
         toy_index.client.index(
-            index=index_name, id=str(n), body={"pad": "x" * 20_000, **source}, refresh=True
+            index=index_name, id=str(n), body={"pad": "x" * 60_000, **source}, refresh=True
         )
     body = {"query": toy_index.query, "size": 5}
     with proxied(toy_index) as client:
