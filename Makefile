@@ -10,7 +10,7 @@ PYTHON ?= $(shell for name in python3 python3.11 python3.12 python3.13 python3.1
 	then echo "$$name"; break; fi; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop test test-all check bench serve lint clean
+.PHONY: help setup demo demo-stop test test-all test-native check bench serve lint clean
 
 help: ## list the tasks
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -30,6 +30,9 @@ test: $(VENV)/.everything ## all tests, on a real OpenSearch
 
 test-all: check ## check, and all tests with every long suite whole
 	@$(BIN)/python -m pytest --long
+
+test-native: $(VENV)/.everything ## the native pipelines, on OpenSearch 2.19.1 with ml-commons
+	@$(BIN)/python -m pytest tests/native tests/test_native_templates.py --long
 
 check: $(VENV)/.everything ## lint, format and types, without changing anything
 	$(BIN)/ruff check .

@@ -63,6 +63,11 @@ class Enricher:
         self.field = settings.field
         self._chunking = chunking_of(settings)
 
+    @property
+    def name(self) -> str:
+        """The tag that marks its vectors, in hexadecimal."""
+        return f"{self._model_tag:08x}"
+
     def __call__(self, documents: Sequence[Document], stored: Mapping[str, bytes]) -> list[Enriched]:
         """Return the documents with vectors, in order; each text is encoded once.
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from indexer.document import Document, parse
-from indexer.enrich import Enriched, Enricher, Outcome
+from indexer.enrich import Enriched, Outcome
 from indexer.errors import DocumentError, InputError
+from indexer.fills import Fill
 from indexer.lines import Line
 from indexer.summary import Rejection, Summary
 from opensearch import indices, vectors
@@ -60,7 +61,7 @@ class Indexing:
 
     upstream: Upstream
     index: str
-    enrich: Enricher
+    enrich: Fill
     events: Events = field(default_factory=Events)
     patience: Patience = field(default_factory=Patience)
 

@@ -7,7 +7,7 @@ text, or one that is merged with what is stored.
 from typing import Any
 
 from indexer.document import Document
-from indexer.write_plan import Check, Fresh, Plan, Sent, Situation, Text, line_of
+from indexer.write_plan import Check, Fresh, Plan, Sent, Situation, Text, guarded, line_of
 from opensearch import vectors
 from opensearch.update_body import UpdateBody, determines, merged, touches
 from opensearch.write_operation import Lock, Operation
@@ -166,10 +166,12 @@ def _unless_upserting(operation: Operation, body: UpdateBody) -> bytes | None:
 def _without(body: UpdateBody, situation: Situation) -> UpdateBody:
     """Return a body that takes the vector away, and brings none with an upsert."""
     field = situation.settings.field
-    bare = body.with_part("doc", Document(body.source("doc")).with_null(field))
+    doc = guarded(Document(body.source("doc")), situation.settings, is_partial=True)
+    bare = body.with_part("doc", doc.with_null(field))
     if body.value("upsert") is None:
         return bare
-    return bare.with_part("upsert", Document(body.source("upsert")).without_vector(field))
+    upsert = guarded(Document(body.source("upsert")), situation.settings)
+    return bare.with_part("upsert", upsert.without_vector(field))
 
 
 def _with_vector(
@@ -177,7 +179,7 @@ def _with_vector(
 ) -> UpdateBody:
     """Return a body whose part carries that vector, or none; the other part, if there, carries none."""
     field = situation.settings.field
-    document = Document(body.source(part))
+    document = guarded(Document(body.source(part)), situation.settings, is_partial=part == "doc")
     source = (
         document.without_vector(field) if packed is None
         else document.with_vector(field, vectors.encoded(packed))

@@ -127,7 +127,7 @@ def plan_index(operation: Operation, source: str, situation: Situation) -> Plan:
         DocumentError: the source is no JSON object, or holds something else where the vector belongs.
     """
     field = situation.settings.field
-    document = Document(source)
+    document = guarded(Document(source), situation.settings)
     bare = document.without_vector(field)
     if situation.target.runs_pipeline(operation):
         return Plan(operation, (), lambda fresh: Sent(line_of(bare), None, Check.ALWAYS))
@@ -140,6 +140,17 @@ def plan_index(operation: Operation, source: str, situation: Situation) -> Plan:
         return Sent(line_of(document.with_vector(field, vectors.encoded(packed))))
 
     return Plan(operation, (text,), finish)
+
+
+def guarded(document: Document, settings: RerankSettings, *, is_partial: bool = False) -> Document:
+    """Return a document that leaves no vector of another text in the second field, while there is one.
+
+    A partial document takes it away with a `null`, since what is stored is merged with it.
+    """
+    for field in settings.fields[1:]:
+        source = document.with_null(field) if is_partial else document.without_vector(field)
+        document = Document(source, document.id)
+    return document
 
 
 def line_of(source: str) -> bytes:

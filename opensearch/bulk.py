@@ -1,9 +1,9 @@
 """Bulk writes: documents' bytes in, one result a document out; what OpenSearch puts off is sent again."""
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from opensearch.client import BUSY, Upstream, path_of
 from opensearch.errors import BusyError, TooLargeError, UnreachableError
@@ -17,10 +17,16 @@ MAX_TRIES_OF_LARGE = 6
 
 @dataclass(frozen=True)
 class Item:
-    """One document to be indexed: `source` is its JSON on one line, UTF-8, sent byte for byte."""
+    """One document to be indexed: `source` is its JSON on one line, UTF-8, sent byte for byte.
+
+    `conditions` are further members of its action line: `if_seq_no`, `routing`, `version` and so on. With the
+    action `update`, `source` is the body of an update.
+    """
 
     id: str
     source: bytes
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+    action: Literal["index", "update"] = "index"
 
 
 @dataclass(frozen=True)
@@ -94,14 +100,15 @@ class Bulk:
                 return [Result(413, str(error))]
             middle = len(items) // 2
             return self._send(items[:middle]) + self._send(items[middle:])
-        return [_result(outcome["index"]) for outcome in answer["items"]]
+        return [_result(*outcome.values()) for outcome in answer["items"]]
 
 
 def body_of(items: Sequence[Item]) -> bytes:
     """Return the NDJSON of a `_bulk` request to one index."""
     lines: list[bytes] = []
     for item in items:
-        lines += (json.dumps({"index": {"_id": item.id}}).encode(), item.source)
+        action = {item.action: {"_id": item.id, **item.conditions}}
+        lines += (json.dumps(action).encode(), item.source)
     return b"\n".join([*lines, b""])
 
 

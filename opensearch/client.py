@@ -1,5 +1,6 @@
 """Requests to OpenSearch: the one seam where the client library's errors become ours."""
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -11,8 +12,10 @@ from opensearchpy import exceptions as library
 from opensearch.errors import (
     AddressError,
     BusyError,
+    ConflictError,
     DeniedError,
     IndexMissingError,
+    MissingError,
     RefusedError,
     RequestError,
     TooLargeError,
@@ -23,6 +26,9 @@ from opensearch.reasons import reason_of
 BUSY = frozenset({429, 502, 503, 504})
 """Statuses that say: the same request may succeed later."""
 
+_CONNECTIONS = 4
+"""Kept open for threads that ask at once: reading ahead, writing, and a probe."""
+
 NDJSON = {"content-type": "application/x-ndjson"}
 
 
@@ -32,15 +38,24 @@ class Upstream:
     Args:
         url: `http://` or `https://`, with user and password where needed, and a path prefix.
         timeout_s: longest wait for an answer.
+        headers: sent with every request, such as a caller's own credentials.
 
     Raises:
         AddressError: `url` is no such URL.
     """
 
-    def __init__(self, url: str, *, timeout_s: float = 60.0) -> None:
+    def __init__(
+        self, url: str, *, timeout_s: float = 60.0, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.url = _shown(url)
         # The library's types say int, but it hands the value to urllib3, which takes fractions.
-        self._client = OpenSearch(hosts=[url], timeout=timeout_s, max_retries=0)
+        self._client = OpenSearch(
+            hosts=[url],
+            timeout=timeout_s,
+            max_retries=0,
+            headers=dict(headers or {}),
+            pool_maxsize=_CONNECTIONS,
+        )
 
     def request(
         self,
@@ -60,6 +75,20 @@ class Upstream:
             return self._client.transport.perform_request(
                 method, path, params=dict(params or {}), body=body, headers=headers
             )
+
+    def text(self, path: str, body: Mapping[str, Any]) -> str:
+        """POST `body`; return the answer as it was written, numbers and escapes as they stand in sources.
+
+        Raises:
+            RequestError: the subclass that fits.
+        """
+        headers = {"content-type": "application/json"}
+        with translated(self.url):
+            connection = self._client.transport.get_connection()
+            answer: str = connection.perform_request(
+                "POST", path, None, json.dumps(body).encode(), headers=headers
+            )[2]
+        return answer
 
     def close(self) -> None:
         """Close the connections."""
@@ -113,11 +142,14 @@ def _ours(error: library.TransportError, url: str) -> RequestError:
             f"OpenSearch at {url} does not allow this ({status}): {reason}."
             " Give user and password in the URL, https://USER:PASSWORD@HOST:9200, and check the user's rights"
         )
+    if status == 409:
+        return ConflictError(f"OpenSearch at {url} answered {status}: {reason}")
     if status == 413:
         return TooLargeError(f"OpenSearch at {url} takes no request of that size ({status}): {reason}")
     if status == 404 and "index_not_found" in reason:
         return IndexMissingError(f"{reason}. Create it with: twinrank enable INDEX --field FIELD")
-    return RefusedError(f"OpenSearch at {url} answered {status}: {reason}")
+    kind = MissingError if status == 404 else RefusedError
+    return kind(f"OpenSearch at {url} answered {status}: {reason}")
 
 
 def _shown(url: str) -> str:

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import msgspec
-
 from opensearch import indices, mapping
 from opensearch.client import Upstream
 from opensearch.indices import Index
+from opensearch.setting_layers import flat
 from opensearch.settings import META_KEY, RerankSettings, SettingsError, parse_settings, settings_meta
 
 _DECIDE_VECTORS = ("model", "field", "source_fields", "chunk")
@@ -115,21 +114,12 @@ def _overlap(name: str, other: str) -> bool:
 
 
 def _differences(before: RerankSettings | None, after: RerankSettings) -> Iterator[str]:
-    old = dict(_flat(before)) if before else {}
-    for key, value in _flat(after):
+    old = dict(flat(before)) if before else {}
+    for key, value in flat(after):
         if before is None and key in ("model", "source_fields"):
             yield f"{key}: {_shown(value)}"
         elif key in old and old[key] != value:
             yield f"{key}: {_shown(old[key])} -> {_shown(value)}"
-
-
-def _flat(settings: msgspec.Struct, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for info in msgspec.structs.fields(settings):
-        value = getattr(settings, info.name)
-        if isinstance(value, msgspec.Struct):
-            yield from _flat(value, f"{prefix}{info.name}.")
-        else:
-            yield prefix + info.name, value
 
 
 def _shown(value: Any) -> str:  # noqa: ANN401  # the value of any setting

@@ -8,6 +8,7 @@
     │   ├── FolderError         a folder that the server cannot use
     │   ├── PortError           a port that somebody else holds
     │   └── ServerStartError    the server died, or took too long
+    ├── NativeError             ml-commons cannot deploy our models, or they cannot reach our endpoints
     ├── MappingError            a mapping that would lose or cannot hold the vectors
     └── RequestError            a request that OpenSearch did not answer, or answered with an error
         ├── AddressError        no URL of an OpenSearch, no name of an index
@@ -17,6 +18,8 @@
         ├── IndexMissingError   no such index
         ├── DeniedError         401 or 403
         └── RefusedError        any other error answer
+            ├── MissingError    404 for something that is no index
+            └── ConflictError   409: the document is no longer as the request expected it
 
 Every message says what was expected, what was found and what to do.
 """
@@ -58,6 +61,10 @@ class MappingError(OpenSearchError):
     """An index's mapping would lose the vectors, or cannot hold them."""
 
 
+class NativeError(OpenSearchError):
+    """ml-commons cannot deploy our models, or they do not reach our endpoints."""
+
+
 class RequestError(OpenSearchError):
     """OpenSearch did not answer a request, or answered it with an error."""
 
@@ -88,3 +95,11 @@ class DeniedError(RequestError):
 
 class RefusedError(RequestError):
     """Any other error answer, with OpenSearch's own reason."""
+
+
+class MissingError(RefusedError):
+    """There is no such thing: a pipeline, a model, anything but an index."""
+
+
+class ConflictError(RefusedError):
+    """409: the document is no longer as the request expected it; somebody else was faster."""

@@ -16,6 +16,7 @@ class Index:
     mapping: dict[str, Any]
     settings: dict[str, Any]
     aliases: dict[str, Any]
+    data_stream: str | None = None
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -33,6 +34,12 @@ class Index:
         """The ingest pipelines that every write of this index runs through."""
         names = [self.settings.get(f"index.{kind}_pipeline", "_none") for kind in ("default", "final")]
         return [name for name in names if name != "_none"]
+
+    @property
+    def search_pipeline(self) -> str | None:
+        """The search pipeline that every search of this index runs through, None where there is none."""
+        name = str(self.settings.get("index.search.default_pipeline", "_none"))
+        return None if name == "_none" else name
 
     def rerank_settings(self) -> RerankSettings:
         """Return the settings of this index.
@@ -59,7 +66,13 @@ def find(upstream: Upstream, name: str) -> list[Index]:
     except IndexMissingError:
         return []
     return [
-        Index(found, value.get("mappings", {}), value.get("settings", {}), value.get("aliases", {}))
+        Index(
+            found,
+            value.get("mappings", {}),
+            value.get("settings", {}),
+            value.get("aliases", {}),
+            value.get("data_stream"),
+        )
         for found, value in sorted(answer.items())
     ]
 

@@ -1,7 +1,7 @@
 """How OpenSearch spaces its JSON: what is put together here from its bytes looks as if it had written it."""
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Raw
@@ -39,23 +39,37 @@ class Compact:
 
 
 class Pretty:
-    """`pretty`: every member and item on a line of its own, two spaces deeper, ` : ` after a name."""
+    """`pretty`: every member and item on a line of its own, two spaces deeper, ` : ` after a name.
 
-    end = b"\n"
+    `within` says how many objects and arrays the written part lies in, where it is no whole answer.
+    """
+
+    def __init__(self, within: int = 0) -> None:
+        self.end = b"" if within else b"\n"
+        self._within = within
 
     def object(self, members: Mapping[str, Raw], depth: int) -> Raw:
         """Return a JSON object."""
         written = [msgspec.json.encode(name) + b" : " + bytes(raw) for name, raw in members.items()]
-        return _lines(b"{", written, b"}", depth)
+        return _lines(b"{", written, b"}", self._within + depth)
 
     def array(self, items: Iterable[Raw], depth: int) -> Raw:
         """Return a JSON array."""
-        return _lines(b"[", [bytes(item) for item in items], b"]", depth)
+        return _lines(b"[", [bytes(item) for item in items], b"]", self._within + depth)
 
 
-def style_of(body: bytes) -> Style:
-    """Return the style of an object that OpenSearch wrote."""
-    return Pretty() if body.startswith((b"{\n", b"{ }")) else Compact()
+def written(value: Any, style: Style, depth: int) -> Raw:  # noqa: ANN401  # any JSON value
+    """Return a decoded JSON value in a style, `depth` objects and arrays deep."""
+    if isinstance(value, dict):
+        return style.object({name: written(each, style, depth + 1) for name, each in value.items()}, depth)
+    if isinstance(value, list):
+        return style.array([written(each, style, depth + 1) for each in value], depth)
+    return Raw(msgspec.json.encode(value))
+
+
+def style_of(body: bytes, within: int = 0) -> Style:
+    """Return the style of an object that OpenSearch wrote, `within` objects and arrays deep in its answer."""
+    return Pretty(within) if body.startswith((b"{\n", b"{ }")) else Compact()
 
 
 def _lines(opening: bytes, written: list[bytes], closing: bytes, depth: int) -> Raw:

@@ -7,7 +7,7 @@ from typing import Any
 from opensearch.client import Upstream, path_of
 from opensearch.errors import MappingError
 from opensearch.indices import Index, find
-from opensearch.settings import META_KEY
+from opensearch.settings import DEFAULT_FIELD, META_KEY
 
 FIELD_NAME = re.compile(r"[^_.*\s][^.*\s]*(\.[^.*\s]+)*")
 _ATTEMPTS = 3
@@ -44,6 +44,17 @@ def is_mapped(index: Index, name: str) -> bool:
     for part in parts:
         node = (node or {}).get("properties", {}).get(part)
     return node is not None or name in index.mapping.get("properties", {})
+
+
+def is_overwritten(index: Index) -> bool:
+    """Return whether the settings are gone though the vector field, by its default name, is still mapped."""
+    if META_KEY in index.meta:
+        return False
+    try:
+        found = _lookup(index, index.mapping, DEFAULT_FIELD, DEFAULT_FIELD)
+    except MappingError:  # something else stands under that name
+        return False
+    return found is not None and found.get("type") == "binary"
 
 
 def write(upstream: Upstream, name: str, field: str, rerank: Mapping[str, Any]) -> Index:

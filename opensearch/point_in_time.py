@@ -48,9 +48,9 @@ class _Reader:
         index = self._text()
         self._text()  # the index's UUID
         self._number()  # the shard
+        self._text()  # the node
         if self._byte():
             raise _UnreadableError  # a remote cluster's alias
-        self._text()  # the node
         self._skip(8)  # the reader's number
         self._text()  # the session
         return index

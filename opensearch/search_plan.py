@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from opensearch.asked_fields import asks_for
+from opensearch.execution import reason_to_give_way
 from opensearch.filter_path import FilterPath, widened
 from opensearch.query_text import query_text
 from opensearch.rerank_controls import RerankControls, taken_out
@@ -26,7 +27,8 @@ class Plan:
     the client's search as OpenSearch will read it, without `ext.rerank`. `keep_vector` says that the client
     asked for our field by name, `needs_docvalue` that its `_source` may not hold it. `explains` asks for an
     explanation in OpenSearch's form, `details` for ours. `filter_path` is set where the client filters the
-    answer.
+    answer. `in_cluster` says that OpenSearch itself rescores: then the window is one of each shard, and the
+    page is asked for as it is; `gave_way` is why it does not in spite of the settings.
     """
 
     query_text: str
@@ -40,6 +42,8 @@ class Plan:
     explains: bool
     details: bool
     filter_path: FilterPath | None
+    in_cluster: bool = False
+    gave_way: str | None = None
 
     @property
     def num_hits(self) -> int:
@@ -47,8 +51,8 @@ class Plan:
         return max(self.window_size, self.page_end)
 
 
-def plan_search(request: SearchRequest, target: Target) -> Plan | Skip:
-    """Plan one `_search` on these indices.
+def plan_search(request: SearchRequest, target: Target, *, gives_way: str | None = None) -> Plan | Skip:
+    """Plan one `_search` on these indices; `gives_way` says why OpenSearch cannot rescore it.
 
     Raises:
         InvalidError: `ext.rerank` is not what it must be.
@@ -59,12 +63,17 @@ def plan_search(request: SearchRequest, target: Target) -> Plan | Skip:
     controls, body = taken_out(dict(request.body))
     text = controls.query_text(body)
     ours = request.with_body(body)
-    plan = _planned(ours, target, controls, text)
+    plan = _planned(ours, target, controls, text, gives_way=gives_way)
     return replace(plan, forward=ours) if isinstance(plan, Skip) and body != request.body else plan
 
 
 def _planned(
-    request: SearchRequest, target: Target, controls: RerankControls, given_text: str | None
+    request: SearchRequest,
+    target: Target,
+    controls: RerankControls,
+    given_text: str | None,
+    *,
+    gives_way: str | None,
 ) -> Plan | Skip:
     if isinstance(target.settings, Skip):
         return target.settings
@@ -72,7 +81,12 @@ def _planned(
     if not settings.enabled:
         return Skip("disabled")
     try:
-        return _plan(request, target, settings, given_text, details=controls.explain)
+        gave_way = None
+        if settings.execution == "cluster":
+            gave_way = gives_way or reason_to_give_way(request, settings, details=controls.explain)
+        in_cluster = settings.execution == "cluster" and gave_way is None
+        plan = _plan(request, target, settings, given_text, details=controls.explain, in_cluster=in_cluster)
+        return replace(plan, gave_way=gave_way) if isinstance(plan, Plan) else plan
     except NotUnderstoodError as error:
         return Skip(error.reason)
     except (msgspec.DecodeError, RecursionError):  # OpenSearch's own parser shall say what it thinks of it
@@ -80,24 +94,33 @@ def _planned(
 
 
 def _plan(
-    request: SearchRequest, target: Target, settings: RerankSettings, given_text: str | None, *, details: bool
+    request: SearchRequest,
+    target: Target,
+    settings: RerankSettings,
+    given_text: str | None,
+    *,
+    details: bool,
+    in_cluster: bool,
 ) -> Plan | Skip:
     unknown = request.not_understood()
     if unknown is not None:
         return Skip(unknown)
-    window_size = min(settings.window_size, target.max_result_window)
+    longest = target.max_rescore_window if in_cluster else target.max_result_window
+    window_size = min(settings.window_size, longest)
     start, end = request.from_, request.from_ + request.size
-    reason = _order_reason(request) or _page_reason(start, end, window_size, target.max_result_window)
+    last_start = target.max_result_window if in_cluster else window_size
+    reason = _order_reason(request) or _page_reason(start, end, last_start, target.max_result_window)
     if reason is not None:
         return Skip(reason)
     text = given_text or query_text(request.query)
     if text is None:
         return Skip("query_text")
     keep_vector = asks_for(request, settings.field)
-    needs_docvalue = (request.filters_source and not keep_vector) or "filter_path" in request.parameters
+    is_hidden = (request.filters_source and not keep_vector) or "filter_path" in request.parameters
+    needs_docvalue = is_hidden and not in_cluster
     if needs_docvalue and len(request.docvalue_fields) >= MAX_DOCVALUE_FIELDS:
         return Skip("docvalue_fields")
-    filter_path = _filter_path(request, settings.field)
+    filter_path = _filter_path(request, None if in_cluster else settings.field)
     if isinstance(filter_path, Skip):
         return filter_path
     return Plan(
@@ -112,6 +135,7 @@ def _plan(
         explains=request.explains,
         details=details,
         filter_path=filter_path,
+        in_cluster=in_cluster,
     )
 
 
@@ -132,21 +156,19 @@ def _order_reason(request: SearchRequest) -> str | None:
     return "stored_fields" if "_none_" in request.stored_fields else None
 
 
-def _page_reason(start: int, end: int, window_size: int, max_result_window: int) -> str | None:
+def _page_reason(start: int, end: int, last_start: int, max_result_window: int) -> str | None:
     if start == end:
         return "size"
     if end > max_result_window:
         return "max_result_window"  # OpenSearch answers that with an error of its own
-    return "beyond_window" if start >= window_size else None
+    return "beyond_window" if start >= last_start else None
 
 
-def _filter_path(request: SearchRequest, field: str) -> FilterPath | Skip | None:
+def _filter_path(request: SearchRequest, field: str | None) -> FilterPath | Skip | None:
+    """Return the client's filter, widened by what is read of the answer, and by `field` where that is."""
     if "filter_path" not in request.parameters:
         return None
-    needed = (
-        ("timed_out",),
-        ("_shards", "failed"),
-        ("hits", "hits", "_score"),
-        ("hits", "hits", "fields", field),
-    )
+    needed: list[tuple[str, ...]] = [("timed_out",), ("_shards", "failed")]
+    if field is not None:
+        needed += [("hits", "hits", "_score"), ("hits", "hits", "fields", field)]
     return widened(request.parameters["filter_path"], needed) or Skip("filter_path")

@@ -39,8 +39,10 @@ class SearchResponse:
     num_bytes: int
 
     @classmethod
-    def parse(cls, body: bytes, *, is_filtered: bool = False) -> "SearchResponse":
-        """Read an answer; `filter_path` leaves empty hits out, and an empty list of them.
+    def parse(cls, body: bytes, *, is_filtered: bool = False, within: int = 0) -> "SearchResponse":
+        """Read an answer, or one that lies `within` so many objects and arrays.
+
+        `filter_path` leaves empty hits out, and an empty list of them.
 
         Raises:
             UnusableResponseError: not JSON of a search, timed out, or a shard failed.
@@ -52,7 +54,7 @@ class SearchResponse:
             hits = _HITS.decode(envelope.get("hits", b"[]") if is_filtered else envelope["hits"])
         except (msgspec.DecodeError, KeyError, UnicodeDecodeError) as error:
             raise UnusableResponseError(f"expected the answer to a search, found: {error}") from error
-        return cls(top, envelope, hits, style_of(body), len(body))
+        return cls(top, envelope, hits, style_of(body, within), len(body))
 
     def scores(self) -> list[float]:
         """Return each hit's `_score`.

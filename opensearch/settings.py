@@ -3,6 +3,7 @@
 This is the one table: name, type, default, limits and sentence of every setting. Validation comes from it.
 """
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -48,9 +49,24 @@ class FusionSettings(_Settings, frozen=True):
 class ChunkSettings(_Settings, frozen=True):
     """How a document longer than the encoder's limit is cut."""
 
-    max_tokens: Annotated[int, Meta(ge=16, le=512, description="Tokens of a chunk.")] = 256
-    overlap: Annotated[int, Meta(ge=0, le=128, description="Tokens that a chunk repeats.")] = 32
-    max_chunks: Annotated[int, Meta(ge=1, le=64, description="Chunks encoded of one document.")] = 4
+    max_tokens: Annotated[int, Meta(ge=16, le=512, description="Length of a chunk, in tokens.")] = 256
+    overlap: Annotated[
+        int, Meta(ge=0, le=128, description="What a chunk repeats of the one before, in tokens.")
+    ] = 32
+    max_chunks: Annotated[int, Meta(ge=1, le=64, description="Most chunks encoded of one document.")] = 4
+
+
+class MigrationSettings(_Settings, frozen=True):
+    """A change of model under way: the field beside the one that searches use. All unset: none is."""
+
+    model: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(description="Bundle whose vectors are built in a second field, or kept there for a rollback."),
+    ] = None
+    field: Annotated[Annotated[str, Meta(min_length=1)] | None, Meta(description="The second field.")] = None
+    cut_over: Annotated[
+        bool, Meta(description="Whether searches have changed already: then this is the model before.")
+    ] = False
 
 
 class RerankSettings(_Settings, frozen=True):
@@ -68,6 +84,14 @@ class RerankSettings(_Settings, frozen=True):
     window_size: Annotated[
         int, Meta(ge=1, le=10_000, description="How many first-stage hits are reranked.")
     ] = 100
+    min_coverage: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="Share of documents, 0 to 1, that must have a vector before searches are reranked.",
+        ),
+    ] = 0.0
     execution: Annotated[
         Literal["sidecar", "cluster"],
         Meta(
@@ -91,27 +115,66 @@ class RerankSettings(_Settings, frozen=True):
     deadline_ms: Annotated[
         int,
         Meta(
-            ge=1, le=60_000, description="Longest wait for the query's vector once OpenSearch has answered."
+            ge=1,
+            le=60_000,
+            description="Longest wait for the query's vector once OpenSearch has answered, in milliseconds.",
         ),
     ] = 50
     on_failure: Annotated[
         Literal["first_stage", "error"],
         Meta(description="When reranking fails: answer the first-stage page, or a 503."),
     ] = "first_stage"
+    versioning: Annotated[
+        Literal["internal", "external"],
+        Meta(description="`external`: writers give version numbers of their own; repairs keep them."),
+    ] = "internal"
+    migration: MigrationSettings = MigrationSettings()
+
+    @property
+    def second(self) -> "RerankSettings | None":
+        """The settings with the two fields and their models exchanged; None without a migration."""
+        other = self.migration
+        if other.model is None or other.field is None:
+            return None
+        first = MigrationSettings(self.model, self.field, other.cut_over)
+        return msgspec.structs.replace(self, model=other.model, field=other.field, migration=first)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Every field that holds vectors, the one that searches use first."""
+        return (self.field,) if self.migration.field is None else (self.field, self.migration.field)
+
+    def of_model(self, name: str) -> "RerankSettings | None":
+        """Return the settings with which a bundle of that name searches: its own field's, or None.
+
+        The second field serves only after the cut-over: before it is not filled.
+        """
+        if self.model == name:
+            return self
+        second = self.second if self.migration.cut_over else None
+        return second if second is not None and second.model == name else None
 
 
-_REMEDY = "Correct it with PUT _mapping"
+@dataclass(frozen=True)
+class Place:
+    """Where settings stand, for messages: the name of the whole, and how it is corrected."""
+
+    name: str
+    remedy: str
 
 
-def parse_settings(rerank: Any) -> RerankSettings:  # noqa: ANN401  # any JSON value may stand in a mapping
+IN_MAPPING = Place(f"_meta.{META_KEY}", "Correct it with PUT _mapping")
+
+
+def parse_settings(rerank: Any, place: Place = IN_MAPPING) -> RerankSettings:  # noqa: ANN401  # any JSON value
     """Validate what stands under `_meta.rerank`, already decoded from JSON.
 
     Raises:
         SettingsError: unknown key, missing key, wrong type or a value outside its limits.
     """
     try:
-        settings = validated(rerank, RerankSettings, f"_meta.{META_KEY}", _REMEDY)
-        check_together(settings, f"_meta.{META_KEY}", _REMEDY)
+        settings = validated(rerank, RerankSettings, place.name, place.remedy)
+        check_together(settings, place.name, place.remedy)
     except InvalidError as error:
         raise SettingsError(str(error)) from error
     return settings
@@ -127,6 +190,13 @@ def check_together(settings: RerankSettings, place: str, remedy: str) -> None:
     if settings.fusion.method == "weighted" and weight is not None and weight > 1:
         expected = "a share of 0 to 1, since the method is `weighted`"
         raise refusal(f"{place}.fusion.weight", expected, str(weight), remedy)
+    other = settings.migration
+    if (other.model is None) != (other.field is None):
+        raise refusal(f"{place}.migration", "both `model` and `field`, or neither", "one of them", remedy)
+    if other.field == settings.field:
+        raise refusal(f"{place}.migration.field", "another field than `field`", repr(other.field), remedy)
+    if other.model == settings.model:
+        raise refusal(f"{place}.migration.model", "another model than `model`", repr(other.model), remedy)
 
 
 def settings_meta(settings: RerankSettings) -> dict[str, Any]:

@@ -28,13 +28,14 @@ class Target:
 
     `settings` hold for all of them, or say why there are none. `fields` names the vector fields of every
     concrete index, none where it has no settings. `pipelines` are their default search pipelines, and
-    `max_result_window` is the smallest of theirs.
+    `max_result_window` and `max_rescore_window` are the smallest of theirs.
     """
 
     settings: RerankSettings | Skip
     fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     pipelines: frozenset[str] = frozenset()
     max_result_window: int = MAX_RESULT_WINDOW
+    max_rescore_window: int = MAX_RESULT_WINDOW
 
     @property
     def is_ours(self) -> bool:

@@ -1,6 +1,6 @@
-"""What is asked of OpenSearch for a search: the window at once, or first its vectors, then the page."""
+"""What is asked of OpenSearch: the window at once, or its vectors, then the page; or the page, rescored."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,18 @@ def whole_window(plan: Plan) -> Asked:
         parameters["filter_path"] = plan.filter_path.parameter
     if request.is_pretty:
         parameters["pretty"] = "true"
+    return Asked(request.target(parameters), msgspec.json.encode(body))
+
+
+def rescored_page(plan: Plan, rescore: Mapping[str, Any]) -> Asked:
+    """Ask for the client's own page with this `rescore`: its order is OpenSearch's then, beyond it too."""
+    request = plan.request
+    parameters = request.parameters_but()
+    if plan.filter_path is not None:
+        parameters["filter_path"] = plan.filter_path.parameter
+    if request.is_pretty:
+        parameters["pretty"] = "true"
+    body = {**request.body, "rescore": _json(rescore)}
     return Asked(request.target(parameters), msgspec.json.encode(body))
 
 

@@ -7,6 +7,8 @@ import json
 from typing import Annotated, Any, TypeVar
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 from msgspec import Meta
 
 from plugin.api_errors import ApiError
@@ -109,6 +111,14 @@ class RescoreAnswer(msgspec.Struct):
     """The value for a search's `rescore`."""
 
     rescore: dict[str, Any]
+
+
+def short_numbers(values: npt.NDArray[np.float32]) -> list[float]:
+    """Return (n,) float32 values as numbers of at most 9 digits, which tell any two float32 apart.
+
+    ml-commons' JSON reader makes a BigDecimal of a longer number, and then fails on it: seen on 2.19.1.
+    """
+    return [float(f"{value:.9g}") for value in values]
 
 
 def read(body: bytes, shape: type[Shape]) -> Shape:

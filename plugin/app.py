@@ -5,22 +5,27 @@ from collections.abc import Callable
 import flask
 from werkzeug.exceptions import HTTPException
 
+from plugin.admin_answers import JSON
+from plugin.admin_views import AdminViews
 from plugin.api_endpoints import add_api_endpoints
 from plugin.bearer import BearerTokens
 from plugin.errors import UpstreamError, error_body
 from plugin.metrics import Metrics
 from plugin.model import Model
+from plugin.settings_cache import SettingsCache
 from plugin.upstream import Upstream
 
 OWN_PREFIX = "/_plugins/_rerank/"
-JSON = "application/json"
 
 
-def create_app(upstream: Upstream, model: Model, tokens: BearerTokens, metrics: Metrics) -> flask.Flask:
+def create_app(
+    upstream: Upstream, model: Model, settings: SettingsCache, tokens: BearerTokens, metrics: Metrics
+) -> flask.Flask:
     """Return the app beside one OpenSearch; `tokens` says who may call what is not of OpenSearch's API."""
     app = flask.Flask("twinrank", static_folder=None)
     app.add_url_rule(f"{OWN_PREFIX}health", "health", _health_view(upstream, model))
     app.add_url_rule(f"{OWN_PREFIX}metrics", "metrics", _metrics_view(upstream, metrics))
+    AdminViews(upstream, model, settings).register(app, OWN_PREFIX)
     add_api_endpoints(app, model, tokens)
     app.register_error_handler(HTTPException, _http_error)
     return app

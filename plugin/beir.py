@@ -64,8 +64,8 @@ def read_collection(
     Raises:
         CollectionError: a file is missing, or a line of it is not as BEIR writes it.
     """
-    judged = _read_qrels(qrels_file or _first_of(folder, *_QRELS))
-    texts = {query.id: query.text for query in _objects(_first_of(folder, "queries.jsonl"), _Query)}
+    judged = read_qrels(qrels_file or _first_of(folder, *_QRELS))
+    texts = read_queries(_first_of(folder, "queries.jsonl"))
     queries = {query: texts[query] for query in [q for q in texts if q in judged][:queries_limit]}
     if not queries:
         raise CollectionError(f"{folder}: expected judged queries, found none that stands in both files")
@@ -120,7 +120,21 @@ def _survey(path: Path) -> tuple[int, tuple[str, ...]]:
     return count, ("title", "text") if titles else ("text",)
 
 
-def _read_qrels(path: Path) -> dict[str, dict[str, int]]:
+def read_queries(path: Path) -> dict[str, str]:
+    """Return query id -> text of a file of JSON lines, plain or gzipped.
+
+    Raises:
+        CollectionError: a line of it is not as BEIR writes it.
+    """
+    return {query.id: query.text for query in _objects(path, _Query)}
+
+
+def read_qrels(path: Path) -> dict[str, dict[str, int]]:
+    """Return query id -> document id -> grade of a file between tabs, plain or gzipped.
+
+    Raises:
+        CollectionError: a line of it is not as BEIR writes it.
+    """
     qrels: dict[str, dict[str, int]] = defaultdict(dict)
     for number, row in _rows(path):
         try:

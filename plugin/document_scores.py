@@ -18,6 +18,9 @@ Floats = npt.NDArray[np.float32]
 QUERY_TIMEOUT_S = 2.0
 """Longest wait for the query's vector: below the read timeout of the connectors."""
 
+_NO_TEXT = ("", "null")
+"""What ml-commons sends for a hit without the field; `null` where its name has a dot, seen on 2.19.1."""
+
 _CHARS_OF_HEADER = 28
 """Characters of base64 that hold the 20 bytes of a stored vector's header."""
 
@@ -42,8 +45,8 @@ class DocumentScores:
         """Score documents, each a text or a stored vector in base64 with or without padding.
 
         Returns:
-            (num_documents,) float32 crossing scores, higher is better; NaN for a document that is blank, or a
-            stored vector that is damaged, of another model or of another dimension.
+            (num_documents,) float32 crossing scores, higher is better; NaN for a document that is blank or
+            `null`, or a stored vector that is damaged, of another model or of another dimension.
 
         Raises:
             RerankFailedError: query or texts cannot be encoded now.
@@ -52,7 +55,7 @@ class DocumentScores:
         texts = [
             place
             for place, (document, stored) in enumerate(zip(documents, packed, strict=True))
-            if stored is None and document.strip()
+            if stored is None and document.strip() not in _NO_TEXT
         ]
         query_value = query_vector(self._model, query)
         scores = crossing_scores(query_value, packed, self._model.crossing, self._model.model_tag)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from opensearch import vectors
 from plugin.api_errors import ApiError
-from plugin.api_shapes import Embedding, EmbeddingsAnswer, EmbeddingsRequest, read
+from plugin.api_shapes import Embedding, EmbeddingsAnswer, EmbeddingsRequest, read, short_numbers
 from plugin.document_scores import query_vector
 from plugin.document_vectors import DocumentVectors
 from plugin.model import Model
@@ -114,5 +114,4 @@ class EmbeddingsEndpoint:
 def _as(encoding: str, row: Floats) -> list[float] | str:
     if encoding == "base64":
         return base64.b64encode(row.astype("<f4").tobytes()).decode("ascii")
-    numbers: list[float] = row.tolist()
-    return numbers
+    return short_numbers(row)

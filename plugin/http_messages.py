@@ -1,11 +1,12 @@
 """One request and one answer on their way through the proxy."""
 
+import base64
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from http.client import responses
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 Headers = tuple[tuple[str, str], ...]
 Environ = dict[str, Any]
@@ -108,6 +109,15 @@ def end_to_end(headers: Iterable[tuple[str, str]]) -> Headers:
     named = ",".join(value for name, value in headers if name.lower() == "connection")
     dropped = HOP_BY_HOP | {name.strip().lower() for name in named.split(",")}
     return tuple(header for header in headers if header[0].lower() not in dropped)
+
+
+def basic_credentials(url: str) -> Headers:
+    """Return the header for the user and password in a URL, none where it names no user."""
+    parts = urlsplit(url)
+    if parts.username is None:
+        return ()
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+    return (("Authorization", f"Basic {base64.b64encode(pair).decode()}"),)
 
 
 def gunzipped(body: bytes, limit_bytes: int) -> bytes | None:

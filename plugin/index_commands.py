@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 
 from indexer.coverage import Model, coverage
-from indexer.enrich import Enricher
+from indexer.fills import Fills
 from indexer.indexing import Events, Indexing
 from indexer.lines import read_lines
 from indexer.summary import Rejection
@@ -21,6 +21,9 @@ from opensearch import indices
 from opensearch.client import Upstream
 from opensearch.enable import Enabled, Wanted, enable
 from opensearch.indices import Index
+from opensearch.settings import META_KEY, settings_meta
+from plugin.assignments import assigned
+from plugin.fills import fills_of
 from plugin.index_progress import progress_bar
 from plugin.options import bundle_option, json_option, upstream_option
 from reranker.bundle import Bundle
@@ -35,6 +38,7 @@ MAX_SHOWN_REJECTIONS = 20
 @click.option("--vector-field", metavar="NAME", help="Where vectors are stored.  [default: rerank.vector]")
 @click.option("--window-size", type=int, help="How many first-stage hits are reranked.  [default: 100]")
 @click.option("--weight", type=float, help="Weight of the crossing score.  [default: the bundle's]")
+@click.option("--set", "more", multiple=True, metavar="NAME=VALUE", help="Any setting: min_coverage=0.9.")
 @click.option("--dry-run", is_flag=True, help="Check and say what would change, but change nothing.")
 @bundle_option
 @upstream_option
@@ -45,9 +49,9 @@ def enable_command(index: str, bundle_path: Path, url: str, dry_run: bool, **giv
     """
     model = given["model_name"] or Bundle.open(bundle_path).name
     wanted = Wanted(model, _settings_given(**given))
-    with _connected(url) as upstream:
+    with connected(url) as upstream:
         for enabled in enable(upstream, index, wanted, dry_run=dry_run):
-            _tell_enabled(enabled, dry_run=dry_run)
+            tell_enabled(enabled, word="enabled", dry_run=dry_run)
 
 
 @click.command("index")
@@ -71,14 +75,14 @@ def index_command(
 ) -> None:
     """Index the JSON lines of FILE (plain or gzip; - is standard input) into INDEX, with their vectors."""
     bundle = Bundle.open(bundle_path)
-    with _connected(url) as upstream, progress_bar(file, hidden=as_json) as (console, advance):
+    with connected(url) as upstream, progress_bar(file, hidden=as_json) as (console, advance):
         target = indices.written_by(upstream, index)
-        enricher = _enricher(target, bundle, threads)
+        fills = fills_of(target, bundle, bundle.document_encoder(threads=threads))
         _warn_of_pipelines(console, target)
         events = Events(
             _rejections(console, rejects), advance, lambda reason: console.print("Waiting:", reason)
         )
-        summary = Indexing(upstream, target.name, enricher, events).run(read_lines(file))
+        summary = Indexing(upstream, target.name, Fills(*fills), events).run(read_lines(file))
     click.echo(json.dumps(summary.as_json()) if as_json else summary.in_words())
     if not summary.complete:
         raise click.exceptions.Exit(1)
@@ -93,7 +97,7 @@ def status_command(index: str, as_json: bool, bundle_path: Path, url: str) -> No
     """Say how far INDEX is covered with vectors, and what to do next."""
     bundle = Bundle.open(bundle_path)
     model = Model(bundle.name, bundle.model_tag)
-    with _connected(url) as upstream:
+    with connected(url) as upstream:
         report = coverage(upstream, index, model).as_json(model)
     if as_json:
         click.echo(json.dumps(report))
@@ -104,7 +108,8 @@ def status_command(index: str, as_json: bool, bundle_path: Path, url: str) -> No
 
 
 @contextmanager
-def _connected(url: str) -> Iterator[Upstream]:
+def connected(url: str) -> Iterator[Upstream]:
+    """Yield a client whose failures are told by us alone."""
     # The library logs every failed request; we say ourselves what failed, or try again.
     logging.getLogger("opensearch").setLevel(logging.CRITICAL)
     with closing(Upstream(url)) as upstream:
@@ -117,6 +122,7 @@ def _settings_given(
     vector_field: str | None,
     window_size: int | None,
     weight: float | None,
+    more: tuple[str, ...],
 ) -> dict[str, Any]:
     """Return what was given, in the form of `_meta.rerank`."""
     settings = {
@@ -126,13 +132,18 @@ def _settings_given(
         "window_size": window_size,
         "fusion": None if weight is None else {"weight": weight},
     }
-    return {key: value for key, value in settings.items() if value is not None}
+    given = {key: value for key, value in settings.items() if value is not None}
+    return assigned({"enabled": True} | given, more)
 
 
-def _tell_enabled(enabled: Enabled, *, dry_run: bool) -> None:
-    click.echo(f"{enabled.index}: {'would be changed' if dry_run else 'enabled'}")
+def tell_enabled(enabled: Enabled, *, word: str, dry_run: bool) -> None:
+    """Print what became of an index, or would become; a dry run shows the mapping change too."""
+    click.echo(f"{enabled.index}: {'would be changed' if dry_run else word}")
     for change in enabled.changes or ("nothing to change",):
         click.echo(f"  {change}")
+    if dry_run:
+        meta = {"_meta": {META_KEY: settings_meta(enabled.settings)}}
+        click.echo(f"  PUT /{enabled.index}/_mapping {json.dumps(meta)} (beside what else `_meta` holds)")
     for note in enabled.notes:
         click.echo(f"  note: {note}", err=True)
     if enabled.vectors_stale:
@@ -141,16 +152,6 @@ def _tell_enabled(enabled: Enabled, *, dry_run: bool) -> None:
             f" twinrank index {enabled.index} FILE",
             err=True,
         )
-
-
-def _enricher(index: Index, bundle: Bundle, threads: int) -> Enricher:
-    settings = index.rerank_settings()
-    if settings.model != bundle.name:
-        raise click.ClickException(
-            f"{index.name}: expected the bundle {settings.model}, as its settings say, found {bundle.name}."
-            f" Give its folder with --bundle, or: twinrank enable {index.name} --model-name {bundle.name}"
-        )
-    return Enricher(bundle.document_encoder(threads=threads), bundle.model_tag, settings)
 
 
 def _warn_of_pipelines(console: Console, index: Index) -> None:

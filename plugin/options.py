@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import msgspec
 
+from opensearch.setting_layers import Defaults, server_defaults
 from reranker.bundle import DEFAULT_BUNDLE
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -35,6 +37,27 @@ def bundle_option(command: Command) -> Command:
         metavar="FOLDER",
         help="The model bundle.  [default: the one that comes with Twinrank]",
     )(command)
+
+
+def settings_file_option(command: Command) -> Command:
+    """Add `--settings`, passed as checked `defaults`."""
+    return click.option(
+        "--settings",
+        "defaults",
+        type=click.Path(dir_okay=False, path_type=Path),
+        callback=_server_defaults,
+        metavar="FILE",
+        help="JSON with the server's defaults, in the form of `_meta.rerank`.",
+    )(command)
+
+
+def _server_defaults(context: click.Context, parameter: click.Parameter, file: Path | None) -> Defaults:
+    if file is None:
+        return {}
+    try:
+        return server_defaults(msgspec.json.decode(file.read_bytes()), str(file))
+    except (OSError, ValueError) as error:
+        raise click.BadParameter(f"expected a JSON file, found: {error}") from error
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")

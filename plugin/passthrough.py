@@ -1,11 +1,12 @@
 """What is not reranked: streamed both ways, byte for byte but for our own fields where an index has them."""
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from opensearch.field_cutter import cut_answer
+from opensearch.asked_fields import asks_for
+from opensearch.field_cutter import FieldsOf, cut_answer
 from opensearch.search_request import SearchRequest
-from opensearch.target import Target
+from opensearch.target import Skip, Target
 from plugin.http_messages import Answer, Headers, Request
 from plugin.upstream import StreamedAnswer, Upstream
 
@@ -50,15 +51,22 @@ def passed_through(
     return Answer(streamed.status, kept, cut(start), streamed.reason)
 
 
-def cut_of(target: Target, shown: Collection[str]) -> Cut | None:
-    """Return what takes a target's fields, but those in `shown`, out of an answer; None: it has none."""
-    if not set(target.all_fields).difference(shown):
+def cut_of(target: Target, search: SearchRequest | Skip) -> Cut | None:
+    """Return what takes a target's fields out of an answer, but for those that a search asks for by name.
+
+    None: it has none, or all of them are asked for.
+    """
+    fields_of = hidden_fields(target, search)
+    return None if fields_of is None else lambda body: cut_answer(body, fields_of)
+
+
+def hidden_fields(target: Target, search: SearchRequest | Skip) -> FieldsOf | None:
+    """Return which fields of each index are ours and not asked for by name; None: there are none."""
+    fields = target.all_fields
+    shown = () if isinstance(search, Skip) else [field for field in fields if asks_for(search, field)]
+    if not set(fields).difference(shown):
         return None
-
-    def fields_of(index: str | None) -> tuple[str, ...]:
-        return tuple(field for field in target.fields_of(index) if field not in shown)
-
-    return lambda body: cut_answer(body, fields_of)
+    return lambda index: tuple(field for field in target.fields_of(index) if field not in shown)
 
 
 def _sent(

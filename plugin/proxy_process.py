@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +34,17 @@ class ProxyProcess:
 
 
 def start_proxy(
-    upstream: str, folder: Path, *, port: int, bundle: Path = DEFAULT_BUNDLE, wait_s: float = 60.0
+    upstream: str,
+    folder: Path,
+    *,
+    port: int,
+    bundle: Path = DEFAULT_BUNDLE,
+    wait_s: float = 60.0,
+    arguments: Sequence[str] = (),
 ) -> ProxyProcess:
     """Start `twinrank serve` in the background and wait until it answers; its log and record lie in `folder`.
+
+    `arguments` are further ones of the command.
 
     The process has a session of its own, so that Ctrl-C in the terminal that started it does not end it.
 
@@ -47,7 +55,7 @@ def start_proxy(
     where = ["--listen", f"{HOST}:{port}", "--upstream", upstream, "--bundle", str(bundle.resolve())]
     with log.open("wb") as output:
         child = subprocess.Popen(  # noqa: S603  # our own interpreter and module
-            [sys.executable, "-m", "plugin", "serve", *where],
+            [sys.executable, "-m", "plugin", "serve", *where, *arguments],
             cwd=_APPLICATION,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -75,13 +83,15 @@ def stop_proxy(folder: Path) -> bool:
 
 
 @contextmanager
-def running_proxy(upstream: str, folder: Path, *, bundle: Path = DEFAULT_BUNDLE) -> Iterator[ProxyProcess]:
+def running_proxy(
+    upstream: str, folder: Path, *, bundle: Path = DEFAULT_BUNDLE, arguments: Sequence[str] = ()
+) -> Iterator[ProxyProcess]:
     """Run a proxy on a free port for as long as the block lasts.
 
     Raises:
         ProxyError: it does not start.
     """
-    proxy = start_proxy(upstream, folder, port=free_port(), bundle=bundle)
+    proxy = start_proxy(upstream, folder, port=free_port(), bundle=bundle, arguments=arguments)
     try:
         yield proxy
     finally:

@@ -1,7 +1,7 @@
 """Query texts to vectors, beside the request's own thread: cached, and each text encoded once at a time."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
@@ -52,11 +52,56 @@ class QueryVectors:
         future.add_done_callback(lambda done: self._finished(text, done))
         return future
 
+    def submit_all(self, texts: Sequence[str]) -> "list[Future[Floats] | None]":
+        """Start encoding many texts, in their order, as one batch; None where too many queries wait already.
+
+        A batch waits as one query and hands the encoder over after each text, so that it holds single
+        searches up by one text and no more. Its texts never share a tensor: a model in int8 scales its
+        activations by the whole tensor, and a text's vector would depend on its company (cosine 0.999, seen).
+        """
+        batch: dict[str, Future[Floats]] = {}
+        found: dict[str, Future[Floats] | None] = {}
+        with self._lock:
+            may_wait = self._waiting < self._max_waiting
+            for text in dict.fromkeys(texts):
+                future = found[text] = self._cache.get(text)
+                if future is None and may_wait:
+                    found[text] = batch[text] = Future()
+            self._waiting += bool(batch)
+            self._cache.update(batch)
+        if batch:
+            self._encode_next(iter(batch.items()))
+        return [found[text] for text in texts]
+
+    def _encode_next(self, batch: "Iterator[tuple[str, Future[Floats]]]") -> None:
+        """Start the next text of a batch, behind what has come in meanwhile."""
+        text, future = next(batch, ("", None))
+        if future is None:
+            with self._lock:
+                self._waiting -= 1
+            return
+
+        def encoded(done: "Future[Floats]") -> None:
+            error = done.exception()
+            if error is None:
+                future.set_result(done.result())
+            else:
+                self._forget(text)
+                future.set_exception(error)
+            self._encode_next(batch)
+
+        self._pool.submit(self._encode, text).add_done_callback(encoded)
+
     def _finished(self, text: str, future: "Future[Floats]") -> None:
         with self._lock:
             self._waiting -= 1
-            if future.exception() is not None:  # a failure is not remembered: the next search tries again
-                self._cache.pop(text, None)
+        if future.exception() is not None:
+            self._forget(text)
+
+    def _forget(self, text: str) -> None:
+        """Drop a failure: the next search tries again."""
+        with self._lock:
+            self._cache.pop(text, None)
 
 
 def awaited(future: "Future[Floats] | None", timeout_s: float) -> Floats:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from plugin.api_errors import ApiError
 from plugin.api_shapes import (
@@ -14,6 +15,7 @@ from plugin.api_shapes import (
     TeiRerankRequest,
     TeiResult,
     read,
+    short_numbers,
 )
 from plugin.document_scores import DocumentScores
 from plugin.model import Model
@@ -62,7 +64,7 @@ class RerankEndpoint:
         request = read(body, TeiRerankRequest)
         if request.raw_scores:
             crossing = self._crossing(request.query, request.texts)
-            scores = np.nan_to_num(crossing, nan=-1.0).clip(-1.0, 1.0).tolist()
+            scores = short_numbers(np.nan_to_num(crossing, nan=-1.0).clip(-1.0, 1.0))
         else:
             scores = self._probabilities(request.query, request.texts)
         return [
@@ -70,7 +72,7 @@ class RerankEndpoint:
             for place, score in _best_first(scores)
         ]
 
-    def _crossing(self, query: str, texts: list[str]) -> np.ndarray:
+    def _crossing(self, query: str, texts: list[str]) -> npt.NDArray[np.float32]:
         if len(texts) > MAX_DOCUMENTS:
             raise ApiError(413, f"expected at most {MAX_DOCUMENTS} documents, found {len(texts)}")
         return self._scores(query, texts)
@@ -78,8 +80,7 @@ class RerankEndpoint:
     def _probabilities(self, query: str, texts: list[str]) -> list[float]:
         crossing = self._crossing(query, texts)
         probabilities = self._model.crossing.probability(np.nan_to_num(crossing, nan=-1.0))
-        found: list[float] = np.where(np.isnan(crossing), 0.0, probabilities).tolist()
-        return found
+        return short_numbers(np.where(np.isnan(crossing), np.float32(0.0), probabilities))
 
 
 def check_model(model: Model, asked: str | None) -> None:

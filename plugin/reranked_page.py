@@ -108,11 +108,13 @@ class RerankedPage:
         if self.plan.keep_vector:
             return hit
         style = self.response.style
-        cut = vector_field(self.plan.settings.field).cut(hit, style)
+        cut = hit
+        for field in self.plan.settings.fields:
+            cut = vector_field(field).cut(cut, style)
         if "inner_hits" not in cut:
             return cut
         inner = cut_part(cut["inner_hits"], self._fields_of, style, _DEPTH_IN_A_HIT)
         return {**cut, "inner_hits": inner}
 
     def _fields_of(self, _index: str | None) -> tuple[str, ...]:
-        return (self.plan.settings.field,)
+        return self.plan.settings.fields

@@ -5,10 +5,6 @@ Whatever goes wrong once the window is there gives the first-stage page, and `Re
 
 import logging
 from collections.abc import Sequence
-from concurrent.futures import Future
-
-import numpy as np
-import numpy.typing as npt
 
 from opensearch.search_plan import Plan
 from opensearch.search_response import SearchResponse, UnusableResponseError, name_of
@@ -26,12 +22,12 @@ from plugin.hit_sizes import HitSizes
 from plugin.http_messages import Answer, Headers, Request
 from plugin.model import Model
 from plugin.reranked_page import HitsAt, RerankedPage
-from plugin.reranking import rank_hits
+from plugin.reranking import scored_window
 from plugin.stage_clock import StageClock
 from plugin.upstream import Exchange, Upstream
 from plugin.window_scores import WindowScores
 
-_RETURNED = frozenset({401, 403, 429})
+RETURNED = frozenset({401, 403, 429})
 """Answers to a widened request that hold for the client's own request too, so it is not repeated."""
 
 _log = logging.getLogger("twinrank.search")
@@ -56,27 +52,19 @@ class RerankedSearch:
         is_split = self._is_worth_splitting(plan)
         with clock.stage("opensearch"):
             exchange = self._ask(request, vectors_of_window(plan) if is_split else whole_window(plan))
-        if exchange.status in _RETURNED:
+        if exchange.status in RETURNED:
             return answered(exchange, exchange.body, "skipped; reason=upstream", clock)
         with clock.stage("read"):
             response = read(exchange, is_filtered=plan.filter_path is not None)
         hits_at = self._fetched(request, plan, response, clock) if is_split else self._own(plan, response)
         return self._page(
-            exchange, response, plan, self._scored(response, plan, vector, clock), hits_at, clock
+            exchange,
+            response,
+            plan,
+            scored_window(response, plan, self._model, vector, clock),
+            hits_at,
+            clock,
         )
-
-    def _scored(
-        self,
-        response: SearchResponse,
-        plan: Plan,
-        vector: "Future[npt.NDArray[np.float32]] | None",
-        clock: StageClock,
-    ) -> WindowScores | RerankFailedError:
-        try:
-            ranking = rank_hits(response, plan.settings, plan.window_size, self._model, vector, clock)
-        except RerankFailedError as error:
-            return error
-        return WindowScores(response, plan.settings, self._model, ranking)
 
     def _page(
         self,
@@ -90,11 +78,11 @@ class RerankedSearch:
         if isinstance(scored, RerankFailedError):
             _log.warning("search not reranked, reason=%s: %s", scored.reason, scored)
             if plan.settings.on_failure == "error":
-                return _failed(scored, clock)
+                return refused(scored, clock)
         scores = None if isinstance(scored, RerankFailedError) else scored
         with clock.stage("page"):
             page = RerankedPage(response, plan, self._model.name, scores).written(hits_at)
-        return answered(exchange, page, status_of(scored, self._model.name), clock)
+        return answered(exchange, page, status_of(scored, plan, self._model.name), clock)
 
     def _is_worth_splitting(self, plan: Plan) -> bool:
         is_worth = asks_much_of_each_hit(plan) or self._sizes.are_fat(plan.request.path)
@@ -125,7 +113,7 @@ class RerankedSearch:
         return hits_at
 
     def _ask(self, request: Request, asked: Asked) -> Exchange:
-        return self._upstream.exchange(request.method, asked.target, _plain(request), asked.body)
+        return self._upstream.exchange(request.method, asked.target, plain_headers(request), asked.body)
 
 
 def read(exchange: Exchange, *, is_filtered: bool = False) -> SearchResponse:
@@ -139,12 +127,14 @@ def read(exchange: Exchange, *, is_filtered: bool = False) -> SearchResponse:
     return SearchResponse.parse(exchange.body, is_filtered=is_filtered)
 
 
-def status_of(scored: WindowScores | RerankFailedError, model_name: str) -> str:
+def status_of(scored: WindowScores | RerankFailedError, plan: Plan, model_name: str) -> str:
     """Return what `Rerank-Status` says."""
     if isinstance(scored, RerankFailedError):
         return f"skipped; reason={scored.reason}"
     num_scored = scored.ranking.num_scored
-    return f"applied; window={len(scored)}; scored={num_scored}; model={model_name}; execution=sidecar"
+    gave_way = "" if plan.gave_way is None else f"; gave_way={plan.gave_way}"
+    where = f"window={len(scored)}; scored={num_scored}; model={model_name}; execution=sidecar"
+    return f"applied; {where}{gave_way}"
 
 
 def answered(exchange: Exchange, body: bytes, status: str, clock: StageClock) -> Answer:
@@ -153,13 +143,13 @@ def answered(exchange: Exchange, body: bytes, status: str, clock: StageClock) ->
     return Answer(exchange.status, (*kept, ("Rerank-Status", status), clock.header()), body, exchange.reason)
 
 
-def _plain(request: Request) -> Headers:
+def plain_headers(request: Request) -> Headers:
     """The caller's own headers; our body is plain JSON, and so must the answer be."""
     kept = request.headers_without("accept-encoding", "content-encoding", "content-type")
     return (*kept, ("Content-Type", "application/json"))
 
 
-def _failed(error: RerankFailedError, clock: StageClock) -> Answer:
+def refused(error: RerankFailedError, clock: StageClock) -> Answer:
     """Return what `on_failure: error` asks for."""
     body = error_body(503, "rerank_failed_exception", f"reranking failed, reason={error.reason}: {error}")
     status = "Rerank-Status", f"skipped; reason={error.reason}"

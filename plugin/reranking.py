@@ -5,6 +5,7 @@ from concurrent.futures import Future
 import numpy as np
 import numpy.typing as npt
 
+from opensearch.search_plan import Plan
 from opensearch.search_response import SearchResponse
 from opensearch.settings import RerankSettings
 from opensearch.vector_field import vector_field
@@ -12,11 +13,28 @@ from plugin.errors import RerankFailedError
 from plugin.model import Model
 from plugin.query_vectors import awaited
 from plugin.stage_clock import StageClock
+from plugin.window_scores import WindowScores
 from reranker.errors import ScoresError
 from reranker.fusion import fusion
+from reranker.integer_query import rounded
 from reranker.window import Ranking, crossing_scores, rank
 
 Floats = npt.NDArray[np.float32]
+
+
+def scored_window(
+    response: SearchResponse, plan: Plan, model: Model, vector: "Future[Floats] | None", clock: StageClock
+) -> WindowScores | RerankFailedError:
+    """Return the scores of a planned search's window, or why it has none.
+
+    Raises:
+        UnusableResponseError: a hit has no score.
+    """
+    try:
+        ranking = rank_hits(response, plan.settings, plan.window_size, model, vector, clock)
+    except RerankFailedError as error:
+        return error
+    return WindowScores(response, plan.settings, model, ranking)
 
 
 def rank_hits(
@@ -34,7 +52,7 @@ def rank_hits(
         UnusableResponseError: a hit has no score.
     """
     with clock.stage("encode_wait"):
-        query = awaited(vector, settings.deadline_ms / 1000)
+        query = rounded(awaited(vector, settings.deadline_ms / 1000))
     with clock.stage("crossing"):
         field = vector_field(settings.field)
         window = [field.packed(hit) for hit in response.hits[:window_size]]

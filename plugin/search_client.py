@@ -1,15 +1,15 @@
 """A small client that keeps one connection and shows what opensearch-py hides: headers and milliseconds."""
 
-import base64
 import http.client
 import time
 from dataclasses import dataclass
 from typing import Any, Self
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from plugin.errors import CommandError
+from plugin.http_messages import basic_credentials
 from plugin.stage_clock import server_timing
 
 
@@ -57,7 +57,7 @@ class SearchClient:
         connection = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connection = connection(parts.hostname, parts.port, timeout=timeout_s)
         self._prefix = parts.path.rstrip("/")
-        self._headers = {"Content-Type": "application/json", **_credentials(parts.username, parts.password)}
+        self._headers = {"Content-Type": "application/json", **dict(basic_credentials(url))}
         self._shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
     def search(self, index: str, body: dict[str, Any]) -> Answer:
@@ -98,13 +98,6 @@ class SearchClient:
 
     def __exit__(self, *raised: object) -> None:
         self.close()
-
-
-def _credentials(user: str | None, password: str | None) -> dict[str, str]:
-    if user is None:
-        return {}
-    pair = f"{unquote(user)}:{unquote(password or '')}".encode()
-    return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
 
 
 def _decoded(content: bytes, shown: str) -> dict[str, Any]:

@@ -2,23 +2,21 @@
 
 import logging
 
-from opensearch.asked_fields import asks_for
 from opensearch.endpoints import Endpoint
-from opensearch.point_in_time import indices_of
-from opensearch.search_plan import Plan, plan_search
 from opensearch.search_request import NotUnderstoodError, SearchRequest
 from opensearch.search_response import UnusableResponseError
 from opensearch.target import Skip, Target
 from opensearch.validation import InvalidError
-from plugin.errors import UpstreamError, error_body
+from plugin.cluster_search import ClusterSearch
+from plugin.errors import RerankFailedError, UpstreamError, error_body
 from plugin.http_messages import Answer, Request, gunzipped
 from plugin.model import Model
 from plugin.passthrough import cut_of, passed_through
-from plugin.reranked_search import RerankedSearch
-from plugin.settings_cache import SettingsCache
+from plugin.rerank_status import skipped
+from plugin.reranked_search import RerankedSearch, refused
+from plugin.search_planner import SearchPlanner
 from plugin.stage_clock import StageClock
 from plugin.upstream import Upstream
-from plugin.upstream_breaker import UpstreamBreaker
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 """A longer search is passed through unread."""
@@ -29,12 +27,11 @@ _log = logging.getLogger("twinrank.search")
 class SearchDoor:
     """Answers searches in front of one OpenSearch with one model."""
 
-    def __init__(self, upstream: Upstream, settings: SettingsCache, model: Model) -> None:
+    def __init__(self, upstream: Upstream, planner: SearchPlanner, model: Model) -> None:
         self._upstream = upstream
-        self._settings = settings
-        self._model = model
+        self._planner = planner
         self._reranked = RerankedSearch(upstream, model)
-        self._breaker = UpstreamBreaker()
+        self._cluster = ClusterSearch(upstream, model)
 
     def answer(self, request: Request, endpoint: Endpoint) -> Answer:
         """Answer one search.
@@ -46,19 +43,26 @@ class SearchDoor:
         body = request.stream.read(MAX_BODY_BYTES + 1)
         with clock.stage("plan"):
             search = _understood(request, body)
-            target = self._target(request, endpoint, search)
+            target = self._planner.target(request, endpoint.indices, search)
             try:
-                plan = search if isinstance(search, Skip) else self._plan(search, target)
+                plan = self._planner.plan(search, target)
             except InvalidError as error:
                 return _bad_request(error)
         if isinstance(plan, Skip):
             return self._passed_through(request, body, target, search, plan, clock)
         forward = Skip("upstream", plan.request if plan.request != search else None)
         try:
-            answer = self._reranked.run(request, plan, clock)
+            way = self._cluster if plan.in_cluster else self._reranked
+            answer = way.run(request, plan, clock)
+        except RerankFailedError as error:  # there is no query vector, and nothing was asked yet
+            _log.warning("search not reranked, reason=%s: %s", error.reason, error)
+            if plan.settings.on_failure == "error":
+                return refused(error, clock)
+            failed = Skip(error.reason, forward.forward)
+            return self._passed_through(request, body, target, search, failed, clock)
         except (UnusableResponseError, UpstreamError) as error:
             _log.warning("the widened search failed, so the client's own is sent: %s", error)
-            self._breaker.failed(plan.request.path)
+            self._planner.breaker.failed(plan.request.path)
             return self._passed_through(request, body, target, search, forward, clock)
         except Exception:  # noqa: BLE001  # the app's edge: a fault of ours must not fail a search
             _log.exception(
@@ -66,29 +70,8 @@ class SearchDoor:
             )
             internal = Skip("internal", forward.forward)
             return self._passed_through(request, body, target, search, internal, clock)
-        self._breaker.succeeded(plan.request.path)
+        self._planner.breaker.succeeded(plan.request.path)
         return answer
-
-    def _target(self, request: Request, endpoint: Endpoint, search: SearchRequest | Skip) -> Target:
-        if ":" in endpoint.indices or "%3a" in endpoint.indices.lower():
-            return Target(Skip("remote_indices"))
-        parameters = {} if isinstance(search, Skip) else search.parameters
-        indices = endpoint.indices
-        if not isinstance(search, Skip) and "pit" in search.body:
-            behind = indices_of(search.member("pit"))
-            if behind is None:
-                return Target(Skip("pit"))
-            indices = behind
-        return self._settings.of(request, indices, parameters)
-
-    def _plan(self, search: SearchRequest, target: Target) -> Plan | Skip:
-        plan = plan_search(search, target)
-        if isinstance(plan, Skip):
-            return plan
-        forward = plan.request if plan.request != search else None
-        if plan.settings.model != self._model.name:
-            return Skip("model", forward)
-        return Skip("upstream", forward) if self._breaker.is_open(plan.request.path) else plan
 
     def _passed_through(
         self,
@@ -100,23 +83,21 @@ class SearchDoor:
         clock: StageClock,
     ) -> Answer:
         """Send the client's own search, or what it is without `ext.rerank`, and cut our fields out."""
-        fields = () if isinstance(search, Skip) else target.all_fields
-        shown = [field for field in fields if not isinstance(search, Skip) and asks_for(search, field)]
         with clock.stage("opensearch"):
             answer = passed_through(
-                self._upstream, request, cut_of(target, shown), read=body, forward=skip.forward
+                self._upstream, request, cut_of(target, search), read=body, forward=skip.forward
             )
-        return answer.with_headers(("Rerank-Status", f"skipped; reason={skip.reason}"), clock.header())
+        return answer.with_headers(("Rerank-Status", skipped(skip.reason)), clock.header())
 
 
 def _understood(request: Request, body: bytes) -> SearchRequest | Skip:
     try:
-        return SearchRequest.parse(request.target, _plain_json(request, body))
+        return SearchRequest.parse(request.target, plain_json(request, body))
     except NotUnderstoodError as error:
         return Skip(error.reason)
 
 
-def _plain_json(request: Request, body: bytes) -> bytes:
+def plain_json(request: Request, body: bytes) -> bytes:
     """Return a request's body as JSON text, unpacked.
 
     Raises:

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from plugin.http_messages import Answer
 from plugin.stage_clock import server_timing
 
+OUTCOMES = ("applied", "skipped", "refused")
+"""What may become of a search; what else `Rerank-Status` says is of a write."""
+
 
 @dataclass(frozen=True)
 class SearchRecord:
     """One search: `outcome` is `applied`, `skipped` or `refused`; `reason` is empty where it was applied.
 
-    `window` and `scored` are numbers of hits, 0 where nothing was scored; `stages_ms` has `total` last.
+    `window` and `scored` are numbers of hits, 0 where nothing was scored here; `stages_ms` has `total` last.
     """
 
     outcome: str
@@ -26,6 +29,8 @@ class SearchRecord:
         if "rerank-status" not in headers:
             return None
         outcome, *told = (part.strip() for part in headers["rerank-status"].split(";"))
+        if outcome not in OUTCOMES:
+            return None
         values = dict(part.split("=", 1) for part in told if "=" in part)
         return cls(
             outcome,

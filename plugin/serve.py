@@ -7,11 +7,17 @@ from typing import Any
 import click
 from gunicorn.app.base import BaseApplication
 
+from opensearch.setting_layers import Defaults
 from plugin.bearer import BearerTokens
+from plugin.http_messages import basic_credentials
 from plugin.logs import log_to_stderr
 from plugin.metrics import shared_between_workers, worker_ended
 from plugin.model import Model
-from plugin.options import bundle_option, upstream_option
+from plugin.options import bundle_option, settings_file_option, upstream_option
+from plugin.runtime_folder import runtime_folder
+from plugin.settings_cache import SettingsCache
+from plugin.settings_poller import SettingsPoller
+from plugin.sync_child import SyncChild
 from plugin.upstream import Upstream
 from plugin.wsgi import Proxy
 from reranker.bundle import Bundle
@@ -24,11 +30,19 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
     """gunicorn with our settings in place of its command line."""
 
     def __init__(
-        self, upstream_url: str, bundle: Bundle, listen: str, workers: int, tokens: BearerTokens
+        self,
+        upstream_url: str,
+        bundle: Bundle,
+        listen: str,
+        workers: int,
+        defaults: Defaults,
+        tokens: BearerTokens,
     ) -> None:
         self._tokens = tokens
         self._upstream_url = upstream_url
         self._bundle = bundle
+        self._defaults = defaults
+        self._folder = runtime_folder("settings-1", upstream_url)
         self._options = _options(listen, workers)
         super().__init__()
 
@@ -37,12 +51,22 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         for name, value in self._options.items():
             self.cfg.set(name, value)
 
+    def run_beside(self, child: SyncChild) -> None:
+        """Run the feed for as long as the server."""
+        self.cfg.set("when_ready", lambda server: child.start())
+        self.cfg.set("on_exit", lambda server: child.stop())
+
     def load(self) -> Proxy:
         """Make the application, in the worker: neither ONNX Runtime nor its threads survive a fork.
 
         `reranker.encoder` imports it when an encoder is made, so the master never has it.
         """
-        return Proxy(Upstream(self._upstream_url), Model.load(self._bundle), self._tokens)
+        upstream = Upstream(self._upstream_url)
+        credentials = basic_credentials(self._upstream_url)
+        poller = SettingsPoller(upstream, credentials, self._folder, self._defaults)
+        settings = SettingsCache(upstream, poller, self._defaults)
+        poller.start()
+        return Proxy(upstream, Model.load(self._bundle), settings, self._tokens)
 
 
 def _options(listen: str, workers: int) -> dict[str, Any]:
@@ -75,13 +99,27 @@ def _options(listen: str, workers: int) -> dict[str, Any]:
     show_default="one a core",
     help="Worker processes.",
 )
+@settings_file_option
+@click.option("--sync", "synced", metavar="INDEX,...", help="Run `twinrank sync --follow` beside it.")
 @click.option(
     "--token-file",
     type=click.Path(path_type=Path),
     help="Bearer tokens, one a line, that /v1/rerank, /v1/embeddings and their like ask for.",
 )
-def serve(listen: str, url: str, bundle_path: Path, workers: int, token_file: Path | None) -> None:
-    """Stand in front of OpenSearch and rerank its searches."""
+def serve(
+    listen: str,
+    url: str,
+    bundle_path: Path,
+    workers: int,
+    defaults: Defaults,
+    synced: str | None,
+    token_file: Path | None,
+) -> None:
+    """Stand in front of OpenSearch and rerank its searches.
+
+    A user and password in the URL are those of the service account that follows changes of settings; each
+    request is sent with its caller's own.
+    """
     try:
         Upstream(url)
     except ValueError as error:
@@ -89,4 +127,7 @@ def serve(listen: str, url: str, bundle_path: Path, workers: int, token_file: Pa
     tokens = BearerTokens.read(token_file) if token_file else BearerTokens()
     log_to_stderr()
     with shared_between_workers():
-        ProxyServer(url, Bundle.open(bundle_path), listen, workers, tokens).run()
+        server = ProxyServer(url, Bundle.open(bundle_path), listen, workers, defaults, tokens)
+        if synced:
+            server.run_beside(SyncChild(url, synced, bundle_path))
+        server.run()

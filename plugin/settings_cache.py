@@ -1,16 +1,33 @@
-"""The settings of the indices that are searched, kept for a moment so that a search seldom waits for them."""
+"""The settings of the indices that are searched, so that a search seldom waits for them.
 
+Plain names are looked up in the poller's view of the whole cluster, where there is one. Patterns, and
+everything where nothing is polled, are asked of OpenSearch as the caller and kept: what a pattern stands for
+depends on what its caller may see.
+"""
+
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cachetools import LRUCache
 
-from opensearch.index_settings import EXPANSION_PARAMETERS, resolve_target, settings_target
+from opensearch.index_settings import (
+    EXPANSION_PARAMETERS,
+    read_records,
+    resolve_target,
+    settings_problems,
+    settings_target,
+)
+from opensearch.setting_layers import Defaults
+from opensearch.settings import RerankSettings
 from opensearch.target import Skip, Target
+from plugin.cluster_view import ClusterView
+from plugin.coverage_cache import CoverageCache
 from plugin.http_messages import Headers, Request
+from plugin.settings_poller import SettingsPoller
 from plugin.upstream import Upstream
 
 FRESH_S = 1.0
@@ -21,6 +38,14 @@ STALE_S = 30.0
 
 MAX_ENTRIES = 10_000
 
+MISTRUST_S = 5.0
+"""How long a view is not used, at most, after a change that went through this worker: the next one has it."""
+
+REFRESHED_AT_ONCE = 100
+"""Entries, the last used, that are fetched again when the cluster has changed."""
+
+_log = logging.getLogger("twinrank.settings")
+
 
 @dataclass
 class _Entry:
@@ -30,14 +55,29 @@ class _Entry:
 
 
 class SettingsCache:
-    """Looks settings up as the caller, with the caller's own credentials, one entry a caller and target."""
+    """Looks settings up, in the view or with the caller's own credentials, one entry a caller and target."""
 
-    def __init__(self, upstream: Upstream, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        poller: SettingsPoller | None = None,
+        defaults: Defaults | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        waits_for_coverage: bool = False,
+    ) -> None:
         self._upstream = upstream
+        self._poller = poller
+        self.defaults = defaults or {}
         self._clock = clock
+        self._coverage = CoverageCache(upstream, clock, waits=waits_for_coverage)
         self._entries: LRUCache[tuple[str, str], _Entry] = LRUCache(MAX_ENTRIES)
         self._lock = threading.Lock()
         self._refresher = ThreadPoolExecutor(1, thread_name_prefix="settings")
+        self._mistrusted: ClusterView | None = None
+        self._mistrusted_until_s = 0.0
+        if poller is not None:
+            poller.on_change = self._refresh_all
 
     def of(self, request: Request, indices: str, parameters: Mapping[str, str]) -> Target:
         """Return what the indices of an expression, as it stands in a path, say to the request's caller.
@@ -47,8 +87,34 @@ class SettingsCache:
         """
         authorization = request.header("authorization")
         expansion = {name: parameters[name] for name in EXPANSION_PARAMETERS if name in parameters}
-        target = settings_target(indices, expansion)
-        key = target, authorization
+        target = self._found(indices, expansion, authorization)
+        settings = target.settings
+        if isinstance(settings, RerankSettings) and settings.min_coverage > 0:
+            covered = self._coverage.of(indices, settings.field, authorization)
+            if covered is None or covered < settings.min_coverage:
+                return replace(target, settings=Skip("coverage"))
+        return target
+
+    def changed(self) -> None:
+        """Note that a change went through this worker: nothing that was read before it is used any more."""
+        with self._lock:
+            self._entries.clear()
+            self._mistrusted = self._poller.view() if self._poller else None
+            self._mistrusted_until_s = self._clock() + MISTRUST_S
+
+    def _found(self, indices: str, expansion: dict[str, str], authorization: str) -> Target:
+        view = None if expansion else self._view()
+        target = view.target(indices) if view else None
+        if target is None:
+            return self._of_caller((settings_target(indices, expansion), authorization))
+        return target
+
+    def _view(self) -> ClusterView | None:
+        view = self._poller.view() if self._poller else None
+        is_mistrusted = view is self._mistrusted and self._clock() < self._mistrusted_until_s
+        return None if is_mistrusted else view
+
+    def _of_caller(self, key: tuple[str, str]) -> Target:
         with self._lock:
             entry = self._entries.get(key)
         age_s = self._clock() - entry.fetched_s if entry is not None else STALE_S
@@ -65,12 +131,28 @@ class SettingsCache:
             entry.is_refreshing = True
         self._refresher.submit(self._fetch, key)
 
+    def _refresh_all(self) -> None:
+        """Fetch what was used lately again: the poller has seen a change."""
+        with self._lock:
+            used = list(self._entries.items())[-REFRESHED_AT_ONCE:]
+        for key, entry in used:
+            if self._clock() - entry.fetched_s < STALE_S:
+                self._refresh(key, entry)
+
     def _fetch(self, key: tuple[str, str]) -> Target:
         target, authorization = key
         headers: Headers = (("Authorization", authorization),) if authorization else ()
         started_s = self._clock()
         answer = self._upstream.exchange("GET", target, headers)
-        found = resolve_target(answer.body) if answer.status == 200 else Target(Skip("not_enabled"))
+        is_found = answer.status == 200
+        found = resolve_target(answer.body, self.defaults) if is_found else Target(Skip("not_enabled"))
         with self._lock:
+            before = self._entries.get(key)
             self._entries[key] = _Entry(found, started_s)
+        if found.settings == Skip("settings") and (before is None or before.target != found):
+            self._tell_problems(answer.body)
         return found
+
+    def _tell_problems(self, body: bytes) -> None:
+        for name, problem in settings_problems(read_records(body), self.defaults).items():
+            _log.error("%s is not reranked, reason=settings: %s", name, problem)

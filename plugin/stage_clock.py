@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 
 class StageClock:
-    """Collects milliseconds by stage, in the order in which stages end."""
+    """Collects milliseconds by stage, in the order in which stages first end; what comes again adds up."""
 
     def __init__(self) -> None:
         self._started_s = time.perf_counter()
-        self._stages: list[tuple[str, float]] = []
+        self._stages: dict[str, float] = {}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -20,12 +20,13 @@ class StageClock:
         try:
             yield
         finally:
-            self._stages.append((name, (time.perf_counter() - started_s) * 1000))
+            spent_ms = (time.perf_counter() - started_s) * 1000
+            self._stages[name] = self._stages.get(name, 0.0) + spent_ms
 
     def header(self) -> tuple[str, str]:
         """Return the header, with the total up to now (W3C Server Timing: durations in milliseconds)."""
         total_ms = (time.perf_counter() - self._started_s) * 1000
-        stages = [*self._stages, ("total", total_ms)]
+        stages = [*self._stages.items(), ("total", total_ms)]
         return "Server-Timing", ", ".join(f"{name};dur={ms:.2f}" for name, ms in stages)
 
 

@@ -62,7 +62,8 @@ class Upstream:
     """A pool of connections to one OpenSearch.
 
     Args:
-        url: scheme, host and port; a path is not supported.
+        url: scheme, host and port; a path is not supported. A user in it is not used here: each caller
+            has credentials of its own.
         connect_timeout_s: longest wait for a connection.
         read_timeout_s: longest silence while an answer is awaited or read.
         max_idle: how many unused connections are kept.
@@ -76,8 +77,9 @@ class Upstream:
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
-            raise ValueError(f"expected an upstream such as http://127.0.0.1:9200, found {url!r}")
-        self.url = f"{parts.scheme}://{parts.netloc}"
+            shown = url.rpartition("@")[2]
+            raise ValueError(f"expected an upstream such as http://127.0.0.1:9200, found {shown!r}")
+        self.url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         self._is_tls = parts.scheme == "https"
         self._host, self._port = parts.hostname, parts.port or (443 if self._is_tls else 9200)
         self._connect_timeout_s, self._read_timeout_s = connect_timeout_s, read_timeout_s

@@ -9,16 +9,21 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from opensearch.endpoints import Api, endpoint
+from opensearch.index_changes import changes_indices
+from plugin.admin_answers import JSON
 from plugin.api_endpoints import API_PATHS
-from plugin.app import JSON, OWN_PREFIX, create_app
+from plugin.app import OWN_PREFIX, create_app
 from plugin.bearer import BearerTokens
 from plugin.errors import UpstreamError, error_body
+from plugin.field_lookup import FieldLookup
 from plugin.http_messages import Answer, Environ, Request
 from plugin.metrics import Metrics
 from plugin.model import Model
+from plugin.multi_search_door import MultiSearchDoor
 from plugin.passthrough import passed_through
 from plugin.read_door import READS, ReadDoor
 from plugin.search_door import SearchDoor
+from plugin.search_planner import SearchPlanner
 from plugin.settings_cache import SettingsCache
 from plugin.sight import Sight
 from plugin.upstream import Upstream
@@ -33,22 +38,28 @@ _log = logging.getLogger("twinrank")
 class Proxy:
     """The proxy in front of one OpenSearch."""
 
-    def __init__(self, upstream: Upstream, model: Model, tokens: BearerTokens | None = None) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        model: Model,
+        settings: SettingsCache | None = None,
+        tokens: BearerTokens | None = None,
+    ) -> None:
         self._upstream = upstream
-        settings = SettingsCache(upstream)
-        self._searches = SearchDoor(upstream, settings, model)
-        self._reads = ReadDoor(upstream, settings)
+        self._settings = settings = settings or SettingsCache(upstream)
+        planner, lookup = SearchPlanner(settings, model), FieldLookup(settings)
+        self._searches = SearchDoor(upstream, planner, model)
+        self._multi_searches = MultiSearchDoor(upstream, planner, lookup, model)
+        self._reads = ReadDoor(upstream, lookup)
         self._writes = WriteDoor(upstream, model)
         metrics = Metrics()
         self._sight = Sight(metrics)
-        self._own = create_app(upstream, model, tokens or BearerTokens(), metrics)
+        self._own = create_app(upstream, model, settings, tokens or BearerTokens(), metrics)
 
     def __call__(self, environ: Environ, start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
         request = Request.from_environ(environ)
-        is_enrich = request.method == "POST" and request.path == ENRICH
-        is_own = request.path.startswith(OWN_PREFIX) and not is_enrich
-        if is_own or (request.method == "POST" and request.path in API_PATHS):
+        if _is_own(request):
             return self._own(environ, start_response)
         try:
             answer = self._answer(request)
@@ -63,14 +74,26 @@ class Proxy:
             return self._writes.enrich(request)
         spoken = endpoint(request.method, request.path)
         if spoken is None:
-            return passed_through(self._upstream, request)
+            answer = passed_through(self._upstream, request)
+            if changes_indices(request.method, request.path):
+                self._settings.changed()
+            return answer
         if spoken.api is Api.SEARCH:
             return self._searches.answer(request, spoken)
+        if spoken.api is Api.MULTI_SEARCH:
+            return self._multi_searches.answer(request, spoken)
         if spoken.api in READS:
             return self._reads.answer(request, spoken)
         if spoken.api in WRITES:
             return self._writes.answer(request, spoken)
         return passed_through(self._upstream, request)
+
+
+def _is_own(request: Request) -> bool:
+    """Whether the Flask app answers: our own endpoints, and the APIs that others speak."""
+    if request.method == "POST" and request.path in API_PATHS:
+        return True
+    return request.path.startswith(OWN_PREFIX) and (request.path, request.method) != (ENRICH, "POST")
 
 
 def _sent(answer: Answer, start_response: "StartResponse") -> Iterable[bytes]:

@@ -33,3 +33,15 @@ def integer_query(query: Floats) -> IntegerQuery:
     largest = float(np.abs(query).max())
     scale = largest / levels if largest > 0 else 1.0
     return IntegerQuery(np.rint(query.astype(np.float64) / scale).astype("<i2").tobytes(), scale)
+
+
+def rounded(query: Floats) -> Floats:
+    """Return the (dim,) float32 vector that a query's integers stand for; one that is not finite stays.
+
+    Scored with it, hits have the same order wherever the crossing is computed: what is left between the two
+    is float32's own rounding.
+    """
+    if not np.isfinite(query).all():
+        return query
+    integers = integer_query(query)
+    return (np.frombuffer(integers.values, "<i2") * integers.scale).astype(np.float32)

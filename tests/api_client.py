@@ -11,6 +11,7 @@ from plugin.app import create_app
 from plugin.bearer import BearerTokens
 from plugin.metrics import Metrics
 from plugin.model import Model
+from plugin.settings_cache import SettingsCache
 from plugin.upstream import Upstream
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
@@ -48,7 +49,8 @@ class ApiClient:
 
     def post(self, path: str, body: Any, **headers: str) -> TestResponse:  # noqa: ANN401  # any JSON
         """Send `body`, as it is where it is bytes, and return the answer."""
-        app = create_app(Upstream(NO_OPENSEARCH), model(), self.tokens, Metrics())
+        upstream = Upstream(NO_OPENSEARCH)
+        app = create_app(upstream, model(), SettingsCache(upstream), self.tokens, Metrics())
         sent = body if isinstance(body, bytes) else json.dumps(body).encode()
         return app.test_client().post(path, data=sent, headers=headers)
 

@@ -10,12 +10,17 @@ from pathlib import Path
 import pytest
 from opensearchpy import OpenSearch
 
+from opensearch.artifact import Distribution
 from plugin.opensearch_command import local_server
 from plugin.proxy_process import running_proxy
 from reranker.bundle import Bundle
+from tests.native.assembled import VERSION, assembled_server
 from tests.toy_index import ToyIndex, make_toy_index
+from tests.window_index import WindowIndex, make_window_index
 
 TINY_BUNDLE = Path(__file__).parent / "bundles" / "tiny"
+
+NEWEST = Distribution().version
 
 QUICK_START = ("-XX:TieredStopAtLevel=1",)
 """Java options that halve the processor time of a start; a server that is measured must not have them."""
@@ -24,6 +29,12 @@ QUICK_START = ("-XX:TieredStopAtLevel=1",)
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--long`: suites that take minutes run whole; without it each runs in its one-minute form."""
     parser.addoption("--long", action="store_true", help="run the long suites whole, as make test-all does")
+    parser.addoption(
+        "--opensearch",
+        choices=(NEWEST, VERSION),
+        default=NEWEST,
+        help="the OpenSearch that live suites run on",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -45,12 +56,15 @@ def session_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def opensearch_url(session_folder: Path) -> Iterator[str]:
+def opensearch_url(session_folder: Path, pytestconfig: pytest.Config) -> Iterator[str]:
     """Yield the URL of an OpenSearch that lives for this session, on a free port, with empty data.
 
     Where it cannot be started the tests fail: a live suite that skips itself would be green.
     """
-    server = replace(local_server(port=0, folder=session_folder / "server"), java_options=QUICK_START)
+    is_newest = pytestconfig.getoption("--opensearch") == NEWEST
+    folder = session_folder / "server"
+    chosen = local_server(port=0, folder=folder) if is_newest else assembled_server(folder)
+    server = replace(chosen, java_options=QUICK_START)
     url = server.start()
     yield url
     server.stop()
@@ -75,6 +89,18 @@ def proxy_url(opensearch_url: str, tmp_path_factory: pytest.TempPathFactory) -> 
 def toy_index(client: OpenSearch, opensearch_url: str) -> ToyIndex:
     """Return a small index with the tiny bundle's vectors; tests leave it as they found it."""
     return make_toy_index(client, opensearch_url, Bundle.open(TINY_BUNDLE), "toy")
+
+
+@pytest.fixture(scope="session")
+def one_shard(client: OpenSearch) -> WindowIndex:
+    """Return an index with more documents than a window of 1,000; tests leave it as they found it."""
+    return make_window_index(client, Bundle.open(TINY_BUNDLE), "windows-1", 1)
+
+
+@pytest.fixture(scope="session")
+def three_shards(client: OpenSearch) -> WindowIndex:
+    """Return an index of the same documents over three shards."""
+    return make_window_index(client, Bundle.open(TINY_BUNDLE), "windows-3", 3)
 
 
 @pytest.fixture

@@ -18,9 +18,12 @@ class Command:
     index: str
 
     def __call__(self, name: str, *arguments: str, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        return self.run(name, *arguments, "--bundle", str(TINY_BUNDLE), data=data)
+
+    def run(self, name: str, *arguments: str, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        """Run a command that takes no bundle."""
         return subprocess.run(
-            [sys.executable, "-m", "plugin", name, self.index, *arguments,
-             "--upstream", self.url, "--bundle", str(TINY_BUNDLE)],
+            [sys.executable, "-m", "plugin", name, self.index, *arguments, "--upstream", self.url],
             cwd=ROOT, input=data, capture_output=True, timeout=120, check=False,
         )  # fmt: skip
 

@@ -15,6 +15,7 @@ class Relay:
         self._open: list[socket.socket] = []
         self._listener: socket.socket | None = None
         self._port = 0
+        self._is_silent = False
         self.num_connections = 0
         self.mend()
 
@@ -36,8 +37,18 @@ class Relay:
             one.close()
         self._open.clear()
 
+    def hang(self) -> None:
+        """Drop every connection; take new ones, but answer nothing."""
+        self.cut()
+        self._listen(is_silent=True)
+
     def mend(self) -> None:
         """Listen again, on the same port."""
+        self.cut()
+        self._listen(is_silent=False)
+
+    def _listen(self, *, is_silent: bool) -> None:
+        self._is_silent = is_silent
         self._listener = socket.create_server(("127.0.0.1", self._port))
         self._port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
@@ -47,6 +58,9 @@ class Relay:
             while True:
                 client, _ = listener.accept()
                 self.num_connections += 1
+                if self._is_silent:
+                    self._open.append(client)
+                    continue
                 server = socket.create_connection(self._server)
                 self._open += [client, server]
                 for source, target in ((client, server), (server, client)):

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from opensearch.execution import GAVE_WAY
 from tests.settings_table import settings_table
 
 ROOT = Path(__file__).parent.parent
@@ -17,6 +18,11 @@ def test_every_reason_is_documented() -> None:
     documented = set(re.findall(r"`(?:reason=)?(\w+)`", (ROOT / "docs" / "proxy.md").read_text()))
     assert len(reasons) > 15
     assert reasons <= documented
+
+
+def test_every_reason_for_giving_way_is_documented() -> None:
+    document = (ROOT / "docs" / "proxy.md").read_text()
+    assert all(f"\n| `{reason}` | " in document for reason in GAVE_WAY)
 
 
 def test_every_link_between_documents_leads_somewhere() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from reranker.integer_query import IntegerQuery, integer_query
+from reranker.integer_query import IntegerQuery, integer_query, rounded
 
 
 def restored(quantised: IntegerQuery) -> np.ndarray:
@@ -35,3 +35,13 @@ def test_a_cosine_of_384_dimensions_hardly_moves() -> None:
 
 def test_a_zero_vector_stays_zero() -> None:
     assert not restored(integer_query(np.zeros(4, np.float32))).any()
+
+
+@given(arrays(np.float32, 40, elements=st.floats(-1, 1, width=32)))
+def test_a_rounded_query_is_what_its_integers_say(query: np.ndarray) -> None:
+    assert rounded(query) == pytest.approx(restored(integer_query(query)), abs=1e-7)
+
+
+def test_what_is_not_finite_is_not_rounded() -> None:
+    query = np.array([np.nan, 1.0], np.float32)
+    assert rounded(query) is query

@@ -78,3 +78,56 @@ def test_the_cache_is_bounded() -> None:
     for text in ("a", "b", "c", "a"):
         awaited(vectors.submit(text), 10)
     assert encode.texts == ["a", "b", "c", "a"]
+
+
+def test_a_batch_is_encoded_in_order_and_each_text_once() -> None:
+    encode = Counted()
+    encode.leave.set()
+    vectors = QueryVectors(encode)
+    awaited(vectors.submit("bb"), 10)
+    found = vectors.submit_all(["a", "bb", "ccc", "a"])
+    assert [awaited(each, 10)[0] for each in found] == [1, 2, 3, 1]
+    assert encode.texts == ["bb", "a", "ccc"]
+
+
+def test_a_single_query_is_encoded_before_a_batch_goes_on() -> None:
+    encode = Counted()
+    vectors = QueryVectors(encode)
+    batch = vectors.submit_all(["a", "b", "c"])
+    single = vectors.submit("single")
+    encode.leave.set()
+    for each in (*batch, single):
+        awaited(each, 10)
+    assert encode.texts.index("single") == 1, "behind the text that was under way, before the next"
+
+
+def test_a_batch_waits_as_one_query_however_long_and_is_refused_as_one() -> None:
+    encode = Counted()
+    vectors = QueryVectors(encode, max_waiting=1)
+    batch = vectors.submit_all([str(n) for n in range(50)])
+    assert None not in batch
+    assert vectors.submit("x") is None
+    assert vectors.submit_all(["x", "7"]) == [None, batch[7]], "who is waited for already is joined"
+    encode.leave.set()
+    for each in batch:
+        awaited(each, 10)
+    for _ in range(200):  # the last text's thread lets go a moment after its vector is there
+        last = vectors.submit_all(["x"])[0]
+        if last is not None:
+            break
+        threading.Event().wait(0.05)
+    assert awaited(last, 10)[0] == 1
+
+
+def test_one_text_of_a_batch_that_fails_leaves_the_others() -> None:
+    def encode(text: str) -> Floats:
+        if text == "bad":
+            raise ValueError("broken")
+        return np.ones(1, np.float32)
+
+    vectors = QueryVectors(encode)
+    good, bad, other = vectors.submit_all(["good", "bad", "other"])
+    assert awaited(good, 10)[0] == awaited(other, 10)[0] == 1
+    with pytest.raises(RerankFailedError, match="broken"):
+        awaited(bad, 10)
+    assert vectors.submit("bad") is not bad

@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+import re
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,14 @@ def test_texts_get_the_crossings_probability_best_first() -> None:
     np.testing.assert_allclose(scores(TEXTS), expected(TEXTS), rtol=1e-5)
 
 
+def test_no_number_is_too_long_for_ml_commons() -> None:
+    """Its JSON reader makes a BigDecimal of more than 18 characters and fails on that."""
+    answer = API.post("/v1/rerank", {"query": QUERY, "documents": [*TEXTS, ""]})
+    numbers = re.findall(rb'"relevance_score":([^,}]*)', answer.data)
+    assert len(numbers) == len(TEXTS) + 1
+    assert all(len(number) <= 16 and (b"." in number or b"e" in number) for number in numbers), numbers
+
+
 def test_a_long_text_counts_by_its_best_chunk() -> None:
     long = " ".join([*RANDOM.choices(WORDS[3:], k=500), QUERY])
     np.testing.assert_allclose(scores([long]), expected([long]), rtol=1e-5)
@@ -78,7 +87,7 @@ def test_padding_and_kind_of_document_change_nothing() -> None:
 
 
 @pytest.mark.parametrize("unusable", [
-    "", " \n", stored(TEXTS[0], tag=7), VECTORS[0][:-8], VECTORS[0][:-4] + "AAAAAAAA",
+    "", " \n", "null", stored(TEXTS[0], tag=7), VECTORS[0][:-8], VECTORS[0][:-4] + "AAAAAAAA",
     VECTORS[0][:-3], VECTORS[0] + "!", VECTORS[0][:28], "AQEA" + VECTORS[0][4:],
     {"title": "x"}, {},
 ], ids=lambda each: str(each)[:20])  # fmt: skip

@@ -3,13 +3,14 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from opensearch.search_plan import Plan, plan_search
 from opensearch.search_request import NotUnderstoodError, SearchRequest
 from opensearch.settings import RerankSettings
 from opensearch.target import Skip, Target
-from opensearch.widened_search import Asked, whole_window
+from opensearch.widened_search import Asked, rescored_page, whole_window
 
 SETTINGS = RerankSettings(model="tiny", source_fields=("text",))
 QUERY: dict[str, Any] = {"match": {"text": "wait a bit"}}
@@ -82,6 +83,70 @@ def test_a_source_filter_in_the_url_counts_as_well(target: str) -> None:
 ])  # fmt: skip
 def test_a_vector_asked_for_by_name_is_kept(extra: dict[str, Any]) -> None:
     assert planned({"query": QUERY, **extra}).keep_vector
+
+
+def clustered(extra: dict[str, Any], target: str = "/b/_search") -> Plan:
+    found = plan({"query": QUERY, **extra}, target, msgspec.structs.replace(SETTINGS, execution="cluster"))
+    assert isinstance(found, Plan), found
+    return found
+
+
+def test_in_the_cluster_the_clients_own_page_is_asked_for_with_one_clause_more() -> None:
+    found = clustered({"from": 500, "_source": ["title"]}, "/b/_search?size=7&preference=_local&pretty")
+    asked = rescored_page(found, {"window_size": found.window_size})
+    assert (found.in_cluster, found.gave_way) == (True, None)
+    assert asked.target == "/b/_search?size=7&preference=_local&pretty=true"
+    rescore = {"rescore": {"window_size": 100}}
+    assert json.loads(asked.body) == {"query": QUERY, "from": 500, "_source": ["title"], **rescore}
+
+
+def test_in_the_cluster_a_filter_of_the_answer_is_widened_by_what_tells_that_it_is_whole() -> None:
+    found = clustered({}, "/b/_search?filter_path=hits.hits._id")
+    asked = rescored_page(found, {})
+    assert asked.target.endswith("?filter_path=hits.hits._id%2Ctimed_out%2C_shards.failed")
+
+
+@pytest.mark.parametrize(("reason", "extra"), [
+    ("collapse", {"collapse": {"field": "year"}}),
+    ("rescore", {"rescore": []}),
+    ("explain", {"explain": True}),
+    ("explain", {"ext": {"rerank": {"explain": True}}}),
+    ("fusion", {"ext": {"rerank": {"fusion": {"method": "rrf"}}}}),
+    ("score", {"ext": {"rerank": {"score": "probability"}}}),
+    ("hybrid", {"query": {"hybrid": {"queries": [QUERY]}}}),
+    ("top_hits", {"aggs": {"a": {"top_hits": {}}}}),
+    ("top_hits", {"aggregations": {"a": {"terms": {"field": "x"}, "aggs": {"b": {"top_hits": {}}}}}}),
+    ("scoreless", {"query": {"dis_max": {"queries": [QUERY], "boost": 0}}}),
+    ("scoreless", {"query": {"bool": {"must": {"bool": {"filter": QUERY}}, "must_not": QUERY}},
+                   "ext": {"rerank": {"query_context": {"query_text": "wait"}}}}),
+])  # fmt: skip
+def test_what_gives_way_to_the_sidecar(reason: str, extra: dict[str, Any]) -> None:
+    found = clustered(extra)
+    assert (found.in_cluster, found.gave_way) == (False, reason)
+
+
+@pytest.mark.parametrize("extra", [
+    {"aggs": {"a": {"terms": {"field": "x"}}}}, {"query": {"bool": {"should": [QUERY], "filter": [QUERY]}}},
+    {"ext": {"rerank": {"score": "fused"}}}, {"explain": False}, {"profile": True}, {"sort": ["_score"]},
+    {"query": {"dis_max": {"queries": [QUERY]}}},
+])  # fmt: skip
+def test_what_does_not_give_way(extra: dict[str, Any]) -> None:
+    assert clustered(extra).in_cluster
+
+
+def test_a_model_without_a_script_gives_way() -> None:
+    settings = msgspec.structs.replace(SETTINGS, execution="cluster")
+    request = SearchRequest.parse("/b/_search", json.dumps({"query": QUERY, "from": 99}).encode())
+    found = plan_search(request, Target(settings, {"b": (settings.field,)}), gives_way="crossing")
+    assert isinstance(found, Plan)
+    assert found.gave_way == "crossing"
+
+
+def test_what_gives_way_has_the_pages_of_the_sidecar() -> None:
+    beyond = {"query": QUERY, "from": 100, "collapse": {"field": "year"}}
+    assert plan(beyond, settings=msgspec.structs.replace(SETTINGS, execution="cluster")) == Skip(
+        "beyond_window"
+    )
 
 
 SKIPPED: list[tuple[str, dict[str, Any] | bytes, str]] = [

@@ -22,17 +22,21 @@ CLOSE = b""
 NO_BODY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
-def one_request(received: IO[bytes]) -> bool:
-    """Read a whole request; False where the other side has closed."""
+def one_request(received: IO[bytes], bodies: list[bytes]) -> bool:
+    """Read a whole request, its body into `bodies`; False where the other side has closed."""
     lines = list(iter(lambda: received.readline().strip().lower(), b""))
     lengths = [int(line.partition(b":")[2]) for line in lines if line.startswith(b"content-length:")]
-    received.read(sum(lengths))
+    bodies.append(received.read(sum(lengths)))
     return bool(lines)
 
 
 @contextmanager
-def scripted(*answers: bytes | None) -> Iterator[str]:
-    """Run an upstream that gives these answers in turn, one a request: bytes, CLOSE, or None to hang."""
+def scripted(*answers: bytes | None, bodies: list[bytes] | None = None) -> Iterator[str]:
+    """Run an upstream that gives these answers in turn, one a request: bytes, CLOSE, or None to hang.
+
+    What it is sent is kept in `bodies`.
+    """
+    kept = [] if bodies is None else bodies
     listener = socket.create_server(("127.0.0.1", 0))
     done = threading.Event()
 
@@ -44,7 +48,7 @@ def scripted(*answers: bytes | None) -> Iterator[str]:
             except OSError:  # closed: the test is over
                 return
             with connection, connection.makefile("rb") as received:
-                while left and one_request(received):
+                while left and one_request(received, kept):
                     answer = left.pop(0)
                     if answer is None:
                         done.wait(0.8)
@@ -118,17 +122,21 @@ def http_answer(status: int, body: object) -> bytes:
     )
 
 
-META = {"rerank": {"model": Bundle.open(TINY_BUNDLE).name, "source_fields": ["text"]}}
-SETTINGS = http_answer(
-    200, {"books": {"mappings": {"_meta": META}, "settings": {"index": {"creation_date": "1"}}}}
-)
+def index_settings(execution: str) -> bytes:
+    rerank = {"model": Bundle.open(TINY_BUNDLE).name, "source_fields": ["text"], "execution": execution}
+    mappings = {"_meta": {"rerank": {**rerank, "deadline_ms": 10_000}}}
+    return http_answer(200, {"books": {"mappings": mappings, "settings": {"index": {"creation_date": "1"}}}})
+
+
+both_executions = pytest.mark.parametrize("execution", ["sidecar", "cluster"])
 OWN_ANSWER = http_answer(200, {"the": "client's own"})
 COMPLETE = {"took": 1, "timed_out": False, "_shards": {"failed": 0}, "hits": {"hits": []}}
 
 
-def searched(*answers: bytes | None) -> TestResponse:
+def searched(*answers: bytes | None, execution: str = "sidecar") -> TestResponse:
     """Search an index with settings; `answers` follow the one that tells them."""
-    with scripted(SETTINGS, *answers) as url, closing(Upstream(url, read_timeout_s=0.5)) as upstream:
+    settings = index_settings(execution)
+    with scripted(settings, *answers) as url, closing(Upstream(url, read_timeout_s=0.5)) as upstream:
         client = Client(Proxy(upstream, Model.load(Bundle.open(TINY_BUNDLE))))
         body = {"query": {"match": {"text": "wait"}}}
         return client.post("/books/_search", json=body, buffered=True)
@@ -145,15 +153,19 @@ def searched(*answers: bytes | None) -> TestResponse:
     b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{",
     None,
 ])  # fmt: skip
-def test_a_fault_in_answer_to_the_widened_request_sends_the_clients_own(answer: bytes | None) -> None:
-    found = searched(answer, OWN_ANSWER)
+@both_executions
+def test_a_fault_in_answer_to_the_widened_request_sends_the_clients_own(
+    answer: bytes | None, execution: str
+) -> None:
+    found = searched(answer, OWN_ANSWER, execution=execution)
     assert (found.status_code, found.json) == (200, {"the": "client's own"})
     assert found.headers["Rerank-Status"] == "skipped; reason=upstream"
 
 
 @pytest.mark.parametrize("status", [401, 403, 429])
-def test_a_refusal_of_the_widened_request_is_returned_and_not_repeated(status: int) -> None:
-    found = searched(http_answer(status, {"refused": status}))
+@both_executions
+def test_a_refusal_of_the_widened_request_is_returned_and_not_repeated(status: int, execution: str) -> None:
+    found = searched(http_answer(status, {"refused": status}), execution=execution)
     assert (found.status_code, found.json) == (status, {"refused": status})
     assert found.headers["Rerank-Status"] == "skipped; reason=upstream"
 

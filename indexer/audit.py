@@ -1,0 +1,82 @@
+"""`twinrank verify`: what every document's stored vector is worth, read-only.
+
+Each index is read under one point in time, so that what is written meanwhile changes nothing.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from indexer.document import Document
+from indexer.enrich import hash_of
+from opensearch import vectors
+from opensearch.settings import RerankSettings
+from opensearch.snapshot import Stored
+from reranker.errors import StoredVectorError
+from reranker.stored_vector import unpack
+
+MAX_SAMPLES = 10
+
+
+class Worth(Enum):
+    """What one document's stored vector is worth. Only `STALE` ranks by a text that is no longer there."""
+
+    CURRENT = "current"
+    STALE = "stale"
+    ABSENT = "absent"
+    WITHOUT_TEXT = "without_text"
+    FOREIGN = "foreign"
+    CORRUPT = "corrupt"
+
+
+@dataclass
+class Audit:
+    """Counts by worth, with some ids of every kind that is neither current nor without text."""
+
+    documents: int = 0
+    counts: dict[Worth, int] = field(default_factory=lambda: dict.fromkeys(Worth, 0))
+    samples: dict[Worth, list[str]] = field(default_factory=dict)
+
+    @property
+    def sound(self) -> bool:
+        """Whether no vector is stale."""
+        return self.counts[Worth.STALE] == 0
+
+    def add(self, document_id: str, worth: Worth) -> None:
+        """Count one document."""
+        self.documents += 1
+        self.counts[worth] += 1
+        if worth not in (Worth.CURRENT, Worth.WITHOUT_TEXT):
+            kept = self.samples.setdefault(worth, [])
+            if len(kept) < MAX_SAMPLES:
+                kept.append(document_id)
+
+    def lines(self) -> Iterator[str]:
+        """Yield the result for people."""
+        yield f"{self.documents} documents: " + ", ".join(f"{n} {w.value}" for w, n in self.counts.items())
+        for worth, ids in self.samples.items():
+            yield f"  {worth.value}: {', '.join(ids)}{' ...' if self.counts[worth] > len(ids) else ''}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the machine-readable form."""
+        counts = {worth.value: number for worth, number in self.counts.items()}
+        samples = {worth.value: ids for worth, ids in self.samples.items()}
+        return {"documents": self.documents, **counts, "samples": samples}
+
+
+def worth_of(stored: Stored, settings: RerankSettings, model_tag: int) -> Worth:
+    """Return what the vector of one document is worth, for this model and these settings."""
+    document = Document(json.dumps(stored.source))
+    has_text = bool(document.text(settings.source_fields))
+    if not stored.vectors:
+        return Worth.ABSENT if has_text else Worth.WITHOUT_TEXT
+    packed = vectors.decoded(stored.vectors[0]) if len(stored.vectors) == 1 else None
+    try:
+        vector = unpack(packed or b"")
+    except StoredVectorError:
+        return Worth.CORRUPT
+    if vector.model_tag != model_tag:
+        return Worth.FOREIGN
+    return Worth.CURRENT if has_text and vector.text_hash == hash_of(document, settings) else Worth.STALE

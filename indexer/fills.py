@@ -1,0 +1,124 @@
+"""What sees to one vector field of a document: it is filled, guarded or emptied.
+
+A document may have several such fields, while its index changes from one model to another: they are handled
+one after another, the main one first.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from indexer.document import Document
+from indexer.enrich import Enriched, Outcome, hash_of
+from opensearch import vectors
+from opensearch.settings import RerankSettings
+from reranker.errors import StoredVectorError
+from reranker.stored_vector import unpack
+
+
+class Fill(Protocol):
+    """Sees to one field: `indexer.enrich.Enricher`, and the others here.
+
+    `name` changes where documents that it has seen must be seen anew.
+    """
+
+    @property
+    def field(self) -> str:
+        """The field, a dotted path."""
+
+    @property
+    def name(self) -> str:
+        """What it does."""
+
+    def check(self, document: Document) -> None:
+        """Check that the document has room for the field.
+
+        Raises:
+            DocumentError: something else stands there.
+        """
+
+    def __call__(self, documents: Sequence[Document], stored: Mapping[str, bytes]) -> list[Enriched]:
+        """Return the documents as they must be, in order, with an outcome of REUSED where nothing changes."""
+
+
+class Guard:
+    """For a field whose model is not at hand: keeps a vector of the text that stands there, and no other.
+
+    So no document is written with a vector of a former text; whoever has the model fills the gap.
+    """
+
+    def __init__(self, settings: RerankSettings) -> None:
+        self._settings = settings
+        self.field = settings.field
+        self.name = "guard"
+
+    def check(self, document: Document) -> None:
+        """Check that the document has room for the field.
+
+        Raises:
+            DocumentError: something else stands there.
+        """
+        document.without_vector(self.field)
+
+    def __call__(self, documents: Sequence[Document], stored: Mapping[str, bytes]) -> list[Enriched]:
+        """Return the documents, without a vector of another text."""
+        return [self._guarded(document) for document in documents]
+
+    def _guarded(self, document: Document) -> Enriched:
+        if document.text(self._settings.source_fields) and self._fits(document):
+            return Enriched(document.source.encode(), Outcome.REUSED)
+        return Enriched(document.without_vector(self.field).encode(), Outcome.NO_TEXT)
+
+    def _fits(self, document: Document) -> bool:
+        packed = vectors.decoded(vectors.value_at(document.values, self.field))
+        try:
+            return unpack(packed or b"").text_hash == hash_of(document, self._settings)
+        except StoredVectorError:
+            return False
+
+
+class Emptied:
+    """For a field that is given up: takes every value away."""
+
+    def __init__(self, field: str) -> None:
+        self.field = field
+        self.name = "empty"
+
+    def check(self, document: Document) -> None:
+        """Check that the field can be taken away.
+
+        Raises:
+            DocumentError: something else stands there.
+        """
+        document.without_vector(self.field)
+
+    def __call__(self, documents: Sequence[Document], stored: Mapping[str, bytes]) -> list[Enriched]:
+        """Return the documents without the field."""
+        return [
+            Enriched(document.without_vector(self.field).encode(), Outcome.NO_TEXT) for document in documents
+        ]
+
+
+class Fills:
+    """Several in the place of one: the outcome is the first one's, stored vectors are known for it alone."""
+
+    def __init__(self, first: Fill, *more: Fill) -> None:
+        self._first, self._more = first, more
+        self.field = first.field
+        self.name = "+".join(fill.name for fill in (first, *more))
+
+    def check(self, document: Document) -> None:
+        """Check that the document has room for every field.
+
+        Raises:
+            DocumentError: something else stands there.
+        """
+        for fill in (self._first, *self._more):
+            fill.check(document)
+
+    def __call__(self, documents: Sequence[Document], stored: Mapping[str, bytes]) -> list[Enriched]:
+        """Return the documents as all fields must be, in order."""
+        enriched = self._first(documents, stored)
+        for fill in self._more:
+            seen = fill([Document(one.source.decode()) for one in enriched], {})
+            enriched = [Enriched(new.source, one.outcome) for new, one in zip(seen, enriched, strict=True)]
+        return enriched

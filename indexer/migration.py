@@ -1,0 +1,177 @@
+"""From one model to another: a second field beside the first, until searches change over, or back.
+
+Every step is one mapping update. The settings name both fields: `model` and `field` are what searches use,
+`migration` is the other pair. `indexer.fills` keeps both free of vectors of former texts, whoever writes.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from indexer.audit import Audit, Worth, worth_of
+from opensearch import indices, mapping, snapshot
+from opensearch.client import Upstream
+from opensearch.errors import IndexMissingError
+from opensearch.indices import Index
+from opensearch.settings import META_KEY, MigrationSettings, RerankSettings, settings_meta
+
+
+class MigrationError(Exception):
+    """A step that the state of the migration does not allow: says what it is, and what to do."""
+
+
+def enabled(upstream: Upstream, name: str) -> list[Index]:
+    """Return the indices behind a name that have settings.
+
+    Raises:
+        IndexMissingError: there is none.
+        RequestError: OpenSearch cannot be asked.
+    """
+    found = [index for index in indices.find(upstream, name) if META_KEY in index.meta]
+    if not found:
+        raise IndexMissingError(
+            f"expected an index {name} with settings, found none."
+            f" Write them with: twinrank enable {name} --field FIELD"
+        )
+    return found
+
+
+def begin(upstream: Upstream, index: Index, model: str, field: str | None = None) -> RerankSettings:
+    """Map the second field, and say in the settings whose vectors it is for; again: change nothing.
+
+    Raises:
+        MigrationError: the index has that model already, or another migration is under way.
+        MappingError, SettingsError, RequestError: the mapping cannot be read, or refuses.
+    """
+    settings = index.rerank_settings()
+    other = settings.migration
+    if other.model == model and not other.cut_over:
+        return settings
+    if settings.model == model:
+        raise MigrationError(f"{index.name}: expected another model than {model}, which searches use already")
+    if other.model is not None:
+        raise MigrationError(
+            f"{index.name}: expected no migration under way, found one with {other.model}."
+            f" End it first: twinrank migrate {index.name} cleanup"
+        )
+    second = field or _second_name(settings.field)
+    return _write(
+        upstream, index, msgspec.structs.replace(settings, migration=MigrationSettings(model, second))
+    )
+
+
+def coverage(
+    upstream: Upstream, index: Index, settings: RerankSettings, model_tag: int
+) -> tuple[float, Audit]:
+    """Return the share of documents with text that have a current vector of that model, and the whole audit.
+
+    `settings` have the field in question first.
+
+    Raises:
+        RequestError: OpenSearch cannot be asked.
+    """
+    indices.refresh(upstream, index.name)
+    audit = Audit()
+    for stored in snapshot.documents(upstream, index.name, settings.field, settings.source_fields):
+        audit.add(stored.id, worth_of(stored, settings, model_tag))
+    with_text = audit.documents - audit.counts[Worth.WITHOUT_TEXT]
+    return (audit.counts[Worth.CURRENT] / with_text if with_text else 1.0), audit
+
+
+def cut_over(upstream: Upstream, index: Index, model_tag: int, wanted: float) -> RerankSettings:
+    """Let searches use the second field: the two are exchanged, in one mapping update.
+
+    Raises:
+        MigrationError: nothing to change over to, or too few documents have the new vector.
+        MappingError, SettingsError, RequestError: as `begin`.
+    """
+    settings = index.rerank_settings()
+    second = settings.second
+    if second is None or settings.migration.cut_over:
+        raise MigrationError(
+            f"{index.name}: expected a migration that is not cut over, found {_state(settings)}."
+            f" Begin with: twinrank migrate {index.name} --to FOLDER"
+        )
+    share, audit = coverage(upstream, index, second, model_tag)
+    if share < wanted:
+        raise MigrationError(
+            f"{index.name}: expected {wanted:.2%} of the documents to have a vector of {second.model}, found"
+            f" {share:.2%} ({'; '.join(audit.lines())})."
+            f" Fill them with: twinrank migrate {index.name} --to FOLDER"
+        )
+    return _exchange(upstream, index, settings, is_cut_over=True)
+
+
+def roll_back(upstream: Upstream, index: Index) -> RerankSettings:
+    """Let searches use the field from before the cut-over again, in one mapping update.
+
+    Raises:
+        MigrationError: nothing to go back to.
+        MappingError, SettingsError, RequestError: as `begin`.
+    """
+    settings = index.rerank_settings()
+    if not settings.migration.cut_over:
+        raise MigrationError(
+            f"{index.name}: expected a migration that is cut over and not cleaned up, found"
+            f" {_state(settings)}"
+        )
+    return _exchange(upstream, index, settings, is_cut_over=False)
+
+
+def forget(upstream: Upstream, index: Index) -> str:
+    """Take the second field out of the settings, and return its name: its values are still to be taken away.
+
+    Raises:
+        MigrationError: there is none.
+        MappingError, SettingsError, RequestError: as `begin`.
+    """
+    settings = index.rerank_settings()
+    field = settings.migration.field
+    if field is None:
+        raise MigrationError(f"{index.name}: expected a second field, found {_state(settings)}")
+    _write(upstream, index, msgspec.structs.replace(settings, migration=MigrationSettings()))
+    return field
+
+
+def state(index: Index) -> Mapping[str, Any]:
+    """Return where an index stands, for people and machines.
+
+    Raises:
+        SettingsError: the index has no valid settings.
+    """
+    settings = index.rerank_settings()
+    return {
+        "index": index.name,
+        "model": settings.model,
+        "field": settings.field,
+        "migration": _state(settings),
+        "other_model": settings.migration.model,
+        "other_field": settings.migration.field,
+    }
+
+
+def _state(settings: RerankSettings) -> str:
+    if settings.migration.model is None:
+        return "none"
+    return "cut over" if settings.migration.cut_over else "filling"
+
+
+def _exchange(
+    upstream: Upstream, index: Index, settings: RerankSettings, *, is_cut_over: bool
+) -> RerankSettings:
+    second = settings.second
+    if second is None:
+        raise MigrationError(f"{index.name}: expected a second field, found none")
+    first = msgspec.structs.replace(second.migration, cut_over=is_cut_over)
+    return _write(upstream, index, msgspec.structs.replace(second, migration=first))
+
+
+def _write(upstream: Upstream, index: Index, settings: RerankSettings) -> RerankSettings:
+    for field in settings.fields[1:] or settings.fields:
+        mapping.write(upstream, index.name, field, settings_meta(settings))
+    return settings
+
+
+def _second_name(field: str) -> str:
+    return field.removesuffix("_2") if field.endswith("_2") else f"{field}_2"

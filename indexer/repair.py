@@ -1,0 +1,144 @@
+"""What has to be written so that a document's vectors are current or absent."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from indexer.document import Document
+from indexer.enrich import Outcome
+from indexer.errors import DocumentError
+from indexer.fills import Fill
+from opensearch import vectors
+from opensearch.bulk import Item
+from opensearch.changes import Change
+from opensearch.errors import MappingError
+from opensearch.indices import Index
+from opensearch.settings import RerankSettings
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What became of one document.
+
+    `item` is what to write, None where nothing is to be; `outcome` is the main vector's; `problem` says why
+    the document cannot hold a vector.
+    """
+
+    change: Change
+    outcome: Outcome | None
+    item: Item | None = None
+    problem: str | None = None
+
+
+class Repairs:
+    """Makes repairs for one index.
+
+    The whole document is written, from the very bytes that are stored, under the lock of the version that
+    was read: a partial update would write numbers anew, and lose digits beyond the 17th. It goes around
+    ingest pipelines. Only where a final pipeline stands, which a whole document cannot avoid, an update line
+    is sent, for which no pipeline runs.
+
+    Args:
+        index: the concrete index.
+        settings: its settings.
+        fills: one for each vector field, the main one first.
+
+    Raises:
+        MappingError: the index cannot be repaired without harm.
+    """
+
+    def __init__(self, index: Index, settings: RerankSettings, fills: Sequence[Fill]) -> None:
+        self._fills = fills
+        self._is_external = settings.versioning == "external"
+        self._by_update = index.settings.get("index.final_pipeline", "_none") != "_none"
+        _check(index, is_external=self._is_external, by_update=self._by_update)
+
+    def __call__(self, changes: Sequence[Change]) -> list[Repair]:
+        """Return what to do for each document, in order; each text is encoded once."""
+        documents, problems = self._readable(changes)
+        states = self._enriched(documents)
+        return [
+            Repair(change, None, problem=problems[position])
+            if position in problems
+            else self._repair(change, *states[position])
+            for position, change in enumerate(changes)
+        ]
+
+    def _readable(self, changes: Sequence[Change]) -> tuple[dict[int, Document], dict[int, str]]:
+        documents: dict[int, Document] = {}
+        problems: dict[int, str] = {}
+        for position, change in enumerate(changes):
+            document = Document(change.source)
+            try:
+                for fill in self._fills:
+                    fill.check(document)
+            except DocumentError as error:
+                problems[position] = str(error)
+            else:
+                documents[position] = document
+        return documents, problems
+
+    def _enriched(self, documents: dict[int, Document]) -> dict[int, tuple[Outcome, str]]:
+        """Return the main outcome and the source with every vector; the very source where nothing changes."""
+        sources = {position: document.source for position, document in documents.items()}
+        outcomes: dict[int, Outcome] = {}
+        for fill in self._fills:
+            enriched = fill([Document(source) for source in sources.values()], {})
+            for position, one in zip(list(sources), enriched, strict=True):
+                outcomes.setdefault(position, one.outcome)
+                if one.outcome is not Outcome.REUSED:
+                    sources[position] = one.source.decode()
+        return {position: (outcome, sources[position]) for position, outcome in outcomes.items()}
+
+    def _repair(self, change: Change, outcome: Outcome, source: str) -> Repair:
+        if source == change.source:
+            return Repair(change, outcome)
+        conditions: dict[str, Any] = (
+            {"version": change.version, "version_type": "external_gte"}
+            if self._is_external
+            else {"if_seq_no": change.seq_no, "if_primary_term": change.primary_term}
+        )
+        if change.routing is not None:
+            conditions["routing"] = change.routing
+        if self._by_update:
+            return Repair(change, outcome, Item(change.id, self._update_of(source), conditions, "update"))
+        conditions["pipeline"] = "_none"
+        return Repair(change, outcome, Item(change.id, _one_line(source), conditions))
+
+    def _update_of(self, source: str) -> bytes:
+        """Return the body of an update that sets every vector field; null drops a value."""
+        values = Document(source).values
+        doc: dict[str, Any] = {}
+        for fill in self._fills:
+            inner = doc
+            *parents, last = fill.field.split(".")
+            for name in parents:
+                inner = inner.setdefault(name, {})
+            inner[last] = vectors.value_at(values, fill.field)
+        return json.dumps({"doc": doc}).encode()
+
+
+def _one_line(source: str) -> bytes:
+    """Return the source without line breaks: in JSON they can only stand between its parts."""
+    return source.replace("\n", " ").replace("\r", " ").encode()
+
+
+def _check(index: Index, *, is_external: bool, by_update: bool) -> None:
+    for problem in _problems(index, is_external=is_external, by_update=by_update):
+        raise MappingError(f"{index.name}: {problem}")
+
+
+def _problems(index: Index, *, is_external: bool, by_update: bool) -> Iterator[str]:
+    source = index.mapping.get("_source", {})
+    kept = {key: source[key] for key in ("excludes", "includes") if source.get(key)}
+    if kept:
+        yield (
+            f"expected a `_source` that keeps every field, found {kept}: writing a document again would make"
+            " what it does not keep unsearchable. Index the documents again instead: twinrank index"
+        )
+    if is_external and by_update:
+        yield (
+            "expected no final ingest pipeline beside `versioning: external`, found"
+            f" {index.settings['index.final_pipeline']}: a document can then not be written without it"
+        )

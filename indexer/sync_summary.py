@@ -1,0 +1,86 @@
+"""What a sync did, in numbers."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from indexer.enrich import Outcome
+
+MAX_SAMPLES = 10
+
+
+@dataclass(frozen=True)
+class Lag:
+    """How far the vectors are behind: operations not yet looked at, and the age of the oldest of them."""
+
+    operations: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class SyncSummary:
+    """Counts, which grow while the sync goes on.
+
+    `checked` documents were read; of them `current` needed nothing, `written` were repaired (a vector made,
+    or an old one taken away), `conflicts` had been changed or deleted since: their newer operation is looked
+    at next. `rejected` could not be repaired, with some ids and reasons in `samples`. `started_over` lists
+    shards whose checkpoint no longer held.
+    """
+
+    checked: int = 0
+    current: int = 0
+    written: int = 0
+    conflicts: int = 0
+    rejected: int = 0
+    outcomes: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
+    samples: list[dict[str, str]] = field(default_factory=list)
+    started_over: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    lag: Lag = field(default_factory=Lag)
+    stopped: str | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing was rejected and nothing ended the run early."""
+        return self.rejected == 0 and self.stopped is None
+
+    def reject(self, index: str, document_id: str, reason: str) -> None:
+        """Count a document that cannot be repaired, and keep the first of them."""
+        self.rejected += 1
+        if len(self.samples) < MAX_SAMPLES:
+            self.samples.append({"_index": index, "_id": document_id, "reason": reason})
+
+    def in_words(self) -> str:
+        """Return the result for people, a few lines."""
+        rate = self.checked / self.seconds if self.seconds else 0.0
+        words = [
+            f"{self.checked} documents checked in {self.seconds:.1f} s ({rate:.0f}/s):"
+            f" {self.current} current, {self.written} written ({self.outcomes[Outcome.ENCODED]} encoded),"
+            f" {self.conflicts} changed meanwhile, {self.outcomes[Outcome.NO_TEXT]} without text",
+            f"lag: {self.lag.operations} operations, {self.lag.seconds:.1f} s",
+        ]
+        words += [f"started over: {reason}" for reason in self.started_over]
+        if self.rejected:
+            words.append(f"{self.rejected} documents could not be repaired:")
+            words += [f"  {one['_index']}/{one['_id']}: {one['reason']}" for one in self.samples]
+        if self.stopped:
+            words.append(
+                f"Stopped before the end: {self.stopped}. Run the same command again: it goes on there"
+            )
+        return "\n".join(words)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the machine-readable form."""
+        return {
+            "checked": self.checked,
+            "current": self.current,
+            "written": self.written,
+            **{outcome.value: number for outcome, number in self.outcomes.items()},
+            "conflicts": self.conflicts,
+            "rejected": self.rejected,
+            "samples": self.samples,
+            "started_over": self.started_over,
+            "seconds": round(self.seconds, 3),
+            "lag_operations": self.lag.operations,
+            "lag_seconds": round(self.lag.seconds, 3),
+            "stopped": self.stopped,
+        }

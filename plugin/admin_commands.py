@@ -1,0 +1,121 @@
+"""`twinrank settings`, `disable` and `explain`: arguments in, words out."""
+
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from opensearch.disable import disable
+from opensearch.setting_layers import Defaults
+from opensearch.settings_report import SettingsReport, settings_report
+from opensearch.strip import strip
+from plugin.explanation import Asked, explain
+from plugin.explanation_report import explanation_report
+from plugin.http_messages import basic_credentials
+from plugin.index_commands import connected, tell_enabled
+from plugin.model import Model
+from plugin.options import bundle_option, json_option, settings_file_option, upstream_option
+from plugin.search_door import SearchDoor
+from plugin.search_planner import SearchPlanner
+from plugin.settings_cache import SettingsCache
+from plugin.upstream import Upstream
+from reranker.bundle import Bundle
+
+
+@click.command("settings")
+@click.argument("index")
+@settings_file_option
+@json_option
+@upstream_option
+def settings_command(index: str, defaults: Defaults, as_json: bool, url: str) -> None:
+    """Show every setting of INDEX, where each value comes from, and what is wrong.
+
+    Exit status 1 where something is wrong.
+    """
+    with connected(url) as upstream:
+        reports = settings_report(upstream, index, defaults)
+    if as_json:
+        click.echo(json.dumps({report.index: report.as_json() for report in reports}))
+    else:
+        for report in reports:
+            _tell(report)
+    if any(report.problems for report in reports):
+        raise click.exceptions.Exit(1)
+
+
+@click.command("disable")
+@click.argument("index")
+@click.option("--strip", "strips", is_flag=True, help="Also remove the stored vectors, document by document.")
+@click.option("--documents-per-s", type=click.FloatRange(min=0.1), help="Pace of --strip.  [default: none]")
+@click.option("--dry-run", is_flag=True, help="Say what would change, but change nothing.")
+@upstream_option
+def disable_command(index: str, strips: bool, documents_per_s: float | None, dry_run: bool, url: str) -> None:
+    """Switch reranking off for INDEX. Its settings stay, and so do its vectors without --strip."""
+    with connected(url) as upstream:
+        done = disable(upstream, index, dry_run=dry_run)
+        for each in done:
+            tell_enabled(each, word="disabled", dry_run=dry_run)
+        left = 0
+        for each in done if strips and not dry_run else ():
+            stripped = strip(upstream, each.index, each.settings.field, documents_per_s=documents_per_s)
+            click.echo(f"{each.index}: {stripped.removed} vectors removed, {stripped.left} left")
+            left += stripped.left
+    if left:
+        raise click.ClickException(
+            f"{left} documents changed each time that their vector was about to be removed; run it again"
+        )
+
+
+@click.command("explain")
+@click.argument("index")
+@click.argument("text")
+@click.option("--size", default=10, show_default=True, type=click.IntRange(1, 100), help="Hits to show.")
+@settings_file_option
+@json_option
+@bundle_option
+@upstream_option
+def explain_command(
+    index: str, text: str, size: int, defaults: Defaults, as_json: bool, bundle_path: Path, url: str
+) -> None:
+    """Show a search for TEXT in INDEX step by step. A TEXT that begins with { is the body of a search."""
+    asked = Asked(index, *_body_or_text(text), size)
+    with connected(url) as client:
+        reports = settings_report(client, index, defaults)
+    with closing(Upstream(url)) as upstream:
+        settings = SettingsCache(upstream, defaults=defaults, waits_for_coverage=True)
+        model = Model.load(Bundle.open(bundle_path))
+        door = SearchDoor(upstream, SearchPlanner(settings, model), model)
+        steps = explain(door, settings, basic_credentials(url), asked, reports)
+    if as_json:
+        click.echo(json.dumps(steps))
+        return
+    console = Console(highlight=False)
+    for part in explanation_report(steps):
+        console.print(part, soft_wrap=isinstance(part, str), markup=False)
+
+
+def _body_or_text(text: str) -> tuple[dict[str, Any] | None, str | None]:
+    if not text.lstrip().startswith("{"):
+        return None, text
+    try:
+        return json.loads(text), None
+    except ValueError as error:
+        raise click.BadParameter(f"expected a text, or a search as JSON, found: {error}") from error
+
+
+def _tell(report: SettingsReport) -> None:
+    if report.settings:
+        table = Table("setting", "value", "from", title=report.index, title_justify="left", box=None)
+        for each in report.settings:
+            table.add_row(each.name, json.dumps(each.value), each.origin)
+        Console(highlight=False).print(table)
+    else:
+        click.echo(report.index)
+    for problem in report.problems:
+        click.echo(f"  wrong: {problem}")
+    for note in report.notes:
+        click.echo(f"  note: {note}")

@@ -1,0 +1,59 @@
+"""All indices' settings at once, as a poller read them: names to records, without asking OpenSearch."""
+
+from collections import defaultdict
+from urllib.parse import unquote
+
+import msgspec
+from cachetools import LRUCache
+
+from opensearch.index_settings import IndexRecord, resolve_records
+from opensearch.setting_layers import Defaults
+from opensearch.target import Target
+
+MAX_RESOLVED = 10_000
+"""Index expressions whose settings are kept."""
+
+
+class ClusterRecords(msgspec.Struct, frozen=True):
+    """What the poller shares: the state that it was read after, and every concrete index's record."""
+
+    state: str
+    indices: dict[str, IndexRecord]
+
+
+class ClusterView:
+    """One reading of the cluster. Immutable but for its cache: a newer reading is another view."""
+
+    def __init__(self, records: ClusterRecords, defaults: Defaults) -> None:
+        self.state = records.state
+        self._defaults = defaults
+        self._named: dict[str, dict[str, IndexRecord]] = defaultdict(dict)
+        for name, record in records.indices.items():
+            for each in (name, *record.groups):
+                self._named[each][name] = record
+        self._resolved: LRUCache[str, Target] = LRUCache(MAX_RESOLVED)
+
+    def target(self, index_path: str) -> Target | None:
+        """Return what holds for a list of index, alias and data stream names (raw, no slash).
+
+        None where a part is anything else, a pattern or a name that is not known: OpenSearch must be asked,
+        as the caller, what it stands for.
+        """
+        try:
+            return self._resolved[index_path]
+        except KeyError:
+            pass
+        records = self._records(index_path)
+        if records is None:
+            return None
+        found = resolve_records(records, self._defaults)
+        self._resolved[index_path] = found
+        return found
+
+    def _records(self, index_path: str) -> dict[str, IndexRecord] | None:
+        found: dict[str, IndexRecord] = {}
+        for name in unquote(index_path).split(","):
+            if name not in self._named:
+                return None
+            found |= self._named[name]
+        return found

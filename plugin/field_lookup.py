@@ -1,0 +1,42 @@
+"""Which fields of an index are ours, where only an answer tells which indices a request spoke of."""
+
+import logging
+from collections.abc import Callable
+from urllib.parse import quote
+
+from opensearch.field_cutter import cut_answer
+from plugin.errors import UpstreamError
+from plugin.http_messages import Request
+from plugin.passthrough import Cut
+from plugin.settings_cache import SettingsCache
+
+_log = logging.getLogger("twinrank")
+
+
+class FieldLookup:
+    """Looks fields up as the caller."""
+
+    def __init__(self, settings: SettingsCache) -> None:
+        self._settings = settings
+
+    def fields(self, request: Request, indices: str) -> tuple[str, ...]:
+        """Return our fields in an index; none, and a warning in the log, where OpenSearch cannot be asked."""
+        try:
+            return self._settings.of(request, indices, {}).all_fields
+        except UpstreamError as error:
+            _log.warning("which fields of %s are ours cannot be told: %s", indices, error)
+            return ()
+
+    def cut_by_index(self, request: Request, is_asked: Callable[[str], bool]) -> Cut:
+        """Return what cuts from every index that an answer speaks of our fields but those asked for."""
+        known: dict[str, tuple[str, ...]] = {}
+
+        def fields_of(index: str | None) -> tuple[str, ...]:
+            if index is None:
+                return ()
+            if index not in known:
+                fields = self.fields(request, quote(index, safe=""))
+                known[index] = tuple(field for field in fields if not is_asked(field))
+            return known[index]
+
+        return lambda body: cut_answer(body, fields_of)

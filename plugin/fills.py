@@ -1,0 +1,41 @@
+"""What a bundle at hand can do for an index: fill its own field, and guard the other one."""
+
+import click
+
+from indexer.enrich import Encode, Enricher
+from indexer.fills import Fill, Guard
+from opensearch.indices import Index
+from opensearch.settings import RerankSettings
+from reranker.bundle import Bundle
+
+
+def settings_for(index: Index, bundle: Bundle) -> RerankSettings:
+    """Return an index's settings from the bundle's side: with the field that holds its vectors first.
+
+    During a change of model that is the second field for one of the two bundles.
+
+    Raises:
+        SettingsError: the index has no valid settings.
+        click.ClickException: no field of the index holds vectors of this bundle.
+    """
+    settings = index.rerank_settings()
+    for each in (settings, settings.second):
+        if each is not None and each.model == bundle.name:
+            return each
+    raise click.ClickException(
+        f"{index.name}: expected the bundle {settings.model}, as its settings say, found {bundle.name}."
+        f" Give its folder with --bundle, or: twinrank migrate {index.name} --to FOLDER"
+    )
+
+
+def fills_of(index: Index, bundle: Bundle, encode: Encode) -> list[Fill]:
+    """Return what sees to the fields of an index, the bundle's own first.
+
+    Raises:
+        SettingsError, click.ClickException: as `settings_for`.
+    """
+    settings = settings_for(index, bundle)
+    fills: list[Fill] = [Enricher(encode, bundle.model_tag, settings)]
+    if settings.second is not None:
+        fills.append(Guard(settings.second))
+    return fills

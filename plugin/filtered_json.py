@@ -1,0 +1,57 @@
+"""`filter_path` as OpenSearch has it: which parts of a JSON answer the client wants."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+_NOTHING = object()
+
+
+def filtered(value: Any, filter_path: str) -> Any:  # noqa: ANN401  # any JSON
+    """Return what the comma-separated paths keep, {} for nothing: `a.b`, `*.b`, `**.c`; `-a.b` leaves out."""
+    paths = [tuple(path.strip().split(".")) for path in filter_path.split(",") if path.strip()]
+    wanted = [path for path in paths if not path[0].startswith("-")]
+    unwanted = [(path[0][1:], *path[1:]) for path in paths if path[0].startswith("-")]
+    kept = _kept(value, wanted) if wanted else value
+    left = kept if kept is _NOTHING else _without(kept, unwanted)
+    return {} if left is _NOTHING else left
+
+
+def _kept(value: Any, paths: Sequence[tuple[str, ...]]) -> Any:  # noqa: ANN401
+    if any(path in ((), ("**",)) for path in paths):
+        return value
+    if isinstance(value, list):
+        items = [kept for item in value if (kept := _kept(item, paths)) is not _NOTHING]
+        return items or _NOTHING
+    if not isinstance(value, dict):
+        return _NOTHING
+    members = {key: _kept(inner, _below(key, paths)) for key, inner in value.items()}
+    return {key: inner for key, inner in members.items() if inner is not _NOTHING} or _NOTHING
+
+
+def _without(value: Any, paths: Sequence[tuple[str, ...]]) -> Any:  # noqa: ANN401
+    if any(path == () for path in paths):
+        return _NOTHING
+    if not paths:
+        return value
+    if isinstance(value, list):
+        return [left for item in value if (left := _without(item, paths)) is not _NOTHING] or _NOTHING
+    if not isinstance(value, dict):
+        return value
+    members = {key: _without(inner, _below(key, paths)) for key, inner in value.items()}
+    return {key: inner for key, inner in members.items() if inner is not _NOTHING} or _NOTHING
+
+
+def _below(key: str, paths: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return what is left of the paths below a member; `**` stands for any number of members, none too."""
+    below: list[tuple[str, ...]] = []
+    for path in paths:
+        if not path:
+            continue
+        if path[0] == "**":
+            below.append(path)
+            if len(path) > 1:
+                below += _below(key, [path[1:]])
+        elif fnmatchcase(key, path[0]):
+            below.append(path[1:])
+    return below

@@ -1,0 +1,114 @@
+"""`twinrank migrate`: arguments in, words out."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from indexer import migration
+from indexer.fills import Emptied
+from indexer.sync_summary import SyncSummary
+from opensearch.client import Upstream
+from opensearch.indices import Index
+from opensearch.settings import RerankSettings
+from plugin.index_commands import connected
+from plugin.options import json_option, upstream_option
+from plugin.sync_run import SyncOptions, run_sync
+from reranker.bundle import Bundle
+
+_STEPS = ("fill", "status", "cutover", "rollback", "cleanup")
+
+
+@click.command("migrate")
+@click.argument("index")
+@click.argument("step", type=click.Choice(_STEPS), default="fill")
+@click.option("--to", "to", type=click.Path(path_type=Path), metavar="FOLDER", help="The new model's bundle.")
+@click.option(
+    "--vector-field", metavar="NAME", help="The second field.  [default: the first one's name and _2]"
+)
+@click.option(
+    "--coverage",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    show_default=True,
+    help="Of cutover: the share of documents with text that must have a current new vector.",
+)
+@click.option(
+    "--rate", type=click.FloatRange(0, min_open=True), help="At most so many written documents a second."
+)
+@json_option
+@upstream_option
+def migrate_command(
+    index: str,
+    step: str,
+    to: Path | None,
+    vector_field: str | None,
+    coverage: float,
+    rate: float | None,
+    as_json: bool,
+    url: str,
+) -> None:
+    """Change the model of INDEX while it is searched and written.
+
+    fill (the default): build the new model's vectors in a second field. status: how far that is. cutover: let
+    searches use them. rollback: use the old ones again, at once. cleanup: take away what is no longer used.
+    """
+    bundle = Bundle.open(to) if to is not None else None
+    options = SyncOptions(rate=rate, as_json=as_json)
+    with connected(url) as upstream:
+        found = migration.enabled(upstream, index)
+        if step == "fill":
+            new = _required(bundle)
+            for one in found:
+                _told(one, migration.begin(upstream, one, new.name, vector_field), as_json=as_json)
+            run_sync(url, index, new, options)
+        elif step == "status":
+            for line in _status(upstream, found, bundle, as_json=as_json):
+                click.echo(line)
+        elif step == "cutover":
+            for one in found:
+                _told(
+                    one,
+                    migration.cut_over(upstream, one, _required(bundle).model_tag, coverage),
+                    as_json=as_json,
+                )
+        elif step == "rollback":
+            for one in found:
+                _told(one, migration.roll_back(upstream, one), as_json=as_json)
+        else:
+            _clean_up(upstream, url, found, options)
+
+
+def _required(bundle: Bundle | None) -> Bundle:
+    if bundle is None:
+        raise click.UsageError("expected the new model's bundle: --to FOLDER")
+    return bundle
+
+
+def _told(index: Index, settings: RerankSettings, *, as_json: bool) -> None:
+    if not as_json:
+        other = settings.migration
+        click.echo(
+            f"{index.name}: searches use {settings.field} of {settings.model}; {other.field} of {other.model}"
+            f" is {'kept for a rollback' if other.cut_over else 'being filled'}"
+        )
+
+
+def _status(upstream: Upstream, found: list[Index], bundle: Bundle | None, *, as_json: bool) -> Iterator[str]:
+    for one in found:
+        report = dict(migration.state(one))
+        settings = one.rerank_settings()
+        for each in (settings, settings.second):
+            if bundle is not None and each is not None and each.model == bundle.name:
+                share, audit = migration.coverage(upstream, one, each, bundle.model_tag)
+                report |= {"coverage": round(share, 6), "audit": audit.as_json()}
+        yield json.dumps(report) if as_json else "\n".join(f"{key}: {value}" for key, value in report.items())
+
+
+def _clean_up(upstream: Upstream, url: str, found: list[Index], options: SyncOptions) -> SyncSummary | None:
+    summary = None
+    for one in found:
+        field = migration.forget(upstream, one)
+        summary = run_sync(url, one.name, [Emptied(field)], options)
+    return summary

@@ -1,0 +1,122 @@
+"""One `_msearch`: every item planned and answered by itself, or all of them passed through."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from opensearch.endpoints import Endpoint
+from opensearch.multi_search import Item, read_items
+from opensearch.search_plan import Plan
+from opensearch.search_request import NotUnderstoodError, parameters_of
+from opensearch.search_response import UnusableResponseError
+from opensearch.target import Skip
+from opensearch.validation import InvalidError
+from plugin.errors import UpstreamError
+from plugin.field_lookup import FieldLookup
+from plugin.http_messages import Answer, Request
+from plugin.model import Model
+from plugin.passthrough import passed_through
+from plugin.planned_item import PlannedItem, cut_of_items
+from plugin.rerank_status import of_items, skipped
+from plugin.reranked_items import RefusedError, RerankedItems
+from plugin.reranked_search import RETURNED, answered
+from plugin.search_door import MAX_BODY_BYTES, plain_json
+from plugin.search_planner import SearchPlanner
+from plugin.stage_clock import StageClock
+from plugin.upstream import Upstream
+
+MAX_HITS = 10_000
+"""Hits that the items of one request may ask for in their widened form; those beyond are passed through."""
+
+_log = logging.getLogger("twinrank.search")
+
+
+class MultiSearchDoor:
+    """Answers several searches at once in front of one OpenSearch with one model."""
+
+    def __init__(self, upstream: Upstream, planner: SearchPlanner, lookup: FieldLookup, model: Model) -> None:
+        self._upstream = upstream
+        self._planner = planner
+        self._lookup = lookup
+        self._items = RerankedItems(upstream, model, planner.breaker)
+
+    def answer(self, request: Request, endpoint: Endpoint) -> Answer:
+        """Answer several searches.
+
+        Raises:
+            UpstreamError: OpenSearch cannot be asked.
+        """
+        clock = StageClock()
+        body = request.stream.read(MAX_BODY_BYTES + 1)
+        try:
+            with clock.stage("plan"):
+                items = read_items(request.target, endpoint.indices, plain_json(request, body))
+                planned = self._planned(request, items)
+        except NotUnderstoodError as error:
+            return self._unread(request, body, error.reason, clock)
+        try:
+            return self._answered(request, body, planned, clock)
+        except RefusedError as error:
+            if error.exchange.status in RETURNED:
+                status = of_items([each.given_up("upstream").word for each in planned])
+                return answered(error.exchange, error.exchange.body, status, clock)
+            reason = _failed("upstream", error)
+        except (UnusableResponseError, UpstreamError) as error:
+            reason = _failed("upstream", error)
+        except Exception:  # noqa: BLE001  # the app's edge: a fault of ours must not fail a search
+            _log.exception("reranking failed in a way that nobody foresaw; the client's own items are sent")
+            reason = "internal"
+        given_up = [each.given_up(reason) for each in planned]
+        try:
+            return self._answered(request, body, given_up, clock)
+        except RefusedError as error:
+            status = of_items([each.word for each in given_up])
+            return answered(error.exchange, error.exchange.body, status, clock)
+
+    def _planned(self, request: Request, items: Sequence[Item]) -> list[PlannedItem]:
+        """Plan every item, as long as there are hits left to ask for."""
+        is_filtered = "filter_path" in parameters_of(request.target)
+        planned, num_hits = [], 0
+        for item in items:
+            each = self._planned_item(request, item)
+            if is_filtered:  # positions would be lost, and with them whose `ext.rerank` it was
+                each = replace(each, plan=Skip("filter_path"))
+            asked = each.plan.num_hits if isinstance(each.plan, Plan) else 0
+            if num_hits + asked > MAX_HITS:
+                each = each.given_up("msearch_hits")
+            else:
+                num_hits += asked
+            planned.append(each)
+        return planned
+
+    def _planned_item(self, request: Request, item: Item) -> PlannedItem:
+        target = self._planner.target(request, item.indices, item.search)
+        try:
+            plan: Plan | Skip | InvalidError = self._planner.plan(
+                item.search, target, gives_way="multi_search"
+            )
+        except InvalidError as error:
+            plan = error
+        return PlannedItem(item, target, plan)
+
+    def _answered(
+        self, request: Request, body: bytes, planned: Sequence[PlannedItem], clock: StageClock
+    ) -> Answer:
+        if not all(each.is_own for each in planned):
+            return self._items.run(request, planned, clock)
+        with clock.stage("opensearch"):
+            answer = passed_through(self._upstream, request, cut_of_items(planned), read=body)
+        status = of_items([each.word for each in planned])
+        return answer.with_headers(("Rerank-Status", status), clock.header())
+
+    def _unread(self, request: Request, body: bytes, reason: str, clock: StageClock) -> Answer:
+        """Pass on what was not understood: which indices it speaks of, its answer tells."""
+        cut = self._lookup.cut_by_index(request, lambda field: False)
+        with clock.stage("opensearch"):
+            answer = passed_through(self._upstream, request, cut, read=body)
+        return answer.with_headers(("Rerank-Status", skipped(reason)), clock.header())
+
+
+def _failed(reason: str, error: Exception) -> str:
+    _log.warning("the widened searches failed, so the client's own items are sent: %s", error)
+    return reason

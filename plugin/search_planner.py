@@ -1,0 +1,65 @@
+"""What becomes of one search: its indices' settings, and the plan that they and the request make."""
+
+from dataclasses import replace
+
+from opensearch.point_in_time import indices_of
+from opensearch.search_plan import Plan, plan_search
+from opensearch.search_request import SearchRequest
+from opensearch.target import Skip, Target
+from plugin.cluster_search import has_script
+from plugin.http_messages import Request
+from plugin.model import Model
+from plugin.settings_cache import SettingsCache
+from plugin.upstream_breaker import UpstreamBreaker
+
+
+class SearchPlanner:
+    """Plans searches for one model; those of one caller are planned with what the caller may see."""
+
+    def __init__(self, settings: SettingsCache, model: Model) -> None:
+        self._settings = settings
+        self._model = model
+        self._no_script = None if has_script(model) else "crossing"
+        self.breaker = UpstreamBreaker()
+
+    def target(self, request: Request, indices: str, search: SearchRequest | Skip) -> Target:
+        """Return what the indices say of which a search speaks, `indices` as they stand in a path.
+
+        Raises:
+            UpstreamError: OpenSearch cannot be asked.
+        """
+        if ":" in indices or "%3a" in indices.lower():
+            return Target(Skip("remote_indices"))
+        parameters = {} if isinstance(search, Skip) else search.parameters
+        if not isinstance(search, Skip) and "pit" in search.body:
+            behind = indices_of(search.member("pit"))
+            if behind is None:
+                return Target(Skip("pit"))
+            indices = behind
+        return self._settings.of(request, indices, parameters)
+
+    def plan(
+        self, search: SearchRequest | Skip, target: Target, *, gives_way: str | None = None
+    ) -> Plan | Skip:
+        """Plan a search on these indices; `gives_way` says why it cannot be rescored in the cluster.
+
+        Raises:
+            InvalidError: `ext.rerank` is not what it must be.
+        """
+        if isinstance(search, Skip):
+            return search
+        plan = plan_search(
+            search, _for_model(target, self._model.name), gives_way=self._no_script or gives_way
+        )
+        if isinstance(plan, Skip):
+            return plan
+        forward = plan.request if plan.request != search else None
+        if plan.settings.model != self._model.name:
+            return Skip("model", forward)
+        return Skip("upstream", forward) if self.breaker.is_open(plan.request.path) else plan
+
+
+def _for_model(target: Target, model: str) -> Target:
+    """Return the target with the settings of this bundle's field: a change of model has two."""
+    settings = target.settings if isinstance(target.settings, Skip) else target.settings.of_model(model)
+    return target if settings is None else replace(target, settings=settings)

@@ -1,0 +1,57 @@
+"""`twinrank sync`: arguments in, words out."""
+
+import os
+from pathlib import Path
+
+import click
+
+from plugin.options import bundle_option, json_option, upstream_option
+from plugin.sync_run import SyncOptions, run_sync
+from reranker.bundle import Bundle
+
+
+class _Shards(click.ParamType[frozenset[int]]):
+    """A list of shard numbers: 0,2."""
+
+    name = "0,2,..."
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> frozenset[int]:
+        """Read the list."""
+        try:
+            return frozenset(int(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"expected shard numbers such as 0,2, found {value!r}", param, ctx)
+
+
+@click.command("sync")
+@click.argument("index")
+@click.option("--follow", is_flag=True, help="Go on until stopped.")
+@click.option("--from-scratch", is_flag=True, help="Look at every document, whatever was looked at before.")
+@click.option(
+    "--rate", type=click.FloatRange(0, min_open=True), help="At most so many written documents a second."
+)
+@click.option("--shards", type=_Shards(), help="Only these shards: a partition for one of many tasks.")
+@click.option(
+    "--threads", type=click.IntRange(1), default=os.cpu_count(), show_default=True, help="Of the encoder."
+)
+@click.option("--until-stdin-ends", is_flag=True, hidden=True)
+@json_option
+@bundle_option
+@upstream_option
+def sync_command(
+    index: str,
+    follow: bool,
+    from_scratch: bool,
+    rate: float | None,
+    shards: frozenset[int] | None,
+    threads: int,
+    until_stdin_ends: bool,
+    as_json: bool,
+    bundle_path: Path,
+    url: str,
+) -> None:
+    """Give every document of INDEX a current vector, or none, whoever wrote it and how."""
+    options = SyncOptions(follow, from_scratch, rate, shards, threads, as_json, until_stdin_ends)
+    run_sync(url, index, Bundle.open(bundle_path), options)

@@ -1,0 +1,142 @@
+"""A run of sync as the commands start it: with progress, signals, and words at the end."""
+
+import json
+import os
+import secrets
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import click
+
+from indexer.feed import Run, StoppedError
+from indexer.fills import Fill
+from indexer.lease import Leases
+from indexer.sync import Sync, Wanted
+from indexer.sync_summary import SyncSummary
+from indexer.throttle import Throttle
+from opensearch.checkpoints import Checkpoints
+from opensearch.client import Upstream, path_of
+from opensearch.errors import RequestError
+from opensearch.indices import Index
+from plugin.fills import fills_of
+from plugin.index_commands import connected
+from plugin.sync_progress import sync_progress
+from reranker.bundle import Bundle
+
+REPORT_S = 10.0
+"""How often `--follow` prints a line."""
+
+
+@dataclass(frozen=True)
+class SyncOptions:
+    """What a user may choose. `threads` are the encoder's, `rate` bounds written documents a second.
+
+    `until_stdin_ends`: the run ends with the process at the other end of standard input.
+    """
+
+    follow: bool = False
+    from_scratch: bool = False
+    rate: float | None = None
+    shards: frozenset[int] | None = None
+    threads: int = os.cpu_count() or 1
+    as_json: bool = False
+    until_stdin_ends: bool = False
+
+
+def run_sync(url: str, name: str, bundle: Bundle | Sequence[Fill], options: SyncOptions) -> SyncSummary:
+    """Sync a name with a bundle, or with what is given in its place, and print what was done.
+
+    Raises:
+        click.exceptions.Exit: something was rejected, or the run ended early: exit status 1.
+        RequestError, MappingError, SettingsError: before anything was done.
+    """
+    fills = _fills(bundle, options.threads) if isinstance(bundle, Bundle) else lambda index: bundle
+    with (
+        connected(url) as upstream,
+        sync_progress(hidden=options.as_json) as (console, show),
+        stopping() as stop,
+    ):
+        run = Run(
+            upstream,
+            throttle=Throttle(options.rate, lambda: _probe(upstream, name)),
+            stop=stop,
+            progress=_told(show, options),
+            waiting=lambda reason: console.print("Waiting:", reason, markup=False),
+        )
+        leases = Leases(Checkpoints(upstream), runner_name(), patience=run.patience, waiting=run.waiting)
+        leases.checkpoints.ensure()
+        if options.until_stdin_ends:
+            threading.Thread(target=_wait_for_end, args=(stop,), daemon=True).start()
+        _run(Sync(run, leases, Wanted(name, options.shards, options.from_scratch), fills), options)
+    summary = run.summary
+    click.echo(json.dumps(summary.as_json()) if options.as_json else summary.in_words())
+    if not summary.complete:
+        raise click.exceptions.Exit(1)
+    return summary
+
+
+def _run(sync: Sync, options: SyncOptions) -> None:
+    summary, started = sync.run.summary, time.monotonic()
+    try:
+        sync.follow() if options.follow else sync.once()
+    except StoppedError:
+        summary.stopped = None if options.follow else "it was asked to end"
+    except RequestError as error:
+        if not summary.checked:
+            raise
+        summary.stopped = str(error)
+    summary.seconds = time.monotonic() - started
+
+
+def _wait_for_end(stop: threading.Event) -> None:
+    while os.read(0, 1024):
+        pass
+    stop.set()
+
+
+def runner_name() -> str:
+    """Return a name for this run that no other has, and that says where it runs."""
+    return f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
+
+
+@contextmanager
+def stopping() -> Iterator[threading.Event]:
+    """Yield an event that Ctrl-C and SIGTERM set: the batch in hand is finished, the lease let go."""
+    stop = threading.Event()
+    numbers = signal.SIGINT, signal.SIGTERM
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _fills(bundle: Bundle, threads: int) -> Callable[[Index], Sequence[Fill]]:
+    """Return what sees to an index's fields; the encoder is loaded once."""
+    encode = bundle.document_encoder(threads=threads)
+    return lambda index: fills_of(index, bundle, encode)
+
+
+def _probe(upstream: Upstream, name: str) -> None:
+    upstream.request("POST", path_of(name, "_search"), {"size": 1, "track_total_hits": False})
+
+
+def _told(show: Callable[[SyncSummary], None], options: SyncOptions) -> Callable[[SyncSummary], None]:
+    """Return what shows progress, and prints a line every few seconds where that is wanted."""
+    started = last = time.monotonic()
+
+    def tell(summary: SyncSummary) -> None:
+        nonlocal last
+        show(summary)
+        if options.follow and time.monotonic() - last > REPORT_S:
+            last = time.monotonic()
+            summary.seconds = last - started
+            click.echo(json.dumps(summary.as_json()) if options.as_json else summary.in_words())
+
+    return tell

@@ -1,0 +1,135 @@
+"""`twinrank tune`."""
+
+import json
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from opensearch import indices
+from opensearch.settings import RerankSettings
+from plugin.errors import CommandError
+from plugin.http_messages import basic_credentials
+from plugin.index_commands import connected
+from plugin.model import Model
+from plugin.options import bundle_option, json_option, upstream_option
+from plugin.search_door import SearchDoor
+from plugin.search_planner import SearchPlanner
+from plugin.settings_cache import SettingsCache
+from plugin.upstream import Upstream
+from reranker.bundle import Bundle
+
+if TYPE_CHECKING:
+    from plugin.tuning import Pair, Tuned
+
+NEEDS = """`twinrank tune` needs judgements. Give
+  --queries FILE  JSON lines {"_id": "q1", "text": "how to wait a bit"}
+  --qrels FILE    rows of query id, document id and grade (0 is not relevant), between tabs
+At least ten queries that people really ask, each with the grades of the documents on its first page, in the
+order of OpenSearch and in the reranked one alike: `twinrank search INDEX TEXT` shows both."""
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command("tune")
+@click.argument("index")
+@click.option("--queries", type=_FILE, help="Queries, as JSON lines with _id and text.")
+@click.option("--qrels", type=_FILE, help="Judgements: query id, document id, grade, between tabs.")
+@click.option("--field", "fields", multiple=True, help="Fields to search.  [default: the source fields]")
+@json_option
+@bundle_option
+@upstream_option
+def tune_command(
+    index: str,
+    queries: Path | None,
+    qrels: Path | None,
+    fields: tuple[str, ...],
+    as_json: bool,
+    bundle_path: Path,
+    url: str,
+) -> None:
+    """Fit INDEX's fusion weight and window on judged queries, and print the mapping change."""
+    if queries is None or qrels is None:
+        raise CommandError(NEEDS)
+    with connected(url) as client:
+        settings = indices.written_by(client, index).rerank_settings()
+    bundle = Bundle.open(bundle_path)
+    now = _pair(settings, bundle.manifest.fusion.weight)
+    tuned = _tuned(index, queries, qrels, fields or settings.source_fields, now, bundle, url)
+    change = {
+        "window_size": tuned.best.window_size,
+        "fusion": {"method": "log_linear", "weight": tuned.best.weight},
+    }
+    if as_json:
+        click.echo(json.dumps({**_as_json(tuned), "change": change}))
+        return
+    _tell(index, tuned, now, change)
+
+
+def _tuned(
+    index: str,
+    queries: Path,
+    qrels: Path,
+    fields: tuple[str, ...],
+    now: "Pair",
+    bundle: Bundle,
+    url: str,
+) -> "Tuned":
+    from plugin.beir import read_qrels, read_queries
+    from plugin.tuning import tune
+    from plugin.tuning_windows import searched_windows
+
+    judged = read_qrels(qrels)
+    texts = {query: text for query, text in read_queries(queries).items() if query in judged}
+    with closing(Upstream(url)) as upstream:
+        cache = SettingsCache(upstream, waits_for_coverage=True)
+        model = Model.load(bundle)
+        door = SearchDoor(upstream, SearchPlanner(cache, model), model)
+        errors = sys.stderr
+        found = searched_windows(door, cache, basic_credentials(url), index, texts, fields)
+        with click.progressbar(found, length=len(texts), label="queries", file=errors) as shown:
+            windows = {query: window for query, window in shown}  # noqa: C416  # it has no `keys`
+    return tune(windows, judged, now)
+
+
+def _pair(settings: RerankSettings, bundle_weight: float) -> "Pair":
+    """Return what holds now; under another method than `log_linear`, what it would be under that one."""
+    try:
+        from plugin.tuning import Pair
+    except ModuleNotFoundError as error:
+        raise CommandError(
+            f"expected the package {error.name}, which `tune` needs. Install it with:"
+            " pip install 'twinrank[evaluate]'"
+        ) from error
+    weight = settings.fusion.weight if settings.fusion.method == "log_linear" else None
+    return Pair(bundle_weight if weight is None else weight, settings.window_size)
+
+
+def _tell(index: str, tuned: "Tuned", now: "Pair", change: dict[str, Any]) -> None:
+    gain = tuned.gain
+    click.echo(f"{tuned.num_queries} judged queries, nDCG@10")
+    click.echo(f"  OpenSearch alone            {tuned.first_stage:.3f}")
+    click.echo(f"  now, weight {now.weight:g}, window {now.window_size}: {tuned.now:.3f}")
+    click.echo(f"  tuned, on queries not seen  {tuned.tuned:.3f}")
+    click.echo(
+        f"  gain {gain.mean:+.3f} (95 %: {gain.low:+.3f} to {gain.high:+.3f}),"
+        f" won {gain.won}, lost {gain.lost}"
+    )
+    if not tuned.is_worth_it:
+        click.echo("The gain is within chance: leave the settings as they are, or judge more queries.")
+        click.echo("What fits these queries best would be:")
+    best = tuned.best
+    click.echo(f"  twinrank enable {index} --weight {best.weight:g} --window-size {best.window_size}")
+    click.echo(f"  _meta.rerank: {json.dumps(change)}")
+
+
+def _as_json(tuned: "Tuned") -> dict[str, Any]:
+    means = {"first_stage": tuned.first_stage, "now": tuned.now, "tuned": tuned.tuned}
+    return {
+        "queries": tuned.num_queries,
+        "ndcg@10": means,
+        "gain": vars(tuned.gain),
+        "is_worth_it": tuned.is_worth_it,
+    }

@@ -1,0 +1,67 @@
+"""The windows of judged queries, each searched once through the door that every search goes through."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from plugin.explanation import Asked, explain
+from plugin.http_messages import Headers
+from plugin.search_door import SearchDoor
+from plugin.settings_cache import SettingsCache
+from plugin.tuning import WINDOWS, TuningError, Window
+
+TRIES = 5
+"""A query that misses its deadline is asked again: its vector is there by then."""
+
+
+def searched_windows(
+    door: SearchDoor,
+    settings: SettingsCache,
+    headers: Headers,
+    index: str,
+    queries: Mapping[str, str],
+    fields: Sequence[str],
+) -> Iterator[tuple[str, Window]]:
+    """Yield every query's id and its widest window.
+
+    Raises:
+        TuningError: the index is not reranked as it stands; says why.
+        UpstreamError: OpenSearch cannot be asked, or answers with an error.
+    """
+    for query, text in queries.items():
+        asked = Asked(index, _search(text, fields))
+        yield query, _window(door, settings, headers, asked)
+
+
+def _search(text: str, fields: Sequence[str]) -> dict[str, Any]:
+    return {
+        "query": {"multi_match": {"query": text, "fields": list(fields)}},
+        "size": WINDOWS[-1],
+        "_source": False,
+        "ext": {"rerank": {"enabled": True, "window_size": WINDOWS[-1], "fusion": {"method": "log_linear"}}},
+    }
+
+
+def _window(door: SearchDoor, settings: SettingsCache, headers: Headers, asked: Asked) -> Window:
+    for _ in range(TRIES):
+        steps = explain(door, settings, headers, asked, ())
+        if str(steps["rerank_status"]).startswith("applied"):
+            return _of_hits(steps["hits"])
+        if "deadline" not in str(steps["rerank_status"]):
+            break
+    raise TuningError(
+        f"expected reranked searches of {asked.indices}, found `{steps['rerank_status']}`: docs/proxy.md says"
+        f" what that means, and twinrank settings {asked.indices} what is set"
+    )
+
+
+def _of_hits(hits: Sequence[dict[str, Any]]) -> Window:
+    told = [hit["rerank"] | {"id": hit["_id"]} for hit in hits if hit["rerank"] is not None]
+    scored = sorted(told, key=lambda hit: hit["first_stage_rank"])
+    crossing = [np.nan if hit["crossing"] is None else hit["crossing"] for hit in scored]
+    return Window(
+        [hit["id"] for hit in scored],
+        np.array([hit["first_stage_score"] for hit in scored], np.float64),
+        np.array(crossing, np.float32),
+    )

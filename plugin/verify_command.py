@@ -1,0 +1,57 @@
+"""`twinrank verify`: arguments in, words out."""
+
+import json
+from pathlib import Path
+
+import click
+
+from indexer.audit import Audit, worth_of
+from opensearch import indices, snapshot
+from opensearch.client import Upstream
+from opensearch.errors import DeniedError, IndexMissingError
+from opensearch.indices import Index
+from opensearch.settings import META_KEY
+from plugin.fills import settings_for
+from plugin.index_commands import connected
+from plugin.options import bundle_option, json_option, upstream_option
+from reranker.bundle import Bundle
+
+
+@click.command("verify")
+@click.argument("index")
+@json_option
+@bundle_option
+@upstream_option
+def verify_command(index: str, as_json: bool, bundle_path: Path, url: str) -> None:
+    """Look at every document of INDEX and say what its vector is worth. Changes nothing.
+
+    Exit status 1 when one is stale: made from a text that is no longer there.
+    """
+    bundle = Bundle.open(bundle_path)
+    with connected(url) as upstream:
+        found = [one for one in indices.find(upstream, index) if META_KEY in one.meta]
+        if not found:
+            raise IndexMissingError(
+                f"expected an index {index} with settings, found none."
+                f" Write them with: twinrank enable {index} --field FIELD"
+            )
+        audits = {one.name: _audit(upstream, one, bundle) for one in found}
+    if as_json:
+        click.echo(json.dumps({name: audit.as_json() for name, audit in audits.items()}))
+    else:
+        for name, audit in audits.items():
+            click.echo(f"{name}: " + "\n".join(audit.lines()))
+    if not all(audit.sound for audit in audits.values()):
+        raise click.exceptions.Exit(1)
+
+
+def _audit(upstream: Upstream, index: Index, bundle: Bundle) -> Audit:
+    settings = settings_for(index, bundle)
+    try:
+        indices.refresh(upstream, index.name)
+    except DeniedError as error:
+        click.echo(f"{error}. What is not yet refreshed is not looked at", err=True)
+    audit = Audit()
+    for stored in snapshot.documents(upstream, index.name, settings.field, settings.source_fields):
+        audit.add(stored.id, worth_of(stored, settings, bundle.model_tag))
+    return audit

@@ -1,0 +1,54 @@
+"""A sync in this process, and what stands in an index afterwards."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from indexer.feed import Run
+from indexer.fills import Fill
+from indexer.lease import Leases
+from indexer.sync import Sync, Wanted
+from indexer.sync_summary import SyncSummary
+from opensearch.checkpoints import Checkpoints
+from opensearch.client import Upstream
+from opensearch.indices import Index
+from opensearch.patience import Patience
+from plugin.fills import fills_of
+from reranker.bundle import Bundle
+from tests.conftest import TINY_BUNDLE
+from tests.toy_index import index_body
+
+BUNDLE = Bundle.open(TINY_BUNDLE)
+
+
+def make_index(
+    client: OpenSearch, name: str, *, shards: int = 2, refresh: str = "-1", **settings: object
+) -> None:
+    """Make an index with our field and settings and no documents; `settings` are of `_meta.rerank`."""
+    body = index_body(BUNDLE, **settings)
+    body["settings"] |= {"number_of_shards": shards, "refresh_interval": refresh}
+    client.indices.create(index=name, body=body)
+
+
+def tiny_fills(bundle: Bundle = BUNDLE) -> Callable[[Index], list[Fill]]:
+    """Return what sees to the fields of an index, with the tiny bundle."""
+    encode = bundle.document_encoder(threads=1)
+    return lambda index: fills_of(index, bundle, encode)
+
+
+def make_sync(url: str, wanted: Wanted, *, lease_s: float = 30.0, run: Run | None = None) -> Sync:
+    """Return a sync with a name of its own, not begun."""
+    run = run or Run(Upstream(url), patience=Patience(total_s=20.0))
+    checkpoints = Checkpoints(run.upstream)
+    checkpoints.ensure()
+    leases = Leases(checkpoints, uuid.uuid4().hex, lease_s, run.patience)
+    return Sync(run, leases, wanted, tiny_fills())
+
+
+def synced(url: str, name: str, **wanted: Any) -> SyncSummary:  # noqa: ANN401  # of Wanted
+    """Sync once and return what was done."""
+    sync = make_sync(url, Wanted(name, **wanted))
+    sync.once()
+    return sync.run.summary

@@ -1,0 +1,24 @@
+"""`--set NAME=VALUE`."""
+
+import pytest
+
+from opensearch.settings import SettingsError
+from plugin.assignments import assigned
+
+
+def test_values_are_json_or_plain_words() -> None:
+    before = {"enabled": True, "fusion": {"weight": 3}}
+    found = assigned(before, ["min_coverage=0.9", "fusion.method=none", "on_failure=error", "enabled=false"])
+    assert found == {
+        "enabled": False,
+        "fusion": {"weight": 3, "method": "none"},
+        "min_coverage": 0.9,
+        "on_failure": "error",
+    }
+    assert before == {"enabled": True, "fusion": {"weight": 3}}
+
+
+@pytest.mark.parametrize("assignment", ["", "x", "=3", "enabled.x=1"])
+def test_what_assigns_nothing_is_refused(assignment: str) -> None:
+    with pytest.raises(SettingsError, match="expected"):
+        assigned({"enabled": True}, [assignment])

@@ -1,0 +1,221 @@
+"""Writers that do at random what clients do, and keep a model of what must stand in the index afterwards.
+
+Each writer has ids of its own, so that its model knows every document's state; what stands under `rerank` is
+ours and not part of it.
+"""
+
+import random
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from opensearchpy import ConflictError, NotFoundError, OpenSearch, TransportError
+
+from tests.toy_index import known_words
+
+Source = dict[str, Any]
+IDS = 40
+
+
+class Writer:
+    """One writer: a thread's work. `model` holds each id's source, without an entry where it is deleted."""
+
+    def __init__(self, client: OpenSearch, index: str, number: int, words: list[str]) -> None:
+        self._client = client
+        self._index = index
+        self._number = number
+        self._words = words
+        self._random = random.Random(number)
+        self.model: dict[str, Source] = {}
+        self.operations = 0
+        self.failures: list[str] = []
+
+    def run(self, stop: threading.Event) -> None:
+        """Write until stopped."""
+        actions = self.actions()
+        while not stop.is_set():
+            action = self._random.choice(actions)
+            try:
+                action()
+            except Exception as error:  # noqa: BLE001  # a thread's edge: the test shows it
+                self.failures.append(f"{action.__name__}: {error!r}")
+                return
+            self.operations += 1
+
+    def actions(self) -> list[Callable[[], None]]:
+        """Return what is done at random."""
+        return [self._put, self._put, self._create, self._update, self._update, self._touch, self._upsert,
+                self._script, self._delete, self._bulk, self._by_query]  # fmt: skip
+
+    def _id(self) -> str:
+        return f"{self._number}-{self._random.randrange(IDS)}"
+
+    def _text(self) -> str:
+        return " ".join(self._random.choices(self._words, k=self._random.randrange(8)))
+
+    def _source(self) -> Source:
+        return {
+            "text": self._text(),
+            "n": self._random.random(),
+            "writer": self._number,
+            "tags": ["a", None, "b"],
+        }
+
+    def _put(self) -> None:
+        document_id, source = self._id(), self._source()
+        self._client.index(index=self._index, id=document_id, body=source)
+        self.model[document_id] = source
+
+    def _create(self) -> None:
+        document_id, source = self._id(), self._source()
+        try:
+            self._client.create(index=self._index, id=document_id, body=source)
+        except ConflictError:
+            assert document_id in self.model, "only what stands there is in the way"
+        else:
+            self.model[document_id] = source
+
+    def _update(self) -> None:
+        self._partly(self._id(), {"text": self._text()})
+
+    def _touch(self) -> None:
+        self._partly(self._id(), {"other": self._random.random()})
+
+    def _partly(self, document_id: str, part: Source) -> None:
+        try:
+            self._client.update(index=self._index, id=document_id, body={"doc": part}, params=_RETRIES)
+        except NotFoundError:
+            assert document_id not in self.model, "a document was lost"
+        else:
+            self.model[document_id] = self.model[document_id] | part
+
+    def _upsert(self) -> None:
+        document_id, source = self._id(), self._source()
+        body = {"doc": source, "doc_as_upsert": True}
+        self._client.update(index=self._index, id=document_id, body=body, params=_RETRIES)
+        self.model[document_id] = self.model.get(document_id, {}) | source
+
+    def _script(self) -> None:
+        document_id, source, more = self._id(), self._source(), self._text()
+        script = {"source": "ctx._source.text += params.more", "params": {"more": more}}
+        body = {"script": script, "upsert": source}
+        self._client.update(index=self._index, id=document_id, body=body, params=_RETRIES)
+        before = self.model.get(document_id)
+        self.model[document_id] = before | {"text": before["text"] + more} if before else source
+
+    def _delete(self) -> None:
+        document_id = self._id()
+        self._client.delete(index=self._index, id=document_id, params={"ignore": 404})
+        self.model.pop(document_id, None)
+
+    def _bulk(self) -> None:
+        """Write a bulk of index, update and delete lines with distinct ids."""
+        ids = self._random.sample(range(IDS), 10)
+        lines: list[Source] = []
+        after = dict(self.model)
+        for document_id, kind in zip((f"{self._number}-{n}" for n in ids), "iiiiuuuudd", strict=True):
+            if kind == "i" or (kind == "u" and document_id not in after):
+                after[document_id] = self._source()
+                lines += [{"index": {"_id": document_id}}, after[document_id]]
+            elif kind == "u":
+                part = {"text": self._text()}
+                after[document_id] = after[document_id] | part
+                lines += [{"update": {"_id": document_id, "retry_on_conflict": 50}}, {"doc": part}]
+            else:
+                after.pop(document_id, None)
+                lines += [{"delete": {"_id": document_id}}]
+        answer = self._client.bulk(index=self._index, body=lines)
+        bad = [
+            each
+            for item in answer["items"]
+            for each in item.values()
+            if each["status"] not in (200, 201, 404)
+        ]
+        assert not bad, bad
+        self.model = after
+
+    def _by_query(self) -> None:
+        """Rewrite own documents; one that sync repairs at that moment may be left out, a conflict."""
+        with suppress(TransportError):  # a copy on the node that was killed
+            self._client.indices.refresh(index=self._index)
+        more = f" {self._random.choice(self._words)}"
+        script = {"source": "ctx._source.text += params.more", "params": {"more": more}}
+        body = {"query": {"term": {"writer": self._number}}, "script": script}
+        with suppress(TransportError):  # the node that held its scroll was killed: a part may be done
+            self._client.update_by_query(index=self._index, body=body, params={"conflicts": "proceed"})
+        self._seen_as({key: source | {"text": source["text"] + more} for key, source in self.model.items()})
+
+    def _seen_as(self, after: dict[str, Source]) -> None:
+        """Note for each document whether it stands as before or as `after`; anything else is a fault."""
+        found = self._client.mget(index=self._index, body={"ids": list(after)})["docs"] if after else []
+        for doc in found:
+            before = self.model.get(doc["_id"])
+            stands = bare(doc["_source"]) if doc["found"] else None
+            assert stands in (before, after[doc["_id"]]), (stands, before)
+            if stands is not None:
+                self.model[doc["_id"]] = stands
+
+
+class Reindexer(Writer):
+    """Copies documents with vectors of other texts from another index, over its own."""
+
+    def __init__(self, client: OpenSearch, index: str, number: int, words: list[str], source: str) -> None:
+        super().__init__(client, index, number, words)
+        self._from = source
+
+    def actions(self) -> list[Callable[[], None]]:
+        """Return what is done at random."""
+        return [self._reindex, self._update, self._delete]
+
+    def _reindex(self) -> None:
+        worn = {"rerank": {"vector": "AAAA"}}
+        copied = {f"{self._number}-{n}": self._source() for n in self._random.sample(range(IDS), 8)}
+        lines = [line for key, source in copied.items() for line in ({"index": {"_id": key}}, source | worn)]
+        self._client.bulk(index=self._from, body=lines, refresh=True)
+        query = {"ids": {"values": list(copied)}}
+        body = {"source": {"index": self._from, "query": query}, "dest": {"index": self._index}}
+        with suppress(TransportError):  # as above
+            self._client.reindex(body=body)
+        self._seen_as(copied)
+
+
+class VersionedWriter(Writer):
+    """Gives version numbers of its own; none of them may be refused for a reason that is ours."""
+
+    def __init__(self, client: OpenSearch, index: str, number: int, words: list[str]) -> None:
+        super().__init__(client, index, number, words)
+        self._version = 0
+
+    def actions(self) -> list[Callable[[], None]]:
+        """Return what is done at random."""
+        return [self._put_version, self._put_version, self._delete_version]
+
+    def _next(self) -> dict[str, Any]:
+        self._version += 1
+        return {"version": str(self._version), "version_type": "external"}
+
+    def _put_version(self) -> None:
+        document_id, source = self._id(), self._source()
+        self._client.index(index=self._index, id=document_id, body=source, params=self._next())
+        self.model[document_id] = source
+
+    def _delete_version(self) -> None:
+        document_id = self._id()
+        self._client.delete(index=self._index, id=document_id, params={**self._next(), "ignore": 404})
+        self.model.pop(document_id, None)
+
+
+_RETRIES = {"retry_on_conflict": "50"}
+
+
+def bare(source: Source) -> Source:
+    """Return a source without what is ours."""
+    return {key: value for key, value in source.items() if key != "rerank"}
+
+
+def words() -> list[str]:
+    """Return words that the tiny bundle knows."""
+    from tests.conftest import TINY_BUNDLE
+
+    return known_words(TINY_BUNDLE)
