@@ -7,7 +7,7 @@ text, or one that is merged with what is stored.
 from typing import Any
 
 from indexer.document import Document
-from indexer.write_plan import Check, Fresh, Plan, Sent, Situation, Text, guarded, line_of
+from indexer.write_plan import Check, Fresh, Plan, Sent, Situation, Text, line_of
 from opensearch import vectors
 from opensearch.update_body import UpdateBody, determines, merged, touches
 from opensearch.write_operation import Lock, Operation
@@ -166,12 +166,11 @@ def _unless_upserting(operation: Operation, body: UpdateBody) -> bytes | None:
 def _without(body: UpdateBody, situation: Situation) -> UpdateBody:
     """Return a body that takes the vector away, and brings none with an upsert."""
     field = situation.settings.field
-    doc = guarded(Document(body.source("doc")), situation.settings, is_partial=True)
-    bare = body.with_part("doc", doc.with_null(field))
+    bare = body.with_part("doc", _alone(Document(body.source("doc")).with_null(field), "doc", situation))
     if body.value("upsert") is None:
         return bare
-    upsert = guarded(Document(body.source("upsert")), situation.settings)
-    return bare.with_part("upsert", upsert.without_vector(field))
+    upsert = Document(body.source("upsert")).without_vector(field)
+    return bare.with_part("upsert", _alone(upsert, "upsert", situation))
 
 
 def _with_vector(
@@ -179,15 +178,24 @@ def _with_vector(
 ) -> UpdateBody:
     """Return a body whose part carries that vector, or none; the other part, if there, carries none."""
     field = situation.settings.field
-    document = guarded(Document(body.source(part)), situation.settings, is_partial=part == "doc")
+    document = Document(body.source(part))
     source = (
         document.without_vector(field) if packed is None
         else document.with_vector(field, vectors.encoded(packed))
     )  # fmt: skip
-    with_part = body.with_part(part, source)
+    with_part = body.with_part(part, _alone(source, part, situation))
     if not other or body.value(other) is None:
         return with_part
-    return with_part.with_part(other, Document(body.source(other)).without_vector(field))
+    bare = Document(body.source(other)).without_vector(field)
+    return with_part.with_part(other, _alone(bare, other, situation))
+
+
+def _alone(source: str, part: str, situation: Situation) -> str:
+    """Return a part without the other model's vector during a change of model: it is sync's to make anew."""
+    for field in situation.settings.fields[1:]:
+        document = Document(source)
+        source = document.with_null(field) if part == "doc" else document.without_vector(field)
+    return source
 
 
 def _body_line(body: UpdateBody) -> bytes:

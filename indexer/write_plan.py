@@ -126,8 +126,10 @@ def plan_index(operation: Operation, source: str, situation: Situation) -> Plan:
     Raises:
         DocumentError: the source is no JSON object, or holds something else where the vector belongs.
     """
-    field = situation.settings.field
-    document = guarded(Document(source), situation.settings)
+    field, *others = situation.settings.fields
+    for other in others:  # the other model's during a change of model: it is sync's to make anew
+        source = Document(source).without_vector(other)
+    document = Document(source)
     bare = document.without_vector(field)
     if situation.target.runs_pipeline(operation):
         return Plan(operation, (), lambda fresh: Sent(line_of(bare), None, Check.ALWAYS))
@@ -140,17 +142,6 @@ def plan_index(operation: Operation, source: str, situation: Situation) -> Plan:
         return Sent(line_of(document.with_vector(field, vectors.encoded(packed))))
 
     return Plan(operation, (text,), finish)
-
-
-def guarded(document: Document, settings: RerankSettings, *, is_partial: bool = False) -> Document:
-    """Return a document that leaves no vector of another text in the second field, while there is one.
-
-    A partial document takes it away with a `null`, since what is stored is merged with it.
-    """
-    for field in settings.fields[1:]:
-        source = document.with_null(field) if is_partial else document.without_vector(field)
-        document = Document(source, document.id)
-    return document
 
 
 def line_of(source: str) -> bytes:
