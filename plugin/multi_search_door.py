@@ -4,11 +4,12 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from opensearch.endpoints import Endpoint
+from opensearch.endpoints import Api, Endpoint
 from opensearch.multi_search import Item, read_items
 from opensearch.search_plan import Plan
 from opensearch.search_request import NotUnderstoodError, parameters_of
 from opensearch.search_response import UnusableResponseError
+from opensearch.search_template import TEMPLATE_PARAMETERS
 from opensearch.target import Skip
 from opensearch.validation import InvalidError
 from plugin.errors import UpstreamError
@@ -19,11 +20,15 @@ from plugin.passthrough import passed_through
 from plugin.planned_item import PlannedItem, cut_of_items
 from plugin.rerank_status import of_items, skipped
 from plugin.reranked_items import RefusedError, RerankedItems
-from plugin.reranked_search import RETURNED, answered
+from plugin.reranked_search import answered, holds_for_the_clients_own
 from plugin.search_door import MAX_BODY_BYTES, plain_json
 from plugin.search_planner import SearchPlanner
 from plugin.stage_clock import StageClock
+from plugin.template_renderer import TemplateRenderer
 from plugin.upstream import Upstream
+
+MULTI_SEARCHES = frozenset({Api.MULTI_SEARCH, Api.MULTI_SEARCH_TEMPLATE})
+"""What this door answers."""
 
 MAX_HITS = 10_000
 """Hits that the items of one request may ask for in their widened form; those beyond are passed through."""
@@ -51,13 +56,15 @@ class MultiSearchDoor:
         try:
             with clock.stage("plan"):
                 items = read_items(request.target, endpoint.indices, plain_json(request, body))
+                if endpoint.api is Api.MULTI_SEARCH_TEMPLATE:
+                    items = self._rendered(request, items)
                 planned = self._planned(request, items)
         except NotUnderstoodError as error:
             return self._unread(request, body, error.reason, clock)
         try:
             return self._answered(request, body, planned, clock)
         except RefusedError as error:
-            if error.exchange.status in RETURNED:
+            if holds_for_the_clients_own(error.exchange.status, error.exchange.body):
                 status = of_items([each.given_up("upstream").word for each in planned])
                 return answered(error.exchange, error.exchange.body, status, clock)
             reason = _failed("upstream", error)
@@ -72,6 +79,18 @@ class MultiSearchDoor:
         except RefusedError as error:
             status = of_items([each.word for each in given_up])
             return answered(error.exchange, error.exchange.body, status, clock)
+
+    def _rendered(self, request: Request, items: Sequence[Item]) -> list[Item]:
+        """Return items whose searches are what their templates stand for."""
+        unknown = parameters_of(request.target).keys() - TEMPLATE_PARAMETERS
+        if unknown:  # OpenSearch refuses it, and `_msearch`, which what is rendered goes to, may not
+            raise NotUnderstoodError(min(unknown))
+        renderer = TemplateRenderer(self._upstream, request)
+        return [
+            item if isinstance(item.search, Skip)
+            else replace(item, search=renderer.search(item.search, item.search.path))
+            for item in items
+        ]  # fmt: skip
 
     def _planned(self, request: Request, items: Sequence[Item]) -> list[PlannedItem]:
         """Plan every item, as long as there are hits left to ask for."""

@@ -8,6 +8,9 @@ APPLIED = "applied"
 REFUSED = "ext"
 """The word of an item whose `ext.rerank` is wrong."""
 
+UNTOLD = "items"
+"""Stands for the words of items that a line has no room for."""
+
 MAX_CHARS = 1000
 """The items of an `_msearch` are told up to here; then `...` stands for the others."""
 
@@ -29,6 +32,25 @@ def of_items(words: Sequence[str]) -> str:
     if num_refused:
         counts += f"; refused={num_refused}"
     return f"{counts}; items={_bounded(_runs(words))}" if words else counts
+
+
+def read_items(line: str) -> dict[str, int]:
+    """Read such a line back: how many items each word was told of, UNTOLD those behind the dots.
+
+    Nothing, where it is the line of a single search.
+    """
+    members = dict(part.split("=", 1) for part in line.split("; ") if "=" in part)
+    if APPLIED not in members or not members[APPLIED].isdecimal():
+        return {}
+    told: dict[str, int] = {}
+    for run in members.get("items", "").split(","):
+        positions, _, word = run.partition(":")
+        if word:
+            first, _, last = positions.partition("-")
+            told[word] = told.get(word, 0) + int(last or first) - int(first) + 1
+    kinds = (APPLIED, "skipped", "refused")
+    untold = sum(int(members.get(kind, "0")) for kind in kinds) - sum(told.values())
+    return {**told, UNTOLD: untold} if untold else told
 
 
 def _runs(words: Sequence[str]) -> list[str]:

@@ -48,4 +48,6 @@ def _line(request: Request, answer: Answer, record: SearchRecord, *, is_slow: bo
         "scored": record.scored,
         "stages_ms": record.stages_ms,
     }
+    if record.items:
+        told["items"] = {reason or outcome: count for (outcome, reason), count in record.items.items()}
     return msgspec.json.encode(told).decode()

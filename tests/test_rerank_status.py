@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugin.rerank_status import APPLIED, MAX_CHARS, REFUSED, of_items, skipped
+from plugin.rerank_status import APPLIED, MAX_CHARS, REFUSED, UNTOLD, of_items, read_items, skipped
 
 
 def test_neighbours_are_told_together() -> None:
@@ -25,3 +25,15 @@ def test_a_key_that_a_client_made_up_is_no_more_than_a_word(key: str) -> None:
     assert line.isascii()
     assert line.isprintable()
     assert len(line) <= len("skipped; reason=") + 64
+
+
+@given(st.lists(st.sampled_from([APPLIED, "sort", "query_text", REFUSED]), min_size=1, max_size=300))
+def test_a_line_reads_back_as_what_it_tells(words: list[str]) -> None:
+    told = read_items(of_items(words))
+    assert sum(told.values()) == len(words)
+    if UNTOLD not in told:
+        assert told == {word: words.count(word) for word in dict.fromkeys(words)}
+
+
+def test_the_line_of_a_single_search_tells_of_no_items() -> None:
+    assert read_items("skipped; reason=sort") == read_items("applied; window=100; scored=97; model=m") == {}

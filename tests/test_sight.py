@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from plugin.http_messages import Answer
-from plugin.metrics import Metrics
+from plugin.metrics import MAX_REASONS, Metrics
 from plugin.proxy_process import ProxyProcess, running_proxy
+from plugin.rerank_status import of_items
 from plugin.search_record import SearchRecord
 from tests.conftest import TINY_BUNDLE
 from tests.raw_http import ask, search
@@ -33,6 +34,31 @@ def test_a_record_is_what_the_headers_say() -> None:
     skipped = SearchRecord.of(answer(("Rerank-Status", "skipped; reason=sort")))
     assert skipped == SearchRecord("skipped", "sort", 0, 0, {})
     assert SearchRecord.of(answer()) is None
+
+
+def test_reasons_that_clients_make_up_are_bounded() -> None:
+    metrics = Metrics()
+    for number in range(2 * MAX_REASONS):
+        metrics.searched(SearchRecord("skipped", f"key{number}", 0, 0, {}))
+    found = numbers(metrics.exposition()[0].decode())
+    assert found['twinrank_searches_total{outcome="skipped",reason="other"}'] == MAX_REASONS
+
+
+def test_items_are_counted_each() -> None:
+    words = ["applied", "applied", "sort", "ext", "sort"]
+    record = SearchRecord.of(answer(("Rerank-Status", of_items(words))))
+    assert record is not None
+    assert record.outcome == "applied"
+    assert record.items == {("applied", ""): 2, ("skipped", "sort"): 2, ("refused", "ext"): 1}
+    metrics = Metrics()
+    metrics.searched(record)
+    found = numbers(metrics.exposition()[0].decode())
+    assert found['twinrank_searches_total{outcome="applied",reason=""}'] == 2
+    assert found['twinrank_searches_total{outcome="skipped",reason="sort"}'] == 2
+    assert found['twinrank_searches_total{outcome="refused",reason="ext"}'] == 1
+    refused = SearchRecord.of(answer(("Rerank-Status", of_items(["ext"]))))
+    assert refused is not None
+    assert refused.outcome == "refused"
 
 
 def numbers(text: str) -> dict[str, float]:
