@@ -13,7 +13,8 @@ PYTHON ?= $(shell for name in python3 python3.11 python3.12 python3.13 python3.1
 ON_2_19 := -m live --opensearch=2.19.1 $(patsubst %,tests/test_%.py,admin_views api_endpoints bulk \
 	cluster_rescore evaluation filtered_json indexer_faults indexer_run mapping passthrough proxy_client \
 	proxy_process query_types reranked_search rescore_endpoint search_client search_command \
-	search_faults search_reasons serve settings_live settings_poller sight strip)
+	search_faults search_reasons serve settings_live settings_poller sight strip \
+	cluster_search msearch native_command sync write_door)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-stop test test-all test-native check bench serve lint clean
