@@ -1,6 +1,7 @@
 """One `_search` from the client's request to the answer: reranked, or passed through with the reason."""
 
 import logging
+from collections.abc import Sequence
 
 from opensearch.endpoints import Endpoint
 from opensearch.search_request import NotUnderstoodError, SearchRequest
@@ -21,7 +22,7 @@ from plugin.upstream import Upstream
 MAX_BODY_BYTES = 10 * 1024 * 1024
 """A longer search is passed through unread."""
 
-_JSON_TYPES = ("application/json", "application/vnd.opensearch+json")
+JSON_TYPES = ("application/json", "application/vnd.opensearch+json")
 """What OpenSearch reads as JSON; it refuses a body without a type."""
 
 _log = logging.getLogger("twinrank.search")
@@ -112,8 +113,8 @@ def understood(request: Request, body: bytes) -> SearchRequest | Skip:
         return Skip(error.reason)
 
 
-def plain_json(request: Request, body: bytes) -> bytes:
-    """Return a request's body as JSON text, unpacked.
+def plain_json(request: Request, body: bytes, types: Sequence[str] = JSON_TYPES) -> bytes:
+    """Return a request's body as JSON text, unpacked; `types` are the media types that say it is one.
 
     Raises:
         NotUnderstoodError: too long, packed otherwise than by gzip, or JSON is neither sent nor wanted.
@@ -121,7 +122,7 @@ def plain_json(request: Request, body: bytes) -> bytes:
     if len(body) > MAX_BODY_BYTES:
         raise NotUnderstoodError("body_size")
     content_type, accept = request.header("content-type").lower(), request.header("accept").lower()
-    if body and content_type.partition(";")[0].strip() not in _JSON_TYPES:
+    if body and content_type.partition(";")[0].strip() not in types:
         raise NotUnderstoodError("content_type")
     if accept and "json" not in accept and "*/*" not in accept:
         raise NotUnderstoodError("accept")
