@@ -9,6 +9,10 @@ PYTHON ?= $(shell for name in python3 python3.11 python3.12 python3.13 python3.1
 	if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
 	then echo "$$name"; break; fi; done)
 
+# The live suites on OpenSearch 2.19.1, but those that bring a server of their own.
+ON_2_19 := -m live --opensearch=2.19.1 $(addprefix --ignore=tests/,native test_local_server.py test_demo.py \
+	test_docker.py test_benchmarks.py)
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-stop test test-all test-native check bench serve lint clean
 
@@ -30,9 +34,11 @@ test: $(VENV)/.everything ## all tests, on a real OpenSearch
 
 test-all: check ## check, and all tests with every long suite whole
 	@$(BIN)/python -m pytest --long
+	@$(BIN)/python -m pytest $(ON_2_19)
 
-test-native: $(VENV)/.everything ## the native pipelines, on OpenSearch 2.19.1 with ml-commons
+test-native: $(VENV)/.everything ## OpenSearch 2.19.1: the native pipelines, and the live suites
 	@$(BIN)/python -m pytest tests/native tests/test_native_templates.py --long
+	@$(BIN)/python -m pytest $(ON_2_19)
 
 check: $(VENV)/.everything ## lint, format and types, without changing anything
 	$(BIN)/ruff check .

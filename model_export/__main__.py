@@ -5,16 +5,23 @@ from pathlib import Path
 import click
 
 from model_export.base import load
-from model_export.bundle_writer import compare_bundle, export
+from model_export.bundle_writer import Choices, Precision, compare_bundle, export
 from model_export.calibrate import Measured, calibrated
 from model_export.collection import read
 from model_export.cosines import document_vectors, hit_cosines
 from model_export.errors import ExportError
+from model_export.evaluation.section import write_section
+from model_export.evaluation.sections import write_quality, write_speed
 from model_export.manifest_writer import write_manifest
-from model_export.table import candidates_of, lines
+from model_export.reduce import reduced, rotation, sampled_vectors, size_lines
+from model_export.table import candidates_of
+from model_export.table import lines as table_lines
+from model_export.train import run
+from model_export.train.config import read_config, read_teacher_config
 from reranker.bundle import Bundle
 from reranker.errors import RerankerError
 
+CONFIG = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
@@ -38,9 +45,35 @@ def main() -> None:
 @click.option("--base", required=True, help="bge-small, minilm, the .jar of bge-small, or a folder")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="the bundle's folder, to be made")
 @click.option("--query-prefix", help="in place of the base's own; may be empty")
-def export_command(base: str, out: Path, query_prefix: str | None) -> None:
+@click.option("--precision", type=click.Choice(["int8", "fp32"]), default="int8", show_default=True)
+@click.option("--max-mb", default=50, show_default=True, help="largest size of the bundle, in megabytes")
+@click.option("--documents-of", type=FOLDER, help="a bundle whose document tower is kept, with its vectors")
+@click.option("--dim", type=int, help="fewer dimensions, by a rotation fitted on --sample")
+@click.option("--sample", type=FOLDER, help="a BEIR-layout folder whose documents the rotation is fitted on")
+def export_command(
+    base: str,
+    out: Path,
+    query_prefix: str | None,
+    precision: Precision,
+    max_mb: int,
+    documents_of: Path | None,
+    dim: int | None,
+    sample: Path | None,
+) -> None:
     """Write a bundle, compare it with its base in torch, and fail without a trace beyond the limits."""
-    exported = export(load(base), out, query_prefix=query_prefix)
+    choices = Choices(
+        query_prefix=query_prefix,
+        precision=precision,
+        max_bytes=max_mb * 1_000_000,
+        documents_of=Bundle.open(documents_of) if documents_of else None,
+    )
+    loaded = load(base)
+    if dim is not None:
+        if sample is None:
+            raise click.UsageError("--dim needs --sample, whose documents the rotation is fitted on")
+        texts = list(read(sample).documents.values())
+        loaded = reduced(loaded, rotation(sampled_vectors(loaded, texts), dim))
+    exported = export(loaded, out, choices)
     click.echo(
         f"{out}: {exported.size_bytes} bytes, float32 graph within {exported.exact_difference:.1e} of torch"
     )
@@ -88,14 +121,95 @@ def table(
         for candidate in candidates_of(load(base), Bundle.open(bundle), cache)
     ]
     collections = [read(folder, queries) for folder in judged]
-    for line in lines(candidates, collections, cache):
+    for line in table_lines(candidates, collections, cache):
         click.echo(line)
+
+
+@main.command()
+@click.argument("config", type=CONFIG)
+@click.option("--out", required=True, type=FOLDER, help="checkpoints, scores, log, curve, and the model")
+def train(config: Path, out: Path) -> None:
+    """Train a student as the TOML file CONFIG says; the same command goes on after an interruption."""
+    click.echo(f"{run.train(read_config(config), out, click.echo)}: export it with --base")
+
+
+@main.command()
+@click.argument("config", type=CONFIG)
+@click.option("--out", required=True, type=FOLDER, help="where scores are kept")
+def score(config: Path, out: Path) -> None:
+    """Measure the teacher of CONFIG on the development queries, before anything is learned from it."""
+    run.score(read_config(config), out, click.echo)
+
+
+@main.command()
+@click.argument("config", type=CONFIG)
+@click.option("--out", required=True, type=FOLDER, help="checkpoints, log, curve, and the cross-encoder")
+def teacher(config: Path, out: Path) -> None:
+    """Fine-tune a cross-encoder on labelled pairs as the TOML file CONFIG says."""
+    click.echo(
+        f"{run.train_teacher(read_teacher_config(config), out, click.echo)}: name it in cross_encoders"
+    )
+
+
+@main.command()
+@click.option("--bundle", "bundles", multiple=True, required=True, type=FOLDER, help="give it for each")
+@click.option("--cross-encoder", type=FOLDER, help="the teacher, for the gain that the others keep")
+@click.option("--judged", multiple=True, required=True, type=FOLDER, help="a BEIR-layout folder")
+@click.option("--queries", default=300, show_default=True, help="how many queries of each collection")
+@click.option("--cache", required=True, type=FOLDER, help="where vectors and scores are kept")
+@click.option("--document", default="docs/models.md", show_default=True, type=CONFIG)
+def evaluate(
+    bundles: tuple[Path, ...],
+    cross_encoder: Path | None,
+    judged: tuple[Path, ...],
+    queries: int,
+    cache: Path,
+    document: Path,
+) -> None:
+    """Measure bundles and the teacher, and write the quality section of the document, with its images."""
+    collections = [read(folder, queries) for folder in judged]
+    opened = [Bundle.open(path) for path in bundles]
+    click.echo(write_quality(opened, cross_encoder, collections, cache, document))
+
+
+@main.command()
+@click.option("--bundle", required=True, type=FOLDER)
+@click.option("--judged", multiple=True, required=True, type=FOLDER, help="a BEIR-layout folder")
+@click.option("--sample", required=True, type=FOLDER, help="a further one, for the rotation")
+@click.option("--dims", default=(384, 256, 128), show_default=True, multiple=True, type=int)
+@click.option("--queries", default=300, show_default=True, help="how many queries of each collection")
+@click.option("--cache", required=True, type=FOLDER, help="where vectors are kept")
+@click.option("--document", default="docs/models.md", show_default=True, type=CONFIG)
+def sizes(
+    bundle: Path,
+    judged: tuple[Path, ...],
+    sample: Path,
+    dims: tuple[int, ...],
+    queries: int,
+    cache: Path,
+    document: Path,
+) -> None:
+    """Measure what smaller stored vectors lose, and write the sizes section of the document."""
+    collections = [read(folder, queries) for folder in judged]
+    lines = list(size_lines(Bundle.open(bundle), collections, read(sample, queries), cache, dims))
+    write_section(document, "sizes", lines)
+    click.echo("\n".join(lines))
+
+
+@main.command()
+@click.option("--bundle", required=True, type=FOLDER, help="the bundle beside the paper's shapes")
+@click.option("--threads", default=1, show_default=True)
+@click.option("--rounds", default=3, show_default=True)
+@click.option("--document", default="docs/models.md", show_default=True, type=CONFIG)
+def speed(bundle: Path, threads: int, rounds: int, document: Path) -> None:
+    """Measure the paper's speed table here, and write the speed section of the document."""
+    click.echo(write_speed(Bundle.open(bundle), threads, rounds, document))
 
 
 def _measured(bundle: Bundle, folder: Path, queries: int, cache: Path) -> Measured:
     data = read(folder, queries)
     vectors = document_vectors(bundle, data, cache, threads=1)
-    return data, hit_cosines(data, bundle.query_encoder(), vectors)
+    return data, hit_cosines(data, bundle.query_encoder(), vectors, bundle.crossing())
 
 
 if __name__ == "__main__":

@@ -1,18 +1,19 @@
 """How far each input channel of each linear layer reaches on sample texts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
-from model_export.base import Base
+from model_export.model.tower import Tower
 from model_export.quantize import Floats
 from model_export.reference import torch_embeddings
+from reranker.encoder import Ids
 
 _PARTS = ("query", "key", "value")
 
 
-def peaks(base: Base, batch: list[list[int]]) -> dict[str, Floats]:
+def peaks(tower: Tower, batch: Sequence[Ids]) -> dict[str, Floats]:
     """Run token ids through torch and note the largest |input| by channel: layer name -> (inputs,).
 
     Query, key and value see the same input and count as one layer, `attention.self.qkv`.
@@ -20,11 +21,11 @@ def peaks(base: Base, batch: list[list[int]]) -> dict[str, Floats]:
     found: dict[str, Floats] = {}
     hooks = [
         module.register_forward_pre_hook(_noting(_joined(name), found))
-        for name, module in base.model.named_modules()
+        for name, module in tower.bert.named_modules()
         if isinstance(module, torch.nn.Linear)
     ]
     try:
-        torch_embeddings(base, batch)
+        torch_embeddings(tower, batch)
     finally:
         for hook in hooks:
             hook.remove()

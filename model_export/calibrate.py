@@ -10,13 +10,13 @@ from scipy.optimize import minimize
 
 from model_export.collection import Collection, Hits
 from model_export.quality import fused, ndcg
-from reranker.manifest import CosineParameters, FusionDefault, Manifest
+from reranker.manifest import FusionDefault, Manifest
 
 NEGATIVES = 10
 """How many of a query's best first-stage hits stand against its relevant document."""
 
-WEIGHTS = tuple(range(2, 25))
-"""Fusion weights that are tried."""
+WEIGHTS = (0.1, 0.25, 0.5, 1, *range(2, 25))
+"""Fusion weights that are tried: a logit's best is below a cosine's."""
 
 Measured = tuple[Collection, Hits]
 """A collection and the cosines of its hits."""
@@ -42,7 +42,9 @@ class Calibration:
         note = f"calibrated on {', '.join(names)}"
         return msgspec.structs.replace(
             manifest,
-            crossing=CosineParameters(scale=round(self.scale, 3), offset=round(self.offset, 3)),
+            crossing=msgspec.structs.replace(
+                manifest.crossing, scale=round(self.scale, 3), offset=round(self.offset, 3)
+            ),
             fusion=FusionDefault("log_linear", self.weight),
             neutral_crossing=round(self.neutral, 4),
             trained_on=(*(n for n in manifest.trained_on if not n.startswith("calibrated")), note),

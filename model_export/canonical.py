@@ -4,6 +4,8 @@ import msgspec
 import numpy as np
 
 from model_export.compare import Limits
+from model_export.crossing_graph import torch_scores
+from model_export.model.crossing import TrainedCrossing
 from model_export.quantize import Floats
 from model_export.texts import CANONICAL_DOCUMENTS, CANONICAL_QUERIES
 from reranker.canonical import Canonical
@@ -12,14 +14,14 @@ DIGITS = 6
 """Decimal places of a component: finer than any tolerance here."""
 
 
-def written(queries: Floats, documents: Floats, limits: Limits) -> bytes:
+def written(queries: Floats, documents: Floats, crossing: TrainedCrossing, limits: Limits) -> bytes:
     """Return the file's content for torch's vectors of the canonical texts, each (texts, dim)."""
     canonical = Canonical(
         queries=list(CANONICAL_QUERIES),
         documents=list(CANONICAL_DOCUMENTS),
         query_vectors=_rounded(queries),
         document_vectors=_rounded(documents),
-        scores=_rounded(queries @ documents.T),
+        scores=_rounded(torch_scores(crossing, queries, documents)),
         min_query_cosine=limits.query_cosine,
         min_document_cosine=limits.document_cosine,
         max_score_difference=limits.score_difference,

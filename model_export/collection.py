@@ -37,7 +37,7 @@ class Collection:
     @cached_property
     def hits(self) -> Hits:
         """The run that came with the collection, or BM25 over all documents; WINDOW hits a query."""
-        return self.run if self.run is not None else _bm25(self.documents, self.queries)
+        return self.run if self.run is not None else bm25(self.documents, self.queries)
 
     @property
     def hit_ids(self) -> list[str]:
@@ -95,14 +95,15 @@ def _run(file: Path, queries: dict[str, str], documents: dict[str, str]) -> Hits
     return run
 
 
-def _bm25(documents: dict[str, str], queries: dict[str, str]) -> Hits:
+def bm25(documents: dict[str, str], queries: dict[str, str], window: int = WINDOW) -> Hits:
+    """Return the `window` best hits of each query by BM25, those with a score above 0."""
     ids = np.array(list(documents))
     index = bm25s.BM25(k1=K1, b=B)
     index.index(
         bm25s.tokenize(list(documents.values()), stopwords=None, show_progress=False), show_progress=False
     )
     tokens = bm25s.tokenize(list(queries.values()), stopwords=None, show_progress=False)
-    found = index.retrieve(tokens, k=min(WINDOW, len(ids)), show_progress=False)
+    found = index.retrieve(tokens, k=min(window, len(ids)), show_progress=False)
     return {
         query: {str(ids[i]): float(score) for i, score in zip(rows, scores, strict=True) if score > 0}
         for query, rows, scores in zip(queries, found.documents, found.scores, strict=True)

@@ -2,24 +2,30 @@
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 from scipy.stats import kendalltau
 
-from model_export.base import Base
+from model_export.crossing_graph import torch_scores
 from model_export.errors import ExportError
 from model_export.graph import encoder
 from model_export.linear import exact
+from model_export.model.crossing import ResidualCrossing, TrainedCrossing
+from model_export.model.tower import Tower
 from model_export.quantize import Floats
 from model_export.reference import torch_embeddings
 from model_export.weights import WeightFile
-from reranker.encoder import Encoder
+from reranker.crossing import Crossing
+from reranker.encoder import Encoder, Ids
 
 MAX_EXACT_DIFFERENCE = 1e-4
 """Largest difference of a vector's component between torch and the graph before quantisation."""
+
+LOGIT_DIFFERENCE = 1.0
+"""Largest difference of a residual crossing's score."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,12 @@ class Limits:
     document_cosine: float = 0.985
     score_difference: float = 0.04
     agreement: float = 0.95
+
+    def for_crossing(self, crossing: TrainedCrossing) -> "Limits":
+        """Return the limits for this crossing's scores: a logit spreads wider than a cosine."""
+        if isinstance(crossing, ResidualCrossing):
+            return replace(self, score_difference=max(self.score_difference, LOGIT_DIFFERENCE))
+        return self
 
 
 @dataclass(frozen=True)
@@ -64,12 +76,17 @@ class Comparison:
 
 
 def compared(
-    queries: Floats, documents: Floats, torch_queries: Floats, torch_documents: Floats
+    found: tuple[Floats, Floats],
+    crossing: Crossing,
+    original: tuple[Floats, Floats],
+    trained: TrainedCrossing,
 ) -> Comparison:
-    """Compare vectors, each (texts, dim), with torch's of the same texts."""
+    """Compare vectors of queries and documents, (texts, dim) each, and crossing scores with torch's."""
+    (queries, documents), (torch_queries, torch_documents) = found, original
     query_cosines = (queries * torch_queries).sum(axis=1)
     document_cosines = (documents * torch_documents).sum(axis=1)
-    scores, reference = queries @ documents.T, torch_queries @ torch_documents.T
+    scores = np.stack([crossing(query, documents) for query in queries])
+    reference = torch_scores(trained, torch_queries, torch_documents)
     taus = [kendalltau(a, b).statistic for a, b in zip(scores, reference, strict=True)]
     return Comparison(
         float(query_cosines.mean()),
@@ -81,24 +98,24 @@ def compared(
     )
 
 
-def exact_encoder(base: Base, folder: Path) -> Encoder:
+def exact_encoder(tower: Tower, folder: Path) -> Encoder:
     """Build the graph in float32 and load it; its files are gone afterwards."""
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         weights = WeightFile()
         file = Path(scratch) / "exact.onnx"
-        onnx.save(encoder(base, exact, weights), file)
+        onnx.save(encoder(tower, exact, weights), file)
         weights.write(file.parent)
         return Encoder(file)
 
 
-def check_exact(base: Base, batch: Sequence[list[int]], folder: Path) -> float:
+def check_exact(tower: Tower, batch: Sequence[Ids], folder: Path) -> float:
     """Hold the float32 graph's vectors against torch's and return the largest difference of a component.
 
     Raises:
         ExportError: it is above MAX_EXACT_DIFFERENCE: the graph is not the model.
     """
-    found = exact_encoder(base, folder).encode_ids(batch)
-    difference = float(np.abs(found - torch_embeddings(base, batch)).max())
+    found = exact_encoder(tower, folder).encode_ids(batch)
+    difference = float(np.abs(found - torch_embeddings(tower, batch)).max())
     if not difference <= MAX_EXACT_DIFFERENCE:
         raise ExportError(
             f"expected the float32 graph within {MAX_EXACT_DIFFERENCE} of torch, found {difference}:"

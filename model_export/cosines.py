@@ -1,4 +1,4 @@
-"""Cosines of queries with their hits' documents, the documents' vectors kept in a cache folder."""
+"""Crossing scores of queries with their hits' documents, whose vectors are kept in a cache folder."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +8,12 @@ import numpy as np
 from model_export.collection import Collection, Hits
 from model_export.quantize import Floats
 from reranker.bundle import Bundle
+from reranker.crossing import Cosine, Crossing
 from reranker.text import Chunking
 
 EncodeQuery = Callable[[str], Floats]
 CHUNKING = Chunking()
+COSINE = Cosine(1.0, 0.0)
 
 
 def document_vectors(
@@ -39,10 +41,12 @@ def _stored(file: Path) -> dict[str, Floats]:
         return dict(zip(stored["ids"].tolist(), np.split(stored["vectors"], stored["ends"]), strict=True))
 
 
-def hit_cosines(collection: Collection, encode: EncodeQuery, vectors: dict[str, Floats]) -> Hits:
-    """Score every hit of every query by its best chunk: query id -> document id -> cosine."""
+def hit_cosines(
+    collection: Collection, encode: EncodeQuery, vectors: dict[str, Floats], crossing: Crossing = COSINE
+) -> Hits:
+    """Score every hit of every query by its best chunk: query id -> document id -> crossing score."""
     cosines: Hits = {}
     for query, text in collection.queries.items():
         vector = encode(text)
-        cosines[query] = {hit: float((vectors[hit] @ vector).max()) for hit in collection.hits[query]}
+        cosines[query] = {hit: float(crossing(vector, vectors[hit]).max()) for hit in collection.hits[query]}
     return cosines

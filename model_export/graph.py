@@ -12,49 +12,51 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from model_export.base import Base
 from model_export.errors import ExportError
 from model_export.linear import Linear, exact
+from model_export.model.pooling import Weighted
+from model_export.model.tower import Tower
 from model_export.nodes import CONTRIB, Nodes
-from model_export.quantize import Dense, rows
+from model_export.quantize import Dense, Floats, rows
 from model_export.weights import WeightFile
+from reranker.tri_letters import PADDING
 
-POOLINGS = ("cls", "mean")
 _PROJECTIONS = ("query", "key", "value")
 
 
-def encoder(base: Base, linear: Linear, weights: WeightFile) -> onnx.ModelProto:
+def encoder(tower: Tower, linear: Linear, weights: WeightFile) -> onnx.ModelProto:
     """Build one tower; large tensors go to `weights`.
 
     Raises:
-        ExportError: a pooling that is not known, or a graph without one fused node a layer.
+        ExportError: a graph without one fused node a layer.
     """
-    layers: int = base.model.config.num_hidden_layers
-    model = _Tower(base, linear, Nodes(weights)).built(layers)
-    check_fusion(model, layers)
+    layers = tower.num_layers
+    model = _Graph(tower, linear, Nodes(weights)).built(layers)
+    check_fusion(model, layers, softmaxes=int(tower.pooling.name == "weighted"))
     return model
 
 
-def check_fusion(model: onnx.ModelProto, layers: int) -> None:
-    """Count the fused nodes.
+def check_fusion(model: onnx.ModelProto, layers: int, *, softmaxes: int = 0) -> None:
+    """Count the fused nodes; the one softmax that may be there is weighted pooling's.
 
     Raises:
         ExportError: not one attention and one GELU a layer, or not two layer normalisations and one more.
     """
     counts = Counter(node.op_type for node in model.graph.node)
     expected = {"MultiHeadAttention": layers, "BiasGelu": layers, "LayerNormalization": 2 * layers + 1}
+    expected |= {"Softmax": softmaxes, "Erf": 0}
     found = {kind: counts[kind] for kind in expected}
-    if found != expected or counts["Softmax"] or counts["Erf"]:
+    if found != expected:
         raise ExportError(f"expected the fused nodes {expected}, found {dict(counts)}: fusion was lost")
 
 
-class _Tower:
+class _Graph:
     """Writes the layers of one encoder; every method returns the name of its output."""
 
-    def __init__(self, base: Base, linear: Linear, nodes: Nodes) -> None:
-        self._config = base.model.config
-        self._tensors = {name: tensor.numpy() for name, tensor in base.model.state_dict().items()}
-        self._pooling = base.pooling
+    def __init__(self, tower: Tower, linear: Linear, nodes: Nodes) -> None:
+        self._tower = tower
+        self._config = tower.bert.config
+        self._tensors = {name: tensor.cpu().numpy() for name, tensor in tower.bert.state_dict().items()}
         self._linear = linear
         self._nodes = nodes
 
@@ -64,20 +66,28 @@ class _Tower:
         for i in range(layers):
             x = self._attended(f"encoder.layer.{i}.attention", x, mask)
             x = self._transformed(f"encoder.layer.{i}", x)
-        length = self._nodes.op("ReduceL2", pooled := self._pooled(x), self._axis(-1), keepdims=1)
-        self._nodes.op("Div", pooled, length, output="embedding")
-        return self._nodes.model(self._config.hidden_size)
+        vector = self._projected(self._pooled(x))
+        length = self._nodes.op("ReduceL2", vector, self._axis(-1), keepdims=1)
+        self._nodes.op("Div", vector, length, output="embedding")
+        return self._nodes.model(self._tower.dim, trigrams=self._tower.kind == "tri_letters")
 
     def _embedded(self) -> str:
-        """Add word and position embeddings; the segment is always the first: its row joins the positions."""
-        segment = self._tensors["embeddings.token_type_embeddings.weight"][:1]
-        table = self._tensors["embeddings.position_embeddings.weight"] + segment
+        """Add word and position embeddings; a tower has no segments."""
+        table = self._tensors["embeddings.position_embeddings.weight"]
         length = self._nodes.op("Shape", "input_ids", start=1, end=2)
         positions = self._nodes.op("Slice", self._nodes.constant("positions", table), self._axis(0), length)
         return self._nodes.op("Add", self._words(), positions)
 
     def _words(self) -> str:
+        """Each token's row, or the sum of its trigrams' rows; the padding's row is 0."""
         table = self._tensors["embeddings.word_embeddings.weight"]
+        if self._tower.kind == "word_pieces":
+            return self._rows(table)
+        silent = table.copy()
+        silent[PADDING] = 0
+        return self._nodes.op("ReduceSum", self._rows(silent), self._axis(2), keepdims=0)
+
+    def _rows(self, table: Floats) -> str:
         if self._linear is exact:
             return self._nodes.op("Gather", self._nodes.constant("words", table), "input_ids")
         integers, scales = rows(table)
@@ -114,14 +124,30 @@ class _Tower:
 
     def _pooled(self, x: str) -> str:
         """(batch, tokens, dim) -> (batch, dim), of any length."""
-        if self._pooling == "cls":
+        pooling = self._tower.pooling
+        if pooling.name == "cls":
             return self._nodes.op("Gather", x, self._nodes.constant("cls", 0, np.int64), axis=1)
-        if self._pooling == "mean":
-            # The sum will do: the division by the number of tokens goes out again with the length.
-            mask = self._nodes.op("Cast", "attention_mask", to=TensorProto.FLOAT)
-            kept = self._nodes.op("Mul", x, self._nodes.op("Unsqueeze", mask, self._axis(2)))
-            return self._nodes.op("ReduceSum", kept, self._axis(1), keepdims=0)
-        raise ExportError(f"expected the pooling to be one of {POOLINGS}, found {self._pooling!r}")
+        mask = self._nodes.op("Cast", "attention_mask", to=TensorProto.FLOAT)
+        weights = self._nodes.op("Unsqueeze", mask, self._axis(2))
+        if isinstance(pooling, Weighted):
+            weights = self._weighted(pooling, x, weights)
+        # With weights of 1 the sum will do: the division by their number goes out again with the length.
+        return self._nodes.op("ReduceSum", self._nodes.op("Mul", x, weights), self._axis(1), keepdims=0)
+
+    def _weighted(self, pooling: Weighted, x: str, mask: str) -> str:
+        """Softmax over the tokens of w . x, where the mask (batch, tokens, 1) is 1."""
+        learned = pooling.score.weight.detach().cpu().numpy().T
+        scores = self._nodes.op("MatMul", x, self._nodes.constant("pooling.weight", learned))
+        absent = self._nodes.op("Sub", mask, self._nodes.constant("one", 1, np.float32))
+        far = self._nodes.op("Mul", absent, self._nodes.constant("far", 1e9, np.float32))
+        return self._nodes.op("Softmax", self._nodes.op("Add", scores, far), axis=1)
+
+    def _projected(self, vector: str) -> str:
+        projection = self._tower.projection
+        if projection is None:
+            return vector
+        weight = projection.weight.detach().cpu().numpy().T
+        return self._nodes.op("MatMul", vector, self._nodes.constant("projection.weight", weight))
 
     def _dense(self, name: str, *parts: str) -> Dense:
         """One linear layer, or several over the same input as one."""

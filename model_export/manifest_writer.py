@@ -5,12 +5,21 @@ from pathlib import Path
 
 import msgspec
 
-from model_export.base import Base
+from model_export.base import TOKENIZER_FILE, Base
+from model_export.crossing_graph import CROSSING_FILE
+from model_export.model.crossing import CosineCrossing
 from reranker import manifest as manifests
-from reranker.manifest import CosineParameters, FusionDefault, Manifest, Tower
+from reranker.manifest import (
+    CosineParameters,
+    CrossingParameters,
+    FusionDefault,
+    Manifest,
+    ResidualParameters,
+    Tower,
+)
 
-QUERY_FILE, DOCUMENT_FILE, WEIGHTS_FILE = "query_encoder.onnx", "document_encoder.onnx", "weights.bin"
-TOKENIZER_FILE, CANONICAL_FILE = "tokenizer.json", "canonical.json"
+QUERY_FILE, DOCUMENT_FILE, CANONICAL_FILE = "query_encoder.onnx", "document_encoder.onnx", "canonical.json"
+WEIGHTS_FILE, QUERY_WEIGHTS_FILE = "weights.bin", "query_weights.bin"
 QUERY_TOKENS = 64
 """A query is cut here."""
 
@@ -32,13 +41,13 @@ def manifest_of(base: Base, query_prefix: str, folder: Path) -> Manifest:
         name=base.name,
         version="1",
         digest="",  # `write_manifest` knows it
-        document_digest=_document_digest(checksums, base.pooling, document),
-        dim=base.model.config.hidden_size,
-        pooling=base.pooling,
-        query=Tower(QUERY_FILE, QUERY_TOKENS, query_prefix),
+        document_digest=_document_digest(checksums, base.document.pooling.name, document),
+        dim=base.document.dim,
+        pooling=base.document.pooling.name,
+        query=Tower(QUERY_FILE, query_tokens(base), query_prefix),
         document=document,
         tokenizer=TOKENIZER_FILE,
-        crossing=CosineParameters(scale=base.crossing[0], offset=base.crossing[1]),
+        crossing=_crossing(base),
         fusion=FusionDefault("log_linear", base.fusion_weight),
         neutral_crossing=base.neutral_crossing,
         base=base.origin,
@@ -46,13 +55,25 @@ def manifest_of(base: Base, query_prefix: str, folder: Path) -> Manifest:
         trained_on=base.trained_on,
         checksums=checksums,
         canonical=CANONICAL_FILE,
+        input=base.query.kind,
     )
 
 
 def document_tokens(base: Base) -> int:
-    """Return the most tokens that the base takes."""
-    tokens: int = base.model.config.max_position_embeddings
-    return tokens
+    """Return the most tokens of a document that the base takes."""
+    return base.document.max_tokens
+
+
+def query_tokens(base: Base) -> int:
+    """Return where a query is cut."""
+    return min(QUERY_TOKENS, base.query.max_tokens)
+
+
+def _crossing(base: Base) -> CrossingParameters:
+    if isinstance(base.crossing, CosineCrossing):
+        cosine = base.crossing.runtime()
+        return CosineParameters(scale=round(cosine.scale, 4), offset=round(cosine.offset, 4))
+    return ResidualParameters(CROSSING_FILE, hidden=base.crossing.inner.out_features)
 
 
 def _document_digest(checksums: dict[str, str], pooling: str, tower: Tower) -> str:

@@ -49,14 +49,24 @@ class Nodes:
         self._nodes.append(helper.make_node(kind, inputs, names, name=label, domain=domain, **attributes))
         return names
 
-    def model(self, dim: int) -> onnx.ModelProto:
-        """Return the model: int64 input_ids and attention_mask (batch, tokens) -> embedding (batch, dim)."""
+    def model(self, dim: int, *, trigrams: bool = False) -> onnx.ModelProto:
+        """Return the model: int64 input_ids and attention_mask (batch, tokens) -> embedding (batch, dim).
+
+        With `trigrams`, input_ids is (batch, tokens, trigrams).
+        """
+        axes = ["batch", "tokens"]
         inputs = [
-            helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "tokens"])
-            for name in ("input_ids", "attention_mask")
+            helper.make_tensor_value_info("input_ids", TensorProto.INT64, [*axes, *["trigrams"] * trigrams]),
+            helper.make_tensor_value_info("attention_mask", TensorProto.INT64, axes),
         ]
         outputs = [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", dim])]
+        return self.graph("encoder", inputs, outputs)
+
+    def graph(
+        self, name: str, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto]
+    ) -> onnx.ModelProto:
+        """Return all nodes and constants as a model with these inputs and outputs."""
         constants = list(self._constants.values())
-        graph = helper.make_graph(self._nodes, "encoder", inputs, outputs, constants)
+        graph = helper.make_graph(self._nodes, name, inputs, outputs, constants)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="twinrank")

@@ -4,19 +4,14 @@ from collections.abc import Sequence
 
 import torch
 
-from model_export.base import Base
+from model_export.model.tower import Tower
 from model_export.quantize import Floats
+from reranker.encoder import Ids
 
 
-def torch_embeddings(base: Base, batch: Sequence[list[int]]) -> Floats:
-    """Encode token ids with torch: -> (len(batch), dim) float32 unit vectors."""
+def torch_embeddings(tower: Tower, batch: Sequence[Ids]) -> Floats:
+    """Encode token lists with torch: -> (len(batch), dim) float32 unit vectors."""
     with torch.no_grad():
-        vectors = [_embedding(base, torch.tensor([ids])) for ids in batch]
-    stacked: Floats = torch.stack(vectors).numpy()
+        vectors = [tower.encode([tokens])[0] for tokens in batch]
+    stacked: Floats = torch.stack(vectors).cpu().numpy()
     return stacked
-
-
-def _embedding(base: Base, ids: torch.Tensor) -> torch.Tensor:
-    hidden = base.model(ids).last_hidden_state[0]
-    pooled = hidden[0] if base.pooling == "cls" else hidden.mean(dim=0)
-    return torch.nn.functional.normalize(pooled, dim=0)

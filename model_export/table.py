@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from model_export.base import Base
+from model_export.bundle_writer import tokeniser
 from model_export.collection import Collection
 from model_export.compare import exact_encoder
 from model_export.cosines import document_vectors, hit_cosines
 from model_export.manifest_writer import QUERY_TOKENS
 from model_export.quality import fused, ndcg
 from reranker.bundle import Bundle
-from reranker.encoder import Encoder, QueryEncoder
-from reranker.tokens import Tokens
+from reranker.encoder import Encoder, Ids, QueryEncoder, Tokeniser
 
 LENGTHS_TOKENS = (8, 12, 16, 24, 32)
 ROUNDS = 200
@@ -32,15 +32,17 @@ class Candidate:
     prefix: str
     bundle: Bundle
 
-    @property
-    def tokenizer(self) -> Path:
-        """The tokeniser's file."""
-        return self.bundle.path / self.bundle.manifest.tokenizer
+    def tokens(self, max_tokens: int, *, prefix: str) -> Tokeniser:
+        """Return the bundle's tokeniser with this limit and prefix."""
+        manifest = self.bundle.manifest
+        return tokeniser(
+            manifest.input, self.bundle.path / manifest.tokenizer, max_tokens=max_tokens, prefix=prefix
+        )
 
 
 def candidates_of(base: Base, bundle: Bundle, folder: Path) -> list[Candidate]:
     """Return a base's query encoder in float32, and its bundle's, with the base's prefix and without one."""
-    exact = exact_encoder(base, folder)
+    exact = exact_encoder(base.query, folder)
     int8 = Encoder(bundle.path / bundle.manifest.query.file)
     found = []
     for prefix in sorted({base.query_prefix, ""}):
@@ -67,7 +69,7 @@ def latencies_ms(candidates: Sequence[Candidate]) -> list[list[float]]:
     """Time encoders in turn, so that a busy machine slows all alike: p50 in ms, by encoder and length."""
     by_length = []
     for length in LENGTHS_TOKENS:
-        ids = [Tokens(c.tokenizer, max_tokens=length).query(LONG_TEXT) for c in candidates]
+        ids = [c.tokens(length, prefix="").query(LONG_TEXT) for c in candidates]
         rounds = [
             [_time_ms(c.encoder, i) for c, i in zip(candidates, ids, strict=True)] for _ in range(ROUNDS)
         ]
@@ -76,7 +78,7 @@ def latencies_ms(candidates: Sequence[Candidate]) -> list[list[float]]:
     return transposed
 
 
-def _time_ms(encoder: Encoder, ids: list[int]) -> float:
+def _time_ms(encoder: Encoder, ids: Ids) -> float:
     start = time.perf_counter()
     encoder.encode_ids([ids])
     return 1000 * (time.perf_counter() - start)
@@ -84,7 +86,7 @@ def _time_ms(encoder: Encoder, ids: list[int]) -> float:
 
 def _quality(candidate: Candidate, data: Collection, cache: Path) -> float:
     vectors = document_vectors(candidate.bundle, data, cache, threads=1)
-    tokens = Tokens(candidate.tokenizer, max_tokens=QUERY_TOKENS, prefix=candidate.prefix)
+    tokens = candidate.tokens(QUERY_TOKENS, prefix=candidate.prefix)
     cosines = hit_cosines(data, QueryEncoder(candidate.encoder, tokens), vectors)
     return ndcg(data, fused(data.hits, cosines, candidate.bundle.manifest.fusion.weight))
 

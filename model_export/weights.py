@@ -1,6 +1,7 @@
 """One file of tensors that several ONNX graphs share (ONNX external data)."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,24 +15,35 @@ INLINE_BYTES = 1024
 ALIGNMENT_BYTES = 4096
 """Every shared tensor starts on a page, so that ONNX Runtime can map it."""
 
+Place = tuple[str, int]
+"""A file, and where in it a tensor begins."""
+
 
 class WeightFile:
-    """Tensors by their content: the same bytes, asked for by two graphs, are stored once."""
+    """Tensors by their content: the same bytes, asked for by two graphs, are stored once.
 
-    def __init__(self, file: str = "weights.bin") -> None:
+    `there` names tensors that stand in other files of the same folder already, by their SHA-256; with
+    `inline` every tensor stays in its graph and there is no file.
+    """
+
+    def __init__(
+        self, file: str = "weights.bin", *, there: Mapping[bytes, Place] | None = None, inline: bool = False
+    ) -> None:
         self.file = file
         self._data = bytearray()
-        self._offsets: dict[bytes, int] = {}
+        self._places: dict[bytes, Place] = dict(there or {})
+        self._inline = inline
 
     def tensor(self, name: str, array: npt.NDArray[np.generic]) -> onnx.TensorProto:
         """Return an initialiser of this name: inline when small, else a reference into the file."""
         tensor = numpy_helper.from_array(np.asarray(array, order="C"), name)
-        if len(tensor.raw_data) < INLINE_BYTES:
+        if self._inline or len(tensor.raw_data) < INLINE_BYTES:
             return tensor
         raw = tensor.raw_data
         tensor.ClearField("raw_data")
         tensor.data_location = onnx.TensorProto.EXTERNAL
-        for key, value in (("location", self.file), ("offset", self._offset(raw)), ("length", len(raw))):
+        file, offset = self._place(raw)
+        for key, value in (("location", file), ("offset", offset), ("length", len(raw))):
             tensor.external_data.add(key=key, value=str(value))
         return tensor
 
@@ -39,10 +51,23 @@ class WeightFile:
         """Write the file into `folder`."""
         (folder / self.file).write_bytes(self._data)
 
-    def _offset(self, raw: bytes) -> int:
+    def _place(self, raw: bytes) -> Place:
         key = hashlib.sha256(raw).digest()
-        if key not in self._offsets:
+        if key not in self._places:
             self._data.extend(bytes(-len(self._data) % ALIGNMENT_BYTES))
-            self._offsets[key] = len(self._data)
+            self._places[key] = (self.file, len(self._data))
             self._data.extend(raw)
-        return self._offsets[key]
+        return self._places[key]
+
+
+def places(graph: Path) -> dict[bytes, Place]:
+    """Return where the external tensors of a graph stand, by their SHA-256."""
+    found: dict[bytes, Place] = {}
+    for tensor in onnx.load(graph, load_external_data=False).graph.initializer:
+        about = {entry.key: entry.value for entry in tensor.external_data}
+        if about:
+            offset, length = int(about["offset"]), int(about["length"])
+            with (graph.parent / about["location"]).open("rb") as file:
+                file.seek(offset)
+                found[hashlib.sha256(file.read(length)).digest()] = (about["location"], offset)
+    return found

@@ -12,7 +12,7 @@ import msgspec
 
 from opensearch.settings import FusionSettings, Place, RerankSettings, SettingsError, parse_settings
 
-OF_AN_INDEX = frozenset({"model", "source_fields", "field", "chunk"})
+OF_AN_INDEX = frozenset({"model", "source_fields", "field", "chunk", "versioning", "migration"})
 """What decides how vectors are made and where they are: who writes them reads the mapping alone."""
 
 Defaults = Mapping[str, Any]

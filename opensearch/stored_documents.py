@@ -55,10 +55,9 @@ def read_mget(body: bytes) -> list[Stored | None]:
     Raises:
         ValueError: it is no answer to an `_mget`.
     """
-    content = json.loads(body, parse_int=int, parse_float=float)
     try:
-        return [_stored(doc) for doc in content["docs"]]
-    except (KeyError, TypeError) as error:
+        return [_stored(doc) for doc in json.loads(body, parse_int=float)["docs"]]
+    except (KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"expected the answer to an _mget, found {body[:200]!r}") from error
 
 
@@ -67,7 +66,7 @@ def _stored(doc: dict[str, Any]) -> Stored | None:
         return ABSENT if doc["error"].get("type") == "index_not_found_exception" else None
     if not doc["found"]:
         return ABSENT
-    return Stored(doc.get("_source", {}), Lock(doc["_seq_no"], doc["_primary_term"]))
+    return Stored(doc.get("_source", {}), Lock(int(doc["_seq_no"]), int(doc["_primary_term"])))
 
 
 def repair_lines(place: Place, lock: Lock, field: str, packed: bytes | None) -> bytes:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from opensearch.client import Upstream, path_of
-from opensearch.indices import refresh
+from opensearch.errors import MappingError
+from opensearch.indices import find, refresh
 
 PAGE = 250
 """Documents of one request."""
@@ -40,6 +41,22 @@ class Stripped:
 
     removed: int = 0
     left: int = 0
+
+
+def check_strip(upstream: Upstream, name: str) -> None:
+    """Check that vectors may be removed from every index behind a name.
+
+    Raises:
+        MappingError: an index's writers give versions of their own, which an update would move.
+        RequestError: OpenSearch cannot be asked.
+    """
+    for index in find(upstream, name):
+        if index.rerank_settings().versioning == "external":
+            raise MappingError(
+                f"{index.name}: expected versions that OpenSearch counts, found `versioning: external`:"
+                " removing vectors moves versions, and the writers' next ones could be refused. Reindex into"
+                " a new index, with the ingest pipeline of opensearch/templates"
+            )
 
 
 def strip(

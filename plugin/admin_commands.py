@@ -12,15 +12,13 @@ from rich.table import Table
 from opensearch.disable import disable
 from opensearch.setting_layers import Defaults
 from opensearch.settings_report import SettingsReport, settings_report
-from opensearch.strip import strip
-from plugin.explanation import Asked, explain
+from opensearch.strip import check_strip, strip
+from plugin.explanation import Asked, explain, search_door
 from plugin.explanation_report import explanation_report
 from plugin.http_messages import basic_credentials
 from plugin.index_commands import connected, tell_enabled
 from plugin.model import Model
 from plugin.options import bundle_option, json_option, settings_file_option, upstream_option
-from plugin.search_door import SearchDoor
-from plugin.search_planner import SearchPlanner
 from plugin.settings_cache import SettingsCache
 from plugin.upstream import Upstream
 from reranker.bundle import Bundle
@@ -56,14 +54,17 @@ def settings_command(index: str, defaults: Defaults, as_json: bool, url: str) ->
 def disable_command(index: str, strips: bool, documents_per_s: float | None, dry_run: bool, url: str) -> None:
     """Switch reranking off for INDEX. Its settings stay, and so do its vectors without --strip."""
     with connected(url) as upstream:
+        if strips:
+            check_strip(upstream, index)
         done = disable(upstream, index, dry_run=dry_run)
         for each in done:
             tell_enabled(each, word="disabled", dry_run=dry_run)
         left = 0
         for each in done if strips and not dry_run else ():
-            stripped = strip(upstream, each.index, each.settings.field, documents_per_s=documents_per_s)
-            click.echo(f"{each.index}: {stripped.removed} vectors removed, {stripped.left} left")
-            left += stripped.left
+            for field in each.settings.fields:
+                stripped = strip(upstream, each.index, field, documents_per_s=documents_per_s)
+                click.echo(f"{each.index}: {stripped.removed} vectors removed, {stripped.left} left")
+                left += stripped.left
     if left:
         raise click.ClickException(
             f"{left} documents changed each time that their vector was about to be removed; run it again"
@@ -87,8 +88,7 @@ def explain_command(
         reports = settings_report(client, index, defaults)
     with closing(Upstream(url)) as upstream:
         settings = SettingsCache(upstream, defaults=defaults, waits_for_coverage=True)
-        model = Model.load(Bundle.open(bundle_path))
-        door = SearchDoor(upstream, SearchPlanner(settings, model), model)
+        door = search_door(upstream, settings, Model.load(Bundle.open(bundle_path)))
         steps = explain(door, settings, basic_credentials(url), asked, reports)
     if as_json:
         click.echo(json.dumps(steps))

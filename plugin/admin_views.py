@@ -18,12 +18,11 @@ from opensearch.enable import Enabled, Wanted, enable
 from opensearch.settings import settings_meta
 from opensearch.settings_report import settings_report
 from plugin.admin_answers import STATUSES, BodyError, answered, body_object, failed, is_set
+from plugin.compare_page import compare_page
 from plugin.errors import UpstreamError
-from plugin.explanation import Asked, explain
+from plugin.explanation import Asked, explain, search_door
 from plugin.http_messages import Headers, end_to_end
 from plugin.model import Model
-from plugin.search_door import SearchDoor
-from plugin.search_planner import SearchPlanner
 from plugin.settings_cache import SettingsCache
 from plugin.upstream import Upstream
 
@@ -54,6 +53,7 @@ class AdminViews:
             app.add_url_rule(
                 f"{prefix}{name}/<index>", f"{name} {methods[0]}", view, methods=methods, strict_slashes=False
             )
+        app.add_url_rule(f"{prefix}compare", "compare", self.compare)
         for error in (*STATUSES, UpstreamError, BodyError):
             app.register_error_handler(error, failed)
 
@@ -93,8 +93,16 @@ class AdminViews:
         asked = Asked(index, body_object() or None, flask.request.args.get("text"))
         with self._client() as client:
             reports = settings_report(client, index, self.cache.defaults)
-        door = SearchDoor(self.upstream, SearchPlanner(self.cache, self.model), self.model)
+        door = search_door(self.upstream, self.cache, self.model)
         return answered(explain(door, self.cache, _callers_headers(), asked, reports))
+
+    def compare(self) -> flask.Response:
+        """Both orders of one search side by side, as a page."""
+        door = search_door(self.upstream, self.cache, self.model)
+        asked = flask.request.args
+        return compare_page(
+            door, self.cache, _callers_headers(), asked.get("index", ""), asked.get("text", "")
+        )
 
     def _written(self, done: list[Enabled], *, dry_run: bool) -> flask.Response:
         if not dry_run:

@@ -130,18 +130,26 @@ class BulkDoor:
             return Answer(streamed.status, (*streamed.headers, *shown), streamed, streamed.reason)
         blocks = iter(streamed)
         content, is_whole = _read(blocks)
-        try:
-            if not is_whole or not self._is_readable:
-                raise ValueError("too long, or not the whole answer in JSON")
-            answer = BulkAnswer.parse(content)
-        except ValueError:
+        if not is_whole:
             self._follow_ups.repair_known()
             headers = (*streamed.headers, written_header(tally))
             return Answer(streamed.status, headers, _Joined(content, blocks, streamed), streamed.reason)
-        is_changed = self._follow_ups.settle(answer)
-        body = answer.body(is_pretty=is_pretty(self._parameters)) if is_changed else content
+        streamed.close()
+        body = self._settled(content)
         headers = tuple(header for header in streamed.headers if header[0].lower() != "content-length")
         return Answer(streamed.status, (*headers, written_header(tally)), body, streamed.reason)
+
+    def _settled(self, content: bytes) -> bytes:
+        """Do what is left after the bulk, and return its answer with what that changes."""
+        try:
+            if not self._is_readable:
+                raise ValueError("not the whole answer in JSON")
+            answer = BulkAnswer.parse(content)
+        except ValueError:
+            self._follow_ups.repair_known()
+            return content
+        is_changed = self._follow_ups.settle(answer)
+        return answer.body(is_pretty=is_pretty(self._parameters)) if is_changed else content
 
 
 def _batched(parts: Iterator[Operation | bytes]) -> Iterator[list[Operation | bytes]]:

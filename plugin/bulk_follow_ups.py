@@ -1,5 +1,6 @@
 """What a bulk's answer leaves to do: merge anew what met a conflict, and give vectors after the write."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -8,9 +9,12 @@ from opensearch.stored_documents import Place
 from opensearch.write_answer import BulkAnswer, Written, renumbered
 from opensearch.write_operation import Operation
 from opensearch.write_target import WriteTarget
+from plugin.errors import UpstreamError
 from plugin.http_messages import Request
 from plugin.repairs import Repair
 from plugin.write_context import WriteContext
+
+_log = logging.getLogger("twinrank.writes")
 
 MAX_FOLLOW_UPS = 50_000
 """Operations of one bulk that are locked or looked at afterwards; more lose their vector until sync."""
@@ -88,7 +92,11 @@ class FollowUps:
         for number in range(ROUNDS):
             if not lost:
                 break
-            again = self._again(lost, may_lock=number < ROUNDS - 1)
+            try:
+                again = self._again(lost, may_lock=number < ROUNDS - 1)
+            except UpstreamError as error:  # the rest of the bulk is written: its answer must not be lost
+                _log.warning("%d partial updates cannot be tried again: %s", len(lost), error)
+                break
             if again is None:
                 break
             followed, items = again

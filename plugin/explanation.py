@@ -15,8 +15,11 @@ from opensearch.settings_report import SettingsReport
 from opensearch.target import Target
 from plugin.errors import UpstreamError
 from plugin.http_messages import Answer, Headers, Request
+from plugin.model import Model
 from plugin.search_door import SearchDoor
+from plugin.search_planner import SearchPlanner
 from plugin.settings_cache import SettingsCache
+from plugin.upstream import Upstream
 
 
 class AnsweredError(UpstreamError):
@@ -53,6 +56,11 @@ class Asked:
         return {"query": {"multi_match": {"query": self.text, **fields}}, "size": self.size}
 
 
+def search_door(upstream: Upstream, settings: SettingsCache, model: Model) -> SearchDoor:
+    """Return the door that searches go through, for searches that are to be looked at."""
+    return SearchDoor(upstream, SearchPlanner(settings, model), model)
+
+
 def explain(
     door: SearchDoor,
     settings: SettingsCache,
@@ -71,31 +79,57 @@ def explain(
         SettingsError: nothing was asked.
         AddressError: no name of an index.
     """
-    path = path_of(asked.indices)
-    target = settings.of(_request(path, headers, b""), path[1:], {})
+    target = settings.of_indices(path_of(asked.indices)[1:], headers)
     search = asked.search(target)
-    sent = msgspec.json.encode(_with_details(search) if target.is_ours else search)
-    answer = door.answer(_request(f"{path}/_search", headers, sent), Endpoint(Api.SEARCH, path[1:]))
-    found = _decoded(answer)
-    told = {name.lower(): value for name, value in answer.headers}
+    found, status, timing = _searched(
+        door, headers, asked.indices, _with_details(search) if takes_ext(target) else search
+    )
     return {
         "search": search,
         "settings": {report.index: report.as_json() for report in reports},
-        "rerank_status": told.get("rerank-status"),
-        "server_timing": told.get("server-timing"),
+        "rerank_status": status,
+        "server_timing": timing,
         "used": found.get("ext", {}).get("rerank"),
         "hits": [_hit(hit) for hit in found.get("hits", {}).get("hits", [])],
     }
 
 
-def _with_details(search: dict[str, Any]) -> dict[str, Any]:
-    ext = search.get("ext") or {}
-    return search | {"ext": {**ext, "rerank": {**ext.get("rerank", {}), "explain": True}}}
+def takes_ext(target: Target) -> bool:
+    """Whether `ext.rerank` of a search on this target is read here; else OpenSearch would refuse it."""
+    settings = target.settings
+    allowed = settings.pipelines_allowed if isinstance(settings, RerankSettings) else ()
+    return target.is_ours and not target.pipelines.difference(allowed)
 
 
-def _request(target: str, headers: Headers, body: bytes) -> Request:
+def answered_search(
+    door: SearchDoor, headers: Headers, indices: str, search: dict[str, Any]
+) -> tuple[dict[str, Any], str]:
+    """Send one search through the door, and return the decoded answer and its `Rerank-Status`.
+
+    Raises:
+        AnsweredError, UpstreamError, AddressError: as `explain`.
+    """
+    found, status, _ = _searched(door, headers, indices, search)
+    return found, status
+
+
+def _searched(
+    door: SearchDoor, headers: Headers, indices: str, search: dict[str, Any]
+) -> tuple[dict[str, Any], str, str]:
+    path, body = path_of(indices), msgspec.json.encode(search)
     sent = (*headers, ("Content-Type", "application/json"))
-    return Request("POST", target, sent, BytesIO(body), len(body))
+    request = Request("POST", f"{path}/_search", sent, BytesIO(body), len(body))
+    answer = door.answer(request, Endpoint(Api.SEARCH, path[1:]))
+    told = {name.lower(): value for name, value in answer.headers}
+    return _decoded(answer), told.get("rerank-status", ""), told.get("server-timing", "")
+
+
+def _with_details(search: dict[str, Any]) -> dict[str, Any]:
+    ext = search.get("ext", {})
+    rerank = ext.get("rerank", {}) if isinstance(ext, dict) else None
+    if not isinstance(rerank, dict):
+        return search  # it is refused as it stands
+    return search | {"ext": {**ext, "rerank": {**rerank, "explain": True}}}
 
 
 def _decoded(answer: Answer) -> dict[str, Any]:

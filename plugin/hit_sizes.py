@@ -4,8 +4,8 @@ import threading
 
 from cachetools import LRUCache
 
-FAT_BYTES = 3000
-"""A hit of more, its vector included, is worth a second request (docs/results.md has the measurement)."""
+WORTH_BYTES = 300_000
+"""Bytes of hits, vectors included, that are worth a second request where no page shows them."""
 
 _SHARE_OF_THE_NEWEST = 0.2
 _MAX_TARGETS = 10_000
@@ -18,10 +18,10 @@ class HitSizes:
         self._bytes: LRUCache[str, float] = LRUCache(_MAX_TARGETS)
         self._lock = threading.Lock()
 
-    def are_fat(self, target: str) -> bool:
-        """Whether the hits of a target were fat lately; not, where none is known."""
+    def are_worth_leaving_out(self, target: str, num_hits: int) -> bool:
+        """Whether so many hits of a target cost more than a second request; not, where none is known."""
         with self._lock:
-            return self._bytes.get(target, 0.0) > FAT_BYTES
+            return self._bytes.get(target, 0.0) * num_hits > WORTH_BYTES
 
     def seen(self, target: str, num_bytes: int, num_hits: int) -> None:
         """Note an answer with whole hits."""

@@ -27,6 +27,9 @@ STAGE_SECONDS = "twinrank_search_stage_seconds"
 HITS = "twinrank_hits"
 REQUESTS = "twinrank_requests"
 
+MAX_REASONS = 64
+"""Different reasons that are counted apart in one worker."""
+
 
 class Metrics:
     """The counters of one worker."""
@@ -49,6 +52,7 @@ class Metrics:
         self._hits = Counter(
             HITS, "Hits of reranked windows, with a usable vector and without.", ["vector"], registry=own
         )
+        self._reasons: set[str] = set()
         self._requests = Counter(REQUESTS, "Answers by class of status.", ["status"], registry=own)
 
     def answered(self, status: int) -> None:
@@ -58,7 +62,7 @@ class Metrics:
     def searched(self, record: SearchRecord) -> None:
         """Count one search, or each item of several."""
         for (outcome, reason), count in (record.items or {(record.outcome, record.reason): 1}).items():
-            self._searches.labels(outcome, reason).inc(count)
+            self._searches.labels(outcome, self._known(reason)).inc(count)
         for stage, ms in record.stages_ms.items():
             if stage == "total":
                 self._seconds.labels(record.outcome).observe(ms / 1000)
@@ -67,6 +71,13 @@ class Metrics:
         if record.window:
             self._hits.labels("usable").inc(record.scored)
             self._hits.labels("missing").inc(record.window - record.scored)
+
+    def _known(self, reason: str) -> str:
+        """Return the reason, `other` once there are too many: it may be a key that a client made up."""
+        if reason not in self._reasons and len(self._reasons) >= MAX_REASONS:
+            return "other"
+        self._reasons.add(reason)
+        return reason
 
     def exposition(self) -> tuple[bytes, str]:
         """Return the numbers of all workers in Prometheus's text format, and its content type."""

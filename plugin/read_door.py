@@ -1,6 +1,6 @@
 """Reads of documents: passed through, with our own fields cut out of what comes back."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -41,7 +41,7 @@ class ReadDoor:
         elif endpoint.api in (Api.GET, Api.EXPLAIN) and not self._lookup.fields(request, endpoint.indices):
             cut = None
         else:
-            cut = self._lookup.cut_by_index(request, asked.by_name)
+            cut = self._lookup.cut_by_index(request, asked.by_name, endpoint.indices)
         return passed_through(self._upstream, request, cut, read=read)
 
     def _cut_of_source(self, request: Request, endpoint: Endpoint, asked: "_Asked") -> Cut | None:
@@ -57,6 +57,11 @@ class ReadDoor:
             return source
 
         return cut
+
+
+def asked_in_url(request: Request) -> Callable[[str], bool]:
+    """Return what tells whether a request's parameters ask for a field by name."""
+    return _Asked(_parameters(request), None).by_name
 
 
 class _Asked:

@@ -27,8 +27,8 @@ from plugin.stage_clock import StageClock
 from plugin.upstream import Exchange, Upstream
 from plugin.window_scores import WindowScores
 
-RETURNED = frozenset({401, 403, 429})
-"""Answers to a widened request that hold for the client's own request too, so it is not repeated."""
+_RETURNED = frozenset({401, 403, 429})
+_TRIPPED = b"circuit_breaking_exception"
 
 _log = logging.getLogger("twinrank.search")
 
@@ -52,7 +52,7 @@ class RerankedSearch:
         is_split = self._is_worth_splitting(plan)
         with clock.stage("opensearch"):
             exchange = self._ask(request, vectors_of_window(plan) if is_split else whole_window(plan))
-        if exchange.status in RETURNED:
+        if holds_for_the_clients_own(exchange.status, exchange.body):
             return answered(exchange, exchange.body, "skipped; reason=upstream", clock)
         with clock.stage("read"):
             response = read(exchange, is_filtered=plan.filter_path is not None)
@@ -85,7 +85,10 @@ class RerankedSearch:
         return answered(exchange, page, status_of(scored, plan, self._model.name), clock)
 
     def _is_worth_splitting(self, plan: Plan) -> bool:
-        is_worth = asks_much_of_each_hit(plan) or self._sizes.are_fat(plan.request.path)
+        num_left_out = plan.num_hits - (plan.page_end - plan.page_start)
+        is_worth = asks_much_of_each_hit(plan) or self._sizes.are_worth_leaving_out(
+            plan.request.path, num_left_out
+        )
         return is_worth and can_split(plan)
 
     def _own(self, plan: Plan, response: SearchResponse) -> HitsAt:
@@ -114,6 +117,15 @@ class RerankedSearch:
 
     def _ask(self, request: Request, asked: Asked) -> Exchange:
         return self._upstream.exchange(request.method, asked.target, plain_headers(request), asked.body)
+
+
+def holds_for_the_clients_own(status: int | None, body: bytes) -> bool:
+    """Whether an answer to a widened request would be the client's own too, so that it is not repeated.
+
+    In a tripped circuit breaker's 429 the request was too large for OpenSearch's memory, which the client's
+    own may not be.
+    """
+    return status in _RETURNED and _TRIPPED not in body
 
 
 def read(exchange: Exchange, *, is_filtered: bool = False) -> SearchResponse:

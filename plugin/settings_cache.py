@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from io import BytesIO
 
 from cachetools import LRUCache
 
@@ -94,6 +95,14 @@ class SettingsCache:
             if covered is None or covered < settings.min_coverage:
                 return replace(target, settings=Skip("coverage"))
         return target
+
+    def of_indices(self, indices: str, headers: Headers) -> Target:
+        """Return the same to whoever these headers name.
+
+        Raises:
+            UpstreamError: as `of`.
+        """
+        return self.of(Request("GET", f"/{indices}", headers, BytesIO(), 0), indices, {})
 
     def changed(self) -> None:
         """Note that a change went through this worker: nothing that was read before it is used any more."""

@@ -11,12 +11,11 @@ import click
 from opensearch import indices
 from opensearch.settings import RerankSettings
 from plugin.errors import CommandError
+from plugin.explanation import search_door
 from plugin.http_messages import basic_credentials
 from plugin.index_commands import connected
 from plugin.model import Model
 from plugin.options import bundle_option, json_option, upstream_option
-from plugin.search_door import SearchDoor
-from plugin.search_planner import SearchPlanner
 from plugin.settings_cache import SettingsCache
 from plugin.upstream import Upstream
 from reranker.bundle import Bundle
@@ -85,8 +84,7 @@ def _tuned(
     texts = {query: text for query, text in read_queries(queries).items() if query in judged}
     with closing(Upstream(url)) as upstream:
         cache = SettingsCache(upstream, waits_for_coverage=True)
-        model = Model.load(bundle)
-        door = SearchDoor(upstream, SearchPlanner(cache, model), model)
+        door = search_door(upstream, cache, Model.load(bundle))
         errors = sys.stderr
         found = searched_windows(door, cache, basic_credentials(url), index, texts, fields)
         with click.progressbar(found, length=len(texts), label="queries", file=errors) as shown:

@@ -202,6 +202,6 @@ def _planned(operation: Operation, body: UpdateBody | None, situation: Situation
             return plan_update(operation, body, situation)
         if operation.source is not None and operation.action != "update":
             return plan_index(operation, operation.source.decode("utf-8"), situation)
-    except (DocumentError, JsonObjectError, UnicodeDecodeError) as error:
+    except (DocumentError, JsonObjectError, UnicodeDecodeError, RecursionError) as error:
         _log.debug("left as it came: %s", error)
     return Plan.as_it_came(operation, Check.ALWAYS)

@@ -1,5 +1,6 @@
 """What the writes of one request share: its credentials, its counts, and the room at the encoder."""
 
+import logging
 from collections.abc import Mapping
 
 from opensearch.write_answer import Item
@@ -13,6 +14,8 @@ from plugin.write_batch import Batches
 from plugin.write_request import url_parameters
 from plugin.write_tally import Tally
 from plugin.write_targets import WriteTargets, caller
+
+_log = logging.getLogger("twinrank.writes")
 
 
 class WriteContext:
@@ -85,7 +88,12 @@ class WriteContext:
         if not self.may_encode:
             self.tally.left += self._repairs.later(headers, list(mine.values()))
             return {}
-        done = self._repairs.now(headers, list(mine.values()), self.parameters.get("refresh", ""))
+        try:
+            done = self._repairs.now(headers, list(mine.values()), self.parameters.get("refresh", ""))
+        except Exception:  # noqa: BLE001  # the app's edge: what is written is written, and must be answered
+            _log.exception("documents could not be looked at after their write in a way that nobody foresaw")
+            self.tally.left += len(mine)
+            return {}
         self.tally.repaired += len(done.items)
         self.tally.left += done.num_left
         last = {one.place: at for at, one in sorted(mine.items())}  # an id may stand twice in a bulk

@@ -12,6 +12,7 @@ from opensearch.write_target import (
     template_path,
     template_target,
 )
+from plugin.errors import UpstreamError
 from plugin.http_messages import Headers, Request
 from plugin.upstream import Exchange, Upstream
 
@@ -71,7 +72,14 @@ _CALLER = frozenset({"authorization", "cookie", "x-forwarded-for", "securitytena
 
 
 def _read(asked: tuple[Exchange, bool], name: str) -> WriteTarget | None:
+    """Return the target that an answer tells of.
+
+    Raises:
+        UpstreamError: OpenSearch is too busy to say: a write must not pass for one that is none of ours.
+    """
     exchange, is_there = asked
+    if exchange.status == 429 or exchange.status >= 500:
+        raise UpstreamError(f"expected the settings of {name}, found {exchange.status}. Try again later")
     if exchange.status != 200:
         return None
     return existing_target(exchange.body, name) if is_there else template_target(exchange.body, name)

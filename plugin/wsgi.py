@@ -6,6 +6,7 @@ OpenSearch's own API never reaches it. Requests are told apart by their raw path
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from opensearch.endpoints import Api, endpoint
@@ -21,7 +22,7 @@ from plugin.metrics import Metrics
 from plugin.model import Model
 from plugin.multi_search_door import MULTI_SEARCHES, MultiSearchDoor
 from plugin.passthrough import passed_through
-from plugin.read_door import READS, ReadDoor
+from plugin.read_door import READS, ReadDoor, asked_in_url
 from plugin.search_door import SearchDoor
 from plugin.search_planner import SearchPlanner
 from plugin.settings_cache import SettingsCache
@@ -48,11 +49,11 @@ class Proxy:
     ) -> None:
         self._upstream = upstream
         self._settings = settings = settings or SettingsCache(upstream)
-        planner, lookup = SearchPlanner(settings, model), FieldLookup(settings)
+        planner, self._lookup = SearchPlanner(settings, model), FieldLookup(settings)
         self._searches = SearchDoor(upstream, planner, model)
         self._templates = TemplateDoor(upstream, self._searches)
-        self._multi_searches = MultiSearchDoor(upstream, planner, lookup, model)
-        self._reads = ReadDoor(upstream, lookup)
+        self._multi_searches = MultiSearchDoor(upstream, planner, self._lookup, model)
+        self._reads = ReadDoor(upstream, self._lookup)
         self._writes = WriteDoor(upstream, model)
         metrics = Metrics()
         self._sight = Sight(metrics)
@@ -89,8 +90,15 @@ class Proxy:
         if spoken.api in READS:
             return self._reads.answer(request, spoken)
         if spoken.api in WRITES:
-            return self._writes.answer(request, spoken)
+            return self._shown(request, self._writes.answer(request, spoken))
         return passed_through(self._upstream, request)
+
+    def _shown(self, request: Request, answer: Answer) -> Answer:
+        """Return the answer to a write; an update may answer the document, shown without our fields."""
+        if not isinstance(answer.body, bytes) or b'"_source"' not in answer.body:
+            return answer
+        cut = self._lookup.cut_by_index(request, asked_in_url(request))
+        return replace(answer, body=cut(answer.body))
 
 
 def _is_own(request: Request) -> bool:

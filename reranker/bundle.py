@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reranker import manifest as manifests
-from reranker.crossing import Cosine, Crossing
-from reranker.encoder import DocumentEncoder, Encoder, QueryEncoder
+from reranker.crossing import Cosine, Crossing, Residual
+from reranker.encoder import DocumentEncoder, Encoder, QueryEncoder, Tokeniser
 from reranker.errors import EXPORT_AGAIN, BundleError
-from reranker.manifest import Manifest
+from reranker.manifest import CosineParameters, Manifest
 from reranker.tokens import Tokens
+from reranker.tri_letters import TriLetters
 
 BUNDLES = Path(__file__).parent / "bundles"
 DEFAULT_BUNDLE = BUNDLES / "bge-small-en-v1.5"
@@ -66,14 +67,31 @@ class Bundle:
         return DocumentEncoder(encoder, self._tokens(tower.max_tokens, tower.prefix))
 
     def crossing(self) -> Crossing:
-        """Return the crossing layer."""
-        return Cosine(self.manifest.crossing.scale, self.manifest.crossing.offset)
+        """Return the crossing layer.
 
-    def _tokens(self, max_tokens: int, prefix: str) -> Tokens:
-        return Tokens(self.path / self.manifest.tokenizer, max_tokens=max_tokens, prefix=prefix)
+        Raises:
+            BundleError: its weights' file is not what the manifest says.
+        """
+        given = self.manifest.crossing
+        if isinstance(given, CosineParameters):
+            return Cosine(given.scale, given.offset)
+        return Residual.read(
+            self.path / given.file, dim=self.manifest.dim, hidden=given.hidden, scale=given.scale,
+            offset=given.offset,
+        )  # fmt: skip
+
+    def _tokens(self, max_tokens: int, prefix: str) -> Tokeniser:
+        kind = TriLetters if self.manifest.input == "tri_letters" else Tokens
+        return kind(self.path / self.manifest.tokenizer, max_tokens=max_tokens, prefix=prefix)
 
     def _encoder(self, file: str, threads: int) -> Encoder:
         encoder = Encoder(self.path / file, threads=threads)
+        if encoder.takes_trigrams != (self.manifest.input == "tri_letters"):
+            found = "trigrams" if encoder.takes_trigrams else "word pieces"
+            raise BundleError(
+                f"{self.path / file}: expected a graph for {self.manifest.input}, found one for {found}."
+                f" {EXPORT_AGAIN}"
+            )
         if encoder.dim != self.manifest.dim:
             raise BundleError(
                 f"{self.path / file}: expected dim {self.manifest.dim}, found {encoder.dim}. {EXPORT_AGAIN}"
@@ -83,7 +101,10 @@ class Bundle:
     def _check_names(self) -> None:
         """Every file that the manifest uses has a checksum: nothing is read unchecked."""
         manifest = self.manifest
-        for name in (manifest.query.file, manifest.document.file, manifest.tokenizer, manifest.canonical):
+        names = [manifest.query.file, manifest.document.file, manifest.tokenizer, manifest.canonical]
+        if not isinstance(manifest.crossing, CosineParameters):
+            names.append(manifest.crossing.file)
+        for name in names:
             if name not in manifest.checksums:
                 raise BundleError(
                     f"{self.path}: expected a checksum of {name} in the manifest, found none. {EXPORT_AGAIN}"

@@ -2,23 +2,36 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from reranker.errors import EXPORT_AGAIN, BundleError, EncodingError
 from reranker.text import Chunking
-from reranker.tokens import Tokens
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 Floats = npt.NDArray[np.float32]
-Ids = Sequence[int]
+Ints = npt.NDArray[np.int64]
+Ids = Sequence[int] | Sequence[Sequence[int]]
+"""A text's tokens, each one id, or, for tri-letters, each a list of ids."""
 
 DOCUMENT_BATCH_TOKENS = 4096
 """How many tokens, padding included, one batch of documents may have: bounds its memory."""
+
+
+class Tokeniser(Protocol):
+    """What cuts texts into tokens: `Tokens` (word pieces) or `TriLetters`."""
+
+    def query(self, text: str) -> Ids:
+        """Return the tokens of one text with its prefix, cut at the encoder's limit."""
+        ...
+
+    def chunks(self, text: str, chunking: Chunking) -> Sequence[Ids]:
+        """Return the tokens of each chunk of one text."""
+        ...
 
 
 class Encoder:
@@ -44,20 +57,18 @@ class Encoder:
         self._model = model
         self._inputs = _checked_inputs(self._session, model)
         self.dim: int = self._session.get_outputs()[0].shape[1]
+        ranks = {node.name: len(node.shape) for node in self._session.get_inputs()}
+        self.takes_trigrams = ranks["input_ids"] == 3
+        """Whether a token is a list of trigram ids, `input_ids` (batch, tokens, trigrams)."""
 
     def encode_ids(self, batch: Sequence[Ids]) -> Floats:
-        """Encode token id lists, padded to the longest of them: -> (len(batch), dim) float32 unit vectors.
+        """Encode token lists, padded to the longest of them: -> (len(batch), dim) float32 unit vectors.
 
         Raises:
             EncodingError: the model fails on the batch.
         """
-        longest = max(map(len, batch))
-        ids = np.zeros((len(batch), longest), np.int64)
-        mask = np.zeros_like(ids)
-        for row, tokens in enumerate(batch):
-            ids[row, : len(tokens)] = tokens
-            mask[row, : len(tokens)] = 1
-        feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        ids, mask = padded(batch)
+        feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(mask)}
         try:
             vectors: Floats = self._session.run(None, {name: feeds[name] for name in self._inputs})[0]
         except Exception as error:  # ONNX Runtime has no common error class of its own
@@ -67,10 +78,33 @@ class Encoder:
         return vectors
 
 
+def padded(batch: Sequence[Ids]) -> tuple[Ints, Ints]:
+    """Return token lists as one array with 0 where a text is over, and the mask that says where it is not.
+
+    Returns:
+        (batch, tokens) int64, or (batch, tokens, trigrams) for tri-letters; the mask is (batch, tokens).
+    """
+    mask = np.zeros((len(batch), max(map(len, batch))), np.int64)
+    for row, tokens in enumerate(batch):
+        mask[row, : len(tokens)] = 1
+    if not batch[0] or isinstance(batch[0][0], int):
+        ids = np.zeros_like(mask)
+        for row, tokens in enumerate(batch):
+            ids[row, : len(tokens)] = tokens
+        return ids, mask
+    flat = [token for tokens in batch for token in tokens if not isinstance(token, int)]
+    trigrams = np.zeros((len(flat), max(map(len, flat))), np.int64)
+    for place, token in enumerate(flat):
+        trigrams[place, : len(token)] = token
+    ids = np.zeros((*mask.shape, trigrams.shape[1]), np.int64)
+    ids[mask == 1] = trigrams
+    return ids, mask
+
+
 class _TextEncoder:
     """One tower behind its tokeniser."""
 
-    def __init__(self, encoder: Encoder, tokens: Tokens) -> None:
+    def __init__(self, encoder: Encoder, tokens: Tokeniser) -> None:
         self._encoder = encoder
         self._tokens = tokens
 
@@ -145,10 +179,12 @@ def _checked_inputs(session: "InferenceSession", model: Path) -> list[str]:
     """Return the graph's inputs by name; they and the outputs must be what we feed and read."""
     required, known = {"input_ids", "attention_mask"}, {"input_ids", "attention_mask", "token_type_ids"}
     inputs = {node.name: node.type for node in session.get_inputs()}
+    ranks = [len(node.shape) for node in session.get_inputs()]
     outputs = [(node.name, node.type, len(node.shape)) for node in session.get_outputs()]
     if (
         not required <= set(inputs) <= known
         or set(inputs.values()) != {"tensor(int64)"}
+        or not {2} <= set(ranks) <= {2, 3}
         or outputs != [("embedding", "tensor(float)", 2)]
     ):
         raise BundleError(

@@ -38,6 +38,18 @@ class CosineParameters(_Frozen, frozen=True, tag_field="type", tag="cosine"):
     offset: float
 
 
+class ResidualParameters(_Frozen, frozen=True, tag_field="type", tag="residual"):
+    """The residual crossing: weights, hidden size, calibration: probability = sigmoid(scale * z + offset)."""
+
+    file: PlainName
+    hidden: Positive
+    scale: float = 1.0
+    offset: float = 0.0
+
+
+CrossingParameters = CosineParameters | ResidualParameters
+
+
 class FusionDefault(_Frozen, frozen=True):
     """The fusion that the bundle was tuned with."""
 
@@ -50,7 +62,8 @@ class Manifest(_Frozen, frozen=True):
 
     `checksums` names every file of the bundle with its SHA-256; `digest` is over every value here,
     `document_digest` over what decides a document's vector, so that bundles which share a document tower
-    share stored vectors. `neutral_crossing` is a typical crossing score of a first-stage hit.
+    share stored vectors. `neutral_crossing` is a typical crossing score of a first-stage hit. `input` is how
+    a text is cut: into word pieces, or into words that are sums of their letter trigrams.
     """
 
     format: Annotated[int, Meta(ge=FORMAT, le=FORMAT)]
@@ -63,7 +76,7 @@ class Manifest(_Frozen, frozen=True):
     query: Tower
     document: Tower
     tokenizer: PlainName
-    crossing: CosineParameters
+    crossing: CrossingParameters
     fusion: FusionDefault
     neutral_crossing: float
     base: str
@@ -71,6 +84,7 @@ class Manifest(_Frozen, frozen=True):
     trained_on: tuple[str, ...]
     checksums: dict[PlainName, Sha256]
     canonical: PlainName
+    input: Literal["word_pieces", "tri_letters"] = "word_pieces"
 
 
 def parse(data: bytes, where: str) -> Manifest:

@@ -15,6 +15,7 @@ from plugin.opensearch_command import local_server
 from plugin.proxy_process import running_proxy
 from reranker.bundle import Bundle
 from tests.native.assembled import VERSION, assembled_server
+from tests.native.differences import mark_differences
 from tests.toy_index import ToyIndex, make_toy_index
 from tests.window_index import WindowIndex, make_window_index
 
@@ -35,6 +36,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=NEWEST,
         help="the OpenSearch that live suites run on",
     )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On the older OpenSearch, expect what is known to differ."""
+    if config.getoption("--opensearch") == VERSION:
+        mark_differences(items)
 
 
 @pytest.fixture(scope="session")

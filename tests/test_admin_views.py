@@ -100,6 +100,8 @@ def test_a_search_passed_through_is_explained(proxy_url: str, toy_index: ToyInde
     body = {"query": toy_index.query, "sort": ["n"]}
     sorted_ = told(call(proxy_url, "POST", f"explain/{toy_index.name}", body))
     assert sorted_["rerank_status"] == "skipped; reason=sort"
+    in_body = told(call(proxy_url, "POST", f"explain/{toy_index.name}", {"query": {"match_all": {}}}))
+    assert in_body["rerank_status"] == "skipped; reason=query_text"
     plain = told(call(proxy_url, "GET", f"explain/{index}?text=alpha"))
     assert plain["rerank_status"] == "skipped; reason=not_enabled"
     assert len(plain["hits"]) == 1

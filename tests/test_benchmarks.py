@@ -8,6 +8,7 @@ from tests.benchmarks.__main__ import main
 from tests.benchmarks.queries import distinct_queries
 from tests.benchmarks.report import figures_markdown, written_into
 from tests.benchmarks.samples import Figure, median, percentile_difference
+from tests.benchmarks.windows import main as windows
 from tests.conftest import TINY_BUNDLE
 
 
@@ -23,6 +24,15 @@ def test_everything_is_measured(opensearch_url: str) -> None:
         "passed through",
         "8 clients",
     ):
+        assert part in result.output
+
+
+@pytest.mark.live
+def test_windows_executions_and_sizes_are_measured(opensearch_url: str) -> None:
+    arguments = ["--documents", "100", "--rounds", "3", "--upstream", opensearch_url]
+    result = CliRunner().invoke(windows, [*arguments, "--bundle", str(TINY_BUNDLE)])
+    assert result.exit_code == 0, result.output
+    for part in ("1,000", "cluster", "20 KB", "nested inner_hits", "two to one"):
         assert part in result.output
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from reranker import manifest as manifests
 from reranker.bundle import Bundle
-from reranker.crossing import Cosine
+from reranker.crossing import Cosine, Residual
 from reranker.errors import BundleError
 from reranker.fusion import METHODS
 from reranker.manifest import FILE_NAME
@@ -250,3 +250,23 @@ def test_a_model_of_another_dimension(bundle: Path) -> None:
 def test_a_limit_without_room_for_text(bundle: Path) -> None:
     broken = with_manifest(bundle, query=MANIFEST["query"] | {"max_tokens": 1})
     assert "expected 1 to 0 special tokens" in refusal(broken, encoders)
+
+
+def test_a_residual_crossing_is_read_with_the_bundle(bundle: Path) -> None:
+    shapes = ((4, 32), (4,), (32, 4), (32,), (2, 32), (2,))
+    Residual(*(np.ones(shape, np.float32) for shape in shapes)).write(bundle / "crossing.npz")
+    checksum = {"crossing.npz": hashlib.sha256((bundle / "crossing.npz").read_bytes()).hexdigest()}
+    crossing = {"type": "residual", "file": "crossing.npz", "hidden": 4}
+    with_manifest(bundle, crossing=crossing, checksums=MANIFEST["checksums"] | checksum)
+    layer = Bundle.open(bundle).crossing()
+    assert layer(np.ones(32, np.float32), np.ones((3, 32), np.float32)).tolist() == [0.0, 0.0, 0.0]
+    with_manifest(bundle, crossing=crossing | {"hidden": 5}, checksums=MANIFEST["checksums"] | checksum)
+    assert "(5, 32)" in refusal(bundle, lambda path: Bundle.open(path).crossing())
+    with_manifest(bundle, crossing=crossing)
+    assert "expected a checksum of crossing.npz" in refusal(bundle)
+
+
+def test_a_graph_for_another_input_is_refused(bundle: Path) -> None:
+    with_manifest(bundle, input="tri_letters")
+    words = "expected a graph for tri_letters, found one for word pieces"
+    assert words in refusal(bundle, lambda path: Bundle.open(path).query_encoder())

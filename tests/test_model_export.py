@@ -1,6 +1,5 @@
 """The export of a tiny random BERT, end to end through torch and ONNX Runtime."""
 
-import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -15,11 +14,12 @@ pytest.importorskip("torch", reason="needs torch: the export extra")
 from model_export.__main__ import main
 from model_export.activations import peaks
 from model_export.base import Base, load
-from model_export.bundle_writer import export
+from model_export.bundle_writer import Choices, export
 from model_export.compare import Limits, check_exact
 from model_export.errors import ExportError
 from model_export.graph import check_fusion, encoder
 from model_export.linear import for_documents, for_queries
+from model_export.model.tower import Tower
 from model_export.quantize import LARGEST, Dense, quantised
 from model_export.reference import torch_embeddings
 from model_export.weights import WeightFile
@@ -84,12 +84,12 @@ def test_towers_share_their_weights(bundle: Bundle) -> None:
 
 
 def test_float32_graph_is_torch(base: Base, tmp_path: Path) -> None:
-    assert check_exact(base, IDS, tmp_path) < 1e-5
+    assert check_exact(base.query, IDS, tmp_path) < 1e-5
 
 
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
 def test_padding_changes_no_document(base: Base, tmp_path: Path, pooling: str) -> None:
-    pooled = dataclasses.replace(base, pooling=pooling)
+    pooled = Tower(base.query.bert, pooling)
     weights = WeightFile()
     onnx.save(encoder(pooled, for_documents(peaks(pooled, IDS)), weights), tmp_path / "d.onnx")
     weights.write(tmp_path)
@@ -117,7 +117,7 @@ def test_integers_cannot_overflow_sixteen_bits() -> None:
 
 
 def test_graph_without_fused_attention_is_refused(base: Base) -> None:
-    model = encoder(base, for_queries(peaks(base, IDS)), WeightFile())
+    model = encoder(base.query, for_queries(peaks(base.query, IDS)), WeightFile())
     attention = next(node for node in model.graph.node if node.op_type == "MultiHeadAttention")
     attention.op_type = "Softmax"
     with pytest.raises(ExportError, match=r"expected the fused nodes .* fusion was lost"):
@@ -126,13 +126,13 @@ def test_graph_without_fused_attention_is_refused(base: Base) -> None:
 
 def test_too_far_from_torch_leaves_nothing(base: Base, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="expected the export to stay within"):
-        export(base, tmp_path / "out", Limits(query_cosine=0.9999999))
+        export(base, tmp_path / "out", Choices(limits=Limits(query_cosine=0.9999999)))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_too_large_leaves_nothing(base: Base, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="expected a bundle of at most 1000 bytes"):
-        export(base, tmp_path / "out", max_bytes=1000)
+        export(base, tmp_path / "out", Choices(max_bytes=1000))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -143,9 +143,8 @@ def test_existing_folder_is_not_touched(base: Base, bundle: Bundle) -> None:
 
 
 def test_unknown_pooling_is_refused(base: Base) -> None:
-    odd = dataclasses.replace(base, pooling="last")
     with pytest.raises(ExportError, match="found 'last'"):
-        encoder(odd, for_queries(peaks(base, IDS)), WeightFile())
+        Tower(base.query.bert, "last")
 
 
 @pytest.mark.parametrize("missing", ["base.json", "tokenizer.json", "config.json", "model.safetensors"])

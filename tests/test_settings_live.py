@@ -13,6 +13,7 @@ from opensearchpy import OpenSearch
 from plugin.http_messages import Request
 from plugin.proxy_process import running_proxy
 from plugin.settings_cache import SettingsCache
+from plugin.settings_poller import SettingsPoller
 from plugin.upstream import Upstream
 from tests.conftest import TINY_BUNDLE
 from tests.raw_http import ask, search
@@ -100,6 +101,23 @@ def test_a_change_through_the_proxy_is_followed_by_its_worker_at_once(
         settings.changed()
         after = settings.of(request, index_name, {}).settings
     assert getattr(after, "window_size", None) == 7
+
+
+def test_a_pattern_is_asked_again_when_the_cluster_changes_and_no_search_pays(
+    client: OpenSearch, toy_index: ToyIndex, opensearch_url: str, index_name: str, tmp_path: Path
+) -> None:
+    """The clock stands still, so that no entry is fetched again for its age."""
+    filled(client, toy_index, index_name)
+    with closing(Upstream(opensearch_url)) as upstream:
+        poller = SettingsPoller(upstream, (), tmp_path, {})
+        settings = SettingsCache(upstream, poller, clock=lambda: 0.0)
+        poller.start()
+        wait(lambda: poller.view() is not None, "a view")
+        request, pattern = _search_request(index_name), f"{index_name}*"
+        assert getattr(settings.of(request, pattern, {}).settings, "window_size", None) == 100
+        put_settings(client, index_name, toy_index, window_size=7)
+        wait(lambda: getattr(settings.of(request, pattern, {}).settings, "window_size", 0) == 7, "followed")
+        poller.stop()
 
 
 def test_a_mapping_that_lost_its_settings_is_told_and_searched_as_before(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from plugin.http_messages import Answer
-from plugin.metrics import Metrics
+from plugin.metrics import MAX_REASONS, Metrics
 from plugin.proxy_process import ProxyProcess, running_proxy
 from plugin.rerank_status import of_items
 from plugin.search_record import SearchRecord
@@ -34,6 +34,14 @@ def test_a_record_is_what_the_headers_say() -> None:
     skipped = SearchRecord.of(answer(("Rerank-Status", "skipped; reason=sort")))
     assert skipped == SearchRecord("skipped", "sort", 0, 0, {})
     assert SearchRecord.of(answer()) is None
+
+
+def test_reasons_that_clients_make_up_are_bounded() -> None:
+    metrics = Metrics()
+    for number in range(2 * MAX_REASONS):
+        metrics.searched(SearchRecord("skipped", f"key{number}", 0, 0, {}))
+    found = numbers(metrics.exposition()[0].decode())
+    assert found['twinrank_searches_total{outcome="skipped",reason="other"}'] == MAX_REASONS
 
 
 def test_items_are_counted_each() -> None:

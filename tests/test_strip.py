@@ -7,7 +7,8 @@ from opensearchpy import OpenSearch, helpers
 
 from opensearch import strip as strip_module
 from opensearch.client import Upstream
-from opensearch.strip import Stripped, strip
+from opensearch.errors import MappingError
+from opensearch.strip import Stripped, check_strip, strip
 
 pytestmark = pytest.mark.live
 FIELD = "rerank.vector"
@@ -86,3 +87,12 @@ def test_it_keeps_to_its_pace(
     strip(upstream, index_name, FIELD, documents_per_s=40, progress=seen.append)
     assert time.monotonic() - started_s >= 0.99
     assert seen == [10, 20, 30, 40]
+
+
+def test_versions_that_writers_give_are_not_moved(
+    client: OpenSearch, upstream: Upstream, index_name: str
+) -> None:
+    meta = {"rerank": {"model": "m", "source_fields": ["t"], "versioning": "external"}}
+    client.indices.create(index=index_name, body={"mappings": {"_meta": meta}})
+    with pytest.raises(MappingError, match=r"found `versioning: external`.*Reindex"):
+        check_strip(upstream, index_name)

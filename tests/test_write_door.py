@@ -271,3 +271,15 @@ def test_nobody_behind_the_proxy(tmp_path: Path) -> None:
     with running_proxy("http://127.0.0.1:9", tmp_path, bundle=TINY_BUNDLE) as proxy:
         assert bulk(proxy.url, "/any/_bulk", {"index": {}}, {"text": "a"}).status == 502
         assert ask(proxy.url, "PUT", "/any/_doc/1", b"{}", JSON).status == 502
+
+
+def test_the_document_in_an_updates_answer_is_shown_without_the_vector(
+    proxy_url: str, opensearch_url: str, index: str
+) -> None:
+    send(proxy_url, "PUT", f"/{index}/_doc/1", {"text": "a", "n": 1})
+    target = f"/{index}/_update/1?_source=true"
+    answer = send(proxy_url, "POST", target, {"doc": {"text": "b"}})
+    assert json.loads(answer.body)["get"]["_source"] == {"text": "b", "n": 1}
+    assert b'"vector"' in ask(opensearch_url, "GET", f"/{index}/_source/1").body
+    by_name = send(proxy_url, "POST", target.replace("true", "rerank"), {"doc": {"text": "c"}})
+    assert "rerank" in json.loads(by_name.body)["get"]["_source"]

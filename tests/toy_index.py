@@ -2,6 +2,7 @@
 
 import base64
 import json
+import keyword
 import math
 import random
 from dataclasses import dataclass
@@ -21,7 +22,10 @@ CHUNKING = Chunking()
 
 def known_words(bundle: Path) -> list[str]:
     """Return the whole words of a bundle's tokeniser: texts of others would all look alike to it."""
-    vocabulary = json.loads((bundle / "tokenizer.json").read_text())["model"]["vocab"]
+    content = json.loads((bundle / "tokenizer.json").read_text())
+    if content.get("type") == "tri_letters":
+        return [word for word in keyword.kwlist if word.islower()]  # every word is known by its trigrams
+    vocabulary = content["model"]["vocab"]
     return sorted(word for word in vocabulary if word.isascii() and word.isalpha() and len(word) > 1)
 
 
@@ -48,14 +52,15 @@ class ToyIndex:
         return hits
 
     def expected_order(self, window: int = WINDOW) -> list[str]:
-        """Return the ids in the order of score x exp(weight x cosine), computed one by one."""
+        """Return the ids in the order of score x exp(weight x crossing), computed one by one."""
+        crossing = self.bundle.crossing()
         query = self.bundle.query_encoder()(self.query_text)
         weight = self.bundle.manifest.fusion.weight
         hits = self.first_stage(window)
         fused = {}
         for hit in hits:
             stored = unpack(base64.b64decode(hit["_source"]["rerank"]["vector"]))
-            fused[hit["_id"]] = hit["_score"] * math.exp(weight * float((stored.values @ query).max()))
+            fused[hit["_id"]] = hit["_score"] * math.exp(weight * float(crossing(query, stored.values).max()))
         return sorted(fused, key=lambda each: -fused[each])
 
 

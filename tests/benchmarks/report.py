@@ -15,7 +15,6 @@ from rich.table import Table
 from tests.benchmarks.samples import Figure
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results.md"
-_BEGIN, _END = "<!-- make bench -->", "<!-- /make bench -->"
 _FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp")
 
 
@@ -31,7 +30,7 @@ def figures_table(figures: Iterable[Figure]) -> Table:
 
 
 def figures_markdown(figures: Sequence[Figure], machine: str) -> str:
-    """Return the section for docs/results.md, between the marks that the next run looks for."""
+    """Return the section for docs/results.md."""
     rows = "\n".join(f"| {' | '.join(_cells(figure))} |" for figure in figures)
     head = "| what | value | spread | budget | |\n|---|---:|---:|---:|---|"
     note = (
@@ -39,7 +38,7 @@ def figures_markdown(figures: Sequence[Figure], machine: str) -> str:
         " (bootstrap over rounds); for searches a second, the slowest and the fastest client times their"
         " number; for memory, the smallest and the largest worker."
     )
-    return f"{_BEGIN}\n{machine}\n\n{head}\n{rows}\n\n{note}\n{_END}"
+    return f"{machine}\n\n{head}\n{rows}\n\n{note}"
 
 
 def read_results() -> str:
@@ -47,21 +46,23 @@ def read_results() -> str:
     return RESULTS.read_text() if RESULTS.exists() else "# Results\n"
 
 
-def written_into(results: str, section: str) -> str:
-    """Return the document with its section between the marks replaced, or added at the end."""
-    if _BEGIN not in results:
-        return f"{results.rstrip()}\n\n## Speed\n\n{section}\n"
-    return re.sub(rf"{_BEGIN}.*?{_END}", lambda _: section, results, flags=re.DOTALL)
+def written_into(results: str, section: str, mark: str = "make bench", title: str = "Speed") -> str:
+    """Return the document with the section between its marks replaced, or added at the end."""
+    begin, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
+    marked = f"{begin}\n{section}\n{end}"
+    if begin not in results:
+        return f"{results.rstrip()}\n\n## {title}\n\n{marked}\n"
+    return re.sub(rf"{re.escape(begin)}.*?{re.escape(end)}", lambda _: marked, results, flags=re.DOTALL)
 
 
-def machine_line(documents: int) -> str:
+def machine_line(documents: int, kind: str = "docstrings") -> str:
     """Return one sentence on what was measured where, without anything that names the machine."""
     cpu, flags = _cpu()
     shown = ", ".join(flag for flag in _FLAGS if flag in flags) or "none of " + ", ".join(_FLAGS)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     return (
         f"{today}, {os.cpu_count()} cores of {cpu} ({shown}), Python {platform.python_version()},"
-        f" ONNX Runtime {onnxruntime.__version__}, numpy {numpy.__version__}; {documents:,} docstrings;"
+        f" ONNX Runtime {onnxruntime.__version__}, numpy {numpy.__version__}; {documents:,} {kind};"
         f" load before the run {os.getloadavg()[0]:.1f} (0: nothing else ran)."
     )
 

@@ -1,0 +1,79 @@
+"""A bundle's crossing: its weights for `reranker`, and the same layer as ONNX for other programs."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import TensorProto, helper
+
+from model_export.errors import ExportError
+from model_export.model.crossing import CosineCrossing, TrainedCrossing
+from model_export.nodes import Nodes
+from model_export.quantize import Floats
+from model_export.weights import WeightFile
+from reranker.crossing import Residual
+
+CROSSING_FILE, CROSSING_GRAPH = "crossing.npz", "crossing.onnx"
+MAX_DIFFERENCE = 1e-3
+"""Largest difference of a logit between torch, numpy and ONNX Runtime."""
+
+
+def write_crossing(crossing: TrainedCrossing, folder: Path) -> None:
+    """Write a residual crossing's two files and hold them against torch; a cosine needs no file.
+
+    Raises:
+        ExportError: numpy or ONNX Runtime differ from torch by more than MAX_DIFFERENCE.
+    """
+    layer = crossing.runtime()
+    if not isinstance(layer, Residual):
+        return
+    layer.write(folder / CROSSING_FILE)
+    onnx.save(crossing_graph(layer), folder / CROSSING_GRAPH)
+    random = np.random.default_rng(0)
+    units = random.normal(size=(8, layer.w0.shape[1])).astype(np.float32)
+    units /= np.linalg.norm(units, axis=1, keepdims=True)
+    session = onnxruntime.InferenceSession(str(folder / CROSSING_GRAPH), providers=["CPUExecutionProvider"])
+    onnx_scores = session.run(None, {"query": units[0], "documents": units})[0]
+    expected = torch_scores(crossing, units[:1], units)[0]
+    for name, found in (("numpy", layer(units[0], units)), ("ONNX Runtime", onnx_scores)):
+        difference = float(np.abs(found - expected).max())
+        if not difference <= MAX_DIFFERENCE:
+            raise ExportError(
+                f"expected the crossing in {name} within {MAX_DIFFERENCE} of torch, found {difference}"
+            )
+
+
+def crossing_graph(layer: Residual) -> onnx.ModelProto:
+    """Return the residual crossing: query (dim,), documents (n, dim) -> score (n,), all float32."""
+    dim = layer.w0.shape[1]
+    nodes = Nodes(WeightFile(inline=True))
+    x = nodes.op("Max", "query", "documents")
+    inner = _linear(nodes, "inner", x, layer.w0, layer.b0)
+    block = _linear(nodes, "outer", nodes.op("Relu", inner), layer.w1, layer.b1)
+    last = nodes.op("Relu", nodes.op("Add", block, x))
+    logits = _linear(nodes, "classes", last, layer.w2[1:] - layer.w2[:1], layer.b2[1:] - layer.b2[:1])
+    nodes.op("Squeeze", logits, nodes.constant("axis", [1], np.int64), output="score")
+    inputs = [
+        helper.make_tensor_value_info("query", TensorProto.FLOAT, [dim]),
+        helper.make_tensor_value_info("documents", TensorProto.FLOAT, ["documents", dim]),
+    ]
+    outputs = [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["documents"])]
+    return nodes.graph("crossing", inputs, outputs)
+
+
+def torch_scores(crossing: TrainedCrossing, queries: Floats, documents: Floats) -> Floats:
+    """Score all pairs in torch: (queries, dim), (documents, dim) -> (queries, documents)."""
+    if isinstance(crossing, CosineCrossing):
+        cosines: Floats = queries @ documents.T
+        return cosines
+    with torch.no_grad():
+        scores = crossing.scores(torch.from_numpy(queries)[:, None], torch.from_numpy(documents)[None])
+    found: Floats = scores.numpy()
+    return found
+
+
+def _linear(nodes: Nodes, name: str, x: str, weight: Floats, bias: Floats) -> str:
+    product = nodes.op("MatMul", x, nodes.constant(f"{name}.weight", weight.T))
+    return nodes.op("Add", product, nodes.constant(f"{name}.bias", bias))

@@ -1,0 +1,98 @@
+"""Measures of reranked hits, by query, and how sure they are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ir_measures
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import rankdata
+
+from model_export.collection import Collection, Hits
+
+Floats64 = npt.NDArray[np.float64]
+CUT = 10
+BINS = 10
+"""Bins of equal width of a probability, for the calibration error."""
+RESAMPLES = 1000
+_BY_NAME = {"nDCG@10": ir_measures.parse_measure("nDCG@10"), "RR@10": ir_measures.parse_measure("RR@10")}
+NAMES = (*_BY_NAME, "ROC-AUC", "bad@10")
+
+
+def by_query(data: Collection, run: Hits) -> dict[str, Floats64]:
+    """Return each measure's values: name -> (queries,) float64, NaN where it is not defined.
+
+    `bad@10` counts the hits among the first ten that were judged not relevant; in a collection that judges
+    no document so, every hit without a positive judgement. `ROC-AUC` is over all hits of a query.
+    """
+    qrels = {query: data.qrels[query] for query in data.queries}
+    found = {name: dict.fromkeys(data.queries, 0.0) for name in _BY_NAME}
+    for value in ir_measures.iter_calc(list(_BY_NAME.values()), qrels, run):
+        found[str(value.measure)][value.query_id] = value.value
+    judges_bad = any(grade <= 0 for grades in qrels.values() for grade in grades.values())
+    values = {name: np.array(list(each.values())) for name, each in found.items()}
+    values["ROC-AUC"] = np.array([_auc(qrels[query], run.get(query, {})) for query in data.queries])
+    values["bad@10"] = np.array(
+        [_bad(qrels[query], run.get(query, {}), judges_bad=judges_bad) for query in data.queries]
+    )
+    return values
+
+
+def _auc(grades: dict[str, int], scores: dict[str, float]) -> float:
+    """Return the share of pairs of a relevant and another hit that are in the right order; a tie is half."""
+    relevant = np.array([grades.get(hit, 0) > 0 for hit in scores], bool)
+    positives, negatives = int(relevant.sum()), int((~relevant).sum())
+    if not positives or not negatives:
+        return float("nan")
+    ranks = rankdata(list(scores.values()))
+    return float((ranks[relevant].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def _bad(grades: dict[str, int], scores: dict[str, float], *, judges_bad: bool) -> float:
+    first = sorted(scores, key=lambda hit: -scores[hit])[:CUT]
+    if judges_bad:
+        return float(sum(hit in grades and grades[hit] <= 0 for hit in first))
+    return float(sum(grades.get(hit, 0) <= 0 for hit in first))
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How often hits of about one probability are relevant, by bin: all (bins,); `error` is their ECE."""
+
+    probability: Floats64
+    relevant: Floats64
+    count: Floats64
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error: mean |probability - share relevant|, weighted by the bins' hits.
+
+        Source: Naeini, Cooper, Hauskrecht 2015.
+        """
+        return float((np.abs(self.probability - self.relevant) * self.count).sum() / self.count.sum())
+
+
+def reliability(probabilities: Floats64, relevant: npt.NDArray[np.bool_]) -> Reliability:
+    """Put hits into bins by probability: two arrays (hits,) -> the bins that are not empty."""
+    places = np.minimum((probabilities * BINS).astype(int), BINS - 1)
+    count = np.bincount(places, minlength=BINS).astype(float)
+    filled = count > 0
+    mean = np.bincount(places, probabilities, BINS)[filled] / count[filled]
+    share = np.bincount(places, relevant, BINS)[filled] / count[filled]
+    return Reliability(mean, share, count[filled])
+
+
+def macro(collections: Sequence[Floats64]) -> float:
+    """Return the mean of the collections' means; what is not defined is left out."""
+    return float(np.mean([np.nanmean(values) for values in collections]))
+
+
+def interval(collections: Sequence[Floats64], *, seed: int = 1) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval of `macro`: queries are drawn anew within each collection."""
+    random = np.random.default_rng(seed)
+    means = np.zeros(RESAMPLES)
+    for values in collections:
+        known = values[np.isfinite(values)]
+        means += known[random.integers(0, len(known), (RESAMPLES, len(known)))].mean(axis=1)
+    low, high = np.quantile(means / len(collections), [0.025, 0.975])
+    return float(low), float(high)

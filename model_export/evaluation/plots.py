@@ -1,0 +1,39 @@
+"""Quality against time, and probabilities against what is so, as images."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from model_export.evaluation.measures import Reliability
+
+
+def write_pareto(points: Sequence[tuple[str, float, float]], file: Path) -> None:
+    """Draw systems as points, each a name, milliseconds a query and macro nDCG@10, into an SVG file."""
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for name, query_ms, quality in points:
+        axes.plot([query_ms], [quality], marker="o")
+        axes.annotate(name, (query_ms, quality), xytext=(5, 5), textcoords="offset points", fontsize=8)
+    axes.set_xscale("symlog", linthresh=1)
+    axes.set_xlabel("ms for a query and its hits, one thread, p50")
+    axes.set_ylabel("nDCG@10, mean over the collections")
+    _save(figure, file)
+
+
+def write_reliability(curves: Sequence[tuple[str, Reliability]], file: Path) -> None:
+    """Draw, for each system, the share of relevant hits against the probability given, into an SVG file."""
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="tab:grey", linestyle=":")
+    for name, curve in curves:
+        axes.plot(curve.probability, curve.relevant, marker=".", label=f"{name} (error {curve.error:.3f})")
+    axes.set_xlabel("probability given")
+    axes.set_ylabel("share of relevant hits")
+    axes.legend(fontsize=8)
+    _save(figure, file)
+
+
+def _save(figure: Figure, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, metadata={"Date": None})

@@ -1,0 +1,66 @@
+"""The sections of `docs/models.md` that commands write."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from model_export.collection import Collection
+from model_export.evaluation.measures import macro
+from model_export.evaluation.plots import write_pareto, write_reliability
+from model_export.evaluation.report import calibration, measured, quality_lines
+from model_export.evaluation.section import write_section
+from model_export.evaluation.speed import load_average, processor, speed_lines
+from model_export.evaluation.systems import System, first_stage, of_bundle, of_teacher
+from model_export.train.teacher import CrossEncoder
+from reranker.bundle import Bundle
+
+TEACHER = "cross-encoder"
+TEACHER_WEIGHT = 1.0
+"""A teacher's logit is in the units of a log: log(BM25) + logit."""
+
+
+def write_quality(
+    bundles: Sequence[Bundle],
+    cross_encoder: Path | None,
+    collections: Sequence[Collection],
+    cache: Path,
+    document: Path,
+) -> str:
+    """Measure, write the section and two images beside the document; return the section."""
+    scored = [of_bundle(bundle, collections, cache) for bundle in bundles]
+    if cross_encoder is not None:
+        teacher = CrossEncoder(cross_encoder)
+        scored.append(of_teacher(TEACHER, teacher, collections, cache, TEACHER_WEIGHT))
+    systems = [first_stage(collections)]
+    for each in scored:
+        systems += [each, each.fused(collections)]
+    best = f"{scored[-1].name} + BM25" if cross_encoder is not None else f"{scored[0].name} + BM25"
+    lines = list(quality_lines(systems, collections, reference=best))
+    images = document.parent / "images"
+    _draw(systems, collections, images)
+    lines += ["", f"![quality against time]({images.name}/pareto.svg)"]
+    lines += [f"![probabilities against judgements]({images.name}/reliability.svg)"]
+    lines += ["", f"Times on {processor()}, load {load_average():.1f}."]
+    write_section(document, "quality", lines)
+    return "\n".join(lines)
+
+
+def write_speed(bundle: Bundle, threads: int, rounds: int, document: Path) -> str:
+    """Measure, write the section; return it."""
+    before = load_average()
+    lines = list(speed_lines(bundle, threads=threads, rounds=rounds))
+    where = f"{processor()}; the load was {before:.1f} before and {load_average():.1f} after the run"
+    lines += ["", f"Measured on {where}."]
+    write_section(document, "speed", lines)
+    return "\n".join(lines)
+
+
+def _draw(systems: Sequence[System], collections: Sequence[Collection], images: Path) -> None:
+    figures = measured(systems, collections)
+    points = [
+        (system.name, system.query_ms, macro([each["nDCG@10"] for each in found]))
+        for system, found in zip(systems, figures, strict=True)
+        if system.query_ms == system.query_ms
+    ]
+    write_pareto(points, images / "pareto.svg")
+    fits = [(system.name, calibration(system, collections)) for system in systems]
+    write_reliability([(name, fit) for name, fit in fits if fit is not None], images / "reliability.svg")

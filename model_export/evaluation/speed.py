@@ -1,0 +1,187 @@
+"""The paper's speed table: cross-encoders against TwinBERT, all on ONNX Runtime, in one interleaved run."""
+
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter, process_time
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from transformers import BertConfig, BertModel
+
+from model_export.crossing_graph import crossing_graph
+from model_export.graph import encoder
+from model_export.linear import exact
+from model_export.model.crossing import ResidualCrossing
+from model_export.model.tower import Tower
+from model_export.quantize import Floats
+from model_export.weights import WeightFile
+from reranker.bundle import Bundle
+from reranker.crossing import Cosine
+from reranker.encoder import Encoder
+
+NUM_DOCUMENTS, QUERY_TOKENS, DOCUMENT_TOKENS = 100, 12, 32
+PAIR_TOKENS = QUERY_TOKENS + DOCUMENT_TOKENS - 1
+"""Both texts share one first token."""
+PAIRS = 10
+"""Pairs that a cross-encoder takes at a time."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A transformer's size."""
+
+    layers: int
+    hidden: int
+    heads: int
+
+    def tower(self) -> Tower:
+        """Return one of this size with random weights: what they are does not matter to the time."""
+        torch.manual_seed(0)
+        config = BertConfig(
+            hidden_size=self.hidden,
+            num_hidden_layers=self.layers,
+            num_attention_heads=self.heads,
+            intermediate_size=4 * self.hidden,
+        )
+        return Tower(BertModel(config, add_pooling_layer=False).train(mode=False), "cls")
+
+
+LARGE, BASE, THREE = Shape(24, 1024, 16), Shape(12, 768, 12), Shape(3, 768, 12)
+TWIN = Shape(6, 768, 12)
+"""The paper's student."""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A way to score one query's documents, and what it took in each round so far.
+
+    `times_ms` holds processor time and time on the clock. On a machine that others use too, a short run is
+    seldom interrupted and a long one always is, so only processor times are comparable.
+    """
+
+    name: str
+    run: Callable[[], object]
+    repeats: int
+    times_ms: list[tuple[float, float]] = field(default_factory=list)
+
+    def measure(self) -> None:
+        """Run it `repeats` times and note the medians."""
+        times = []
+        for _ in range(self.repeats):
+            processor_s, clock_s = process_time(), perf_counter()
+            self.run()
+            times.append((1000 * (process_time() - processor_s), 1000 * (perf_counter() - clock_s)))
+        self.times_ms.append(
+            (float(np.median([p for p, _ in times])), float(np.median([c for _, c in times])))
+        )
+
+    @property
+    def medians_ms(self) -> tuple[float, float]:
+        """The medians over the rounds: processor time, time on the clock."""
+        processor_ms, clock_ms = np.median(self.times_ms, axis=0).tolist()
+        return processor_ms, clock_ms
+
+
+def speed_lines(
+    bundle: Bundle, *, threads: int, rounds: int, shapes: Sequence[Shape] = (LARGE, BASE, THREE, TWIN)
+) -> Iterator[str]:
+    """Measure, and yield the table as Markdown; the last shape is TwinBERT's, the others cross-encoders'."""
+    *crossed, twin = shapes
+    ways = [*_cross_encoders(crossed, threads), *_twins(twin.tower(), threads), *_bundle(bundle, threads)]
+    for _ in range(rounds):
+        for way in ways:
+            way.measure()
+    slowest, _ = ways[0].medians_ms
+    head = f"{NUM_DOCUMENTS} documents, threads: {threads}, p50 of {rounds} rounds"
+    yield f"| {head} | processor ms | times as fast | clock ms |"
+    yield "|---|---:|---:|---:|"
+    for way in ways:
+        processor_ms, clock_ms = way.medians_ms
+        ratio = f"{slowest / processor_ms:,.1f}"
+        yield f"| {way.name} | {_figure(processor_ms)} | {ratio} | {_figure(clock_ms)} |"
+
+
+def processor() -> str:
+    """Return the processor's name and the instructions that matter to int8, as Linux tells them."""
+    told = Path("/proc/cpuinfo").read_text()
+    name = re.search(r"model name\s*: (.*)", told)
+    flags = [flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8") if flag in told]
+    return f"{name.group(1) if name else 'unknown processor'} ({', '.join(flags)})"
+
+
+def load_average() -> float:
+    """Return how many processes wanted to run in the last minute."""
+    return float(Path("/proc/loadavg").read_text().split()[0])
+
+
+def _cross_encoders(shapes: Sequence[Shape], threads: int) -> list[Timed]:
+    found = []
+    for shape in shapes:
+        run = _pairs_scored(_session(shape.tower(), threads))
+        name = f"cross-encoder, {shape.layers} layers of {shape.hidden}, float32"
+        found.append(Timed(name, run, 1))
+    return found
+
+
+def _pairs_scored(encode: Encoder) -> Callable[[], object]:
+    pairs = [_ids(PAIR_TOKENS)] * PAIRS
+    return lambda: [encode.encode_ids(pairs) for _ in range(NUM_DOCUMENTS // PAIRS)]
+
+
+def _twins(tower: Tower, threads: int) -> Iterator[Timed]:
+    encode, vectors = _session(tower, threads), _units(tower.dim)
+    query, ids = vectors[0], [_ids(QUERY_TOKENS)]
+    name = f"TwinBERT, {tower.num_layers} layers of {tower.dim}, float32"
+    residual = _residual(tower.dim, threads)
+    yield Timed(f"{name}, residual", lambda: residual(encode.encode_ids(ids)[0], vectors), 5)
+    cosine = Cosine(1.0, 0.0)
+    yield Timed(f"{name}, cosine", lambda: cosine(encode.encode_ids(ids)[0], vectors), 5)
+    yield Timed(f"{name}, residual, query cached", lambda: residual(query, vectors), 20)
+    yield Timed(f"{name}, cosine, query cached", lambda: cosine(query, vectors), 20)
+
+
+def _bundle(bundle: Bundle, threads: int) -> Iterator[Timed]:
+    encode = bundle.query_encoder(threads=threads)
+    vectors, crossing = _units(bundle.manifest.dim), bundle.crossing()
+    words = "how to wait a few seconds and then read on"
+    query = encode(words)
+    name = f"{bundle.name} as shipped"
+    yield Timed(name, lambda: crossing(encode(words), vectors), 20)
+    yield Timed(f"{name}, query cached", lambda: crossing(query, vectors), 20)
+
+
+def _session(tower: Tower, threads: int) -> Encoder:
+    """Write a tower as a fused float32 graph and open it; the files are gone afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        weights = WeightFile()
+        onnx.save(encoder(tower, exact, weights), Path(folder) / "tower.onnx")
+        weights.write(Path(folder))
+        return Encoder(Path(folder) / "tower.onnx", threads=threads)
+
+
+def _residual(dim: int, threads: int) -> Callable[[Floats, Floats], object]:
+    """The residual crossing with a hidden layer as wide as the vectors, on ONNX Runtime."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    model = crossing_graph(ResidualCrossing(dim, dim).runtime()).SerializeToString()
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return lambda query, documents: session.run(None, {"query": query, "documents": documents})
+
+
+def _ids(tokens: int) -> list[int]:
+    return list(range(1000, 1000 + tokens))
+
+
+def _units(dim: int) -> Floats:
+    vectors = np.random.default_rng(0).normal(size=(NUM_DOCUMENTS, dim)).astype(np.float32)
+    units: Floats = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return units
+
+
+def _figure(milliseconds: float) -> str:
+    return f"{milliseconds:,.0f}" if milliseconds >= 100 else f"{milliseconds:.3g}"

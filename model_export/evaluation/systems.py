@@ -1,0 +1,79 @@
+"""What is compared: a way to score hits, by itself and fused with BM25."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from model_export.collection import Collection, Hits
+from model_export.cosines import document_vectors
+from model_export.quality import fused
+from model_export.train.score_cache import cached_scores
+from model_export.train.teacher import Teacher
+from reranker.bundle import Bundle
+from reranker.crossing import Crossing
+
+
+@dataclass(frozen=True)
+class System:
+    """Scores of every collection's hits, what is fused with them, and what a query costs.
+
+    `weight` is `log_linear`'s; 0 with no crossing is the first stage itself. `query_ms` is what one query
+    costs with its hits' scores, NaN where it was not timed.
+    """
+
+    name: str
+    runs: tuple[Hits, ...]
+    weight: float
+    crossing: Crossing | None = None
+    query_ms: float = float("nan")
+
+    def fused(self, collections: Sequence[Collection]) -> "System":
+        """Return the same scores fused with the first stage's."""
+        runs = [fused(data.hits, run, self.weight) for data, run in zip(collections, self.runs, strict=True)]
+        return System(f"{self.name} + BM25", tuple(runs), self.weight, query_ms=self.query_ms)
+
+
+def first_stage(collections: Sequence[Collection]) -> System:
+    """Return BM25 as it is."""
+    return System("BM25", tuple(data.hits for data in collections), 0.0, query_ms=0.0)
+
+
+def of_bundle(bundle: Bundle, collections: Sequence[Collection], cache: Path) -> System:
+    """Score all hits with a bundle, on one thread, as a search does."""
+    encode, crossing = bundle.query_encoder(), bundle.crossing()
+    runs, times = [], []
+    for data in collections:
+        vectors = document_vectors(bundle, data, cache, threads=1)
+        run: Hits = {}
+        for query, text in data.queries.items():
+            hits = list(data.hits[query])
+            matrix = np.concatenate([vectors[hit] for hit in hits]) if hits else None
+            start = perf_counter()
+            vector = encode(text)
+            scores = crossing(vector, matrix) if matrix is not None else np.empty(0, np.float32)
+            times.append(1000 * (perf_counter() - start))
+            ends = np.cumsum([len(vectors[hit]) for hit in hits])[:-1]
+            best = [float(part.max()) for part in np.split(scores, ends)] if hits else []
+            run[query] = dict(zip(hits, best, strict=True))
+        runs.append(run)
+    weight = bundle.manifest.fusion.weight
+    return System(bundle.name, tuple(runs), weight, crossing, float(np.median(times)))
+
+
+def of_teacher(
+    name: str, teacher: Teacher, collections: Sequence[Collection], cache: Path, weight: float
+) -> System:
+    """Score all hits with a teacher; its scores are kept in `cache`, so its time is not taken."""
+    runs = []
+    for data in collections:
+        pairs = [(query, hit) for query, hits in data.hits.items() for hit in hits]
+        texts = [(data.queries[query], data.documents[hit]) for query, hit in pairs]
+        run: Hits = {query: {} for query in data.queries}
+        scores = cached_scores(teacher, texts, cache / "teacher.sqlite").tolist()
+        for (query, hit), score in zip(pairs, scores, strict=True):
+            run[query][hit] = score
+        runs.append(run)
+    return System(name, tuple(runs), weight)

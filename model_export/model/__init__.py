@@ -1,0 +1,1 @@
+"""TwinBERT in torch: towers, poolings and crossings, each a small module."""

@@ -1,0 +1,64 @@
+"""How a text's token states become one vector (TwinBERT, section 3.2)."""
+
+import torch
+from torch import nn
+
+from model_export.errors import ExportError
+
+
+class Cls(nn.Module):
+    """The first token's state: (batch, tokens, hidden) -> (batch, hidden)."""
+
+    name = "cls"
+
+    def forward(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Pool `states` (batch, tokens, hidden); `mask` (batch, tokens) is not looked at."""
+        return states[:, 0]
+
+
+class Mean(nn.Module):
+    """The mean of the states of all tokens that are no padding: -> (batch, hidden)."""
+
+    name = "mean"
+
+    def forward(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Pool `states` (batch, tokens, hidden) where `mask` (batch, tokens) is 1."""
+        kept = mask.unsqueeze(2).to(states.dtype)
+        return (states * kept).sum(dim=1) / kept.sum(dim=1)
+
+
+class Weighted(nn.Module):
+    """A learned weighted mean: weights softmax_t(w . h_t) over the tokens, v = sum_t weight_t h_t.
+
+    `score.weight` is (1, hidden). Source: TwinBERT (arXiv 2002.06275), weighted-average pooling.
+    """
+
+    name = "weighted"
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.score = nn.Linear(hidden, 1, bias=False)
+        nn.init.normal_(self.score.weight, std=0.02)
+
+    def forward(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Pool `states` (batch, tokens, hidden) where `mask` (batch, tokens) is 1."""
+        scores = self.score(states).masked_fill(mask.unsqueeze(2) == 0, torch.finfo(states.dtype).min)
+        pooled: torch.Tensor = (states * scores.softmax(dim=1)).sum(dim=1)
+        return pooled
+
+
+POOLINGS = ("cls", "mean", "weighted")
+Pooling = Cls | Mean | Weighted
+
+
+def pooling_of(name: str, hidden: int) -> Pooling:
+    """Return a pooling by its name, new.
+
+    Raises:
+        ExportError: there is none of this name.
+    """
+    if name == "weighted":
+        return Weighted(hidden)
+    if name in ("cls", "mean"):
+        return Cls() if name == "cls" else Mean()
+    raise ExportError(f"expected the pooling to be one of {POOLINGS}, found {name!r}")

@@ -1,0 +1,93 @@
+"""One tower of TwinBERT: tokens in, a unit vector out (arXiv 2002.06275, sections 3.1 and 3.2)."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import nn
+from transformers import BertModel
+
+from model_export.model.pooling import Pooling, pooling_of
+from reranker.encoder import Ids, padded
+from reranker.tri_letters import PADDING
+
+Input = Literal["word_pieces", "tri_letters"]
+
+
+class Tower(nn.Module):
+    """v = normalised(project(pool(transformer(embeddings)))).
+
+    A token's embedding is its word piece's row, or the sum of its trigrams' rows (row PADDING is 0), plus its
+    position's. There are no segments: a pretrained model's first segment is added to its positions.
+    `projection`, where there is one, is a linear layer (dim, hidden) without bias after the pooling.
+    """
+
+    def __init__(
+        self, bert: BertModel, pooling: str | Pooling, *, kind: Input = "word_pieces", dim: int | None = None
+    ) -> None:
+        super().__init__()
+        hidden: int = bert.config.hidden_size
+        self.bert = bert
+        self.kind = kind
+        self.pooling = pooling_of(pooling, hidden) if isinstance(pooling, str) else pooling
+        self.projection = nn.Linear(hidden, dim, bias=False) if dim else None
+        _drop_segments(bert)
+
+    @property
+    def dim(self) -> int:
+        """The vectors' dimension."""
+        hidden: int = self.bert.config.hidden_size
+        return self.projection.out_features if self.projection else hidden
+
+    @property
+    def num_layers(self) -> int:
+        """How many transformer layers there are."""
+        layers: int = self.bert.config.num_hidden_layers
+        return layers
+
+    @property
+    def max_tokens(self) -> int:
+        """The most tokens of a text that have positions."""
+        tokens: int = self.bert.config.max_position_embeddings
+        return tokens
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Encode padded tokens: (batch, tokens[, trigrams]) int64 and (batch, tokens) -> (batch, dim)."""
+        if self.kind == "tri_letters":
+            rows = self.bert.embeddings.word_embeddings(ids) * (ids != PADDING).unsqueeze(3)
+            states = self.bert(inputs_embeds=rows.sum(dim=2), attention_mask=mask).last_hidden_state
+        else:
+            states = self.bert(ids, attention_mask=mask).last_hidden_state
+        pooled = self.pooling(states, mask)
+        projected = self.projection(pooled) if self.projection else pooled
+        return nn.functional.normalize(projected, dim=1)
+
+    def encode(self, batch: Sequence[Ids]) -> torch.Tensor:
+        """Encode token lists, padded here, on the device of the weights: -> (len(batch), dim)."""
+        device = self.bert.embeddings.word_embeddings.weight.device
+        ids, mask = (torch.from_numpy(array).to(device) for array in padded(batch))
+        vectors: torch.Tensor = self(ids, mask)
+        return vectors
+
+    def with_layers(self, kept: Sequence[int]) -> "Tower":
+        """Return a copy with only these layers of the transformer, in this order."""
+        tower = copy.deepcopy(self)
+        layers = tower.bert.encoder.layer
+        tower.bert.encoder.layer = nn.ModuleList([layers[i] for i in kept])
+        for place, layer in enumerate(tower.bert.encoder.layer):
+            attention: Any = layer.get_submodule("attention.self")
+            attention.layer_idx = place
+        tower.bert.config.num_hidden_layers = len(kept)
+        return tower
+
+
+def _drop_segments(bert: BertModel) -> None:
+    """Move the first segment's row to the positions, and leave one row of zeros that no training changes."""
+    embeddings = bert.embeddings
+    with torch.no_grad():
+        embeddings.position_embeddings.weight.add_(embeddings.token_type_embeddings.weight[:1])
+        embeddings.token_type_embeddings = nn.Embedding(1, bert.config.hidden_size)
+        embeddings.token_type_embeddings.weight.zero_()
+    embeddings.token_type_embeddings.weight.requires_grad_(False)
+    bert.config.type_vocab_size = 1

@@ -1,0 +1,148 @@
+"""TwinBERT whole: two towers and a crossing, and how they are kept in a folder."""
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import BertConfig, BertModel
+
+from model_export.errors import ExportError
+from model_export.model.crossing import CosineCrossing, ResidualCrossing, TrainedCrossing
+from model_export.model.tower import Input, Tower
+
+SHAPE_FILE, WEIGHTS_FILE = "twin.json", "twin.safetensors"
+
+
+class TowerShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that a tower is but its weights. `rows` is the size of the embedding table."""
+
+    rows: int
+    layers: int
+    hidden: int
+    heads: int
+    intermediate: int
+    max_tokens: int
+    input: Input
+    pooling: str
+    dim: int | None = None
+    epsilon: float = 1e-12
+
+    def tower(self) -> Tower:
+        """Return a tower of this shape with random weights, without dropout."""
+        config = BertConfig(
+            vocab_size=self.rows,
+            hidden_size=self.hidden,
+            num_hidden_layers=self.layers,
+            num_attention_heads=self.heads,
+            intermediate_size=self.intermediate,
+            max_position_embeddings=self.max_tokens,
+            type_vocab_size=1,
+            layer_norm_eps=self.epsilon,
+            hidden_dropout_prob=0.0,
+            attention_probs_dropout_prob=0.0,
+        )
+        bert = BertModel(config, add_pooling_layer=False)
+        return Tower(bert, self.pooling, kind=self.input, dim=self.dim)
+
+    @classmethod
+    def of(cls, tower: Tower) -> "TowerShape":
+        """Return the shape of a tower."""
+        config = tower.bert.config
+        return cls(
+            rows=config.vocab_size,
+            layers=tower.num_layers,
+            hidden=config.hidden_size,
+            heads=config.num_attention_heads,
+            intermediate=config.intermediate_size,
+            max_tokens=tower.max_tokens,
+            input=tower.kind,
+            pooling=tower.pooling.name,
+            dim=tower.projection.out_features if tower.projection else None,
+            epsilon=config.layer_norm_eps,
+        )
+
+
+class TwinShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The shapes of both towers (`document` is None where both are one) and the crossing's."""
+
+    query: TowerShape
+    document: TowerShape | None
+    crossing: Literal["cosine", "residual"]
+    crossing_hidden: int | None = None
+
+
+class TwinBert(nn.Module):
+    """Two towers, which may be one and the same, and a crossing.
+
+    Raises:
+        ExportError: the towers' vectors differ in dimension, or their inputs in kind.
+    """
+
+    def __init__(self, query: Tower, document: Tower, crossing: TrainedCrossing) -> None:
+        super().__init__()
+        if (query.dim, query.kind) != (document.dim, document.kind):
+            raise ExportError(
+                f"expected towers of one dimension and input, found {query.dim} {query.kind}"
+                f" and {document.dim} {document.kind}"
+            )
+        self.query = query
+        self.document = document
+        self.crossing = crossing
+
+    @property
+    def shape(self) -> TwinShape:
+        """Return all but the weights."""
+        residual = self.crossing if isinstance(self.crossing, ResidualCrossing) else None
+        return TwinShape(
+            query=TowerShape.of(self.query),
+            document=None if self.document is self.query else TowerShape.of(self.document),
+            crossing="residual" if residual else "cosine",
+            crossing_hidden=residual.inner.out_features if residual else None,
+        )
+
+    @classmethod
+    def of_shape(cls, shape: TwinShape) -> "TwinBert":
+        """Return a model of this shape with random weights."""
+        query = shape.query.tower()
+        document = shape.document.tower() if shape.document else query
+        if shape.crossing == "residual":
+            return cls(query, document, ResidualCrossing(query.dim, shape.crossing_hidden or query.dim))
+        return cls(query, document, CosineCrossing())
+
+    def save(self, folder: Path) -> None:
+        """Write shape and weights into `folder`."""
+        (folder / SHAPE_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(self.shape), indent=2))
+        save_file(self._own_state(), folder / WEIGHTS_FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> "TwinBert":
+        """Read what `save` wrote.
+
+        Raises:
+            ExportError: a file is missing, or the weights are not those of the shape.
+        """
+        try:
+            shape = msgspec.json.decode((folder / SHAPE_FILE).read_bytes(), type=TwinShape)
+            weights = load_file(folder / WEIGHTS_FILE)
+        except (OSError, msgspec.MsgspecError, SafetensorError) as error:
+            raise ExportError(f"expected a trained model in {folder}, found: {error}") from error
+        model = cls.of_shape(shape)
+        expected = {name: list(tensor.shape) for name, tensor in model._own_state().items()}
+        found = {name: list(tensor.shape) for name, tensor in weights.items()}
+        if found != expected:
+            wrong = sorted(set(map(str, found.items())) ^ set(map(str, expected.items())))[:4]
+            raise ExportError(f"expected the weights that {folder / SHAPE_FILE} describes, found: {wrong}")
+        model.load_state_dict(weights, strict=False)
+        frozen: TwinBert = model.train(mode=False)
+        return frozen
+
+    def _own_state(self) -> dict[str, torch.Tensor]:
+        """The state, a tower that serves both sides once."""
+        state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
+        if self.document is self.query:
+            state = {name: tensor for name, tensor in state.items() if not name.startswith("document.")}
+        return {name: tensor.clone() for name, tensor in state.items()}

@@ -1,0 +1,136 @@
+"""Smaller stored vectors: fewer dimensions by a rotation of both towers, fewer bytes by rounding."""
+
+import copy
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from model_export.base import TOKENIZER_FILE, Base
+from model_export.collection import Collection, Hits
+from model_export.cosines import document_vectors
+from model_export.errors import ExportError
+from model_export.model.crossing import CosineCrossing
+from model_export.model.tower import Tower
+from model_export.quality import fused, ndcg
+from model_export.quantize import Floats
+from model_export.train.vectors import cut, encoded
+from reranker.bundle import Bundle
+from reranker.stored_vector import HEADER, ValueType, pack, packed_size, unpack
+
+TYPES = {"float32": None, "float16": ValueType.FLOAT16, "int8": ValueType.INT8}
+"""How a value is stored; float32 is what the encoder gives, and cannot be stored."""
+
+
+def rotation(vectors: Floats, dim: int) -> Floats:
+    """Return the directions in which vectors (n, wide) reach farthest: (dim, wide), orthonormal rows.
+
+    Principal components without centring, so that dot products are kept as well as `dim` numbers can
+    (Eckart and Young 1936). The rows' signs are fixed, so that the same vectors give the same rotation.
+
+    Raises:
+        ExportError: there are fewer vectors than dimensions, or fewer dimensions than asked for.
+    """
+    if not 1 <= dim <= min(vectors.shape):
+        raise ExportError(f"expected at least {dim} vectors of at least {dim} values, found {vectors.shape}")
+    _, directions = np.linalg.eigh(vectors.T.astype(np.float64) @ vectors)
+    best = directions[:, ::-1][:, :dim].T
+    signs = np.sign(best[np.arange(dim), np.abs(best).argmax(axis=1)])
+    rows: Floats = (best * signs[:, None]).astype(np.float32)
+    return rows
+
+
+def sampled_vectors(base: Base, texts: Sequence[str], limit: int = 2000) -> Floats:
+    """Return the base's vectors of the first `limit` documents: (documents, wide)."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / TOKENIZER_FILE
+        file.write_text(base.tokenizer)
+        return encoded(base.document, cut(base.document, file, texts[:limit], prefix="", max_tokens=256))
+
+
+def reduced(base: Base, rows: Floats) -> Base:
+    """Return the base with both towers' vectors turned by `rows` (dim, wide) and cut, before normalising.
+
+    Raises:
+        ExportError: the crossing is a residual one, whose weights are of the old dimension.
+    """
+    if not isinstance(base.crossing, CosineCrossing):
+        raise ExportError("expected a cosine crossing to reduce, found a residual one: train it with `dim`")
+    query = _turned(base.query, rows)
+    document = query if base.is_shared else _turned(base.document, rows)
+    name = f"{base.name}-{len(rows)}"
+    return replace(base, name=name, query=query, document=document)
+
+
+def size_lines(
+    bundle: Bundle, collections: Sequence[Collection], sample: Collection, cache: Path, dims: Sequence[int]
+) -> Iterator[str]:
+    """Yield a Markdown table: bytes of a stored vector and nDCG@10, fused, by dimension and value type.
+
+    The rotation comes from the documents of `sample`, which should not be one of `collections`.
+    """
+    found = [_vectors(bundle, data, cache) for data in collections]
+    sampled = np.concatenate(list(document_vectors(bundle, sample, cache, threads=1).values()))
+    wide = bundle.manifest.dim
+    yield f"| dimension, values | bytes | {' | '.join(data.name for data in collections)} | mean | loss |"
+    yield f"|---|{'---:|' * (len(collections) + 3)}"
+    whole = None
+    for dim in dims:
+        rows = rotation(sampled, dim) if dim < wide else np.eye(wide, dtype=np.float32)
+        for name, value_type in TYPES.items():
+            weight = bundle.manifest.fusion.weight
+            quality = [
+                ndcg(data, fused(data.hits, _cosines(data, *vectors, rows, value_type), weight))
+                for data, vectors in zip(collections, found, strict=True)
+            ]
+            mean = float(np.mean(quality))
+            whole = mean if whole is None else whole
+            size = packed_size(dim, 1, value_type) if value_type else HEADER.size + 4 * dim
+            cells = [f"{size}", *(f"{each:.4f}" for each in (*quality, mean, whole - mean))]
+            yield f"| {dim}, {name} | {' | '.join(cells)} |"
+
+
+def _turned(tower: Tower, rows: Floats) -> Tower:
+    turned = copy.deepcopy(tower)
+    matrix = torch.from_numpy(rows)
+    if tower.projection is not None:
+        matrix = matrix @ tower.projection.weight.detach().cpu()
+    turned.projection = nn.Linear(matrix.shape[1], matrix.shape[0], bias=False)
+    turned.projection.weight = nn.Parameter(matrix)
+    return turned
+
+
+def _vectors(bundle: Bundle, data: Collection, cache: Path) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    encode = bundle.query_encoder()
+    queries = {query: encode(text) for query, text in data.queries.items()}
+    return queries, document_vectors(bundle, data, cache, threads=1)
+
+
+def _cosines(
+    data: Collection,
+    queries: dict[str, Floats],
+    documents: dict[str, Floats],
+    rows: Floats,
+    value_type: ValueType | None,
+) -> Hits:
+    stored = {hit: _stored(_unit(vectors @ rows.T), value_type) for hit, vectors in documents.items()}
+    run: Hits = {}
+    for query, vector in queries.items():
+        turned = _unit(vector @ rows.T)
+        run[query] = {hit: float((stored[hit] @ turned).max()) for hit in data.hits[query]}
+    return run
+
+
+def _stored(vectors: Floats, value_type: ValueType | None) -> Floats:
+    if value_type is None:
+        return vectors
+    return unpack(pack(vectors, text_hash=0, model_tag=0, value_type=value_type)).values
+
+
+def _unit(vectors: Floats) -> Floats:
+    units: Floats = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return units

@@ -1,0 +1,1 @@
+"""Data, teacher, distillation: from a configuration file to a trained TwinBERT."""

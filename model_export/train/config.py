@@ -1,0 +1,174 @@
+"""A training's configuration: one TOML file, from which it can be repeated."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from model_export.errors import TrainingError
+from model_export.model.tower import Input
+
+Count = Annotated[int, Meta(ge=1)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Rate = Annotated[float, Meta(gt=0, le=1)]
+Whole = TypeVar("Whole", bound=msgspec.Struct)
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of the file: immutable, and a key that is not known is an error."""
+
+
+class ModelSection(_Section, frozen=True):
+    """What the student is.
+
+    With `base` (as `export --base` takes it) it starts from that encoder and keeps `layers` of its query
+    tower: `all`, `first:3`, `last:3`, `every:2` or a list of numbers. Without one it starts from random
+    weights of `hidden`, `heads`, `intermediate` and `num_layers`. `shared` means one tower for both sides;
+    otherwise the document tower is the base's own, whole. `tokenizer` is a word-piece file for a start from
+    scratch; tri-letters take `buckets`, or a `vocabulary` of that many frequent trigrams.
+    """
+
+    name: str
+    licence: str
+    base: str | None = None
+    layers: str | tuple[int, ...] = "all"
+    shared: bool = True
+    input: Input = "word_pieces"
+    tokenizer: str | None = None
+    buckets: int = 0
+    vocabulary: int = 0
+    pooling: Literal["cls", "mean", "weighted"] | None = None
+    dim: Count | None = None
+    crossing: Literal["cosine", "residual"] = "cosine"
+    crossing_hidden: Count = 64
+    hidden: Count = 128
+    heads: Count = 4
+    intermediate: Count = 512
+    num_layers: Count = 2
+    max_tokens: Count = 128
+    query_prefix: str = ""
+
+
+class Source(_Section, frozen=True):
+    """One collection to learn from.
+
+    `beir` is a folder; `pairs` a TSV of query and relevant text; `clicks` a TSV with the columns query,
+    document, clicks, impressions; `texts` one text a line, for alignment. Files may be gzipped. `template`
+    wraps a query, as `what is {}`. `licence` is written into the manifest.
+    """
+
+    kind: Literal["beir", "pairs", "clicks", "texts"]
+    path: str
+    licence: str
+    template: str = "{}"
+    max_queries: Count | None = None
+
+
+class DataSection(_Section, frozen=True):
+    """What is learned from, and what must not be.
+
+    `exclude` names BEIR folders whose queries, and near duplicates of them, are removed from training.
+    `dev_share` of the queries are kept for development, at most `max_dev`.
+    """
+
+    train: Annotated[tuple[Source, ...], Meta(min_length=1)]
+    exclude: tuple[str, ...] = ()
+    dev_share: Share = 0.05
+    max_dev: Count = 500
+
+
+class TeacherSection(_Section, frozen=True):
+    """Who labels the pairs: encoders (as `export --base` takes them, or bundles), cross-encoders.
+
+    The logits of several are averaged.
+    """
+
+    encoders: tuple[str, ...] = ()
+    cross_encoders: tuple[str, ...] = ()
+    max_tokens: Count = 256
+
+
+class DistilSection(_Section, frozen=True):
+    """What the student is made to do.
+
+    `align`: give the base's own vectors for queries, no labels. The others learn the teacher's scores of a
+    query's relevant document and `negatives` others (`student_negatives` of them from the student itself,
+    anew in each of `rounds`), with `gold_weight` of the loss from the labels. `frozen_documents` keeps the
+    document tower and encodes each document once; `frozen_embeddings` keeps the query tower's embeddings when
+    it is aligned, so that they take no room of their own in a bundle that shares them.
+    """
+
+    objective: Literal["align", "cross_entropy", "margin_mse", "listwise_kl"]
+    gold_weight: Share = 0.2
+    temperature: Annotated[float, Meta(gt=0)] = 1.0
+    negatives: Count = 7
+    student_negatives: Annotated[int, Meta(ge=0)] = 0
+    rounds: Count = 1
+    frozen_documents: bool = True
+    frozen_embeddings: bool = False
+
+
+class RunSection(_Section, frozen=True):
+    """How it is run.
+
+    `evaluate_every` counts steps between looks at the development set, `patience` the looks without a better
+    one until the run ends. `device` `auto` takes a GPU where there is one.
+    """
+
+    seed: int = 1
+    epochs: Count = 3
+    batch_size: Count = 32
+    learning_rate: Rate = 1e-4
+    warmup: Share = 0.06
+    evaluate_every: Count = 200
+    patience: Count = 10
+    threads: Count = 1
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    max_minutes: Annotated[float, Meta(gt=0)] | None = None
+
+
+class Config(_Section, frozen=True):
+    """The whole file; relative paths in it are relative to the working folder."""
+
+    model: ModelSection
+    data: DataSection
+    distil: DistilSection
+    teacher: TeacherSection = TeacherSection()
+    run: RunSection = RunSection()
+
+
+class TeacherConfig(_Section, frozen=True):
+    """The file of `twinrank-export teacher`: a cross-encoder, fine-tuned from `base` on labelled pairs."""
+
+    base: str
+    data: DataSection
+    max_tokens: Count = 256
+    negatives: Count = 7
+    run: RunSection = RunSection()
+
+
+def read_config(file: Path) -> Config:
+    """Read the file of `train`.
+
+    Raises:
+        TrainingError: it cannot be read, is no TOML, or a key is missing, unknown or of a wrong value.
+    """
+    return _read(file, Config)
+
+
+def read_teacher_config(file: Path) -> TeacherConfig:
+    """Read the file of `teacher`.
+
+    Raises:
+        TrainingError: as `read_config`.
+    """
+    return _read(file, TeacherConfig)
+
+
+def _read(file: Path, kind: type[Whole]) -> Whole:
+    try:
+        return msgspec.convert(tomllib.loads(file.read_text()), kind)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise TrainingError(f"expected a configuration in {file}, found: {error}") from error

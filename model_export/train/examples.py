@@ -1,0 +1,141 @@
+"""What is learned from: queries, documents, and which document answers which query."""
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from model_export.collection import read as read_collection
+from model_export.errors import ExportError, TrainingError
+from model_export.train.config import Source
+
+CLICK_COLUMNS = ("query", "document", "clicks", "impressions")
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Labelled pairs; `gold` is query id -> document id -> relevance in 0 to 1, unknown where not named."""
+
+    queries: dict[str, str] = field(default_factory=dict)
+    documents: dict[str, str] = field(default_factory=dict)
+    gold: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def only(self, queries: Iterable[str]) -> "Examples":
+        """Return the examples of these queries, over all documents."""
+        kept = [query for query in queries if query in self.queries]
+        return Examples(
+            {query: self.queries[query] for query in kept},
+            self.documents,
+            {query: self.gold.get(query, {}) for query in kept},
+        )
+
+    def relevant(self, query: str) -> list[str]:
+        """Return the documents that answer a query, best first."""
+        grades = {document: grade for document, grade in self.gold[query].items() if grade > 0}
+        return sorted(grades, key=lambda document: -grades[document])
+
+
+def gathered(sources: Iterable[Source]) -> Examples:
+    """Read all sources into one; ids carry the place of their source.
+
+    Raises:
+        TrainingError: a source is missing, empty, or a line of it is not as its kind asks.
+    """
+    whole = Examples()
+    for number, source in enumerate(sources):
+        found = _cut(_examples(source), source.max_queries)
+        if not found.queries:
+            raise TrainingError(f"expected queries in {source.path}, found none")
+        template = source.template
+        whole.queries.update({f"{number}/{i}": template.format(text) for i, text in found.queries.items()})
+        whole.documents.update({f"{number}/{i}": text for i, text in found.documents.items()})
+        for query, grades in found.gold.items():
+            whole.gold[f"{number}/{query}"] = {f"{number}/{i}": grade for i, grade in grades.items()}
+    return whole
+
+
+def query_texts(folder: Path) -> list[str]:
+    """Return every query of a BEIR folder, those of further splits too, judged or not."""
+    files = sorted(folder.glob("queries*.jsonl*"))
+    if not files:
+        raise TrainingError(f"expected a collection in BEIR layout in {folder}, found no queries")
+    return [json.loads(line)["text"] for file in files for line in _lines(file)]
+
+
+def _examples(source: Source) -> Examples:
+    path = Path(source.path)
+    if source.kind == "beir":
+        return _beir(path)
+    try:
+        lines = list(_lines(path))
+    except OSError as error:
+        raise TrainingError(f"expected {source.kind} in {path}, found: {error}") from error
+    if source.kind == "texts":
+        return Examples(queries={str(i): line for i, line in enumerate(lines) if line.strip()})
+    return _pairs(lines, path) if source.kind == "pairs" else _clicks(lines, path)
+
+
+def _beir(folder: Path) -> Examples:
+    try:
+        data = read_collection(folder)
+    except ExportError as error:
+        raise TrainingError(str(error)) from error
+    best = max((grade for grades in data.qrels.values() for grade in grades.values()), default=1) or 1
+    gold = {
+        query: {i: max(grade, 0) / best for i, grade in data.qrels[query].items() if i in data.documents}
+        for query in data.queries
+    }
+    return Examples(dict(data.queries), data.documents, gold)
+
+
+def _pairs(lines: list[str], path: Path) -> Examples:
+    found = Examples()
+    for number, line in enumerate(lines, 1):
+        query, tab, text = line.partition("\t")
+        if not (tab and query.strip() and text.strip()):
+            raise TrainingError(f"{path}, line {number}: expected query, tab, text, found {line[:60]!r}")
+        found.queries[str(number)] = query
+        found.documents[str(number)] = text
+        found.gold[str(number)] = {str(number): 1.0}
+    return found
+
+
+def _clicks(lines: list[str], path: Path) -> Examples:
+    """A document's relevance is the share of its impressions that were clicked; none is a negative."""
+    if not lines:
+        return Examples()
+    if tuple(lines[0].split("\t")) != CLICK_COLUMNS:
+        raise TrainingError(f"{path}: expected the columns {CLICK_COLUMNS}, found {lines[0][:80]!r}")
+    found, queries, documents = Examples(), dict[str, str](), dict[str, str]()
+    rows = csv.reader(io.StringIO("\n".join(lines[1:])), delimiter="\t", quoting=csv.QUOTE_NONE)
+    for number, row in enumerate(rows, 2):
+        clicks, impressions = _counts(row, f"{path}, line {number}")
+        query = queries.setdefault(row[0], str(len(queries)))
+        document = documents.setdefault(row[1], str(len(documents)))
+        found.queries[query], found.documents[document] = row[0], row[1]
+        found.gold.setdefault(query, {})[document] = clicks / impressions
+    return found
+
+
+def _counts(row: list[str], where: str) -> tuple[int, int]:
+    if len(row) == len(CLICK_COLUMNS) and row[2].isascii() and row[2].isdigit() and row[3].isdigit():
+        clicks, impressions = int(row[2]), int(row[3])
+        if clicks <= impressions and impressions > 0:
+            return clicks, impressions
+    raise TrainingError(
+        f"{where}: expected query, document, clicks and impressions (at least 1, at least the clicks),"
+        f" found {row}"
+    )
+
+
+def _lines(file: Path) -> Iterator[str]:
+    with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as data:
+        lines = io.TextIOWrapper(data, encoding="utf-8")
+        yield from (line.rstrip("\r\n") for line in lines)
+
+
+def _cut(found: Examples, max_queries: int | None) -> Examples:
+    return found.only(list(found.queries)[:max_queries]) if max_queries else found

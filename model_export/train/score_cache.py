@@ -1,0 +1,73 @@
+"""A teacher's scores on disk, by pair: what was scored once is not scored again, whatever interrupted it."""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+from rich.progress import Progress
+
+from model_export.errors import TrainingError
+from model_export.quantize import Floats
+from model_export.train.teacher import Pair, Teacher
+
+PART = 512
+"""Pairs that are scored, and committed, at a time."""
+
+
+def cached_scores(teacher: Teacher, pairs: Sequence[Pair], file: Path) -> Floats:
+    """Score pairs, or read the scores that this teacher gave them before: -> (pairs,) float32 logits.
+
+    Raises:
+        TrainingError: the file is no score cache, or the teacher gives a score that is not finite.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    digest = teacher.digest.encode()
+    keys = [_key(digest, pair) for pair in pairs]
+    try:
+        with closing(sqlite3.connect(file)) as database:
+            database.execute("CREATE TABLE IF NOT EXISTS scores (pair BLOB PRIMARY KEY, score REAL NOT NULL)")
+            missing = dict(zip(keys, pairs, strict=True))
+            for key in _known(database, list(missing)):
+                missing.pop(key, None)
+            _score(database, teacher, missing)
+            known = _known(database, keys)
+    except sqlite3.Error as error:
+        raise TrainingError(f"expected a cache of scores in {file}, found: {error}") from error
+    return np.array([known[key] for key in keys], np.float32)
+
+
+def _key(digest: bytes, pair: Pair) -> bytes:
+    query, document = (text.encode("utf-8", "surrogatepass") for text in pair)
+    return hashlib.sha256(digest + len(query).to_bytes(8, "big") + query + document).digest()[:16]
+
+
+def _known(database: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, float]:
+    found: dict[bytes, float] = {}
+    for part in _parts(keys):
+        marks = ",".join("?" * len(part))
+        found.update(
+            database.execute(f"SELECT pair, score FROM scores WHERE pair IN ({marks})", part)  # noqa: S608
+        )
+    return found
+
+
+def _score(database: sqlite3.Connection, teacher: Teacher, missing: dict[bytes, Pair]) -> None:
+    with Progress(transient=True) as progress:
+        task = progress.add_task("teacher's scores", total=len(missing))
+        for part in _parts(list(missing)):
+            scores = teacher.scores([missing[key] for key in part])
+            if not np.isfinite(scores).all():
+                raise TrainingError("expected finite scores of the teacher, found others")
+            with database:
+                database.executemany(
+                    "INSERT INTO scores VALUES (?, ?)", zip(part, scores.tolist(), strict=True)
+                )
+            progress.advance(task, len(part))
+
+
+def _parts(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    for start in range(0, len(keys), PART):
+        yield keys[start : start + PART]

@@ -1,0 +1,72 @@
+"""Which queries are learned from and which are kept: no query on both sides, nor one like an evaluation's."""
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Iterable
+
+from model_export.errors import TrainingError
+from model_export.train.examples import Examples
+from reranker.tri_letters import words
+
+NEAR = 0.8
+"""Two queries are near duplicates when their words' sets have this Jaccard index."""
+
+
+def normalised(text: str) -> frozenset[str]:
+    """Return a text's words, lower case, without accents and punctuation, each once, in no order."""
+    return frozenset(word for word in words(text) if word.isalnum())
+
+
+def without_near_duplicates(examples: Examples, excluded: Iterable[str]) -> Examples:
+    """Remove every query that is like one of `excluded`."""
+    near = NearDuplicates(excluded)
+    return examples.only(query for query, text in examples.queries.items() if not near.has(text))
+
+
+def split(examples: Examples, share: float, *, limit: int, seed: int) -> tuple[Examples, Examples]:
+    """Split by query: -> what to learn from, and about `share` of them, at most `limit`, to measure on.
+
+    The side of a query is decided by a hash of its words, so equal queries stay together, whatever source
+    they come from.
+
+    Raises:
+        TrainingError: one side would be empty.
+    """
+    sides: tuple[list[str], list[str]] = ([], [])
+    for query, text in examples.queries.items():
+        digest = hashlib.sha256(f"{seed} {sorted(normalised(text))}".encode()).digest()
+        sides[int.from_bytes(digest[:4], "big") / 2**32 < share].append(query)
+    learned, kept = sides
+    if not learned or not kept:
+        raise TrainingError(
+            f"expected enough queries to learn from and to measure on, found {len(examples.queries)} in all,"
+            f" {len(kept)} of them for development: give more, or another dev_share or seed"
+        )
+    return examples.only(learned), examples.only(kept[:limit])
+
+
+class NearDuplicates:
+    """Finds out whether a text is like one of many, by the rarest of its words alone.
+
+    Two sets of a Jaccard index of at least t share one of the |a| - ceil(t |a|) + 1 rarest words of a, and
+    likewise of b (prefix filtering: Bayardo, Ma, Srikant 2007), so only those are looked up.
+    """
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._sets = [found for found in map(normalised, texts) if found]
+        self._counts = Counter(word for each in self._sets for word in each)
+        self._by_word: dict[str, list[int]] = {}
+        for place, each in enumerate(self._sets):
+            for word in self._rarest(each):
+                self._by_word.setdefault(word, []).append(place)
+
+    def has(self, text: str) -> bool:
+        """Return whether one of the texts is like this one."""
+        mine = normalised(text)
+        places = {place for word in self._rarest(mine) for place in self._by_word.get(word, ())}
+        return any(len(mine & self._sets[i]) >= NEAR * len(mine | self._sets[i]) for i in places)
+
+    def _rarest(self, found: frozenset[str]) -> list[str]:
+        ordered = sorted(found, key=lambda word: (self._counts[word], word))
+        return ordered[: len(found) - math.ceil(NEAR * len(found)) + 1]

@@ -1,0 +1,127 @@
+"""The student before training: what the configuration says, from a base or from random weights."""
+
+import copy
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+
+from model_export.base import Base, load
+from model_export.errors import TrainingError
+from model_export.model.crossing import CosineCrossing, ResidualCrossing
+from model_export.model.tower import Tower
+from model_export.model.twin import TowerShape
+from model_export.train.config import ModelSection
+from reranker.tri_letters import FIRST_TRIGRAM, TriLetterTable, trigrams, words
+
+
+def student(section: ModelSection, texts: Iterable[str], *, seed: int) -> Base:
+    """Make the student; `texts` are looked at for a vocabulary of trigrams.
+
+    Raises:
+        TrainingError: the section contradicts itself, or its base or tokeniser cannot be used.
+    """
+    torch.manual_seed(seed)
+    base = load(section.base) if section.base else None
+    tokenizer, rows = _tokenizer(section, base, texts)
+    query = _query_tower(section, base, rows)
+    document = query if section.shared or base is None else copy.deepcopy(base.document)
+    if query is not document and query.dim != document.dim:
+        raise TrainingError(
+            f"expected a query tower of the documents' dimension {document.dim}, found {query.dim}: a smaller"
+            " dimension needs shared = true, or `reduce` after training"
+        )
+    residual = section.crossing == "residual"
+    return Base(
+        name=section.name,
+        query=query,
+        document=document,
+        tokenizer=tokenizer,
+        query_prefix=section.query_prefix,
+        origin=base.origin if base else "random weights",
+        licence=section.licence,
+        trained_on=(),
+        crossing=ResidualCrossing(query.dim, section.crossing_hidden) if residual else CosineCrossing(),
+    )
+
+
+def layer_numbers(layers: str | tuple[int, ...], count: int) -> list[int]:
+    """Return which of `count` layers are kept: `all`, `first:N`, `last:N`, `every:K`, or given numbers.
+
+    Raises:
+        TrainingError: none of these, or a layer that there is not.
+    """
+    if isinstance(layers, tuple):
+        kept = list(layers)
+    else:
+        word, _, number = layers.partition(":")
+        n = int(number) if number.isdigit() else 0
+        ways = {
+            "all": range(count),
+            "first": range(n),
+            "last": range(count - n, count),
+            "every": range(0, count, n or 1),
+        }
+        kept = list(ways.get(word, ())) if n or layers == "all" else []
+    if not kept or not all(0 <= i < count for i in kept):
+        raise TrainingError(
+            f"expected layers as all, first:N, last:N, every:K or numbers below {count}, found {layers!r}"
+        )
+    return kept
+
+
+def trigram_vocabulary(texts: Iterable[str], size: int) -> tuple[str, ...]:
+    """Return the `size` most frequent trigrams of the texts' words, most frequent first."""
+    counts = Counter(trigram for text in texts for word in words(text) for trigram in trigrams(word))
+    return tuple(sorted(counts, key=lambda trigram: (-counts[trigram], trigram))[:size])
+
+
+def _tokenizer(section: ModelSection, base: Base | None, texts: Iterable[str]) -> tuple[str, int]:
+    """Return the tokeniser's file and the rows that its ids point into."""
+    if section.input == "tri_letters":
+        if section.vocabulary:
+            vocabulary = trigram_vocabulary(texts, section.vocabulary)
+            table: dict[str, object] = {"type": "tri_letters", "vocabulary": vocabulary}
+            return json.dumps(table, ensure_ascii=False), FIRST_TRIGRAM + len(vocabulary)
+        if not section.buckets:
+            raise TrainingError("expected buckets or a vocabulary for tri-letters, found neither")
+        table = {"type": "tri_letters", "buckets": section.buckets}
+        return json.dumps(table), TriLetterTable(buckets=section.buckets).num_rows
+    if section.tokenizer is None and base is not None:
+        return base.tokenizer, base.query.bert.config.vocab_size
+    try:
+        content = Path(section.tokenizer or "").read_text()
+        return content, 1 + max(json.loads(content)["model"]["vocab"].values())
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(
+            f"expected a base, or a tokenizer file of word pieces, found {section.tokenizer!r}: {error}"
+        ) from error
+
+
+def _query_tower(section: ModelSection, base: Base | None, rows: int) -> Tower:
+    if base is None:
+        return TowerShape(
+            rows=rows,
+            layers=section.num_layers,
+            hidden=section.hidden,
+            heads=section.heads,
+            intermediate=section.intermediate,
+            max_tokens=section.max_tokens,
+            input=section.input,
+            pooling=section.pooling or "weighted",
+            dim=section.dim,
+        ).tower()
+    tower = base.query.with_layers(layer_numbers(section.layers, base.query.num_layers))
+    bert = tower.bert
+    if rows != bert.config.vocab_size or section.input != tower.kind:
+        bert.embeddings.word_embeddings = torch.nn.Embedding(rows, bert.config.hidden_size, padding_idx=0)
+        torch.nn.init.normal_(bert.embeddings.word_embeddings.weight, std=0.02)
+        bert.config.vocab_size = rows
+    changed = section.pooling and section.pooling != tower.pooling.name
+    pooling = section.pooling if changed and section.pooling else tower.pooling
+    made = Tower(bert, pooling, kind=section.input, dim=section.dim)
+    if section.dim is None:
+        made.projection = tower.projection
+    return made

@@ -1,0 +1,186 @@
+"""Teachers: models that label pairs of a query and a document with a logit of relevance."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from tokenizers import Encoding, Tokenizer
+from transformers import AutoModelForSequenceClassification
+
+from model_export.base import TOKENIZER_FILE, Base
+from model_export.errors import TrainingError
+from model_export.quantize import Floats
+from model_export.train.device import device_of
+from model_export.train.vectors import cut, encoded
+from reranker.bundle import Bundle
+from reranker.text import Chunking
+
+Pair = tuple[str, str]
+"""A query and a document."""
+BATCH = 32
+
+
+class Teacher(Protocol):
+    """What labels pairs."""
+
+    @property
+    def digest(self) -> str:
+        """What tells this teacher's scores from another's."""
+        ...
+
+    def scores(self, pairs: Sequence[Pair]) -> Floats:
+        """Return the logit of each pair's relevance: (pairs,) float32."""
+        ...
+
+
+class CrossEncoder:
+    """A sequence classifier over `[CLS] query [SEP] document [SEP]`, with one output or two classes.
+
+    The logit is the output, or z[1] - z[0] of two. Source: TwinBERT (arXiv 2002.06275), section 3.4: the
+    teacher is BERT on the concatenated texts.
+
+    Raises:
+        TrainingError: the folder holds no such model with its `tokenizer.json`.
+    """
+
+    def __init__(self, folder: Path, *, max_tokens: int = 256, device: str = "cpu") -> None:
+        try:
+            self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+            loaded: Any = AutoModelForSequenceClassification.from_pretrained(
+                folder, local_files_only=True, output_loading_info=True
+            )
+        except Exception as error:
+            raise TrainingError(
+                f"expected a sequence classifier with {TOKENIZER_FILE} in {folder}, found: {error}"
+            ) from error
+        model, report = loaded
+        if report["missing_keys"] or model.config.num_labels not in (1, 2):
+            raise TrainingError(
+                f"expected the weights of a classifier of one output or two in {folder}, found"
+                f" {model.config.num_labels} outputs and none of {sorted(report['missing_keys'])}"
+            )
+        self._tokenizer.enable_truncation(max_tokens, strategy="longest_first")
+        self._tokenizer.no_padding()
+        self._device = device_of(device)
+        self._model = model.train(mode=False).to(self._device)
+        self._digest = _digest(folder, max_tokens)
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of its files and limit."""
+        return self._digest
+
+    def scores(self, pairs: Sequence[Pair]) -> Floats:
+        """Return the logit of each pair's relevance: (pairs,) float32."""
+        texts = [self._tokenizer.encode(query[:2000], document[:20_000]) for query, document in pairs]
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i].ids))
+        found = np.empty(len(pairs), np.float32)
+        with torch.no_grad():
+            for start in range(0, len(order), BATCH):
+                rows = order[start : start + BATCH]
+                found[rows] = relevance(self._model, [texts[i] for i in rows], self._device).cpu().numpy()
+        return found
+
+
+def relevance(model: Any, texts: Sequence[Encoding], device: torch.device) -> torch.Tensor:  # noqa: ANN401
+    """Return the logit of each encoded pair from a classifier of one output or two: (pairs,)."""
+    width = max(len(text.ids) for text in texts)
+    rows = [
+        [values + [0] * (width - len(values)) for values in (text.ids, text.attention_mask, text.type_ids)]
+        for text in texts
+    ]
+    ids, mask, kinds = torch.tensor(rows, device=device).unbind(dim=1)
+    logits: torch.Tensor = model(input_ids=ids, attention_mask=mask, token_type_ids=kinds).logits.float()
+    return logits[:, 0] if logits.shape[1] == 1 else logits[:, 1] - logits[:, 0]
+
+
+class BiEncoder:
+    """A twin encoder as teacher: its crossing's logit. It serves where no cross-encoder is better."""
+
+    def __init__(self, base: Base, folder: Path, *, max_tokens: int = 256) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._tokenizer = folder / f"{hashlib.sha256(base.tokenizer.encode()).hexdigest()[:16]}.json"
+        self._tokenizer.write_text(base.tokenizer)
+        self._base = base
+        self._max_tokens = max_tokens
+        self._known: dict[tuple[bool, str], Floats] = {}
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of its weights and limit."""
+        digest = hashlib.sha256(f"{self._base.name} {self._max_tokens}".encode())
+        for tower in (self._base.query, self._base.document):
+            for tensor in tower.state_dict().values():
+                digest.update(tensor.cpu().numpy().tobytes())
+        return digest.hexdigest()
+
+    def scores(self, pairs: Sequence[Pair]) -> Floats:
+        """Return the logit of each pair's relevance: (pairs,) float32."""
+        queries = torch.from_numpy(self._vectors([query for query, _ in pairs], of_query=True))
+        documents = torch.from_numpy(self._vectors([document for _, document in pairs], of_query=False))
+        with torch.no_grad():
+            logits: Floats = self._base.crossing(queries, documents).numpy()
+        return logits
+
+    def _vectors(self, texts: Sequence[str], *, of_query: bool) -> Floats:
+        tower = self._base.query if of_query else self._base.document
+        missing = sorted({text for text in texts if (of_query, text) not in self._known})
+        if missing:
+            prefix = self._base.query_prefix if of_query else ""
+            ids = cut(tower, self._tokenizer, missing, prefix=prefix, max_tokens=self._max_tokens)
+            found = encoded(tower, ids)
+            self._known |= {(of_query, text): vector for text, vector in zip(missing, found, strict=True)}
+        return np.stack([self._known[of_query, text] for text in texts])
+
+
+class BundleEncoder:
+    """A finished bundle as teacher: its crossing's logit, through ONNX Runtime, whole documents in chunks."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._manifest = bundle.manifest
+        self._query = bundle.query_encoder()
+        self._document = bundle.document_encoder(threads=1)
+        self._crossing = bundle.crossing()
+        self._known: dict[str, Floats] = {}
+
+    @property
+    def digest(self) -> str:
+        """The bundle's digest."""
+        return self._manifest.digest
+
+    def scores(self, pairs: Sequence[Pair]) -> Floats:
+        """Return the logit of each pair's relevance, of a document's best chunk: (pairs,) float32."""
+        missing = sorted({document for _, document in pairs} - self._known.keys())
+        self._known |= dict(zip(missing, self._document(missing, Chunking()), strict=True))
+        queries = {query: self._query(query) for query in {query for query, _ in pairs}}
+        crossing = self._manifest.crossing
+        best = [self._crossing(queries[query], self._known[document]).max() for query, document in pairs]
+        return crossing.scale * np.array(best, np.float32) + crossing.offset
+
+
+class Ensemble:
+    """Several teachers: the mean of their logits."""
+
+    def __init__(self, teachers: Sequence[Teacher]) -> None:
+        self._teachers = teachers
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of all of theirs."""
+        return hashlib.sha256(" ".join(each.digest for each in self._teachers).encode()).hexdigest()
+
+    def scores(self, pairs: Sequence[Pair]) -> Floats:
+        """Return the mean logit of each pair's relevance: (pairs,) float32."""
+        mean: Floats = np.mean([each.scores(pairs) for each in self._teachers], axis=0, dtype=np.float32)
+        return mean
+
+
+def _digest(folder: Path, max_tokens: int) -> str:
+    digest = hashlib.sha256(str(max_tokens).encode())
+    for file in sorted(folder.glob("*")):
+        if file.suffix in (".json", ".safetensors", ".bin"):
+            digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()

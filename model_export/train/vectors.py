@@ -1,0 +1,58 @@
+"""A frozen tower's vectors of many texts, kept on disk part by part, so that an interrupted run goes on."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import track
+
+from model_export.bundle_writer import tokeniser
+from model_export.model.tower import Tower
+from model_export.quantize import Floats
+from reranker.encoder import Ids
+
+PART = 4096
+"""Texts of one file."""
+BATCH_TOKENS = 8192
+
+
+def cut(tower: Tower, tokenizer: Path, texts: Sequence[str], *, prefix: str, max_tokens: int) -> list[Ids]:
+    """Return the tokens of texts as the tower takes them, at most `max_tokens` each."""
+    limit = min(max_tokens, tower.max_tokens)
+    cutter = tokeniser(tower.kind, tokenizer, max_tokens=limit, prefix=prefix)
+    return [cutter.query(text) for text in texts]
+
+
+def vectors(tower: Tower, ids: Sequence[Ids], folder: Path, *, what: str) -> Floats:
+    """Encode tokens, or read from `folder` what was encoded of the same tokens: -> (texts, dim) float32."""
+    folder.mkdir(parents=True, exist_ok=True)
+    starts = range(0, len(ids), PART)
+    parts = [_part(tower, ids[start : start + PART], folder) for start in track(starts, what, transient=True)]
+    return np.concatenate(parts) if parts else np.empty((0, tower.dim), np.float32)
+
+
+def _part(tower: Tower, ids: Sequence[Ids], folder: Path) -> Floats:
+    file = folder / f"{hashlib.sha256(repr([list(each) for each in ids]).encode()).hexdigest()[:24]}.npy"
+    if file.exists():
+        stored: Floats = np.load(file)
+        return stored
+    found = encoded(tower, ids)
+    partial = file.with_suffix(".partial")
+    with partial.open("wb") as out:
+        np.save(out, found)
+    partial.rename(file)
+    return found
+
+
+def encoded(tower: Tower, ids: Sequence[Ids]) -> Floats:
+    """Encode tokens, longest first, in batches of about BATCH_TOKENS: -> (texts, dim) float32."""
+    found = np.empty((len(ids), tower.dim), np.float32)
+    order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
+    with torch.no_grad():
+        while order:
+            size = max(1, BATCH_TOKENS // len(ids[order[0]]))
+            batch, order = order[:size], order[size:]
+            found[batch] = tower.encode([ids[i] for i in batch]).float().cpu().numpy()
+    return found

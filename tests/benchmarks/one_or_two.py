@@ -1,0 +1,183 @@
+"""Whether the sidecar shall ask for whole hits at once, or first for vectors and then for the page."""
+
+import io
+import json
+import random
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from time import perf_counter, process_time
+from typing import Any
+
+import numpy as np
+
+from opensearch.search_plan import Plan, plan_search
+from opensearch.search_request import SearchRequest
+from opensearch.target import Target
+from opensearch.widened_search import can_split
+from plugin.http_messages import Answer, Request
+from plugin.model import Model
+from plugin.reranked_search import RerankedSearch
+from plugin.stage_clock import StageClock
+from plugin.upstream import Upstream
+from tests.benchmarks.samples import Floats
+from tests.benchmarks.sized_index import SizedIndex, query_texts
+
+_HIGHLIGHT = {"fields": {"title": {}, "text": {}}, "require_field_match": False}
+_SCRIPT = {"twice": {"script": "2 * doc['n'].value"}}
+ASKED: Mapping[str, dict[str, Any]] = {
+    "its source": {},
+    "`highlight`": {"highlight": _HIGHLIGHT},
+    "`fields`": {"fields": ["title", "n"]},
+    "`docvalue_fields`": {"docvalue_fields": ["n"]},
+    "`script_fields`": {"_source": True, "script_fields": _SCRIPT},
+    "nested `inner_hits`": {"query": "nested"},
+}
+"""What a search asks of each hit, in words, and as members of its body."""
+
+WINDOWS = (100, 1_000)
+
+ALL_ASKED_BYTES = 200
+"""Documents of which everything is asked, with a window of 100; of others only the source."""
+
+_NUM_QUERIES = 20
+_BLOCK = 10
+"""Searches of one kind in a row: processor time is too coarse for one alone."""
+
+
+class _OneRequest(RerankedSearch):
+    def _is_worth_splitting(self, plan: Plan) -> bool:
+        return False
+
+
+class _TwoRequests(RerankedSearch):
+    def _is_worth_splitting(self, plan: Plan) -> bool:
+        return can_split(plan)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One line of the table: (blocks,) milliseconds a search of one request and of two.
+
+    `one_cpu_ms` and `two_cpu_ms` are processor time, OpenSearch's and ours: what other processes do to the
+    machine meanwhile hardly changes it.
+    """
+
+    num_bytes: int
+    window: int
+    asked: str
+    one_ms: Floats
+    two_ms: Floats
+    one_cpu_ms: Floats
+    two_cpu_ms: Floats
+
+    def row(self) -> str:
+        """Return the line in Markdown."""
+        said = f"{self.num_bytes / 1000:g} KB", f"{self.window:,}", self.asked
+        shown = (*_compared(self.one_ms, self.two_ms), *_compared(self.one_cpu_ms, self.two_cpu_ms))
+        return f"| {' | '.join((*said, *shown))} |"
+
+
+def measure_one_or_two(
+    url: str, model: Model, indices: Sequence[SizedIndex], rounds: int
+) -> list[Comparison]:
+    """Return a comparison for every size of documents, and of what is asked of each hit of the smallest.
+
+    Measured in this process, without the proxy's own HTTP, which is the same in both; about `rounds`
+    searches of each kind, in blocks that come in an order drawn anew.
+    """
+    cases = [
+        _Case(index, window, asked)
+        for index in indices
+        for window in WINDOWS
+        for asked in (ASKED if index.num_bytes <= ALL_ASKED_BYTES and window == 100 else tuple(ASKED)[:1])
+    ]
+    found: dict[tuple[_Case, bool], list[tuple[float, float]]] = defaultdict(list)
+    order = random.Random(0)
+    with closing(Upstream(url)) as upstream:
+        ways = {False: _OneRequest(upstream, model), True: _TwoRequests(upstream, model)}
+        everything = [(case, is_two) for case in cases for is_two in ways]
+        for number in range(1 + max(1, rounds // _BLOCK)):
+            for case, is_two in order.sample(everything, len(everything)):
+                spent = _block(upstream, ways[is_two], case)
+                if number:  # the first block warms up
+                    found[case, is_two].append(spent)
+    return [_comparison(case, found[case, False], found[case, True]) for case in cases]
+
+
+@dataclass(frozen=True)
+class _Case:
+    index: SizedIndex
+    window: int
+    asked: str
+
+
+def _comparison(
+    case: _Case, one: Sequence[tuple[float, float]], two: Sequence[tuple[float, float]]
+) -> Comparison:
+    one_ms, one_cpu_ms = np.array(one).T
+    two_ms, two_cpu_ms = np.array(two).T
+    return Comparison(case.index.num_bytes, case.window, case.asked, one_ms, two_ms, one_cpu_ms, two_cpu_ms)
+
+
+def _block(upstream: Upstream, way: RerankedSearch, case: _Case) -> tuple[float, float]:
+    """Search _BLOCK times; return the median time of a search and the processor time of one, in ms."""
+    planned = [_planned(case, text) for text in query_texts(_NUM_QUERIES)[:_BLOCK]]
+    elapsed_ms = []
+    before_ms = _cpu_ms(upstream)
+    for request, plan in planned:
+        begin = perf_counter()
+        _check(way.run(request, plan, StageClock()))
+        elapsed_ms.append((perf_counter() - begin) * 1000)
+    return float(np.median(elapsed_ms)), (_cpu_ms(upstream) - before_ms) / _BLOCK
+
+
+def _cpu_ms(upstream: Upstream) -> float:
+    """Return the processor time that OpenSearch's nodes and this process have used up to now."""
+    answer = upstream.exchange("GET", "/_nodes/stats/process?filter_path=nodes.*.process.cpu", ())
+    nodes = json.loads(answer.body)["nodes"].values()
+    theirs = sum(node["process"]["cpu"]["total_in_millis"] for node in nodes)
+    return float(theirs + process_time() * 1000)
+
+
+def _planned(case: _Case, text: str) -> tuple[Request, Plan]:
+    index, asked = case.index, ASKED[case.asked]
+    match: dict[str, Any] = {"match": {"title": text}}
+    controls = {"rerank": {"window_size": case.window}}
+    body: dict[str, Any] = {"query": match, "size": 10, "ext": controls, **asked}
+    if asked.get("query") == "nested":
+        inner = {"path": "parts", "query": {"match": {"parts.say": text}}, "inner_hits": {}}
+        body["query"] = {"bool": {"must": [match], "should": [{"nested": inner}]}}
+    path = f"/{index.name}/_search"
+    data = json.dumps(body).encode()
+    plan = plan_search(
+        SearchRequest.parse(path, data), Target(index.settings, {index.name: (index.settings.field,)})
+    )
+    if not isinstance(plan, Plan):
+        raise TypeError(f"expected a search to be reranked, found {plan}")
+    return Request("POST", path, (), io.BytesIO(data), len(data)), plan
+
+
+def _check(answer: Answer) -> None:
+    """What is measured must be what was meant.
+
+    Raises:
+        RuntimeError: another answer.
+    """
+    status = dict(answer.headers)["Rerank-Status"]
+    if not status.startswith("applied"):
+        raise RuntimeError(f"expected a reranked search, found {status!r}")
+
+
+def _compared(one_ms: Floats, two_ms: Floats) -> tuple[str, str, str]:
+    one, two = np.median(one_ms), np.median(two_ms)
+    low, high = np.percentile(_ratios(one_ms, two_ms), [2.5, 97.5])
+    return f"{one:.2f} ms", f"{two:.2f} ms", f"{two / one:.2f} ({low:.2f} to {high:.2f})"
+
+
+def _ratios(one_ms: Floats, two_ms: Floats) -> Floats:
+    """Return the medians' ratio over rounds drawn again and again: -> (1000,)."""
+    drawn = np.random.default_rng(0).integers(0, len(one_ms), (1000, len(one_ms)))
+    ratios: Floats = np.median(two_ms[drawn], 1) / np.median(one_ms[drawn], 1)
+    return ratios

@@ -1,0 +1,29 @@
+"""What OpenSearch 2.19.1 does otherwise than 3.8.0, in one place: found by running all live suites on both.
+
+Nothing in the packages asks for the version. `pytest --opensearch=2.19.1` expects exactly these tests to fail
+there, so that a line here which is no longer true fails too.
+"""
+
+import pytest
+
+DIFFERENCES = {
+    "test_bulk.py::test_each_document_has_its_own_result": "words the refusal otherwise",
+    "test_indexer_run.py::test_bad_lines_are_told_and_the_rest_goes_on": "words the refusal otherwise",
+    "test_mapping.py::test_derived_source_rebuilds_the_vector": "has no index.derived_source",
+    "test_query_types.py::test_with_text_it_is_reranked_and_every_hit_is_there[{'combined_fields'": (
+        "has no combined_fields query"
+    ),
+    "test_query_types.py::test_without_text_it_is_opensearchs_own_answer[{'percolate'": (
+        "the assembled server is without the percolator module"
+    ),
+}
+"""The beginning of a test's id, and why it cannot hold."""
+
+
+def mark_differences(items: list[pytest.Item]) -> None:
+    """Expect the tests of the table to fail."""
+    for item in items:
+        name = item.nodeid.removeprefix("tests/")
+        for beginning, reason in DIFFERENCES.items():
+            if name.startswith(beginning):
+                item.add_marker(pytest.mark.xfail(reason=f"2.19.1: {reason}", strict=True))

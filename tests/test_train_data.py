@@ -1,0 +1,198 @@
+"""What is learned from: sources, splits, near duplicates, negatives, configurations, and bad ones."""
+
+import gzip
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("torch", reason="needs torch: the export extra")
+
+import torch
+
+from model_export.errors import TrainingError
+from model_export.train.config import Source, read_config, read_teacher_config
+from model_export.train.examples import Examples, gathered
+from model_export.train.losses import (
+    alignment,
+    gold_cross_entropy,
+    listwise_kl,
+    margin_mse,
+    soft_cross_entropy,
+)
+from model_export.train.negatives import groups
+from model_export.train.split import NEAR, NearDuplicates, normalised, split, without_near_duplicates
+from model_export.train.student import layer_numbers, trigram_vocabulary
+
+pytestmark = pytest.mark.export
+
+CLICKS = "query\tdocument\tclicks\timpressions\n"
+words = st.lists(
+    st.sampled_from(["red", "green", "blue", "wet", "dry", "old", "new", "big"]), min_size=1, max_size=7
+).map(" ".join)
+
+
+def source(file: Path, content: str, kind: str) -> Source:
+    file.write_text(content)
+    return Source(kind, str(file), "CC0")  # type: ignore[arg-type]  # a test's own values
+
+
+def test_a_click_log_gives_the_share_of_clicks(tmp_path: Path) -> None:
+    rows = "shoes\tred shoes\t3\t4\nshoes\tblue hat\t0\t9\nhat\tblue hat\t1\t1\n"
+    found = gathered([source(tmp_path / "log.tsv", CLICKS + rows, "clicks")])
+    assert list(found.queries.values()) == ["shoes", "hat"]
+    assert [list(grades.values()) for grades in found.gold.values()] == [[0.75, 0.0], [1.0]]
+    assert found.relevant("0/0") == ["0/0"]
+
+
+def test_pairs_may_be_gzipped_and_wrapped(tmp_path: Path) -> None:
+    (tmp_path / "pairs.tsv.gz").write_bytes(gzip.compress(b"tcp\tA protocol.\nudp\tAnother.\n"))
+    about = Source("pairs", str(tmp_path / "pairs.tsv.gz"), "CC0", template="what is {}", max_queries=1)
+    assert gathered([about]).queries == {"0/1": "what is tcp"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "message"),
+    [
+        ("pairs", "only one column\n", "line 1: expected query, tab, text"),
+        ("pairs", "", "expected queries in .*, found none"),
+        ("texts", "\n \n", "expected queries in .*, found none"),
+        ("clicks", "q\td\t1\t1\n", "expected the columns"),
+        ("clicks", CLICKS + "q\td\t2\t1\n", "line 2: expected query, document, clicks and impressions"),
+        ("clicks", CLICKS + "q\td\t-1\t1\n", "line 2"),
+        ("clicks", CLICKS + "q\td\t0\t0\n", "line 2"),
+        ("clicks", CLICKS, "found none"),
+        ("beir", "", "expected a collection in BEIR layout"),
+    ],
+)
+def test_a_source_that_is_not_one_says_where(tmp_path: Path, kind: str, content: str, message: str) -> None:
+    about = source(tmp_path / "data.tsv", content, kind)
+    where = Source("beir", str(tmp_path / "none"), "CC0") if kind == "beir" else about
+    with pytest.raises(TrainingError, match=message):
+        gathered([where])
+
+
+@settings(deadline=None)
+@given(queries=st.lists(words, min_size=2, max_size=40), seed=st.integers(0, 9))
+def test_no_query_stands_on_both_sides(queries: list[str], seed: int) -> None:
+    whole = Examples({str(i): text for i, text in enumerate(queries)}, {}, {})
+    try:
+        learned, kept = split(whole, 0.3, limit=99, seed=seed)
+    except TrainingError:
+        return
+    sides = [{normalised(text) for text in side.queries.values()} for side in (learned, kept)]
+    assert not sides[0] & sides[1]
+    assert len(learned.queries) + len(kept.queries) == len(queries)
+
+
+@settings(deadline=None)
+@given(texts=st.lists(words, max_size=30), query=words)
+def test_near_duplicates_are_those_that_a_full_search_finds(texts: list[str], query: str) -> None:
+    mine = normalised(query)
+    near = any(len(mine & normalised(each)) >= NEAR * len(mine | normalised(each)) for each in texts)
+    assert NearDuplicates(texts).has(query) == near
+
+
+def test_evaluation_queries_are_removed_from_training() -> None:
+    whole = Examples({"a": "How do I wait a bit?", "b": "read a file"}, {}, {})
+    assert list(without_near_duplicates(whole, ["how do i wait a bit"]).queries) == ["b"]
+
+
+def test_a_group_has_its_relevant_document_first_and_no_other_relevant_one() -> None:
+    documents = {f"d{i}": f"text {i}" for i in range(9)}
+    whole = Examples({"q": "x"}, documents, {"q": {"d1": 1.0, "d2": 0.5, "d3": 0.0}})
+    pools = [({"q": dict.fromkeys(["d1", "d4", "d5", "d6"], 1.0)}, 3)]
+    made = groups(whole, pools, seed=1)
+    assert [group.documents[0] for group in made] == ["d1", "d2"]
+    for group in made:
+        assert group.documents[1] == "d3", "a judged negative comes first"
+        assert set(group.documents[2:]) <= {"d4", "d5", "d6"}
+        assert group.labels[1:] == (0.0, 0.0, 0.0)
+    assert groups(whole, pools, seed=1) == made
+
+
+def test_one_class_only_and_too_few_documents_are_refused() -> None:
+    documents = {f"d{i}": "" for i in range(9)}
+    with pytest.raises(TrainingError, match="found one class only"):
+        groups(Examples({"q": "x"}, documents, {"q": {"d1": 0.0}}), [({}, 2)], seed=1)
+    with pytest.raises(TrainingError, match="expected more than 9 documents"):
+        groups(Examples({"q": "x"}, documents, {"q": {"d1": 1.0}}), [({}, 9)], seed=1)
+
+
+def test_losses_are_least_where_the_student_says_what_the_teacher_says() -> None:
+    teacher = torch.tensor([[2.0, -1.0, 0.5], [1.0, 0.0, -3.0]])
+    other = torch.tensor([[0.0, 1.0, 0.5], [1.0, 2.0, 3.0]])
+    assert soft_cross_entropy(teacher, teacher, 1.0) < soft_cross_entropy(other, teacher, 1.0)
+    for loss in (margin_mse, listwise_kl):
+        assert loss(teacher, teacher, 1.0).item() == pytest.approx(0, abs=1e-6)
+        assert loss(teacher + 5, teacher, 1.0).item() == pytest.approx(0, abs=1e-5), (
+            "the level does not matter"
+        )
+        assert loss(other, teacher, 1.0) > 0.1
+    assert gold_cross_entropy(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]])).item() == pytest.approx(
+        math.log(2)
+    )
+    unit = torch.nn.functional.normalize(teacher, dim=1)
+    assert alignment(unit, unit).item() == pytest.approx(0, abs=1e-6)
+    assert alignment(unit, -unit).item() == pytest.approx(2, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("layers", "kept"),
+    [
+        ("all", [0, 1, 2, 3, 4, 5]),
+        ("first:2", [0, 1]),
+        ("last:2", [4, 5]),
+        ("every:2", [0, 2, 4]),
+        ((0, 5), [0, 5]),
+    ],
+)
+def test_layers_by_word_or_number(layers: str | tuple[int, ...], kept: list[int]) -> None:
+    assert layer_numbers(layers, 6) == kept
+
+
+@pytest.mark.parametrize("layers", ["some", "first:0", "first:7", "every:x", (6,), ()])
+def test_layers_that_there_are_not(layers: str | tuple[int, ...]) -> None:
+    with pytest.raises(TrainingError, match="expected layers as"):
+        layer_numbers(layers, 6)
+
+
+def test_the_vocabulary_has_the_most_frequent_trigrams() -> None:
+    assert trigram_vocabulary(["abab abab", "abc"], 3) == ("#ab", "ab#", "aba")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "missing required field `model`"),
+        ("not toml", "Expected '='"),
+        ("[model]\nnaem = 1", "unknown field `naem`"),
+        ("[model]\nname = 'x'\nlicence = 'MIT'\n[data]\ntrain = []", "length >= 1"),
+    ],
+)
+def test_a_wrong_configuration_says_what_is_wrong(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "c.toml").write_text(content)
+    with pytest.raises(TrainingError, match=f"expected a configuration in .*{message}"):
+        read_config(tmp_path / "c.toml")
+
+
+CONFIGS = sorted((Path(__file__).parent.parent / "model_export" / "configs").glob("*.toml"))
+
+
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
+def test_the_shipped_configurations_are_whole(file: Path) -> None:
+    data = (read_teacher_config(file) if file.stem == "teacher" else read_config(file)).data
+    assert not {Path(each.path).name for each in data.train} & {Path(each).name for each in data.exclude}
+    evaluated = {"cranfield", "nfcorpus", "msmarco_dl21", "npl", "cacm", "homedepot", "wikiqa", "trecqa"}
+    assert evaluated <= {Path(each).name for each in data.exclude}
+
+
+def test_the_command_says_what_it_needs() -> None:
+    code = "import sys; sys.modules['torch'] = None; from model_export.entry import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("twinrank-export needs the libraries of the export extra, found no torch")

@@ -1,0 +1,107 @@
+"""The write door at its limits, in this process: no room at the encoder or for vectors, deep documents."""
+
+import io
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+from opensearchpy import OpenSearch
+
+from opensearch.endpoints import endpoint
+from plugin import bulk_door
+from plugin.http_messages import Answer, Request
+from plugin.model import Model
+from plugin.upstream import StreamedAnswer, Upstream
+from plugin.write_door import WriteDoor
+from plugin.write_vectors import MAX_WRITERS
+from reranker.bundle import Bundle
+from tests.conftest import TINY_BUNDLE
+from tests.toy_index import index_body
+from tests.write_checks import state
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return Model.load(Bundle.open(TINY_BUNDLE))
+
+
+@pytest.fixture
+def door(opensearch_url: str, model: Model) -> Iterator[WriteDoor]:
+    upstream = Upstream(opensearch_url)
+    yield WriteDoor(upstream, model)
+    upstream.close()
+
+
+@pytest.fixture
+def index(client: OpenSearch, index_name: str) -> str:
+    client.indices.create(index=index_name, body=index_body(Bundle.open(TINY_BUNDLE)))
+    return index_name
+
+
+def send(door: WriteDoor, method: str, target: str, body: bytes) -> tuple[bytes, str]:
+    """Return the answer's body, and what it says of the documents."""
+    headers = (("Content-Type", "application/json"),)
+    request = Request(method, target, headers, io.BytesIO(body), len(body))
+    spoken = endpoint(method, request.path)
+    assert spoken is not None
+    answer: Answer = door.answer(request, spoken)
+    content = answer.body if isinstance(answer.body, bytes) else b"".join(answer.body)
+    if isinstance(answer.body, StreamedAnswer):
+        answer.body.close()
+    return content, dict(answer.headers).get("Rerank-Written", "")
+
+
+def lines(number: int) -> bytes:
+    return b"".join(b'{"index":{"_id":"%d"}}\n{"text":"text %d"}\n' % (n, n) for n in range(number))
+
+
+def test_no_room_at_the_encoder_and_the_vectors_come_later(
+    client: OpenSearch, door: WriteDoor, model: Model, index: str
+) -> None:
+    for _ in range(MAX_WRITERS):
+        assert model.documents.writers.acquire(blocking=False)
+    try:
+        content, said = send(door, "POST", f"/{index}/_bulk", lines(20))
+    finally:
+        for _ in range(MAX_WRITERS):
+            model.documents.writers.release()
+    assert json.loads(content)["errors"] is False
+    assert said == "documents=20; encoded=0; repaired=0; left=0"
+    deadline = time.monotonic() + 60
+    while len(state(client, index).current) < 20 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(state(client, index).current) == 20
+
+
+@pytest.mark.parametrize("room", [1, 1000])
+def test_no_room_for_all_vectors_in_the_request(
+    client: OpenSearch, door: WriteDoor, index: str, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    monkeypatch.setattr(bulk_door, "BATCH_OPERATIONS", 5)
+    monkeypatch.setattr(bulk_door, "MAX_CONTENT_BYTES", len(lines(40)) + room)
+    content, said = send(door, "POST", f"/{index}/_bulk", lines(40))
+    assert json.loads(content)["errors"] is False
+    num_repaired = int(said.partition("repaired=")[2].partition(";")[0])
+    assert 40 - room // 100 <= num_repaired <= 40
+    assert "left=0" in said
+    assert len(state(client, index).current) == 40
+
+
+def test_deep_documents_are_opensearchs_to_judge(client: OpenSearch, door: WriteDoor, index: str) -> None:
+    for depth in (19, 900, 20_000):
+        deep = b'{"text":' + b"[" * depth + b'"a"' + b"]" * depth + b"}"
+        content, _ = send(door, "PUT", f"/{index}/_doc/{depth}", deep)
+        straight = send_straight(client, f"{index}-straight", depth, deep)
+        assert json.loads(content).get("status", 201) == straight
+    client.indices.delete(index=f"{index}-straight", ignore_unavailable=True)
+    assert state(client, index).stale == set()
+
+
+def send_straight(client: OpenSearch, index: str, depth: int, document: bytes) -> int:
+    answer = client.transport.perform_request(
+        "PUT", f"/{index}/_doc/{depth}", params={"ignore": (400, 500)}, body=document
+    )
+    return int(answer.get("status", 201))
