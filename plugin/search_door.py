@@ -1,6 +1,7 @@
 """One `_search` from the client's request to the answer: reranked, or passed through with the reason."""
 
 import logging
+from collections.abc import Collection
 
 from opensearch.endpoints import Endpoint
 from opensearch.search_request import NotUnderstoodError, SearchRequest
@@ -23,6 +24,9 @@ MAX_BODY_BYTES = 10 * 1024 * 1024
 
 _JSON_TYPES = ("application/json", "application/vnd.opensearch+json")
 """What OpenSearch reads as JSON; it refuses a body without a type."""
+
+LINE_TYPES = (*_JSON_TYPES, "application/x-ndjson", "application/vnd.opensearch+x-ndjson")
+"""What it reads as lines in JSON."""
 
 _log = logging.getLogger("twinrank.search")
 
@@ -112,7 +116,7 @@ def understood(request: Request, body: bytes) -> SearchRequest | Skip:
         return Skip(error.reason)
 
 
-def plain_json(request: Request, body: bytes) -> bytes:
+def plain_json(request: Request, body: bytes, types: Collection[str] = _JSON_TYPES) -> bytes:
     """Return a request's body as JSON text, unpacked.
 
     Raises:
@@ -121,7 +125,7 @@ def plain_json(request: Request, body: bytes) -> bytes:
     if len(body) > MAX_BODY_BYTES:
         raise NotUnderstoodError("body_size")
     content_type, accept = request.header("content-type").lower(), request.header("accept").lower()
-    if body and content_type.partition(";")[0].strip() not in _JSON_TYPES:
+    if body and content_type.partition(";")[0].strip() not in types:
         raise NotUnderstoodError("content_type")
     if accept and "json" not in accept and "*/*" not in accept:
         raise NotUnderstoodError("accept")
