@@ -21,7 +21,7 @@ from plugin.planned_item import PlannedItem, cut_of_items
 from plugin.rerank_status import of_items, skipped
 from plugin.reranked_items import RefusedError, RerankedItems
 from plugin.reranked_search import answered, holds_for_the_clients_own
-from plugin.search_door import JSON_TYPES, MAX_BODY_BYTES, plain_json
+from plugin.search_door import LINE_TYPES, MAX_BODY_BYTES, plain_json
 from plugin.search_planner import SearchPlanner
 from plugin.stage_clock import StageClock
 from plugin.template_renderer import TemplateRenderer
@@ -29,8 +29,6 @@ from plugin.upstream import Upstream
 
 MULTI_SEARCHES = frozenset({Api.MULTI_SEARCH, Api.MULTI_SEARCH_TEMPLATE})
 """What this door answers."""
-
-_TYPES = (*JSON_TYPES, "application/x-ndjson")
 
 MAX_HITS = 10_000
 """Hits that the items of one request may ask for in their widened form; those beyond are passed through."""
@@ -57,7 +55,7 @@ class MultiSearchDoor:
         body = request.stream.read(MAX_BODY_BYTES + 1)
         try:
             with clock.stage("plan"):
-                items = read_items(request.target, endpoint.indices, plain_json(request, body, _TYPES))
+                items = read_items(request.target, endpoint.indices, plain_json(request, body, LINE_TYPES))
                 if endpoint.api is Api.MULTI_SEARCH_TEMPLATE:
                     items = self._rendered(request, items)
                 planned = self._planned(request, items)

@@ -1,7 +1,7 @@
 """One `_search` from the client's request to the answer: reranked, or passed through with the reason."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from opensearch.endpoints import Endpoint
 from opensearch.search_request import NotUnderstoodError, SearchRequest
@@ -22,8 +22,11 @@ from plugin.upstream import Upstream
 MAX_BODY_BYTES = 10 * 1024 * 1024
 """A longer search is passed through unread."""
 
-JSON_TYPES = ("application/json", "application/vnd.opensearch+json")
+_JSON_TYPES = ("application/json", "application/vnd.opensearch+json")
 """What OpenSearch reads as JSON; it refuses a body without a type."""
+
+LINE_TYPES = (*_JSON_TYPES, "application/x-ndjson", "application/vnd.opensearch+x-ndjson")
+"""What it reads as lines in JSON."""
 
 _log = logging.getLogger("twinrank.search")
 
@@ -113,8 +116,8 @@ def understood(request: Request, body: bytes) -> SearchRequest | Skip:
         return Skip(error.reason)
 
 
-def plain_json(request: Request, body: bytes, types: Sequence[str] = JSON_TYPES) -> bytes:
-    """Return a request's body as JSON text, unpacked; `types` are the media types that say it is one.
+def plain_json(request: Request, body: bytes, types: Collection[str] = _JSON_TYPES) -> bytes:
+    """Return a request's body as JSON text, unpacked.
 
     Raises:
         NotUnderstoodError: too long, packed otherwise than by gzip, or JSON is neither sent nor wanted.
