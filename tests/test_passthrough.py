@@ -53,7 +53,6 @@ READS: list[tuple[str, str, bytes | None, dict[str, str]]] = [
     ),
     ("POST", "/{index}/_mget", b"{", JSON),
     ("GET", "/_search/scroll?scroll_id=none", None, {}),
-    ("GET", "/{index}/_search/template", b"{", JSON),
 ]
 
 
