@@ -63,7 +63,7 @@ def make_golden_indices(client: OpenSearch, url: str, bundle: Bundle) -> GoldenI
         "golden-routed": {"routing": "r1"},
     })  # fmt: skip
     maker.books("golden-more", 8)
-    maker.books("golden-fat", 15, padding=6_000)
+    maker.books("golden-fat", 15, padding=40_000)
     maker.books("golden-three", 25, shards=3, routings=("r1", "r2", None))
     maker.books(f"<{PREFIX}day-{{now/d}}>", 9)
     maker.books("golden", 10)

@@ -19,7 +19,10 @@ Numbers = dict[str, float]
 
 
 class Expected:
-    """What the formulas say of a first-stage window, by id."""
+    """What the formulas say of a first-stage window, by id.
+
+    The proxy scores with the query rounded to the integers that `cluster` has: cosines differ by up to 4e-6.
+    """
 
     def __init__(self, toy: ToyIndex, hits: list[dict[str, Any]], weight: float | None = None) -> None:
         query = toy.bundle.query_encoder()(toy.query_text)
@@ -82,14 +85,14 @@ def test_every_fusion_with_every_score(
     answer = asked(toy_index, proxy_url, {"fusion": {"method": method}, "score": score})
     found, fused = hits(answer), expected.fused(method)
     values = [fused[hit["_id"]] for hit in found]
-    assert values == pytest.approx(sorted(values, reverse=True), rel=1e-5)
+    assert values == pytest.approx(sorted(values, reverse=True), rel=2e-4)
     wanted = {
         "first_stage": [expected.first[name] for name in expected.ids],
         "fused": values,
         "probability": [expected.probability[hit["_id"]] for hit in found],
     }[score]
-    assert [hit["_score"] for hit in found] == pytest.approx(wanted, rel=2e-5)
-    assert json.loads(answer.body)["hits"]["max_score"] == pytest.approx(max(wanted), rel=2e-5)
+    assert [hit["_score"] for hit in found] == pytest.approx(wanted, rel=2e-4)
+    assert json.loads(answer.body)["hits"]["max_score"] == pytest.approx(max(wanted), rel=2e-4)
 
 
 @pytest.mark.parametrize(("fusion", "options"), [
@@ -101,7 +104,7 @@ def test_parameters_of_a_fusion(
 ) -> None:
     found = hits(asked(toy_index, proxy_url, {"fusion": fusion, "score": "fused"}))
     fused = expected.fused(fusion["method"], **options)
-    assert [hit["_score"] for hit in found] == pytest.approx([fused[hit["_id"]] for hit in found], rel=2e-5)
+    assert [hit["_score"] for hit in found] == pytest.approx([fused[hit["_id"]] for hit in found], rel=2e-4)
 
 
 @pytest.mark.parametrize("weight", [0, 3.5, 40])
@@ -182,10 +185,10 @@ def test_explain_nests_opensearchs_own_explanation(
     fused = expected.fused("log_linear")
     for hit in hits(search(proxy_url, toy_index.name, body, url)):
         told = hit["_explanation"]
-        assert told["value"] == pytest.approx(fused[hit["_id"]], rel=2e-5)
+        assert told["value"] == pytest.approx(fused[hit["_id"]], rel=2e-4)
         assert told["description"].startswith("log_linear: first-stage score * exp(10 * (1 + crossing))")
         crossing, first_stage = told["details"]
-        assert crossing["value"] == pytest.approx(expected.crossing[hit["_id"]], abs=1e-6)
+        assert crossing["value"] == pytest.approx(expected.crossing[hit["_id"]], abs=1e-5)
         assert first_stage == own[hit["_id"]]
 
 
@@ -200,9 +203,9 @@ def test_ext_rerank_explain_tells_each_hit_and_the_whole(
             "rank": rank,
             "first_stage_rank": expected.ids.index(name) + 1,
             "first_stage_score": pytest.approx(expected.first[name], rel=1e-6),
-            "crossing": pytest.approx(expected.crossing[name], abs=1e-6),
-            "fused": pytest.approx(fused[name], rel=2e-5),
-            "probability": pytest.approx(expected.probability[name], rel=1e-5),
+            "crossing": pytest.approx(expected.crossing[name], abs=1e-5),
+            "fused": pytest.approx(fused[name], rel=2e-4),
+            "probability": pytest.approx(expected.probability[name], rel=2e-4),
         }
     assert json.loads(answer.body)["ext"]["rerank"] == {
         "query_text": toy_index.query_text, "model": toy_index.bundle.name, "window_size": WINDOW,
@@ -250,6 +253,6 @@ def test_a_hit_without_a_vector_has_the_neutral_crossing(proxy_url: str, toy_ind
     bare, weight = found["bare"], toy_index.bundle.manifest.fusion.weight
     assert bare["_rerank"]["crossing"] is None
     fused = bare["_rerank"]["first_stage_score"] * math.exp(weight * (1 + neutral))
-    assert bare["_score"] == pytest.approx(fused, rel=2e-5)
+    assert bare["_score"] == pytest.approx(fused, rel=2e-4)
     assert bare["_explanation"]["details"][0]["description"] == "neutral crossing: no vector"
     assert json.loads(answer.body)["ext"]["rerank"]["scored"] == WINDOW - 1
