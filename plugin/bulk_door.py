@@ -43,6 +43,7 @@ class BulkDoor:
         self._is_readable = is_answer_readable(request, self._parameters)
         self._follow_ups = FollowUps(context, request, self._parameters)
         self._num_operations = 0
+        self._may_show_documents = "_source" in self._parameters or "_source_includes" in self._parameters
 
     def answer(self) -> Answer:
         """Send the bulk and return OpenSearch's answer to it.
@@ -101,6 +102,7 @@ class BulkDoor:
         """Return the bytes of one batch, and how much more the body may grow."""
         sent = batch.sent(may_grow=allowance > 0)
         lines = self._lines(parts, batch, sent)
+        self._may_show_documents |= b'"_source"' in lines
         num_bytes = sum(_size(part) for part in parts)
         if len(lines) - num_bytes > allowance > 0:
             lines = self._lines(parts, batch, sent := batch.sent(may_grow=False))
@@ -125,7 +127,8 @@ class BulkDoor:
     def _followed_up(self, streamed: StreamedAnswer) -> Answer:
         """Return the answer, with the items of what was tried again or written once more after the bulk."""
         tally = self._context.tally
-        if not self._follow_ups.are_due or streamed.status != 200:
+        is_read = self._follow_ups.are_due or self._may_show_documents
+        if not is_read or streamed.status != 200:
             shown = (written_header(tally),) if tally.documents else ()
             return Answer(streamed.status, (*streamed.headers, *shown), streamed, streamed.reason)
         blocks = iter(streamed)

@@ -94,7 +94,7 @@ class Proxy:
         return passed_through(self._upstream, request)
 
     def _shown(self, request: Request, answer: Answer) -> Answer:
-        """Return the answer to a write; an update may answer the document, shown without our fields."""
+        """Return the answer to a write; the documents in it, which updates may ask for, lose our fields."""
         if not isinstance(answer.body, bytes) or b'"_source"' not in answer.body:
             return answer
         cut = self._lookup.cut_by_index(request, asked_in_url(request))

@@ -283,3 +283,16 @@ def test_the_document_in_an_updates_answer_is_shown_without_the_vector(
     assert b'"vector"' in ask(opensearch_url, "GET", f"/{index}/_source/1").body
     by_name = send(proxy_url, "POST", target.replace("true", "rerank"), {"doc": {"text": "c"}})
     assert "rerank" in json.loads(by_name.body)["get"]["_source"]
+
+
+def test_the_documents_in_a_bulks_answer_are_shown_without_the_vector(proxy_url: str, index: str) -> None:
+    update = {"update": {"_id": "1", "_source": True}}
+    answer = bulk(
+        proxy_url,
+        f"/{index}/_bulk",
+        {"index": {"_id": "1"}},
+        {"text": "a", "n": 1},
+        update,
+        {"doc": {"n": 2}},
+    )
+    assert items(answer)[1]["get"]["_source"] == {"text": "a", "n": 2}  # type: ignore[index]
