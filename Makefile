@@ -9,9 +9,12 @@ PYTHON ?= $(shell for name in python3 python3.11 python3.12 python3.13 python3.1
 	if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
 	then echo "$$name"; break; fi; done)
 
-# The live suites on OpenSearch 2.19.1, but those that bring a server of their own.
-ON_2_19 := -m live --opensearch=2.19.1 $(addprefix --ignore=tests/,native test_local_server.py test_demo.py \
-	test_docker.py test_benchmarks.py)
+# Live suites of the proxy and the indexer that were seen to run on OpenSearch 2.19.1 too.
+ON_2_19 := -m live --opensearch=2.19.1 $(patsubst %,tests/test_%.py,admin_views api_endpoints bulk \
+	cluster_rescore evaluation filtered_json indexer_faults indexer_run mapping passthrough proxy_client \
+	proxy_process query_types reranked_search rescore_endpoint search_client search_command \
+	search_faults search_reasons serve settings_live settings_poller sight strip \
+	cluster_search msearch native_command sync write_door)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-stop test test-all test-native check bench serve lint clean
@@ -36,7 +39,7 @@ test-all: check ## check, and all tests with every long suite whole
 	@$(BIN)/python -m pytest --long
 	@$(BIN)/python -m pytest $(ON_2_19)
 
-test-native: $(VENV)/.everything ## OpenSearch 2.19.1: the native pipelines, and the live suites
+test-native: $(VENV)/.everything ## OpenSearch 2.19.1: native pipelines, proxy, indexer
 	@$(BIN)/python -m pytest tests/native tests/test_native_templates.py --long
 	@$(BIN)/python -m pytest $(ON_2_19)
 

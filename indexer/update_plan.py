@@ -166,10 +166,11 @@ def _unless_upserting(operation: Operation, body: UpdateBody) -> bytes | None:
 def _without(body: UpdateBody, situation: Situation) -> UpdateBody:
     """Return a body that takes the vector away, and brings none with an upsert."""
     field = situation.settings.field
-    bare = body.with_part("doc", Document(body.source("doc")).with_null(field))
+    bare = body.with_part("doc", _alone(Document(body.source("doc")).with_null(field), "doc", situation))
     if body.value("upsert") is None:
         return bare
-    return bare.with_part("upsert", Document(body.source("upsert")).without_vector(field))
+    upsert = Document(body.source("upsert")).without_vector(field)
+    return bare.with_part("upsert", _alone(upsert, "upsert", situation))
 
 
 def _with_vector(
@@ -182,10 +183,19 @@ def _with_vector(
         document.without_vector(field) if packed is None
         else document.with_vector(field, vectors.encoded(packed))
     )  # fmt: skip
-    with_part = body.with_part(part, source)
+    with_part = body.with_part(part, _alone(source, part, situation))
     if not other or body.value(other) is None:
         return with_part
-    return with_part.with_part(other, Document(body.source(other)).without_vector(field))
+    bare = Document(body.source(other)).without_vector(field)
+    return with_part.with_part(other, _alone(bare, other, situation))
+
+
+def _alone(source: str, part: str, situation: Situation) -> str:
+    """Return a part without the other model's vector during a change of model: it is sync's to make anew."""
+    for field in situation.settings.fields[1:]:
+        document = Document(source)
+        source = document.with_null(field) if part == "doc" else document.without_vector(field)
+    return source
 
 
 def _body_line(body: UpdateBody) -> bytes:

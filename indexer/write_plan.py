@@ -126,7 +126,9 @@ def plan_index(operation: Operation, source: str, situation: Situation) -> Plan:
     Raises:
         DocumentError: the source is no JSON object, or holds something else where the vector belongs.
     """
-    field = situation.settings.field
+    field, *others = situation.settings.fields
+    for other in others:  # the other model's during a change of model: it is sync's to make anew
+        source = Document(source).without_vector(other)
     document = Document(source)
     bare = document.without_vector(field)
     if situation.target.runs_pipeline(operation):

@@ -14,6 +14,12 @@ def asks_for(request: SearchRequest, field: str) -> bool:
     return in_body or asks_in_url(request.parameters, field)
 
 
+def names_among_fields(request: SearchRequest, field: str) -> bool:
+    """Whether a search names the field itself in `fields` or `docvalue_fields`: every hit shows it then."""
+    in_body = any(field in _names(request.member(key)) for key in ("docvalue_fields", "fields"))
+    return in_body or field in request.parameters.get("docvalue_fields", "").split(",")
+
+
 def asks_in_url(parameters: Mapping[str, str], field: str) -> bool:
     """Whether parameters name the field, or an object that holds it, without a wildcard."""
     return any(_forms(field) & set(parameters.get(name, "").split(",")) for name in _PARAMETERS)

@@ -11,11 +11,16 @@ from fnmatch import fnmatchcase
 import msgspec
 from msgspec import Raw
 
+from opensearch.json_style import Style
+
 Path = tuple[str, ...]
 Object = dict[str, Raw]
 
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _HITS: Path = ("hits", "hits")
+_DEPTH_OF_A_HIT = 3
+_NOTHING = "-twinrank.nothing"
+"""Filters nothing: an answer that is filtered at all is spaced and spelt in its own way."""
 _DOT = re.compile(r"(?<!\\)\.")
 
 
@@ -29,18 +34,18 @@ class FilterPath:
     parameter: str
     hidden: tuple[Path, ...]
 
-    def top(self, answer: Object) -> Object:
+    def top(self, answer: Object, style: Style) -> Object:
         """Return the answer's top level without what is hidden there."""
-        return _without(answer, [path for path in self.hidden if path[:2] != _HITS])
+        return _without(answer, [path for path in self.hidden if path[:2] != _HITS], style, 0)
 
-    def hit(self, hit: Object) -> Object:
+    def hit(self, hit: Object, style: Style) -> Object:
         """Return one hit without what is hidden; it may be empty then, and OpenSearch shows no empty hit."""
-        return _without(hit, [path[2:] for path in self.hidden if path[:2] == _HITS])
+        return _without(hit, [path[2:] for path in self.hidden if path[:2] == _HITS], style, _DEPTH_OF_A_HIT)
 
 
 def widened(parameter: str, needed: Sequence[Path]) -> FilterPath | None:
     """Return a filter that shows the needed paths too; None where no hit is shown, or it cannot be done."""
-    patterns = [part for part in parameter.split(",") if part]
+    patterns = [part.strip() for part in parameter.split(",") if part.strip()]
     includes = [_parsed(part) for part in patterns if not part.startswith("-")]
     excludes = {part: _parsed(part[1:]) for part in patterns if part.startswith("-")}
     if includes and not any(_leads_to(pattern, _HITS) for pattern in includes):
@@ -54,7 +59,8 @@ def widened(parameter: str, needed: Sequence[Path]) -> FilterPath | None:
         return None  # it excludes more than we could cut out ourselves
     added = [path for path in needed if includes and not any(_covers(pattern, path) for pattern in includes)]
     kept = [part for part in patterns if part not in in_the_way]
-    return FilterPath(",".join([*kept, *map(_written, added)]), (*added, *in_the_way.values()))
+    asked = [*kept, *map(_written, added)] or [_NOTHING if patterns else ""]
+    return FilterPath(",".join(asked), (*added, *in_the_way.values()))
 
 
 def shows(parameter: str, path: Path) -> bool:
@@ -66,20 +72,20 @@ def shows(parameter: str, path: Path) -> bool:
     return is_included and not any(_covers(pattern, path) for pattern in excludes)
 
 
-def _without(answer: Object, paths: Sequence[Path]) -> Object:
+def _without(answer: Object, paths: Sequence[Path], style: Style, depth: int) -> Object:
     for path in paths:
-        answer = _without_path(answer, path)
+        answer = _without_path(answer, path, style, depth)
     return answer
 
 
-def _without_path(answer: Object, path: Path) -> Object:
+def _without_path(answer: Object, path: Path, style: Style, depth: int) -> Object:
     """Return the object without one path; an object that is empty then goes with it."""
     name, deeper = path[0], path[1:]
     if name not in answer:
         return answer
-    rest = _without_path(_OBJECT.decode(answer[name]), deeper) if deeper else {}
+    rest = _without_path(_OBJECT.decode(answer[name]), deeper, style, depth + 1) if deeper else {}
     if rest:
-        return {**answer, name: Raw(msgspec.json.encode(rest))}
+        return {**answer, name: style.object(rest, depth + 1)}
     return {key: raw for key, raw in answer.items() if key != name}
 
 

@@ -42,15 +42,20 @@ class Pretty:
     """`pretty`: every member and item on a line of its own, two spaces deeper, ` : ` after a name.
 
     `within` says how many objects and arrays the written part lies in, where it is no whole answer.
+    `copies_sources`: OpenSearch copies a `_source` as it is stored, and writes no spaces before it then.
     """
 
-    def __init__(self, within: int = 0) -> None:
+    def __init__(self, within: int = 0, *, copies_sources: bool = True) -> None:
         self.end = b"" if within else b"\n"
         self._within = within
+        self._colons = {"_source": b":"} if copies_sources else {}
 
     def object(self, members: Mapping[str, Raw], depth: int) -> Raw:
         """Return a JSON object."""
-        written = [msgspec.json.encode(name) + b" : " + bytes(raw) for name, raw in members.items()]
+        written = [
+            msgspec.json.encode(name) + self._colons.get(name, b" : ") + bytes(raw)
+            for name, raw in members.items()
+        ]
         return _lines(b"{", written, b"}", self._within + depth)
 
     def array(self, items: Iterable[Raw], depth: int) -> Raw:
@@ -69,7 +74,10 @@ def written(value: Any, style: Style, depth: int) -> Raw:  # noqa: ANN401  # any
 
 def style_of(body: bytes, within: int = 0) -> Style:
     """Return the style of an object that OpenSearch wrote, `within` objects and arrays deep in its answer."""
-    return Pretty(within) if body.startswith((b"{\n", b"{ }")) else Compact()
+    if not body.startswith((b"{\n", b"{ }")):
+        return Compact()
+    # `filter_path` makes it write sources anew; inside a string the quotes would be escaped
+    return Pretty(within, copies_sources=b'"_source" : ' not in body or b'"_source":' in body)
 
 
 def _lines(opening: bytes, written: list[bytes], closing: bytes, depth: int) -> Raw:

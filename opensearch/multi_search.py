@@ -20,6 +20,9 @@ _HEADER = msgspec.json.Decoder(dict[str, Any])
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _ARRAY = msgspec.json.Decoder(list[Raw])
 
+MAX_ITEMS = 10_000
+"""More are not read one by one: no more than so many hits are asked for in any case."""
+
 DEPTH_OF_AN_ITEM = 2
 """An item lies in an array in an object in the answer."""
 
@@ -65,12 +68,14 @@ def read_items(target: str, indices: str, body: bytes) -> list[Item]:
     """Read the items of a request whose raw target is `target` and whose path names `indices`.
 
     Raises:
-        NotUnderstoodError: the body is not lines in pairs, or the parameters are not plain.
+        NotUnderstoodError: the body is not lines in pairs, or too many, or the parameters are not plain.
     """
     in_url = parameters_of(target)
     if "source" in in_url:
         raise NotUnderstoodError("source")
     shared = {name: value for name, value in in_url.items() if name in _OF_EVERY_ITEM}
+    if body.count(b"\n") > 2 * MAX_ITEMS + 1:
+        raise NotUnderstoodError("msearch_items")
     lines = body.split(b"\n")
     has_end = lines.pop() == b""
     if len(lines) % 2 and lines[-1] == b"":  # OpenSearch takes one empty line at the end

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from opensearch.asked_fields import asks_for
+from opensearch.asked_fields import asks_for, names_among_fields
 from opensearch.execution import reason_to_give_way
 from opensearch.filter_path import FilterPath, widened
 from opensearch.query_text import query_text
@@ -25,10 +25,10 @@ class Plan:
 
     The page is hits `page_start` to `page_end` of the reordered window, `window_size` hits long. `request` is
     the client's search as OpenSearch will read it, without `ext.rerank`. `keep_vector` says that the client
-    asked for our field by name, `needs_docvalue` that its `_source` may not hold it. `explains` asks for an
-    explanation in OpenSearch's form, `details` for ours. `filter_path` is set where the client filters the
-    answer. `in_cluster` says that OpenSearch itself rescores: then the window is one of each shard, and the
-    page is asked for as it is; `gave_way` is why it does not in spite of the settings.
+    asked for our field by name, `needs_docvalue` that what it asked for may not hold it. `explains` asks for
+    an explanation in OpenSearch's form, `details` for ours. `filter_path` is set where the client filters
+    the answer. `in_cluster` says that OpenSearch itself rescores: then the window is one of each shard, and
+    the page is asked for as it is; `gave_way` is why it does not in spite of the settings.
     """
 
     query_text: str
@@ -60,8 +60,11 @@ def plan_search(request: SearchRequest, target: Target, *, gives_way: str | None
     if not target.is_ours or _has_search_pipeline(request, target):
         # `ext.rerank`, if there is any, is not for us
         return target.settings if isinstance(target.settings, Skip) else Skip("search_pipeline")
-    controls, body = taken_out(dict(request.body))
-    text = controls.query_text(body)
+    try:
+        controls, body = taken_out(dict(request.body))
+        text = controls.query_text(body)
+    except (msgspec.DecodeError, RecursionError):  # OpenSearch's own parser shall say what it thinks of it
+        return Skip("body")
     ours = request.with_body(body)
     plan = _planned(ours, target, controls, text, gives_way=gives_way)
     return replace(plan, forward=ours) if isinstance(plan, Skip) and body != request.body else plan
@@ -89,7 +92,7 @@ def _planned(
         return replace(plan, gave_way=gave_way) if isinstance(plan, Plan) else plan
     except NotUnderstoodError as error:
         return Skip(error.reason)
-    except (msgspec.DecodeError, RecursionError):  # OpenSearch's own parser shall say what it thinks of it
+    except (msgspec.DecodeError, RecursionError):
         return Skip("body")
 
 
@@ -106,7 +109,7 @@ def _plan(
     if unknown is not None:
         return Skip(unknown)
     longest = target.max_rescore_window if in_cluster else target.max_result_window
-    window_size = min(settings.window_size, longest)
+    window_size = min(settings.window_size, longest, *request.rescore_windows)
     start, end = request.from_, request.from_ + request.size
     last_start = target.max_result_window if in_cluster else window_size
     reason = _order_reason(request) or _page_reason(start, end, last_start, target.max_result_window)
@@ -116,8 +119,8 @@ def _plan(
     if text is None:
         return Skip("query_text")
     keep_vector = asks_for(request, settings.field)
-    is_hidden = (request.filters_source and not keep_vector) or "filter_path" in request.parameters
-    needs_docvalue = is_hidden and not in_cluster
+    has_docvalue = in_cluster or names_among_fields(request, settings.field)
+    needs_docvalue = not has_docvalue and (request.filters_source or "filter_path" in request.parameters)
     if needs_docvalue and len(request.docvalue_fields) >= MAX_DOCVALUE_FIELDS:
         return Skip("docvalue_fields")
     filter_path = _filter_path(request, None if in_cluster else settings.field)

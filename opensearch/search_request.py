@@ -10,10 +10,13 @@ from urllib.parse import parse_qsl, quote
 
 import msgspec
 
+from opensearch.json_members import JsonObjectError
+from opensearch.json_members import members as json_members
 from opensearch.search_parameters import OF_THE_FORMAT, WIDENED_KEYS, WIDENED_PARAMETERS
 
 _BODY = msgspec.json.Decoder(dict[str, msgspec.Raw])
 DEFAULT_SIZE = 10
+DEFAULT_RESCORE_WINDOW = 10
 
 _BY_SCORE: tuple[Any, ...] = ("_score", {"_score": "desc"}, {"_score": {"order": "desc"}}, {"_score": {}})
 
@@ -100,7 +103,8 @@ class SearchRequest:
     def filters_source(self) -> bool:
         """Whether the client limits what it wants of `_source`, or asks for stored fields in its place."""
         in_url = any(name in self.parameters for name in ("_source", "_source_includes", "_source_excludes"))
-        return in_url or self.member("_source") not in (None, True) or bool(self.stored_fields)
+        stored = "stored_fields" in self.parameters or "stored_fields" in self.body
+        return in_url or stored or self.member("_source") not in (None, True)
 
     @property
     def stored_fields(self) -> list[str]:
@@ -118,6 +122,18 @@ class SearchRequest:
         if in_body is not None and not isinstance(in_body, list):
             raise NotUnderstoodError("docvalue_fields")
         return [*(in_body or []), *self._in_url("docvalue_fields")]
+
+    @property
+    def rescore_windows(self) -> list[int]:
+        """How many hits each `rescore` looks at.
+
+        OpenSearch sorts the hits beyond it in by their own scores, which may be higher: where more hits are
+        asked for than that, the first of them may be others.
+        """
+        rescore = self.member("rescore")
+        each = rescore if isinstance(rescore, list) else [rescore]
+        sizes = [one.get("window_size", DEFAULT_RESCORE_WINDOW) for one in each if isinstance(one, dict)]
+        return [size for size in sizes if isinstance(size, int) and size > 0]
 
     @property
     def explains(self) -> bool:
@@ -188,9 +204,21 @@ def members_of(body: bytes) -> dict[str, msgspec.Raw]:
         NotUnderstoodError: not plain JSON.
     """
     try:
-        return _BODY.decode(body) if body.strip() else {}
+        members = _BODY.decode(body) if body.strip() else {}
     except (msgspec.DecodeError, RecursionError) as error:
         raise NotUnderstoodError("body") from error
+    if any(body.count(f'"{name}"'.encode()) > 1 for name in members) and _has_one_name_twice(body):
+        raise NotUnderstoodError("body")
+    return members
+
+
+def _has_one_name_twice(body: bytes) -> bool:
+    """Whether the object names a member twice, which OpenSearch refuses, and what is read here would hide."""
+    try:
+        names = [member.key for member in json_members(body.decode())]
+    except (JsonObjectError, UnicodeDecodeError):
+        return True
+    return len(set(names)) < len(names)
 
 
 def parameters_of(target: str) -> dict[str, str]:

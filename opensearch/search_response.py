@@ -1,13 +1,14 @@
 """OpenSearch's answer to a search, read no further than reranking needs and rebuilt from its own bytes."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import msgspec
 from msgspec import Raw
 
 from opensearch.filter_path import FilterPath
 from opensearch.json_style import Style, style_of
+from opensearch.lone_surrogates import swapped
 from opensearch.vector_field import Hit
 from opensearch.widened_search import HitName
 
@@ -48,13 +49,33 @@ class SearchResponse:
             UnusableResponseError: not JSON of a search, timed out, or a shard failed.
         """
         try:
-            top = _OBJECT.decode(body)
-            _check_complete(top)
-            envelope = _OBJECT.decode(top.get("hits", b"{}") if is_filtered else top["hits"])
-            hits = _HITS.decode(envelope.get("hits", b"[]") if is_filtered else envelope["hits"])
-        except (msgspec.DecodeError, KeyError, UnicodeDecodeError) as error:
+            return cls._parsed(body, is_filtered=is_filtered, within=within)
+        except (msgspec.DecodeError, KeyError, UnicodeDecodeError, RecursionError) as error:
+            halves = swapped(body)
+            if halves is None:
+                raise UnusableResponseError(f"expected the answer to a search, found: {error}") from error
+        try:
+            return cls._parsed(halves.text, is_filtered=is_filtered, within=within)._each(halves.back)
+        except (msgspec.DecodeError, KeyError, UnicodeDecodeError, RecursionError) as error:
             raise UnusableResponseError(f"expected the answer to a search, found: {error}") from error
+
+    @classmethod
+    def _parsed(cls, body: bytes, *, is_filtered: bool, within: int) -> "SearchResponse":
+        top = _OBJECT.decode(body)
+        _check_complete(top)
+        envelope = _OBJECT.decode(top.get("hits", b"{}") if is_filtered else top["hits"])
+        hits = _HITS.decode(envelope.get("hits", b"[]") if is_filtered else envelope["hits"])
         return cls(top, envelope, hits, style_of(body, within), len(body))
+
+    def _each(self, changed: Callable[[bytes], bytes]) -> "SearchResponse":
+        """Return the answer with every value changed."""
+
+        def members(found: dict[str, Raw]) -> dict[str, Raw]:
+            return {name: Raw(changed(bytes(raw))) for name, raw in found.items()}
+
+        return replace(
+            self, top=members(self.top), envelope=members(self.envelope), hits=[*map(members, self.hits)]
+        )
 
     def scores(self) -> list[float]:
         """Return each hit's `_score`.
@@ -82,7 +103,7 @@ class SearchResponse:
         style = self.style
         envelope = dict(self.envelope)
         if filter_path is not None:
-            hits = [shown for shown in map(filter_path.hit, hits) if shown]
+            hits = [shown for shown in (filter_path.hit(hit, style) for hit in hits) if shown]
         if hits or filter_path is None:
             envelope["hits"] = style.array([style.object(hit, 3) for hit in hits], 2)
         else:
@@ -91,7 +112,8 @@ class SearchResponse:
             envelope["max_score"] = max_score
         top = {**self.top, "hits": style.object(envelope, 1), **(beside or {})}
         if filter_path is not None:
-            top = filter_path.top(top if envelope else {k: raw for k, raw in top.items() if k != "hits"})
+            shown = top if envelope else {name: raw for name, raw in top.items() if name != "hits"}
+            top = filter_path.top(shown, style)
         return bytes(style.object(top, 0)) + style.end
 
 

@@ -49,4 +49,6 @@ class Target:
 
     def fields_of(self, index: str | None) -> tuple[str, ...]:
         """Return our fields in a concrete index; in one that was not there yet, those of the others."""
+        if index is not None and ":" in index:  # of another cluster
+            return ()
         return self.all_fields if index is None else self.fields.get(index, self.all_fields)

@@ -38,7 +38,7 @@ class VectorField:
 
         An object that held nothing else goes with it. What does not hold it comes back as it is.
         """
-        cut = self._cut_fields(hit, style or Compact(), depth)
+        cut = self.cut_fields(hit, style or Compact(), depth)
         if "_source" in hit:
             cut = {**cut, "_source": Raw(self.cut_source(bytes(hit["_source"])))}
         return cut
@@ -48,7 +48,8 @@ class VectorField:
         start = self._start_at_end(source)
         return source[:start] + b"}" if start >= 0 else self._looked_for(source)[0]
 
-    def _cut_fields(self, hit: Hit, style: Style, depth: int) -> Hit:
+    def cut_fields(self, hit: Hit, style: Style, depth: int = _DEPTH_OF_A_HIT) -> Hit:
+        """Return the hit, or any object with `fields`, without our field there."""
         raw = hit.get("fields")
         if raw is None or not bytes(raw).startswith(b"{"):
             return hit
@@ -78,14 +79,19 @@ class VectorField:
             rest, member = _without(source.decode(), self._path)
         except (JsonObjectError, UnicodeDecodeError):  # nothing that we can read, so nothing of ours
             return source, None
-        return (source, None) if member is None else (rest.encode(), member.value)
+        if member is None:
+            return source, None
+        is_empty = "\n" in rest and not rest.strip("{} \n")  # `pretty` writes it with one space
+        return b"{ }" if is_empty else rest.encode(), member.value
 
     def _from_fields(self, hit: Hit) -> bytes | None:
         raw = _OBJECT.decode(hit["fields"]).get(self.name)
         if raw is None:
             return None
         values: list[Any] = msgspec.json.decode(raw)
-        single = values[0] if len(values) == 1 and isinstance(values[0], str) else ""  # several are unusable
+        # one value, which a client's own wildcard may have asked for once more; several are unusable
+        is_single = bool(values) and isinstance(values[0], str) and values.count(values[0]) == len(values)
+        single = values[0] if is_single else ""
         return single.encode("ascii", "replace")
 
     def _start_at_end(self, source: bytes) -> int:

@@ -109,10 +109,12 @@ def hits_of_page(plan: Plan, names: Sequence[HitName]) -> Asked:
     body = {name: raw for name, raw in request.body.items() if name not in _OF_THE_WINDOW}
     query = request.body.get("query", Raw(b'{"match_all":{}}'))
     clause = {"must": [query], "filter": [{"bool": {"should": _by_name(names)}}]}
+    if "highlight" in body:  # not the names: an index may be called like a word of the text
+        body["highlight"] = _json({"highlight_query": query, **request.member("highlight")})
     body |= {
         "query": _json({"bool": clause}),
         # one id may stand several times in an index, under different routing
-        "size": _number(2 * len(names) + 10),
+        "size": _number(min(2 * len(names) + 10, plan.num_hits)),
         "track_total_hits": Raw(b"false"),
     }
     left_out = _OF_THE_WINDOW | _SUGGESTER | {"request_cache", "search_type", "typed_keys"}
@@ -123,13 +125,21 @@ def hits_of_page(plan: Plan, names: Sequence[HitName]) -> Asked:
 
 
 def _by_name(names: Sequence[HitName]) -> list[dict[str, Any]]:
-    ids: dict[str, list[str]] = {}
+    ids: dict[tuple[str, str | None], list[str]] = {}
     for name in names:
-        ids.setdefault(name.index, []).append(name.id)
+        ids.setdefault((name.index, name.routing), []).append(name.id)
     return [
-        {"bool": {"filter": [{"term": {"_index": index}}, {"ids": {"values": values}}]}}
-        for index, values in ids.items()
+        {
+            "bool": {
+                "filter": [{"term": {"_index": index}}, *_of_routing(routing), {"ids": {"values": values}}]
+            }
+        }
+        for (index, routing), values in ids.items()
     ]
+
+
+def _of_routing(routing: str | None) -> list[dict[str, Any]]:
+    return [] if routing is None else [{"term": {"_routing": routing}}]
 
 
 def _has_inner_hits(request: SearchRequest) -> bool:

@@ -17,7 +17,7 @@ from plugin.http_messages import Answer, Request
 from plugin.model import Model
 from plugin.query_vectors import awaited
 from plugin.reranked_page import RerankedPage
-from plugin.reranked_search import RETURNED, answered, plain_headers, read
+from plugin.reranked_search import answered, holds_for_the_clients_own, plain_headers, read
 from plugin.stage_clock import StageClock
 from plugin.upstream import Upstream
 from reranker.crossing import Cosine
@@ -53,7 +53,7 @@ class ClusterSearch:
             exchange = self._upstream.exchange(
                 request.method, asked.target, plain_headers(request), asked.body
             )
-        if exchange.status in RETURNED:
+        if holds_for_the_clients_own(exchange.status, exchange.body):
             return answered(exchange, exchange.body, "skipped; reason=upstream", clock)
         with clock.stage("page"):
             response = read(exchange, is_filtered=plan.filter_path is not None)

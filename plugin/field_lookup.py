@@ -27,16 +27,18 @@ class FieldLookup:
             _log.warning("which fields of %s are ours cannot be told: %s", indices, error)
             return ()
 
-    def cut_by_index(self, request: Request, is_asked: Callable[[str], bool]) -> Cut:
-        """Return what cuts from every index that an answer speaks of our fields but those asked for."""
+    def cut_by_index(self, request: Request, is_asked: Callable[[str], bool], indices: str = "") -> Cut:
+        """Return what cuts from every index that an answer speaks of our fields but those asked for.
+
+        Where `filter_path` leaves an index's name out, it may be any of `indices`, or any at all.
+        """
         known: dict[str, tuple[str, ...]] = {}
 
         def fields_of(index: str | None) -> tuple[str, ...]:
-            if index is None:
-                return ()
-            if index not in known:
-                fields = self.fields(request, quote(index, safe=""))
-                known[index] = tuple(field for field in fields if not is_asked(field))
-            return known[index]
+            path = indices if index is None else quote(index, safe="")
+            if path not in known:
+                fields = self.fields(request, path)
+                known[path] = tuple(field for field in fields if not is_asked(field))
+            return known[path]
 
         return lambda body: cut_answer(body, fields_of)

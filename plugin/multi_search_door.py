@@ -20,8 +20,8 @@ from plugin.passthrough import passed_through
 from plugin.planned_item import PlannedItem, cut_of_items
 from plugin.rerank_status import of_items, skipped
 from plugin.reranked_items import RefusedError, RerankedItems
-from plugin.reranked_search import RETURNED, answered
-from plugin.search_door import MAX_BODY_BYTES, plain_json
+from plugin.reranked_search import answered, holds_for_the_clients_own
+from plugin.search_door import LINE_TYPES, MAX_BODY_BYTES, plain_json
 from plugin.search_planner import SearchPlanner
 from plugin.stage_clock import StageClock
 from plugin.template_renderer import TemplateRenderer
@@ -55,7 +55,7 @@ class MultiSearchDoor:
         body = request.stream.read(MAX_BODY_BYTES + 1)
         try:
             with clock.stage("plan"):
-                items = read_items(request.target, endpoint.indices, plain_json(request, body))
+                items = read_items(request.target, endpoint.indices, plain_json(request, body, LINE_TYPES))
                 if endpoint.api is Api.MULTI_SEARCH_TEMPLATE:
                     items = self._rendered(request, items)
                 planned = self._planned(request, items)
@@ -64,7 +64,7 @@ class MultiSearchDoor:
         try:
             return self._answered(request, body, planned, clock)
         except RefusedError as error:
-            if error.exchange.status in RETURNED:
+            if holds_for_the_clients_own(error.exchange.status, error.exchange.body):
                 status = of_items([each.given_up("upstream").word for each in planned])
                 return answered(error.exchange, error.exchange.body, status, clock)
             reason = _failed("upstream", error)

@@ -41,7 +41,7 @@ class ReadDoor:
         elif endpoint.api in (Api.GET, Api.EXPLAIN) and not self._lookup.fields(request, endpoint.indices):
             cut = None
         else:
-            cut = self._lookup.cut_by_index(request, asked.by_name)
+            cut = self._lookup.cut_by_index(request, asked.by_name, endpoint.indices)
         return passed_through(self._upstream, request, cut, read=read)
 
     def _cut_of_source(self, request: Request, endpoint: Endpoint, asked: "_Asked") -> Cut | None:

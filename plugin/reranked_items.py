@@ -25,7 +25,7 @@ from plugin.model import Model
 from plugin.planned_item import PlannedItem
 from plugin.rerank_status import APPLIED, of_items
 from plugin.reranked_page import RerankedPage
-from plugin.reranked_search import RETURNED, answered, plain_headers
+from plugin.reranked_search import answered, holds_for_the_clients_own, plain_headers
 from plugin.reranking import scored_window
 from plugin.stage_clock import StageClock
 from plugin.upstream import Exchange, Upstream
@@ -140,7 +140,7 @@ class RerankedItems:
         """Return one item reranked or as a first-stage page; None where its widened search failed."""
         try:
             status = error_of(raw)
-            if status in RETURNED:
+            if holds_for_the_clients_own(status, bytes(raw)):
                 return _Told(raw, "upstream")
             if status is not None:
                 raise UnusableResponseError(f"expected an answer, found {bytes(raw)[:500]!r}")

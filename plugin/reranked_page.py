@@ -83,7 +83,7 @@ class RerankedPage:
         """Return what is changed or added beside the hits."""
         top = self.response.top
         beside = {} if self.plan.keep_vector else {
-            name: cut_part(top[name], self._fields_of, self.response.style, 1)
+            name: cut_part(top[name], self._fields_of, self.response.style, 1, name)
             for name in _WITH_HITS
             if name in top
         }  # fmt: skip
@@ -105,12 +105,12 @@ class RerankedPage:
         return style.object({"rerank": style.object(written, 2)}, 1)
 
     def _cut(self, hit: Hit) -> Hit:
+        field, style = vector_field(self.plan.settings.field), self.response.style
         if self.plan.keep_vector:
-            return hit
-        style = self.response.style
+            return field.cut_fields(hit, style) if self.plan.needs_docvalue else hit
         cut = hit
-        for field in self.plan.settings.fields:
-            cut = vector_field(field).cut(cut, style)
+        for name in self.plan.settings.fields:
+            cut = vector_field(name).cut(cut, style)
         if "inner_hits" not in cut:
             return cut
         inner = cut_part(cut["inner_hits"], self._fields_of, style, _DEPTH_IN_A_HIT)

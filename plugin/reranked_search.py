@@ -27,8 +27,8 @@ from plugin.stage_clock import StageClock
 from plugin.upstream import Exchange, Upstream
 from plugin.window_scores import WindowScores
 
-RETURNED = frozenset({401, 403, 429})
-"""Answers to a widened request that hold for the client's own request too, so it is not repeated."""
+_RETURNED = frozenset({401, 403, 429})
+_TRIPPED = b"circuit_breaking_exception"
 
 _log = logging.getLogger("twinrank.search")
 
@@ -52,7 +52,7 @@ class RerankedSearch:
         is_split = self._is_worth_splitting(plan)
         with clock.stage("opensearch"):
             exchange = self._ask(request, vectors_of_window(plan) if is_split else whole_window(plan))
-        if exchange.status in RETURNED:
+        if holds_for_the_clients_own(exchange.status, exchange.body):
             return answered(exchange, exchange.body, "skipped; reason=upstream", clock)
         with clock.stage("read"):
             response = read(exchange, is_filtered=plan.filter_path is not None)
@@ -117,6 +117,15 @@ class RerankedSearch:
 
     def _ask(self, request: Request, asked: Asked) -> Exchange:
         return self._upstream.exchange(request.method, asked.target, plain_headers(request), asked.body)
+
+
+def holds_for_the_clients_own(status: int | None, body: bytes) -> bool:
+    """Whether an answer to a widened request would be the client's own too, so that it is not repeated.
+
+    In a tripped circuit breaker's 429 the request was too large for OpenSearch's memory, which the client's
+    own may not be.
+    """
+    return status in _RETURNED and _TRIPPED not in body
 
 
 def read(exchange: Exchange, *, is_filtered: bool = False) -> SearchResponse:

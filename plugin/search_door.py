@@ -1,6 +1,7 @@
 """One `_search` from the client's request to the answer: reranked, or passed through with the reason."""
 
 import logging
+from collections.abc import Collection
 
 from opensearch.endpoints import Endpoint
 from opensearch.search_request import NotUnderstoodError, SearchRequest
@@ -20,6 +21,12 @@ from plugin.upstream import Upstream
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 """A longer search is passed through unread."""
+
+_JSON_TYPES = ("application/json", "application/vnd.opensearch+json")
+"""What OpenSearch reads as JSON; it refuses a body without a type."""
+
+LINE_TYPES = (*_JSON_TYPES, "application/x-ndjson", "application/vnd.opensearch+x-ndjson")
+"""What it reads as lines in JSON."""
 
 _log = logging.getLogger("twinrank.search")
 
@@ -71,8 +78,10 @@ class SearchDoor:
             return self._passed_through(request, body, target, search, failed, clock)
         except (UnusableResponseError, UpstreamError) as error:
             _log.warning("the widened search failed, so the client's own is sent: %s", error)
-            self._planner.breaker.failed(plan.request.path)
-            return self._passed_through(request, body, target, search, forward, clock)
+            answer = self._passed_through(request, body, target, search, forward, clock)
+            if answer.status < 400:  # else it is the client's own request that OpenSearch refuses
+                self._planner.breaker.failed(plan.request.path)
+            return answer
         except Exception:  # noqa: BLE001  # the app's edge: a fault of ours must not fail a search
             _log.exception(
                 "reranking failed in a way that nobody foresaw, so the client's own search is sent"
@@ -107,7 +116,7 @@ def understood(request: Request, body: bytes) -> SearchRequest | Skip:
         return Skip(error.reason)
 
 
-def plain_json(request: Request, body: bytes) -> bytes:
+def plain_json(request: Request, body: bytes, types: Collection[str] = _JSON_TYPES) -> bytes:
     """Return a request's body as JSON text, unpacked.
 
     Raises:
@@ -116,7 +125,7 @@ def plain_json(request: Request, body: bytes) -> bytes:
     if len(body) > MAX_BODY_BYTES:
         raise NotUnderstoodError("body_size")
     content_type, accept = request.header("content-type").lower(), request.header("accept").lower()
-    if body and content_type and "json" not in content_type:
+    if body and content_type.partition(";")[0].strip() not in types:
         raise NotUnderstoodError("content_type")
     if accept and "json" not in accept and "*/*" not in accept:
         raise NotUnderstoodError("accept")

@@ -1,6 +1,9 @@
 """What becomes of one search: its indices' settings, and the plan that they and the request make."""
 
 from dataclasses import replace
+from urllib.parse import unquote
+
+import msgspec
 
 from opensearch.point_in_time import indices_of
 from opensearch.search_plan import Plan, plan_search
@@ -28,15 +31,17 @@ class SearchPlanner:
         Raises:
             UpstreamError: OpenSearch cannot be asked.
         """
-        if ":" in indices or "%3a" in indices.lower():
-            return Target(Skip("remote_indices"))
         parameters = {} if isinstance(search, Skip) else search.parameters
         if not isinstance(search, Skip) and "pit" in search.body:
-            behind = indices_of(search.member("pit"))
-            if behind is None:
-                return Target(Skip("pit"))
-            indices = behind
-        return self._settings.of(request, indices, parameters)
+            behind = _behind_the_point_in_time(search)
+            return Target(Skip("pit")) if behind is None else self._settings.of(request, behind, parameters)
+        local = ",".join(name for name in indices.split(",") if not _is_remote(name))
+        if local == indices:
+            return self._settings.of(request, local, parameters)
+        remote = Skip("remote_indices")
+        if not local:
+            return Target(remote)
+        return replace(self._settings.of(request, local, parameters), settings=remote)
 
     def plan(
         self, search: SearchRequest | Skip, target: Target, *, gives_way: str | None = None
@@ -63,3 +68,16 @@ def _for_model(target: Target, model: str) -> Target:
     """Return the target with the settings of this bundle's field: a change of model has two."""
     settings = target.settings if isinstance(target.settings, Skip) else target.settings.of_model(model)
     return target if settings is None else replace(target, settings=settings)
+
+
+def _is_remote(name: str) -> bool:
+    """Whether an index's name, as it stands in a path, names another cluster; date math has colons too."""
+    plain = unquote(name)
+    return ":" in plain and not plain.lstrip("-").startswith("<")
+
+
+def _behind_the_point_in_time(search: SearchRequest) -> str | None:
+    try:
+        return indices_of(search.member("pit"))
+    except (msgspec.DecodeError, RecursionError):
+        return None

@@ -16,9 +16,10 @@ ROOT = Path(__file__).parent.parent
 class Command:
     url: str
     index: str
+    bundle: Path = TINY_BUNDLE
 
     def __call__(self, name: str, *arguments: str, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        return self.run(name, *arguments, "--bundle", str(TINY_BUNDLE), data=data)
+        return self.run(name, *arguments, "--bundle", str(self.bundle), data=data)
 
     def run(self, name: str, *arguments: str, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """Run a command that takes no bundle."""

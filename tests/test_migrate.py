@@ -14,6 +14,7 @@ from opensearch import indices
 from opensearch.client import Upstream
 from plugin.proxy_process import running_proxy
 from reranker.bundle import Bundle
+from tests.conftest import TINY_BUNDLE
 from tests.index_command import ROOT, Command
 from tests.other_bundle import other_bundle
 from tests.raw_http import RawAnswer, ask
@@ -154,3 +155,27 @@ def test_indexing_during_a_migration_leaves_no_vector_of_a_former_text(
     source = client.get(index=index, id="1")["_source"]
     assert set(source["rerank"]) == {"vector"}
     assert Command(opensearch_url, index)("verify").returncode == 0
+
+
+def test_writes_through_the_proxy_leave_no_vector_of_a_former_text(
+    opensearch_url: str, client: OpenSearch, proxy_url: str, new: Bundle, index: str
+) -> None:
+    migrate(opensearch_url, index, "--to", str(new.path))
+    time.sleep(1.5)  # the proxy's view of the settings is a second old at most
+    both = client.get(index=index, id="1")["_source"]
+    assert set(both["rerank"]) == {"vector", "vector_2"}
+    writes = [
+        ("POST", f"/{index}/_update/1", {"doc": {"text": "word one"}}),
+        ("POST", f"/{index}/_update/2", {"doc": {"text": "word two"}, "doc_as_upsert": True}),
+        ("PUT", f"/{index}/_doc/3", {**both, "text": "word three"}),
+        ("POST", f"/{index}/_update/4", {"doc": {"text": ""}}),
+        ("POST", f"/{index}/_update/5", {"doc": {"other": 1}}),
+    ]
+    for method, target, body in writes:
+        headers = {"Content-Type": "application/json"}
+        assert ask(proxy_url, method, target, json.dumps(body).encode(), headers).status == 200
+    for bundle in (TINY_BUNDLE, new.path):
+        done = Command(opensearch_url, index, bundle)("verify", "--json")
+        assert json.loads(done.stdout)[index]["stale"] == 0, done.stdout
+    kept = client.get(index=index, id="5")["_source"]
+    assert set(kept["rerank"]) == {"vector", "vector_2"}

@@ -61,7 +61,7 @@ def test_what_is_not_reranked_keeps_its_bytes_and_its_place(
     body = lines(
         {"index": plain_index}, b'{ "query" : {"match_all":{}}  }',
         {"index": "missing"}, {"query": toy_index.query},
-        {"index": "toy"}, {"query": toy_index.query, "sort": ["n"], "size": 2, "_source": False},
+        {"index": "toy"}, {"query": toy_index.query, "sort": ["n"], "size": 2},
         {"index": "toy"}, {"query": toy_index.query, "size": 4},
         {"index": plain_index}, {"query": {"query_string": {"query": "a AND ("}}},
         {"index": ["toy", plain_index]}, {"size": 0, "aggs": {"m": {"max": {"field": "n"}}}},
@@ -72,6 +72,7 @@ def test_what_is_not_reranked_keeps_its_bytes_and_its_place(
         "applied=1; skipped=5; items=0-1:not_enabled,2:sort,3:applied,4:not_enabled,5:indices"
     )
     theirs, ours = raw_items(straight), raw_items(through)
+    theirs[2] = re.sub(rb',"rerank":\{"vector":"[^"]*"\}', b"", theirs[2])
     assert [ours[n] for n in (0, 1, 2, 4, 5)] == [theirs[n] for n in (0, 1, 2, 4, 5)]
     assert json.loads(ours[3])["hits"]["total"] == json.loads(theirs[3])["hits"]["total"]
     assert item_ids(json.loads(ours[3])) == toy_index.expected_order()[:4]

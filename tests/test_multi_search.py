@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch.multi_search import MultiAnswer, error_of, read_items, without_template
+from opensearch.multi_search import MAX_ITEMS, MultiAnswer, error_of, read_items, without_template
 from opensearch.search_request import NotUnderstoodError, SearchRequest
 from opensearch.search_response import UnusableResponseError
 from opensearch.target import Skip
@@ -53,6 +53,13 @@ def test_what_is_no_pairs_of_lines_is_not_understood(body: bytes) -> None:
 def test_one_item_that_is_not_understood_leaves_the_others() -> None:
     searches = read(b'{}\n{"size":1}\n{}\n{/**/}\n{"routing":{}}\n{}\n')
     assert [each.reason if isinstance(each, Skip) else "" for each in searches] == ["", "body", "routing"]
+
+
+def test_too_many_items_are_not_read_one_by_one() -> None:
+    assert len(read(b"{}\n{}\n" * MAX_ITEMS)) == MAX_ITEMS
+    with pytest.raises(NotUnderstoodError) as raised:
+        read(b"{}\n{}\n" * (MAX_ITEMS + 1))
+    assert raised.value.reason == "msearch_items"
 
 
 def test_the_body_in_the_url_is_not_read() -> None:

@@ -64,8 +64,8 @@ def test_a_template_is_the_search_that_it_stands_for(proxy_url: str, toy_index: 
 def test_an_answers_form_is_that_of_a_template(proxy_url: str, toy_index: ToyIndex, parameters: str) -> None:
     """A window that holds the whole result, of one hit: the order is OpenSearch's own."""
     source = {"query": {"bool": {"must": {"match": {"text": "{{words}}"}}, "filter": {"term": {"n": 3}}}}}
-    straight = template(toy_index.url, inline(toy_index, {**source, "_source": False}), parameters)
-    through = template(proxy_url, inline(toy_index, {**source, "_source": False}), parameters)
+    straight = template(toy_index.url, inline(toy_index, {**source, "_source": ["n"]}), parameters)
+    through = template(proxy_url, inline(toy_index, {**source, "_source": ["n"]}), parameters)
     assert through.rerank_status.startswith("applied; window=1;")
     assert timeless(through.body) == timeless(straight.body)
 
@@ -208,7 +208,7 @@ def test_each_item_is_its_template(proxy_url: str, toy_index: ToyIndex, client: 
 )
 def test_parameters_hold_for_every_template(proxy_url: str, toy_index: ToyIndex, parameters: str) -> None:
     source = {"query": {"bool": {"must": {"match": {"text": "{{words}}"}}, "filter": {"term": {"n": 3}}}}}
-    body = lines({"index": "toy"}, inline(toy_index, {**source, "_source": False}))
+    body = lines({"index": "toy"}, inline(toy_index, {**source, "_source": ["n"]}))
     straight, through = (templates(url, body, parameters) for url in (toy_index.url, proxy_url))
     assert through.rerank_status == "applied=1; skipped=0; items=0:applied"
     assert timeless(through.body) == timeless(straight.body)

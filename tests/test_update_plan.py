@@ -4,12 +4,13 @@ import base64
 import json
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from indexer.update_plan import plan_update
 from indexer.write_plan import Check, Plan, Situation
-from opensearch.settings import RerankSettings
+from opensearch.settings import MigrationSettings, RerankSettings
 from opensearch.stored_documents import ABSENT, Stored
 from opensearch.update_body import UpdateBody, merged
 from opensearch.write_operation import Lock, Operation
@@ -159,6 +160,17 @@ def test_another_models_vector_is_judged_by_its_text() -> None:
     assert json.loads(kept.finish({}).source or b"") == {"doc": {"text": "b"}}
     gone = plan({"doc": {"text": "new"}}, stored, model_tag=None)
     assert json.loads(gone.finish({}).source or b"") == {"doc": {"text": "new", **NULL}}
+
+
+def test_a_new_text_takes_the_vector_of_a_second_model_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    migration = MigrationSettings("other", "second.vector")
+    monkeypatch.setitem(globals(), "SETTINGS", msgspec.structs.replace(SETTINGS, migration=migration))
+    gone = {"second": {"vector": None}}
+    assert sent(plan({"doc": {"text": "new"}}, BEFORE))[0] == {
+        "doc": {"text": "new", **gone, **vector("a\nnew")}
+    }
+    assert sent(plan({"doc": {"text": "new"}}, None))[0] == {"doc": {"text": "new", **gone, **NULL}}
+    assert sent(plan({"doc": {"n": 1}}, BEFORE))[0] == {"doc": {"n": 1}}
 
 
 @pytest.mark.parametrize(("source", "changes", "result"), [

@@ -55,12 +55,22 @@ def test_doc_values_come_without_padding_and_leave_no_empty_fields() -> None:
     assert cleaned == hit("{}")
 
 
+def test_a_wildcard_of_the_client_may_have_asked_for_it_once_more() -> None:
+    value = PADDED.rstrip("=")
+    assert taken(hit("{}", fields=json.dumps({"rerank.vector": [value, value]}))) == (hit("{}"), PACKED)
+
+
+def test_an_indented_source_of_nothing_but_the_vector_is_written_as_opensearch_does() -> None:
+    cleaned, _ = taken(hit('{\n  "rerank" : {\n    "vector" : "QQ=="\n  }\n}'))
+    assert bytes(cleaned["_source"]) == b"{ }"
+
+
 def test_the_clients_own_fields_stay() -> None:
     cleaned, _ = taken(hit("{}", fields=f'{{"year":[1970.0],"rerank.vector":["{PADDED}"]}}'))
     assert bytes(cleaned["fields"]) == b'{"year":[1970.0]}'
 
 
-@pytest.mark.parametrize("value", ['["QQ==","QQ=="]', "[]", "[1]", '["?"]', '["A"]'])
+@pytest.mark.parametrize("value", ['["QQ==","Qg=="]', "[]", "[1]", '["?"]', '["A"]'])
 def test_doc_values_that_are_no_single_vector_are_unusable(value: str) -> None:
     _, packed = taken(hit("{}", fields=f'{{"rerank.vector":{value}}}'))
     assert not packed

@@ -1,4 +1,4 @@
-"""What OpenSearch 2.19.1 does otherwise than 3.8.0, in one place: found by running all live suites on both.
+"""What OpenSearch 2.19.1 does otherwise than 3.8.0, in one place: found by running the live suites on both.
 
 Nothing in the packages asks for the version. `pytest --opensearch=2.19.1` expects exactly these tests to fail
 there, so that a line here which is no longer true fails too.
@@ -10,6 +10,7 @@ DIFFERENCES = {
     "test_bulk.py::test_each_document_has_its_own_result": "words the refusal otherwise",
     "test_indexer_run.py::test_bad_lines_are_told_and_the_rest_goes_on": "words the refusal otherwise",
     "test_mapping.py::test_derived_source_rebuilds_the_vector": "has no index.derived_source",
+    "test_native_command.py::test_without_ml_commons_it_says_so": "the assembled server has ml-commons",
     "test_query_types.py::test_with_text_it_is_reranked_and_every_hit_is_there[{'combined_fields'": (
         "has no combined_fields query"
     ),

@@ -25,7 +25,7 @@ from tests.cluster import Cluster, make_cluster
 from tests.conftest import TINY_BUNDLE
 from tests.index_command import ROOT
 from tests.sync_run import BUNDLE, synced
-from tests.torture.writers import Reindexer, VersionedWriter, Writer, bare, words
+from tests.torture.writers import Reindexer, ThroughProxy, VersionedWriter, Writer, bare, words
 from tests.toy_index import index_body
 
 pytestmark = pytest.mark.live
@@ -130,8 +130,8 @@ def test_nothing_is_stale_lost_or_altered(cluster: Cluster, is_long: bool, tmp_p
         straight.indices.create(index="source")
         proxy = stack.enter_context(running_proxy(cluster.urls[0], tmp_path, bundle=TINY_BUNDLE))
         through = stack.enter_context(connected(proxy.url))
-        free: list[Writer] = [Writer(client, FREE, number, words())
-                              for number, client in enumerate((straight, other, through))]  # fmt: skip
+        free: list[Writer] = [Writer(client, FREE, n, words()) for n, client in enumerate((straight, other))]
+        free.append(ThroughProxy(through, FREE, 2, words(), looks_at=straight))
         free.append(Reindexer(other, FREE, 3, words(), "source"))
         versioned: list[Writer] = [VersionedWriter(straight, VERSIONED, 4, words())]
         kills = run_for(600.0 if is_long else 24.0, free + versioned, cluster, log)

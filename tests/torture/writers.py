@@ -12,10 +12,16 @@ from typing import Any
 
 from opensearchpy import ConflictError, NotFoundError, OpenSearch, TransportError
 
+from indexer.audit import Worth, worth_of
+from opensearch import vectors
+from opensearch.settings import RerankSettings
+from opensearch.snapshot import Stored
+from tests.sync_run import BUNDLE
 from tests.toy_index import known_words
 
 Source = dict[str, Any]
 IDS = 40
+SETTINGS = RerankSettings(model=BUNDLE.name, source_fields=("text",))
 
 
 class Writer:
@@ -155,6 +161,33 @@ class Writer:
             assert stands in (before, after[doc["_id"]]), (stands, before)
             if stands is not None:
                 self.model[doc["_id"]] = stands
+
+
+class ThroughProxy(Writer):
+    """Writes only through the proxy, and looks at once at what it wrote: no vector may be of another text.
+
+    Scripts are left out: what they wrote is looked at only after them. `looks_at` is OpenSearch itself.
+    """
+
+    def __init__(
+        self, client: OpenSearch, index: str, number: int, words: list[str], looks_at: OpenSearch
+    ) -> None:
+        super().__init__(client, index, number, words)
+        self._looks_at = looks_at
+
+    def actions(self) -> list[Callable[[], None]]:
+        """Return what is done at random."""
+        plain = [self._put, self._create, self._update, self._update, self._touch, self._upsert, self._delete]
+        return [*plain, self._bulk, self._look, self._look]
+
+    def _look(self) -> None:
+        ids = [f"{self._number}-{number}" for number in range(IDS)]
+        for doc in self._looks_at.mget(index=self._index, body={"ids": ids})["docs"]:
+            if doc["found"]:
+                value = vectors.value_at(doc["_source"], "rerank.vector")
+                stored = Stored(doc["_id"], doc["_source"], [] if value is None else [value])
+                worth = worth_of(stored, SETTINGS, BUNDLE.model_tag)
+                assert worth in (Worth.CURRENT, Worth.ABSENT, Worth.WITHOUT_TEXT), (worth, doc)
 
 
 class Reindexer(Writer):

@@ -1,0 +1,52 @@
+"""What a user wrote against a table: every error says where, what was expected and what was found."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+import pytest
+from msgspec import Meta
+
+from opensearch.validation import InvalidError, validated
+
+
+class Inner(msgspec.Struct, forbid_unknown_fields=True):
+    size: Annotated[int, Meta(ge=1, le=9)] = 5
+    kind: Literal["a", "b"] | None = None
+
+
+class Table(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    inner: Inner = msgspec.field(default_factory=Inner)
+    words: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
+
+
+def refused(value: Any) -> str:  # noqa: ANN401
+    with pytest.raises(InvalidError) as raised:
+        validated(value, Table, "here", "Mend it")
+    text = str(raised.value)
+    assert text.startswith("here")
+    assert text.endswith(". Mend it")
+    return text
+
+
+def test_what_fits_is_returned() -> None:
+    found = validated({"name": "n", "inner": {"size": 9, "kind": "b"}, "words": ["x"]}, Table, "here", "")
+    assert found == Table("n", Inner(9, "b"), ("x",))
+
+
+@pytest.mark.parametrize(("value", "parts"), [
+    ({}, ("here.name: expected this setting", "found none")),
+    ({"nam": 1}, ("here.nam: expected one of name, inner, words", "did you mean `name`?")),
+    ({"name": "n", "inner": {"sise": 1}}, ("here.inner.sise", "did you mean `size`?")),
+    ({"name": 5}, ("here.name: expected `str`", "found 5")),
+    ({"name": "n", "inner": {"size": 10}}, ("here.inner.size: expected", "<= 9", "found 10")),
+    ({"name": "n", "inner": {"kind": "c"}}, ("here.inner.kind: expected one of a, b", 'found "c"')),
+    ({"name": "n", "words": ["x", ""]}, ("here.words", 'found ""')),
+    ({"name": "n", "inner": []}, ("here.inner: expected `object`", "found []")),
+    ([], ("here: expected `object`", "found []")),
+    (None, ("here: expected `object`", "found null")),
+])  # fmt: skip
+def test_what_does_not_fit(value: object, parts: tuple[str, ...]) -> None:
+    text = refused(value)
+    for part in parts:
+        assert part in text
