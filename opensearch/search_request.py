@@ -101,10 +101,11 @@ class SearchRequest:
 
     @property
     def filters_source(self) -> bool:
-        """Whether the client limits what it wants of `_source`, or asks for stored fields in its place."""
+        """Whether the client limits what it wants of `_source`, or asks for other fields in its place."""
         in_url = any(name in self.parameters for name in ("_source", "_source_includes", "_source_excludes"))
         stored = "stored_fields" in self.parameters or "stored_fields" in self.body
-        return in_url or stored or self.member("_source") not in (None, True)
+        in_its_place = stored or "script_fields" in self.body
+        return in_url or in_its_place or self.member("_source") not in (None, True)
 
     @property
     def stored_fields(self) -> list[str]:

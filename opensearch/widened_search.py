@@ -68,8 +68,8 @@ def can_split(plan: Plan) -> bool:
 
 
 def asks_much_of_each_hit(plan: Plan) -> bool:
-    """Whether every hit costs more than its source."""
-    return bool(OF_EACH_HIT.intersection(plan.request.body)) or _has_inner_hits(plan.request)
+    """Whether every hit costs so much more than its source that only the page's shall."""
+    return bool(OF_EACH_HIT.intersection(plan.request.body))
 
 
 _OF_THE_PAGE = frozenset({

@@ -71,6 +71,12 @@ def test_where_the_source_is_filtered_the_vector_comes_by_doc_values(wanted: obj
     assert body["_source"] == wanted
 
 
+@pytest.mark.parametrize("extra", [{"stored_fields": ["n"]}, {"script_fields": {"d": {"script": "1"}}}])
+def test_what_comes_in_place_of_the_source_has_the_vector_beside_it(extra: dict[str, Any]) -> None:
+    """OpenSearch leaves `_source` out then, unless it is asked for."""
+    assert json.loads(asked({"query": QUERY, **extra}).body)["docvalue_fields"] == ["rerank.vector"]
+
+
 @pytest.mark.parametrize("target", ["/b/_search?_source=false", "/b/_search?_source_includes=title"])
 def test_a_source_filter_in_the_url_counts_as_well(target: str) -> None:
     assert json.loads(asked({"query": QUERY}, target).body)["docvalue_fields"] == ["rerank.vector"]

@@ -2,11 +2,13 @@
 
 import io
 import json
+import os
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
@@ -41,8 +43,7 @@ WINDOWS = (100, 1_000)
 ALL_ASKED_BYTES = 200
 """Documents of which everything is asked, with a window of 100; of others only the source."""
 
-_NUM_QUERIES = 20
-_BLOCK = 10
+_BLOCK = 20
 """Searches of one kind in a row: processor time is too coarse for one alone."""
 
 
@@ -100,7 +101,7 @@ def measure_one_or_two(
         everything = [(case, is_two) for case in cases for is_two in ways]
         for number in range(1 + max(1, rounds // _BLOCK)):
             for case, is_two in order.sample(everything, len(everything)):
-                spent = _block(upstream, ways[is_two], case)
+                spent = _block(upstream, ways[is_two], case, min(_BLOCK, rounds))
                 if number:  # the first block warms up
                     found[case, is_two].append(spent)
     return [_comparison(case, found[case, False], found[case, True]) for case in cases]
@@ -121,24 +122,28 @@ def _comparison(
     return Comparison(case.index.num_bytes, case.window, case.asked, one_ms, two_ms, one_cpu_ms, two_cpu_ms)
 
 
-def _block(upstream: Upstream, way: RerankedSearch, case: _Case) -> tuple[float, float]:
-    """Search _BLOCK times; return the median time of a search and the processor time of one, in ms."""
-    planned = [_planned(case, text) for text in query_texts(_NUM_QUERIES)[:_BLOCK]]
+def _block(upstream: Upstream, way: RerankedSearch, case: _Case, length: int) -> tuple[float, float]:
+    """Search `length` times; return the median time of a search and the processor time of one, in ms."""
+    planned = [_planned(case, text) for text in query_texts(length)]
     elapsed_ms = []
     before_ms = _cpu_ms(upstream)
     for request, plan in planned:
         begin = perf_counter()
         _check(way.run(request, plan, StageClock()))
         elapsed_ms.append((perf_counter() - begin) * 1000)
-    return float(np.median(elapsed_ms)), (_cpu_ms(upstream) - before_ms) / _BLOCK
+    return float(np.median(elapsed_ms)), (_cpu_ms(upstream) - before_ms) / length
 
 
 def _cpu_ms(upstream: Upstream) -> float:
-    """Return the processor time that OpenSearch's nodes and this process have used up to now."""
-    answer = upstream.exchange("GET", "/_nodes/stats/process?filter_path=nodes.*.process.cpu", ())
-    nodes = json.loads(answer.body)["nodes"].values()
-    theirs = sum(node["process"]["cpu"]["total_in_millis"] for node in nodes)
-    return float(theirs + process_time() * 1000)
+    """Return the processor time that OpenSearch's nodes, on this machine, and this process have used.
+
+    OpenSearch's own statistics tell its time as it was up to a second ago, so Linux is asked.
+    """
+    answer = upstream.exchange("GET", "/_nodes/process?filter_path=nodes.*.process.id", ())
+    pids = [node["process"]["id"] for node in json.loads(answer.body)["nodes"].values()]
+    ticks = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13] for pid in pids]
+    theirs_s = sum(int(user) + int(system) for user, system in ticks) / os.sysconf("SC_CLK_TCK")
+    return (theirs_s + process_time()) * 1000
 
 
 def _planned(case: _Case, text: str) -> tuple[Request, Plan]:

@@ -5,6 +5,7 @@ import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ def make_sized_index(url: str, bundle: Bundle, num_bytes: int, num_documents: in
 
 def _documents(bundle: Bundle, num_bytes: int, count: int) -> Iterator[dict[str, Any]]:
     drawn, normal = random.Random(num_bytes), np.random.default_rng(num_bytes)
-    words, prose = _words(), "\n".join(document.text for document in standard_library())
+    words, prose = _words(), _prose()
     for number in range(count):
         parts = [{"say": " ".join(drawn.choices(words, k=2))} for _ in range(2)]
         source = {"title": " ".join(drawn.choices(words, k=8)), "n": number, "parts": parts, "text": ""}
@@ -74,5 +75,11 @@ def _documents(bundle: Bundle, num_bytes: int, count: int) -> Iterator[dict[str,
         yield {**source, "rerank": {"vector": vector}}
 
 
+@cache
+def _prose() -> str:
+    return "\n".join(document.text for document in standard_library())
+
+
+@cache
 def _words() -> list[str]:
     return [name.name for name in standard_library() if name.name.isalpha()][:_NUM_WORDS]
