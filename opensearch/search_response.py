@@ -10,16 +10,18 @@ from opensearch.filter_path import FilterPath
 from opensearch.json_style import Style, style_of
 from opensearch.lone_surrogates import swapped
 from opensearch.vector_field import Hit
-from opensearch.widened_search import HitName
+from opensearch.widened_search import SEQ_NO, HitName
 
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _HITS = msgspec.json.Decoder(list[dict[str, Raw]])
 _NUMBER = msgspec.json.Decoder(float)
 _STRING = msgspec.json.Decoder(str)
+_NUMBERS = msgspec.json.Decoder(list[int])
 
 
 class _Shards(msgspec.Struct):
     failed: int
+    total: int = 1
 
 
 _SHARDS = msgspec.json.Decoder(_Shards)
@@ -77,6 +79,11 @@ class SearchResponse:
             self, top=members(self.top), envelope=members(self.envelope), hits=[*map(members, self.hits)]
         )
 
+    @property
+    def num_shards(self) -> int:
+        """How many shards were searched."""
+        return max(1, _SHARDS.decode(self.top["_shards"]).total)
+
     def scores(self) -> list[float]:
         """Return each hit's `_score`.
 
@@ -120,17 +127,18 @@ class SearchResponse:
 _NULL = Raw(b"null")
 
 
-def name_of(hit: Hit) -> HitName:
-    """Return what tells a hit from all others.
+def name_of(hit: Hit, field: str) -> HitName:
+    """Return what tells a hit from all others; `field` holds the vectors.
 
     Raises:
         UnusableResponseError: it does not say it.
     """
     try:
-        routing = _STRING.decode(hit["_routing"]) if "_routing" in hit else None
-        return HitName(_STRING.decode(hit["_index"]), _STRING.decode(hit["_id"]), routing)
-    except (msgspec.DecodeError, KeyError) as error:
-        raise UnusableResponseError(f"expected _index and _id in every hit, found: {error}") from error
+        fields = _OBJECT.decode(hit["fields"])
+        (seq_no,) = _NUMBERS.decode(fields[SEQ_NO])
+        return HitName(_STRING.decode(hit["_index"]), seq_no, bytes(fields.get(field, b"")))
+    except (msgspec.DecodeError, KeyError, ValueError) as error:
+        raise UnusableResponseError(f"expected _index and {SEQ_NO} in every hit, found: {error}") from error
 
 
 def _check_complete(top: dict[str, Raw]) -> None:

@@ -8,8 +8,10 @@ import msgspec
 from msgspec import Raw
 
 from opensearch.search_parameters import NEEDS_ONE_REQUEST, OF_EACH_HIT
-from opensearch.search_plan import Plan
+from opensearch.search_plan import MAX_DOCVALUE_FIELDS, Plan
 from opensearch.search_request import SearchRequest
+
+SEQ_NO = "_seq_no"
 
 _ZERO = Raw(b"0")
 
@@ -24,11 +26,15 @@ class Asked:
 
 @dataclass(frozen=True)
 class HitName:
-    """What tells one hit from all others."""
+    """What tells one hit from all others, and costs OpenSearch no stored field: an `_id` is one.
+
+    A sequence number stands once in every shard; where those of two shards are equal, `vector`, the field's
+    doc value as it is written, tells them apart unless their texts are equal too.
+    """
 
     index: str
-    id: str
-    routing: str | None
+    seq_no: int
+    vector: bytes
 
 
 def whole_window(plan: Plan) -> Asked:
@@ -64,7 +70,14 @@ def can_split(plan: Plan) -> bool:
     one_request = NEEDS_ONE_REQUEST | {"filter_path", "q"}
     says_so = one_request.intersection(request.parameters) or one_request.intersection(request.body)
     query = bytes(request.body.get("query", b""))
-    return not says_so and b'"hybrid"' not in query and plan.page_end - plan.page_start < plan.num_hits
+    has_room = len(request.docvalue_fields) <= MAX_DOCVALUE_FIELDS - len(naming_fields(plan))
+    is_part = plan.page_end - plan.page_start < plan.num_hits
+    return not says_so and b'"hybrid"' not in query and is_part and has_room and not plan.keep_vector
+
+
+def naming_fields(plan: Plan) -> tuple[str, ...]:
+    """Return the doc values that name a hit."""
+    return (plan.settings.field, SEQ_NO)
 
 
 def asks_much_of_each_hit(plan: Plan) -> bool:
@@ -94,8 +107,9 @@ def vectors_of_window(plan: Plan) -> Asked:
     body |= {
         "from": _ZERO,
         "size": _number(plan.num_hits),
-        "_source": Raw(b"false"),
-        "docvalue_fields": _json([plan.settings.field]),
+        # no stored field at all: OpenSearch would unpack a fat source for the sake of `_id` alone
+        "stored_fields": Raw(b'"_none_"'),
+        "docvalue_fields": _json(naming_fields(plan)),
     }
     parameters = request.parameters_but("from", "size", *_SOURCE_PARAMETERS, *_OF_THE_PAGE)
     if request.is_pretty:
@@ -103,8 +117,11 @@ def vectors_of_window(plan: Plan) -> Asked:
     return Asked(request.target(parameters), msgspec.json.encode(body))
 
 
-def hits_of_page(plan: Plan, names: Sequence[HitName]) -> Asked:
-    """Ask for the page's hits by name, as the client wants them; the original query is there to highlight."""
+def hits_of_page(plan: Plan, names: Sequence[HitName], num_shards: int) -> Asked:
+    """Ask for the page's hits by name, as the client wants them; the original query is there to highlight.
+
+    What names them is asked for too, since another shard may have a hit of the same sequence number.
+    """
     request = plan.request
     body = {name: raw for name, raw in request.body.items() if name not in _OF_THE_WINDOW}
     query = request.body.get("query", Raw(b'{"match_all":{}}'))
@@ -113,8 +130,8 @@ def hits_of_page(plan: Plan, names: Sequence[HitName]) -> Asked:
         body["highlight"] = _json({"highlight_query": query, **request.member("highlight")})
     body |= {
         "query": _json({"bool": clause}),
-        # one id may stand several times in an index, under different routing
-        "size": _number(min(2 * len(names) + 10, plan.num_hits)),
+        "docvalue_fields": _json([*(request.member("docvalue_fields") or []), *naming_fields(plan)]),
+        "size": _number(min(num_shards * len(names), max(plan.num_hits, len(names)))),
         "track_total_hits": Raw(b"false"),
     }
     left_out = _OF_THE_WINDOW | _SUGGESTER | {"request_cache", "search_type", "typed_keys"}
@@ -125,21 +142,13 @@ def hits_of_page(plan: Plan, names: Sequence[HitName]) -> Asked:
 
 
 def _by_name(names: Sequence[HitName]) -> list[dict[str, Any]]:
-    ids: dict[tuple[str, str | None], list[str]] = {}
+    numbers: dict[str, list[int]] = {}
     for name in names:
-        ids.setdefault((name.index, name.routing), []).append(name.id)
+        numbers.setdefault(name.index, []).append(name.seq_no)
     return [
-        {
-            "bool": {
-                "filter": [{"term": {"_index": index}}, *_of_routing(routing), {"ids": {"values": values}}]
-            }
-        }
-        for (index, routing), values in ids.items()
+        {"bool": {"filter": [{"term": {"_index": index}}, {"terms": {SEQ_NO: values}}]}}
+        for index, values in numbers.items()
     ]
-
-
-def _of_routing(routing: str | None) -> list[dict[str, Any]]:
-    return [] if routing is None else [{"term": {"_routing": routing}}]
 
 
 def _has_inner_hits(request: SearchRequest) -> bool:

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 
 from opensearch.search_plan import Plan
 from opensearch.search_response import SearchResponse, UnusableResponseError, name_of
-from opensearch.vector_field import Hit
+from opensearch.vector_field import Hit, vector_field
 from opensearch.widened_search import (
+    SEQ_NO,
     Asked,
+    HitName,
     asks_much_of_each_hit,
     can_split,
     hits_of_page,
@@ -33,6 +35,10 @@ _TRIPPED = b"circuit_breaking_exception"
 _log = logging.getLogger("twinrank.search")
 
 
+class AmbiguousHitsError(Exception):
+    """What was asked for by name has several answers: equal texts of equal sequence number in two shards."""
+
+
 class RerankedSearch:
     """Runs planned searches on one OpenSearch with one model."""
 
@@ -48,8 +54,15 @@ class RerankedSearch:
             UnusableResponseError: OpenSearch refuses the widened search, or answers it partially.
             UpstreamError: OpenSearch cannot be asked.
         """
+        if self._is_worth_splitting(plan):
+            try:
+                return self._run(request, plan, clock, is_split=True)
+            except AmbiguousHitsError as error:
+                _log.info("the page's hits are asked for with the window: %s", error)
+        return self._run(request, plan, clock, is_split=False)
+
+    def _run(self, request: Request, plan: Plan, clock: StageClock, *, is_split: bool) -> Answer:
         vector = self._model.query_vectors.submit(plan.query_text)
-        is_split = self._is_worth_splitting(plan)
         with clock.stage("opensearch"):
             exchange = self._ask(request, vectors_of_window(plan) if is_split else whole_window(plan))
         if holds_for_the_clients_own(exchange.status, exchange.body):
@@ -100,23 +113,46 @@ class RerankedSearch:
         """Return what asks OpenSearch for the page's hits."""
 
         def hits_at(positions: Sequence[int]) -> list[Hit]:
-            names = [name_of(response.hits[position]) for position in positions]
+            field = plan.settings.field
+            names = [name_of(response.hits[position], field) for position in positions]
             if not names:
                 return []
             with clock.stage("fetch"):
-                fetched = read(self._ask(request, hits_of_page(plan, names)))
-            by_name = {name_of(hit): hit for hit in fetched.hits}
-            missing = [name for name in names if name not in by_name]
-            if missing:
-                raise UnusableResponseError(f"expected the page's hits, found {missing[0]} gone in between")
-            shown = [by_name[name] for name in names]
+                fetched = read(self._ask(request, hits_of_page(plan, names, response.num_shards)))
             self._sizes.seen(plan.request.path, fetched.num_bytes, len(fetched.hits))
-            return shown
+            return [_shown(hit, plan, response) for hit in _found(names, fetched, field)]
 
         return hits_at
 
     def _ask(self, request: Request, asked: Asked) -> Exchange:
         return self._upstream.exchange(request.method, asked.target, plain_headers(request), asked.body)
+
+
+def _found(names: Sequence[HitName], fetched: SearchResponse, field: str) -> list[Hit]:
+    """Return the hits of these names, in order.
+
+    Raises:
+        AmbiguousHitsError: two hits of one name.
+        UnusableResponseError: one has gone, or was changed, in between.
+    """
+    by_name: dict[HitName, list[Hit]] = {}
+    for hit in fetched.hits:
+        by_name.setdefault(name_of(hit, field), []).append(hit)
+    for name in names:
+        if len(by_name.get(name, ())) > 1 or names.count(name) > 1:
+            raise AmbiguousHitsError(f"{name.index} has several hits of sequence number {name.seq_no}")
+        if name not in by_name:
+            raise UnusableResponseError(
+                f"expected the page's hits, found number {name.seq_no} of {name.index} gone in between"
+            )
+    return [by_name[name][0] for name in names]
+
+
+def _shown(hit: Hit, plan: Plan, response: SearchResponse) -> Hit:
+    """Return a hit without the sequence number by which it was found, unless the client asks for it."""
+    asked = plan.request.docvalue_fields
+    is_asked = SEQ_NO in [field.get("field") if isinstance(field, dict) else field for field in asked]
+    return hit if is_asked else vector_field(SEQ_NO).cut_fields(hit, response.style)
 
 
 def holds_for_the_clients_own(status: int | None, body: bytes) -> bool:
