@@ -1,6 +1,7 @@
 """`twinrank migrate`: arguments in, words out."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from plugin.index_commands import connected
 from plugin.options import json_option, upstream_option
 from plugin.sync_run import SyncOptions, run_sync
 from reranker.bundle import Bundle
+
+PROXIES_FOLLOW_S = 2.5
+"""Proxies follow a change of settings within about a second: before the second field holds anything, they
+know that it is not to be shown."""
 
 _STEPS = ("fill", "status", "cutover", "rollback", "cleanup")
 
@@ -60,8 +65,9 @@ def migrate_command(
         found = migration.enabled(upstream, index)
         if step == "fill":
             new = _required(bundle)
-            for one in found:
-                _told(one, migration.begin(upstream, one, new.name, vector_field), as_json=as_json)
+            begun = [_begun(upstream, one, new.name, vector_field, as_json=as_json) for one in found]
+            if any(begun):
+                time.sleep(PROXIES_FOLLOW_S)
             run_sync(url, index, new, options)
         elif step == "status":
             for line in _status(upstream, found, bundle, as_json=as_json):
@@ -78,6 +84,14 @@ def migrate_command(
                 _told(one, migration.roll_back(upstream, one), as_json=as_json)
         else:
             _clean_up(upstream, url, found, options)
+
+
+def _begun(upstream: Upstream, index: Index, model: str, field: str | None, *, as_json: bool) -> bool:
+    """Say in an index's settings whose vectors its second field is for; return whether that is new."""
+    before = index.rerank_settings()
+    after = migration.begin(upstream, index, model, field)
+    _told(index, after, as_json=as_json)
+    return after != before
 
 
 def _required(bundle: Bundle | None) -> Bundle:
