@@ -33,5 +33,5 @@ WIDENED_KEYS = frozenset({
 NEEDS_ONE_REQUEST = frozenset({"collapse", "explain", "profile", "rescore", "terminate_after"})
 """Keys and parameters that say something of the search as a whole, or that a second request would change."""
 
-OF_EACH_HIT = frozenset({"highlight"})
+OF_EACH_HIT = frozenset({"fields", "highlight", "script_fields"})
 """Keys that cost more for every hit of the window than a second request does (docs/results.md)."""

@@ -136,9 +136,15 @@ def name_of(hit: Hit, field: str) -> HitName:
     try:
         fields = _OBJECT.decode(hit["fields"])
         (seq_no,) = _NUMBERS.decode(fields[SEQ_NO])
-        return HitName(_STRING.decode(hit["_index"]), seq_no, bytes(fields.get(field, b"")))
+        return HitName(_STRING.decode(hit["_index"]), seq_no, _vector_of(fields.get(field, Raw(b"[]"))))
     except (msgspec.DecodeError, KeyError, ValueError) as error:
         raise UnusableResponseError(f"expected _index and {SEQ_NO} in every hit, found: {error}") from error
+
+
+def _vector_of(raw: Raw) -> str:
+    """Return a field's values as one text; `fields` gives them once more, padded, beside doc values."""
+    values: list[object] = msgspec.json.decode(raw)
+    return ",".join(sorted({str(value).rstrip("=") for value in values}))
 
 
 def _check_complete(top: dict[str, Raw]) -> None:

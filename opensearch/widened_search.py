@@ -34,7 +34,7 @@ class HitName:
 
     index: str
     seq_no: int
-    vector: bytes
+    vector: str
 
 
 def whole_window(plan: Plan) -> Asked:
@@ -82,7 +82,7 @@ def naming_fields(plan: Plan) -> tuple[str, ...]:
 
 def asks_much_of_each_hit(plan: Plan) -> bool:
     """Whether every hit costs so much more than its source that only the page's shall."""
-    return bool(OF_EACH_HIT.intersection(plan.request.body))
+    return bool(OF_EACH_HIT.intersection(plan.request.body)) or _has_inner_hits(plan.request)
 
 
 _OF_THE_PAGE = frozenset({

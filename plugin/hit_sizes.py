@@ -4,7 +4,7 @@ import threading
 
 from cachetools import LRUCache
 
-WORTH_BYTES = 500_000
+WORTH_BYTES = 200_000
 """Bytes of hits, vectors included, that are worth a second request where no page shows them."""
 
 _SHARE_OF_THE_NEWEST = 0.2

@@ -14,7 +14,7 @@ from tests.toy_index import ToyIndex, index_body, known_words, vector_member
 pytestmark = pytest.mark.live
 
 NUM_SHARDS = 3
-HIGHLIGHT = {"highlight": {"fields": {"text": {}}}}
+HIGHLIGHT: dict[str, Any] = {"highlight": {"fields": {"text": {}}}}
 """What makes a search ask for its page in a second request."""
 
 
