@@ -21,7 +21,7 @@ from indexer.audit import Audit, Worth, worth_of
 from opensearch import indices, snapshot
 from opensearch.client import Upstream
 from plugin.proxy_process import running_proxy
-from tests.cluster import Cluster, make_cluster
+from tests.cluster import Cluster
 from tests.conftest import TINY_BUNDLE
 from tests.index_command import ROOT
 from tests.sync_run import BUNDLE, synced
@@ -31,17 +31,6 @@ from tests.toy_index import index_body
 pytestmark = pytest.mark.live
 
 FREE, VERSIONED = "torture", "torture-versioned"
-
-
-@pytest.fixture(scope="module")
-def cluster(session_folder: Path) -> Iterator[Cluster]:
-    made = make_cluster(session_folder / "cluster")
-    (session_folder / "cluster").mkdir(mode=0o755)
-    try:
-        made.start()
-        yield made
-    finally:
-        made.stop()
 
 
 @contextmanager
