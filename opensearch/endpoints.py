@@ -63,7 +63,8 @@ _OF_A_DOCUMENT: dict[str, list[tuple[frozenset[str], Api]]] = {
 def endpoint(method: str, path: str) -> Endpoint | None:
     """Return what a request speaks; `path` is raw and has no query.
 
-    Empty segments are passed over, as OpenSearch does: `//articles/_search/` is `/articles/_search`.
+    Empty segments are passed over: `//articles/_search/` counts as `/articles/_search`, and what OpenSearch
+    makes of it, it says itself.
     """
     parts = tuple(part for part in path.split("/") if part)
     if parts[:2] == ("_search", "scroll") and len(parts) <= 3 and method in _BOTH:
