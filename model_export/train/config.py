@@ -55,15 +55,17 @@ class Source(_Section, frozen=True):
     """One collection to learn from.
 
     `beir` is a folder; `pairs` a TSV of query and relevant text; `clicks` a TSV with the columns query,
-    document, clicks, impressions; `texts` one text a line, for alignment. Files may be gzipped. `template`
-    wraps a query, as `what is {}`. `licence` is written into the manifest.
+    document, clicks, impressions; for alignment, `texts` is one text a line and `wordnet` the folder of a
+    WordNet database. Files may be gzipped. `template` wraps a query, as `what is {}`. With `spans`, so many
+    pieces of each document are learned from in place of the queries. `licence` is written into the manifest.
     """
 
-    kind: Literal["beir", "pairs", "clicks", "texts"]
+    kind: Literal["beir", "pairs", "clicks", "texts", "wordnet"]
     path: str
     licence: str
     template: str = "{}"
     max_queries: Count | None = None
+    spans: Annotated[int, Meta(ge=0)] = 0
 
 
 class DataSection(_Section, frozen=True):
