@@ -10,8 +10,10 @@ from plugin.admin_views import AdminViews
 from plugin.api_endpoints import add_api_endpoints
 from plugin.bearer import BearerTokens
 from plugin.errors import UpstreamError, error_body
+from plugin.health_views import HealthViews
 from plugin.metrics import Metrics
 from plugin.model import Model
+from plugin.readiness import Readiness
 from plugin.settings_cache import SettingsCache
 from plugin.upstream import Upstream
 
@@ -19,30 +21,21 @@ OWN_PREFIX = "/_plugins/_rerank/"
 
 
 def create_app(
-    upstream: Upstream, model: Model, settings: SettingsCache, tokens: BearerTokens, metrics: Metrics
+    upstream: Upstream,
+    model: Model,
+    settings: SettingsCache,
+    tokens: BearerTokens,
+    metrics: Metrics,
+    readiness: Readiness,
 ) -> flask.Flask:
     """Return the app beside one OpenSearch; `tokens` says who may call what is not of OpenSearch's API."""
     app = flask.Flask("twinrank", static_folder=None)
-    app.add_url_rule(f"{OWN_PREFIX}health", "health", _health_view(upstream, model))
+    HealthViews(readiness, model).register(app, OWN_PREFIX)
     app.add_url_rule(f"{OWN_PREFIX}metrics", "metrics", _metrics_view(upstream, metrics))
     AdminViews(upstream, model, settings).register(app, OWN_PREFIX)
     add_api_endpoints(app, model, tokens)
     app.register_error_handler(HTTPException, _http_error)
     return app
-
-
-def _health_view(upstream: Upstream, model: Model) -> Callable[[], flask.Response]:
-    def health() -> flask.Response:
-        """200 while the proxy can rerank; 503 while OpenSearch cannot be asked."""
-        bundle = {"name": model.name, "digest": model.digest}
-        try:
-            status = upstream.exchange("GET", "/", ()).status
-        except UpstreamError as error:
-            reason = {"status": "unavailable", "bundle": bundle, "opensearch": str(error)}
-            return flask.make_response(flask.jsonify(reason), 503)
-        return flask.jsonify({"status": "ok", "bundle": bundle, "opensearch": {"status": status}})
-
-    return health
 
 
 def _metrics_view(upstream: Upstream, metrics: Metrics) -> Callable[[], flask.Response]:

@@ -14,6 +14,7 @@ from plugin.logs import log_to_stderr
 from plugin.metrics import shared_between_workers, worker_ended
 from plugin.model import Model
 from plugin.options import bundle_option, settings_file_option, upstream_option
+from plugin.readiness import Readiness
 from plugin.runtime_folder import runtime_folder
 from plugin.settings_cache import SettingsCache
 from plugin.settings_poller import SettingsPoller
@@ -66,7 +67,8 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         poller = SettingsPoller(upstream, credentials, self._folder, self._defaults)
         settings = SettingsCache(upstream, poller, self._defaults)
         poller.start()
-        return Proxy(upstream, Model.load(self._bundle), settings, self._tokens)
+        readiness = Readiness(upstream, credentials, poller)
+        return Proxy(upstream, Model.load(self._bundle), settings, self._tokens, readiness)
 
 
 def _options(listen: str, workers: int) -> dict[str, Any]:

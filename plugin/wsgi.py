@@ -23,6 +23,7 @@ from plugin.model import Model
 from plugin.multi_search_door import MULTI_SEARCHES, MultiSearchDoor
 from plugin.passthrough import passed_through
 from plugin.read_door import READS, ReadDoor, asked_in_url
+from plugin.readiness import Readiness
 from plugin.search_door import SearchDoor
 from plugin.search_planner import SearchPlanner
 from plugin.settings_cache import SettingsCache
@@ -46,6 +47,7 @@ class Proxy:
         model: Model,
         settings: SettingsCache | None = None,
         tokens: BearerTokens | None = None,
+        readiness: Readiness | None = None,
     ) -> None:
         self._upstream = upstream
         self._settings = settings = settings or SettingsCache(upstream)
@@ -57,7 +59,8 @@ class Proxy:
         self._writes = WriteDoor(upstream, model)
         metrics = Metrics()
         self._sight = Sight(metrics)
-        self._own = create_app(upstream, model, settings, tokens or BearerTokens(), metrics)
+        ready = readiness or Readiness(upstream)
+        self._own = create_app(upstream, model, settings, tokens or BearerTokens(), metrics, ready)
 
     def __call__(self, environ: Environ, start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
