@@ -15,9 +15,10 @@ from plugin.metrics import Metrics
 from plugin.model import Model
 from plugin.readiness import Readiness
 from plugin.settings_cache import SettingsCache
-from plugin.upstream import Upstream
+from plugin.upstream import Exchange, Upstream
 
 OWN_PREFIX = "/_plugins/_rerank/"
+_STATE = "/_cluster/state/version?filter_path=cluster_uuid"
 
 
 def create_app(
@@ -40,19 +41,29 @@ def create_app(
 
 def _metrics_view(upstream: Upstream, metrics: Metrics) -> Callable[[], flask.Response]:
     def numbers() -> flask.Response:
-        """The numbers of all workers, in Prometheus's format, for whoever may ask OpenSearch `GET /`."""
+        """The numbers of all workers, in Prometheus's format, for whoever may ask OpenSearch `GET /`.
+
+        What is told by index is for whoever may read the cluster's state, which names them all.
+        """
         authorization = flask.request.headers.get("Authorization", "")
         headers = (("Authorization", authorization),) if authorization else ()
         try:
-            asked = upstream.exchange("GET", "/", headers)
-        except UpstreamError:  # sight matters most when OpenSearch is away; nothing here is its
-            asked = None
-        if asked is not None and asked.status in (401, 403):
-            return flask.Response(asked.body, asked.status, content_type=JSON)
-        content, content_type = metrics.exposition()
+            with_indices = upstream.exchange("GET", _STATE, headers).status == 200
+            refused = None if with_indices else _refusal(upstream.exchange("GET", "/", headers))
+        except UpstreamError:  # sight matters most when OpenSearch is away; nothing that is left is its
+            with_indices, refused = False, None
+        if refused is not None:
+            return refused
+        content, content_type = metrics.exposition(with_indices=with_indices)
         return flask.Response(content, content_type=content_type)
 
     return numbers
+
+
+def _refusal(asked: Exchange) -> flask.Response | None:
+    if asked.status not in (401, 403):
+        return None
+    return flask.Response(asked.body, asked.status, content_type=JSON)
 
 
 def _http_error(error: HTTPException) -> flask.Response:

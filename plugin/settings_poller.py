@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlencode
@@ -80,6 +80,7 @@ class SettingsPoller:
         self._thread = threading.Thread(target=self._run, name="settings-poller", daemon=True)
         self._has_looked = False
         self.on_change: Callable[[], None] = lambda: None
+        self.on_poll: Callable[[Mapping[str, str]], None] = lambda problems: None
 
     def start(self) -> None:
         """Begin, in a thread of its own."""
@@ -154,6 +155,7 @@ class SettingsPoller:
             self._write(changed)
         self.beat()  # after what it vouches for
         self._has_looked = True
+        self.on_poll(self._told)
 
     def _write(self, records: ClusterRecords) -> None:
         new = self._file.with_suffix(f".{os.getpid()}")
