@@ -10,14 +10,18 @@ from gunicorn.app.base import BaseApplication
 from opensearch.setting_layers import Defaults
 from plugin.bearer import BearerTokens
 from plugin.http_messages import basic_credentials
-from plugin.logs import log_to_stderr
-from plugin.metrics import shared_between_workers, worker_ended
+from plugin.log_options import log_options
+from plugin.logs import JsonGunicornLogger, log_to_stderr
+from plugin.metrics import Metrics, shared_between_workers, worker_ended
 from plugin.model import Model
 from plugin.options import bundle_option, settings_file_option, upstream_option
+from plugin.readiness import Readiness
 from plugin.runtime_folder import runtime_folder
 from plugin.settings_cache import SettingsCache
 from plugin.settings_poller import SettingsPoller
+from plugin.sight import LogOptions, Sight
 from plugin.sync_child import SyncChild
+from plugin.tracing import check_tracing, tracing_from_environment
 from plugin.upstream import Upstream
 from plugin.wsgi import Proxy
 from reranker.bundle import Bundle
@@ -37,13 +41,19 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         workers: int,
         defaults: Defaults,
         tokens: BearerTokens,
+        log: LogOptions,
+        *,
+        as_json: bool = False,
     ) -> None:
         self._tokens = tokens
+        self._log = log
         self._upstream_url = upstream_url
         self._bundle = bundle
         self._defaults = defaults
         self._folder = runtime_folder("settings-1", upstream_url)
         self._options = _options(listen, workers)
+        if as_json:
+            self._options["logger_class"] = JsonGunicornLogger
         super().__init__()
 
     def load_config(self) -> None:
@@ -66,7 +76,11 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         poller = SettingsPoller(upstream, credentials, self._folder, self._defaults)
         settings = SettingsCache(upstream, poller, self._defaults)
         poller.start()
-        return Proxy(upstream, Model.load(self._bundle), settings, self._tokens)
+        readiness = Readiness(upstream, credentials, poller)
+        sight = Sight(Metrics(), self._log)
+        tracing = tracing_from_environment(query_text=self._log.query_text)
+        model = Model.load(self._bundle)
+        return Proxy(upstream, model, settings, self._tokens, readiness, sight, tracing)
 
 
 def _options(listen: str, workers: int) -> dict[str, Any]:
@@ -106,6 +120,7 @@ def _options(listen: str, workers: int) -> dict[str, Any]:
     type=click.Path(path_type=Path),
     help="Bearer tokens, one a line, that /v1/rerank, /v1/embeddings and their like ask for.",
 )
+@log_options
 def serve(
     listen: str,
     url: str,
@@ -114,6 +129,8 @@ def serve(
     defaults: Defaults,
     synced: str | None,
     token_file: Path | None,
+    log: LogOptions,
+    log_format: str,
 ) -> None:
     """Stand in front of OpenSearch and rerank its searches.
 
@@ -125,9 +142,12 @@ def serve(
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--upstream") from error
     tokens = BearerTokens.read(token_file) if token_file else BearerTokens()
-    log_to_stderr()
+    check_tracing()
+    as_json = log_format == "json"
+    log_to_stderr(as_json=as_json)
     with shared_between_workers():
-        server = ProxyServer(url, Bundle.open(bundle_path), listen, workers, defaults, tokens)
+        bundle = Bundle.open(bundle_path)
+        server = ProxyServer(url, bundle, listen, workers, defaults, tokens, log, as_json=as_json)
         if synced:
             server.run_beside(SyncChild(url, synced, bundle_path))
         server.run()
