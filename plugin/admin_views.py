@@ -113,7 +113,7 @@ class AdminViews:
 
     @contextmanager
     def _client(self) -> Iterator[Client]:
-        with closing(Client(self.upstream.url, headers=dict(_callers_headers()))) as client:
+        with closing(self.upstream.client(dict(_callers_headers()))) as client:
             yield client
 
 

@@ -19,11 +19,11 @@ Ids = Sequence[int] | Sequence[Sequence[int]]
 """A text's tokens, each one id, or, for tri-letters, each a list of ids."""
 
 DOCUMENT_BATCH_TOKENS = 512
-"""How many tokens, padding included, one batch of documents may have: what it computes stays in the processor's
-cache. A token of 4,096 costs a third more (bge-small, int8, AMD EPYC with 1 MiB of L2 a core)."""
+"""How many tokens, padding included, one batch of documents may have: what it computes stays in the
+processor's cache. A token of 4,096 costs a third more (bge-small, int8, AMD EPYC with 1 MiB of L2 a core)."""
 
 PADDING_TOKENS = 16
-"""How much padding one batch may have: so many tokens take as long as a run of the model costs beside them."""
+"""How much padding one batch may have: so many tokens take as long as a run costs beside its tokens."""
 
 
 class Tokeniser(Protocol):
