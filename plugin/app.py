@@ -9,7 +9,9 @@ from plugin.admin_answers import JSON
 from plugin.admin_views import AdminViews
 from plugin.api_endpoints import add_api_endpoints
 from plugin.bearer import BearerTokens
+from plugin.caller import caller
 from plugin.errors import UpstreamError, error_body
+from plugin.http_messages import Request
 from plugin.metrics import Metrics
 from plugin.model import Model
 from plugin.settings_cache import SettingsCache
@@ -48,8 +50,7 @@ def _health_view(upstream: Upstream, model: Model) -> Callable[[], flask.Respons
 def _metrics_view(upstream: Upstream, metrics: Metrics) -> Callable[[], flask.Response]:
     def numbers() -> flask.Response:
         """The numbers of all workers, in Prometheus's format, for whoever may ask OpenSearch `GET /`."""
-        authorization = flask.request.headers.get("Authorization", "")
-        headers = (("Authorization", authorization),) if authorization else ()
+        headers = caller(Request.from_environ(flask.request.environ))
         try:
             asked = upstream.exchange("GET", "/", headers)
         except UpstreamError:  # sight matters most when OpenSearch is away; nothing here is its

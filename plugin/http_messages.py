@@ -8,6 +8,8 @@ from http.client import responses
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
+from plugin.underscored_headers import underscored
+
 Headers = tuple[tuple[str, str], ...]
 Environ = dict[str, Any]
 
@@ -138,6 +140,7 @@ def _headers(environ: Environ) -> Headers:
     ]
     if environ.get("CONTENT_TYPE"):
         sent.append(("Content-Type", environ["CONTENT_TYPE"]))
+    sent += underscored(environ)
     return tuple(header for header in end_to_end(sent) if header[0].lower() not in _NOT_FORWARDED)
 
 

@@ -18,6 +18,7 @@ from plugin.runtime_folder import runtime_folder
 from plugin.settings_cache import SettingsCache
 from plugin.settings_poller import SettingsPoller
 from plugin.sync_child import SyncChild
+from plugin.underscored_headers import keep_underscored
 from plugin.upstream import Upstream
 from plugin.wsgi import Proxy
 from reranker.bundle import Bundle
@@ -82,6 +83,8 @@ def _options(listen: str, workers: int) -> dict[str, Any]:
         "limit_request_line": 8190,
         "limit_request_fields": 1000,
         "limit_request_field_size": 65536,
+        "header_map": "dangerous",  # lets names with an underscore come as far as `pre_request`, no further
+        "pre_request": keep_underscored,
         "forwarded_allow_ips": "",  # no header of a client's changes what path it asked for
         "accesslog": None,
         "child_exit": worker_ended,
