@@ -17,7 +17,7 @@ ON_2_19 := -m live --opensearch=2.19.1 $(patsubst %,tests/test_%.py,admin_views 
 	cluster_search msearch native_command sync write_door)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop test test-all test-native check bench serve lint clean
+.PHONY: help setup demo demo-stop test test-all test-native chaos check bench serve lint clean
 
 help: ## list the tasks
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -42,6 +42,9 @@ test-all: check ## check, and all tests with every long suite whole
 test-native: $(VENV)/.everything ## OpenSearch 2.19.1: native pipelines, proxy, indexer
 	@$(BIN)/python -m pytest tests/native tests/test_native_templates.py --long
 	@$(BIN)/python -m pytest $(ON_2_19)
+
+chaos: $(VENV)/.everything ## 20,000 searches and 5,000 writes while everything around them fails
+	@$(BIN)/python -m pytest tests/chaos --long -s
 
 check: $(VENV)/.everything ## lint, format and types, without changing anything
 	$(BIN)/ruff check .

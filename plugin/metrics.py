@@ -10,8 +10,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from plugin.metrics_room import reserve
 from plugin.part_metrics import BreakerMetrics, EncodingMetrics, SettingsMetrics, WriteMetrics
 from plugin.search_record import SearchRecord
 
@@ -38,6 +40,13 @@ class Metrics:
     """The counters of one worker."""
 
     def __init__(self) -> None:
+        from prometheus_client import values
+
+        folder = os.environ.get(FOLDER_VARIABLE)
+        if folder and not reserve(Path(folder), os.getpid()):
+            del os.environ[FOLDER_VARIABLE]
+            # the library may have chosen maps already: a master that saw a worker end has imported it
+            values.ValueClass = values.MutexValue
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
         self._registry = own = CollectorRegistry()
