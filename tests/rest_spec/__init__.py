@@ -1,0 +1,1 @@
+"""OpenSearch's own YAML REST tests, run straight at OpenSearch and through the proxy, and compared."""
