@@ -17,7 +17,7 @@ from reranker.bundle import DEFAULT_BUNDLE
 HOST = "127.0.0.1"
 DEFAULT_PORT = 9100
 _APPLICATION = Path(__file__).resolve().parent.parent
-_HEALTH = "/_plugins/_rerank/health"
+_HEALTH = "/_plugins/_rerank/health/live"
 _STOP_S = 10.0
 
 
@@ -130,7 +130,7 @@ def _wait_for(child: subprocess.Popen[bytes], port: int, log: Path, wait_s: floa
 
 
 def _answers(port: int) -> bool:
-    """Whether the proxy answers at all: a 503 of its health says that it waits for OpenSearch."""
+    """Whether the proxy answers, be OpenSearch there or not."""
     connection = http.client.HTTPConnection(HOST, port, timeout=5.0)
     try:
         connection.request("GET", _HEALTH)

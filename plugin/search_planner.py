@@ -12,6 +12,7 @@ from opensearch.target import Skip, Target
 from plugin.cluster_search import has_script
 from plugin.http_messages import Request
 from plugin.model import Model
+from plugin.request_notes import note_query
 from plugin.settings_cache import SettingsCache
 from plugin.upstream_breaker import UpstreamBreaker
 
@@ -61,6 +62,7 @@ class SearchPlanner:
         forward = plan.request if plan.request != search else None
         if plan.settings.model != self._model.vectors_of:
             return Skip("model", forward)
+        note_query(plan.query_text)
         return Skip("upstream", forward) if self.breaker.is_open(plan.request.path) else plan
 
 
