@@ -13,6 +13,7 @@ from plugin.errors import UpstreamError, error_body
 from plugin.health_views import HealthViews
 from plugin.metrics import Metrics
 from plugin.model import Model
+from plugin.openapi import document
 from plugin.readiness import Readiness
 from plugin.settings_cache import SettingsCache
 from plugin.upstream import Exchange, Upstream
@@ -34,6 +35,7 @@ def create_app(
     HealthViews(readiness, model).register(app, OWN_PREFIX)
     app.add_url_rule(f"{OWN_PREFIX}metrics", "metrics", _metrics_view(upstream, metrics))
     AdminViews(upstream, model, settings).register(app, OWN_PREFIX)
+    app.add_url_rule(f"{OWN_PREFIX}openapi.json", "openapi", _openapi)
     add_api_endpoints(app, model, tokens)
     app.register_error_handler(HTTPException, _http_error)
     return app
@@ -58,6 +60,11 @@ def _metrics_view(upstream: Upstream, metrics: Metrics) -> Callable[[], flask.Re
         return flask.Response(content, content_type=content_type)
 
     return numbers
+
+
+def _openapi() -> flask.Response:
+    """What is answered here, for everybody: it stands in the documentation too."""
+    return flask.Response(document(), content_type=JSON)
 
 
 def _refusal(asked: Exchange) -> flask.Response | None:

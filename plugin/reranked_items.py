@@ -199,7 +199,7 @@ def _error_to_each(exchange: Exchange, style: Style) -> Raw:
     """Return an error to all items as one item has it, which is the same form."""
     try:
         error = msgspec.json.decode(exchange.body, type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         error = {}
     if "error" in error and "status" in error:
         return written(error, style, DEPTH_OF_AN_ITEM)
