@@ -14,7 +14,7 @@ from plugin.log_options import log_options
 from plugin.logs import JsonGunicornLogger, log_to_stderr
 from plugin.metrics import Metrics, shared_between_workers, worker_ended
 from plugin.model import Model
-from plugin.options import bundle_option, settings_file_option, upstream_option
+from plugin.options import bundle_option, settings_file_option
 from plugin.readiness import Readiness
 from plugin.runtime_folder import runtime_folder
 from plugin.settings_cache import SettingsCache
@@ -22,7 +22,8 @@ from plugin.settings_poller import SettingsPoller
 from plugin.sight import LogOptions, Sight
 from plugin.sync_child import SyncChild
 from plugin.tracing import check_tracing, tracing_from_environment
-from plugin.upstream import Upstream
+from plugin.upstream import first_url
+from plugin.upstream_options import Connecting, connecting_options
 from plugin.wsgi import Proxy
 from reranker.bundle import Bundle
 
@@ -35,7 +36,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
 
     def __init__(
         self,
-        upstream_url: str,
+        connecting: Connecting,
         bundle: Bundle,
         listen: str,
         workers: int,
@@ -47,10 +48,10 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
     ) -> None:
         self._tokens = tokens
         self._log = log
-        self._upstream_url = upstream_url
+        self._connecting = connecting
         self._bundle = bundle
         self._defaults = defaults
-        self._folder = runtime_folder("settings-1", upstream_url)
+        self._folder = runtime_folder("settings-1", connecting.urls)
         self._options = _options(listen, workers)
         if as_json:
             self._options["logger_class"] = JsonGunicornLogger
@@ -71,8 +72,8 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
 
         `reranker.encoder` imports it when an encoder is made, so the master never has it.
         """
-        upstream = Upstream(self._upstream_url)
-        credentials = basic_credentials(self._upstream_url)
+        upstream = self._connecting.upstream()
+        credentials = basic_credentials(first_url(self._connecting.urls))
         poller = SettingsPoller(upstream, credentials, self._folder, self._defaults)
         settings = SettingsCache(upstream, poller, self._defaults)
         poller.start()
@@ -104,7 +105,7 @@ def _options(listen: str, workers: int) -> dict[str, Any]:
 
 @click.command()
 @click.option("--listen", default="127.0.0.1:9100", show_default=True, help="Host and port to listen on.")
-@upstream_option
+@connecting_options
 @bundle_option
 @click.option(
     "--workers",
@@ -123,7 +124,7 @@ def _options(listen: str, workers: int) -> dict[str, Any]:
 @log_options
 def serve(
     listen: str,
-    url: str,
+    connecting: Connecting,
     bundle_path: Path,
     workers: int,
     defaults: Defaults,
@@ -134,20 +135,16 @@ def serve(
 ) -> None:
     """Stand in front of OpenSearch and rerank its searches.
 
-    A user and password in the URL are those of the service account that follows changes of settings; each
-    request is sent with its caller's own.
+    A user and password in the first URL are those of the service account that follows changes of settings;
+    each request is sent with its caller's own.
     """
-    try:
-        Upstream(url)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--upstream") from error
     tokens = BearerTokens.read(token_file) if token_file else BearerTokens()
     check_tracing()
     as_json = log_format == "json"
     log_to_stderr(as_json=as_json)
     with shared_between_workers():
         bundle = Bundle.open(bundle_path)
-        server = ProxyServer(url, bundle, listen, workers, defaults, tokens, log, as_json=as_json)
+        server = ProxyServer(connecting, bundle, listen, workers, defaults, tokens, log, as_json=as_json)
         if synced:
-            server.run_beside(SyncChild(url, synced, bundle_path))
+            server.run_beside(SyncChild(first_url(connecting.urls), synced, bundle_path))
         server.run()

@@ -15,6 +15,7 @@ from plugin.admin_answers import JSON
 from plugin.api_endpoints import API_PATHS
 from plugin.app import OWN_PREFIX, create_app
 from plugin.bearer import BearerTokens
+from plugin.client_presence import ClientGoneError, absent, present
 from plugin.errors import UpstreamError, error_body
 from plugin.field_lookup import FieldLookup
 from plugin.http_messages import Answer, Environ, Request
@@ -37,6 +38,9 @@ from plugin.write_door import ENRICH, WRITES, WriteDoor
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
+
+CLIENT_CLOSED_REQUEST = 499
+"""How a request is counted whose client has gone: nginx's number, since HTTP has none."""
 
 _log = logging.getLogger("twinrank")
 
@@ -74,7 +78,8 @@ class Proxy:
         if _is_own(request):
             return self._own(environ, start_response)
         with noting() as notes, self._tracing.traced(request, notes) as traced:
-            answer = self._answer_or_error(traced.request)
+            with present(environ.get("gunicorn.socket")):
+                answer = self._answer_or_error(traced.request)
             self._tracing.answered(traced, answer)
             self._sight.answered(traced.request, answer, notes)
         return _sent(answer, start_response)
@@ -85,6 +90,9 @@ class Proxy:
         except UpstreamError as error:
             _log.warning("%s", error)
             return _error(error)
+        except ClientGoneError as error:
+            _log.info("%s", error)
+            return _gone(error)
 
     def _answer(self, request: Request) -> Answer:
         if request.path == ENRICH:
@@ -104,7 +112,8 @@ class Proxy:
         if spoken.api in READS:
             return self._reads.answer(request, spoken)
         if spoken.api in WRITES:
-            return self._shown(request, self._writes.answer(request, spoken))
+            with absent():  # a write in several steps is brought to its end
+                return self._shown(request, self._writes.answer(request, spoken))
         return passed_through(self._upstream, request)
 
     def _shown(self, request: Request, answer: Answer) -> Answer:
@@ -129,6 +138,12 @@ def _sent(answer: Answer, start_response: "StartResponse") -> Iterable[bytes]:
         return [answer.body]
     start_response(answer.status_line, list(answer.headers))
     return answer.body
+
+
+def _gone(error: ClientGoneError) -> Answer:
+    """Return what nobody reads, unless the client still listens after it has said that it ends."""
+    reason = error_body(CLIENT_CLOSED_REQUEST, "client_gone_exception", str(error))
+    return Answer(CLIENT_CLOSED_REQUEST, (("Content-Type", JSON),), reason, "Client Closed Request")
 
 
 def _error(error: UpstreamError) -> Answer:
