@@ -9,8 +9,10 @@ from plugin.admin_answers import JSON
 from plugin.admin_views import AdminViews
 from plugin.api_endpoints import add_api_endpoints
 from plugin.bearer import BearerTokens
+from plugin.caller import caller
 from plugin.errors import UpstreamError, error_body
 from plugin.health_views import HealthViews
+from plugin.http_messages import Request
 from plugin.metrics import Metrics
 from plugin.model import Model
 from plugin.openapi import document
@@ -47,8 +49,7 @@ def _metrics_view(upstream: Upstream, metrics: Metrics) -> Callable[[], flask.Re
 
         What is told by index is for whoever may read the cluster's state, which names them all.
         """
-        authorization = flask.request.headers.get("Authorization", "")
-        headers = (("Authorization", authorization),) if authorization else ()
+        headers = caller(Request.from_environ(flask.request.environ))
         try:
             with_indices = upstream.exchange("GET", _STATE, headers).status == 200
             refused = None if with_indices else _refusal(upstream.exchange("GET", "/", headers))

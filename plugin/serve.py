@@ -22,6 +22,7 @@ from plugin.settings_poller import SettingsPoller
 from plugin.sight import LogOptions, Sight
 from plugin.sync_child import SyncChild
 from plugin.tracing import check_tracing, tracing_from_environment
+from plugin.underscored_headers import keep_underscored
 from plugin.upstream import first_url
 from plugin.upstream_options import Connecting, connecting_options
 from plugin.wsgi import Proxy
@@ -97,6 +98,8 @@ def _options(listen: str, workers: int) -> dict[str, Any]:
         "limit_request_line": 8190,
         "limit_request_fields": 1000,
         "limit_request_field_size": 65536,
+        "header_map": "dangerous",  # lets names with an underscore come as far as `pre_request`, no further
+        "pre_request": keep_underscored,
         "forwarded_allow_ips": "",  # no header of a client's changes what path it asked for
         "accesslog": None,
         "child_exit": worker_ended,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from opensearch.write_answer import Item
 from opensearch.write_operation import Operation
 from opensearch.write_target import WriteTarget
+from plugin.caller import caller
 from plugin.http_messages import Request
 from plugin.model import Model
 from plugin.repairs import Repair, Repairs
@@ -13,7 +14,7 @@ from plugin.upstream import Exchange, Upstream
 from plugin.write_batch import Batches
 from plugin.write_request import url_parameters
 from plugin.write_tally import Tally
-from plugin.write_targets import WriteTargets, caller
+from plugin.write_targets import WriteTargets
 
 _log = logging.getLogger("twinrank.writes")
 
