@@ -28,6 +28,7 @@ from plugin.reranking import scored_window
 from plugin.stage_clock import StageClock
 from plugin.upstream import Exchange, Upstream
 from plugin.window_scores import WindowScores
+from plugin.window_texts import WindowTexts, carries_sources
 
 _RETURNED = frozenset({401, 403, 429})
 _TRIPPED = b"circuit_breaking_exception"
@@ -74,7 +75,15 @@ class RerankedSearch:
             exchange,
             response,
             plan,
-            scored_window(response, plan, self._model, vector, clock),
+            scored_window(
+                response,
+                plan,
+                self._model,
+                vector,
+                clock,
+                WindowTexts(self._upstream, request),
+                has_sources=is_split or carries_sources(plan),
+            ),
             hits_at,
             clock,
         )
@@ -181,7 +190,8 @@ def status_of(scored: WindowScores | RerankFailedError, plan: Plan, model_name: 
         return f"skipped; reason={scored.reason}"
     num_scored = scored.ranking.num_scored
     gave_way = "" if plan.gave_way is None else f"; gave_way={plan.gave_way}"
-    where = f"window={len(scored)}; scored={num_scored}; model={model_name}; execution=sidecar"
+    stale = "" if scored.num_stale is None else f"; stale={scored.num_stale}"
+    where = f"window={len(scored)}; scored={num_scored}{stale}; model={model_name}; execution=sidecar"
     return f"applied; {where}{gave_way}"
 
 
