@@ -13,7 +13,7 @@ IDENTITY = frozenset({
 })  # fmt: skip
 """Headers that decide what OpenSearch shows."""
 
-_SENT = IDENTITY | {"x-opaque-id"}
+_SENT = IDENTITY | {"traceparent", "tracestate", "x-opaque-id"}
 
 DENIED = frozenset({401, 403})
 
