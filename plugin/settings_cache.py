@@ -105,6 +105,14 @@ class SettingsCache:
         """
         return self.of(Request("GET", f"/{indices}", headers, BytesIO(), 0), indices, {})
 
+    def are_shown(self, request: Request, indices: str) -> bool:
+        """Whether OpenSearch shows the request's caller settings of the indices.
+
+        Raises:
+            UpstreamError: as `of`.
+        """
+        return self._of_caller((settings_target(indices, {}), identity(request))).is_ours
+
     def changed(self) -> None:
         """Note that a change went through this worker: nothing that was read before it is used any more."""
         with self._lock:
