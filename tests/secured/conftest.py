@@ -129,6 +129,9 @@ def secured(is_tls: bool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def _make_users(secured: Secured) -> None:
+    # the demo gives everybody the rights of `cluster_composite_ops` by this one
+    answer = secured.straight("admin", "DELETE", "/_plugins/_security/api/rolesmapping/own_index")
+    assert answer.status == 200, answer.body
     for kind, members in (
         ("roles", ROLES),
         ("internalusers", {
