@@ -72,7 +72,7 @@ class AdminViews:
         return self._enabled(index, body_object() | {"enabled": True})
 
     def _enabled(self, index: str, settings: dict[str, Any]) -> flask.Response:
-        wanted, dry_run = Wanted(self.model.name, settings), is_set("dry_run")
+        wanted, dry_run = Wanted(self.model.vectors_of, settings), is_set("dry_run")
         with self._client() as client:
             return self._written(enable(client, index, wanted, dry_run=dry_run), dry_run=dry_run)
 
@@ -84,7 +84,7 @@ class AdminViews:
 
     def status(self, index: str) -> flask.Response:
         """How far the index is covered with vectors, and what to do next."""
-        model = CoveredModel(self.model.name, self.model.model_tag)
+        model = CoveredModel(self.model.vectors_of, self.model.model_tag)
         with self._client() as client:
             return answered(coverage(client, index, model).as_json(model))
 
@@ -113,7 +113,7 @@ class AdminViews:
 
     @contextmanager
     def _client(self) -> Iterator[Client]:
-        with closing(Client(self.upstream.url, headers=dict(_callers_headers()))) as client:
+        with closing(self.upstream.client(dict(_callers_headers()))) as client:
             yield client
 
 

@@ -9,6 +9,7 @@ from http.client import responses
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
+from plugin.client_presence import ClientGoneError
 from plugin.underscored_headers import underscored
 
 Headers = tuple[tuple[str, str], ...]
@@ -82,18 +83,28 @@ class Request:
         """Yield the body block by block, `first` being what was read of it already.
 
         Raises:
-            ConnectionError: the client left before it had sent as much as it announced.
+            ClientGoneError: the client left before it had sent as much as it announced, or sends no body.
         """
         received = len(first)
         if first:
             yield first
-        while block := self.stream.read(BLOCK_BYTES):
+        while block := self._block():
             received += len(block)
             yield block
         if self.content_length is not None and received < self.content_length:
-            raise ConnectionAbortedError(
+            raise ClientGoneError(
                 f"expected a body of {self.content_length} bytes, found {received} before the client left"
             )
+
+    def is_whole(self, read: bytes) -> bool:
+        """Whether `read` is all of the body, so that it can be sent once more."""
+        return self.content_length == len(read)
+
+    def _block(self) -> bytes:
+        try:
+            return self.stream.read(BLOCK_BYTES)
+        except OSError as error:  # an error of the client's side must not be taken for one of OpenSearch's
+            raise ClientGoneError(f"expected the rest of a body, found: {error or type(error)}") from error
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,13 @@ from reranker.encoder import DocumentEncoder
 
 @dataclass(frozen=True)
 class Model:
-    """A bundle's encoders behind their caches, the crossing layer, and the tag of its vectors."""
+    """A bundle's encoders behind their caches, the crossing layer, and the tag of its vectors.
+
+    `vectors_of` is the `model` of the indices that it serves.
+    """
 
     name: str
+    vectors_of: str
     digest: str
     model_tag: int
     crossing: Crossing
@@ -40,6 +44,7 @@ class Model:
         load_document_encoder = _once(lambda: bundle.document_encoder(threads=1))
         return cls(
             name=bundle.name,
+            vectors_of=bundle.vectors_of,
             digest=bundle.manifest.digest,
             model_tag=bundle.model_tag,
             crossing=bundle.crossing(),

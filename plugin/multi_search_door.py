@@ -13,6 +13,7 @@ from opensearch.search_template import TEMPLATE_PARAMETERS
 from opensearch.target import Skip
 from opensearch.validation import InvalidError
 from plugin.caller import refusal
+from plugin.client_presence import ClientGoneError
 from plugin.errors import UpstreamError
 from plugin.field_lookup import FieldLookup
 from plugin.http_messages import Answer, Request
@@ -71,6 +72,8 @@ class MultiSearchDoor:
             reason = _failed("upstream", error)
         except (UnusableResponseError, UpstreamError) as error:
             reason = _failed("upstream", error)
+        except ClientGoneError:
+            raise
         except Exception:  # noqa: BLE001  # the app's edge: a fault of ours must not fail a search
             _log.exception("reranking failed in a way that nobody foresaw; the client's own items are sent")
             reason = "internal"
@@ -136,7 +139,9 @@ class MultiSearchDoor:
         if not all(each.is_own for each in planned):
             return self._items.run(request, planned, clock)
         with clock.stage("opensearch"):
-            answer = passed_through(self._upstream, request, cut_of_items(planned), read=body)
+            answer = passed_through(
+                self._upstream, request, cut_of_items(planned), read=body, may_repeat=True
+            )
         status = of_items([each.word for each in planned])
         return answer.with_headers(("Rerank-Status", status), clock.header())
 
@@ -144,7 +149,7 @@ class MultiSearchDoor:
         """Pass on what was not understood: which indices it speaks of, its answer tells."""
         cut = self._lookup.cut_by_index(request, lambda field: False)
         with clock.stage("opensearch"):
-            answer = passed_through(self._upstream, request, cut, read=body)
+            answer = passed_through(self._upstream, request, cut, read=body, may_repeat=True)
         return answer.with_headers(("Rerank-Status", skipped(reason)), clock.header())
 
 

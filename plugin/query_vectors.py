@@ -1,9 +1,11 @@
 """Query texts to vectors, beside the request's own thread: cached, and each text encoded once at a time."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,31 @@ from cachetools import LRUCache
 from plugin.errors import RerankFailedError
 
 Floats = npt.NDArray[np.float32]
+
+
+class Watcher(Protocol):
+    """Is told what the cache and the queue before the encoder do."""
+
+    def looked_up(self, result: str) -> None:
+        """A text was asked for: `hit`, `miss` or `refused`."""
+
+    def holds(self, num_waiting: int, num_entries: int) -> None:
+        """So many queries wait, and so many vectors are kept."""
+
+    def started(self, waited_s: float) -> None:
+        """The encoder took a query that had waited."""
+
+
+class _NoWatcher:
+    def looked_up(self, result: str) -> None:
+        pass
+
+    def holds(self, num_waiting: int, num_entries: int) -> None:
+        pass
+
+    def started(self, waited_s: float) -> None:
+        pass
+
 
 CACHE_ENTRIES = 4096
 """Query vectors kept: at 384 float32 values, about 8 MB with their texts."""
@@ -37,18 +64,23 @@ class QueryVectors:
         self._max_waiting = max_waiting
         self._waiting = 0
         self._lock = threading.Lock()
+        self.watcher: Watcher = _NoWatcher()
 
     def submit(self, text: str) -> "Future[Floats] | None":
         """Start encoding a text, or join whoever has; None where too many are waiting already."""
         with self._lock:
             future = self._cache.get(text)
             if future is not None:
+                self.watcher.looked_up("hit")
                 return future
             if self._waiting >= self._max_waiting:
+                self.watcher.looked_up("refused")
                 return None
             self._waiting += 1
-            future = self._pool.submit(self._encode, text)
+            future = self._pool.submit(self._timed, text, time.perf_counter())
             self._cache[text] = future
+            self.watcher.looked_up("miss")
+            self.watcher.holds(self._waiting, len(self._cache))
         future.add_done_callback(lambda done: self._finished(text, done))
         return future
 
@@ -67,8 +99,11 @@ class QueryVectors:
                 future = found[text] = self._cache.get(text)
                 if future is None and may_wait:
                     found[text] = batch[text] = Future()
+                missed = "miss" if text in batch else "refused"
+                self.watcher.looked_up(missed if future is None else "hit")
             self._waiting += bool(batch)
             self._cache.update(batch)
+            self.watcher.holds(self._waiting, len(self._cache))
         if batch:
             self._encode_next(iter(batch.items()))
         return [found[text] for text in texts]
@@ -77,8 +112,7 @@ class QueryVectors:
         """Start the next text of a batch, behind what has come in meanwhile."""
         text, future = next(batch, ("", None))
         if future is None:
-            with self._lock:
-                self._waiting -= 1
+            self._left()
             return
 
         def encoded(done: "Future[Floats]") -> None:
@@ -90,11 +124,19 @@ class QueryVectors:
                 future.set_exception(error)
             self._encode_next(batch)
 
-        self._pool.submit(self._encode, text).add_done_callback(encoded)
+        self._pool.submit(self._timed, text, time.perf_counter()).add_done_callback(encoded)
 
-    def _finished(self, text: str, future: "Future[Floats]") -> None:
+    def _timed(self, text: str, asked_s: float) -> Floats:
+        self.watcher.started(time.perf_counter() - asked_s)
+        return self._encode(text)
+
+    def _left(self) -> None:
         with self._lock:
             self._waiting -= 1
+            self.watcher.holds(self._waiting, len(self._cache))
+
+    def _finished(self, text: str, future: "Future[Floats]") -> None:
+        self._left()
         if future.exception() is not None:
             self._forget(text)
 

@@ -10,6 +10,7 @@ from opensearch.search_response import UnusableResponseError
 from opensearch.target import Skip, Target
 from opensearch.validation import InvalidError
 from plugin.caller import DENIED, refusal
+from plugin.client_presence import ClientGoneError
 from plugin.cluster_search import ClusterSearch
 from plugin.errors import RerankFailedError, UpstreamError, error_body
 from plugin.http_messages import Answer, Request, gunzipped
@@ -87,6 +88,8 @@ class SearchDoor:
             if answer.status < 400:  # else it is the client's own request that OpenSearch refuses
                 self._planner.breaker.failed(plan.request.path)
             return answer
+        except ClientGoneError:
+            raise
         except Exception:  # noqa: BLE001  # the app's edge: a fault of ours must not fail a search
             _log.exception(
                 "reranking failed in a way that nobody foresaw, so the client's own search is sent"
@@ -132,7 +135,12 @@ class SearchDoor:
         """Send the client's own search, or what it is without `ext.rerank`, and cut our fields out."""
         with clock.stage("opensearch"):
             answer = passed_through(
-                self._upstream, request, cut_of(target, search), read=body, forward=skip.forward
+                self._upstream,
+                request,
+                cut_of(target, search),
+                read=body,
+                forward=skip.forward,
+                may_repeat=True,
             )
         told = answer.with_headers(("Rerank-Status", skipped(skip.reason)), clock.header())
         return self._denied(request, body, told, skip, clock) if answer.status in DENIED else told

@@ -12,16 +12,21 @@ from opensearch.setting_layers import Defaults
 from plugin.bearer import BearerTokens
 from plugin.errors import CommandError
 from plugin.http_messages import basic_credentials
-from plugin.logs import log_to_stderr
-from plugin.metrics import shared_between_workers, worker_ended
+from plugin.log_options import log_options
+from plugin.logs import JsonGunicornLogger, log_to_stderr
+from plugin.metrics import Metrics, shared_between_workers, worker_ended
 from plugin.model import Model
-from plugin.options import bundle_option, settings_file_option, upstream_option
+from plugin.options import bundle_option, settings_file_option
+from plugin.readiness import Readiness
 from plugin.runtime_folder import runtime_folder
 from plugin.settings_cache import SettingsCache
 from plugin.settings_poller import SettingsPoller
+from plugin.sight import LogOptions, Sight
 from plugin.sync_child import SyncChild
+from plugin.tracing import check_tracing, tracing_from_environment
 from plugin.underscored_headers import keep_underscored
-from plugin.upstream import Upstream
+from plugin.upstream import first_url
+from plugin.upstream_options import Connecting, connecting_options
 from plugin.wsgi import Proxy
 from reranker.bundle import Bundle
 
@@ -34,19 +39,25 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
 
     def __init__(
         self,
-        upstream_url: str,
+        connecting: Connecting,
         bundle: Bundle,
         listen: str,
         workers: int,
         defaults: Defaults,
         tokens: BearerTokens,
+        log: LogOptions,
+        *,
+        as_json: bool = False,
     ) -> None:
         self._tokens = tokens
-        self._upstream_url = upstream_url
+        self._log = log
+        self._connecting = connecting
         self._bundle = bundle
         self._defaults = defaults
-        self._folder = runtime_folder("settings-1", upstream_url)
+        self._folder = runtime_folder("settings-1", connecting.urls)
         self._options = _options(listen, workers)
+        if as_json:
+            self._options["logger_class"] = JsonGunicornLogger
         super().__init__()
 
     def load_config(self) -> None:
@@ -81,12 +92,16 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
 
         `reranker.encoder` imports it when an encoder is made, so the master never has it.
         """
-        upstream = Upstream(self._upstream_url)
-        credentials = basic_credentials(self._upstream_url)
+        upstream = self._connecting.upstream()
+        credentials = basic_credentials(first_url(self._connecting.urls))
         poller = SettingsPoller(upstream, credentials, self._folder, self._defaults)
         settings = SettingsCache(upstream, poller, self._defaults)
         poller.start()
-        return Proxy(upstream, Model.load(self._bundle), settings, self._tokens)
+        readiness = Readiness(upstream, credentials, poller)
+        sight = Sight(Metrics(), self._log)
+        tracing = tracing_from_environment(query_text=self._log.query_text)
+        model = Model.load(self._bundle)
+        return Proxy(upstream, model, settings, self._tokens, readiness, sight, tracing)
 
 
 def _modern(context: ssl.SSLContext) -> ssl.SSLContext:
@@ -117,7 +132,7 @@ def _options(listen: str, workers: int) -> dict[str, Any]:
 
 @click.command()
 @click.option("--listen", default="127.0.0.1:9100", show_default=True, help="Host and port to listen on.")
-@upstream_option
+@connecting_options
 @bundle_option
 @click.option(
     "--workers",
@@ -137,9 +152,10 @@ def _options(listen: str, workers: int) -> dict[str, Any]:
     "--certfile", type=click.Path(path_type=Path), help="Answer over TLS with this certificate (PEM)."
 )
 @click.option("--keyfile", type=click.Path(path_type=Path), help="Its key (PEM, without a password).")
+@log_options
 def serve(
     listen: str,
-    url: str,
+    connecting: Connecting,
     bundle_path: Path,
     workers: int,
     defaults: Defaults,
@@ -147,24 +163,25 @@ def serve(
     token_file: Path | None,
     certfile: Path | None,
     keyfile: Path | None,
+    log: LogOptions,
+    log_format: str,
 ) -> None:
     """Stand in front of OpenSearch and rerank its searches.
 
-    A user and password in the URL are those of the service account that follows changes of settings; each
-    request is sent with its caller's own.
+    A user and password in the first URL are those of the service account that follows changes of settings;
+    each request is sent with its caller's own.
     """
-    try:
-        Upstream(url)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--upstream") from error
     if (certfile is None) != (keyfile is None):
         raise click.UsageError("expected --certfile and --keyfile together, found one of them")
     tokens = BearerTokens.read(token_file) if token_file else BearerTokens()
-    log_to_stderr()
+    check_tracing()
+    as_json = log_format == "json"
+    log_to_stderr(as_json=as_json)
     with shared_between_workers():
-        server = ProxyServer(url, Bundle.open(bundle_path), listen, workers, defaults, tokens)
+        bundle = Bundle.open(bundle_path)
+        server = ProxyServer(connecting, bundle, listen, workers, defaults, tokens, log, as_json=as_json)
         if certfile and keyfile:
             server.speak_tls(certfile, keyfile)
         if synced:
-            server.run_beside(SyncChild(url, synced, bundle_path))
+            server.run_beside(SyncChild(first_url(connecting.urls), synced, bundle_path))
         server.run()

@@ -81,6 +81,11 @@ class SettingsCache:
         if poller is not None:
             poller.on_change = self._refresh_all
 
+    @property
+    def poller(self) -> SettingsPoller | None:
+        """What follows the cluster, where something does."""
+        return self._poller
+
     def of(self, request: Request, indices: str, parameters: Mapping[str, str]) -> Target:
         """Return what the indices of an expression, as it stands in a path, say to the request's caller.
 

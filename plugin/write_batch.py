@@ -105,7 +105,7 @@ class Batches:
         return Situation(target, None, is_repeated, may_lock, tag)
 
     def _is_ours(self, target: WriteTarget) -> bool:
-        return target.settings.model == self._model.name
+        return target.settings.model == self._model.vectors_of
 
     def _look_up(
         self,

@@ -45,8 +45,8 @@ class WriteContext:
 
     @property
     def model_name(self) -> str:
-        """The name of the bundle whose vectors are made."""
-        return self._model.name
+        """The name of the bundle whose vectors are made, as settings have it."""
+        return self._model.vectors_of
 
     def ask(self, name: str) -> tuple[Exchange, bool]:
         """Return OpenSearch's own answer to who asks about a name, and whether there is such an index.

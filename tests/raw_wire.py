@@ -12,6 +12,10 @@ from urllib.parse import urlsplit
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
 
+AFTER_AN_ANSWER_S = 0.1
+"""How long another answer is waited for."""
+
+
 @dataclass
 class Kept:
     """An upstream: its address, and every request that it was sent, as (head, body)."""
@@ -25,19 +29,34 @@ class Kept:
         return [head.split(b"\r\n")[0] for head, _ in self.requests if b"/_cluster/state/" not in head]
 
 
-def exchanged(url: str, sent: bytes, *, timeout_s: float = 20.0) -> bytes:
-    """Send bytes on one connection, end the sending half, and return all that comes back."""
+def exchanged(url: str, sent: bytes, *, timeout_s: float = 30.0) -> bytes:
+    """Send bytes on one connection and return what comes back: until it ends, or answers are whole.
+
+    The sending half stays open: who closes it has gone, and is not answered.
+    """
     parts = urlsplit(url)
     received = b""
     with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=timeout_s) as wire:
         try:
             wire.sendall(sent)
-            wire.shutdown(socket.SHUT_WR)
             while block := wire.recv(65536):
                 received += block
-        except ConnectionError:  # it has answered and cut the connection
+                wire.settimeout(AFTER_AN_ANSWER_S if _is_whole(received) else timeout_s)
+        except (ConnectionError, TimeoutError):  # it has answered and cut the connection, or waits for more
             pass
     return received
+
+
+def _is_whole(received: bytes) -> bool:
+    """Whether these are answers, the last one with its whole body."""
+    while received:
+        head, end, rest = received.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+        expected = int(length[1]) if length else 0
+        if not end or len(rest) < expected or head.startswith(b"HTTP/1.1 100"):
+            return False
+        received = rest[expected:]
+    return True
 
 
 def statuses(received: bytes) -> list[int]:

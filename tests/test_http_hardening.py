@@ -119,7 +119,8 @@ def test_a_path_goes_on_as_it_came(wire: tuple[str, Kept], target: bytes) -> Non
     method = b"OPTIONS" if target == b"*" else b"GET"
     answered, reached = sent(wire, got(target=target).replace(b"GET", method, 1))
     assert answered == [200]
-    assert [head.split(b"\r\n")[0] for head, _ in reached] == [b"%s %s HTTP/1.1" % (method, target)]
+    lines = [head.split(b"\r\n")[0] for head, _ in reached if not head.startswith(b"POST")]
+    assert lines == [b"%s %s HTTP/1.1" % (method, target)]
 
 
 @pytest.mark.parametrize(("raw", "target"), [

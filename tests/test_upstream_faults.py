@@ -181,7 +181,7 @@ def test_connections_are_kept() -> None:
             streamed = upstream.stream("GET", "/", (), (), 0)
             assert list(streamed) == []
             streamed.close()
-        assert len(upstream._idle) == 1
+        assert [host.num_idle for host in upstream.hosts()] == [1]
 
 
 @pytest.mark.parametrize("url", ["", "localhost:9200", "ftp://a", "http://", "http://a/path"])
