@@ -5,8 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 
@@ -28,20 +26,20 @@ def checked(name: str, *arguments: str, **environment: str) -> subprocess.Comple
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", PLANTED)
-def test_a_planted_secret_is_found(tmp_path: Path, name: str) -> None:
+def test_planted_secrets_are_found(tmp_path: Path) -> None:
     for clean in ("plugin/clean.py", "tests/test_clean.py"):
         (tmp_path / clean).parent.mkdir(exist_ok=True)
         (tmp_path / clean).write_text('USER = "somebody"\n')
     for git in (["init", "-q"], ["add", "-A"]):
         subprocess.run(["git", *git], cwd=tmp_path, check=True, capture_output=True)
     assert checked("secrets", str(tmp_path)).returncode == 0
-    (tmp_path / name).parent.mkdir(exist_ok=True)
-    (tmp_path / name).write_text(PLANTED[name])
+    for name, content in PLANTED.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
     subprocess.run(["git", "add", "-A"], cwd=tmp_path, check=True, capture_output=True)
     found = checked("secrets", str(tmp_path))
     assert found.returncode != 0
-    assert name in found.stdout
+    assert [name for name in PLANTED if name not in found.stdout] == []
 
 
 def test_an_audit_without_a_network_passes_and_says_so(tmp_path: Path) -> None:

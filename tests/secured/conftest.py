@@ -36,6 +36,8 @@ ROLES = {
     "few": _role(["articles"], _READ, dls=json.dumps({"range": {"n": {"lt": 40}}})),
     "no-vectors": _role(["articles"], _READ, fls=["~rerank*"]),
     "no-text": _role(["articles"], _READ, fls=["~text"]),
+    "few-writer": _role(["articles"], _WRITE, dls=json.dumps({"range": {"n": {"lt": 40}}})),
+    "no-text-writer": _role(["articles"], _WRITE, fls=["~text"]),
     "writer": _role(["articles", "notes*"], _WRITE),
     "service": _role(["*"], ["indices:admin/get"], ["cluster:monitor/state"]),
     "nothing": _role(["nothing-of-this-name"], _READ),
@@ -95,6 +97,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(
             "is_tls", both, ids=["tls" if each else "plain" for each in both], scope="session", indirect=True
         )
+
+
+@pytest.fixture
+def only_long(is_long: bool) -> None:
+    """Leave a test to `--long`: the short form is the searches, over TLS."""
+    if not is_long:
+        pytest.skip("runs with pytest --long, as make test-native and make test-all do")
 
 
 @pytest.fixture(scope="session")

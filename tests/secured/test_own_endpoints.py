@@ -7,7 +7,7 @@ import pytest
 from tests.raw_http import ask, basic
 from tests.secured.conftest import JSON, Secured
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.usefixtures("only_long")]
 
 OWN = "/_plugins/_rerank"
 EVERYBODY = (None, "nothing", "reader", "writer", "admin")
