@@ -1,6 +1,7 @@
 """`twinrank serve`: the proxy under gunicorn."""
 
 import os
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from gunicorn.app.base import BaseApplication
 
 from opensearch.setting_layers import Defaults
 from plugin.bearer import BearerTokens
+from plugin.errors import CommandError
 from plugin.http_messages import basic_credentials
 from plugin.log_options import log_options
 from plugin.logs import JsonGunicornLogger, log_to_stderr
@@ -68,6 +70,23 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         self.cfg.set("when_ready", lambda server: child.start())
         self.cfg.set("on_exit", lambda server: child.stop())
 
+    def speak_tls(self, certificate: Path, key: Path) -> None:
+        """Answer over TLS 1.2 or newer alone.
+
+        Raises:
+            CommandError: the files are no certificate and its key.
+        """
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+        except OSError as error:
+            raise CommandError(
+                f"expected a certificate (PEM, with its chain) in {certificate} and its key in {key},"
+                f" found: {error}"
+            ) from error
+        self.cfg.set("certfile", str(certificate))
+        self.cfg.set("keyfile", str(key))
+        self.cfg.set("ssl_context", lambda config, default: _modern(default()))
+
     def load(self) -> Proxy:
         """Make the application, in the worker: neither ONNX Runtime nor its threads survive a fork.
 
@@ -83,6 +102,11 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         tracing = tracing_from_environment(query_text=self._log.query_text)
         model = Model.load(self._bundle)
         return Proxy(upstream, model, settings, self._tokens, readiness, sight, tracing)
+
+
+def _modern(context: ssl.SSLContext) -> ssl.SSLContext:
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 def _options(listen: str, workers: int) -> dict[str, Any]:
@@ -124,6 +148,10 @@ def _options(listen: str, workers: int) -> dict[str, Any]:
     type=click.Path(path_type=Path),
     help="Bearer tokens, one a line, that /v1/rerank, /v1/embeddings and their like ask for.",
 )
+@click.option(
+    "--certfile", type=click.Path(path_type=Path), help="Answer over TLS with this certificate (PEM)."
+)
+@click.option("--keyfile", type=click.Path(path_type=Path), help="Its key (PEM, without a password).")
 @log_options
 def serve(
     listen: str,
@@ -133,6 +161,8 @@ def serve(
     defaults: Defaults,
     synced: str | None,
     token_file: Path | None,
+    certfile: Path | None,
+    keyfile: Path | None,
     log: LogOptions,
     log_format: str,
 ) -> None:
@@ -141,6 +171,8 @@ def serve(
     A user and password in the first URL are those of the service account that follows changes of settings;
     each request is sent with its caller's own.
     """
+    if (certfile is None) != (keyfile is None):
+        raise click.UsageError("expected --certfile and --keyfile together, found one of them")
     tokens = BearerTokens.read(token_file) if token_file else BearerTokens()
     check_tracing()
     as_json = log_format == "json"
@@ -148,6 +180,8 @@ def serve(
     with shared_between_workers():
         bundle = Bundle.open(bundle_path)
         server = ProxyServer(connecting, bundle, listen, workers, defaults, tokens, log, as_json=as_json)
+        if certfile and keyfile:
+            server.speak_tls(certfile, keyfile)
         if synced:
             server.run_beside(SyncChild(first_url(connecting.urls), synced, bundle_path))
         server.run()
