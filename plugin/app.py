@@ -10,6 +10,7 @@ from plugin.admin_views import AdminViews
 from plugin.api_endpoints import add_api_endpoints
 from plugin.bearer import BearerTokens
 from plugin.errors import UpstreamError, error_body
+from plugin.guard_view import GuardView
 from plugin.metrics import Metrics
 from plugin.model import Model
 from plugin.settings_cache import SettingsCache
@@ -26,6 +27,7 @@ def create_app(
     app.add_url_rule(f"{OWN_PREFIX}health", "health", _health_view(upstream, model))
     app.add_url_rule(f"{OWN_PREFIX}metrics", "metrics", _metrics_view(upstream, metrics))
     AdminViews(upstream, model, settings).register(app, OWN_PREFIX)
+    GuardView(upstream, model).register(app, OWN_PREFIX)
     add_api_endpoints(app, model, tokens)
     app.register_error_handler(HTTPException, _http_error)
     return app

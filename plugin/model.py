@@ -44,7 +44,7 @@ class Model:
             model_tag=bundle.model_tag,
             crossing=bundle.crossing(),
             fusion_weight=bundle.manifest.fusion.weight,
-            query_vectors=QueryVectors(encode),
+            query_vectors=QueryVectors(encode, dim=bundle.manifest.dim),
             dim=bundle.manifest.dim,
             neutral_crossing=bundle.manifest.neutral_crossing,
             num_query_tokens=encode.num_tokens,

@@ -19,10 +19,13 @@ from opensearch.widened_search import (
     vectors_of_window,
     whole_window,
 )
+from plugin.arrival import queued_s
 from plugin.errors import RerankFailedError, error_body
 from plugin.hit_sizes import HitSizes
 from plugin.http_messages import Answer, Headers, Request
 from plugin.model import Model
+from plugin.pace import Pace
+from plugin.query_vectors import hopeful
 from plugin.reranked_page import HitsAt, RerankedPage
 from plugin.reranking import scored_window
 from plugin.stage_clock import StageClock
@@ -46,11 +49,13 @@ class RerankedSearch:
         self._upstream = upstream
         self._model = model
         self._sizes = HitSizes()
+        self._answers = Pace()
 
     def run(self, request: Request, plan: Plan, clock: StageClock) -> Answer:
         """Answer one search.
 
         Raises:
+            RerankFailedError: there will be no query vector; nothing was asked of OpenSearch then.
             UnusableResponseError: OpenSearch refuses the widened search, or answers it partially.
             UpstreamError: OpenSearch cannot be asked.
         """
@@ -62,8 +67,9 @@ class RerankedSearch:
         return self._run(request, plan, clock, is_split=False)
 
     def _run(self, request: Request, plan: Plan, clock: StageClock, *, is_split: bool) -> Answer:
-        vector = self._model.query_vectors.submit(plan.query_text)
-        with clock.stage("opensearch"):
+        within_s = plan.settings.deadline_ms / 1000 - queued_s() + self._answers.mean_s
+        vector = hopeful(self._model.query_vectors.submit(plan.query_text, within_s))
+        with clock.stage("opensearch"), self._answers.one():
             exchange = self._ask(request, vectors_of_window(plan) if is_split else whole_window(plan))
         if holds_for_the_clients_own(exchange.status, exchange.body):
             return answered(exchange, exchange.body, "skipped; reason=upstream", clock)

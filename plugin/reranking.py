@@ -9,6 +9,7 @@ from opensearch.search_plan import Plan
 from opensearch.search_response import SearchResponse
 from opensearch.settings import RerankSettings
 from opensearch.vector_field import vector_field
+from plugin.arrival import queued_s
 from plugin.errors import RerankFailedError
 from plugin.model import Model
 from plugin.query_vectors import awaited
@@ -52,7 +53,7 @@ def rank_hits(
         UnusableResponseError: a hit has no score.
     """
     with clock.stage("encode_wait"):
-        query = rounded(awaited(vector, settings.deadline_ms / 1000))
+        query = rounded(awaited(vector, settings.deadline_ms / 1000 - queued_s()))
     with clock.stage("crossing"):
         field = vector_field(settings.field)
         window = [field.packed(hit) for hit in response.hits[:window_size]]

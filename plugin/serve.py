@@ -1,6 +1,10 @@
 """`twinrank serve`: the proxy under gunicorn."""
 
 import os
+import resource
+import subprocess
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +13,13 @@ from gunicorn.app.base import BaseApplication
 
 from opensearch.setting_layers import Defaults
 from plugin.bearer import BearerTokens
+from plugin.errors import CommandError
 from plugin.http_messages import basic_credentials
 from plugin.logs import log_to_stderr
 from plugin.metrics import shared_between_workers, worker_ended
 from plugin.model import Model
-from plugin.options import bundle_option, settings_file_option
+from plugin.options import bundle_option, read_defaults
+from plugin.patient_arbiter import PatientArbiter
 from plugin.runtime_folder import runtime_folder
 from plugin.settings_cache import SettingsCache
 from plugin.settings_poller import SettingsPoller
@@ -24,25 +30,43 @@ from plugin.wsgi import Proxy
 from reranker.bundle import Bundle
 
 THREADS = 32
-"""Requests that one worker has in flight: slow clients hold a thread each."""
+"""Requests that one worker answers at once."""
+
+MAX_CONNECTIONS = 4096
+"""Connections that one worker holds, where the limit of open files is at least twice that."""
+
+CHECK_S = 120.0
+
+
+class ReloadError(CommandError):
+    """What is configured now cannot be used."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where a proxy reads what it may read anew while it runs."""
+
+    bundle: Path
+    settings: Path | None = None
+    tokens: Path | None = None
+
+    def read(self) -> tuple[Bundle, Defaults, BearerTokens]:
+        """Read all of them.
+
+        Raises:
+            BundleError, click.BadParameter, CommandError: one of them cannot be used.
+        """
+        tokens = BearerTokens.read(self.tokens) if self.tokens else BearerTokens()
+        return Bundle.open(self.bundle), read_defaults(self.settings), tokens
 
 
 class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """gunicorn with our settings in place of its command line."""
 
-    def __init__(
-        self,
-        connecting: Connecting,
-        bundle: Bundle,
-        listen: str,
-        workers: int,
-        defaults: Defaults,
-        tokens: BearerTokens,
-    ) -> None:
-        self._tokens = tokens
+    def __init__(self, connecting: Connecting, files: Files, listen: str, workers: int) -> None:
         self._connecting = connecting
-        self._bundle = bundle
-        self._defaults = defaults
+        self._files = files
+        self._bundle, self._defaults, self._tokens = files.read()
         self._folder = runtime_folder("settings-1", connecting.urls)
         self._options = _options(listen, workers)
         super().__init__()
@@ -54,8 +78,35 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
 
     def run_beside(self, child: SyncChild) -> None:
         """Run the feed for as long as the server."""
-        self.cfg.set("when_ready", lambda server: child.start())
-        self.cfg.set("on_exit", lambda server: child.stop())
+        self._options["when_ready"] = lambda server: child.start()
+        self._options["on_exit"] = lambda server: child.stop()
+        self.load_config()
+
+    def run(self) -> None:
+        """Answer requests until told to stop."""
+        PatientArbiter(self).run()
+
+    def check(self) -> None:
+        """Read every file anew, and let a process of its own see whether the bundle computes here.
+
+        Raises:
+            ReloadError: workers that were started now would not come up.
+        """
+        try:
+            read = self._files.read()
+        except click.BadParameter as error:
+            raise ReloadError(error.message) from error
+        ended = subprocess.run(  # noqa: S603  # our own interpreter and module
+            [sys.executable, "-m", "plugin", "check", "--bundle", str(self._files.bundle.resolve())],
+            cwd=Path(__file__).resolve().parent.parent,
+            capture_output=True,
+            text=True,
+            timeout=CHECK_S,
+            check=False,
+        )
+        if ended.returncode != 0:
+            raise ReloadError(ended.stderr.strip())
+        self._bundle, self._defaults, self._tokens = read
 
     def load(self) -> Proxy:
         """Make the application, in the worker: neither ONNX Runtime nor its threads survive a fork.
@@ -74,8 +125,9 @@ def _options(listen: str, workers: int) -> dict[str, Any]:
     return {
         "bind": listen,
         "workers": workers,
-        "worker_class": "gthread",
+        "worker_class": "plugin.patient_worker.PatientWorker",
         "threads": THREADS,
+        "worker_connections": _max_connections(),
         "keepalive": 75,
         "proc_name": "twinrank",
         "control_socket_disable": True,
@@ -89,6 +141,12 @@ def _options(listen: str, workers: int) -> dict[str, Any]:
     }
 
 
+def _max_connections() -> int:
+    """Return how many clients a worker may have: half of its files, since each may need one to OpenSearch."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else max(64, min(MAX_CONNECTIONS, soft // 2))
+
+
 @click.command()
 @click.option("--listen", default="127.0.0.1:9100", show_default=True, help="Host and port to listen on.")
 @connecting_options
@@ -100,7 +158,13 @@ def _options(listen: str, workers: int) -> dict[str, Any]:
     show_default="one a core",
     help="Worker processes.",
 )
-@settings_file_option
+@click.option(
+    "--settings",
+    "settings_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="JSON with the server's defaults, in the form of `_meta.rerank`.",
+)
 @click.option("--sync", "synced", metavar="INDEX,...", help="Run `twinrank sync --follow` beside it.")
 @click.option(
     "--token-file",
@@ -112,19 +176,19 @@ def serve(
     connecting: Connecting,
     bundle_path: Path,
     workers: int,
-    defaults: Defaults,
+    settings_file: Path | None,
     synced: str | None,
     token_file: Path | None,
 ) -> None:
     """Stand in front of OpenSearch and rerank its searches.
 
     A user and password in the first URL are those of the service account that follows changes of settings;
-    each request is sent with its caller's own.
+    each request is sent with its caller's own. SIGTERM ends it once every request is answered; SIGHUP reads
+    bundle, settings and tokens anew.
     """
-    tokens = BearerTokens.read(token_file) if token_file else BearerTokens()
     log_to_stderr()
     with shared_between_workers():
-        server = ProxyServer(connecting, Bundle.open(bundle_path), listen, workers, defaults, tokens)
+        server = ProxyServer(connecting, Files(bundle_path, settings_file, token_file), listen, workers)
         if synced:
             server.run_beside(SyncChild(first_url(connecting.urls), synced, bundle_path))
         server.run()
