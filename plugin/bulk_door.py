@@ -21,7 +21,7 @@ from plugin.write_context import WriteContext
 from plugin.write_request import is_answer_readable, is_pretty, of_each_line
 from plugin.write_tally import written_header
 
-BATCH_OPERATIONS = 128
+BATCH_OPERATIONS = 256
 BATCH_BYTES = 1_000_000
 """A batch is full at either: enough texts to sort by length, little memory."""
 

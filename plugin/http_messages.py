@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from plugin.client_presence import ClientGoneError
+from plugin.underscored_headers import underscored
 
 Headers = tuple[tuple[str, str], ...]
 Environ = dict[str, Any]
@@ -157,6 +158,7 @@ def _headers(environ: Environ) -> Headers:
     ]
     if environ.get("CONTENT_TYPE"):
         sent.append(("Content-Type", environ["CONTENT_TYPE"]))
+    sent += underscored(environ)
     return tuple(header for header in end_to_end(sent) if header[0].lower() not in _NOT_FORWARDED)
 
 

@@ -2,8 +2,9 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from plugin.admission import Admission
 from plugin.query_vectors import QueryVectors
 from plugin.write_vectors import WriteVectors
 from reranker.bundle import Bundle
@@ -13,9 +14,13 @@ from reranker.encoder import DocumentEncoder
 
 @dataclass(frozen=True)
 class Model:
-    """A bundle's encoders behind their caches, the crossing layer, and the tag of its vectors."""
+    """A bundle's encoders behind their caches, the crossing layer, and the tag of its vectors.
+
+    `vectors_of` is the `model` of the indices that it serves.
+    """
 
     name: str
+    vectors_of: str
     digest: str
     model_tag: int
     crossing: Crossing
@@ -26,6 +31,7 @@ class Model:
     num_query_tokens: Callable[[str], int]
     load_document_encoder: Callable[[], DocumentEncoder]
     documents: WriteVectors
+    admission: Admission = field(default_factory=Admission)
 
     @classmethod
     def load(cls, bundle: Bundle) -> "Model":
@@ -40,6 +46,7 @@ class Model:
         load_document_encoder = _once(lambda: bundle.document_encoder(threads=1))
         return cls(
             name=bundle.name,
+            vectors_of=bundle.vectors_of,
             digest=bundle.manifest.digest,
             model_tag=bundle.model_tag,
             crossing=bundle.crossing(),

@@ -12,6 +12,7 @@ from opensearch.search_response import UnusableResponseError
 from opensearch.search_template import TEMPLATE_PARAMETERS
 from opensearch.target import Skip
 from opensearch.validation import InvalidError
+from plugin.caller import refusal
 from plugin.client_presence import ClientGoneError
 from plugin.errors import UpstreamError
 from plugin.field_lookup import FieldLookup
@@ -99,8 +100,13 @@ class MultiSearchDoor:
         """Plan every item, as long as there are hits left to ask for."""
         is_filtered = "filter_path" in parameters_of(request.target)
         planned, num_hits = [], 0
+        may_search: dict[str, bool] = {}
         for item in items:
             each = self._planned_item(request, item)
+            if isinstance(each.plan, InvalidError) and not self._may_search(
+                request, item.indices, may_search
+            ):
+                each = replace(each, plan=Skip("not_enabled"))
             if is_filtered:  # positions would be lost, and with them whose `ext.rerank` it was
                 each = replace(each, plan=Skip("filter_path"))
             asked = each.plan.num_hits if isinstance(each.plan, Plan) else 0
@@ -120,6 +126,12 @@ class MultiSearchDoor:
         except InvalidError as error:
             plan = error
         return PlannedItem(item, target, plan)
+
+    def _may_search(self, request: Request, indices: str, known: dict[str, bool]) -> bool:
+        """Whether OpenSearch lets the caller search there; only then a wrong `ext.rerank` is told."""
+        if indices not in known:
+            known[indices] = refusal(self._upstream, request, indices) is None
+        return known[indices]
 
     def _answered(
         self, request: Request, body: bytes, planned: Sequence[PlannedItem], clock: StageClock

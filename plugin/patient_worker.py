@@ -2,8 +2,8 @@
 
 `accept`, `enqueue_req` -> `_receive` (in the main loop, without waiting) -> `_dispatch` (to a thread)
 
-Measured before this was chosen (docs/results.md): in gunicorn's own, a client that is slow to send its head
-or its body holds a thread, and closing a connection waits for the client up to two seconds in the main loop.
+In gunicorn's own, a client that is slow to send its head or its body holds a thread, and closing a connection
+waits for the client up to two seconds in the main loop (`python -m tests.benchmarks.slow_clients`).
 """
 
 import errno
@@ -77,25 +77,32 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
 
     def accept(self, listener: socket.socket) -> None:
         """Take a new connection."""
+        self._accepts(listener)
+
+    def _accepts(self, listener: socket.socket) -> bool:
+        """Take a new connection, if there is one."""
         try:
             client, address = listener.accept()
         except OSError as error:
             if error.errno not in _PASSING:
                 raise
-            return
+            return False
+        self._begin(TConn(self.cfg, client, address, listener.getsockname()))
+        return True
+
+    def _begin(self, conn: TConn) -> None:
         self.nr_conns += 1
         if self.nr_conns >= self.worker_connections and self._held:
             self._give_up(next(iter(self._held)))  # the slowest makes room
-        conn = TConn(self.cfg, client, address, listener.getsockname())
-        _bound_silence(client)
+        _bound_silence(conn.sock)
         conn.initialized = True
         try:
             if self.cfg.is_ssl:  # the handshake is part of the first read
-                conn.sock = ssl_wrap_socket(client, self.cfg)
+                conn.sock = ssl_wrap_socket(conn.sock, self.cfg)
         except OSError:
             self._drop(conn)
             return
-        conn.parser = http.get_parser(self.cfg, conn.sock, address)
+        conn.parser = http.get_parser(self.cfg, conn.sock, conn.client)
         self._receive(conn, WaitingRequest())
 
     def enqueue_req(self, conn: TConn) -> None:
@@ -128,10 +135,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         """Take new connections, or none; at the end, take those that have been made, and no further one."""
         if not enabled and not self.alive:
             for listener in self.sockets:
-                num_before = -1
-                while num_before != self.nr_conns:
-                    num_before = self.nr_conns
-                    self.accept(listener)
+                while self._accepts(listener):
+                    pass
         super().set_accept_enabled(enabled)
         if not self.alive:
             for listener in self.sockets:
@@ -166,7 +171,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         if conn in self._held:
             self.poller.modify(conn.sock, event, again)
             return
-        self._held[conn] = _Held(request, time.monotonic() + HOLD_S)
+        self._held[conn] = _Held(request, time.monotonic() + (HOLD_S if self.alive else LINGER_S))
         self.poller.register(conn.sock, event, again)
 
     def _go_on(self, conn: TConn, _sock: socket.socket) -> None:

@@ -10,16 +10,48 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 from cachetools import LRUCache
-from circuitbreaker import STATE_HALF_OPEN, CircuitBreaker
+from circuitbreaker import STATE_CLOSED, STATE_HALF_OPEN, STATE_OPEN, CircuitBreaker
 
 from plugin.errors import RerankFailedError
 from plugin.pace import Pace
 
 Floats = npt.NDArray[np.float32]
+
+
+class Watcher(Protocol):
+    """Is told what the cache and the queue before the encoder do."""
+
+    def looked_up(self, result: str) -> None:
+        """A text was asked for: `hit`, `miss` or `refused`."""
+
+    def holds(self, num_waiting: int, num_entries: int) -> None:
+        """So many queries wait, and so many vectors are kept."""
+
+    def started(self, waited_s: float) -> None:
+        """The encoder took a query that had waited."""
+
+    def rests(self, *, is_open: bool, tripped: bool) -> None:
+        """The encoder rests after faults, or works again; `tripped` where it has just begun to rest."""
+
+
+class _NoWatcher:
+    def looked_up(self, result: str) -> None:
+        pass
+
+    def holds(self, num_waiting: int, num_entries: int) -> None:
+        pass
+
+    def started(self, waited_s: float) -> None:
+        pass
+
+    def rests(self, *, is_open: bool, tripped: bool) -> None:
+        pass
+
 
 CACHE_ENTRIES = 4096
 """Query vectors kept: at 384 float32 values, about 8 MB with their texts."""
@@ -83,6 +115,7 @@ class QueryVectors:
         self._max_waiting = max_waiting
         self._waiting = 0
         self._lock = threading.Lock()
+        self.watcher: Watcher = _NoWatcher()
 
     def submit(self, text: str, within_s: float = math.inf) -> "Future[Floats] | None":
         """Start encoding a text, or join whoever has; None where it would not be there within that time."""
@@ -90,15 +123,20 @@ class QueryVectors:
             future = self._cache.get(text)
             if future is not None:
                 self._prolong(text, within_s)
+                self.watcher.looked_up("hit")
                 return future
             if self._rests():
                 return _resting()
             if not self._admits(within_s):
+                self.watcher.looked_up("refused")
                 return None
+            if self._waiting:  # else it is encoded now, and serves the next search at least
+                self._latest_s[text] = time.monotonic() + within_s
             self._waiting += 1
-            self._latest_s[text] = time.monotonic() + within_s
-            future = self._pool.submit(self._encoded, text)
+            future = self._pool.submit(self._encoded, text, time.perf_counter())
             self._cache[text] = future
+            self.watcher.looked_up("miss")
+            self.watcher.holds(self._waiting, len(self._cache))
         future.add_done_callback(lambda done: self._finished(text, done))
         return future
 
@@ -119,8 +157,11 @@ class QueryVectors:
                     found[text] = _resting()
                 elif future is None and may_wait:
                     found[text] = batch[text] = Future()
+                missed = "miss" if text in batch else "refused"
+                self.watcher.looked_up(missed if future is None else "hit")
             self._waiting += bool(batch)
             self._cache.update(batch)
+            self.watcher.holds(self._waiting, len(self._cache))
         if batch:
             self._encode_next(iter(batch.items()))
         return [found[text] for text in texts]
@@ -145,15 +186,25 @@ class QueryVectors:
         if latest_s is not None:
             self._latest_s[text] = max(latest_s, time.monotonic() + within_s)
 
-    def _encoded(self, text: str) -> Floats:
+    def _encoded(self, text: str, asked_s: float) -> Floats:
         """Encode a text unless it is too late for everybody who waits for it."""
+        self.watcher.started(time.perf_counter() - asked_s)
         with self._lock:
             latest_s = self._latest_s.pop(text, math.inf)
         if time.monotonic() > latest_s:
             raise TooLateError("no query vector in time: others were before it")
-        with self._pace.one():
-            vector: Floats = self._breaker.call(self._checked, text)
+        was = self._breaker.state
+        try:
+            with self._pace.one():
+                vector: Floats = self._breaker.call(self._checked, text)
+        finally:
+            self._tell_breaker(was)
         return vector
+
+    def _tell_breaker(self, was: str) -> None:
+        state = self._breaker.state
+        if state != was:
+            self.watcher.rests(is_open=state != STATE_CLOSED, tripped=state == STATE_OPEN)
 
     def _checked(self, text: str) -> Floats:
         vector = self._encode(text)
@@ -165,8 +216,7 @@ class QueryVectors:
         """Start the next text of a batch, behind what has come in meanwhile."""
         text, future = next(batch, ("", None))
         if future is None:
-            with self._lock:
-                self._waiting -= 1
+            self._left()
             return
 
         def encoded(done: "Future[Floats]") -> None:
@@ -178,11 +228,15 @@ class QueryVectors:
                 future.set_exception(error)
             self._encode_next(batch)
 
-        self._pool.submit(self._encoded, text).add_done_callback(encoded)
+        self._pool.submit(self._encoded, text, time.perf_counter()).add_done_callback(encoded)
 
-    def _finished(self, text: str, future: "Future[Floats]") -> None:
+    def _left(self) -> None:
         with self._lock:
             self._waiting -= 1
+            self.watcher.holds(self._waiting, len(self._cache))
+
+    def _finished(self, text: str, future: "Future[Floats]") -> None:
+        self._left()
         if future.exception() is not None:
             self._forget(text)
 

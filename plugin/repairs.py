@@ -130,7 +130,7 @@ class Repairs:
         return situation.text(source, situation.own(source))
 
     def _is_ours(self, target: WriteTarget) -> bool:
-        return target.settings.model == self._model.name
+        return target.settings.model == self._model.vectors_of
 
     def _written(self, headers: Headers, lines: dict[Place, bytes], refresh: str) -> dict[Place, Item]:
         if not lines:

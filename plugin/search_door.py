@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Collection
+from dataclasses import replace
 
 from opensearch.endpoints import Endpoint
 from opensearch.search_request import NotUnderstoodError, SearchRequest
 from opensearch.search_response import UnusableResponseError
 from opensearch.target import Skip, Target
 from opensearch.validation import InvalidError
+from plugin.caller import DENIED, refusal
 from plugin.client_presence import ClientGoneError
 from plugin.cluster_search import ClusterSearch
 from plugin.errors import RerankFailedError, UpstreamError, error_body
@@ -28,6 +30,9 @@ _JSON_TYPES = ("application/json", "application/vnd.opensearch+json")
 
 LINE_TYPES = (*_JSON_TYPES, "application/x-ndjson", "application/vnd.opensearch+x-ndjson")
 """What it reads as lines in JSON."""
+
+_UNSEEN = Skip("not_enabled")
+"""What is told whoever may not see an index, whatever it has."""
 
 _log = logging.getLogger("twinrank.search")
 
@@ -64,7 +69,7 @@ class SearchDoor:
             try:
                 plan = self._planner.plan(search, target)
             except InvalidError as error:
-                return _bad_request(error)
+                return self._own_error(request, indices, body, search, _bad_request(error), clock)
         if isinstance(plan, Skip):
             return self._passed_through(request, body, target, search, plan, clock)
         forward = Skip("upstream", plan.request if plan.request != search else None)
@@ -74,7 +79,7 @@ class SearchDoor:
         except RerankFailedError as error:  # there is no query vector, and nothing was asked yet
             _log.warning("search not reranked, reason=%s: %s", error.reason, error)
             if plan.settings.on_failure == "error":
-                return refused(error, clock)
+                return self._own_error(request, indices, body, search, refused(error, clock), clock)
             failed = Skip(error.reason, forward.forward)
             return self._passed_through(request, body, target, search, failed, clock)
         except (UnusableResponseError, UpstreamError) as error:
@@ -92,7 +97,27 @@ class SearchDoor:
             internal = Skip("internal", forward.forward)
             return self._passed_through(request, body, target, search, internal, clock)
         self._planner.breaker.succeeded(plan.request.path)
+        if answer.status in DENIED:
+            return self._denied(request, body, answer, forward, clock)
         return answer
+
+    def _own_error(
+        self, request: Request, indices: str, body: bytes, search: SearchRequest | Skip, own: Answer,
+        clock: StageClock,
+    ) -> Answer:  # fmt: skip
+        """Answer an error of ours to who may search there, and to others what OpenSearch answers."""
+        if refusal(self._upstream, request, indices) is None:
+            return own
+        nothing = Target(_UNSEEN)
+        return self._passed_through(request, body, nothing, search, _UNSEEN, clock)
+
+    def _denied(self, request: Request, body: bytes, answer: Answer, skip: Skip, clock: StageClock) -> Answer:
+        """Return a refusal as it would be for an index without settings: nothing tells that it has some."""
+        if answer.status == 403 and skip.forward is not None:  # OpenSearch itself says more of `ext.rerank`
+            answer = passed_through(self._upstream, request, read=body)
+            answer = answer.with_headers(clock.header())
+        plain = [header for header in answer.headers if header[0] != "Rerank-Status"]
+        return replace(answer, headers=(*plain, ("Rerank-Status", skipped(_UNSEEN.reason))))
 
     def _passed_through(
         self,
@@ -113,7 +138,8 @@ class SearchDoor:
                 forward=skip.forward,
                 may_repeat=True,
             )
-        return answer.with_headers(("Rerank-Status", skipped(skip.reason)), clock.header())
+        told = answer.with_headers(("Rerank-Status", skipped(skip.reason)), clock.header())
+        return self._denied(request, body, told, skip, clock) if answer.status in DENIED else told
 
 
 def understood(request: Request, body: bytes) -> SearchRequest | Skip:

@@ -15,15 +15,20 @@ from opensearch.setting_layers import Defaults
 from plugin.bearer import BearerTokens
 from plugin.errors import CommandError
 from plugin.http_messages import basic_credentials
-from plugin.logs import log_to_stderr
-from plugin.metrics import shared_between_workers, worker_ended
+from plugin.log_options import log_options
+from plugin.logs import JsonGunicornLogger, log_to_stderr
+from plugin.metrics import Metrics, shared_between_workers, worker_ended
 from plugin.model import Model
 from plugin.options import bundle_option, read_defaults
 from plugin.patient_arbiter import PatientArbiter
+from plugin.readiness import Readiness
 from plugin.runtime_folder import runtime_folder
 from plugin.settings_cache import SettingsCache
 from plugin.settings_poller import SettingsPoller
+from plugin.sight import LogOptions, Sight
 from plugin.sync_child import SyncChild
+from plugin.tracing import check_tracing, tracing_from_environment
+from plugin.underscored_headers import keep_underscored
 from plugin.upstream import first_url
 from plugin.upstream_options import Connecting, connecting_options
 from plugin.wsgi import Proxy
@@ -63,12 +68,24 @@ class Files:
 class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """gunicorn with our settings in place of its command line."""
 
-    def __init__(self, connecting: Connecting, files: Files, listen: str, workers: int) -> None:
+    def __init__(
+        self,
+        connecting: Connecting,
+        files: Files,
+        listen: str,
+        workers: int,
+        log: LogOptions,
+        *,
+        as_json: bool = False,
+    ) -> None:
+        self._log = log
         self._connecting = connecting
         self._files = files
         self._bundle, self._defaults, self._tokens = files.read()
         self._folder = runtime_folder("settings-1", connecting.urls)
         self._options = _options(listen, workers)
+        if as_json:
+            self._options["logger_class"] = JsonGunicornLogger
         super().__init__()
 
     def load_config(self) -> None:
@@ -78,8 +95,11 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
 
     def run_beside(self, child: SyncChild) -> None:
         """Run the feed for as long as the server."""
-        self._options["when_ready"] = lambda server: child.start()
-        self._options["on_exit"] = lambda server: child.stop()
+        self.configure(when_ready=lambda server: child.start(), on_exit=lambda server: child.stop())
+
+    def configure(self, **options: Any) -> None:  # noqa: ANN401  # gunicorn's own
+        """Set further options of gunicorn's, which hold after a reload too."""
+        self._options |= options
         self.load_config()
 
     def run(self) -> None:
@@ -92,18 +112,17 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         Raises:
             ReloadError: workers that were started now would not come up.
         """
+        command = [sys.executable, "-m", "plugin", "check", "--bundle", str(self._files.bundle.resolve())]
+        root = Path(__file__).resolve().parent.parent
         try:
             read = self._files.read()
+            ended = subprocess.run(  # noqa: S603  # our own interpreter and module
+                command, cwd=root, capture_output=True, text=True, timeout=CHECK_S, check=False
+            )
         except click.BadParameter as error:
             raise ReloadError(error.message) from error
-        ended = subprocess.run(  # noqa: S603  # our own interpreter and module
-            [sys.executable, "-m", "plugin", "check", "--bundle", str(self._files.bundle.resolve())],
-            cwd=Path(__file__).resolve().parent.parent,
-            capture_output=True,
-            text=True,
-            timeout=CHECK_S,
-            check=False,
-        )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise ReloadError(str(error)) from error
         if ended.returncode != 0:
             raise ReloadError(ended.stderr.strip())
         self._bundle, self._defaults, self._tokens = read
@@ -118,7 +137,11 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         poller = SettingsPoller(upstream, credentials, self._folder, self._defaults)
         settings = SettingsCache(upstream, poller, self._defaults)
         poller.start()
-        return Proxy(upstream, Model.load(self._bundle), settings, self._tokens)
+        readiness = Readiness(upstream, credentials, poller)
+        sight = Sight(Metrics(), self._log)
+        tracing = tracing_from_environment(query_text=self._log.query_text)
+        model = Model.load(self._bundle)
+        return Proxy(upstream, model, settings, self._tokens, readiness, sight, tracing)
 
 
 def _options(listen: str, workers: int) -> dict[str, Any]:
@@ -135,6 +158,8 @@ def _options(listen: str, workers: int) -> dict[str, Any]:
         "limit_request_line": 8190,
         "limit_request_fields": 1000,
         "limit_request_field_size": 65536,
+        "header_map": "dangerous",  # lets names with an underscore come as far as `pre_request`, no further
+        "pre_request": keep_underscored,
         "forwarded_allow_ips": "",  # no header of a client's changes what path it asked for
         "accesslog": None,
         "child_exit": worker_ended,
@@ -171,6 +196,7 @@ def _max_connections() -> int:
     type=click.Path(path_type=Path),
     help="Bearer tokens, one a line, that /v1/rerank, /v1/embeddings and their like ask for.",
 )
+@log_options
 def serve(
     listen: str,
     connecting: Connecting,
@@ -179,6 +205,8 @@ def serve(
     settings_file: Path | None,
     synced: str | None,
     token_file: Path | None,
+    log: LogOptions,
+    log_format: str,
 ) -> None:
     """Stand in front of OpenSearch and rerank its searches.
 
@@ -186,9 +214,12 @@ def serve(
     each request is sent with its caller's own. SIGTERM ends it once every request is answered; SIGHUP reads
     bundle, settings and tokens anew.
     """
-    log_to_stderr()
+    check_tracing()
+    as_json = log_format == "json"
+    log_to_stderr(as_json=as_json)
+    files = Files(bundle_path, settings_file, token_file)
     with shared_between_workers():
-        server = ProxyServer(connecting, Files(bundle_path, settings_file, token_file), listen, workers)
+        server = ProxyServer(connecting, files, listen, workers, log, as_json=as_json)
         if synced:
             server.run_beside(SyncChild(first_url(connecting.urls), synced, bundle_path))
         server.run()

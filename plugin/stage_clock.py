@@ -5,6 +5,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from plugin.request_notes import note_stage
+
 
 class StageClock:
     """Collects milliseconds by stage, in the order in which stages first end; what comes again adds up."""
@@ -20,8 +22,15 @@ class StageClock:
         try:
             yield
         finally:
-            spent_ms = (time.perf_counter() - started_s) * 1000
+            spent_s = time.perf_counter() - started_s
+            spent_ms = spent_s * 1000
+            ended_ns = time.time_ns()
+            note_stage(name, ended_ns - int(spent_s * 1e9), ended_ns)
             self._stages[name] = self._stages.get(name, 0.0) + spent_ms
+
+    def spent_s(self, name: str) -> float:
+        """Return the seconds of a stage up to now, 0 where there was none."""
+        return self._stages.get(name, 0.0) / 1000
 
     def header(self) -> tuple[str, str]:
         """Return the header, with the total up to now (W3C Server Timing: durations in milliseconds)."""

@@ -25,6 +25,12 @@ def enriched_header(tally: Tally) -> tuple[str, str]:
     return "Rerank-Written", f"documents={tally.documents}; encoded={tally.encoded}"
 
 
+def read_written(header: str) -> dict[str, int]:
+    """Read such a header back: name -> count."""
+    members = (part.strip().partition("=") for part in header.split(";"))
+    return {name: int(count) for name, _, count in members if count.isdecimal()}
+
+
 def written_header(tally: Tally) -> tuple[str, str]:
     """Return the header that says what became of a request's documents."""
     return "Rerank-Written", (

@@ -24,12 +24,16 @@ from plugin.model import Model
 from plugin.multi_search_door import MULTI_SEARCHES, MultiSearchDoor
 from plugin.passthrough import passed_through
 from plugin.read_door import READS, ReadDoor, asked_in_url
+from plugin.readiness import Readiness
+from plugin.request_notes import noting
 from plugin.search_door import SearchDoor
 from plugin.search_planner import SearchPlanner
 from plugin.settings_cache import SettingsCache
 from plugin.sight import Sight
 from plugin.template_door import TemplateDoor
+from plugin.tracing import Tracing
 from plugin.upstream import Upstream
+from plugin.watching import watch
 from plugin.write_door import ENRICH, WRITES, WriteDoor
 
 if TYPE_CHECKING:
@@ -50,6 +54,9 @@ class Proxy:
         model: Model,
         settings: SettingsCache | None = None,
         tokens: BearerTokens | None = None,
+        readiness: Readiness | None = None,
+        sight: Sight | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._upstream = upstream
         self._settings = settings = settings or SettingsCache(upstream)
@@ -59,26 +66,33 @@ class Proxy:
         self._multi_searches = MultiSearchDoor(upstream, planner, self._lookup, model)
         self._reads = ReadDoor(upstream, self._lookup)
         self._writes = WriteDoor(upstream, model)
-        metrics = Metrics()
-        self._sight = Sight(metrics)
-        self._own = create_app(upstream, model, settings, tokens or BearerTokens(), metrics)
+        self._sight, self._tracing = sight or Sight(Metrics()), tracing or Tracing()
+        metrics = self._sight.metrics
+        watch(metrics, model, settings, planner.breaker)
+        ready = readiness or Readiness(upstream)
+        self._own = create_app(upstream, model, settings, tokens or BearerTokens(), metrics, ready)
 
     def __call__(self, environ: Environ, start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
         request = Request.from_environ(environ)
         if _is_own(request):
             return self._own(environ, start_response)
-        try:
+        with noting() as notes, self._tracing.traced(request, notes) as traced:
             with present(environ.get("gunicorn.socket")):
-                answer = self._answer(request)
+                answer = self._answer_or_error(traced.request)
+            self._tracing.answered(traced, answer)
+            self._sight.answered(traced.request, answer, notes)
+        return _sent(answer, start_response)
+
+    def _answer_or_error(self, request: Request) -> Answer:
+        try:
+            return self._answer(request)
         except UpstreamError as error:
             _log.warning("%s", error)
-            answer = _error(error)
+            return _error(error)
         except ClientGoneError as error:
             _log.info("%s", error)
-            answer = _gone(error)
-        self._sight.answered(request, answer)
-        return _sent(answer, start_response)
+            return _gone(error)
 
     def _answer(self, request: Request) -> Answer:
         if request.path == ENRICH:

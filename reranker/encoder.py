@@ -18,8 +18,12 @@ Ints = npt.NDArray[np.int64]
 Ids = Sequence[int] | Sequence[Sequence[int]]
 """A text's tokens, each one id, or, for tri-letters, each a list of ids."""
 
-DOCUMENT_BATCH_TOKENS = 4096
-"""How many tokens, padding included, one batch of documents may have: bounds its memory."""
+DOCUMENT_BATCH_TOKENS = 512
+"""How many tokens, padding included, one batch of documents may have: what it computes stays in the
+processor's cache. A token of 4,096 costs a third more (bge-small, int8, AMD EPYC with 1 MiB of L2 a core)."""
+
+PADDING_TOKENS = 16
+"""How much padding one batch may have: so many tokens take as long as a run costs beside its tokens."""
 
 
 class Tokeniser(Protocol):
@@ -152,7 +156,7 @@ class DocumentEncoder(_TextEncoder):
         chunks = [self._tokens.chunks(text, chunking) for text in texts]
         flat = [ids for document in chunks for ids in document]
         vectors = np.empty((len(flat), self.dim), np.float32)
-        for positions in _batches([len(ids) for ids in flat]):
+        for positions in batched([len(ids) for ids in flat]):
             vectors[positions] = self._encoder.encode_ids([flat[i] for i in positions])
         ends = np.cumsum([len(document) for document in chunks])
         return np.split(vectors, ends[:-1]) if texts else []
@@ -166,13 +170,24 @@ class DocumentEncoder(_TextEncoder):
         return sum(map(len, self._tokens.chunks(text, chunking)))
 
 
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Yield positions, longest first, in batches of at most DOCUMENT_BATCH_TOKENS tokens with padding."""
-    by_length = sorted(range(len(lengths)), key=lambda i: -lengths[i])
-    while by_length:
-        size = max(1, DOCUMENT_BATCH_TOKENS // lengths[by_length[0]])
-        yield by_length[:size]
-        by_length = by_length[size:]
+def batched(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Yield the positions of token lists of these lengths, longest first, in batches of about equal length.
+
+    A batch has at most DOCUMENT_BATCH_TOKENS tokens, padding included, and PADDING_TOKENS of padding, or is
+    one list alone.
+    """
+    batch: list[int] = []
+    longest = padding = 0
+    for position in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        padding += longest - lengths[position]
+        if batch and (padding > PADDING_TOKENS or longest * (len(batch) + 1) > DOCUMENT_BATCH_TOKENS):
+            yield batch
+            batch = []
+        if not batch:
+            longest, padding = lengths[position], 0
+        batch.append(position)
+    if batch:
+        yield batch
 
 
 def _checked_inputs(session: "InferenceSession", model: Path) -> list[str]:

@@ -30,6 +30,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.add(_action(self.command, self.path))  # type: ignore[attr-defined]
+        self.server.callers.append(self.headers.get("Authorization"))  # type: ignore[attr-defined]
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         connection = http.client.HTTPConnection(self.server.upstream, timeout=60)  # type: ignore[attr-defined]
         kept = {
@@ -62,12 +63,20 @@ def _action(method: str, target: str) -> str:
 @contextmanager
 def recording_relay(url: str) -> Iterator[tuple[str, set[str]]]:
     """Yield a URL in front of `url`, and the set of actions that was asked for through it."""
+    with recorded(url) as (relay, actions, _):
+        yield relay, actions
+
+
+@contextmanager
+def recorded(url: str) -> Iterator[tuple[str, set[str], list[str | None]]]:
+    """Yield the same, and as whom: each request's `Authorization`."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
-    server.asked = set()  # type: ignore[attr-defined]
+    asked, callers = set[str](), list[str | None]()
+    server.asked, server.callers = asked, callers  # type: ignore[attr-defined]
     server.upstream = urlsplit(url).netloc  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}", server.asked  # type: ignore[attr-defined]
+    yield f"http://127.0.0.1:{server.server_address[1]}", asked, callers
     server.shutdown()
     server.server_close()

@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reranker.bundle import Bundle
-from reranker.encoder import DOCUMENT_BATCH_TOKENS, DocumentEncoder, Encoder, QueryEncoder
+from reranker.encoder import (
+    DOCUMENT_BATCH_TOKENS,
+    PADDING_TOKENS,
+    DocumentEncoder,
+    Encoder,
+    QueryEncoder,
+    batched,
+)
 from reranker.errors import BundleError, EncodingError, StoredVectorError
 from reranker.stored_vector import pack
 from reranker.text import Chunking
@@ -58,6 +65,20 @@ def test_a_batch_gives_the_vectors_of_one_by_one_in_any_order(texts: list[str], 
         assert vectors.shape == alone.shape
         assert np.abs(vectors - alone).max() < 1e-5
         assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+@given(st.lists(st.integers(1, 700), max_size=300))
+def test_batches_hold_every_text_once_and_little_padding(lengths: list[int]) -> None:
+    batches = list(batched(lengths))
+    assert sorted(position for batch in batches for position in batch) == list(range(len(lengths)))
+    for batch in batches:
+        longest = max(lengths[position] for position in batch)
+        assert len(batch) == 1 or longest * len(batch) <= DOCUMENT_BATCH_TOKENS
+        assert sum(longest - lengths[position] for position in batch) <= PADDING_TOKENS
+
+
+def test_texts_of_one_length_fill_their_batches() -> None:
+    assert [len(batch) for batch in batched([16] * 65)] == [32, 32, 1]
 
 
 def test_more_texts_than_a_batch_holds() -> None:

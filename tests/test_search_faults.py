@@ -113,7 +113,9 @@ def test_a_model_that_keeps_failing_is_left_alone_for_a_while(toy_index: ToyInde
             answer = client.post(f"/{toy_index.name}/_search", json=body, buffered=True)
             assert answer.headers["Rerank-Status"] == "skipped; reason=model"
         status = client.get("/_plugins/_rerank/status", buffered=True)
+        metrics = client.get("/_plugins/_rerank/metrics", buffered=True).text
     assert len(calls) == MAX_FAULTS
+    assert 'twinrank_breakers_open{breaker="model"} 1.0' in metrics
     assert (status.json or {})["query_encoder"]["breaker"] == "open"
     assert [host["is_left_out"] for host in (status.json or {})["opensearch"]] == [False]
 

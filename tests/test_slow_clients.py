@@ -1,23 +1,29 @@
 """Clients that send a byte now and then, or nothing: searches are answered as if they were not there."""
 
+import http.client
 import json
 import socket
+import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from plugin.proxy_process import running_proxy
+from plugin.proxy_process import free_port, running_proxy
 from plugin.waiting_request import MAX_HELD_BYTES
 from tests.conftest import TINY_BUNDLE
 from tests.raw_http import search
+from tests.tls_relay import make_certificates
 from tests.toy_index import ToyIndex
 
 pytestmark = pytest.mark.live
 
+JSON = {"Content-Type": "application/json"}
 SLOW = 200
 HEAD = b"POST /_count HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 BEGINNINGS = [
@@ -99,3 +105,47 @@ def test_what_is_no_request_is_refused(slow_proxy: str) -> None:
     with connected(slow_proxy) as client:
         client.sendall(b"\x16\x03\x01 no HTTP\r\n\r\n")
         assert client.recv(65536).startswith(b"HTTP/1.1 400 ")
+
+
+def test_over_tls_a_handshake_that_is_never_finished_holds_nobody_up(
+    opensearch_url: str, toy_index: ToyIndex, tmp_path: Path
+) -> None:
+    made = make_certificates(tmp_path)
+    server = made.authority.issue_cert("127.0.0.1")
+    server.private_key_and_cert_chain_pem.write_to_path(tmp_path / "server.pem")
+    with tls_proxy(opensearch_url, tmp_path) as url, ExitStack() as opened:
+        hello = b"\x16\x03\x01\x02\x00"  # the beginning of a handshake
+        for client in [opened.enter_context(connected(url)) for _ in range(60)]:
+            client.sendall(hello)
+        target, body = f"/{toy_index.name}/_search", json.dumps({"query": toy_index.query})
+        parts, context = urlsplit(url), ssl.create_default_context(cafile=made.ca)
+        for _ in range(3):
+            kept = http.client.HTTPSConnection("127.0.0.1", parts.port, context=context, timeout=60)
+            for _ in range(3):
+                kept.request("POST", target, body, JSON)
+                answer = kept.getresponse()
+                answer.read()
+                assert answer.headers["Rerank-Status"].startswith("applied")
+            kept.close()
+
+
+@contextmanager
+def tls_proxy(upstream: str, folder: Path) -> Iterator[str]:
+    """Run a proxy that speaks TLS with `server.pem` of a folder."""
+    port, certificate = free_port(), str(folder / "server.pem")
+    program = (
+        "from plugin import serve; made = serve._options;"
+        f"serve._options = lambda *a: made(*a) | dict(certfile={certificate!r}, keyfile={certificate!r});"
+        "serve.serve()"
+    )
+    where = ["--listen", f"127.0.0.1:{port}", "--upstream", upstream, "--bundle", str(TINY_BUNDLE)]
+    child = subprocess.Popen([sys.executable, "-c", program, *where, "--workers", "1"])
+    try:
+        for _ in range(600):
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            threading.Event().wait(0.1)
+        yield f"https://127.0.0.1:{port}"
+    finally:
+        child.terminate()
+        child.wait(60)

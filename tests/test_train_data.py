@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,6 +28,7 @@ from model_export.train.losses import (
 from model_export.train.negatives import groups
 from model_export.train.split import NEAR, NearDuplicates, normalised, split, without_near_duplicates
 from model_export.train.student import layer_numbers, trigram_vocabulary
+from model_export.train.texts import LONGEST, WORDNET_FILES, spans, wordnet_texts
 
 pytestmark = pytest.mark.export
 
@@ -74,6 +76,44 @@ def test_a_source_that_is_not_one_says_where(tmp_path: Path, kind: str, content:
     where = Source("beir", str(tmp_path / "none"), "CC0") if kind == "beir" else about
     with pytest.raises(TrainingError, match=message):
         gathered([where])
+
+
+ENTRY = (
+    "00002724 29 v 02 choke 0 hold_back(p) 0 001 @ 00001740 v 0000 01 + 02 00"
+    ' | breathe with difficulty; "She choked with emotion"  \n'
+)
+
+
+def test_a_dictionary_gives_words_definitions_and_examples(tmp_path: Path) -> None:
+    for name in WORDNET_FILES:
+        (tmp_path / name).write_text("  1 its licence\n" + (ENTRY if name == "data.verb" else ""))
+    expected = ["choke", "hold back", "breathe with difficulty", "She choked with emotion"]
+    found = gathered([Source("wordnet", str(tmp_path), "WordNet 3.0")])
+    assert list(found.queries.values()) == expected
+    (tmp_path / "data.adv").write_text("00001 02 r zz no 0 | none\n")
+    with pytest.raises(TrainingError, match=r"data.adv, line 1: expected a synset and its gloss"):
+        list(wordnet_texts(tmp_path))
+    (tmp_path / "data.adj").unlink()
+    with pytest.raises(TrainingError, match=r"expected WordNet's data.adj"):
+        list(wordnet_texts(tmp_path))
+
+
+@settings(deadline=None)
+@given(documents=st.lists(words), per_document=st.integers(1, 4))
+def test_spans_are_pieces_of_the_documents(documents: list[str], per_document: int) -> None:
+    found = list(spans(documents, per_document=per_document))
+    assert found == list(spans(documents, per_document=per_document))
+    assert len(documents) <= len(found) <= per_document * len(documents)
+    assert all(len(span.split()) <= LONGEST for span in found)
+    whole = [" ".join(document.split()) for document in documents]
+    assert all(any(span in document for document in whole) for span in found)
+
+
+def test_spans_of_a_source_stand_in_its_queries_place(tmp_path: Path) -> None:
+    about = source(tmp_path / "pairs.tsv", "tcp\t" + "one two three four " * 9 + "\n", "pairs")
+    found = gathered([msgspec.structs.replace(about, spans=3)])
+    assert 1 <= len(found.queries) <= 3
+    assert "tcp" not in found.queries.values()
 
 
 @settings(deadline=None)

@@ -55,15 +55,17 @@ class Source(_Section, frozen=True):
     """One collection to learn from.
 
     `beir` is a folder; `pairs` a TSV of query and relevant text; `clicks` a TSV with the columns query,
-    document, clicks, impressions; `texts` one text a line, for alignment. Files may be gzipped. `template`
-    wraps a query, as `what is {}`. `licence` is written into the manifest.
+    document, clicks, impressions; for alignment, `texts` is one text a line and `wordnet` the folder of a
+    WordNet database. Files may be gzipped. `template` wraps a query, as `what is {}`. With `spans`, so many
+    pieces of each document are learned from in place of the queries. `licence` is written into the manifest.
     """
 
-    kind: Literal["beir", "pairs", "clicks", "texts"]
+    kind: Literal["beir", "pairs", "clicks", "texts", "wordnet"]
     path: str
     licence: str
     template: str = "{}"
     max_queries: Count | None = None
+    spans: Annotated[int, Meta(ge=0)] = 0
 
 
 class DataSection(_Section, frozen=True):
@@ -114,7 +116,8 @@ class RunSection(_Section, frozen=True):
     """How it is run.
 
     `evaluate_every` counts steps between looks at the development set, `patience` the looks without a better
-    one until the run ends. `device` `auto` takes a GPU where there is one.
+    one until the run ends. `device` `auto` takes a GPU where there is one. `precision` is that of the matrix
+    products: `auto` is bfloat16 on a GPU and float32 on a CPU; one with avx512_bf16 gains by bfloat16 too.
     """
 
     seed: int = 1
@@ -126,6 +129,7 @@ class RunSection(_Section, frozen=True):
     patience: Count = 10
     threads: Count = 1
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     max_minutes: Annotated[float, Meta(gt=0)] | None = None
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from model_export.collection import read as read_collection
 from model_export.errors import ExportError, TrainingError
 from model_export.train.config import Source
+from model_export.train.texts import spans, wordnet_texts
 
 CLICK_COLUMNS = ("query", "document", "clicks", "impressions")
 
@@ -46,7 +47,7 @@ def gathered(sources: Iterable[Source]) -> Examples:
     """
     whole = Examples()
     for number, source in enumerate(sources):
-        found = _cut(_examples(source), source.max_queries)
+        found = _cut(_spans(_examples(source), source.spans), source.max_queries)
         if not found.queries:
             raise TrainingError(f"expected queries in {source.path}, found none")
         template = source.template
@@ -67,6 +68,8 @@ def query_texts(folder: Path) -> list[str]:
 
 def _examples(source: Source) -> Examples:
     path = Path(source.path)
+    if source.kind == "wordnet":
+        return _without_labels(wordnet_texts(path))
     if source.kind == "beir":
         return _beir(path)
     try:
@@ -74,7 +77,7 @@ def _examples(source: Source) -> Examples:
     except OSError as error:
         raise TrainingError(f"expected {source.kind} in {path}, found: {error}") from error
     if source.kind == "texts":
-        return Examples(queries={str(i): line for i, line in enumerate(lines) if line.strip()})
+        return _without_labels(lines)
     return _pairs(lines, path) if source.kind == "pairs" else _clicks(lines, path)
 
 
@@ -137,5 +140,23 @@ def _lines(file: Path) -> Iterator[str]:
         yield from (line.rstrip("\r\n") for line in lines)
 
 
+def _without_labels(texts: Iterable[str]) -> Examples:
+    """Each text once, in the order of its first place."""
+    kept = dict.fromkeys(text for text in texts if text.strip())
+    return Examples(queries={str(i): text for i, text in enumerate(kept)})
+
+
+def _spans(found: Examples, per_document: int) -> Examples:
+    """Return spans of the documents in the queries' place, when so many a document are asked for."""
+    if not per_document:
+        return found
+    return _without_labels(spans(found.documents.values(), per_document=per_document))
+
+
 def _cut(found: Examples, max_queries: int | None) -> Examples:
-    return found.only(list(found.queries)[:max_queries]) if max_queries else found
+    """Return at most so many queries, evenly spaced: a source may be in an order of its own."""
+    if not max_queries or len(found.queries) <= max_queries:
+        return found
+    every = len(found.queries) / max_queries
+    queries = list(found.queries)
+    return found.only([queries[int(place * every)] for place in range(max_queries)])

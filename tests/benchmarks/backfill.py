@@ -161,7 +161,7 @@ def killed_backfill(
             report = json.loads(child.communicate()[0])
         finally:
             child.kill()
-            child.communicate()
+            child.wait()
     took_s = time.monotonic() - started
     yield f"end: {_with_vector(client)} of {len(texts)} with vector, {killed} kills, {took_s:.0f} s"
     yield f"last run: {json.dumps(report)}"

@@ -5,6 +5,7 @@ it, through the proxy and straight at OpenSearch.
 """
 
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -47,9 +48,9 @@ def searches(count: int, seed: int) -> list[dict[str, object]]:
     ]
 
 
-def capacity(url: str, target: str, seconds: float, clients: int = 4) -> float:
-    """Return how many distinct searches a second are reranked, `clients` being in flight all the time."""
-    sent = open_loop(url, target, searches(int(seconds * 400), 1), 1e6, senders=clients)
+def capacity(url: str, target: str, bodies: Sequence[object], clients: int = 4) -> float:
+    """Return how many of these a second are reranked, `clients` being in flight all the time."""
+    sent = open_loop(url, target, bodies, 1e6, senders=clients)
     return sent.outcomes["applied"] / (max(sent.ms) / 1000)
 
 
@@ -68,8 +69,9 @@ def main(seconds: float, upstream: str | None, bundle_path: Path) -> None:
         target = f"/{prepared(upstream, bundle, DOCUMENTS)}/_search"
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="twinrank-")))
         proxy = running.enter_context(running_proxy(upstream, folder, bundle=bundle.path))
-        capacity(proxy.url, target, seconds)  # a Java server reaches its speed after thousands of searches
-        measured = capacity(proxy.url, target, seconds)
+        number = int(seconds * 200)
+        capacity(proxy.url, target, searches(number, 1))  # a Java server needs thousands to reach its speed
+        measured = capacity(proxy.url, target, searches(number, 2))
         console = Console(highlight=False, width=140)
         console.print(
             machine_line(DOCUMENTS, "documents"), f"capacity: {measured:.0f} reranked searches a second"

@@ -121,24 +121,26 @@ def _asked(url: str, index: str, body: object, done: threading.Event) -> None:
 @click.command()
 @click.option("--clients", default=400, show_default=True, help="Slow clients.")
 @click.option("--count", default=300, show_default=True, help="Searches in each case.")
+@click.option("--upstream", help="An OpenSearch to use.  [default: one of its own, stopped at the end]")
 @bundle_option
-def main(clients: int, count: int, bundle_path: Path) -> None:
+def main(clients: int, count: int, upstream: str | None, bundle_path: Path) -> None:
     """Show what slow clients do to searches."""
     table = Table(box=SIMPLE_HEAD)
     for name in ("worker", "beside", "answered", "none in 5 s", "p50 ms", "p95 ms", "p99 ms"):
         table.add_column(name, justify="left" if name in ("worker", "beside") else "right")
-    server = local_server(port=0, folder=default_home() / "benchmark")
-    try:
-        upstream, bundle = server.start(), Bundle.open(bundle_path)
+    bundle = Bundle.open(bundle_path)
+    with ExitStack() as running:
+        if upstream is None:
+            server = local_server(port=0, folder=default_home() / "benchmark")
+            running.callback(server.stop)
+            upstream = server.start()
         index = prepared(upstream, bundle, DOCUMENTS)
-        search_times(upstream, index, 1000)
+        search_times(upstream, index, count)
         for worker, kind in WORKERS.items():
             for beside, beginning in BEGINNINGS.items():
                 ms, num_late = _measured(kind, upstream, bundle.path, index, clients, beginning, count)
                 times = [f"{each:.1f}" for each in np.percentile(ms or [np.nan], [50, 95, 99])]
                 table.add_row(worker, beside, str(len(ms)), str(num_late), *times)
-    finally:
-        server.stop()
     Console(highlight=False, width=140).print(machine_line(DOCUMENTS, "documents"), table, sep="\n")
 
 

@@ -1,0 +1,57 @@
+"""Texts without labels, for embedding alignment: a dictionary's entries, and spans of documents."""
+
+import random
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from model_export.errors import TrainingError
+
+WORDNET_FILES = ("data.noun", "data.verb", "data.adj", "data.adv")
+SHORTEST, LONGEST = 2, 12
+"""Words of a span, about as long as searches are."""
+
+_EXAMPLE = re.compile(r'"([^"]+)"')
+
+
+def wordnet_texts(folder: Path) -> Iterator[str]:
+    """Yield the words, definitions and example sentences of a WordNet database (its format: `man 5wn wndb`).
+
+    Raises:
+        TrainingError: a file of the database is missing, or a line of it is not as the format asks.
+    """
+    for name in WORDNET_FILES:
+        try:
+            lines = (folder / name).read_text().splitlines()
+        except OSError as error:
+            raise TrainingError(f"expected WordNet's {name} in {folder}, found: {error}") from error
+        for number, line in enumerate(lines, 1):
+            if not line.startswith("  "):  # the licence stands at the head, indented
+                yield from _entry(line, f"{folder / name}, line {number}")
+
+
+def spans(documents: Iterable[str], *, per_document: int, seed: int = 1) -> Iterator[str]:
+    """Yield spans of SHORTEST to LONGEST words of each document, begun anywhere; a shorter one whole."""
+    for number, document in enumerate(documents):
+        words = document.split()
+        chosen = random.Random(f"{seed} {number}")
+        for _ in range(min(per_document, 1 + len(words) // LONGEST)):
+            size = chosen.randint(SHORTEST, LONGEST)
+            start = chosen.randint(0, max(0, len(words) - size))
+            yield " ".join(words[start : start + size])
+
+
+def _entry(line: str, where: str) -> Iterator[str]:
+    fields, bar, gloss = line.partition(" | ")
+    try:
+        _, _, _, count, *rest = fields.split(" ")
+        words = [word.split("(")[0].replace("_", " ") for word in rest[: 2 * int(count, 16) : 2]]
+    except ValueError:
+        words = []
+    if not (bar and words):
+        raise TrainingError(f"{where}: expected a synset and its gloss, found {line[:60]!r}")
+    yield from words
+    definition = _EXAMPLE.sub("", gloss).strip(" ;")
+    if definition:
+        yield definition
+    yield from _EXAMPLE.findall(gloss)
