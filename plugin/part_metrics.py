@@ -17,11 +17,12 @@ MAX_INDICES = 100
 
 
 class EncodingMetrics:
-    """Watches `QueryVectors`."""
+    """Watches `QueryVectors`; `breakers` are told of its own."""
 
-    def __init__(self, registry: "CollectorRegistry") -> None:
+    def __init__(self, registry: "CollectorRegistry", breakers: "BreakerMetrics") -> None:
         from prometheus_client import Counter, Gauge, Histogram
 
+        self._breakers = breakers
         lookups = Counter(
             "twinrank_query_cache_lookups", "Query texts asked for: hit (encoded, or being encoded for"
             " another search), miss, refused (too many wait).", ["result"], registry=registry,
@@ -52,6 +53,10 @@ class EncodingMetrics:
     def started(self, waited_s: float) -> None:
         """Note that the encoder took a query that had waited."""
         self._queue_seconds.observe(waited_s)
+
+    def rests(self, *, is_open: bool, tripped: bool) -> None:
+        """Note that the encoder rests after faults, or works again."""
+        self._breakers.changed("model", int(is_open), tripped=tripped)
 
 
 class BreakerMetrics:
