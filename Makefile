@@ -45,14 +45,16 @@ test-all: check ## check, and all tests with every long suite whole
 	@$(BIN)/python -m pytest --long
 	@$(BIN)/python -m pytest $(ON_2_19)
 
-test-native: $(VENV)/.everything ## OpenSearch 2.19.1: native pipelines, proxy, indexer
-	@$(BIN)/python -m pytest tests/native tests/test_native_templates.py --long
+test-native: $(VENV)/.everything ## OpenSearch 2.19.1: native pipelines, security, proxy, indexer
+	@$(BIN)/python -m pytest tests/native tests/test_native_templates.py tests/secured --long
 	@$(BIN)/python -m pytest $(ON_2_19)
 
-check: $(VENV)/.everything ## lint, format and types, without changing anything
+check: $(VENV)/.everything ## lint, format, types, secrets, dependencies; changes nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@.ci/secrets
+	@.ci/audit
 
 lint: $(VENV)/.setup ## let ruff repair and format the code
 	$(BIN)/ruff check --fix .

@@ -11,6 +11,7 @@ from plugin.api_endpoints import add_api_endpoints
 from plugin.bearer import BearerTokens
 from plugin.caller import caller
 from plugin.errors import UpstreamError, error_body
+from plugin.guard_view import GuardView
 from plugin.health_views import HealthViews
 from plugin.http_messages import Request
 from plugin.metrics import Metrics
@@ -38,6 +39,7 @@ def create_app(
     app.add_url_rule(f"{OWN_PREFIX}metrics", "metrics", _metrics_view(upstream, metrics))
     AdminViews(upstream, model, settings).register(app, OWN_PREFIX)
     app.add_url_rule(f"{OWN_PREFIX}openapi.json", "openapi", _openapi)
+    GuardView(upstream, model).register(app, OWN_PREFIX)
     add_api_endpoints(app, model, tokens)
     app.register_error_handler(HTTPException, _http_error)
     return app
