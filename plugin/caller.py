@@ -7,7 +7,7 @@ The security plugin takes a user from `Authorization`, from another user's right
 from plugin.http_messages import IDENTITY, Headers, Request
 from plugin.upstream import Upstream
 
-_SENT = IDENTITY | {"x-opaque-id"}
+_SENT = IDENTITY | {"traceparent", "tracestate", "x-opaque-id"}
 
 DENIED = frozenset({401, 403})
 

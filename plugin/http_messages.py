@@ -44,6 +44,19 @@ class ByteStream(Protocol):
 
 
 @dataclass(frozen=True)
+class _ClientStream:
+    """A body as gunicorn reads it; its client's errors must not be taken for OpenSearch's."""
+
+    stream: ByteStream
+
+    def read(self, size: int = -1, /) -> bytes:
+        try:
+            return self.stream.read(size)
+        except OSError as error:
+            raise ClientGoneError(f"expected the rest of a body, found: {error or type(error)}") from error
+
+
+@dataclass(frozen=True)
 class Request:
     """A request as the client sent it: raw target, end-to-end headers, body yet to be read.
 
@@ -63,7 +76,7 @@ class Request:
         length = None if chunked else int(environ.get("CONTENT_LENGTH") or 0)
         return cls(
             environ["REQUEST_METHOD"], _origin_form(environ["RAW_URI"]), _headers(environ),
-            environ["wsgi.input"], length,
+            _ClientStream(environ["wsgi.input"]), length,
         )  # fmt: skip
 
     @property
@@ -88,7 +101,7 @@ class Request:
         received = len(first)
         if first:
             yield first
-        while block := self._block():
+        while block := self.stream.read(BLOCK_BYTES):
             received += len(block)
             yield block
         if self.content_length is not None and received < self.content_length:
@@ -99,12 +112,6 @@ class Request:
     def is_whole(self, read: bytes) -> bool:
         """Whether `read` is all of the body, so that it can be sent once more."""
         return self.content_length == len(read)
-
-    def _block(self) -> bytes:
-        try:
-            return self.stream.read(BLOCK_BYTES)
-        except OSError as error:  # an error of the client's side must not be taken for one of OpenSearch's
-            raise ClientGoneError(f"expected the rest of a body, found: {error or type(error)}") from error
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ class Proxy:
         self._writes = WriteDoor(upstream, model)
         self._sight, self._tracing = sight or Sight(Metrics()), tracing or Tracing()
         metrics = self._sight.metrics
-        watch(metrics, model, settings, planner.breaker)
+        watch(metrics, upstream, model, settings, planner.breaker)
         ready = readiness or Readiness(upstream)
         self._own = create_app(upstream, model, settings, tokens or BearerTokens(), metrics, ready)
 
