@@ -14,7 +14,9 @@ EVERYBODY = (None, "nothing", "reader", "writer", "admin")
 
 TABLE: dict[tuple[str, str], dict[str | None, int]] = {
     ("GET", f"{OWN}/health"): dict.fromkeys(EVERYBODY, 200),
-    ("GET", f"{OWN}/metrics"): {None: 401, "nothing": 403, "reader": 403, "admin": 200},
+    ("GET", f"{OWN}/health/live"): dict.fromkeys(EVERYBODY, 200),
+    ("GET", f"{OWN}/health/ready"): dict.fromkeys(EVERYBODY, 200),
+    ("GET", f"{OWN}/metrics"): {None: 401, "nothing": 403, "reader": 403, "service": 200, "admin": 200},
     ("GET", f"{OWN}/settings/articles"): {None: 403, "nothing": 403, "reader": 200, "admin": 200},
     ("GET", f"{OWN}/settings/private"): {None: 403, "reader": 403, "admin": 200},
     ("PUT", f"{OWN}/settings/articles"): {None: 403, "nothing": 403, "reader": 403, "writer": 200},
