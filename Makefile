@@ -17,7 +17,7 @@ ON_2_19 := -m live --opensearch=2.19.1 $(patsubst %,tests/test_%.py,admin_views 
 	cluster_search msearch native_command sync write_door)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop test test-all test-native check bench serve lint clean
+.PHONY: help setup demo demo-stop test test-all test-native check bench fuzz load serve lint clean
 
 help: ## list the tasks
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -54,6 +54,16 @@ lint: $(VENV)/.setup ## let ruff repair and format the code
 
 bench: $(VENV)/.setup ## measure against the budgets
 	$(BIN)/python -m tests.benchmarks
+
+INPUTS ?= 100000
+SECONDS ?= 20
+fuzz: $(VENV)/.setup ## INPUTS inputs through all parsers, then SECONDS a target guided by coverage
+	$(BIN)/python -m tests.fuzz --inputs $(INPUTS)
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[fuzz]'
+	$(BIN)/python -m tests.fuzz --coverage $(SECONDS)
+
+load: $(VENV)/.everything ## rising request rates, beside nginx and OpenSearch straight
+	$(BIN)/python -m tests.load
 
 clean: ## remove .venv and all caches; the local OpenSearch and its data stay
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -16,6 +16,7 @@ from plugin.health_views import HealthViews
 from plugin.http_messages import Request
 from plugin.metrics import Metrics
 from plugin.model import Model
+from plugin.openapi import document
 from plugin.readiness import Readiness
 from plugin.settings_cache import SettingsCache
 from plugin.upstream import Exchange, Upstream
@@ -38,6 +39,7 @@ def create_app(
     app.add_url_rule(f"{OWN_PREFIX}metrics", "metrics", _metrics_view(upstream, metrics))
     AdminViews(upstream, model, settings).register(app, OWN_PREFIX)
     GuardView(upstream, model).register(app, OWN_PREFIX)
+    app.add_url_rule(f"{OWN_PREFIX}openapi.json", "openapi", _openapi)
     add_api_endpoints(app, model, tokens)
     app.register_error_handler(HTTPException, _http_error)
     return app
@@ -61,6 +63,11 @@ def _metrics_view(upstream: Upstream, metrics: Metrics) -> Callable[[], flask.Re
         return flask.Response(content, content_type=content_type)
 
     return numbers
+
+
+def _openapi() -> flask.Response:
+    """What is answered here, for everybody: it stands in the documentation too."""
+    return flask.Response(document(), content_type=JSON)
 
 
 def _refusal(asked: Exchange) -> flask.Response | None:

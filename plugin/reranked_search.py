@@ -33,6 +33,7 @@ from plugin.reranking import scored_window
 from plugin.stage_clock import StageClock
 from plugin.upstream import Exchange, Upstream
 from plugin.window_scores import WindowScores
+from plugin.window_texts import WindowTexts, carries_sources
 
 _RETURNED = frozenset({401, 403, 429})
 _TRIPPED = b"circuit_breaking_exception"
@@ -80,9 +81,18 @@ class RerankedSearch:
         with clock.stage("read"):
             response = read(exchange, is_filtered=plan.filter_path is not None)
         hits_at = self._fetched(request, plan, response, clock) if is_split else self._own(plan, response)
-        scored = scored_window(response, plan, self._model, vector, clock)
+        scored = scored_window(
+            response,
+            plan,
+            self._model,
+            vector,
+            clock,
+            WindowTexts(self._upstream, request),
+            has_sources=is_split or carries_sources(plan),
+        )
         answer = self._page(exchange, response, plan, scored, hits_at, clock)
-        total_s = queued_s() + monotonic() - begun_s - clock.spent_s("fetch")
+        asked_too_s = clock.spent_s("fetch") + clock.spent_s("verify")
+        total_s = queued_s() + monotonic() - begun_s - asked_too_s
         deadline_s = plan.settings.deadline_ms / 1000
         self._admission.answered(total_s, clock.spent_s("opensearch"), exchange.body, deadline_s)
         return answer
@@ -200,7 +210,8 @@ def status_of(scored: WindowScores | RerankFailedError, plan: Plan, model_name: 
         return f"skipped; reason={scored.reason}"
     num_scored = scored.ranking.num_scored
     gave_way = "" if plan.gave_way is None else f"; gave_way={plan.gave_way}"
-    where = f"window={len(scored)}; scored={num_scored}; model={model_name}; execution=sidecar"
+    stale = "" if scored.num_stale is None else f"; stale={scored.num_stale}"
+    where = f"window={len(scored)}; scored={num_scored}{stale}; model={model_name}; execution=sidecar"
     return f"applied; {where}{gave_way}"
 
 

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from plugin.request_notes import note_stage
 
+_DURATION = re.compile(r"dur=[0-9]+(?:\.[0-9]*)?")
+
 
 class StageClock:
     """Collects milliseconds by stage, in the order in which stages first end; what comes again adds up."""
@@ -41,5 +43,10 @@ class StageClock:
 
 def server_timing(header: str) -> dict[str, float]:
     """Read the durations of a `Server-Timing` header: stage -> milliseconds, in its order."""
-    pattern = r"([\w-]+)\s*;(?:[^,]*;)?\s*dur=([0-9.]+)"
-    return {name: float(duration) for name, duration in re.findall(pattern, header)}
+    found = {}
+    for metric in header.split(","):
+        name, *parameters = (part.strip() for part in metric.split(";"))
+        durations = [part[4:] for part in parameters if _DURATION.fullmatch(part)]
+        if name and durations:
+            found[name] = float(durations[0])
+    return found
