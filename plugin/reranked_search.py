@@ -84,7 +84,8 @@ class RerankedSearch:
         texts, has_sources = WindowTexts(self._upstream, request), is_split or carries_sources(plan)
         scored = scored_window(response, plan, self._model, vector, clock, texts, has_sources=has_sources)
         answer = self._page(exchange, response, plan, scored, hits_at, clock)
-        total_s = queued_s() + monotonic() - begun_s - clock.spent_s("fetch")
+        asked_too_s = clock.spent_s("fetch") + clock.spent_s("verify")
+        total_s = queued_s() + monotonic() - begun_s - asked_too_s
         deadline_s = plan.settings.deadline_ms / 1000
         self._admission.answered(total_s, clock.spent_s("opensearch"), exchange.body, deadline_s)
         return answer
