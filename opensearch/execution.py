@@ -10,8 +10,8 @@ from opensearch.search_request import SearchRequest
 from opensearch.settings import RerankSettings
 
 GAVE_WAY = (
-    "crossing", "multi_search", "fusion", "score", "explain", "collapse", "rescore", "hybrid", "scoreless",
-    "top_hits",
+    "crossing", "multi_search", "verify", "fusion", "score", "explain", "collapse", "rescore", "hybrid",
+    "scoreless", "top_hits",
 )  # fmt: skip
 """Every reason for scoring hits here in spite of `execution: cluster`, as `Rerank-Status` shows it."""
 
@@ -28,6 +28,8 @@ def reason_to_give_way(request: SearchRequest, settings: RerankSettings, *, deta
 
 
 def _reasons(request: SearchRequest, settings: RerankSettings, *, details: bool) -> Iterator[str]:
+    if settings.verify_at_search:
+        yield "verify"  # a script on the data nodes has no text to compare with
     if settings.fusion.method != "log_linear":
         yield "fusion"  # the others need the whole window at once
     if settings.score == "probability":

@@ -123,7 +123,7 @@ def _plan(
     needs_docvalue = not has_docvalue and (request.filters_source or "filter_path" in request.parameters)
     if needs_docvalue and len(request.docvalue_fields) >= MAX_DOCVALUE_FIELDS:
         return Skip("docvalue_fields")
-    filter_path = _filter_path(request, None if in_cluster else settings.field)
+    filter_path = _filter_path(request, _needed(settings, in_cluster=in_cluster))
     if isinstance(filter_path, Skip):
         return filter_path
     return Plan(
@@ -167,11 +167,18 @@ def _page_reason(start: int, end: int, last_start: int, max_result_window: int) 
     return "beyond_window" if start >= last_start else None
 
 
-def _filter_path(request: SearchRequest, field: str | None) -> FilterPath | Skip | None:
-    """Return the client's filter, widened by what is read of the answer, and by `field` where that is."""
+def _needed(settings: RerankSettings, *, in_cluster: bool) -> list[tuple[str, ...]]:
+    """Return what is read of a hit."""
+    if in_cluster:
+        return []
+    names = ("_index", "_id", "_routing") if settings.verify_at_search else ()
+    return [("_score",), ("fields", settings.field), *((name,) for name in names)]
+
+
+def _filter_path(request: SearchRequest, of_a_hit: list[tuple[str, ...]]) -> FilterPath | Skip | None:
+    """Return the client's filter, widened by what is read of the answer."""
     if "filter_path" not in request.parameters:
         return None
     needed: list[tuple[str, ...]] = [("timed_out",), ("_shards", "failed")]
-    if field is not None:
-        needed += [("hits", "hits", "_score"), ("hits", "hits", "fields", field)]
+    needed += [("hits", "hits", *path) for path in of_a_hit]
     return widened(request.parameters["filter_path"], needed) or Skip("filter_path")

@@ -128,6 +128,13 @@ class RerankSettings(_Settings, frozen=True):
         Literal["internal", "external"],
         Meta(description="`external`: writers give version numbers of their own; repairs keep them."),
     ] = "internal"
+    verify_at_search: Annotated[
+        bool,
+        Meta(
+            description="Whether each search compares the vectors of its window with the texts beside them,"
+            " and takes those of other texts for absent."
+        ),
+    ] = False
     migration: MigrationSettings = MigrationSettings()
 
     @property

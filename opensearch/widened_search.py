@@ -107,10 +107,12 @@ def vectors_of_window(plan: Plan) -> Asked:
     body |= {
         "from": _ZERO,
         "size": _number(plan.num_hits),
-        # no stored field at all: OpenSearch would unpack a fat source for the sake of `_id` alone
-        "stored_fields": Raw(b'"_none_"'),
         "docvalue_fields": _json(naming_fields(plan)),
     }
+    if plan.settings.verify_at_search:
+        body["_source"] = _json(plan.settings.source_fields)
+    else:  # no stored field at all: OpenSearch would unpack a fat source for the sake of `_id` alone
+        body["stored_fields"] = Raw(b'"_none_"')
     parameters = request.parameters_but("from", "size", *_SOURCE_PARAMETERS, *_OF_THE_PAGE)
     if request.is_pretty:
         parameters["pretty"] = "true"

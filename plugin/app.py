@@ -11,10 +11,12 @@ from plugin.api_endpoints import add_api_endpoints
 from plugin.bearer import BearerTokens
 from plugin.caller import caller
 from plugin.errors import UpstreamError, error_body
+from plugin.guard_view import GuardView
 from plugin.health_views import HealthViews
 from plugin.http_messages import Request
 from plugin.metrics import Metrics
 from plugin.model import Model
+from plugin.openapi import document
 from plugin.readiness import Readiness
 from plugin.settings_cache import SettingsCache
 from plugin.upstream import Exchange, Upstream
@@ -36,6 +38,8 @@ def create_app(
     HealthViews(readiness, model).register(app, OWN_PREFIX)
     app.add_url_rule(f"{OWN_PREFIX}metrics", "metrics", _metrics_view(upstream, metrics))
     AdminViews(upstream, model, settings).register(app, OWN_PREFIX)
+    app.add_url_rule(f"{OWN_PREFIX}openapi.json", "openapi", _openapi)
+    GuardView(upstream, model).register(app, OWN_PREFIX)
     add_api_endpoints(app, model, tokens)
     app.register_error_handler(HTTPException, _http_error)
     return app
@@ -59,6 +63,11 @@ def _metrics_view(upstream: Upstream, metrics: Metrics) -> Callable[[], flask.Re
         return flask.Response(content, content_type=content_type)
 
     return numbers
+
+
+def _openapi() -> flask.Response:
+    """What is answered here, for everybody: it stands in the documentation too."""
+    return flask.Response(document(), content_type=JSON)
 
 
 def _refusal(asked: Exchange) -> flask.Response | None:

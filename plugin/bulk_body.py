@@ -10,12 +10,16 @@ from plugin.http_messages import BLOCK_BYTES, Request
 
 IN_MEMORY_BYTES = 256 * 1024
 
+MAX_CONTENT_BYTES = 100 * 1024 * 1024
+"""What OpenSearch takes, unpacked (`http.max_content_length`): more is neither kept nor unpacked here."""
+
 
 class BulkBody:
     """Yields a body's blocks, unpacked, as they arrive; any further time from what was kept.
 
     `num_bytes` is the length of the unpacked body; a packed one, or one that comes in chunks, is read to its
-    end to know it.
+    end to know it. `is_unread`: it is damaged, or longer than OpenSearch takes, and stays as it came;
+    `sent_bytes` is its length then, None where it comes in chunks.
     """
 
     def __init__(self, request: Request) -> None:
@@ -23,14 +27,17 @@ class BulkBody:
         self._kept: IO[bytes] = SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115  # closed by close
         self._arriving = self._tee()
         is_packed = request.header("content-encoding").lower() == "gzip"
-        self.is_damaged = False
+        self.is_unread = False
+        self.sent_bytes = request.content_length
         if request.content_length is not None and not is_packed:
             self.num_bytes = request.content_length
             return
         for _ in self._arriving:
-            pass
+            if self._kept.tell() > MAX_CONTENT_BYTES:  # a bomb, or no bulk: OpenSearch says what it is
+                self.is_unread = True
+                break
         self.num_bytes = self._kept.tell()
-        if is_packed:
+        if is_packed and not self.is_unread:
             self._unpack()
 
     def blocks(self) -> Iterator[bytes]:
@@ -51,7 +58,8 @@ class BulkBody:
 
     def _tee(self) -> Iterator[bytes]:
         for block in self._request.blocks():
-            self._kept.write(block)
+            if self._kept.tell() <= MAX_CONTENT_BYTES:
+                self._kept.write(block)
             yield block
 
     def _unpack(self) -> None:
@@ -59,10 +67,12 @@ class BulkBody:
         plain: IO[bytes] = SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115
         try:
             with gzip.GzipFile(fileobj=self._kept, mode="rb") as unpacked:
-                while block := unpacked.read(BLOCK_BYTES):
+                while plain.tell() <= MAX_CONTENT_BYTES and (block := unpacked.read(BLOCK_BYTES)):
                     plain.write(block)
         except (OSError, EOFError, zlib.error):
-            self.is_damaged = True
+            self.is_unread = True
+        if self.is_unread or plain.tell() > MAX_CONTENT_BYTES:
+            self.is_unread = True
             plain.close()
             return
         self._kept.close()

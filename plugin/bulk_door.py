@@ -12,7 +12,7 @@ from opensearch.bulk_lines import read_bulk
 from opensearch.endpoints import Endpoint
 from opensearch.write_answer import BulkAnswer
 from opensearch.write_operation import Operation
-from plugin.bulk_body import BulkBody
+from plugin.bulk_body import MAX_CONTENT_BYTES, BulkBody
 from plugin.bulk_follow_ups import FollowUp, FollowUps, operation_lines
 from plugin.http_messages import Answer, Request
 from plugin.upstream import StreamedAnswer
@@ -24,9 +24,6 @@ from plugin.write_tally import written_header
 BATCH_OPERATIONS = 256
 BATCH_BYTES = 1_000_000
 """A batch is full at either: enough texts to sort by length, little memory."""
-
-MAX_CONTENT_BYTES = 100 * 1024 * 1024
-"""What OpenSearch takes in one request by default: vectors that would go beyond come after the write."""
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """A longer answer is passed on unread."""
@@ -53,8 +50,8 @@ class BulkDoor:
         """
         body = BulkBody(self._request)
         try:
-            if body.is_damaged:
-                return self._damaged(body)
+            if body.is_unread:
+                return self._unread(body)
             streamed = self._send(body, MAX_CONTENT_BYTES - body.num_bytes)
             if (
                 streamed.status == 413
@@ -67,10 +64,10 @@ class BulkDoor:
             body.close()
         return self._followed_up(streamed)
 
-    def _damaged(self, body: BulkBody) -> Answer:
-        """Let OpenSearch answer a body that cannot be unpacked."""
+    def _unread(self, body: BulkBody) -> Answer:
+        """Let OpenSearch answer a body that cannot be unpacked, or is longer than it takes."""
         streamed = self._context.upstream.stream(
-            self._request.method, self._request.target, self._request.headers, body.blocks(), body.num_bytes
+            self._request.method, self._request.target, self._request.headers, body.blocks(), body.sent_bytes
         )
         return Answer(streamed.status, streamed.headers, streamed, streamed.reason)
 

@@ -70,8 +70,8 @@ class Metrics:
             BUILD, "1, with the version, and the bundle that a worker serves.",
             ["version", "bundle", "digest"], registry=own, multiprocess_mode="livemax",
         )  # fmt: skip
-        self.encoding = EncodingMetrics(own)
         self.breakers = BreakerMetrics(own)
+        self.encoding = EncodingMetrics(own, self.breakers)
         self.writes = WriteMetrics(own)
         self.settings = SettingsMetrics(own)
 

@@ -2,8 +2,9 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from plugin.admission import Admission
 from plugin.query_vectors import QueryVectors
 from plugin.write_vectors import WriteVectors
 from reranker.bundle import Bundle
@@ -30,6 +31,7 @@ class Model:
     num_query_tokens: Callable[[str], int]
     load_document_encoder: Callable[[], DocumentEncoder]
     documents: WriteVectors
+    admission: Admission = field(default_factory=Admission)
 
     @classmethod
     def load(cls, bundle: Bundle) -> "Model":
@@ -49,7 +51,7 @@ class Model:
             model_tag=bundle.model_tag,
             crossing=bundle.crossing(),
             fusion_weight=bundle.manifest.fusion.weight,
-            query_vectors=QueryVectors(encode),
+            query_vectors=QueryVectors(encode, dim=bundle.manifest.dim),
             dim=bundle.manifest.dim,
             neutral_crossing=bundle.manifest.neutral_crossing,
             num_query_tokens=encode.num_tokens,

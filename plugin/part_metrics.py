@@ -17,11 +17,12 @@ MAX_INDICES = 100
 
 
 class EncodingMetrics:
-    """Watches `QueryVectors`."""
+    """Watches `QueryVectors`; `breakers` are told of its own."""
 
-    def __init__(self, registry: "CollectorRegistry") -> None:
+    def __init__(self, registry: "CollectorRegistry", breakers: "BreakerMetrics") -> None:
         from prometheus_client import Counter, Gauge, Histogram
 
+        self._breakers = breakers
         lookups = Counter(
             "twinrank_query_cache_lookups", "Query texts asked for: hit (encoded, or being encoded for"
             " another search), miss, refused (too many wait).", ["result"], registry=registry,
@@ -53,6 +54,10 @@ class EncodingMetrics:
         """Note that the encoder took a query that had waited."""
         self._queue_seconds.observe(waited_s)
 
+    def rests(self, *, is_open: bool, tripped: bool) -> None:
+        """Note that the encoder rests after faults, or works again."""
+        self._breakers.changed("model", int(is_open), tripped=tripped)
+
 
 class BreakerMetrics:
     """Watches circuit breakers, by name: `upstream` has one a search target, `model` is one."""
@@ -68,6 +73,10 @@ class BreakerMetrics:
             "twinrank_breaker_trips", "How often a circuit breaker has opened.", ["breaker"],
             registry=registry,
         )  # fmt: skip
+        self._left_out = Gauge(
+            "twinrank_upstream_hosts_left_out", "OpenSearch's hosts that do not answer, as the worker sees it"
+            " that misses most.", registry=registry, multiprocess_mode="livemax",
+        )  # fmt: skip
         for name in ("upstream", "model"):
             self._open.labels(name).set(0)
             self._trips.labels(name)
@@ -77,6 +86,10 @@ class BreakerMetrics:
         self._open.labels(name).set(num_open)
         if tripped:
             self._trips.labels(name).inc()
+
+    def left_out(self, num_hosts: int) -> None:
+        """Note how many of OpenSearch's hosts are not asked, since they do not answer."""
+        self._left_out.set(num_hosts)
 
 
 class WriteMetrics:

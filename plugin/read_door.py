@@ -86,5 +86,5 @@ def _parameters(request: Request) -> dict[str, str]:
 def _documents(read: bytes) -> Any:  # noqa: ANN401  # any JSON
     try:
         return msgspec.json.decode(read) if read and len(read) <= MAX_BODY_BYTES else None
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None

@@ -31,6 +31,7 @@ from plugin.reranking import scored_window
 from plugin.stage_clock import StageClock
 from plugin.upstream import Exchange, Upstream
 from plugin.upstream_breaker import UpstreamBreaker
+from plugin.window_texts import WindowTexts, carries_sources
 
 _NOTHING_ASKED = Exchange(200, "OK", (("Content-Type", "application/json"),), b'{"took":0,"responses":[]}')
 
@@ -84,7 +85,7 @@ class RerankedItems:
         items = dict(enumerate(planned))
         with clock.stage("opensearch"):
             answers = self._asked(request, items)
-        told = self._told(items, answers, vectors, clock)
+        told = self._told(items, answers, vectors, clock, WindowTexts(self._upstream, request))
         failed = {position: items[position].given_up("upstream") for position in items.keys() - told.keys()}
         if failed:
             with clock.stage("opensearch"):
@@ -121,6 +122,7 @@ class RerankedItems:
         answers: _Answers,
         vectors: Mapping[int, Vector],
         clock: StageClock,
+        texts: WindowTexts,
     ) -> dict[int, _Told]:
         """Return the items' parts of the answer, without those whose widened search failed."""
         told, style, is_patient = {}, answers.whole.style, True
@@ -131,13 +133,15 @@ class RerankedItems:
                 told[position] = _told_of(each, answers.raws[position], style)
             else:
                 plan = each.plan if is_patient else _impatient(each.plan)
-                found = self._reranked(plan, answers.raws[position], vectors[position], clock)
+                found = self._reranked(plan, answers.raws[position], vectors[position], clock, texts)
                 if found is not None:
                     told[position] = found
                     is_patient = is_patient and found.word != "deadline"
         return told
 
-    def _reranked(self, plan: Plan, raw: Raw, vector: Vector, clock: StageClock) -> _Told | None:
+    def _reranked(
+        self, plan: Plan, raw: Raw, vector: Vector, clock: StageClock, texts: WindowTexts
+    ) -> _Told | None:
         """Return one item reranked or as a first-stage page; None where its widened search failed."""
         try:
             status = error_of(raw)
@@ -145,7 +149,7 @@ class RerankedItems:
                 return _Told(raw, "not_enabled" if status in DENIED else "upstream")
             if status is not None:
                 raise UnusableResponseError(f"expected an answer, found {bytes(raw)[:500]!r}")
-            found = self._page(plan, raw, vector, clock)
+            found = self._page(plan, raw, vector, clock, texts)
         except UnusableResponseError as error:
             _log.warning("the widened search of an item failed, so the client's own is sent: %s", error)
             self._breaker.failed(plan.request.path)
@@ -153,10 +157,12 @@ class RerankedItems:
         self._breaker.succeeded(plan.request.path)
         return found
 
-    def _page(self, plan: Plan, raw: Raw, vector: Vector, clock: StageClock) -> _Told:
+    def _page(self, plan: Plan, raw: Raw, vector: Vector, clock: StageClock, texts: WindowTexts) -> _Told:
         with clock.stage("read"):
             response = SearchResponse.parse(bytes(raw), within=DEPTH_OF_AN_ITEM)
-        scored = scored_window(response, plan, self._model, vector, clock)
+        scored = scored_window(
+            response, plan, self._model, vector, clock, texts, has_sources=carries_sources(plan)
+        )
         if isinstance(scored, RerankFailedError):
             _log.warning("item not reranked, reason=%s: %s", scored.reason, scored)
             if plan.settings.on_failure == "error":
@@ -204,7 +210,7 @@ def _error_to_each(exchange: Exchange, style: Style) -> Raw:
     """Return an error to all items as one item has it, which is the same form."""
     try:
         error = msgspec.json.decode(exchange.body, type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         error = {}
     if "error" in error and "status" in error:
         return written(error, style, DEPTH_OF_AN_ITEM)

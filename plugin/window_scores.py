@@ -21,12 +21,16 @@ _FUSED_BY = {
 
 @dataclass(frozen=True)
 class WindowScores:
-    """Tells how each hit of a window was scored; hits are named by their first-stage positions."""
+    """Tells how each hit of a window was scored; hits are named by their first-stage positions.
+
+    `num_stale` counts the vectors of other texts, None where texts were not compared.
+    """
 
     response: SearchResponse
     settings: RerankSettings
     model: Model
     ranking: Ranking
+    num_stale: int | None = None
 
     def __len__(self) -> int:
         """The number of hits in the window."""

@@ -61,7 +61,7 @@ class Bundle:
             BundleError: ONNX Runtime or the tokeniser refuses a file.
         """
         tower = self.manifest.query
-        encoder = self._encoder(tower.file, threads)
+        encoder = self._encoder(tower.file, threads=threads)
         return QueryEncoder(encoder, self._tokens(tower.max_tokens, tower.prefix))
 
     def document_encoder(self, *, threads: int) -> DocumentEncoder:
@@ -71,8 +71,8 @@ class Bundle:
             BundleError: ONNX Runtime or the tokeniser refuses a file.
         """
         tower = self.manifest.document
-        encoder = self._encoder(tower.file, threads)
-        return DocumentEncoder(encoder, self._tokens(tower.max_tokens, tower.prefix))
+        encoder = self._encoder(tower.file, threads=1)
+        return DocumentEncoder(encoder, self._tokens(tower.max_tokens, tower.prefix), threads=threads)
 
     def crossing(self) -> Crossing:
         """Return the crossing layer.

@@ -101,6 +101,11 @@ def unpack(packed: bytes) -> StoredVector:
     return StoredVector(values[0], text_hash, model_tag)
 
 
+def hash_in(packed: bytes) -> int | None:
+    """Return the hash of the text that a stored vector was made from, None where the bytes are too few."""
+    return int(HEADER.unpack_from(packed)[5]) if len(packed) >= HEADER.size else None
+
+
 @lru_cache
 def row_type(dim: int, num_chunks: int, value_type: ValueType) -> np.dtype[np.void]:
     """Return the dtype of one whole stored vector, so that many alike are read as one array."""

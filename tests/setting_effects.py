@@ -202,6 +202,16 @@ def a_failure_is_answered_as_chosen(bench: Bench) -> None:
     assert "vectors" in json.loads(error.body)["error"]["reason"]
 
 
+@effect_of("verify_at_search")
+def a_vector_of_another_text_is_not_scored(bench: Bench) -> None:
+    """Of three documents two were written around the proxy with the vector of their former text."""
+    former = [each | {"text": f"{each['text']} and more"} for each in bench.documents[:2]]
+    documents = [*former, *bench.documents[2:3]]
+    for verifies, scored in ((True, "scored=1;"), (False, "scored=3;")):
+        index = bench.filled(bench.empty(verify_at_search=verifies), documents)
+        assert scored in bench.status(index)
+
+
 @effect_of("versioning")
 def repairs_keep_versions_of_the_writers_own(bench: Bench) -> None:
     versions = []

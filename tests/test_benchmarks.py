@@ -9,6 +9,7 @@ from tests.benchmarks.many_indices import main as many_indices
 from tests.benchmarks.queries import distinct_queries
 from tests.benchmarks.report import figures_markdown, written_into
 from tests.benchmarks.samples import Figure, median, percentile_difference
+from tests.benchmarks.verifying import main as verifying
 from tests.benchmarks.windows import main as windows
 from tests.conftest import TINY_BUNDLE
 
@@ -35,6 +36,14 @@ def test_windows_executions_and_sizes_are_measured(opensearch_url: str) -> None:
     assert result.exit_code == 0, result.output
     for part in ("1,000", "cluster", "20 KB", "nested inner_hits", "two to one"):
         assert part in result.output
+
+
+@pytest.mark.live
+def test_the_cost_of_verifying_is_measured(opensearch_url: str) -> None:
+    arguments = ["--documents", "150", "--rounds", "3", "--upstream", opensearch_url]
+    result = CliRunner().invoke(verifying, [*arguments, "--bundle", str(TINY_BUNDLE)])
+    assert result.exit_code == 0, result.output
+    assert result.output.count("with verify_at_search") == 3
 
 
 def test_a_difference_that_is_always_the_same_has_no_spread() -> None:

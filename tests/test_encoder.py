@@ -88,6 +88,13 @@ def test_more_texts_than_a_batch_holds() -> None:
         assert np.abs(batch[i] - DOCUMENT([texts[i]], CHUNKING)[0]).max() < 1e-5
 
 
+def test_several_threads_give_the_same_vectors() -> None:
+    texts = ["wait a bit " * (i % 40) for i in range(200)]
+    several = BUNDLE.document_encoder(threads=3)(texts, CHUNKING)
+    for one, other in zip(DOCUMENT(texts, CHUNKING), several, strict=True):
+        assert np.array_equal(one, other)
+
+
 def test_a_long_text_has_a_vector_a_chunk() -> None:
     short, long = DOCUMENT(["wait", "wait a bit " * 100], CHUNKING)
     assert short.shape == (1, DIM)

@@ -24,6 +24,7 @@ from plugin.write_vectors import NICENESS
 from reranker.bundle import Bundle
 from reranker.encoder import DocumentEncoder
 from reranker.text import Chunking
+from tests.benchmarks.backfill import verdict
 from tests.benchmarks.memory import _children, worker_memory
 from tests.toy_index import index_body
 from tests.write_checks import bulk, written
@@ -75,8 +76,12 @@ def _measure(url: str, master_pid: int, bundle: Bundle, texts: Sequence[str]) ->
     click.echo(
         f"through the proxy {measured / through_s:7.1f}/s  {measured / through_cpu_s:7.1f} a processor second"
     )
-    click.echo(f"ratio             {bare_s / through_s:7.2f}    {bare_cpu_s / through_cpu_s:7.2f}")
-    click.echo(f"second pass       {measured / again_s:7.1f}/s, {through_s / again_s:.1f} times as fast")
+    wall, cpu, second = bare_s / through_s, bare_cpu_s / through_cpu_s, through_s / again_s
+    click.echo(f"ratio             {wall:7.2f}    {cpu:7.2f}  (aim: 0.90): {verdict(wall >= 0.9)}")
+    click.echo(
+        f"second pass       {measured / again_s:7.1f}/s, {second:.1f} times as fast (aim: 20): "
+        f"{verdict(second >= 20)}"
+    )
     for figure in worker_memory(master_pid):
         click.echo(f"{figure.name}: {figure.value:.0f} {figure.unit}")
 

@@ -25,7 +25,7 @@ from tests.cluster import Cluster
 from tests.conftest import TINY_BUNDLE
 from tests.index_command import ROOT
 from tests.sync_run import BUNDLE, synced
-from tests.torture.writers import Reindexer, ThroughProxy, VersionedWriter, Writer, bare, words
+from tests.torture.writers import Reindexer, Searcher, ThroughProxy, VersionedWriter, Writer, bare, words
 from tests.toy_index import index_body
 
 pytestmark = pytest.mark.live
@@ -39,7 +39,7 @@ def connected(url: str) -> Iterator[OpenSearch]:
         yield client
 
 
-def make(client: OpenSearch, name: str, **settings: str) -> None:
+def make(client: OpenSearch, name: str, **settings: object) -> None:
     body = index_body(BUNDLE, **settings)
     body["settings"] |= {"number_of_shards": 3, "number_of_replicas": 1, "refresh_interval": "-1"}
     body["mappings"]["properties"]["writer"] = {"type": "integer"}
@@ -103,9 +103,10 @@ def run_for(seconds: float, writers: list[Writer], cluster: Cluster, log: Path) 
 
 def audit(url: str, index: str) -> Audit:
     upstream = Upstream(url)
-    settings = indices.written_by(upstream, index).rerank_settings()
+    written = indices.written_by(upstream, index)
+    settings = written.rerank_settings()
     result = Audit()
-    for stored in snapshot.documents(upstream, index, settings.field, settings.source_fields):
+    for stored in snapshot.documents(upstream, written, settings.field, settings.source_fields):
         result.add(stored.id, worth_of(stored, settings, BUNDLE.model_tag))
     return result
 
@@ -114,7 +115,7 @@ def test_nothing_is_stale_lost_or_altered(cluster: Cluster, is_long: bool, tmp_p
     log = tmp_path / "syncs.log"
     with ExitStack() as stack:
         straight, other = (stack.enter_context(connected(url)) for url in cluster.urls[:2])
-        for name, settings in ((FREE, {}), (VERSIONED, {"versioning": "external"})):
+        for name, settings in ((FREE, {"verify_at_search": True}), (VERSIONED, {"versioning": "external"})):
             make(straight, name, **settings)
         straight.indices.create(index="source")
         proxy = stack.enter_context(running_proxy(cluster.urls[0], tmp_path, bundle=TINY_BUNDLE))
@@ -123,8 +124,11 @@ def test_nothing_is_stale_lost_or_altered(cluster: Cluster, is_long: bool, tmp_p
         free.append(ThroughProxy(through, FREE, 2, words(), looks_at=straight))
         free.append(Reindexer(other, FREE, 3, words(), "source"))
         versioned: list[Writer] = [VersionedWriter(straight, VERSIONED, 4, words())]
-        kills = run_for(600.0 if is_long else 24.0, free + versioned, cluster, log)
-        assert [writer.failures for writer in free + versioned] == [[]] * 5
+        searcher = Searcher(through, FREE, 5, words())
+        everybody = [*free, *versioned, searcher]
+        kills = run_for(600.0 if is_long else 24.0, everybody, cluster, log)
+        assert [each.failures for each in everybody] == [[]] * 6
+        assert searcher.scored
         straight.cluster.health(wait_for_status="green", timeout="120s", request_timeout=130)
         for name, writers in ((FREE, free), (VERSIONED, versioned)):
             synced(cluster.urls[0], name)
@@ -137,7 +141,8 @@ def test_nothing_is_stale_lost_or_altered(cluster: Cluster, is_long: bool, tmp_p
             assert {w.value: n for w, n in result.counts.items() if n and w not in _FINE} == {}, (
                 result.samples
             )
-    print(f"{sum(w.operations for w in free + versioned)} operations, {kills} syncs killed")  # noqa: T201
+    seen = f"{searcher.scored} hits ranked by their vectors, {searcher.stale} stale ones seen and not used"
+    print(f"{sum(w.operations for w in everybody)} operations, {kills} syncs killed, {seen}")  # noqa: T201
     assert kills >= 4
     assert b"Traceback" not in log.read_bytes(), log.read_text()
 

@@ -190,6 +190,38 @@ class ThroughProxy(Writer):
                 assert worth in (Worth.CURRENT, Worth.ABSENT, Worth.WITHOUT_TEXT), (worth, doc)
 
 
+class Searcher(Writer):
+    """Writes nothing: searches through the proxy, with `verify_at_search`, and looks at what ranked each hit.
+
+    `scored` counts hits that their vectors have ranked, `stale` the vectors of other texts that have not.
+    """
+
+    scored = stale = 0
+
+    def actions(self) -> list[Callable[[], None]]:
+        """Return what is done at random."""
+        return [self._search]
+
+    def _search(self) -> None:
+        body = {
+            "query": {"match": {"text": self._text() or self._words[0]}},
+            "size": 100,
+            "docvalue_fields": ["rerank.vector"],
+            "ext": {"rerank": {"explain": True}},
+        }
+        try:
+            hits = self._client.search(index=self._index, body=body)["hits"]["hits"]
+        except TransportError:  # a shard is on its way from the node that was killed
+            return
+        for hit in hits:
+            stored = Stored(hit["_id"], hit["_source"], hit.get("fields", {}).get("rerank.vector", []))
+            worth = worth_of(stored, SETTINGS, BUNDLE.model_tag)
+            if hit.get("_rerank", {}).get("crossing") is not None:
+                assert worth is Worth.CURRENT, (worth, hit)
+                self.scored += 1
+            self.stale += worth is Worth.STALE
+
+
 class Reindexer(Writer):
     """Copies documents with vectors of other texts from another index, over its own."""
 
