@@ -38,8 +38,8 @@ def create_app(
     HealthViews(readiness, model).register(app, OWN_PREFIX)
     app.add_url_rule(f"{OWN_PREFIX}metrics", "metrics", _metrics_view(upstream, metrics))
     AdminViews(upstream, model, settings).register(app, OWN_PREFIX)
-    GuardView(upstream, model).register(app, OWN_PREFIX)
     app.add_url_rule(f"{OWN_PREFIX}openapi.json", "openapi", _openapi)
+    GuardView(upstream, model).register(app, OWN_PREFIX)
     add_api_endpoints(app, model, tokens)
     app.register_error_handler(HTTPException, _http_error)
     return app

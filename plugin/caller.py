@@ -4,16 +4,10 @@ The security plugin takes a user from `Authorization`, from another user's right
 (`opendistro_security_impersonate_as`), or from a proxy that has checked them (`x-proxy-user`).
 """
 
-from plugin.http_messages import Headers, Request
+from plugin.http_messages import IDENTITY, Headers, Request
 from plugin.upstream import Upstream
 
-IDENTITY = frozenset({
-    "authorization", "cookie", "opendistro_security_impersonate_as", "securitytenant", "x-forwarded-for",
-    "x-proxy-roles", "x-proxy-user",
-})  # fmt: skip
-"""Headers that decide what OpenSearch shows."""
-
-_SENT = IDENTITY | {"x-opaque-id"}
+_SENT = IDENTITY | {"traceparent", "tracestate", "x-opaque-id"}
 
 DENIED = frozenset({401, 403})
 

@@ -1,6 +1,7 @@
 """One request and one answer on their way through the proxy."""
 
 import base64
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -23,6 +24,15 @@ HOP_BY_HOP = frozenset({
 """Headers that speak of one connection, not of the message (RFC 9110, section 7.6.1)."""
 
 _NOT_FORWARDED = HOP_BY_HOP | {"host", "content-length", "expect"}
+
+
+IDENTITY = frozenset({
+    "authorization", "cookie", "opendistro_security_impersonate_as", "securitytenant", "x-forwarded-for",
+    "x-proxy-roles", "x-proxy-user",
+})  # fmt: skip
+"""Headers that tell OpenSearch who asks, and so decide what it shows."""
+
+_ABSOLUTE = re.compile("[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 class ByteStream(Protocol):
@@ -128,6 +138,7 @@ def end_to_end(headers: Iterable[tuple[str, str]]) -> Headers:
     headers = tuple(headers)
     named = ",".join(value for name, value in headers if name.lower() == "connection")
     dropped = HOP_BY_HOP | {name.strip().lower() for name in named.split(",")}
+    dropped -= IDENTITY  # which `Connection` must not name: a request would lose whose it is
     return tuple(header for header in headers if header[0].lower() not in dropped)
 
 
@@ -163,8 +174,8 @@ def _headers(environ: Environ) -> Headers:
 
 
 def _origin_form(raw_target: str) -> str:
-    """Return path and query of a target, also of one in absolute form: the upstream is fixed."""
-    if raw_target.startswith("/"):
+    """Return path and query of a target in absolute form, any other as it is: the upstream is fixed."""
+    if not _ABSOLUTE.match(raw_target):
         return raw_target
     parts = urlsplit(raw_target)
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

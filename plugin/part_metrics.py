@@ -73,6 +73,10 @@ class BreakerMetrics:
             "twinrank_breaker_trips", "How often a circuit breaker has opened.", ["breaker"],
             registry=registry,
         )  # fmt: skip
+        self._left_out = Gauge(
+            "twinrank_upstream_hosts_left_out", "OpenSearch's hosts that do not answer, as the worker sees it"
+            " that misses most.", registry=registry, multiprocess_mode="livemax",
+        )  # fmt: skip
         for name in ("upstream", "model"):
             self._open.labels(name).set(0)
             self._trips.labels(name)
@@ -82,6 +86,10 @@ class BreakerMetrics:
         self._open.labels(name).set(num_open)
         if tripped:
             self._trips.labels(name).inc()
+
+    def left_out(self, num_hosts: int) -> None:
+        """Note how many of OpenSearch's hosts are not asked, since they do not answer."""
+        self._left_out.set(num_hosts)
 
 
 class WriteMetrics:

@@ -81,15 +81,8 @@ class RerankedSearch:
         with clock.stage("read"):
             response = read(exchange, is_filtered=plan.filter_path is not None)
         hits_at = self._fetched(request, plan, response, clock) if is_split else self._own(plan, response)
-        scored = scored_window(
-            response,
-            plan,
-            self._model,
-            vector,
-            clock,
-            WindowTexts(self._upstream, request),
-            has_sources=is_split or carries_sources(plan),
-        )
+        texts, has_sources = WindowTexts(self._upstream, request), is_split or carries_sources(plan)
+        scored = scored_window(response, plan, self._model, vector, clock, texts, has_sources=has_sources)
         answer = self._page(exchange, response, plan, scored, hits_at, clock)
         asked_too_s = clock.spent_s("fetch") + clock.spent_s("verify")
         total_s = queued_s() + monotonic() - begun_s - asked_too_s

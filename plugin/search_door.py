@@ -20,7 +20,7 @@ from plugin.rerank_status import skipped
 from plugin.reranked_search import RerankedSearch, refused
 from plugin.search_planner import SearchPlanner
 from plugin.stage_clock import StageClock
-from plugin.upstream import Upstream
+from plugin.upstream import StreamedAnswer, Upstream
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 """A longer search is passed through unread."""
@@ -112,12 +112,16 @@ class SearchDoor:
         return self._passed_through(request, body, nothing, search, _UNSEEN, clock)
 
     def _denied(self, request: Request, body: bytes, answer: Answer, skip: Skip, clock: StageClock) -> Answer:
-        """Return a refusal as it would be for an index without settings: nothing tells that it has some."""
-        if answer.status == 403 and skip.forward is not None:  # OpenSearch itself says more of `ext.rerank`
-            answer = passed_through(self._upstream, request, read=body)
-            answer = answer.with_headers(clock.header())
+        """Return a refusal; to who may not see the settings either, as for an index that has none."""
+        forward = skip.forward  # without `ext.rerank`, of which OpenSearch says something else than of rights
+        if answer.status == 403 and forward is not None and not self._shows(request, forward):
+            _close(answer)
+            answer = passed_through(self._upstream, request, read=body).with_headers(clock.header())
         plain = [header for header in answer.headers if header[0] != "Rerank-Status"]
         return replace(answer, headers=(*plain, ("Rerank-Status", skipped(_UNSEEN.reason))))
+
+    def _shows(self, request: Request, search: SearchRequest) -> bool:
+        return self._planner.shows(request, search.path.rpartition("/")[0][1:])
 
     def _passed_through(
         self,
@@ -170,6 +174,11 @@ def plain_json(request: Request, body: bytes, types: Collection[str] = _JSON_TYP
     if plain is None:
         raise NotUnderstoodError("content_encoding")
     return plain
+
+
+def _close(answer: Answer) -> None:
+    if isinstance(answer.body, StreamedAnswer):
+        answer.body.close()
 
 
 def _bad_request(error: InvalidError) -> Answer:

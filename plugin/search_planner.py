@@ -44,6 +44,14 @@ class SearchPlanner:
             return Target(remote)
         return replace(self._settings.of(request, local, parameters), settings=remote)
 
+    def shows(self, request: Request, indices: str) -> bool:
+        """Whether the caller may see the settings of indices, `indices` as they stand in a path.
+
+        Raises:
+            UpstreamError: OpenSearch cannot be asked.
+        """
+        return self._settings.are_shown(request, indices)
+
     def plan(
         self, search: SearchRequest | Skip, target: Target, *, gives_way: str | None = None
     ) -> Plan | Skip:

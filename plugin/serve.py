@@ -2,6 +2,7 @@
 
 import os
 import resource
+import ssl
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -127,6 +128,25 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
             raise ReloadError(ended.stderr.strip())
         self._bundle, self._defaults, self._tokens = read
 
+    def speak_tls(self, certificate: Path, key: Path) -> None:
+        """Answer over TLS 1.2 or newer alone.
+
+        Raises:
+            CommandError: the files are no certificate and its key.
+        """
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+        except OSError as error:
+            raise CommandError(
+                f"expected a certificate (PEM, with its chain) in {certificate} and its key in {key},"
+                f" found: {error}"
+            ) from error
+        self.configure(
+            certfile=str(certificate),
+            keyfile=str(key),
+            ssl_context=lambda config, default: _modern(default()),
+        )
+
     def load(self) -> Proxy:
         """Make the application, in the worker: neither ONNX Runtime nor its threads survive a fork.
 
@@ -142,6 +162,11 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         tracing = tracing_from_environment(query_text=self._log.query_text)
         model = Model.load(self._bundle)
         return Proxy(upstream, model, settings, self._tokens, readiness, sight, tracing)
+
+
+def _modern(context: ssl.SSLContext) -> ssl.SSLContext:
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 def _options(listen: str, workers: int) -> dict[str, Any]:
@@ -196,6 +221,10 @@ def _max_connections() -> int:
     type=click.Path(path_type=Path),
     help="Bearer tokens, one a line, that /v1/rerank, /v1/embeddings and their like ask for.",
 )
+@click.option(
+    "--certfile", type=click.Path(path_type=Path), help="Answer over TLS with this certificate (PEM)."
+)
+@click.option("--keyfile", type=click.Path(path_type=Path), help="Its key (PEM, without a password).")
 @log_options
 def serve(
     listen: str,
@@ -205,6 +234,8 @@ def serve(
     settings_file: Path | None,
     synced: str | None,
     token_file: Path | None,
+    certfile: Path | None,
+    keyfile: Path | None,
     log: LogOptions,
     log_format: str,
 ) -> None:
@@ -214,12 +245,16 @@ def serve(
     each request is sent with its caller's own. SIGTERM ends it once every request is answered; SIGHUP reads
     bundle, settings and tokens anew.
     """
+    if (certfile is None) != (keyfile is None):
+        raise click.UsageError("expected --certfile and --keyfile together, found one of them")
     check_tracing()
     as_json = log_format == "json"
     log_to_stderr(as_json=as_json)
     files = Files(bundle_path, settings_file, token_file)
     with shared_between_workers():
         server = ProxyServer(connecting, files, listen, workers, log, as_json=as_json)
+        if certfile and keyfile:
+            server.speak_tls(certfile, keyfile)
         if synced:
             server.run_beside(SyncChild(first_url(connecting.urls), synced, bundle_path))
         server.run()

@@ -103,12 +103,21 @@ class SettingsCache:
         return target
 
     def of_indices(self, indices: str, headers: Headers) -> Target:
-        """Return the same to whoever these headers name.
+        """Return what OpenSearch shows of the indices to whoever these headers name, coverage left out.
 
         Raises:
             UpstreamError: as `of`.
         """
-        return self.of(Request("GET", f"/{indices}", headers, BytesIO(), 0), indices, {})
+        caller = identity(Request("GET", f"/{indices}", headers, BytesIO(), 0))
+        return self._of_caller((settings_target(indices, {}), caller))
+
+    def are_shown(self, request: Request, indices: str) -> bool:
+        """Whether OpenSearch shows the request's caller settings of the indices.
+
+        Raises:
+            UpstreamError: as `of`.
+        """
+        return self.of_indices(indices, request.headers).is_ours
 
     def changed(self) -> None:
         """Note that a change went through this worker: nothing that was read before it is used any more."""

@@ -165,6 +165,10 @@ class Upstream:
         """Return a client of the library's for one of the hosts, with these headers in every request."""
         return Client(self.url, headers=headers, ssl_context=self._context)
 
+    def tell_hosts(self, on_change: Callable[[int], None]) -> None:
+        """Have somebody told how many hosts are left out, whenever that changes."""
+        self._hosts.on_change = on_change
+
     def hosts(self) -> list[HostState]:
         """Return what is known of each host."""
         return self._hosts.states()

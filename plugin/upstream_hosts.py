@@ -8,7 +8,7 @@ clock, which may jump.
 import itertools
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from plugin.upstream_host import Host
@@ -39,6 +39,7 @@ class Hosts:
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._prober: threading.Thread | None = None
+        self.on_change: Callable[[int], None] = lambda num_left_out: None
 
     def in_order(self) -> Sequence[Host]:
         """Return all hosts: those that answer first, from another one each time, then those left out."""
@@ -57,6 +58,7 @@ class Hosts:
             if host not in self._left_out:
                 _log.warning("%s does not answer, and is left out until it does", host.url)
             self._left_out |= {host}
+            self.on_change(len(self._left_out))
             if self._prober is None and not self._closed.is_set():
                 self._prober = threading.Thread(target=self._probe, name="upstream-probe", daemon=True)
                 self._prober.start()
@@ -78,6 +80,8 @@ class Hosts:
             back = {host for host in self._left_out if host.answers()}
             with self._lock:
                 self._left_out -= back
+                if back:
+                    self.on_change(len(self._left_out))
                 for host in back:
                     _log.warning("%s answers again", host.url)
                 if not self._left_out:

@@ -68,7 +68,7 @@ class Proxy:
         self._writes = WriteDoor(upstream, model)
         self._sight, self._tracing = sight or Sight(Metrics()), tracing or Tracing()
         metrics = self._sight.metrics
-        watch(metrics, model, settings, planner.breaker)
+        watch(metrics, upstream, model, settings, planner.breaker)
         ready = readiness or Readiness(upstream)
         self._own = create_app(upstream, model, settings, tokens or BearerTokens(), metrics, ready)
 
@@ -95,6 +95,9 @@ class Proxy:
             return _gone(error)
 
     def _answer(self, request: Request) -> Answer:
+        if request.method == "CONNECT":  # no tunnel leads from here, whatever stands behind us
+            body = error_body(405, "method_not_allowed_exception", "expected no CONNECT: this is no tunnel")
+            return Answer(405, (("Content-Type", JSON),), body)
         if request.path == ENRICH:
             return self._writes.enrich(request)
         spoken = endpoint(request.method, request.path)

@@ -4,6 +4,7 @@ import json
 import threading
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,12 @@ from plugin.part_metrics import MAX_INDICES
 from plugin.proxy_process import free_port, running_proxy
 from plugin.query_vectors import QueryVectors, awaited
 from plugin.sync_metrics import SyncMetrics
+from plugin.upstream import Upstream
 from plugin.upstream_breaker import MAX_FAILURES, UpstreamBreaker
 from plugin.write_tally import Tally, read_written, written_header
 from tests.conftest import TINY_BUNDLE
 from tests.raw_http import ask, search
+from tests.relay import Relay
 from tests.sync_run import make_index
 from tests.test_sight import METRICS, numbers
 from tests.test_sync_runs import until, with_vector
@@ -171,3 +174,17 @@ def test_the_numbers_of_a_running_proxy(
     manifest = json.loads((TINY_BUNDLE / "manifest.json").read_text())
     [build] = [name for name in told if name.startswith("twinrank_build_info")]
     assert manifest["digest"] in build
+
+
+@pytest.mark.live
+def test_hosts_that_do_not_answer_are_told(opensearch_url: str) -> None:
+    metrics, relay = Metrics(), Relay(opensearch_url)
+    with closing(Upstream(f"{relay.url},{opensearch_url}")) as upstream:
+        upstream.tell_hosts(metrics.breakers.left_out)
+        relay.cut()
+        for _ in range(2):
+            assert upstream.exchange("GET", "/", ()).status == 200
+        assert found(metrics)["twinrank_upstream_hosts_left_out"] == 1
+        relay.mend()
+        until(lambda: found(metrics)["twinrank_upstream_hosts_left_out"] == 0, 60)
+    relay.cut()

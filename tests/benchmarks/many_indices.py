@@ -79,12 +79,13 @@ def main(
     with ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="twinrank-")))
         urls = [alone or _server(running, "alone", heap), crowded or _server(running, "crowded", heap)]
-        with closing(Client(urls[1], timeout_s=600)) as client:
-            names = crowd_names(num_indices)
+        client = running.enter_context(closing(Client(urls[1], timeout_s=600)))
+        names = crowd_names(num_indices)
+        if crowded:
             running.callback(delete_crowd, client, names)
-            make_crowd(client, names, bundle.name)
-            figures = list(_measured(running, folder, urls, bundle, corpus, rounds))
-            figures += _polled(urls[1], client, names[0], folder)
+        make_crowd(client, names, bundle.name)
+        figures = list(_measured(running, folder, urls, bundle, corpus, rounds))
+        figures += _polled(urls[1], client, names[0], folder)
     title = f"{num_indices:,} indices beside the one that is searched. {machine}"
     Console(highlight=False, width=140).print(title, figures_table(figures), sep="\n")
     if write:

@@ -36,6 +36,8 @@ ROLES = {
     "few": _role(["articles"], _READ, dls=json.dumps({"range": {"n": {"lt": 40}}})),
     "no-vectors": _role(["articles"], _READ, fls=["~rerank*"]),
     "no-text": _role(["articles"], _READ, fls=["~text"]),
+    "few-writer": _role(["articles"], _WRITE, dls=json.dumps({"range": {"n": {"lt": 40}}})),
+    "no-text-writer": _role(["articles"], _WRITE, fls=["~text"]),
     "writer": _role(["articles", "notes*"], _WRITE),
     "service": _role(["*"], ["indices:admin/get"], ["cluster:monitor/state"]),
     "nothing": _role(["nothing-of-this-name"], _READ),
@@ -97,6 +99,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         )
 
 
+@pytest.fixture
+def only_long(is_long: bool) -> None:
+    """Leave a test to `--long`: the short form is the searches, over TLS."""
+    if not is_long:
+        pytest.skip("runs with pytest --long, as make test-native and make test-all do")
+
+
 @pytest.fixture(scope="session")
 def is_tls(request: pytest.FixtureRequest) -> bool:
     """Whether the server speaks TLS."""
@@ -129,6 +138,9 @@ def secured(is_tls: bool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def _make_users(secured: Secured) -> None:
+    # the demo gives everybody the rights of `cluster_composite_ops` by this one
+    answer = secured.straight("admin", "DELETE", "/_plugins/_security/api/rolesmapping/own_index")
+    assert answer.status == 200, answer.body
     for kind, members in (
         ("roles", ROLES),
         ("internalusers", {
