@@ -7,7 +7,9 @@ from typing import Any
 import flask
 
 from plugin.admin_answers import JSON, answered
+from plugin.caller import caller
 from plugin.errors import UpstreamError
+from plugin.http_messages import Request
 from plugin.model import Model
 from plugin.upstream import Upstream
 
@@ -25,10 +27,8 @@ class GuardView:
 
     def status(self) -> flask.Response:
         """The worker that answers, for whoever may ask OpenSearch `GET /`."""
-        authorization = flask.request.headers.get("Authorization", "")
-        headers = (("Authorization", authorization),) if authorization else ()
         try:
-            asked = self.upstream.exchange("GET", "/", headers)
+            asked = self.upstream.exchange("GET", "/", caller(Request.from_environ(flask.request.environ)))
         except UpstreamError:  # it matters most when OpenSearch is away; nothing here is its
             asked = None
         if asked is not None and asked.status in (401, 403):

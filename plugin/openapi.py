@@ -122,7 +122,7 @@ def _health() -> tuple[Operation, ...]:
         Operation("get", f"{PREFIX}/health/ready", "Whether searches can be reranked.", errors=(503,)),
         Operation("get", f"{PREFIX}/metrics", "Counters for Prometheus.", answer=text,
                   answer_type="text/plain"),
-        Operation("get", f"{PREFIX}/status", "What the worker that answers does now.", errors=none),
+        Operation("get", f"{PREFIX}/status", "What the worker that answers does now."),
         Operation("get", f"{PREFIX}/openapi.json", "This document.", errors=none),
     )  # fmt: skip
 
