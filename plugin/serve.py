@@ -1,6 +1,7 @@
 """`twinrank serve`: the proxy under gunicorn."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
     def __init__(
         self,
         upstream_url: str,
-        bundle: Bundle,
+        bundles: Sequence[Bundle],
         listen: str,
         workers: int,
         defaults: Defaults,
@@ -40,7 +41,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
     ) -> None:
         self._tokens = tokens
         self._upstream_url = upstream_url
-        self._bundle = bundle
+        self._bundle, *self._also = bundles
         self._defaults = defaults
         self._folder = runtime_folder("settings-1", upstream_url)
         self._options = _options(listen, workers)
@@ -66,7 +67,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         poller = SettingsPoller(upstream, credentials, self._folder, self._defaults)
         settings = SettingsCache(upstream, poller, self._defaults)
         poller.start()
-        return Proxy(upstream, Model.load(self._bundle), settings, self._tokens)
+        return Proxy(upstream, Model.load(self._bundle, self._also), settings, self._tokens)
 
 
 def _options(listen: str, workers: int) -> dict[str, Any]:
@@ -99,6 +100,12 @@ def _options(listen: str, workers: int) -> dict[str, Any]:
     show_default="one a core",
     help="Worker processes.",
 )
+@click.option(
+    "--also",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Another bundle whose vectors are written too, where a change of model asks for them.",
+)
 @settings_file_option
 @click.option("--sync", "synced", metavar="INDEX,...", help="Run `twinrank sync --follow` beside it.")
 @click.option(
@@ -111,6 +118,7 @@ def serve(
     url: str,
     bundle_path: Path,
     workers: int,
+    also: tuple[Path, ...],
     defaults: Defaults,
     synced: str | None,
     token_file: Path | None,
@@ -124,10 +132,13 @@ def serve(
         Upstream(url)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--upstream") from error
+    bundles = [Bundle.open(path) for path in (bundle_path, *also)]
+    if len({bundle.name for bundle in bundles}) < len(bundles):
+        raise click.BadParameter("expected bundles of different names", param_hint="--also")
     tokens = BearerTokens.read(token_file) if token_file else BearerTokens()
     log_to_stderr()
     with shared_between_workers():
-        server = ProxyServer(url, Bundle.open(bundle_path), listen, workers, defaults, tokens)
+        server = ProxyServer(url, bundles, listen, workers, defaults, tokens)
         if synced:
             server.run_beside(SyncChild(url, synced, bundle_path))
         server.run()

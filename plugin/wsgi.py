@@ -54,7 +54,7 @@ class Proxy:
         self._templates = TemplateDoor(upstream, self._searches)
         self._multi_searches = MultiSearchDoor(upstream, planner, self._lookup, model)
         self._reads = ReadDoor(upstream, self._lookup)
-        self._writes = WriteDoor(upstream, model)
+        self._writes = WriteDoor(upstream, model, settings)
         metrics = Metrics()
         self._sight = Sight(metrics)
         self._own = create_app(upstream, model, settings, tokens or BearerTokens(), metrics)
