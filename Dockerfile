@@ -25,6 +25,6 @@ USER 10001
 WORKDIR /tmp
 EXPOSE 9100
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9100/_plugins/_rerank/health', timeout=2)"]
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9100/_plugins/_rerank/health/ready', timeout=2)"]
 ENTRYPOINT ["twinrank"]
 CMD ["serve", "--listen", "0.0.0.0:9100", "--upstream", "http://opensearch:9200"]

@@ -10,14 +10,20 @@ PYTHON ?= $(shell for name in python3 python3.11 python3.12 python3.13 python3.1
 	then echo "$$name"; break; fi; done)
 
 # Live suites of the proxy and the indexer that were seen to run on OpenSearch 2.19.1 too.
-ON_2_19 := -m live --opensearch=2.19.1 $(patsubst %,tests/test_%.py,admin_views api_endpoints bulk \
-	cluster_rescore evaluation filtered_json indexer_faults indexer_run mapping passthrough proxy_client \
-	proxy_process query_types reranked_search rescore_endpoint search_client search_command \
-	search_faults search_reasons serve settings_live settings_poller sight strip \
-	cluster_search msearch native_command sync write_door)
+ON_2_19 := -m live --opensearch=2.19.1 $(patsubst %,tests/test_%.py, \
+	admin_afternoon admin_commands admin_roles admin_views api_endpoints broken_settings \
+	bulk cluster_answers cluster_rescore cluster_search compare_page enrich evaluation \
+	filtered_json hit_sizes indexer_faults indexer_run ingest_examples mapping migrate \
+	msearch native_command pages passthrough point_in_time proxy_client proxy_process \
+	query_types read_door rerank_controls reranked_search rescore_endpoint search_client \
+	search_command search_faults search_parameters search_reasons search_scores \
+	search_templates searches serve setting_effects settings_cost settings_live \
+	settings_names settings_poller shared_documents sight split_search strip sync sync_child \
+	sync_runs templates tuning verify widened_faults write_door write_door_limits \
+	write_door_random)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop test test-all test-native check bench serve lint clean
+.PHONY: help setup demo demo-stop test test-all test-native check bench fuzz load serve lint clean
 
 help: ## list the tasks
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -39,14 +45,16 @@ test-all: check ## check, and all tests with every long suite whole
 	@$(BIN)/python -m pytest --long
 	@$(BIN)/python -m pytest $(ON_2_19)
 
-test-native: $(VENV)/.everything ## OpenSearch 2.19.1: native pipelines, proxy, indexer
-	@$(BIN)/python -m pytest tests/native tests/test_native_templates.py --long
+test-native: $(VENV)/.everything ## OpenSearch 2.19.1: native pipelines, security, proxy, indexer
+	@$(BIN)/python -m pytest tests/native tests/test_native_templates.py tests/secured --long
 	@$(BIN)/python -m pytest $(ON_2_19)
 
-check: $(VENV)/.everything ## lint, format and types, without changing anything
+check: $(VENV)/.everything ## lint, format, types, secrets, dependencies; changes nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@.ci/secrets
+	@.ci/audit
 
 lint: $(VENV)/.setup ## let ruff repair and format the code
 	$(BIN)/ruff check --fix .
@@ -54,6 +62,16 @@ lint: $(VENV)/.setup ## let ruff repair and format the code
 
 bench: $(VENV)/.setup ## measure against the budgets
 	$(BIN)/python -m tests.benchmarks
+
+INPUTS ?= 100000
+SECONDS ?= 20
+fuzz: $(VENV)/.setup ## INPUTS inputs through all parsers, then SECONDS a target guided by coverage
+	$(BIN)/python -m tests.fuzz --inputs $(INPUTS)
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[fuzz]'
+	$(BIN)/python -m tests.fuzz --coverage $(SECONDS)
+
+load: $(VENV)/.everything ## rising request rates, beside nginx and OpenSearch straight
+	$(BIN)/python -m tests.load
 
 clean: ## remove .venv and all caches; the local OpenSearch and its data stay
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

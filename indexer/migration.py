@@ -73,7 +73,7 @@ def coverage(
     """
     indices.refresh(upstream, index.name)
     audit = Audit()
-    for stored in snapshot.documents(upstream, index.name, settings.field, settings.source_fields):
+    for stored in snapshot.documents(upstream, index, settings.field, settings.source_fields):
         audit.add(stored.id, worth_of(stored, settings, model_tag))
     with_text = audit.documents - audit.counts[Worth.WITHOUT_TEXT]
     return (audit.counts[Worth.CURRENT] / with_text if with_text else 1.0), audit

@@ -182,7 +182,8 @@ def _write_texts(base: Base, folder: Path, choices: Choices) -> Comparison:
     )
     canonical = queries[: len(CANONICAL_QUERIES)], documents[: len(CANONICAL_DOCUMENTS)]
     (folder / CANONICAL_FILE).write_bytes(written(*canonical, base.crossing, limits))
-    write_manifest(folder, manifest_of(base, prefix, folder))
+    whose = choices.documents_of.vectors_of if choices.documents_of else None
+    write_manifest(folder, manifest_of(base, prefix, folder, vectors_of=whose))
     bundle = Bundle.open(folder)
     _check_documents(bundle, choices.documents_of)
     comparison = compared(_encoded(bundle), bundle.crossing(), (queries, documents), base.crossing)

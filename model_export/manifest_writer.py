@@ -26,14 +26,17 @@ QUERY_TOKENS = 64
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest of the bundle in `folder`, with the digest that its values have now."""
-    values = msgspec.to_builtins(manifest)
+    values = {key: value for key, value in msgspec.to_builtins(manifest).items() if value is not None}
     values["digest"] = manifests.digest(values)
     data = msgspec.json.format(msgspec.json.encode(values), indent=2)
     (folder / manifests.FILE_NAME).write_bytes(data + b"\n")
 
 
-def manifest_of(base: Base, query_prefix: str, folder: Path) -> Manifest:
-    """Describe the files in `folder`, all of them, as the bundle of `base`."""
+def manifest_of(base: Base, query_prefix: str, folder: Path, *, vectors_of: str | None = None) -> Manifest:
+    """Describe the files in `folder`, all of them, as the bundle of `base`.
+
+    `vectors_of` is whose document tower they hold, where it is another bundle's.
+    """
     checksums = {file.name: _sha256(file) for file in sorted(folder.iterdir())}
     document = Tower(DOCUMENT_FILE, document_tokens(base))
     return Manifest(
@@ -56,6 +59,7 @@ def manifest_of(base: Base, query_prefix: str, folder: Path) -> Manifest:
         checksums=checksums,
         canonical=CANONICAL_FILE,
         input=base.query.kind,
+        vectors_of=vectors_of,
     )
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from ssl import SSLContext
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -39,13 +40,19 @@ class Upstream:
         url: `http://` or `https://`, with user and password where needed, and a path prefix.
         timeout_s: longest wait for an answer.
         headers: sent with every request, such as a caller's own credentials.
+        ssl_context: what an https server is verified by; None: the system's certificates.
 
     Raises:
         AddressError: `url` is no such URL.
     """
 
     def __init__(
-        self, url: str, *, timeout_s: float = 60.0, headers: Mapping[str, str] | None = None
+        self,
+        url: str,
+        *,
+        timeout_s: float = 60.0,
+        headers: Mapping[str, str] | None = None,
+        ssl_context: SSLContext | None = None,
     ) -> None:
         self.url = _shown(url)
         # The library's types say int, but it hands the value to urllib3, which takes fractions.
@@ -55,6 +62,7 @@ class Upstream:
             max_retries=0,
             headers=dict(headers or {}),
             pool_maxsize=_CONNECTIONS,
+            ssl_context=ssl_context,
         )
 
     def request(

@@ -92,10 +92,11 @@ def _present(index: Index) -> tuple[RerankSettings | None, list[str]]:
 
 
 def _merged(before: RerankSettings | None, wanted: Wanted) -> RerankSettings:
-    present = settings_meta(before) if before else {"model": wanted.default_model}
+    present: dict[str, Any] = settings_meta(before) if before else {"model": wanted.default_model}
     merged = present | wanted.settings
     for part in ("fusion", "chunk"):
-        merged[part] = present.get(part, {}) | wanted.settings.get(part, {})
+        changes = wanted.settings.get(part, {})  # what is no object is not merged: it is refused below
+        merged[part] = present.get(part, {}) | changes if isinstance(changes, dict) else changes
     if "source_fields" not in merged:
         raise SettingsError(
             "expected at least one field whose text is encoded, found none. Give --field FIELD"

@@ -99,11 +99,16 @@ def _written(path: Path) -> str:
 
 def _covers(pattern: Path, path: Path) -> bool:
     """Whether the pattern selects `path`, or something that it lies in."""
-    if not pattern:
-        return True
-    if pattern[0] == "**":
-        return any(_covers(pattern[1:], path[skipped:]) for skipped in range(len(path) + 1))
-    return bool(path) and fnmatchcase(path[0], _literal(pattern[0])) and _covers(pattern[1:], path[1:])
+    reached = {0}  # how much of the path the pattern may have used up; all ways at once, for there are many
+    for part in pattern:
+        if part == "**":
+            reached = set(range(min(reached), len(path) + 1))
+        else:
+            wanted = _literal(part)
+            reached = {at + 1 for at in reached if at < len(path) and fnmatchcase(path[at], wanted)}
+        if not reached:
+            return False
+    return True
 
 
 def _leads_to(pattern: Path, path: Path) -> bool:

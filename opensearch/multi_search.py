@@ -91,7 +91,7 @@ def read_items(target: str, indices: str, body: bytes) -> list[Item]:
 def _item(header: bytes, body: bytes, indices: str, shared: Mapping[str, str]) -> Item:
     try:
         said = _HEADER.decode(header) if header.strip() else {}
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise NotUnderstoodError("lines") from error
     own = {name: value for name, value in said.items() if name not in ("index", "indices")}
     for name in ("index", "indices"):

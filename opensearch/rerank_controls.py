@@ -12,6 +12,7 @@ EXT = "ext"
 RERANK = "rerank"
 _PLACE = f"{EXT}.{RERANK}"
 _REMEDY = "Correct the request, or leave the key out"
+_MAX_DIGITS = 10
 
 
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,7 +110,7 @@ def _inside(value: Any, path: str) -> Any:  # noqa: ANN401
         return value
     if isinstance(value, list):
         first, _, rest = path.partition(".")
-        is_place = first.isdecimal() and int(first) < len(value)
+        is_place = first.isdecimal() and len(first) < _MAX_DIGITS and int(first) < len(value)
         return _inside(value[int(first)], rest) if is_place else None
     for name, inner in value.items() if isinstance(value, dict) else ():
         if path == name or path.startswith(f"{name}."):

@@ -18,6 +18,8 @@ _BODY = msgspec.json.Decoder(dict[str, msgspec.Raw])
 DEFAULT_SIZE = 10
 DEFAULT_RESCORE_WINDOW = 10
 
+_MAX_DIGITS = 18
+
 _BY_SCORE: tuple[Any, ...] = ("_score", {"_score": "desc"}, {"_score": {"order": "desc"}}, {"_score": {}})
 
 
@@ -185,17 +187,22 @@ class SearchRequest:
     def _count(self, name: str, default: int) -> int:
         if name in self.parameters:
             text = self.parameters[name]
-            if not (text.isascii() and text.isdigit()):
+            if not _is_count(text):
                 raise NotUnderstoodError(name)
             return int(text)
         if name not in self.body:
             return default
         value = self.member(name)
-        if isinstance(value, str) and value.isascii() and value.isdigit():
+        if isinstance(value, str) and _is_count(value):
             return int(value)  # OpenSearch takes it, and templates written as objects cannot say it otherwise
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise NotUnderstoodError(name)
         return value
+
+
+def _is_count(text: str) -> bool:
+    """Whether a text is digits, and not so many that Python refuses to count them."""
+    return text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
 
 
 def members_of(body: bytes) -> dict[str, msgspec.Raw]:
@@ -205,8 +212,9 @@ def members_of(body: bytes) -> dict[str, msgspec.Raw]:
         NotUnderstoodError: not plain JSON.
     """
     try:
+        body.decode()  # msgspec looks at no text before somebody reads it, and raises there then
         members = _BODY.decode(body) if body.strip() else {}
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise NotUnderstoodError("body") from error
     if any(body.count(f'"{name}"'.encode()) > 1 for name in members) and _has_one_name_twice(body):
         raise NotUnderstoodError("body")

@@ -63,6 +63,8 @@ class SearchResponse:
 
     @classmethod
     def _parsed(cls, body: bytes, *, is_filtered: bool, within: int) -> "SearchResponse":
+        if not body.isascii():
+            body.decode()  # msgspec looks at no text before somebody reads it, and raises there then
         top = _OBJECT.decode(body)
         _check_complete(top)
         envelope = _OBJECT.decode(top.get("hits", b"{}") if is_filtered else top["hits"])

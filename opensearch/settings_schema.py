@@ -23,11 +23,11 @@ def settings_schema() -> dict[str, Any]:
 
 def schema_text() -> str:
     """Return the schema as the committed file holds it."""
-    plain = json.loads(json.dumps(settings_schema()), parse_float=_number)
+    plain = json.loads(json.dumps(settings_schema()), parse_float=whole_number)
     return json.dumps(plain, indent=2) + "\n"
 
 
-def _number(text: str) -> float:
+def whole_number(text: str) -> float:
     """`40.0` is written as `40`: which of the two `typing` hands out depends on what was imported before."""
     value = float(text)
     return int(value) if value.is_integer() else value

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from opensearch.client import Upstream, path_of
-from opensearch.errors import MappingError
+from opensearch.errors import DeniedError, MappingError
 from opensearch.indices import find, refresh
+from opensearch.reasons import reason_of
 
 PAGE = 250
 """Documents of one request."""
@@ -124,6 +125,13 @@ def _removed(upstream: Upstream, index: str, field: str, hits: list[dict[str, An
     lines = [line for hit in hits for line in (json.dumps({"update": _address(hit)}), script)]
     body = "\n".join([*lines, ""]).encode()
     items = upstream.request("POST", path_of(index, "_bulk"), body)["items"]
+    for item in items:
+        if item["update"]["status"] in (401, 403):
+            reason = reason_of(item["update"].get("error"))
+            raise DeniedError(
+                f"{index}: OpenSearch does not allow to remove a vector: {reason}."
+                " docs/admin.md says what rights that takes"
+            )
     return sum(item["update"]["status"] == 200 for item in items)
 
 

@@ -84,5 +84,5 @@ def body_object() -> dict[str, Any]:
         raise BodyError(f"expected a body of Content-Type {JSON}, found {flask.request.content_type}")
     try:
         return msgspec.json.decode(content, type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BodyError(f"expected a JSON object, found: {error}") from error

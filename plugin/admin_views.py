@@ -21,7 +21,7 @@ from plugin.admin_answers import STATUSES, BodyError, answered, body_object, fai
 from plugin.compare_page import compare_page
 from plugin.errors import UpstreamError
 from plugin.explanation import Asked, explain, search_door
-from plugin.http_messages import Headers, end_to_end
+from plugin.http_messages import Headers, Request
 from plugin.model import Model
 from plugin.settings_cache import SettingsCache
 from plugin.upstream import Upstream
@@ -72,7 +72,7 @@ class AdminViews:
         return self._enabled(index, body_object() | {"enabled": True})
 
     def _enabled(self, index: str, settings: dict[str, Any]) -> flask.Response:
-        wanted, dry_run = Wanted(self.model.name, settings), is_set("dry_run")
+        wanted, dry_run = Wanted(self.model.vectors_of, settings), is_set("dry_run")
         with self._client() as client:
             return self._written(enable(client, index, wanted, dry_run=dry_run), dry_run=dry_run)
 
@@ -84,7 +84,7 @@ class AdminViews:
 
     def status(self, index: str) -> flask.Response:
         """How far the index is covered with vectors, and what to do next."""
-        model = CoveredModel(self.model.name, self.model.model_tag)
+        model = CoveredModel(self.model.vectors_of, self.model.model_tag)
         with self._client() as client:
             return answered(coverage(client, index, model).as_json(model))
 
@@ -113,7 +113,7 @@ class AdminViews:
 
     @contextmanager
     def _client(self) -> Iterator[Client]:
-        with closing(Client(self.upstream.url, headers=dict(_callers_headers()))) as client:
+        with closing(self.upstream.client(dict(_callers_headers()))) as client:
             yield client
 
 
@@ -128,5 +128,4 @@ def _as_json(enabled: Enabled) -> dict[str, Any]:
 
 def _callers_headers() -> Headers:
     """What tells OpenSearch who asks: all end-to-end headers but those of this message."""
-    sent = end_to_end(flask.request.headers.items())
-    return tuple(header for header in sent if header[0].lower() not in _NOT_THE_CALLERS)
+    return Request.from_environ(flask.request.environ).headers_without(*_NOT_THE_CALLERS)

@@ -9,57 +9,71 @@ from plugin.admin_answers import JSON
 from plugin.admin_views import AdminViews
 from plugin.api_endpoints import add_api_endpoints
 from plugin.bearer import BearerTokens
+from plugin.caller import caller
 from plugin.errors import UpstreamError, error_body
+from plugin.guard_view import GuardView
+from plugin.health_views import HealthViews
+from plugin.http_messages import Request
 from plugin.metrics import Metrics
 from plugin.model import Model
+from plugin.openapi import document
+from plugin.readiness import Readiness
 from plugin.settings_cache import SettingsCache
-from plugin.upstream import Upstream
+from plugin.upstream import Exchange, Upstream
 
 OWN_PREFIX = "/_plugins/_rerank/"
+_STATE = "/_cluster/state/version?filter_path=cluster_uuid"
 
 
 def create_app(
-    upstream: Upstream, model: Model, settings: SettingsCache, tokens: BearerTokens, metrics: Metrics
+    upstream: Upstream,
+    model: Model,
+    settings: SettingsCache,
+    tokens: BearerTokens,
+    metrics: Metrics,
+    readiness: Readiness,
 ) -> flask.Flask:
     """Return the app beside one OpenSearch; `tokens` says who may call what is not of OpenSearch's API."""
     app = flask.Flask("twinrank", static_folder=None)
-    app.add_url_rule(f"{OWN_PREFIX}health", "health", _health_view(upstream, model))
+    HealthViews(readiness, model).register(app, OWN_PREFIX)
     app.add_url_rule(f"{OWN_PREFIX}metrics", "metrics", _metrics_view(upstream, metrics))
     AdminViews(upstream, model, settings).register(app, OWN_PREFIX)
+    app.add_url_rule(f"{OWN_PREFIX}openapi.json", "openapi", _openapi)
+    GuardView(upstream, model).register(app, OWN_PREFIX)
     add_api_endpoints(app, model, tokens)
     app.register_error_handler(HTTPException, _http_error)
     return app
 
 
-def _health_view(upstream: Upstream, model: Model) -> Callable[[], flask.Response]:
-    def health() -> flask.Response:
-        """200 while the proxy can rerank; 503 while OpenSearch cannot be asked."""
-        bundle = {"name": model.name, "digest": model.digest}
-        try:
-            status = upstream.exchange("GET", "/", ()).status
-        except UpstreamError as error:
-            reason = {"status": "unavailable", "bundle": bundle, "opensearch": str(error)}
-            return flask.make_response(flask.jsonify(reason), 503)
-        return flask.jsonify({"status": "ok", "bundle": bundle, "opensearch": {"status": status}})
-
-    return health
-
-
 def _metrics_view(upstream: Upstream, metrics: Metrics) -> Callable[[], flask.Response]:
     def numbers() -> flask.Response:
-        """The numbers of all workers, in Prometheus's format, for whoever may ask OpenSearch `GET /`."""
-        authorization = flask.request.headers.get("Authorization", "")
-        headers = (("Authorization", authorization),) if authorization else ()
+        """The numbers of all workers, in Prometheus's format, for whoever may ask OpenSearch `GET /`.
+
+        What is told by index is for whoever may read the cluster's state, which names them all.
+        """
+        headers = caller(Request.from_environ(flask.request.environ))
         try:
-            asked = upstream.exchange("GET", "/", headers)
-        except UpstreamError:  # sight matters most when OpenSearch is away; nothing here is its
-            asked = None
-        if asked is not None and asked.status in (401, 403):
-            return flask.Response(asked.body, asked.status, content_type=JSON)
-        content, content_type = metrics.exposition()
+            with_indices = upstream.exchange("GET", _STATE, headers).status == 200
+            refused = None if with_indices else _refusal(upstream.exchange("GET", "/", headers))
+        except UpstreamError:  # sight matters most when OpenSearch is away; nothing that is left is its
+            with_indices, refused = False, None
+        if refused is not None:
+            return refused
+        content, content_type = metrics.exposition(with_indices=with_indices)
         return flask.Response(content, content_type=content_type)
 
     return numbers
+
+
+def _openapi() -> flask.Response:
+    """What is answered here, for everybody: it stands in the documentation too."""
+    return flask.Response(document(), content_type=JSON)
+
+
+def _refusal(asked: Exchange) -> flask.Response | None:
+    if asked.status not in (401, 403):
+        return None
+    return flask.Response(asked.body, asked.status, content_type=JSON)
 
 
 def _http_error(error: HTTPException) -> flask.Response:

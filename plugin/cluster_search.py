@@ -12,6 +12,7 @@ import numpy.typing as npt
 from opensearch.cluster_rescore import cluster_rescore
 from opensearch.search_plan import Plan
 from opensearch.widened_search import rescored_page
+from plugin.arrival import queued_s
 from plugin.errors import RerankFailedError
 from plugin.http_messages import Answer, Request
 from plugin.model import Model
@@ -62,8 +63,8 @@ class ClusterSearch:
         return answered(exchange, page, self.status(plan), clock)
 
     def _query_vector(self, plan: Plan) -> Floats:
-        vector = self._model.query_vectors.submit(plan.query_text)
-        query = awaited(vector, plan.settings.deadline_ms / 1000)
+        within_s = plan.settings.deadline_ms / 1000 - queued_s()
+        query = awaited(self._model.query_vectors.submit(plan.query_text, within_s), within_s)
         if query.shape != (self._model.dim,) or not np.isfinite(query).all():
             raise RerankFailedError(
                 "model", f"expected {self._model.dim} finite numbers for a query, found {query}"

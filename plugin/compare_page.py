@@ -19,7 +19,8 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; fra
 """Nothing of a document can run, load or send anything."""
 
 PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Twinrank: both orders</title>
+<html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>Twinrank: both orders</title>
 <style>
  body { font: 15px/1.4 sans-serif; margin: 2em auto; max-width: 75em; padding: 0 1em }
  table { border-collapse: collapse; width: 100%; table-layout: fixed }
@@ -27,6 +28,10 @@ PAGE = """<!doctype html>
   overflow-wrap: anywhere }
  td:first-child, th:first-child { width: 2.5em } td:last-child, th:last-child { width: 4em }
  small, .status { color: #666 }
+ input { max-width: 100%; box-sizing: border-box }
+ @media (max-width: 40em) { body { margin: 1em auto; padding: 0 .5em } td, th { padding: .4em .3em }
+  label { display: block; margin-bottom: .5em } label input { display: block; width: 100% }
+  td:first-child, th:first-child { width: 1.2em } }
 </style>
 <h1>Both orders</h1>
 <form><label>Index <input name="index" value="{{ index }}" required></label>

@@ -45,16 +45,16 @@ class CoverageCache:
         self._upstream = upstream
         self._waits = waits
         self._clock = clock
-        self._entries: LRUCache[tuple[str, str, str], _Entry] = LRUCache(MAX_ENTRIES)
+        self._entries: LRUCache[tuple[str, str, Headers], _Entry] = LRUCache(MAX_ENTRIES)
         self._lock = threading.Lock()
         self._counter = ThreadPoolExecutor(1, thread_name_prefix="coverage")
 
-    def of(self, indices: str, field: str, authorization: str) -> float | None:
+    def of(self, indices: str, field: str, caller: Headers) -> float | None:
         """Return the share of the documents, 0 to 1, with a value in `field`; None where it is not known yet.
 
-        `indices` is the raw index part of a path.
+        `indices` is the raw index part of a path, `caller` the headers that say who asks.
         """
-        key = indices, field, authorization
+        key = indices, field, caller
         with self._lock:
             entry = self._entries.setdefault(key, _Entry())
             if not entry.is_counting and self._clock() - entry.counted_s >= FRESH_S:
@@ -64,21 +64,20 @@ class CoverageCache:
                     counting.result()
             return entry.covered
 
-    def _count(self, key: tuple[str, str, str], entry: _Entry) -> None:
-        indices, field, authorization = key
+    def _count(self, key: tuple[str, str, Headers], entry: _Entry) -> None:
+        indices, field, caller = key
         try:
-            documents = self._counted(indices, None, authorization)
-            with_vector = self._counted(indices, field, authorization)
+            documents = self._counted(indices, None, caller)
+            with_vector = self._counted(indices, field, caller)
             entry.covered = with_vector / documents if documents else 1.0
         except (UpstreamError, ValueError):  # unknown is not enough: searches say so until it is known
             entry.covered = None
         entry.counted_s = self._clock()
         entry.is_counting = False
 
-    def _counted(self, indices: str, field: str | None, authorization: str) -> int:
-        credentials: Headers = (("Authorization", authorization),) if authorization else ()
+    def _counted(self, indices: str, field: str | None, caller: Headers) -> int:
         query = {"match_all": {}} if field is None else {"exists": {"field": field}}
-        headers = (*credentials, ("Content-Type", "application/json"))
+        headers = (*caller, ("Content-Type", "application/json"))
         target = f"/{indices}/_count" if indices else "/_count"
         answer = self._upstream.exchange("POST", target, headers, msgspec.json.encode({"query": query}))
         return _COUNT.decode(answer.body).count

@@ -11,6 +11,7 @@ from opensearch.stored_documents import Place
 from opensearch.write_answer import Item, Written, as_json, renumbered
 from opensearch.write_operation import Operation
 from opensearch.write_target import WriteTarget
+from plugin.client_presence import ClientGoneError
 from plugin.http_messages import Answer, Request, gunzipped
 from plugin.passthrough import passed_through
 from plugin.repairs import Repair
@@ -46,7 +47,7 @@ class DocumentDoor:
         if plain is None or len(body) > MAX_LINE_BYTES:
             return passed_through(self._context.upstream, self._request, read=body)
         if self._request.content_length is not None and len(body) < self._request.content_length:
-            raise ConnectionAbortedError("the client left before it had sent its document")
+            raise ClientGoneError("the client left before it had sent its document")
         self._context.tally.documents += 1
         return self._written(self._operation(plain))
 

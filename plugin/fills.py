@@ -20,10 +20,10 @@ def settings_for(index: Index, bundle: Bundle) -> RerankSettings:
     """
     settings = index.rerank_settings()
     for each in (settings, settings.second):
-        if each is not None and each.model == bundle.name:
+        if each is not None and each.model == bundle.vectors_of:
             return each
     raise click.ClickException(
-        f"{index.name}: expected the bundle {settings.model}, as its settings say, found {bundle.name}."
+        f"{index.name}: expected the bundle {settings.model}, as its settings say, found {bundle.vectors_of}."
         f" Give its folder with --bundle, or: twinrank migrate {index.name} --to FOLDER"
     )
 

@@ -9,12 +9,20 @@ _NOTHING = object()
 
 def filtered(value: Any, filter_path: str) -> Any:  # noqa: ANN401  # any JSON
     """Return what the comma-separated paths keep, {} for nothing: `a.b`, `*.b`, `**.c`; `-a.b` leaves out."""
-    paths = [tuple(path.strip().split(".")) for path in filter_path.split(",") if path.strip()]
+    paths = [_parsed(path.strip()) for path in filter_path.split(",") if path.strip()]
     wanted = [path for path in paths if not path[0].startswith("-")]
     unwanted = [(path[0][1:], *path[1:]) for path in paths if path[0].startswith("-")]
     kept = _kept(value, wanted) if wanted else value
     left = kept if kept is _NOTHING else _without(kept, unwanted)
     return {} if left is _NOTHING else left
+
+
+def _parsed(path: str) -> tuple[str, ...]:
+    """Return the parts of a path; `**.**` says no more than `**`."""
+    parts = path.split(".")
+    return tuple(
+        part for part, before in zip(parts, ["", *parts], strict=False) if (part, before) != ("**", "**")
+    )
 
 
 def _kept(value: Any, paths: Sequence[tuple[str, ...]]) -> Any:  # noqa: ANN401
@@ -54,4 +62,4 @@ def _below(key: str, paths: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
                 below += _below(key, [path[1:]])
         elif fnmatchcase(key, path[0]):
             below.append(path[1:])
-    return below
+    return list(dict.fromkeys(below))  # `**.a.**.a` comes to the same place in many ways

@@ -1,12 +1,16 @@
 """One request and one answer on their way through the proxy."""
 
 import base64
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from http.client import responses
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
+
+from plugin.client_presence import ClientGoneError
+from plugin.underscored_headers import underscored
 
 Headers = tuple[tuple[str, str], ...]
 Environ = dict[str, Any]
@@ -22,12 +26,34 @@ HOP_BY_HOP = frozenset({
 _NOT_FORWARDED = HOP_BY_HOP | {"host", "content-length", "expect"}
 
 
+IDENTITY = frozenset({
+    "authorization", "cookie", "opendistro_security_impersonate_as", "securitytenant", "x-forwarded-for",
+    "x-proxy-roles", "x-proxy-user",
+})  # fmt: skip
+"""Headers that tell OpenSearch who asks, and so decide what it shows."""
+
+_ABSOLUTE = re.compile("[A-Za-z][A-Za-z0-9+.-]*://")
+
+
 class ByteStream(Protocol):
     """What is read of a request's body."""
 
     def read(self, size: int = ..., /) -> bytes:
         """Return up to `size` bytes, none at the end."""
         ...
+
+
+@dataclass(frozen=True)
+class _ClientStream:
+    """A body as gunicorn reads it; its client's errors must not be taken for OpenSearch's."""
+
+    stream: ByteStream
+
+    def read(self, size: int = -1, /) -> bytes:
+        try:
+            return self.stream.read(size)
+        except OSError as error:
+            raise ClientGoneError(f"expected the rest of a body, found: {error or type(error)}") from error
 
 
 @dataclass(frozen=True)
@@ -50,7 +76,7 @@ class Request:
         length = None if chunked else int(environ.get("CONTENT_LENGTH") or 0)
         return cls(
             environ["REQUEST_METHOD"], _origin_form(environ["RAW_URI"]), _headers(environ),
-            environ["wsgi.input"], length,
+            _ClientStream(environ["wsgi.input"]), length,
         )  # fmt: skip
 
     @property
@@ -70,7 +96,7 @@ class Request:
         """Yield the body block by block, `first` being what was read of it already.
 
         Raises:
-            ConnectionError: the client left before it had sent as much as it announced.
+            ClientGoneError: the client left before it had sent as much as it announced, or sends no body.
         """
         received = len(first)
         if first:
@@ -79,9 +105,13 @@ class Request:
             received += len(block)
             yield block
         if self.content_length is not None and received < self.content_length:
-            raise ConnectionAbortedError(
+            raise ClientGoneError(
                 f"expected a body of {self.content_length} bytes, found {received} before the client left"
             )
+
+    def is_whole(self, read: bytes) -> bool:
+        """Whether `read` is all of the body, so that it can be sent once more."""
+        return self.content_length == len(read)
 
 
 @dataclass(frozen=True)
@@ -108,6 +138,7 @@ def end_to_end(headers: Iterable[tuple[str, str]]) -> Headers:
     headers = tuple(headers)
     named = ",".join(value for name, value in headers if name.lower() == "connection")
     dropped = HOP_BY_HOP | {name.strip().lower() for name in named.split(",")}
+    dropped -= IDENTITY  # which `Connection` must not name: a request would lose whose it is
     return tuple(header for header in headers if header[0].lower() not in dropped)
 
 
@@ -138,12 +169,13 @@ def _headers(environ: Environ) -> Headers:
     ]
     if environ.get("CONTENT_TYPE"):
         sent.append(("Content-Type", environ["CONTENT_TYPE"]))
+    sent += underscored(environ)
     return tuple(header for header in end_to_end(sent) if header[0].lower() not in _NOT_FORWARDED)
 
 
 def _origin_form(raw_target: str) -> str:
-    """Return path and query of a target, also of one in absolute form: the upstream is fixed."""
-    if raw_target.startswith("/"):
+    """Return path and query of a target in absolute form, any other as it is: the upstream is fixed."""
+    if not _ABSOLUTE.match(raw_target):
         return raw_target
     parts = urlsplit(raw_target)
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

@@ -47,7 +47,7 @@ def enable_command(index: str, bundle_path: Path, url: str, dry_run: bool, **giv
 
     What is not given stays as the index has it.
     """
-    model = given["model_name"] or Bundle.open(bundle_path).name
+    model = given["model_name"] or Bundle.open(bundle_path).vectors_of
     wanted = Wanted(model, _settings_given(**given))
     with connected(url) as upstream:
         for enabled in enable(upstream, index, wanted, dry_run=dry_run):
@@ -96,7 +96,7 @@ def index_command(
 def status_command(index: str, as_json: bool, bundle_path: Path, url: str) -> None:
     """Say how far INDEX is covered with vectors, and what to do next."""
     bundle = Bundle.open(bundle_path)
-    model = Model(bundle.name, bundle.model_tag)
+    model = Model(bundle.vectors_of, bundle.model_tag)
     with connected(url) as upstream:
         report = coverage(upstream, index, model).as_json(model)
     if as_json:

@@ -9,13 +9,15 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from plugin.part_metrics import BreakerMetrics, EncodingMetrics, SettingsMetrics, WriteMetrics
 from plugin.search_record import SearchRecord
 
 if TYPE_CHECKING:
     from gunicorn.workers.base import Worker
-    from prometheus_client import CollectorRegistry
+    from prometheus_client import CollectorRegistry, Metric
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -26,6 +28,7 @@ SEARCH_SECONDS = "twinrank_search_seconds"
 STAGE_SECONDS = "twinrank_search_stage_seconds"
 HITS = "twinrank_hits"
 REQUESTS = "twinrank_requests"
+BUILD = "twinrank_build_info"
 
 MAX_REASONS = 64
 """Different reasons that are counted apart in one worker."""
@@ -35,7 +38,7 @@ class Metrics:
     """The counters of one worker."""
 
     def __init__(self) -> None:
-        from prometheus_client import CollectorRegistry, Counter, Histogram
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
         self._registry = own = CollectorRegistry()
         self._searches = Counter(
@@ -54,6 +57,18 @@ class Metrics:
         )
         self._reasons: set[str] = set()
         self._requests = Counter(REQUESTS, "Answers by class of status.", ["status"], registry=own)
+        self._build = Gauge(
+            BUILD, "1, with the version, and the bundle that a worker serves.",
+            ["version", "bundle", "digest"], registry=own, multiprocess_mode="livemax",
+        )  # fmt: skip
+        self.breakers = BreakerMetrics(own)
+        self.encoding = EncodingMetrics(own, self.breakers)
+        self.writes = WriteMetrics(own)
+        self.settings = SettingsMetrics(own)
+
+    def serves(self, bundle: str, digest: str) -> None:
+        """Note which bundle this worker serves."""
+        self._build.labels(version("twinrank"), bundle, digest).set(1)
 
     def answered(self, status: int) -> None:
         """Count an answer of any kind."""
@@ -79,11 +94,15 @@ class Metrics:
         self._reasons.add(reason)
         return reason
 
-    def exposition(self) -> tuple[bytes, str]:
-        """Return the numbers of all workers in Prometheus's text format, and its content type."""
+    def exposition(self, *, with_indices: bool = True) -> tuple[bytes, str]:
+        """Return the numbers of all workers in Prometheus's text format, and its content type.
+
+        Without `with_indices` what is told by index is left out: not everybody may see indices' names.
+        """
         from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-        return generate_latest(self._of_all_workers()), CONTENT_TYPE_LATEST
+        found = self._of_all_workers()
+        return generate_latest(found if with_indices else _WithoutIndices(found)), CONTENT_TYPE_LATEST
 
     def _of_all_workers(self) -> "CollectorRegistry":
         if FOLDER_VARIABLE not in os.environ:
@@ -95,11 +114,30 @@ class Metrics:
         return together
 
 
+class _WithoutIndices:
+    """What a registry collects, but for what is told by index."""
+
+    def __init__(self, registry: "CollectorRegistry") -> None:
+        self._registry = registry
+
+    def collect(self) -> "Iterator[Metric]":
+        """Yield the families that name no index."""
+        for family in self._registry.collect():
+            if not any("index" in sample.labels for sample in family.samples):
+                yield family
+
+
 def worker_ended(_server: object, worker: "Worker") -> None:
     """Forget what a worker that has ended was just doing; what it counted stays."""
-    from prometheus_client import multiprocess
+    process_ended(worker.pid)
 
-    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+def process_ended(pid: int) -> None:
+    """Forget what a process that has ended was just doing, where processes share their numbers."""
+    if FOLDER_VARIABLE in os.environ:
+        from prometheus_client import multiprocess
+
+        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 @contextmanager

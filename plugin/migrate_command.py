@@ -65,7 +65,7 @@ def migrate_command(
         found = migration.enabled(upstream, index)
         if step == "fill":
             new = _required(bundle)
-            begun = [_begun(upstream, one, new.name, vector_field, as_json=as_json) for one in found]
+            begun = [_begun(upstream, one, new.vectors_of, vector_field, as_json=as_json) for one in found]
             if any(begun):
                 time.sleep(PROXIES_FOLLOW_S)
             run_sync(url, index, new, options)
@@ -114,7 +114,7 @@ def _status(upstream: Upstream, found: list[Index], bundle: Bundle | None, *, as
         report = dict(migration.state(one))
         settings = one.rerank_settings()
         for each in (settings, settings.second):
-            if bundle is not None and each is not None and each.model == bundle.name:
+            if bundle is not None and each is not None and each.model == bundle.vectors_of:
                 share, audit = migration.coverage(upstream, one, each, bundle.model_tag)
                 report |= {"coverage": round(share, 6), "audit": audit.as_json()}
         yield json.dumps(report) if as_json else "\n".join(f"{key}: {value}" for key, value in report.items())

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from plugin.admission import Admission
 from plugin.query_vectors import QueryVectors
 from plugin.write_vectors import WriteVectors
 from reranker.bundle import Bundle
@@ -14,9 +15,13 @@ from reranker.encoder import DocumentEncoder
 
 @dataclass(frozen=True)
 class Model:
-    """A bundle's encoders behind their caches, the crossing layer, and the tag of its vectors."""
+    """A bundle's encoders behind their caches, the crossing layer, and the tag of its vectors.
+
+    `vectors_of` is the `model` of the indices that it serves.
+    """
 
     name: str
+    vectors_of: str
     digest: str
     model_tag: int
     crossing: Crossing
@@ -27,12 +32,13 @@ class Model:
     num_query_tokens: Callable[[str], int]
     load_document_encoder: Callable[[], DocumentEncoder]
     documents: WriteVectors
+    admission: Admission = field(default_factory=Admission)
     others: Mapping[str, WriteVectors] = field(default_factory=dict)
 
     @cached_property
     def writers(self) -> Mapping[str, WriteVectors]:
         """What encodes documents, by the bundle's name: its own, and others during a change of model."""
-        return {**self.others, self.name: self.documents}
+        return {**self.others, self.vectors_of: self.documents}
 
     @cached_property
     def tags(self) -> Mapping[str, int]:
@@ -59,17 +65,18 @@ class Model:
         load_document_encoder = _once(lambda: bundle.document_encoder(threads=1))
         return cls(
             name=bundle.name,
+            vectors_of=bundle.vectors_of,
             digest=bundle.manifest.digest,
             model_tag=bundle.model_tag,
             crossing=bundle.crossing(),
             fusion_weight=bundle.manifest.fusion.weight,
-            query_vectors=QueryVectors(encode),
+            query_vectors=QueryVectors(encode, dim=bundle.manifest.dim),
             dim=bundle.manifest.dim,
             neutral_crossing=bundle.manifest.neutral_crossing,
             num_query_tokens=encode.num_tokens,
             load_document_encoder=load_document_encoder,
             documents=WriteVectors(load_document_encoder, bundle.model_tag),
-            others={each.name: _document_writer(each) for each in also},
+            others={each.vectors_of: _document_writer(each) for each in also},
         )
 
 

@@ -12,6 +12,8 @@ from opensearch.search_response import UnusableResponseError
 from opensearch.search_template import TEMPLATE_PARAMETERS
 from opensearch.target import Skip
 from opensearch.validation import InvalidError
+from plugin.caller import refusal
+from plugin.client_presence import ClientGoneError
 from plugin.errors import UpstreamError
 from plugin.field_lookup import FieldLookup
 from plugin.http_messages import Answer, Request
@@ -70,6 +72,8 @@ class MultiSearchDoor:
             reason = _failed("upstream", error)
         except (UnusableResponseError, UpstreamError) as error:
             reason = _failed("upstream", error)
+        except ClientGoneError:
+            raise
         except Exception:  # noqa: BLE001  # the app's edge: a fault of ours must not fail a search
             _log.exception("reranking failed in a way that nobody foresaw; the client's own items are sent")
             reason = "internal"
@@ -96,8 +100,13 @@ class MultiSearchDoor:
         """Plan every item, as long as there are hits left to ask for."""
         is_filtered = "filter_path" in parameters_of(request.target)
         planned, num_hits = [], 0
+        may_search: dict[str, bool] = {}
         for item in items:
             each = self._planned_item(request, item)
+            if isinstance(each.plan, InvalidError) and not self._may_search(
+                request, item.indices, may_search
+            ):
+                each = replace(each, plan=Skip("not_enabled"))
             if is_filtered:  # positions would be lost, and with them whose `ext.rerank` it was
                 each = replace(each, plan=Skip("filter_path"))
             asked = each.plan.num_hits if isinstance(each.plan, Plan) else 0
@@ -118,13 +127,21 @@ class MultiSearchDoor:
             plan = error
         return PlannedItem(item, target, plan)
 
+    def _may_search(self, request: Request, indices: str, known: dict[str, bool]) -> bool:
+        """Whether OpenSearch lets the caller search there; only then a wrong `ext.rerank` is told."""
+        if indices not in known:
+            known[indices] = refusal(self._upstream, request, indices) is None
+        return known[indices]
+
     def _answered(
         self, request: Request, body: bytes, planned: Sequence[PlannedItem], clock: StageClock
     ) -> Answer:
         if not all(each.is_own for each in planned):
             return self._items.run(request, planned, clock)
         with clock.stage("opensearch"):
-            answer = passed_through(self._upstream, request, cut_of_items(planned), read=body)
+            answer = passed_through(
+                self._upstream, request, cut_of_items(planned), read=body, may_repeat=True
+            )
         status = of_items([each.word for each in planned])
         return answer.with_headers(("Rerank-Status", status), clock.header())
 
@@ -132,7 +149,7 @@ class MultiSearchDoor:
         """Pass on what was not understood: which indices it speaks of, its answer tells."""
         cut = self._lookup.cut_by_index(request, lambda field: False)
         with clock.stage("opensearch"):
-            answer = passed_through(self._upstream, request, cut, read=body)
+            answer = passed_through(self._upstream, request, cut, read=body, may_repeat=True)
         return answer.with_headers(("Rerank-Status", skipped(reason)), clock.header())
 
 

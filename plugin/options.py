@@ -45,13 +45,18 @@ def settings_file_option(command: Command) -> Command:
         "--settings",
         "defaults",
         type=click.Path(dir_okay=False, path_type=Path),
-        callback=_server_defaults,
+        callback=lambda context, parameter, file: read_defaults(file),
         metavar="FILE",
         help="JSON with the server's defaults, in the form of `_meta.rerank`.",
     )(command)
 
 
-def _server_defaults(context: click.Context, parameter: click.Parameter, file: Path | None) -> Defaults:
+def read_defaults(file: Path | None) -> Defaults:
+    """Return the server's defaults of a file, none where there is no file.
+
+    Raises:
+        click.BadParameter: the file cannot be read, or holds something else.
+    """
     if file is None:
         return {}
     try:

@@ -8,13 +8,16 @@ from opensearch.field_cutter import FieldsOf, cut_answer
 from opensearch.search_request import SearchRequest
 from opensearch.target import Skip, Target
 from plugin.http_messages import Answer, Headers, Request
-from plugin.upstream import StreamedAnswer, Upstream
+from plugin.upstream import Body, StreamedAnswer, Upstream
 
 Cut = Callable[[bytes], bytes]
 """Takes our fields out of an answer in JSON."""
 
 MAX_CUT_BYTES = 256 * 1024 * 1024
 """A longer answer is passed on as it is, our fields in it: it would not fit into a worker's memory."""
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing (RFC 9110, section 9.2.1)."""
 
 _log = logging.getLogger("twinrank")
 
@@ -26,6 +29,7 @@ def passed_through(
     *,
     read: bytes = b"",
     forward: SearchRequest | None = None,
+    may_repeat: bool | None = None,
 ) -> Answer:
     """Send a request on as it came, or `forward` in its place, and give OpenSearch's answer back.
 
@@ -35,12 +39,14 @@ def passed_through(
         cut: takes our fields out of an answer in JSON; None where it cannot hold them.
         read: what was read of the request's body already.
         forward: what to send in place of the client's bytes.
+        may_repeat: whether it may be sent twice where a host fails; None: its method says so.
 
     Raises:
         UpstreamError: OpenSearch cannot be asked.
     """
     headers = request.headers if cut is None else request.headers_without("accept-encoding")
-    streamed = _sent(upstream, request, headers, read, forward)
+    repeats = request.method in _SAFE if may_repeat is None else may_repeat
+    streamed = _sent(upstream, request, headers, read, forward, may_repeat=repeats)
     if cut is None or request.method == "HEAD" or not _is_json(streamed):
         return Answer(streamed.status, streamed.headers, streamed, streamed.reason)
     start, rest = _read(streamed)
@@ -70,18 +76,31 @@ def hidden_fields(target: Target, search: SearchRequest | Skip) -> FieldsOf | No
 
 
 def _sent(
-    upstream: Upstream, request: Request, headers: Headers, read: bytes, forward: SearchRequest | None
+    upstream: Upstream,
+    request: Request,
+    headers: Headers,
+    read: bytes,
+    forward: SearchRequest | None,
+    *,
+    may_repeat: bool,
 ) -> StreamedAnswer:
     if forward is None:
+        is_whole = request.is_whole(read)
+        own: Body = read if is_whole else request.blocks(read)
         return upstream.stream(
-            request.method, request.target, headers, request.blocks(read), request.content_length
+            request.method,
+            request.target,
+            headers,
+            own,
+            request.content_length,
+            may_repeat=is_whole and may_repeat,
         )
     body = forward.encoded_body()
     plain = tuple(
         header for header in headers if header[0].lower() not in ("content-encoding", "content-type")
     )
     typed = (*plain, ("Content-Type", "application/json"))
-    return upstream.stream(request.method, forward.target(), typed, (body,) if body else (), len(body))
+    return upstream.stream(request.method, forward.target(), typed, body, len(body), may_repeat=True)
 
 
 def _is_json(streamed: StreamedAnswer) -> bool:

@@ -51,7 +51,7 @@ def prepare_index(
     try:
         if analyzer:
             _create_analyzed(upstream, index, source_fields, analyzer)
-        wanted = Wanted(bundle.name, {**(settings or {}), "source_fields": list(source_fields)})
+        wanted = Wanted(bundle.vectors_of, {**(settings or {}), "source_fields": list(source_fields)})
         enabled = enable(upstream, index, wanted)[0]
         encoder = bundle.document_encoder(threads=os.cpu_count() or 1)
         enricher = Enricher(encoder, bundle.model_tag, enabled.settings)

@@ -17,7 +17,7 @@ from reranker.bundle import DEFAULT_BUNDLE
 HOST = "127.0.0.1"
 DEFAULT_PORT = 9100
 _APPLICATION = Path(__file__).resolve().parent.parent
-_HEALTH = "/_plugins/_rerank/health"
+_HEALTH = "/_plugins/_rerank/health/live"
 _STOP_S = 10.0
 
 
@@ -34,7 +34,7 @@ class ProxyProcess:
 
 
 def start_proxy(
-    upstream: str,
+    upstream: str | None,
     folder: Path,
     *,
     port: int,
@@ -44,7 +44,8 @@ def start_proxy(
 ) -> ProxyProcess:
     """Start `twinrank serve` in the background and wait until it answers; its log and record lie in `folder`.
 
-    `arguments` are further ones of the command.
+    Without an `upstream` it is the one that the environment names. `arguments` are further ones of the
+    command.
 
     The process has a session of its own, so that Ctrl-C in the terminal that started it does not end it.
 
@@ -52,7 +53,8 @@ def start_proxy(
         ProxyError: it ended, or did not answer within `wait_s`; nothing is left running then.
     """
     log = folder / "proxy.log"
-    where = ["--listen", f"{HOST}:{port}", "--upstream", upstream, "--bundle", str(bundle.resolve())]
+    where = ["--listen", f"{HOST}:{port}", "--bundle", str(bundle.resolve())]
+    where += [] if upstream is None else ["--upstream", upstream]
     with log.open("wb") as output:
         child = subprocess.Popen(  # noqa: S603  # our own interpreter and module
             [sys.executable, "-m", "plugin", "serve", *where, *arguments],
@@ -128,7 +130,7 @@ def _wait_for(child: subprocess.Popen[bytes], port: int, log: Path, wait_s: floa
 
 
 def _answers(port: int) -> bool:
-    """Whether the proxy answers at all: a 503 of its health says that it waits for OpenSearch."""
+    """Whether the proxy answers, be OpenSearch there or not."""
     connection = http.client.HTTPConnection(HOST, port, timeout=5.0)
     try:
         connection.request("GET", _HEALTH)

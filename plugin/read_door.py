@@ -42,7 +42,8 @@ class ReadDoor:
             cut = None
         else:
             cut = self._lookup.cut_by_index(request, asked.by_name, endpoint.indices)
-        return passed_through(self._upstream, request, cut, read=read)
+        may_repeat = endpoint.api is not Api.SCROLL  # asked for twice, a page would be skipped
+        return passed_through(self._upstream, request, cut, read=read, may_repeat=may_repeat)
 
     def _cut_of_source(self, request: Request, endpoint: Endpoint, asked: "_Asked") -> Cut | None:
         fields = [
@@ -85,5 +86,5 @@ def _parameters(request: Request) -> dict[str, str]:
 def _documents(read: bytes) -> Any:  # noqa: ANN401  # any JSON
     try:
         return msgspec.json.decode(read) if read and len(read) <= MAX_BODY_BYTES else None
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None

@@ -15,6 +15,7 @@ MAX_CHARS = 1000
 """The items of an `_msearch` are told up to here; then `...` stands for the others."""
 
 _MAX_WORD = 64
+_MAX_DIGITS = 18
 
 
 def skipped(reason: str) -> str:
@@ -47,10 +48,15 @@ def read_items(line: str) -> dict[str, int]:
         positions, _, word = run.partition(":")
         if word:
             first, _, last = positions.partition("-")
-            told[word] = told.get(word, 0) + int(last or first) - int(first) + 1
+            told[word] = told.get(word, 0) + _number(last or first) - _number(first) + 1
     kinds = (APPLIED, "skipped", "refused")
-    untold = sum(int(members.get(kind, "0")) for kind in kinds) - sum(told.values())
+    untold = sum(_number(members.get(kind, "0")) for kind in kinds) - sum(told.values())
     return {**told, UNTOLD: untold} if untold else told
+
+
+def _number(text: str) -> int:
+    """Read a number of ours; what is none, in a line that another server wrote, is 0."""
+    return int(text) if text.isdecimal() and len(text) < _MAX_DIGITS else 0
 
 
 def _runs(words: Sequence[str]) -> list[str]:

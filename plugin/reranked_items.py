@@ -19,6 +19,7 @@ from opensearch.multi_search import DEPTH_OF_AN_ITEM, MultiAnswer, error_of
 from opensearch.search_plan import Plan
 from opensearch.search_response import SearchResponse, UnusableResponseError
 from opensearch.validation import InvalidError
+from plugin.caller import DENIED
 from plugin.errors import RerankFailedError, error_body
 from plugin.http_messages import Answer, Request
 from plugin.model import Model
@@ -129,7 +130,7 @@ class RerankedItems:
             if isinstance(each.plan, InvalidError):
                 told[position] = _Told(_error(400, "illegal_argument_exception", each.plan, style), each.word)
             elif not isinstance(each.plan, Plan):
-                told[position] = _Told(each.cut(answers.raws[position], style), each.word)
+                told[position] = _told_of(each, answers.raws[position], style)
             else:
                 plan = each.plan if is_patient else _impatient(each.plan)
                 found = self._reranked(plan, answers.raws[position], vectors[position], clock, texts)
@@ -145,7 +146,7 @@ class RerankedItems:
         try:
             status = error_of(raw)
             if holds_for_the_clients_own(status, bytes(raw)):
-                return _Told(raw, "upstream")
+                return _Told(raw, "not_enabled" if status in DENIED else "upstream")
             if status is not None:
                 raise UnusableResponseError(f"expected an answer, found {bytes(raw)[:500]!r}")
             found = self._page(plan, raw, vector, clock, texts)
@@ -181,9 +182,13 @@ class RerankedItems:
             raws = self._asked(request, failed).raws
         except RefusedError as error:
             raws = dict.fromkeys(failed, _error_to_each(error.exchange, style))
-        return {
-            position: _Told(each.cut(raws[position], style), each.word) for position, each in failed.items()
-        }
+        return {position: _told_of(each, raws[position], style) for position, each in failed.items()}
+
+
+def _told_of(each: PlannedItem, raw: Raw, style: Style) -> _Told:
+    """Return an item that was passed through; a refusal does not tell whether its index has settings."""
+    is_denied = error_of(raw) in DENIED
+    return _Told(each.cut(raw, style), "not_enabled" if is_denied else each.word)
 
 
 def _impatient(plan: Plan) -> Plan:
@@ -205,7 +210,7 @@ def _error_to_each(exchange: Exchange, style: Style) -> Raw:
     """Return an error to all items as one item has it, which is the same form."""
     try:
         error = msgspec.json.decode(exchange.body, type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         error = {}
     if "error" in error and "status" in error:
         return written(error, style, DEPTH_OF_AN_ITEM)

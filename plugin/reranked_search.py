@@ -5,6 +5,8 @@ Whatever goes wrong once the window is there gives the first-stage page, and `Re
 
 import logging
 from collections.abc import Sequence
+from concurrent.futures import Future
+from time import monotonic
 
 from opensearch.search_plan import Plan
 from opensearch.search_response import SearchResponse, UnusableResponseError, name_of
@@ -19,10 +21,13 @@ from opensearch.widened_search import (
     vectors_of_window,
     whole_window,
 )
+from plugin.arrival import queued_s
 from plugin.errors import RerankFailedError, error_body
 from plugin.hit_sizes import HitSizes
 from plugin.http_messages import Answer, Headers, Request
 from plugin.model import Model
+from plugin.pace import Pace
+from plugin.query_vectors import Floats, hopeful
 from plugin.reranked_page import HitsAt, RerankedPage
 from plugin.reranking import scored_window
 from plugin.stage_clock import StageClock
@@ -47,11 +52,14 @@ class RerankedSearch:
         self._upstream = upstream
         self._model = model
         self._sizes = HitSizes()
+        self._answers = Pace()
+        self._admission = model.admission
 
     def run(self, request: Request, plan: Plan, clock: StageClock) -> Answer:
         """Answer one search.
 
         Raises:
+            RerankFailedError: there will be no query vector; nothing was asked of OpenSearch then.
             UnusableResponseError: OpenSearch refuses the widened search, or answers it partially.
             UpstreamError: OpenSearch cannot be asked.
         """
@@ -63,30 +71,34 @@ class RerankedSearch:
         return self._run(request, plan, clock, is_split=False)
 
     def _run(self, request: Request, plan: Plan, clock: StageClock, *, is_split: bool) -> Answer:
-        vector = self._model.query_vectors.submit(plan.query_text)
+        begun_s = monotonic()
+        vector = self._submitted(plan)
         with clock.stage("opensearch"):
             exchange = self._ask(request, vectors_of_window(plan) if is_split else whole_window(plan))
+        self._answers.took(clock.spent_s("opensearch"))
         if holds_for_the_clients_own(exchange.status, exchange.body):
             return answered(exchange, exchange.body, "skipped; reason=upstream", clock)
         with clock.stage("read"):
             response = read(exchange, is_filtered=plan.filter_path is not None)
         hits_at = self._fetched(request, plan, response, clock) if is_split else self._own(plan, response)
-        return self._page(
-            exchange,
-            response,
-            plan,
-            scored_window(
-                response,
-                plan,
-                self._model,
-                vector,
-                clock,
-                WindowTexts(self._upstream, request),
-                has_sources=is_split or carries_sources(plan),
-            ),
-            hits_at,
-            clock,
-        )
+        texts, has_sources = WindowTexts(self._upstream, request), is_split or carries_sources(plan)
+        scored = scored_window(response, plan, self._model, vector, clock, texts, has_sources=has_sources)
+        answer = self._page(exchange, response, plan, scored, hits_at, clock)
+        total_s = queued_s() + monotonic() - begun_s - clock.spent_s("fetch")
+        deadline_s = plan.settings.deadline_ms / 1000
+        self._admission.answered(total_s, clock.spent_s("opensearch"), exchange.body, deadline_s)
+        return answer
+
+    def _submitted(self, plan: Plan) -> "Future[Floats]":
+        """Start encoding the query where reranking is in time, as far as can be told.
+
+        Raises:
+            RerankFailedError: it is not; nothing is asked of OpenSearch then.
+        """
+        if not self._admission.admits():
+            raise RerankFailedError("overloaded", "the last searches were reranked too late")
+        within_s = plan.settings.deadline_ms / 1000 - queued_s() + self._answers.mean_s
+        return hopeful(self._model.query_vectors.submit(plan.query_text, within_s))
 
     def _page(
         self,

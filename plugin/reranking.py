@@ -10,6 +10,7 @@ from opensearch.search_plan import Plan
 from opensearch.search_response import SearchResponse
 from opensearch.settings import RerankSettings
 from opensearch.vector_field import vector_field
+from plugin.arrival import queued_s
 from plugin.errors import RerankFailedError
 from plugin.model import Model
 from plugin.query_vectors import awaited
@@ -68,7 +69,7 @@ def _ranked(
         UnusableResponseError: a hit has no score.
     """
     with clock.stage("encode_wait"):
-        query = rounded(awaited(vector, settings.deadline_ms / 1000))
+        query = rounded(awaited(vector, settings.deadline_ms / 1000 - queued_s()))
     with clock.stage("crossing"):
         crossing = crossing_scores(query, window, model.crossing, model.model_tag)
         if window and np.isnan(crossing).all():

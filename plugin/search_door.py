@@ -2,12 +2,15 @@
 
 import logging
 from collections.abc import Collection
+from dataclasses import replace
 
 from opensearch.endpoints import Endpoint
 from opensearch.search_request import NotUnderstoodError, SearchRequest
 from opensearch.search_response import UnusableResponseError
 from opensearch.target import Skip, Target
 from opensearch.validation import InvalidError
+from plugin.caller import DENIED, refusal
+from plugin.client_presence import ClientGoneError
 from plugin.cluster_search import ClusterSearch
 from plugin.errors import RerankFailedError, UpstreamError, error_body
 from plugin.http_messages import Answer, Request, gunzipped
@@ -17,7 +20,7 @@ from plugin.rerank_status import skipped
 from plugin.reranked_search import RerankedSearch, refused
 from plugin.search_planner import SearchPlanner
 from plugin.stage_clock import StageClock
-from plugin.upstream import Upstream
+from plugin.upstream import StreamedAnswer, Upstream
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 """A longer search is passed through unread."""
@@ -27,6 +30,9 @@ _JSON_TYPES = ("application/json", "application/vnd.opensearch+json")
 
 LINE_TYPES = (*_JSON_TYPES, "application/x-ndjson", "application/vnd.opensearch+x-ndjson")
 """What it reads as lines in JSON."""
+
+_UNSEEN = Skip("not_enabled")
+"""What is told whoever may not see an index, whatever it has."""
 
 _log = logging.getLogger("twinrank.search")
 
@@ -63,7 +69,7 @@ class SearchDoor:
             try:
                 plan = self._planner.plan(search, target)
             except InvalidError as error:
-                return _bad_request(error)
+                return self._own_error(request, indices, body, search, _bad_request(error), clock)
         if isinstance(plan, Skip):
             return self._passed_through(request, body, target, search, plan, clock)
         forward = Skip("upstream", plan.request if plan.request != search else None)
@@ -73,7 +79,7 @@ class SearchDoor:
         except RerankFailedError as error:  # there is no query vector, and nothing was asked yet
             _log.warning("search not reranked, reason=%s: %s", error.reason, error)
             if plan.settings.on_failure == "error":
-                return refused(error, clock)
+                return self._own_error(request, indices, body, search, refused(error, clock), clock)
             failed = Skip(error.reason, forward.forward)
             return self._passed_through(request, body, target, search, failed, clock)
         except (UnusableResponseError, UpstreamError) as error:
@@ -82,6 +88,8 @@ class SearchDoor:
             if answer.status < 400:  # else it is the client's own request that OpenSearch refuses
                 self._planner.breaker.failed(plan.request.path)
             return answer
+        except ClientGoneError:
+            raise
         except Exception:  # noqa: BLE001  # the app's edge: a fault of ours must not fail a search
             _log.exception(
                 "reranking failed in a way that nobody foresaw, so the client's own search is sent"
@@ -89,7 +97,31 @@ class SearchDoor:
             internal = Skip("internal", forward.forward)
             return self._passed_through(request, body, target, search, internal, clock)
         self._planner.breaker.succeeded(plan.request.path)
+        if answer.status in DENIED:
+            return self._denied(request, body, answer, forward, clock)
         return answer
+
+    def _own_error(
+        self, request: Request, indices: str, body: bytes, search: SearchRequest | Skip, own: Answer,
+        clock: StageClock,
+    ) -> Answer:  # fmt: skip
+        """Answer an error of ours to who may search there, and to others what OpenSearch answers."""
+        if refusal(self._upstream, request, indices) is None:
+            return own
+        nothing = Target(_UNSEEN)
+        return self._passed_through(request, body, nothing, search, _UNSEEN, clock)
+
+    def _denied(self, request: Request, body: bytes, answer: Answer, skip: Skip, clock: StageClock) -> Answer:
+        """Return a refusal; to who may not see the settings either, as for an index that has none."""
+        forward = skip.forward  # without `ext.rerank`, of which OpenSearch says something else than of rights
+        if answer.status == 403 and forward is not None and not self._shows(request, forward):
+            _close(answer)
+            answer = passed_through(self._upstream, request, read=body).with_headers(clock.header())
+        plain = [header for header in answer.headers if header[0] != "Rerank-Status"]
+        return replace(answer, headers=(*plain, ("Rerank-Status", skipped(_UNSEEN.reason))))
+
+    def _shows(self, request: Request, search: SearchRequest) -> bool:
+        return self._planner.shows(request, search.path.rpartition("/")[0][1:])
 
     def _passed_through(
         self,
@@ -103,9 +135,15 @@ class SearchDoor:
         """Send the client's own search, or what it is without `ext.rerank`, and cut our fields out."""
         with clock.stage("opensearch"):
             answer = passed_through(
-                self._upstream, request, cut_of(target, search), read=body, forward=skip.forward
+                self._upstream,
+                request,
+                cut_of(target, search),
+                read=body,
+                forward=skip.forward,
+                may_repeat=True,
             )
-        return answer.with_headers(("Rerank-Status", skipped(skip.reason)), clock.header())
+        told = answer.with_headers(("Rerank-Status", skipped(skip.reason)), clock.header())
+        return self._denied(request, body, told, skip, clock) if answer.status in DENIED else told
 
 
 def understood(request: Request, body: bytes) -> SearchRequest | Skip:
@@ -136,6 +174,11 @@ def plain_json(request: Request, body: bytes, types: Collection[str] = _JSON_TYP
     if plain is None:
         raise NotUnderstoodError("content_encoding")
     return plain
+
+
+def _close(answer: Answer) -> None:
+    if isinstance(answer.body, StreamedAnswer):
+        answer.body.close()
 
 
 def _bad_request(error: InvalidError) -> Answer:

@@ -12,6 +12,7 @@ from opensearch.target import Skip, Target
 from plugin.cluster_search import has_script
 from plugin.http_messages import Request
 from plugin.model import Model
+from plugin.request_notes import note_query
 from plugin.settings_cache import SettingsCache
 from plugin.upstream_breaker import UpstreamBreaker
 
@@ -43,6 +44,14 @@ class SearchPlanner:
             return Target(remote)
         return replace(self._settings.of(request, local, parameters), settings=remote)
 
+    def shows(self, request: Request, indices: str) -> bool:
+        """Whether the caller may see the settings of indices, `indices` as they stand in a path.
+
+        Raises:
+            UpstreamError: OpenSearch cannot be asked.
+        """
+        return self._settings.are_shown(request, indices)
+
     def plan(
         self, search: SearchRequest | Skip, target: Target, *, gives_way: str | None = None
     ) -> Plan | Skip:
@@ -54,13 +63,14 @@ class SearchPlanner:
         if isinstance(search, Skip):
             return search
         plan = plan_search(
-            search, _for_model(target, self._model.name), gives_way=self._no_script or gives_way
+            search, _for_model(target, self._model.vectors_of), gives_way=self._no_script or gives_way
         )
         if isinstance(plan, Skip):
             return plan
         forward = plan.request if plan.request != search else None
-        if plan.settings.model != self._model.name:
+        if plan.settings.model != self._model.vectors_of:
             return Skip("model", forward)
+        note_query(plan.query_text)
         return Skip("upstream", forward) if self.breaker.is_open(plan.request.path) else plan
 
 

@@ -7,6 +7,7 @@ from plugin.http_messages import Answer
 from plugin.rerank_status import APPLIED, REFUSED, read_items
 from plugin.stage_clock import server_timing
 
+_MAX_DIGITS = 18
 OUTCOMES = ("applied", "skipped", "refused")
 """What may become of a search; what else `Rerank-Status` says is of a write."""
 
@@ -57,4 +58,4 @@ def _outcome(word: str) -> tuple[str, str]:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdecimal() else 0
+    return int(text) if text.isdecimal() and len(text) < _MAX_DIGITS else 0

@@ -25,6 +25,7 @@ from opensearch.index_settings import (
 from opensearch.setting_layers import Defaults
 from opensearch.settings import RerankSettings
 from opensearch.target import Skip, Target
+from plugin.caller import identity
 from plugin.cluster_view import ClusterView
 from plugin.coverage_cache import CoverageCache
 from plugin.http_messages import Headers, Request
@@ -72,7 +73,7 @@ class SettingsCache:
         self.defaults = defaults or {}
         self._clock = clock
         self._coverage = CoverageCache(upstream, clock, waits=waits_for_coverage)
-        self._entries: LRUCache[tuple[str, str], _Entry] = LRUCache(MAX_ENTRIES)
+        self._entries: LRUCache[tuple[str, Headers], _Entry] = LRUCache(MAX_ENTRIES)
         self._lock = threading.Lock()
         self._refresher = ThreadPoolExecutor(1, thread_name_prefix="settings")
         self._told: list[Callable[[], None]] = []
@@ -81,29 +82,43 @@ class SettingsCache:
         if poller is not None:
             poller.on_change = self._refresh_all
 
+    @property
+    def poller(self) -> SettingsPoller | None:
+        """What follows the cluster, where something does."""
+        return self._poller
+
     def of(self, request: Request, indices: str, parameters: Mapping[str, str]) -> Target:
         """Return what the indices of an expression, as it stands in a path, say to the request's caller.
 
         Raises:
             UpstreamError: there is no usable entry and OpenSearch cannot be asked.
         """
-        authorization = request.header("authorization")
+        caller = identity(request)
         expansion = {name: parameters[name] for name in EXPANSION_PARAMETERS if name in parameters}
-        target = self._found(indices, expansion, authorization)
+        target = self._found(indices, expansion, caller)
         settings = target.settings
         if isinstance(settings, RerankSettings) and settings.min_coverage > 0:
-            covered = self._coverage.of(indices, settings.field, authorization)
+            covered = self._coverage.of(indices, settings.field, caller)
             if covered is None or covered < settings.min_coverage:
                 return replace(target, settings=Skip("coverage"))
         return target
 
     def of_indices(self, indices: str, headers: Headers) -> Target:
-        """Return the same to whoever these headers name.
+        """Return what OpenSearch shows of the indices to whoever these headers name, coverage left out.
 
         Raises:
             UpstreamError: as `of`.
         """
-        return self.of(Request("GET", f"/{indices}", headers, BytesIO(), 0), indices, {})
+        caller = identity(Request("GET", f"/{indices}", headers, BytesIO(), 0))
+        return self._of_caller((settings_target(indices, {}), caller))
+
+    def are_shown(self, request: Request, indices: str) -> bool:
+        """Whether OpenSearch shows the request's caller settings of the indices.
+
+        Raises:
+            UpstreamError: as `of`.
+        """
+        return self.of_indices(indices, request.headers).is_ours
 
     def changed(self) -> None:
         """Note that a change went through this worker: nothing that was read before it is used any more."""
@@ -118,11 +133,11 @@ class SettingsCache:
         """Have somebody else told too where a change went through this worker, or the poller has seen one."""
         self._told.append(tell)
 
-    def _found(self, indices: str, expansion: dict[str, str], authorization: str) -> Target:
+    def _found(self, indices: str, expansion: dict[str, str], caller: Headers) -> Target:
         view = None if expansion else self._view()
         target = view.target(indices) if view else None
         if target is None:
-            return self._of_caller((settings_target(indices, expansion), authorization))
+            return self._of_caller((settings_target(indices, expansion), caller))
         return target
 
     def _view(self) -> ClusterView | None:
@@ -130,7 +145,7 @@ class SettingsCache:
         is_mistrusted = view is self._mistrusted and self._clock() < self._mistrusted_until_s
         return None if is_mistrusted else view
 
-    def _of_caller(self, key: tuple[str, str]) -> Target:
+    def _of_caller(self, key: tuple[str, Headers]) -> Target:
         with self._lock:
             entry = self._entries.get(key)
         age_s = self._clock() - entry.fetched_s if entry is not None else STALE_S
@@ -140,7 +155,7 @@ class SettingsCache:
             self._refresh(key, entry)
         return entry.target
 
-    def _refresh(self, key: tuple[str, str], entry: _Entry) -> None:
+    def _refresh(self, key: tuple[str, Headers], entry: _Entry) -> None:
         with self._lock:
             if entry.is_refreshing:
                 return
@@ -157,9 +172,8 @@ class SettingsCache:
             if self._clock() - entry.fetched_s < STALE_S:
                 self._refresh(key, entry)
 
-    def _fetch(self, key: tuple[str, str]) -> Target:
-        target, authorization = key
-        headers: Headers = (("Authorization", authorization),) if authorization else ()
+    def _fetch(self, key: tuple[str, Headers]) -> Target:
+        target, headers = key
         started_s = self._clock()
         answer = self._upstream.exchange("GET", target, headers)
         is_found = answer.status == 200

@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlencode
@@ -78,7 +78,9 @@ class SettingsPoller:
         self._told: dict[str, str] = {}
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="settings-poller", daemon=True)
+        self._has_looked = False
         self.on_change: Callable[[], None] = lambda: None
+        self.on_poll: Callable[[Mapping[str, str]], None] = lambda problems: None
 
     def start(self) -> None:
         """Begin, in a thread of its own."""
@@ -93,6 +95,11 @@ class SettingsPoller:
     def leads(self) -> bool:
         """Whether this one polls."""
         return self._lock is not None
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether OpenSearch has answered the first look, be it with a refusal, or another one polls."""
+        return self._has_looked
 
     @property
     def last_read_ms(self) -> float | None:
@@ -113,6 +120,7 @@ class SettingsPoller:
             if self._takes_lead() and time.monotonic() >= self._due_s:
                 self._poll()
             self._follow()
+            self._has_looked |= not self.leads
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -135,6 +143,7 @@ class SettingsPoller:
             changed = self._reader.changed()
         except DeniedPollError as error:
             self._due_s = time.monotonic() + DENIED_S
+            self._has_looked = True
             self._tell(f"{error}. Until that is allowed, each search's settings are read as its caller")
             return
         except (UpstreamError, ValueError) as error:
@@ -145,6 +154,8 @@ class SettingsPoller:
             self._tell_problems(changed.indices)
             self._write(changed)
         self.beat()  # after what it vouches for
+        self._has_looked = True
+        self.on_poll(self._told)
 
     def _write(self, records: ClusterRecords) -> None:
         new = self._file.with_suffix(f".{os.getpid()}")

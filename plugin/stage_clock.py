@@ -5,6 +5,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from plugin.request_notes import note_stage
+
+_DURATION = re.compile(r"dur=[0-9]+(?:\.[0-9]*)?")
+
 
 class StageClock:
     """Collects milliseconds by stage, in the order in which stages first end; what comes again adds up."""
@@ -20,8 +24,15 @@ class StageClock:
         try:
             yield
         finally:
-            spent_ms = (time.perf_counter() - started_s) * 1000
+            spent_s = time.perf_counter() - started_s
+            spent_ms = spent_s * 1000
+            ended_ns = time.time_ns()
+            note_stage(name, ended_ns - int(spent_s * 1e9), ended_ns)
             self._stages[name] = self._stages.get(name, 0.0) + spent_ms
+
+    def spent_s(self, name: str) -> float:
+        """Return the seconds of a stage up to now, 0 where there was none."""
+        return self._stages.get(name, 0.0) / 1000
 
     def header(self) -> tuple[str, str]:
         """Return the header, with the total up to now (W3C Server Timing: durations in milliseconds)."""
@@ -32,5 +43,10 @@ class StageClock:
 
 def server_timing(header: str) -> dict[str, float]:
     """Read the durations of a `Server-Timing` header: stage -> milliseconds, in its order."""
-    pattern = r"([\w-]+)\s*;(?:[^,]*;)?\s*dur=([0-9.]+)"
-    return {name: float(duration) for name, duration in re.findall(pattern, header)}
+    found = {}
+    for metric in header.split(","):
+        name, *parameters = (part.strip() for part in metric.split(";"))
+        durations = [part[4:] for part in parameters if _DURATION.fullmatch(part)]
+        if name and durations:
+            found[name] = float(durations[0])
+    return found

@@ -7,6 +7,8 @@ import sys
 import threading
 from pathlib import Path
 
+from plugin.metrics import process_ended
+
 _log = logging.getLogger("twinrank")
 
 RESTART_S = 5.0
@@ -46,6 +48,7 @@ class SyncChild:
                 self._command, cwd=_APPLICATION, env=self._environment, stdin=subprocess.PIPE
             )
             self._child.wait()
+            process_ended(self._child.pid)
             if not self._stopping.wait(RESTART_S):
                 _log.warning("the sync beside the proxy has ended, and is started again")
 

@@ -36,6 +36,7 @@ class _Shards(click.ParamType[frozenset[int]]):
 @click.option(
     "--threads", type=click.IntRange(1), default=os.cpu_count(), show_default=True, help="Of the encoder."
 )
+@click.option("--metrics", default="", metavar="HOST:PORT", help="Give Prometheus the numbers there.")
 @click.option("--until-stdin-ends", is_flag=True, hidden=True)
 @json_option
 @bundle_option
@@ -47,11 +48,12 @@ def sync_command(
     rate: float | None,
     shards: frozenset[int] | None,
     threads: int,
+    metrics: str,
     until_stdin_ends: bool,
     as_json: bool,
     bundle_path: Path,
     url: str,
 ) -> None:
     """Give every document of INDEX a current vector, or none, whoever wrote it and how."""
-    options = SyncOptions(follow, from_scratch, rate, shards, threads, as_json, until_stdin_ends)
+    options = SyncOptions(follow, from_scratch, rate, shards, threads, as_json, until_stdin_ends, metrics)
     run_sync(url, index, Bundle.open(bundle_path), options)

@@ -25,6 +25,7 @@ from opensearch.errors import RequestError
 from opensearch.indices import Index
 from plugin.fills import fills_of
 from plugin.index_commands import connected
+from plugin.sync_metrics import SyncMetrics
 from plugin.sync_progress import sync_progress
 from reranker.bundle import Bundle
 
@@ -36,7 +37,8 @@ REPORT_S = 10.0
 class SyncOptions:
     """What a user may choose. `threads` are the encoder's, `rate` bounds written documents a second.
 
-    `until_stdin_ends`: the run ends with the process at the other end of standard input.
+    `until_stdin_ends`: the run ends with the process at the other end of standard input. `metrics` is the
+    HOST:PORT where Prometheus may ask for the numbers, empty for none.
     """
 
     follow: bool = False
@@ -46,6 +48,7 @@ class SyncOptions:
     threads: int = os.cpu_count() or 1
     as_json: bool = False
     until_stdin_ends: bool = False
+    metrics: str = ""
 
 
 def run_sync(url: str, name: str, bundle: Bundle | Sequence[Fill], options: SyncOptions) -> SyncSummary:
@@ -56,7 +59,9 @@ def run_sync(url: str, name: str, bundle: Bundle | Sequence[Fill], options: Sync
         RequestError, MappingError, SettingsError: before anything was done.
     """
     fills = _fills(bundle, options.threads) if isinstance(bundle, Bundle) else lambda index: bundle
+    metrics = SyncMetrics(name)
     with (
+        metrics.served(options.metrics),
         connected(url) as upstream,
         sync_progress(hidden=options.as_json) as (console, show),
         stopping() as stop,
@@ -65,7 +70,7 @@ def run_sync(url: str, name: str, bundle: Bundle | Sequence[Fill], options: Sync
             upstream,
             throttle=Throttle(options.rate, lambda: _probe(upstream, name)),
             stop=stop,
-            progress=_told(show, options),
+            progress=_told(show, metrics, options),
             waiting=lambda reason: console.print("Waiting:", reason, markup=False),
         )
         leases = Leases(Checkpoints(upstream), runner_name(), patience=run.patience, waiting=run.waiting)
@@ -127,13 +132,16 @@ def _probe(upstream: Upstream, name: str) -> None:
     upstream.request("POST", path_of(name, "_search"), {"size": 1, "track_total_hits": False})
 
 
-def _told(show: Callable[[SyncSummary], None], options: SyncOptions) -> Callable[[SyncSummary], None]:
+def _told(
+    show: Callable[[SyncSummary], None], metrics: SyncMetrics, options: SyncOptions
+) -> Callable[[SyncSummary], None]:
     """Return what shows progress, and prints a line every few seconds where that is wanted."""
     started = last = time.monotonic()
 
     def tell(summary: SyncSummary) -> None:
         nonlocal last
         show(summary)
+        metrics.tell(summary)
         if options.follow and time.monotonic() - last > REPORT_S:
             last = time.monotonic()
             summary.seconds = last - started

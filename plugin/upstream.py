@@ -1,19 +1,34 @@
-"""The connections to OpenSearch: kept alive, streamed both ways, every fault translated here."""
+"""The way to OpenSearch: kept connections to its hosts, streamed both ways, every fault translated here.
 
-import select
+`exchange` and `stream` -> `_failing_over` (host after host) -> `_on` (a kept connection, or a new one).
+"""
+
 import socket
 import ssl
-import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from urllib.parse import urlsplit
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from typing import TypeVar
 
+from opensearch.client import Upstream as Client
+from plugin.aws_signing import Sign, whole
+from plugin.client_presence import await_readable
 from plugin.errors import UpstreamError, UpstreamTimeoutError
 from plugin.http_messages import BLOCK_BYTES, Headers, end_to_end
+from plugin.upstream_host import Host, NotConnectedError
+from plugin.upstream_hosts import Hosts, HostState
+
+CONNECT_TIMEOUT_S = 3.0
+READ_TIMEOUT_S = 60.0
 
 _DROPPED = (BrokenPipeError, ConnectionResetError)
+
+Body = bytes | Iterable[bytes]
+"""A request's body, whole or block by block."""
+
+Answered = TypeVar("Answered")
+Use = Callable[[Host, HTTPConnection], Answered]
 
 
 @dataclass(frozen=True)
@@ -33,8 +48,8 @@ class StreamedAnswer:
     read, and cuts it otherwise, so that OpenSearch notices a client that has gone.
     """
 
-    def __init__(self, upstream: "Upstream", connection: HTTPConnection, response: HTTPResponse) -> None:
-        self._upstream = upstream
+    def __init__(self, host: Host, connection: HTTPConnection, response: HTTPResponse) -> None:
+        self._host = host
         self._connection = connection
         self._response = response
         self.status = response.status
@@ -47,45 +62,61 @@ class StreamedAnswer:
                 yield block
         except (HTTPException, OSError) as error:
             self.close()
-            raise _translated(error, self._upstream.url) from error
+            raise _translated(error, self._host.url) from error
         missing = self._response.length
         if missing:  # the server behind us must cut its connection too: raising makes it
             self.close()
-            raise UpstreamError(f"{self._upstream.url} broke off {missing} bytes early")
+            raise UpstreamError(f"{self._host.url} broke off {missing} bytes early")
 
     def close(self) -> None:
         """Release the connection."""
-        self._upstream.release(self._connection, self._response)
+        self._host.release(self._connection, self._response)
 
 
 class Upstream:
-    """A pool of connections to one OpenSearch.
+    """One OpenSearch, by one host or several, asked in turn.
+
+    What fails on one host is asked of the next where that cannot do it twice: because nothing was sent, or
+    because the request says that it may be repeated and nothing of an answer was passed on. What OpenSearch
+    answers, errors too, is its answer; what it does not answer in time may still be at work, and is not
+    repeated.
 
     Args:
-        url: scheme, host and port; a path is not supported. A user in it is not used here: each caller
+        urls: scheme, host and port, several separated by commas. A user in it is not used here: each caller
             has credentials of its own.
         connect_timeout_s: longest wait for a connection.
         read_timeout_s: longest silence while an answer is awaited or read.
-        max_idle: how many unused connections are kept.
+        max_idle: how many unused connections are kept, a host.
+        context: what https hosts are verified by; None: the system's certificates.
+        sign: adds a signature to each request; None: none.
 
     Raises:
-        ValueError: the URL is none of http or https with a host.
+        ValueError: a URL is none of http or https with a host.
     """
 
     def __init__(
-        self, url: str, *, connect_timeout_s: float = 3.0, read_timeout_s: float = 60.0, max_idle: int = 64
+        self,
+        urls: str,
+        *,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        read_timeout_s: float = READ_TIMEOUT_S,
+        max_idle: int = 64,
+        context: ssl.SSLContext | None = None,
+        sign: Sign | None = None,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
-            shown = url.rpartition("@")[2]
-            raise ValueError(f"expected an upstream such as http://127.0.0.1:9200, found {shown!r}")
-        self.url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-        self._is_tls = parts.scheme == "https"
-        self._host, self._port = parts.hostname, parts.port or (443 if self._is_tls else 9200)
-        self._connect_timeout_s, self._read_timeout_s = connect_timeout_s, read_timeout_s
-        self._max_idle = max_idle
-        self._idle: list[HTTPConnection] = []
-        self._lock = threading.Lock()
+        self._hosts = Hosts([
+            Host(
+                url.strip(), connect_timeout_s=connect_timeout_s, read_timeout_s=read_timeout_s,
+                max_idle=max_idle, context=context,
+            )
+            for url in urls.split(",")
+        ])  # fmt: skip
+        self._context, self._sign = context, sign
+
+    @property
+    def url(self) -> str:
+        """The address of a host that answers."""
+        return self._hosts.in_order()[0].url
 
     def exchange(self, method: str, target: str, headers: Headers, body: bytes = b"") -> Exchange:
         """Send a request that may be sent twice, such as a search, and read the whole answer.
@@ -93,121 +124,129 @@ class Upstream:
         Raises:
             UpstreamError: OpenSearch cannot be reached, or answers no HTTP.
             UpstreamTimeoutError: it does not answer in time.
+            ClientGoneError: nobody waits for the answer any more.
         """
-        kept = self._idle_connection()
-        if kept is not None:
-            try:
-                return self._exchange(kept, method, target, headers, body)
-            except _DROPPED:  # OpenSearch closed the kept connection just now: ask again on a new one
-                pass
-        try:
-            return self._exchange(self._connected(), method, target, headers, body)
-        except _DROPPED as error:
-            raise _translated(error, self.url) from error
+
+        def use(host: Host, connection: HTTPConnection) -> Exchange:
+            response = self._asked(host, connection, method, target, headers, body, len(body))
+            content = response.read()
+            host.release(connection, response)
+            return Exchange(response.status, response.reason, end_to_end(response.getheaders()), content)
+
+        return self._failing_over(use, may_repeat=True)
 
     def stream(
-        self, method: str, target: str, headers: Headers, body: Iterable[bytes], content_length: int | None
+        self,
+        method: str,
+        target: str,
+        headers: Headers,
+        body: Body,
+        content_length: int | None,
+        *,
+        may_repeat: bool = False,
     ) -> StreamedAnswer:
         """Send a request block by block (in chunks where `content_length` is None); the answer is read later.
+
+        `may_repeat` says that it may be sent twice, its body too.
 
         Raises:
             UpstreamError: OpenSearch cannot be reached, or answers no HTTP.
             UpstreamTimeoutError: it does not answer in time.
+            ClientGoneError: nobody waits for the answer any more.
         """
-        connection = self._idle_connection() or self._connected()
-        try:
-            response = _asked(connection, method, target, headers, body, content_length)
-        except (HTTPException, OSError) as error:
-            connection.close()
-            raise _translated(error, self.url) from error
-        except BaseException:  # the body could not be made: OpenSearch must not wait for its end
-            connection.close()
-            raise
-        return StreamedAnswer(self, connection, response)
 
-    def release(self, connection: HTTPConnection, response: HTTPResponse) -> None:
-        """Keep the connection for the next request if its answer was read whole, else close it."""
-        # `read1` leaves an answer of known length open after its last byte
-        is_whole = response.isclosed() or (response.length == 0 and not response.chunked)
-        is_reusable = is_whole and not response.will_close
-        response.close()
-        with self._lock:
-            if is_reusable and len(self._idle) < self._max_idle:
-                self._idle.append(connection)
-                return
-        connection.close()
+        def use(host: Host, connection: HTTPConnection) -> StreamedAnswer:
+            response = self._asked(host, connection, method, target, headers, body, content_length)
+            return StreamedAnswer(host, connection, response)
+
+        return self._failing_over(use, may_repeat=may_repeat)
+
+    def client(self, headers: Mapping[str, str]) -> Client:
+        """Return a client of the library's for one of the hosts, with these headers in every request."""
+        return Client(self.url, headers=headers, ssl_context=self._context)
+
+    def tell_hosts(self, on_change: Callable[[int], None]) -> None:
+        """Have somebody told how many hosts are left out, whenever that changes."""
+        self._hosts.on_change = on_change
+
+    def hosts(self) -> list[HostState]:
+        """Return what is known of each host."""
+        return self._hosts.states()
 
     def close(self) -> None:
         """Close the connections that are kept."""
-        with self._lock:
-            while self._idle:
-                self._idle.pop().close()
+        self._hosts.close()
 
-    def _exchange(
-        self, connection: HTTPConnection, method: str, target: str, headers: Headers, body: bytes
-    ) -> Exchange:
+    def _failing_over(self, use: Use[Answered], *, may_repeat: bool) -> Answered:
+        """Return what one of the hosts answers."""
+        hosts = self._hosts.in_order()
+        for host in hosts:
+            try:
+                return _on(host, use, may_repeat=may_repeat)
+            except (HTTPException, OSError) as error:
+                self._hosts.failed(host)
+                is_last = host is hosts[-1]
+                if is_last or not (isinstance(error, NotConnectedError) or _repeats(error, may_repeat)):
+                    raise _translated(error, host.url) from error
+        raise AssertionError("there is at least one host")
+
+    def _asked(
+        self,
+        host: Host,
+        connection: HTTPConnection,
+        method: str,
+        target: str,
+        headers: Headers,
+        body: Body,
+        content_length: int | None,
+    ) -> HTTPResponse:
+        """Send one request and return its answer, body unread."""
+        if self._sign is not None:
+            body = body if isinstance(body, bytes) else whole(body)
+            headers = self._sign(method, f"{host.base}{target}", headers, body)
+            content_length = len(body)
+        _send(connection, method, target, headers, body, content_length)
+        await_readable(connection.sock, host.read_timeout_s)
+        return connection.getresponse()
+
+
+def first_url(urls: str) -> str:
+    """Return the first of several addresses, with its user and password."""
+    return urls.split(",")[0].strip()
+
+
+def _on(host: Host, use: Use[Answered], *, may_repeat: bool) -> Answered:
+    """Ask one host: by a kept connection, and by a new one where OpenSearch has closed that just now."""
+    kept = host.idle()
+    if kept is not None:
         try:
-            response = _asked(connection, method, target, headers, (body,) if body else (), len(body))
-            content = response.read()
+            return _used(host, kept, use)
         except _DROPPED:
-            connection.close()
-            raise
-        except (HTTPException, OSError) as error:
-            connection.close()
-            raise _translated(error, self.url) from error
-        self.release(connection, response)
-        return Exchange(response.status, response.reason, end_to_end(response.getheaders()), content)
-
-    def _idle_connection(self) -> HTTPConnection | None:
-        while True:
-            with self._lock:
-                if not self._idle:
-                    return None
-                connection = self._idle.pop()
-            if not _is_readable(connection):
-                return connection
-            connection.close()  # readable while nothing was asked: the other side has closed it
-
-    def _connected(self) -> HTTPConnection:
-        connection = self._new_connection()
-        try:
-            connection.connect()
-        except OSError as error:
-            raise _translated(error, self.url) from error
-        connection.sock.settimeout(self._read_timeout_s)
-        return connection
-
-    def _new_connection(self) -> HTTPConnection:
-        if self._is_tls:
-            context = ssl.create_default_context()
-            return _TlsConnection(self._host, self._port, timeout=self._connect_timeout_s, context=context)
-        return _Connection(self._host, self._port, timeout=self._connect_timeout_s)
+            if not may_repeat:
+                raise
+    return _used(host, host.connected(), use)
 
 
-class _RawTarget:
-    """Sends the request line as the client wrote it, also bytes above 127, which http.client refuses."""
-
-    def _encode_request(self, request: str) -> bytes:
-        return request.encode("latin-1")
-
-
-class _Connection(_RawTarget, HTTPConnection):
-    """HTTP."""
+def _used(host: Host, connection: HTTPConnection, use: Use[Answered]) -> Answered:
+    try:
+        return use(host, connection)
+    except BaseException:  # also where the body could not be made: OpenSearch must not wait for its end
+        connection.close()
+        raise
 
 
-class _TlsConnection(_RawTarget, HTTPSConnection):
-    """HTTPS."""
+def _repeats(error: Exception, may_repeat: bool) -> bool:
+    return may_repeat and not isinstance(error, TimeoutError)
 
 
-def _asked(
+def _send(
     connection: HTTPConnection,
     method: str,
     target: str,
     headers: Headers,
-    body: Iterable[bytes],
+    body: Body,
     content_length: int | None,
-) -> HTTPResponse:
-    """Send one request and return its answer, body unread."""
+) -> None:
     connection.putrequest(method, target, skip_accept_encoding=True)
     for name, value in headers:
         connection.putheader(name, value.encode("latin-1"))
@@ -219,7 +258,6 @@ def _asked(
     with suppress(*_DROPPED):  # OpenSearch may answer, a 413 for instance, and stop listening: read that
         connection.endheaders(body, encode_chunked=content_length is None)
         _cork(connection, 0)
-    return connection.getresponse()
 
 
 def _cork(connection: HTTPConnection, value: int) -> None:
@@ -228,19 +266,19 @@ def _cork(connection: HTTPConnection, value: int) -> None:
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, value)
 
 
-def _is_readable(connection: HTTPConnection) -> bool:
-    poll = select.poll()
-    poll.register(connection.sock, select.POLLIN)
-    return bool(poll.poll(0))
-
-
 def _translated(error: Exception, url: str) -> UpstreamError:
-    if isinstance(error, TimeoutError):
+    cause = error.__cause__ if isinstance(error, NotConnectedError) else error
+    if isinstance(cause, TimeoutError):
         return UpstreamTimeoutError(
-            f"expected an answer from OpenSearch at {url}, found none in time: {error}."
+            f"expected an answer from OpenSearch at {url}, found none in time: {cause}."
             " It is overloaded or the request is heavy; see its own log"
         )
+    if isinstance(cause, ssl.SSLError):
+        return UpstreamError(
+            f"expected TLS with OpenSearch at {url}, found: {cause}."
+            " Check its certificate and --upstream-ca, and that it speaks https there"
+        )
     return UpstreamError(
-        f"expected OpenSearch at {url}, found: {error or type(error).__name__}."
+        f"expected OpenSearch at {url}, found: {cause or type(cause).__name__}."
         " Check that it runs and that --upstream names it"
     )

@@ -22,6 +22,8 @@ class UpstreamBreaker:
         self._clock = clock
         self._failures: LRUCache[str, tuple[int, float]] = LRUCache(_MAX_TARGETS)
         self._lock = threading.Lock()
+        self._open: set[str] = set()
+        self.on_change: Callable[[int, bool], None] = lambda num_open, tripped: None
 
     def is_open(self, target: str) -> bool:
         """Whether searches of a target are passed through now; where the pause is over, one may try."""
@@ -39,8 +41,14 @@ class UpstreamBreaker:
         with self._lock:
             failures, _ = self._failures.get(target, (0, 0.0))
             self._failures[target] = failures + 1, self._clock()
+            if failures + 1 >= MAX_FAILURES and target not in self._open:
+                self._open = {each for each in self._open if each in self._failures} | {target}
+                self.on_change(len(self._open), True)
 
     def succeeded(self, target: str) -> None:
         """Note that one was answered."""
         with self._lock:
             self._failures.pop(target, None)
+            if target in self._open:
+                self._open.discard(target)
+                self.on_change(len(self._open), False)

@@ -52,6 +52,6 @@ def _audit(upstream: Upstream, index: Index, bundle: Bundle) -> Audit:
     except DeniedError as error:
         click.echo(f"{error}. What is not yet refreshed is not looked at", err=True)
     audit = Audit()
-    for stored in snapshot.documents(upstream, index.name, settings.field, settings.source_fields):
+    for stored in snapshot.documents(upstream, index, settings.field, settings.source_fields):
         audit.add(stored.id, worth_of(stored, settings, bundle.model_tag))
     return audit

@@ -12,11 +12,11 @@ from opensearch.search_plan import Plan
 from opensearch.settings import RerankSettings
 from opensearch.stored_documents import Place
 from opensearch.vector_field import Hit
+from plugin.caller import caller
 from plugin.document_reader import read_documents
 from plugin.errors import RerankFailedError
 from plugin.http_messages import Request
 from plugin.upstream import Upstream
-from plugin.write_targets import caller
 from reranker.stored_vector import hash_in
 from reranker.text import text_hash
 

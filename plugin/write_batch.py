@@ -18,12 +18,13 @@ from opensearch.stored_documents import Place, Stored
 from opensearch.update_body import UpdateBody, touches
 from opensearch.write_operation import Operation
 from opensearch.write_target import WriteTarget
+from plugin.caller import caller
 from plugin.document_reader import Wanted, read_documents
 from plugin.http_messages import Request
 from plugin.model import Model
 from plugin.upstream import Upstream
 from plugin.write_tally import Tally
-from plugin.write_targets import WriteTargets, caller
+from plugin.write_targets import WriteTargets
 from reranker.text import Chunking
 
 _log = logging.getLogger("twinrank.writes")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from opensearch.write_answer import Item
 from opensearch.write_operation import Operation
 from opensearch.write_target import WriteTarget
+from plugin.caller import caller
 from plugin.http_messages import Request
 from plugin.model import Model
 from plugin.repairs import Repair, Repairs
@@ -13,7 +14,7 @@ from plugin.upstream import Exchange, Upstream
 from plugin.write_batch import Batches
 from plugin.write_request import url_parameters
 from plugin.write_tally import Tally
-from plugin.write_targets import WriteTargets, caller
+from plugin.write_targets import WriteTargets
 
 _log = logging.getLogger("twinrank.writes")
 
@@ -44,8 +45,8 @@ class WriteContext:
 
     @property
     def model_name(self) -> str:
-        """The name of the bundle whose vectors are made."""
-        return self._model.name
+        """The name of the bundle whose vectors are made, as settings have it."""
+        return self._model.vectors_of
 
     def ask(self, name: str) -> tuple[Exchange, bool]:
         """Return OpenSearch's own answer to who asks about a name, and whether there is such an index.

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+_MAX_DIGITS = 18
+
 
 @dataclass
 class Tally:
@@ -23,6 +25,12 @@ class Tally:
 def enriched_header(tally: Tally) -> tuple[str, str]:
     """Return the header that says what became of documents that were only enriched."""
     return "Rerank-Written", f"documents={tally.documents}; encoded={tally.encoded}"
+
+
+def read_written(header: str) -> dict[str, int]:
+    """Read such a header back: name -> count."""
+    members = (part.strip().partition("=") for part in header.split(";"))
+    return {name: int(count) for name, _, count in members if count.isdecimal() and len(count) < _MAX_DIGITS}
 
 
 def written_header(tally: Tally) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from opensearch.write_target import (
     template_path,
     template_target,
 )
+from plugin.caller import caller, identity
 from plugin.errors import UpstreamError
 from plugin.http_messages import Headers, Request
 from plugin.upstream import Exchange, Upstream
@@ -35,7 +36,7 @@ class WriteTargets:
         self._upstream = upstream
         self._defaults = defaults
         self._lock = threading.Lock()
-        self._kept: TTLCache[tuple[str, str], WriteTarget | None] = TTLCache(MAX_ENTRIES, FRESH_S)
+        self._kept: TTLCache[tuple[str, Headers], WriteTarget | None] = TTLCache(MAX_ENTRIES, FRESH_S)
 
     def of(self, request: Request, name: str) -> WriteTarget | None:
         """Return what a name stands for; None where a write to it is no concern of ours.
@@ -48,7 +49,7 @@ class WriteTargets:
         """
         if not is_plain_name(name) and not name.startswith("<"):
             return None
-        key = name, request.header("authorization")
+        key = name, identity(request)
         with self._lock:
             if key in self._kept:
                 return self._kept[key]
@@ -74,14 +75,6 @@ class WriteTargets:
         if found.status != 404:
             return found, True
         return self._upstream.exchange("POST", template_path(name), headers), False
-
-
-def caller(request: Request) -> Headers:
-    """Return the headers that say who asks."""
-    return tuple(header for header in request.headers if header[0].lower() in _CALLER)
-
-
-_CALLER = frozenset({"authorization", "cookie", "x-forwarded-for", "securitytenant", "x-opaque-id"})
 
 
 def _read(asked: tuple[Exchange, bool], name: str, defaults: Defaults) -> WriteTarget | None:

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -32,6 +33,7 @@ class WriteVectors:
         self._load = load
         self._pool = ThreadPoolExecutor(1, "encode-documents", _step_back)
         self._packed = PackedVectors(self._encode, model_tag)
+        self.on_encoded: Callable[[int, float], None] = lambda num_texts, seconds: None
 
     def known(self, hashed: int) -> bytes | None:
         """Return the vector of a text that was encoded lately, by its hash."""
@@ -50,7 +52,10 @@ class WriteVectors:
         return self._load()
 
     def _encode(self, texts: Sequence[str], chunking: Chunking) -> Sequence[Floats]:
-        return self._tower(texts, chunking)
+        tower, started_s = self._tower, time.perf_counter()
+        vectors = tower(texts, chunking)
+        self.on_encoded(len(texts), time.perf_counter() - started_s)
+        return vectors
 
 
 def _step_back() -> None:

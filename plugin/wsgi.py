@@ -15,6 +15,7 @@ from plugin.admin_answers import JSON
 from plugin.api_endpoints import API_PATHS
 from plugin.app import OWN_PREFIX, create_app
 from plugin.bearer import BearerTokens
+from plugin.client_presence import ClientGoneError, absent, present
 from plugin.errors import UpstreamError, error_body
 from plugin.field_lookup import FieldLookup
 from plugin.http_messages import Answer, Environ, Request
@@ -23,16 +24,23 @@ from plugin.model import Model
 from plugin.multi_search_door import MULTI_SEARCHES, MultiSearchDoor
 from plugin.passthrough import passed_through
 from plugin.read_door import READS, ReadDoor, asked_in_url
+from plugin.readiness import Readiness
+from plugin.request_notes import noting
 from plugin.search_door import SearchDoor
 from plugin.search_planner import SearchPlanner
 from plugin.settings_cache import SettingsCache
 from plugin.sight import Sight
 from plugin.template_door import TemplateDoor
+from plugin.tracing import Tracing
 from plugin.upstream import Upstream
+from plugin.watching import watch
 from plugin.write_door import ENRICH, WRITES, WriteDoor
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
+
+CLIENT_CLOSED_REQUEST = 499
+"""How a request is counted whose client has gone: nginx's number, since HTTP has none."""
 
 _log = logging.getLogger("twinrank")
 
@@ -46,6 +54,9 @@ class Proxy:
         model: Model,
         settings: SettingsCache | None = None,
         tokens: BearerTokens | None = None,
+        readiness: Readiness | None = None,
+        sight: Sight | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._upstream = upstream
         self._settings = settings = settings or SettingsCache(upstream)
@@ -55,24 +66,38 @@ class Proxy:
         self._multi_searches = MultiSearchDoor(upstream, planner, self._lookup, model)
         self._reads = ReadDoor(upstream, self._lookup)
         self._writes = WriteDoor(upstream, model, settings)
-        metrics = Metrics()
-        self._sight = Sight(metrics)
-        self._own = create_app(upstream, model, settings, tokens or BearerTokens(), metrics)
+        self._sight, self._tracing = sight or Sight(Metrics()), tracing or Tracing()
+        metrics = self._sight.metrics
+        watch(metrics, upstream, model, settings, planner.breaker)
+        ready = readiness or Readiness(upstream)
+        self._own = create_app(upstream, model, settings, tokens or BearerTokens(), metrics, ready)
 
     def __call__(self, environ: Environ, start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
         request = Request.from_environ(environ)
         if _is_own(request):
             return self._own(environ, start_response)
-        try:
-            answer = self._answer(request)
-        except UpstreamError as error:
-            _log.warning("%s", error)
-            answer = _error(error)
-        self._sight.answered(request, answer)
+        with noting() as notes, self._tracing.traced(request, notes) as traced:
+            with present(environ.get("gunicorn.socket")):
+                answer = self._answer_or_error(traced.request)
+            self._tracing.answered(traced, answer)
+            self._sight.answered(traced.request, answer, notes)
         return _sent(answer, start_response)
 
+    def _answer_or_error(self, request: Request) -> Answer:
+        try:
+            return self._answer(request)
+        except UpstreamError as error:
+            _log.warning("%s", error)
+            return _error(error)
+        except ClientGoneError as error:
+            _log.info("%s", error)
+            return _gone(error)
+
     def _answer(self, request: Request) -> Answer:
+        if request.method == "CONNECT":  # no tunnel leads from here, whatever stands behind us
+            body = error_body(405, "method_not_allowed_exception", "expected no CONNECT: this is no tunnel")
+            return Answer(405, (("Content-Type", JSON),), body)
         if request.path == ENRICH:
             return self._writes.enrich(request)
         spoken = endpoint(request.method, request.path)
@@ -90,7 +115,8 @@ class Proxy:
         if spoken.api in READS:
             return self._reads.answer(request, spoken)
         if spoken.api in WRITES:
-            return self._shown(request, self._writes.answer(request, spoken))
+            with absent():  # a write in several steps is brought to its end
+                return self._shown(request, self._writes.answer(request, spoken))
         return passed_through(self._upstream, request)
 
     def _shown(self, request: Request, answer: Answer) -> Answer:
@@ -115,6 +141,12 @@ def _sent(answer: Answer, start_response: "StartResponse") -> Iterable[bytes]:
         return [answer.body]
     start_response(answer.status_line, list(answer.headers))
     return answer.body
+
+
+def _gone(error: ClientGoneError) -> Answer:
+    """Return what nobody reads, unless the client still listens after it has said that it ends."""
+    reason = error_body(CLIENT_CLOSED_REQUEST, "client_gone_exception", str(error))
+    return Answer(CLIENT_CLOSED_REQUEST, (("Content-Type", JSON),), reason, "Client Closed Request")
 
 
 def _error(error: UpstreamError) -> Answer:

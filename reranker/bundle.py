@@ -42,6 +42,14 @@ class Bundle:
         return self.manifest.name
 
     @property
+    def vectors_of(self) -> str:
+        """The name under which an index's settings know its vectors: the bundle's own, or whose tower it has.
+
+        The settings' `model` is this name. Vectors of another tower are told by their tag all the same.
+        """
+        return self.manifest.vectors_of or self.name
+
+    @property
     def model_tag(self) -> int:
         """The 32-bit tag that marks this document tower's vectors: the first bytes of `document_digest`."""
         return int.from_bytes(bytes.fromhex(self.manifest.document_digest)[:4], "little")

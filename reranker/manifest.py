@@ -63,7 +63,8 @@ class Manifest(_Frozen, frozen=True):
     `checksums` names every file of the bundle with its SHA-256; `digest` is over every value here,
     `document_digest` over what decides a document's vector, so that bundles which share a document tower
     share stored vectors. `neutral_crossing` is a typical crossing score of a first-stage hit. `input` is how
-    a text is cut: into word pieces, or into words that are sums of their letter trigrams.
+    a text is cut: into word pieces, or into words that are sums of their letter trigrams. `vectors_of` names
+    the bundle whose document tower this one has, where that is another's: it serves that one's indices.
     """
 
     format: Annotated[int, Meta(ge=FORMAT, le=FORMAT)]
@@ -85,6 +86,7 @@ class Manifest(_Frozen, frozen=True):
     checksums: dict[PlainName, Sha256]
     canonical: PlainName
     input: Literal["word_pieces", "tri_letters"] = "word_pieces"
+    vectors_of: PlainName | None = None
 
 
 def parse(data: bytes, where: str) -> Manifest:

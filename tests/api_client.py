@@ -11,6 +11,7 @@ from plugin.app import create_app
 from plugin.bearer import BearerTokens
 from plugin.metrics import Metrics
 from plugin.model import Model
+from plugin.readiness import Readiness
 from plugin.settings_cache import SettingsCache
 from plugin.upstream import Upstream
 from reranker.bundle import Bundle
@@ -50,7 +51,8 @@ class ApiClient:
     def post(self, path: str, body: Any, **headers: str) -> TestResponse:  # noqa: ANN401  # any JSON
         """Send `body`, as it is where it is bytes, and return the answer."""
         upstream = Upstream(NO_OPENSEARCH)
-        app = create_app(upstream, model(), SettingsCache(upstream), self.tokens, Metrics())
+        settings, ready = SettingsCache(upstream), Readiness(upstream)
+        app = create_app(upstream, model(), settings, self.tokens, Metrics(), ready)
         sent = body if isinstance(body, bytes) else json.dumps(body).encode()
         return app.test_client().post(path, data=sent, headers=headers)
 

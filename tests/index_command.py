@@ -17,6 +17,7 @@ class Command:
     url: str
     index: str
     bundle: Path = TINY_BUNDLE
+    timeout_s: float = 120
 
     def __call__(self, name: str, *arguments: str, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         return self.run(name, *arguments, "--bundle", str(self.bundle), data=data)
@@ -25,7 +26,7 @@ class Command:
         """Run a command that takes no bundle."""
         return subprocess.run(
             [sys.executable, "-m", "plugin", name, self.index, *arguments, "--upstream", self.url],
-            cwd=ROOT, input=data, capture_output=True, timeout=120, check=False,
+            cwd=ROOT, input=data, capture_output=True, timeout=self.timeout_s, check=False,
         )  # fmt: skip
 
     def enabled(self) -> "Command":

@@ -1,19 +1,31 @@
-"""A second model: the tiny bundle under another name, whose vectors bear another tag."""
+"""A second model: a bundle under another name, whose vectors bear another tag, or the same one."""
 
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from reranker.bundle import Bundle
 from reranker.manifest import FILE_NAME, digest
 from tests.conftest import TINY_BUNDLE
 
 
-def other_bundle(folder: Path, name: str = "tiny-2") -> Bundle:
-    """Make it in a folder that is not there yet."""
+def other_bundle(folder: Path, name: str = "tiny-2", **changes: Any) -> Bundle:  # noqa: ANN401
+    """Make it in a folder that is not there yet; `changes` are to the manifest."""
     shutil.copytree(TINY_BUNDLE, folder)
     manifest = json.loads((folder / FILE_NAME).read_text())
     manifest |= {"name": name, "document_digest": manifest["document_digest"][::-1]}
-    manifest["digest"] = digest(manifest)
-    (folder / FILE_NAME).write_text(json.dumps(manifest))
+    return _written(folder, manifest | changes)
+
+
+def hasty_bundle(folder: Path, of: Path = TINY_BUNDLE, name: str = "fast") -> Bundle:
+    """Make a bundle with the document tower of another one, whose query tower reads 8 tokens and no more."""
+    shutil.copytree(of, folder)
+    manifest = json.loads((folder / FILE_NAME).read_text())
+    query = manifest["query"] | {"max_tokens": 8}
+    return _written(folder, manifest | {"name": name, "query": query, "vectors_of": manifest["name"]})
+
+
+def _written(folder: Path, manifest: dict[str, Any]) -> Bundle:
+    (folder / FILE_NAME).write_text(json.dumps(manifest | {"digest": digest(manifest)}))
     return Bundle.open(folder)

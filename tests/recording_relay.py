@@ -15,8 +15,13 @@ ACTIONS = {
     r"POST /_index_template/_simulate/[^/]+": "indices:admin/index_template/simulate",
     r"POST /_search/scroll": "indices:data/read/scroll",
     r"DELETE /_search/scroll": "indices:data/read/scroll/clear",
-    r"(GET|POST) /[^/]+/(_count|_search)": "indices:data/read/search",
-    r"POST /[^/]+/_bulk": "indices:data/write/bulk",
+    r"(GET|POST) (/[^/]+)?/(_count|_search)": "indices:data/read/search",
+    r"POST /[^/]+/_search/point_in_time": "indices:data/read/point_in_time/create",
+    r"DELETE /_search/point_in_time": "indices:data/read/point_in_time/delete",
+    r"POST /([^/]+/)?_bulk": "indices:data/write/bulk",
+    r"GET /[^/]+/_stats(/[a-z]+)?": "indices:monitor/stats",
+    r"(GET|POST) /[^/]+/_mget": "indices:data/read/mget",
+    r"(PUT|POST) /[^/]+/(_doc|_create)/[^/]+": "indices:data/write/index",
     r"POST /[^/]+/_refresh": "indices:admin/refresh",
     r"PUT /[^/]+/_mapping": "indices:admin/mapping/put",
     r"GET /[^/_]?[^/]*": "indices:admin/get",
@@ -30,6 +35,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.add(_action(self.command, self.path))  # type: ignore[attr-defined]
+        self.server.callers.append(self.headers.get("Authorization"))  # type: ignore[attr-defined]
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         connection = http.client.HTTPConnection(self.server.upstream, timeout=60)  # type: ignore[attr-defined]
         kept = {
@@ -62,12 +68,20 @@ def _action(method: str, target: str) -> str:
 @contextmanager
 def recording_relay(url: str) -> Iterator[tuple[str, set[str]]]:
     """Yield a URL in front of `url`, and the set of actions that was asked for through it."""
+    with recorded(url) as (relay, actions, _):
+        yield relay, actions
+
+
+@contextmanager
+def recorded(url: str) -> Iterator[tuple[str, set[str], list[str | None]]]:
+    """Yield the same, and as whom: each request's `Authorization`."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
-    server.asked = set()  # type: ignore[attr-defined]
+    asked, callers = set[str](), list[str | None]()
+    server.asked, server.callers = asked, callers  # type: ignore[attr-defined]
     server.upstream = urlsplit(url).netloc  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}", server.asked  # type: ignore[attr-defined]
+    yield f"http://127.0.0.1:{server.server_address[1]}", asked, callers
     server.shutdown()
     server.server_close()

@@ -5,6 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.benchmarks.__main__ import main
+from tests.benchmarks.many_indices import main as many_indices
 from tests.benchmarks.queries import distinct_queries
 from tests.benchmarks.report import figures_markdown, written_into
 from tests.benchmarks.samples import Figure, median, percentile_difference
@@ -78,3 +79,13 @@ def test_results_are_replaced_and_the_rest_stays() -> None:
     assert twice.endswith("After.\n")
     assert "machine one" not in twice
     assert "| b | 3.00 ms | 3.00 to 3.00 | at most 2 | missed |" in twice
+
+
+@pytest.mark.live
+def test_many_indices_are_measured(opensearch_url: str) -> None:
+    arguments = ["--indices", "12", "--documents", "100", "--rounds", "3", "--bundle", str(TINY_BUNDLE)]
+    where = ["--alone", opensearch_url, "--crowded", opensearch_url]
+    result = CliRunner().invoke(many_indices, [*arguments, *where])
+    assert result.exit_code == 0, result.output
+    for part in ("added, crowded to alone", "each second: the answer", "is followed after", "kB"):
+        assert part in result.output

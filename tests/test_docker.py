@@ -12,7 +12,7 @@ import pytest
 from opensearch.artifact import Distribution
 
 ROOT = Path(__file__).parent.parent
-HEALTH = "/_plugins/_rerank/health"
+HEALTH = "/_plugins/_rerank/health/ready"
 
 
 @pytest.fixture(scope="module")

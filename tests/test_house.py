@@ -49,7 +49,7 @@ def project(tmp_path: Path) -> Path:
 
 def test_help_names_every_task(tmp_path: Path) -> None:
     words = {line.split()[0] for line in make(tmp_path).stdout.splitlines()}
-    tasks = "setup demo demo-stop test test-all test-native check bench serve lint clean help"
+    tasks = "setup demo demo-stop test test-all test-native check bench fuzz load serve lint clean help"
     assert words == set(tasks.split())
 
 

@@ -194,6 +194,7 @@ def test_documents_of_another_bundle_keep_their_vectors(tmp_path: Path) -> None:
     export(light, tmp_path / "light", Choices(limits=wide, documents_of=bundle))
     made = Bundle.open(tmp_path / "light")
     assert made.model_tag == bundle.model_tag
+    assert (made.name, made.vectors_of, bundle.vectors_of) == ("light", "tiny", "tiny")
     assert made.manifest.digest != bundle.manifest.digest
     assert replay(made).within
     sizes = [(tmp_path / "light" / name).stat().st_size for name in ("query_weights.bin", "weights.bin")]

@@ -18,6 +18,8 @@ QUERY = b'{"query":{"match":{"text":"wait"}}}'
 WIDENED = b'{"query":{"match":{"text":"wait"}},"from":0,"size":100}'
 SORTED = b'{"query":{"match":{"text":"wait"}},"sort":["n"]}'
 OWN = {"the": "client's own"}
+MAY_SEARCH = http_answer(200, COMPLETE)
+"""What OpenSearch is asked before a wrong `ext.rerank` is told."""
 HEADER = b'{"index":"books"}'
 
 
@@ -84,7 +86,8 @@ def test_an_item_that_is_refused_is_returned_and_not_repeated(status: int) -> No
     assert found.json is not None
     assert found.json["responses"][0] == error(status)
     assert len(sent) == 1
-    assert found.headers["Rerank-Status"] == "applied=1; skipped=2; items=0:upstream,1:sort,2:applied"
+    reason = "upstream" if status == 429 else "not_enabled"  # nothing tells that the index has settings
+    assert found.headers["Rerank-Status"] == f"applied=1; skipped=2; items=0:{reason},1:sort,2:applied"
 
 
 def test_an_item_that_is_not_ours_is_never_repeated() -> None:
@@ -145,8 +148,9 @@ def test_the_clients_own_goes_without_ext_rerank_also_then() -> None:
     with_ext = b'{"query":{"match":{"text":"wait"}},"ext":{"rerank":{"window_size":7}}}'
     wrong = b'{"ext":{"rerank":{"enabled":1}}}'
     found, sent = asked(
-        http_answer(500, error(500)), answered(OWN, item(n=2)), body=lines(with_ext, wrong, QUERY)
-    )
+        MAY_SEARCH, http_answer(500, error(500)), answered(OWN, item(n=2)),
+        body=lines(with_ext, wrong, QUERY),
+    )  # fmt: skip
     assert found.json is not None
     assert [sent[0], sent[1]] == [lines(WIDENED.replace(b"100", b"10"), WIDENED), lines(QUERY, QUERY)]
     own, refused, last = found.json["responses"]

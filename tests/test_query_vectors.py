@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from plugin.errors import RerankFailedError
-from plugin.query_vectors import Floats, QueryVectors, awaited
+from plugin.query_vectors import MAX_FAULTS, Floats, QueryVectors, awaited, hopeful
 
 
 class Counted:
@@ -69,6 +69,92 @@ def test_a_failure_is_not_remembered() -> None:
         awaited(vectors.submit("a"), 10)
     assert raised.value.reason == "model"
     assert awaited(vectors.submit("a"), 10)[0] == 1
+
+
+def test_a_query_that_cannot_be_in_time_is_not_started() -> None:
+    encode = Counted()
+    vectors = QueryVectors(encode)
+    first = vectors.submit("a", 0.001)
+    assert first is not None, "the encoder is free: it is tried"
+    threading.Event().wait(0.05)  # the encoding takes long already, and so will the next
+    assert vectors.submit("b", 0.06) is None
+    patient = vectors.submit("c", 60)
+    assert vectors.submit("a", 0.001) is first, "who is encoded already is joined"
+    encode.leave.set()
+    assert [awaited(each, 10)[0] for each in (first, patient)] == [1, 1]
+    assert encode.texts == ["a", "c"]
+
+
+def test_a_query_that_is_late_when_its_turn_comes_is_not_encoded_unless_another_can_wait() -> None:
+    encode = Counted()
+    vectors = QueryVectors(encode)
+    first = vectors.submit("a")
+    late, shared = vectors.submit("b", 0.05), vectors.submit("c", 0.05)
+    assert vectors.submit("c", 60) is shared
+    threading.Event().wait(0.1)
+    encode.leave.set()
+    awaited(first, 10)
+    with pytest.raises(RerankFailedError) as raised:
+        awaited(late, 10)
+    assert raised.value.reason == "deadline"
+    assert awaited(shared, 10)[0] == 1
+    assert encode.texts == ["a", "c"]
+
+
+class Breaking:
+    """An encoder that fails until it is mended."""
+
+    def __init__(self) -> None:
+        self.num_calls = 0
+        self.is_mended = False
+
+    def __call__(self, text: str) -> Floats:
+        self.num_calls += 1
+        if not self.is_mended:
+            raise RuntimeError("the encoder has had enough")
+        return np.ones(1, np.float32)
+
+
+def test_after_some_faults_the_encoder_rests_and_one_query_tries_then() -> None:
+    encode = Breaking()
+    vectors = QueryVectors(encode, rest_s=1)
+    for number in range(MAX_FAULTS + 20):
+        with pytest.raises(RerankFailedError) as raised:
+            awaited(vectors.submit(str(number)), 10)
+        assert raised.value.reason == "model"
+    assert (encode.num_calls, vectors.state().breaker) == (MAX_FAULTS, "open")
+    with pytest.raises(RerankFailedError, match="a pause is made"):
+        hopeful(vectors.submit("x"))
+    threading.Event().wait(1.1)
+    assert vectors.state().breaker == "half_open"
+    with pytest.raises(RerankFailedError):
+        awaited(vectors.submit("still broken"), 10)
+    assert (encode.num_calls, vectors.state().breaker) == (MAX_FAULTS + 1, "open")
+    encode.is_mended = True
+    threading.Event().wait(1.1)
+    assert awaited(vectors.submit("mended"), 10)[0] == 1
+    assert vectors.state().breaker == "closed"
+
+
+def test_a_late_query_is_no_fault_of_the_encoder() -> None:
+    encode = Counted()
+    vectors = QueryVectors(encode)
+    vectors.submit("a")
+    late = [vectors.submit(str(number), 0.02) for number in range(MAX_FAULTS + 1)]
+    threading.Event().wait(0.1)
+    encode.leave.set()
+    for each in late:
+        with pytest.raises(RerankFailedError, match="in time"):
+            awaited(each, 10)
+    assert vectors.state().breaker == "closed"
+
+
+@pytest.mark.parametrize("wrong", [np.ones(3, np.float32), np.full(2, np.nan, np.float32)])
+def test_a_vector_that_cannot_be_one_is_a_fault_of_the_model(wrong: Floats) -> None:
+    vectors = QueryVectors(lambda text: wrong, dim=2)
+    with pytest.raises(RerankFailedError, match="expected 2 finite numbers") as raised:
+        awaited(vectors.submit("a"), 10)
+    assert raised.value.reason == "model"
 
 
 def test_the_cache_is_bounded() -> None:

@@ -11,7 +11,7 @@ import pytest
 from werkzeug.test import Client, TestResponse
 
 from plugin.model import Model
-from plugin.query_vectors import Floats, QueryVectors
+from plugin.query_vectors import MAX_FAULTS, Floats, QueryVectors
 from plugin.upstream import Upstream
 from plugin.wsgi import Proxy
 from tests.toy_index import ToyIndex
@@ -68,14 +68,56 @@ def test_a_model_of_another_dimension(toy_index: ToyIndex) -> None:
     assert_first_stage(toy_index, searched(toy_index, lambda text: np.ones(3, np.float32)), "vectors")
 
 
-def test_a_model_that_is_late(toy_index: ToyIndex, stuck: Encode) -> None:
-    mapping = toy_index.client.indices.get_mapping(index=toy_index.name)[toy_index.name]["mappings"]
-    patient = mapping["_meta"]
-    hurried = {"rerank": {**patient["rerank"], "deadline_ms": 20}}
-    toy_index.client.indices.put_mapping(index=toy_index.name, body={"_meta": hurried})
-    answer = searched(toy_index, stuck)
-    toy_index.client.indices.put_mapping(index=toy_index.name, body={"_meta": patient})
-    assert_first_stage(toy_index, answer, "deadline")
+@pytest.fixture
+def hurried(toy_index: ToyIndex) -> Iterator[ToyIndex]:
+    """Yield the index while its deadline is short."""
+    meta = toy_index.client.indices.get_mapping(index=toy_index.name)[toy_index.name]["mappings"]["_meta"]
+    short = {"rerank": {**meta["rerank"], "deadline_ms": 20}}
+    toy_index.client.indices.put_mapping(index=toy_index.name, body={"_meta": short})
+    yield toy_index
+    toy_index.client.indices.put_mapping(index=toy_index.name, body={"_meta": meta})
+
+
+def test_a_model_that_is_late(hurried: ToyIndex, stuck: Encode) -> None:
+    assert_first_stage(hurried, searched(hurried, stuck), "deadline")
+
+
+def test_queries_that_would_be_late_are_not_started_and_the_clients_own_search_is_sent(
+    hurried: ToyIndex, stuck: Encode
+) -> None:
+    """While one encoding hangs, the others do not wait for it."""
+    model = replace(Model.load(hurried.bundle), query_vectors=QueryVectors(stuck))
+    model.query_vectors.submit("another query", 60)
+    with closing(Upstream(hurried.url)) as upstream:
+        client = Client(Proxy(upstream, model))
+        threading.Event().wait(0.3)
+        body = {"query": hurried.query, "size": 7, "from": 2}
+        answer = client.post(f"/{hurried.name}/_search", json=body, buffered=True)
+        status = client.get("/_plugins/_rerank/status", buffered=True)
+    assert_first_stage(hurried, answer, "overloaded")
+    assert (status.json or {})["query_encoder"]["num_waiting"] == 1
+
+
+def test_a_model_that_keeps_failing_is_left_alone_for_a_while(toy_index: ToyIndex) -> None:
+    calls: list[str] = []
+
+    def counted(text: str) -> Floats:
+        calls.append(text)
+        return failing(text)
+
+    model = replace(Model.load(toy_index.bundle), query_vectors=QueryVectors(counted))
+    with closing(Upstream(toy_index.url)) as upstream:
+        client = Client(Proxy(upstream, model))
+        for number in range(MAX_FAULTS + 5):
+            body = {"query": {"match": {"text": f"wait {number}"}}}
+            answer = client.post(f"/{toy_index.name}/_search", json=body, buffered=True)
+            assert answer.headers["Rerank-Status"] == "skipped; reason=model"
+        status = client.get("/_plugins/_rerank/status", buffered=True)
+        metrics = client.get("/_plugins/_rerank/metrics", buffered=True).text
+    assert len(calls) == MAX_FAULTS
+    assert 'twinrank_breakers_open{breaker="model"} 1.0' in metrics
+    assert (status.json or {})["query_encoder"]["breaker"] == "open"
+    assert [host["is_left_out"] for host in (status.json or {})["opensearch"]] == [False]
 
 
 def test_more_queries_than_may_wait(toy_index: ToyIndex, stuck: Encode) -> None:

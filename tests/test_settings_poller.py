@@ -146,6 +146,36 @@ def test_all_settings_are_read_only_when_something_has_changed(
     assert 0 <= upstream.asked.count("/*") - before <= 2
 
 
+class SlowUpstream(CountingUpstream):
+    """An OpenSearch that takes its time to tell all settings, as one with thousands of indices does."""
+
+    def exchange(self, method: str, target: str, headers: Headers, body: bytes = b"") -> Exchange:
+        if target.startswith("/*"):
+            time.sleep(0.5)
+        return super().exchange(method, target, headers, body)
+
+
+def test_a_cluster_that_changes_all_the_time_is_read_a_tenth_of_the_time(
+    client: OpenSearch, opensearch_url: str, tmp_path: Path, index_name: str
+) -> None:
+    """Reading takes half a second, so that the next one begins five later at the earliest."""
+    client.indices.create(index=index_name, body=body())
+    with closing(SlowUpstream(opensearch_url)) as upstream:
+        poller = SettingsPoller(upstream, (), tmp_path, {})
+        poller.start()
+        until(lambda: upstream.asked.count("/*") == 1, "the first reading")
+        until(lambda: poller.view() is not None, "a view")
+        began_s = time.monotonic()
+        for size in range(1, 5):
+            put_window(client, index_name, size)
+            looks = upstream.asked.count("/_cluster/state/version")
+            until(lambda seen=looks: upstream.asked.count("/_cluster/state/version") > seen, "a look")  # type: ignore[misc]
+        most = 2 + (time.monotonic() - began_s) / 5
+        assert upstream.asked.count("/*") <= most
+        until(lambda: window(poller, index_name) == 4, "the last change is followed all the same")
+        poller.stop()
+
+
 def test_one_leads_and_when_it_stops_another_does(
     client: OpenSearch, opensearch_url: str, tmp_path: Path, index_name: str
 ) -> None:

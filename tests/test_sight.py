@@ -6,18 +6,34 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import generate_latest
 
 from plugin.http_messages import Answer
 from plugin.metrics import MAX_REASONS, Metrics
 from plugin.proxy_process import ProxyProcess, running_proxy
 from plugin.rerank_status import of_items
 from plugin.search_record import SearchRecord
+from plugin.sync_metrics import SyncMetrics
 from tests.conftest import TINY_BUNDLE
 from tests.raw_http import ask, search
 from tests.toy_index import WINDOW, ToyIndex
 
 METRICS = "/_plugins/_rerank/metrics"
 MONITORING = Path(__file__).parent.parent / "plugin" / "monitoring"
+
+
+def all_names() -> set[str]:
+    """Return every metric's name as the documentation has it: histograms without their suffixes."""
+    found = set()
+    for registry in (Metrics()._registry, SyncMetrics("index").registry):
+        for family in registry.collect():
+            found.add(f"{family.name}_total" if family.type == "counter" else family.name)
+    return found
+
+
+def test_every_metric_is_documented() -> None:
+    document = (Path(__file__).parent.parent / "docs" / "monitoring.md").read_text()
+    assert set(re.findall(r"`(twinrank_\w+)`", document)) == all_names()
 
 
 def answer(*headers: tuple[str, str]) -> Answer:
@@ -89,7 +105,12 @@ def test_dashboard_and_alerts_name_only_what_is_counted(file: str) -> None:
     metrics = Metrics()
     metrics.searched(SearchRecord("applied", "", 2, 1, {"plan": 1.0, "total": 1.0}))
     metrics.answered(200)
+    metrics.serves("bundle", "digest")
+    metrics.writes.written("bulk", {"documents": 1})
+    metrics.settings.polled({"index": "why"})
     counted = {name.partition("{")[0] for name in numbers(metrics.exposition()[0].decode())}
+    synced = generate_latest(SyncMetrics("index").registry).decode()
+    counted |= {name.partition("{")[0] for name in numbers(synced)}
     written = (MONITORING / file).read_text()
     json.loads(written)
     named = set(re.findall(r"twinrank_\w+", written))

@@ -2,11 +2,14 @@
 
 import base64
 import json
+from contextlib import closing
 
 import numpy as np
 import pytest
 from opensearchpy import OpenSearch
 
+from opensearch import indices, snapshot
+from opensearch.client import Upstream
 from reranker.stored_vector import pack
 from reranker.text import Chunking, text_hash
 from tests.index_command import Command
@@ -62,6 +65,26 @@ def test_more_than_one_page(opensearch_url: str, client: OpenSearch, index_name:
     report = json.loads(Command(opensearch_url, index_name)("verify", "--json").stdout)[index_name]
     assert (report["documents"], report["absent"]) == (1200, 1200)
     assert len(report["samples"]["absent"]) == 10
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_a_snapshot_has_each_document_once_whatever_is_written_meanwhile(
+    opensearch_url: str, client: OpenSearch, index_name: str, shards: int
+) -> None:
+    """More than a page of each shard; documents are changed, deleted and added while it is read."""
+    make_index(client, index_name, shards=shards)
+    body = "".join(f'{{"index":{{"_id":"{n}"}}}}\n{{"text":"t"}}\n' for n in range(1_700))
+    client.bulk(index=index_name, body=body, refresh=True)
+    with closing(Upstream(opensearch_url)) as upstream:
+        index = indices.written_by(upstream, index_name)
+        found: list[str] = []
+        for stored in snapshot.documents(upstream, index, "rerank.vector", ("text",)):
+            if len(found) == 10:
+                changes = '{"delete":{"_id":"1600"}}\n{"index":{"_id":"7"}}\n{"text":"u"}\n'
+                client.bulk(index=index_name, body=changes + '{"index":{}}\n{"text":"new"}\n', refresh=True)
+            found.append(stored.id)
+            assert stored.source == {"text": "t"}
+    assert sorted(found, key=int) == [str(n) for n in range(1_700)]
 
 
 def test_what_cannot_be_verified_is_told(opensearch_url: str, index_name: str) -> None:

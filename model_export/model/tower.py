@@ -61,7 +61,7 @@ class Tower(nn.Module):
             states = self.bert(ids, attention_mask=mask).last_hidden_state
         pooled = self.pooling(states, mask)
         projected = self.projection(pooled) if self.projection else pooled
-        return nn.functional.normalize(projected, dim=1)
+        return nn.functional.normalize(projected.float(), dim=1)
 
     def encode(self, batch: Sequence[Ids]) -> torch.Tensor:
         """Encode token lists, padded here, on the device of the weights: -> (len(batch), dim)."""

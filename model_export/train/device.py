@@ -1,5 +1,7 @@
 """Where a training runs, and with how many threads."""
 
+from contextlib import AbstractContextManager
+
 import torch
 
 from model_export.errors import TrainingError
@@ -15,3 +17,9 @@ def device_of(name: str) -> torch.device:
     if name == "cuda" and not has_gpu:
         raise TrainingError("expected a GPU (device = cuda), found none: take device = auto or cpu")
     return torch.device("cuda" if has_gpu and name != "cpu" else "cpu")
+
+
+def products(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """Return the context in which matrix products have this precision; `auto` is bfloat16 on a GPU alone."""
+    half = precision == "bfloat16" or (precision == "auto" and device.type == "cuda")
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=half)

@@ -154,4 +154,9 @@ def _spans(found: Examples, per_document: int) -> Examples:
 
 
 def _cut(found: Examples, max_queries: int | None) -> Examples:
-    return found.only(list(found.queries)[:max_queries]) if max_queries else found
+    """Return at most so many queries, evenly spaced: a source may be in an order of its own."""
+    if not max_queries or len(found.queries) <= max_queries:
+        return found
+    every = len(found.queries) / max_queries
+    queries = list(found.queries)
+    return found.only([queries[int(place * every)] for place in range(max_queries)])

@@ -18,7 +18,7 @@ from torch import nn
 from model_export.errors import TrainingError
 from model_export.train.config import RunSection
 from model_export.train.curve import write_curve
-from model_export.train.device import device_of
+from model_export.train.device import device_of, products
 
 CHECKPOINT, BEST, LOG, CURVE = "checkpoint.pt", "best.pt", "log.jsonl", "curve.png"
 SORTED_BATCHES = 50
@@ -120,8 +120,7 @@ class _Run:
         share = min(step / warm, (self._total - step + 1) / max(1, self._total - warm))
         for group in self._optimiser.param_groups:
             group["lr"] = self._settings.learning_rate * share
-        device = self._weights[0].device
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
+        with products(self._settings.precision, self._weights[0].device):
             loss = self._task.loss(rows)
         value = loss.item()
         if not math.isfinite(value):

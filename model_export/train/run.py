@@ -15,7 +15,7 @@ from model_export.quality import ndcg
 from model_export.quantize import Floats
 from model_export.train.align import Alignment
 from model_export.train.config import Config, DataSection, TeacherConfig, TeacherSection
-from model_export.train.device import device_of
+from model_export.train.device import device_of, products
 from model_export.train.distil import Distillation, Tokenised
 from model_export.train.examples import Examples, gathered, query_texts
 from model_export.train.finetune import FineTuning
@@ -148,7 +148,8 @@ def _align(config: Config, twin: TwinBert, sides: tuple[Examples, Examples], out
             whole.query, out / TOKENIZER_FILE, list(side.queries.values()),
             prefix=config.model.query_prefix, max_tokens=QUERY_TOKENS,
         )  # fmt: skip
-        prepared.append((ids, vectors(whole.query, ids, out / "targets", what=what)))
+        with products(config.run.precision, device_of(config.run.device)):
+            prepared.append((ids, vectors(whole.query, ids, out / "targets", what=what)))
     task = Alignment(twin.query, *prepared[0], *prepared[1])
     return fit(task, config.run, out, identity=repr((config.model, config.data)))
 

@@ -23,7 +23,14 @@ from plugin.proxy_process import running_proxy
 from plugin.search_client import SearchClient
 from reranker.bundle import Bundle
 from tests.benchmarks.queries import distinct_queries
-from tests.benchmarks.report import figures_table, machine_line
+from tests.benchmarks.report import (
+    RESULTS,
+    figures_markdown,
+    figures_table,
+    machine_line,
+    read_results,
+    written_into,
+)
 from tests.benchmarks.samples import Figure, Floats, median, percentile_difference
 from tests.native.assembled import VERSION, assembled_server
 
@@ -79,8 +86,9 @@ VARIANTS = (
 @click.command()
 @click.option("--documents", type=click.IntRange(min=100), default=3000, show_default=True)
 @click.option("--rounds", type=click.IntRange(min=2), default=150, show_default=True)
+@click.option("--write", is_flag=True, help="Write the figures into docs/results.md.")
 @bundle_option
-def main(documents: int, rounds: int, bundle_path: Path) -> None:
+def main(documents: int, rounds: int, write: bool, bundle_path: Path) -> None:
     """Measure what each way adds to a plain search, at the client, and whether their pages agree."""
     corpus, bundle = standard_library(documents), Bundle.open(bundle_path)
     queries = distinct_queries([each.text for each in corpus], REPEATED + (len(VARIANTS) + 1) * rounds)
@@ -100,6 +108,9 @@ def main(documents: int, rounds: int, bundle_path: Path) -> None:
             server.stop()
     machine = f"OpenSearch {VERSION}. {machine_line(len(corpus))}"
     Console(highlight=False, width=140).print(machine, figures_table(figures), sep="\n")
+    if write:
+        section = figures_markdown(figures, machine)
+        RESULTS.write_text(written_into(read_results(), section, "native latency", "Native latency"))
 
 
 def _install(url: str, sidecar: str) -> None:

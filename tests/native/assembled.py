@@ -1,4 +1,4 @@
-"""OpenSearch 2.19.1 with its modules, ml-commons, knn and neural-search, put together from Maven Central.
+"""OpenSearch 2.19.1 with its modules and plugins, put together from Maven Central.
 
 The 2.19.1 distribution on Maven Central has a transport and nothing else, so its modules are made of plain
 jars. Everything comes in one run of Maven, 500 MB; the assembled server is kept and used again.
@@ -7,6 +7,7 @@ jars. Everything comes in one run of Maven, 500 MB; the assembled server is kept
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from opensearch.errors import JavaError
@@ -18,7 +19,7 @@ from opensearch.server_config import Setting
 from plugin.opensearch_command import default_home
 
 VERSION = "2.19.1"
-PLUGINS = ("opensearch-job-scheduler", "opensearch-ml-plugin", "opensearch-knn", "neural-search")
+ML_PLUGINS = ("opensearch-job-scheduler", "opensearch-ml-plugin", "opensearch-knn", "neural-search")
 OLDEST_JAVA, NEWEST_JAVA = 11, 23
 """2.19 runs under Java's security manager, which Java 24 no longer has."""
 
@@ -78,17 +79,17 @@ grant codeBase "${codebase.httpasyncclient}" {
 """What the distribution grants its modules; it stands in none of their jars."""
 
 
-def assembled(home: Path, java: Java) -> Path:
+def assembled(home: Path, java: Java, name: str = "with-ml", plugins: Sequence[str] = ML_PLUGINS) -> Path:
     """Return the folder of the server under `home`; assemble it first where it is missing.
 
     Raises MavenError, DiskSpaceError or FolderError.
     """
-    target = home / f"opensearch-{VERSION}-with-ml"
+    target = home / f"opensearch-{VERSION}-{name}"
     with locked(home / "install.lock"):
         if not target.is_dir():
             check_room(home, 2_500_000_000)
             with tempfile.TemporaryDirectory(dir=home, prefix=".unpacking-") as temporary:
-                _assemble(Path(temporary), java).rename(target)
+                _assemble(Path(temporary), java, plugins).rename(target)
     return target
 
 
@@ -124,17 +125,19 @@ def java_for_assembled() -> Java:
     )
 
 
-def _assemble(folder: Path, java: Java) -> Path:
+def _assemble(folder: Path, java: Java, plugins: Sequence[str]) -> Path:
     pom, fetched = folder / "pom.xml", folder / "fetched"
-    pom.write_text(_pom())
+    pom.write_text(_pom(plugins))
     fetched.mkdir()
     Maven(java).copy_dependencies(pom, fetched)
     _unzip(fetched / f"opensearch-{VERSION}.zip", folder)
     server = folder / f"opensearch-{VERSION}"
     for name in _MODULES:
         _make_module(server, name, fetched)
-    for plugin in PLUGINS:
+    for plugin in plugins:
         _unzip(fetched / f"{plugin}-{VERSION}.0.zip", server / "plugins" / plugin)
+        if (server / "plugins" / plugin / "config").is_dir():  # as OpenSearch's own installer puts it
+            shutil.move(server / "plugins" / plugin / "config", server / "config" / plugin)
     for script in (server / "bin").iterdir():
         script.chmod(0o755)
     open_to_all(server)
@@ -160,11 +163,11 @@ def _make_module(server: Path, name: str, fetched: Path) -> None:
         (module / "plugin-security.policy").write_text(_POLICIES[name])
 
 
-def _pom() -> str:
+def _pom(plugins: Sequence[str]) -> str:
     clients = ("reindex", "mapper-extras", "rank-eval", "lang-mustache", "parent-join")
     jars = [f"{name}-client" if name in clients else name for name in _MODULES]
     zips = [("org.opensearch.distribution.integ-test-zip", "opensearch", VERSION)]
-    zips += [("org.opensearch.plugin", name, f"{VERSION}.0") for name in PLUGINS]
+    zips += [("org.opensearch.plugin", name, f"{VERSION}.0") for name in plugins]
     alone = "<exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions>"
     wanted = [_dependency("org.opensearch.plugin", name, VERSION) for name in jars]
     wanted += [_dependency(*each, f"<type>zip</type>{alone}") for each in zips]

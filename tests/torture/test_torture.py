@@ -103,9 +103,10 @@ def run_for(seconds: float, writers: list[Writer], cluster: Cluster, log: Path) 
 
 def audit(url: str, index: str) -> Audit:
     upstream = Upstream(url)
-    settings = indices.written_by(upstream, index).rerank_settings()
+    written = indices.written_by(upstream, index)
+    settings = written.rerank_settings()
     result = Audit()
-    for stored in snapshot.documents(upstream, index, settings.field, settings.source_fields):
+    for stored in snapshot.documents(upstream, written, settings.field, settings.source_fields):
         result.add(stored.id, worth_of(stored, settings, BUNDLE.model_tag))
     return result
 

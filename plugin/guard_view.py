@@ -1,0 +1,46 @@
+"""`GET /_plugins/_rerank/status`: what a worker's encoder, its breaker and OpenSearch's hosts do now."""
+
+import os
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import flask
+
+from plugin.admin_answers import JSON, answered
+from plugin.errors import UpstreamError
+from plugin.model import Model
+from plugin.upstream import Upstream
+
+
+@dataclass(frozen=True)
+class GuardView:
+    """The view in front of one OpenSearch."""
+
+    upstream: Upstream
+    model: Model
+
+    def register(self, app: flask.Flask, prefix: str) -> None:
+        """Add it to an app."""
+        app.add_url_rule(f"{prefix}status", "guard status", self.status)
+
+    def status(self) -> flask.Response:
+        """The worker that answers, for whoever may ask OpenSearch `GET /`."""
+        authorization = flask.request.headers.get("Authorization", "")
+        headers = (("Authorization", authorization),) if authorization else ()
+        try:
+            asked = self.upstream.exchange("GET", "/", headers)
+        except UpstreamError:  # it matters most when OpenSearch is away; nothing here is its
+            asked = None
+        if asked is not None and asked.status in (401, 403):
+            return flask.Response(asked.body, asked.status, content_type=JSON)
+        return answered(guard_state(self.upstream, self.model))
+
+
+def guard_state(upstream: Upstream, model: Model) -> dict[str, Any]:
+    """Return what is told of one worker."""
+    return {
+        "worker": os.getpid(),
+        "share_reranked": round(model.admission.share, 3),
+        "query_encoder": asdict(model.query_vectors.state()),
+        "opensearch": [asdict(host) for host in upstream.hosts()],
+    }

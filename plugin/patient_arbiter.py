@@ -1,0 +1,59 @@
+"""gunicorn's master, made patient: on SIGHUP the old workers answer until the new ones are ready to."""
+
+import logging
+from typing import Any, Protocol
+
+from gunicorn.arbiter import Arbiter
+
+from plugin.errors import CommandError
+from reranker.errors import RerankerError
+
+_log = logging.getLogger("twinrank")
+
+
+class Reloading(Protocol):
+    """The application that a master runs."""
+
+    def check(self) -> None:
+        """Read everything anew.
+
+        Raises:
+            CommandError, RerankerError: workers that were started now would not come up.
+        """
+        ...
+
+    def reload(self) -> None:
+        """Use what was read."""
+        ...
+
+
+class PatientArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
+    """The master process."""
+
+    app: Any
+
+    def reload(self) -> None:
+        """Start workers with what is configured now; `manage_workers` stops the old ones in time.
+
+        What cannot be used changes nothing: the workers go on with what they have.
+        """
+        application: Reloading = self.app
+        try:
+            application.check()
+        except (CommandError, RerankerError) as error:
+            _log.error("not reloaded, the workers go on as they are: %s", error)
+            return
+        application.reload()
+        self.setup(self.app)
+        self.log.reopen_files()
+        _log.info("reloading: %d new workers start", self.cfg.workers)
+        for _ in range(self.cfg.workers):
+            self.spawn_worker()
+
+    def manage_workers(self) -> None:
+        """Start what is missing, and stop the oldest of too many once the newest answer."""
+        by_age = sorted(self.WORKERS.values(), key=lambda worker: worker.age)
+        newest = by_age[-self.num_workers :]
+        if len(by_age) > self.num_workers and not all(worker.is_ready for worker in newest):
+            return
+        super().manage_workers()

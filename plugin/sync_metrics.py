@@ -1,0 +1,69 @@
+"""What a sync counts, for Prometheus: among the proxy's numbers beside it, else at an address of its own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from indexer.sync_summary import SyncSummary
+from plugin.errors import CommandError
+
+_OUTCOMES = ("checked", "current", "written", "conflicts", "rejected")
+
+
+class SyncMetrics:
+    """The numbers of one sync; `index` is the name that it follows."""
+
+    def __init__(self, index: str) -> None:
+        from prometheus_client import CollectorRegistry, Counter, Gauge
+
+        self.registry = own = CollectorRegistry()
+        self._lag_operations = Gauge(
+            "twinrank_sync_lag_operations", "Operations that sync has not looked at yet.", ["index"],
+            registry=own, multiprocess_mode="livemostrecent",
+        ).labels(index)  # fmt: skip
+        self._lag_seconds = Gauge(
+            "twinrank_sync_lag_seconds", "How long vectors may have been stale.", ["index"],
+            registry=own, multiprocess_mode="livemostrecent",
+        ).labels(index)  # fmt: skip
+        documents = Counter(
+            "twinrank_sync_documents", "Documents by what sync did: checked (all), current, written,"
+            " conflicts (changed meanwhile), rejected, and by how their text was encoded.",
+            ["index", "outcome"], registry=own,
+        )  # fmt: skip
+        self._documents = {name: documents.labels(index, name) for name in _OUTCOMES}
+        self._encoded = documents.labels(index, "encoded")
+        self._told = dict.fromkeys((*_OUTCOMES, "encoded"), 0)
+
+    def tell(self, summary: SyncSummary) -> None:
+        """Take over what a summary says now."""
+        self._lag_operations.set(summary.lag.operations)
+        self._lag_seconds.set(summary.lag.seconds)
+        now = summary.as_json()
+        for name, counter in (*self._documents.items(), ("encoded", self._encoded)):
+            counter.inc(now[name] - self._told[name])
+            self._told[name] = now[name]
+
+    @contextmanager
+    def served(self, address: str) -> Iterator[None]:
+        """Serve the numbers at HOST:PORT for as long as the block lasts; nowhere where it is empty.
+
+        Raises:
+            CommandError: one cannot listen there.
+        """
+        if not address:
+            yield
+            return
+        from prometheus_client import start_http_server
+
+        host, _, port = address.rpartition(":")
+        try:
+            server, thread = start_http_server(int(port), host, self.registry)
+        except (OSError, ValueError, OverflowError) as error:
+            raise CommandError(
+                f"--metrics: expected HOST:PORT to listen on, found {address!r}: {error}"
+            ) from error
+        try:
+            yield
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()

@@ -1,0 +1,22 @@
+"""Who watches what: each part of a worker is handed the counters that it tells."""
+
+from plugin.metrics import Metrics
+from plugin.model import Model
+from plugin.settings_cache import SettingsCache
+from plugin.upstream import Upstream
+from plugin.upstream_breaker import UpstreamBreaker
+
+
+def watch(
+    metrics: Metrics, upstream: Upstream, model: Model, settings: SettingsCache, breaker: UpstreamBreaker
+) -> None:
+    """Let a worker's parts tell its counters what they do."""
+    metrics.serves(model.name, model.digest)
+    model.query_vectors.watcher = metrics.encoding
+    model.documents.on_encoded = metrics.writes.encoded
+    upstream.tell_hosts(metrics.breakers.left_out)
+    breaker.on_change = lambda num_open, tripped: metrics.breakers.changed(
+        "upstream", num_open, tripped=tripped
+    )
+    if settings.poller is not None:
+        settings.poller.on_poll = metrics.settings.polled

@@ -1,0 +1,1 @@
+"""OpenSearch's official clients, doing their ordinary work straight and through the proxy."""

@@ -1,0 +1,260 @@
+"""What is fuzzed: each target takes any bytes, and raises where a promise is broken.
+
+The promises: no exception but the documented ones, nothing lost, nothing changed that is not ours, and the
+same order as plain code gives.
+"""
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from random import Random
+
+import msgspec
+
+from opensearch.bulk_lines import read_bulk
+from opensearch.field_cutter import cut_answer
+from opensearch.filter_path import widened
+from opensearch.index_settings import resolve_target
+from opensearch.json_members import JsonObjectError, without_path
+from opensearch.multi_search import MultiAnswer, read_items
+from opensearch.point_in_time import indices_of
+from opensearch.query_string_text import query_string_text, simple_query_string_text
+from opensearch.query_text import query_text
+from opensearch.search_plan import Plan, plan_search
+from opensearch.search_request import NotUnderstoodError, SearchRequest
+from opensearch.search_response import SearchResponse, UnusableResponseError
+from opensearch.setting_layers import server_defaults, with_defaults
+from opensearch.settings import RerankSettings, SettingsError, parse_settings, settings_meta
+from opensearch.target import Target
+from opensearch.update_body import UpdateBody
+from opensearch.validation import InvalidError
+from opensearch.vector_field import vector_field
+from opensearch.widened_search import vectors_of_window, whole_window
+from opensearch.write_answer import BulkAnswer
+from opensearch.write_operation import Operation
+from plugin.filtered_json import filtered
+from plugin.rerank_status import read_items as read_status
+from plugin.stage_clock import server_timing
+from plugin.write_tally import read_written
+from reranker.errors import BundleError, StoredVectorError
+from reranker.manifest import parse as parse_manifest
+from reranker.stored_vector import unpack
+from tests.fuzz.mutations import json_value, spelled
+from tests.fuzz.reference import has_names_twice, without_member, without_vector
+
+FIELD = "rerank.vector"
+OURS = Target(RerankSettings("tiny", source_fields=("text",)), {"books": (FIELD,)})
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One thing that reads bytes: `check` raises AssertionError, or anything that is not `allowed`."""
+
+    check: Callable[[bytes], None]
+    allowed: tuple[type[Exception], ...] = ()
+
+    def __call__(self, data: bytes) -> None:
+        """Check one input."""
+        with suppress(*self.allowed):
+            self.check(data)
+
+
+def search(data: bytes) -> None:
+    """A search's parameters, up to the first line's end, and its body: read, planned, and widened."""
+    parameters, _, body = data.partition(b"\n")
+    request = SearchRequest.parse(f"/books/_search?{parameters.decode('latin-1')}", body)
+    plan = plan_search(request, OURS)
+    if isinstance(plan, Plan):
+        assert plan.query_text
+        assert 0 <= plan.page_start <= plan.page_end
+        for asked in (whole_window(plan), vectors_of_window(plan)):
+            assert isinstance(msgspec.json.decode(asked.body), dict)
+            asked.target.encode("latin-1")
+
+
+def multi_search(data: bytes) -> None:
+    """An `_msearch`: its items come out as the bytes that went in."""
+    items = read_items("/_msearch", "books", data)
+    assert b"".join(item.lines() for item in items) in (data, data.removesuffix(b"\n"))
+    for item in items:
+        if isinstance(item.search, SearchRequest):
+            plan_search(item.search, OURS)
+
+
+def bulk(data: bytes) -> None:
+    """A `_bulk`: every byte comes out again, in whatever blocks it came, and the same operations."""
+    cut = len(data) // 3
+    found = []
+    for blocks in ([data], [data[:cut], data[cut:]]):
+        parts = list(read_bulk([block for block in blocks if block], {"_index": "books"}))
+        assert b"".join(_bytes_of(part) for part in parts) == data
+        found.append([part for part in parts if isinstance(part, Operation)])
+    assert found[0] == found[1]
+    for operation in found[0]:
+        if operation.action == "update" and operation.source is not None:
+            update(operation.source)
+
+
+def update(data: bytes) -> None:
+    """The body of a partial update."""
+    try:
+        body = UpdateBody.parse(data)
+    except JsonObjectError:
+        return
+    if body.value("doc") is not None:
+        assert UpdateBody.parse(body.with_part("doc", '{"a":1}').text.encode()).value("doc") == {"a": 1}
+
+
+def members(data: bytes) -> None:
+    """An object's member by its place: cutting it and reading is reading and cutting it."""
+    text = data.decode("utf-8", "surrogatepass")
+    rest, member = without_path(text, ("rerank", "vector"))
+    if has_names_twice(data):
+        return
+    expected, was_there = without_member(_loads(text), ("rerank", "vector"))
+    assert _loads(rest) == expected
+    assert (member is not None) == was_there
+    if member is None:
+        assert rest == text
+
+
+def field_cutter(data: bytes) -> None:
+    """Any answer: what is no JSON comes back as it is, and what has no documents too."""
+    cut = cut_answer(data, lambda index: (FIELD,))
+    if b'"_source"' not in data and b'"fields"' not in data:
+        assert cut == data
+    try:
+        whole = json.loads(data)
+        readable = msgspec.json.decode(data)
+    except (ValueError, RecursionError):
+        return
+    assert (whole is None) == (readable is None)
+    json.loads(cut)
+
+
+def hits(data: bytes) -> None:
+    """Answers with documents that the input chooses: the vector is cut out, and nothing else is changed."""
+    random = Random(data)
+    sources = [json_value(random) for _ in range(random.randint(1, 3))]
+    documents = [
+        {
+            "_index": "books",
+            "_id": str(number),
+            "_score": 1.5,
+            "_source": source if isinstance(source, dict) else {},
+        }
+        for number, source in enumerate(sources)
+    ]
+    answer = spelled({"took": 1, "hits": {"hits": documents}}, random)
+    if b'"rerank"' in answer and has_names_twice(answer):
+        return
+    cut = cut_answer(answer, lambda index: (FIELD,))
+    expected = [{**each, "_source": without_vector(each["_source"])} for each in documents]
+    assert json.loads(cut) == {"took": 1, "hits": {"hits": expected}}
+    if expected == documents:
+        assert cut == answer
+
+
+def response(data: bytes) -> None:
+    """OpenSearch's answer to a widened search."""
+    answer = SearchResponse.parse(data)
+    field = vector_field(FIELD)
+    scores = answer.scores()
+    assert len(scores) == len(answer.hits)
+    for hit in answer.hits:
+        field.packed(hit)
+        field.cut(hit)
+    written = answer.with_hits(answer.hits)
+    with suppress(UnicodeDecodeError):  # what is not UTF-8 goes on as it came
+        json.loads(written.decode())
+
+
+def answers(data: bytes) -> None:
+    """OpenSearch's other answers: to several searches, to a bulk, about indices."""
+    for number in (1, 2):
+        with suppress(UnusableResponseError):
+            MultiAnswer.parse(data, number)
+    with suppress(ValueError):
+        BulkAnswer.parse(data).body(is_pretty=True)
+    assert isinstance(resolve_target(data), Target)
+
+
+def settings(data: bytes) -> None:
+    """Settings in a mapping and of a server: what is taken is written back as what it was."""
+    value = msgspec.json.decode(data)
+    parsed = parse_settings(with_defaults(server_defaults({"window_size": 50}, "server"), value))
+    assert parse_settings(settings_meta(parsed)) == parsed
+    server_defaults(value, "server")
+
+
+def vector(data: bytes) -> None:
+    """A stored vector, alone."""
+    stored = unpack(data)
+    assert (abs(stored.values) <= 65600).all()
+
+
+def filter_path(data: bytes) -> None:
+    """`filter_path`, ours and that of our own endpoints, over an answer that the input chooses."""
+    text = data.decode("utf-8", "replace")
+    widened(text, (("timed_out",), ("hits", "hits", "_score"), ("hits", "hits", "fields", FIELD)))
+    value = json_value(Random(data), 5)
+    assert isinstance(json.dumps(filtered({"a": {"b": [value, {"c": 1}]}}, text)), str)
+
+
+def query_strings(data: bytes) -> None:
+    """Both query string languages."""
+    text = data.decode("utf-8", "replace")
+    for found in (
+        query_string_text(text),
+        simple_query_string_text(text),
+        query_text({"query_string": {"query": text}}),
+    ):
+        assert found is None or isinstance(found, str)
+
+
+def headers(data: bytes) -> None:
+    """The headers that log and counters are read from, and the id of a point in time."""
+    text = data.decode("latin-1")
+    assert isinstance(read_status(text), dict)
+    assert isinstance(server_timing(text), dict)
+    assert isinstance(read_written(text), dict)
+    for pit in (text, {"id": text}, {"id": data.decode("utf-8", "replace")}):
+        indices_of(pit)
+
+
+def manifest(data: bytes) -> None:
+    """A bundle's manifest."""
+    parse_manifest(data, "manifest.json")
+
+
+def _bytes_of(part: Operation | bytes) -> bytes:
+    return part if isinstance(part, bytes) else part.line + (part.source or b"")
+
+
+def _loads(text: str) -> object:
+    return json.loads(text, parse_int=float)
+
+
+_SEARCH = (NotUnderstoodError, InvalidError)
+_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What the target itself raises before it comes to what it looks at."""
+
+TARGETS = {
+    "search": Reader(search, _SEARCH),
+    "multi_search": Reader(multi_search, _SEARCH),
+    "bulk": Reader(bulk),
+    "update": Reader(update),
+    "members": Reader(members, (JsonObjectError, UnicodeDecodeError)),
+    "field_cutter": Reader(field_cutter),
+    "hits": Reader(hits),
+    "response": Reader(response, (UnusableResponseError,)),
+    "answers": Reader(answers),
+    "settings": Reader(settings, (SettingsError, *_NO_JSON)),
+    "vector": Reader(vector, (StoredVectorError,)),
+    "filter_path": Reader(filter_path),
+    "query_strings": Reader(query_strings),
+    "headers": Reader(headers),
+    "manifest": Reader(manifest, (BundleError,)),
+}
+"""Every target by its name; `window` in `order.py` is one more."""

@@ -1,0 +1,1 @@
+"""Load at rising rates: the proxy beside nginx as a plain reverse proxy, and OpenSearch straight."""

@@ -1,0 +1,120 @@
+"""Bytes on a wire: requests that no client library would send, and an upstream that keeps what reaches it."""
+
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import BinaryIO, cast
+from urllib.parse import urlsplit
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+
+
+AFTER_AN_ANSWER_S = 0.1
+"""How long another answer is waited for."""
+
+
+@dataclass
+class Kept:
+    """An upstream: its address, and every request that it was sent, as (head, body)."""
+
+    url: str
+    requests: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The request lines, without those of the proxy's own questions."""
+        return [head.split(b"\r\n")[0] for head, _ in self.requests if b"/_cluster/state/" not in head]
+
+
+def exchanged(url: str, sent: bytes, *, timeout_s: float = 30.0) -> bytes:
+    """Send bytes on one connection and return what comes back: until it ends, or answers are whole.
+
+    The sending half stays open: who closes it has gone, and is not answered.
+    """
+    parts = urlsplit(url)
+    received = b""
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=timeout_s) as wire:
+        try:
+            wire.sendall(sent)
+            while block := wire.recv(65536):
+                received += block
+                wire.settimeout(AFTER_AN_ANSWER_S if _is_whole(received) else timeout_s)
+        except (ConnectionError, TimeoutError):  # it has answered and cut the connection, or waits for more
+            pass
+    return received
+
+
+def _is_whole(received: bytes) -> bool:
+    """Whether these are answers, the last one with its whole body."""
+    while received:
+        head, end, rest = received.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+        expected = int(length[1]) if length else 0
+        if not end or len(rest) < expected or head.startswith(b"HTTP/1.1 100"):
+            return False
+        received = rest[expected:]
+    return True
+
+
+def statuses(received: bytes) -> list[int]:
+    """Return the statuses of the answers in what came back, in order."""
+    return [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d{3})", received)]
+
+
+@contextmanager
+def kept_upstream(answer: bytes = ANSWER) -> Iterator[Kept]:
+    """Run an upstream that answers every request alike."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    kept = Kept(f"http://127.0.0.1:{listener.getsockname()[1]}")
+
+    def serve() -> None:
+        while True:
+            try:
+                wire, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=_converse, args=(wire, kept, answer), daemon=True).start()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield kept
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+def _converse(wire: socket.socket, kept: Kept, answer: bytes) -> None:
+    with wire, cast(BinaryIO, wire.makefile("rb")) as stream:
+        try:
+            while head := _head(stream):
+                kept.requests.append((head, _body(stream, head)))
+                wire.sendall(answer)
+        except OSError:
+            return
+
+
+def _head(stream: BinaryIO) -> bytes:
+    lines = []
+    while line := stream.readline():
+        lines.append(line)
+        if line == b"\r\n":
+            break
+    return b"".join(lines)
+
+
+def _body(stream: BinaryIO, head: bytes) -> bytes:
+    length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+    if length:
+        return stream.read(int(length[1]))
+    body = b""
+    if re.search(rb"(?i)\r\ntransfer-encoding: chunked", head):
+        while size := int(stream.readline() or b"0", 16):
+            body += stream.read(size)
+            stream.readline()
+        stream.readline()
+    return body

@@ -1,0 +1,75 @@
+"""Who may call what of our own: the table of SECURITY.md, asked of the real plugin."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.raw_http import ask, basic
+from tests.secured.conftest import JSON, Secured
+
+pytestmark = [pytest.mark.live, pytest.mark.usefixtures("only_long")]
+
+OWN = "/_plugins/_rerank"
+EVERYBODY = (None, "nothing", "reader", "writer", "admin")
+
+TABLE: dict[tuple[str, str], dict[str | None, int]] = {
+    ("GET", f"{OWN}/health"): dict.fromkeys(EVERYBODY, 200),
+    ("GET", f"{OWN}/metrics"): {None: 401, "nothing": 403, "reader": 403, "admin": 200},
+    ("GET", f"{OWN}/settings/articles"): {None: 403, "nothing": 403, "reader": 200, "admin": 200},
+    ("GET", f"{OWN}/settings/private"): {None: 403, "reader": 403, "admin": 200},
+    ("PUT", f"{OWN}/settings/articles"): {None: 403, "nothing": 403, "reader": 403, "writer": 200},
+    ("POST", f"{OWN}/enable/articles"): {None: 403, "nothing": 403, "reader": 403, "writer": 200},
+    ("POST", f"{OWN}/disable/private"): {None: 403, "nothing": 403, "reader": 403, "writer": 403},
+    ("GET", f"{OWN}/status/articles"): {None: 403, "nothing": 403, "reader": 200, "admin": 200},
+    ("GET", f"{OWN}/explain/articles?text=and"): {None: 403, "nothing": 403, "reader": 200, "admin": 200},
+    ("GET", f"{OWN}/explain/private?text=and"): {None: 403, "reader": 403, "admin": 200},
+    ("POST", f"{OWN}/enrich?index=articles"): {None: 401, "nothing": 403, "reader": 200, "admin": 200},
+    ("POST", "/v1/rerank"): dict.fromkeys(EVERYBODY, 200),
+    ("POST", "/v1/embeddings"): dict.fromkeys(EVERYBODY, 200),
+    ("POST", "/rescore"): dict.fromkeys(EVERYBODY, 200),
+}
+"""Request -> the status for each caller; None has no password."""
+
+BODIES: dict[str, object] = {
+    f"{OWN}/enrich?index=articles": {"text": "and"},
+    "/v1/rerank": {"query": "and", "documents": ["file"]},
+    "/v1/embeddings": {"input": "and"},
+    "/rescore": {"input": "and"},
+    f"{OWN}/settings/articles": {"window_size": 100},
+}
+
+
+@pytest.mark.parametrize(("method", "target"), TABLE)
+def test_who_may_call_it(secured: Secured, method: str, target: str) -> None:
+    body = None if method == "GET" else BODIES.get(target, {})
+    found = {user: secured.through(user, method, target, body) for user in TABLE[method, target]}
+    assert {user: answer.status for user, answer in found.items()} == TABLE[method, target], {
+        user: answer.body[:200] for user, answer in found.items()
+    }
+
+
+def test_the_page_that_compares_shows_nothing_to_who_may_not_search(secured: Secured) -> None:
+    found = [secured.through("reader", "GET", f"{OWN}/compare?index={name}&text=and")
+             for name in ("private", "plain", "absent")]  # fmt: skip
+    assert [answer.status for answer in found] == [403, 403, 403]
+    assert all(b"security_exception" in answer.body for answer in found)
+    assert secured.through("admin", "GET", f"{OWN}/compare?index=private&text=and").status == 200
+
+
+def test_no_log_and_no_error_holds_a_credential(secured: Secured) -> None:
+    """After requests with right and wrong ones to every kind of endpoint, and after all other tests here."""
+    wrong = "Wrong-secret-of-this-test-77"
+    headers = [basic("reader", wrong), {"Authorization": f"Bearer {wrong}"}, {"Cookie": wrong},
+               {"Authorization": f"ApiKey {wrong}"}, {"Proxy-Authorization": wrong}]  # fmt: skip
+    bodies = b""
+    for (method, target) in (*TABLE, ("POST", "/articles/_search"), ("POST", "/articles/_update/1"),
+                             ("POST", "/_bulk"), ("GET", "/_no_such")):  # fmt: skip
+        for each in headers:
+            answer = ask(secured.proxy_url, method, target, b"{}" if method != "GET" else None, each | JSON)
+            bodies += answer.body + repr(answer.headers).encode()
+    known = {wrong, *(secured.password(user) for user in ("admin", "service", "reader", "writer", "few"))}
+    pairs = [(user, secured.password(user)) for user in ("admin", "service", "reader")]
+    packed = {basic(*pair)["Authorization"][6:] for pair in (*pairs, ("reader", wrong))}
+    told = Path(secured.proxy_log).read_bytes() + bodies
+    assert len(told) > 1000
+    assert [secret for secret in known | packed if secret.encode() in told] == []

@@ -1,0 +1,81 @@
+"""Two bundles over one document tower: both serve an index, each in the order of its own query tower."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from opensearchpy import OpenSearch
+from werkzeug.test import Client
+
+from opensearch import indices
+from opensearch.client import Upstream as IndexClient
+from plugin.fills import settings_for
+from plugin.model import Model
+from plugin.upstream import Upstream
+from plugin.wsgi import Proxy
+from reranker.bundle import Bundle
+from tests.conftest import TINY_BUNDLE
+from tests.other_bundle import hasty_bundle, other_bundle
+from tests.toy_index import ToyIndex
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture
+def hasty(tmp_path: Path) -> Bundle:
+    return hasty_bundle(tmp_path / "fast")
+
+
+@pytest.fixture
+def proxied(opensearch_url: str, hasty: Bundle) -> Iterator[Client]:
+    with closing(Upstream(opensearch_url)) as upstream:
+        yield Client(Proxy(upstream, Model.load(hasty)))
+
+
+def test_another_query_tower_orders_the_same_vectors(
+    proxied: Client, toy_index: ToyIndex, hasty: Bundle
+) -> None:
+    """The long query is cut after eight tokens by one of the two."""
+    text = f"{toy_index.query_text} how to wait a second in the line of the file and to sort it is in"
+    query = {"query": {"match": {"text": text}}, "size": 100}
+    answer = proxied.post(f"/{toy_index.name}/_search", json=query, buffered=True)
+    assert answer.headers["Rerank-Status"] == (
+        "applied; window=100; scored=100; model=fast; execution=sidecar"
+    )
+    found = [hit["_id"] for hit in json.loads(answer.data)["hits"]["hits"]]
+    by_tower = {}
+    for bundle in (hasty, toy_index.bundle):
+        asked = ToyIndex(toy_index.client, toy_index.url, bundle, toy_index.name, 130, text)
+        by_tower[bundle.name] = asked.expected_order()
+    assert found == by_tower["fast"] != by_tower["tiny"]
+
+
+def test_what_is_written_through_one_is_current_for_the_other(
+    proxied: Client, client: OpenSearch, opensearch_url: str, hasty: Bundle, index_name: str
+) -> None:
+    enabled = proxied.post(f"/_plugins/_rerank/enable/{index_name}", json={"source_fields": ["text"]})
+    assert enabled.json is not None
+    assert enabled.json["indices"][index_name]["_meta"]["rerank"]["model"] == "tiny"
+    proxied.put(f"/{index_name}/_doc/1?refresh=true", json={"text": "read a file"}, buffered=True)
+    status = proxied.get(f"/_plugins/_rerank/status/{index_name}").json
+    assert status is not None
+    assert (status["coverage"], status["sample"]["current"]) == (1.0, 1)
+    assert status["next"] == "Nothing: every document has a vector."
+    with closing(IndexClient(opensearch_url)) as upstream:
+        index = indices.written_by(upstream, index_name)
+    assert settings_for(index, hasty) == settings_for(index, Bundle.open(TINY_BUNDLE))
+
+
+def test_a_bundle_that_only_says_so_scores_nothing(
+    toy_index: ToyIndex, opensearch_url: str, tmp_path: Path
+) -> None:
+    """The name opens the index; the tag in each vector decides."""
+    stranger = other_bundle(tmp_path / "other", name="stranger", vectors_of="tiny")
+    with closing(Upstream(opensearch_url)) as upstream:
+        proxied = Client(Proxy(upstream, Model.load(stranger)))
+        answer = proxied.post(f"/{toy_index.name}/_search", json={"query": toy_index.query}, buffered=True)
+    assert answer.headers["Rerank-Status"] == "skipped; reason=vectors"
+    plain = [hit["_id"] for hit in toy_index.first_stage(10)]
+    assert [hit["_id"] for hit in json.loads(answer.data)["hits"]["hits"]] == plain

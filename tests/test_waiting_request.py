@@ -1,0 +1,53 @@
+"""A request that comes in pieces: whole, long, or still on its way."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plugin.waiting_request import MAX_HELD_BYTES, WaitingRequest
+
+WHOLE = [
+    b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"POST /_search HTTP/1.1\r\ncontent-LENGTH:  4\r\n\r\n{  }",
+    b"POST /_bulk HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{ }\r\n0\r\n\r\n",
+    b"POST /_bulk HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+]
+
+
+@given(st.sampled_from(WHOLE[:2]), st.data())
+def test_it_is_whole_at_its_last_byte_and_not_before(request_: bytes, data: st.DataObject) -> None:
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(request_) - 1), max_size=5)))
+    waiting = WaitingRequest()
+    for start, end in zip([0, *cuts], [*cuts, len(request_)], strict=True):
+        assert not waiting.is_whole
+        waiting.add(request_[start:end])
+    assert (waiting.is_whole, waiting.is_long, waiting.received) == (True, False, request_)
+
+
+@pytest.mark.parametrize("request_", WHOLE)
+def test_what_comes_at_once_is_whole(request_: bytes) -> None:
+    assert WaitingRequest(request_).is_whole
+
+
+@pytest.mark.parametrize("head", [
+    b"POST /_bulk HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{ ",
+    b"POST /_bulk HTTP/1.1\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
+    b"POST /_bulk HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % MAX_HELD_BYTES,
+    b"GET /?" + b"x" * MAX_HELD_BYTES,
+])  # fmt: skip
+def test_what_cannot_be_held_is_long(head: bytes) -> None:
+    waiting = WaitingRequest(head)
+    assert (waiting.is_whole, waiting.is_long) == (False, True)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_taken(received: bytes) -> None:
+    waiting = WaitingRequest(received)
+    assert waiting.received == received
+    assert not (waiting.is_whole and waiting.is_long)
+
+
+def test_the_next_request_behind_it_is_kept() -> None:
+    both = WHOLE[0] + WHOLE[1][:20]
+    waiting = WaitingRequest(both)
+    assert (waiting.is_whole, waiting.received) == (True, both)
