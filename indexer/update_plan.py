@@ -4,10 +4,11 @@
 text, or one that is merged with what is stored.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from indexer.document import Document
-from indexer.write_plan import Check, Fresh, Plan, Sent, Situation, Text, line_of
+from indexer.write_plan import Check, Fresh, Plan, Sent, Situation, Text, line_of, vector_in, with_vectors
 from opensearch import vectors
 from opensearch.update_body import UpdateBody, determines, merged, touches
 from opensearch.write_operation import Lock, Operation
@@ -18,13 +19,13 @@ def plan_update(operation: Operation, body: UpdateBody, situation: Situation) ->
 
     Raises:
         JsonObjectError, DocumentError: the body or a part of it cannot be read, or holds something else where
-            the vector belongs.
+            a vector belongs.
     """
     settings, doc = situation.settings, body.value("doc")
     runs_pipeline = situation.target.runs_pipeline(operation)
     if body.has_script or doc is None:
         return _scripted(operation, body, situation, runs_pipeline=runs_pipeline)
-    if not touches(doc, (*settings.source_fields, settings.field)):
+    if not touches(doc, (*settings.source_fields, *settings.fields)):
         return _aside(operation, body, situation, runs_pipeline=runs_pipeline)
     if runs_pipeline:
         return _by_pipeline(operation, body, situation, doc)
@@ -38,14 +39,11 @@ def _scripted(operation: Operation, body: UpdateBody, situation: Situation, *, r
     upsert = body.value("upsert")
     if upsert is None or runs_pipeline or body.is_set("scripted_upsert"):
         return Plan.as_it_came(operation, Check.ALWAYS)
-    text = situation.text(upsert, situation.own(upsert))
-
-    def finish(fresh: Fresh) -> Sent:
-        return Sent(
-            _body_line(_with_vector(body, "upsert", text.vector(fresh), situation)), None, Check.ALWAYS
-        )
-
-    return Plan(operation, (text,), finish)
+    texts = situation.texts(upsert, upsert)
+    return Plan(
+        operation, texts,
+        lambda fresh: Sent(_body_line(_with(body, "upsert", texts, fresh)), None, Check.ALWAYS),
+    )  # fmt: skip
 
 
 def _aside(operation: Operation, body: UpdateBody, situation: Situation, *, runs_pipeline: bool) -> Plan:
@@ -53,11 +51,8 @@ def _aside(operation: Operation, body: UpdateBody, situation: Situation, *, runs
     upsert = body.value("upsert")
     if upsert is None or runs_pipeline:
         return Plan.as_it_came(operation, Check.ALWAYS if runs_pipeline else Check.NEVER)
-    text = situation.text(upsert, situation.own(upsert))
-    return Plan(
-        operation, (text,),
-        lambda fresh: Sent(_body_line(_with_vector(body, "upsert", text.vector(fresh), situation))),
-    )  # fmt: skip
+    texts = situation.texts(upsert, upsert)
+    return Plan(operation, texts, lambda fresh: Sent(_body_line(_with(body, "upsert", texts, fresh))))
 
 
 def _by_pipeline(operation: Operation, body: UpdateBody, situation: Situation, doc: dict[str, Any]) -> Plan:
@@ -67,46 +62,45 @@ def _by_pipeline(operation: Operation, body: UpdateBody, situation: Situation, d
     # text and vector were read, nothing else: a partial document with more is never equal
     if before is not None and merged(before, doc) == before:
         return Plan.as_it_came(operation, Check.ALWAYS)
-    return Plan(operation, (), lambda fresh: Sent(_body_line(_without(body, situation)), None, Check.ALWAYS))
+    return _taken_away(operation, body, situation)
 
 
 def _determined(operation: Operation, body: UpdateBody, situation: Situation, doc: dict[str, Any]) -> Plan:
     """The new text is known whatever is stored, so text and vector need no lock to fit each other."""
     stored = situation.stored
-    held = None if stored is None else stored.packed(situation.settings.field)
-    text = situation.text(doc, situation.own(doc), held)
-    check = Check.IF_CREATED if body.value("upsert") is not None else Check.NEVER
+    texts = situation.texts(doc, doc, None if stored is None else stored.source)
+    creates = body.value("upsert") is not None
 
     def finish(fresh: Fresh) -> Sent:
-        packed = text.vector(fresh)
-        if packed is not None:
-            return Sent(_body_line(_with_vector(body, "doc", packed, situation, other="upsert")), None, check)
-        unchanged = _without_text_before_and_after(situation, text, doc)
-        if unchanged is not None and body.value("upsert") is None and not body.is_set("doc_as_upsert"):
+        unchanged = _bare_before_and_after(situation, texts, doc)
+        if unchanged is not None and not creates and not body.is_set("doc_as_upsert"):
             return Sent(operation.source, unchanged)
-        return Sent(_body_line(_without(body, situation)), None, Check.ALWAYS if text.text else check)
+        check = situation.check(texts, fresh)
+        if check is Check.NEVER and creates:
+            check = Check.IF_CREATED
+        return Sent(_body_line(_bare_upsert(_with(body, "doc", texts, fresh), situation)), None, check)
 
-    return Plan(operation, (text,), finish)
+    return Plan(operation, texts, finish)
 
 
-def _without_text_before_and_after(situation: Situation, text: Text, doc: dict[str, Any]) -> Lock | None:
-    """Return the lock under which a document without a vector stays without one, untouched."""
+def _bare_before_and_after(situation: Situation, texts: Sequence[Text], doc: dict[str, Any]) -> Lock | None:
+    """Return the lock under which a document without text and vectors stays so, untouched."""
     stored = situation.stored
     if (
-        text.text
+        texts[0].text
         or stored is None
         or stored.source is None
         or situation.is_repeated
         or not situation.may_lock
     ):
         return None
-    field = situation.settings.field
-    is_bare = vectors.value_at(stored.source, field) is None and not touches(doc, (field,))
-    return stored.lock if is_bare else None
+    fields = situation.settings.fields
+    is_bare = all(vectors.value_at(stored.source, field) is None for field in fields)
+    return stored.lock if is_bare and not touches(doc, fields) else None
 
 
 def _merged(operation: Operation, body: UpdateBody, situation: Situation, doc: dict[str, Any]) -> Plan:
-    """One write of document and vector, under the lock of what it was merged with."""
+    """One write of document and vectors, under the lock of what it was merged with."""
     stored = situation.stored
     if stored is not None and stored.source is None:
         return _onto_nothing(operation, body, situation, doc)
@@ -116,22 +110,19 @@ def _merged(operation: Operation, body: UpdateBody, situation: Situation, doc: d
         or (own is None and not situation.may_lock) or (own is not None and own != stored.lock)
     ):  # fmt: skip
         return _taken_away(operation, body, situation)
-    field, lock = situation.settings.field, None if own else stored.lock
+    lock = None if own else stored.lock
     after = merged(stored.source, doc)
-    text = situation.text(after, situation.own(after), stored.packed(field))
+    texts = situation.texts(after, after, stored.source)
 
     def finish(fresh: Fresh) -> Sent:
-        packed = text.vector(fresh)
-        if packed == situation.own(after) and (packed or not text.text):  # nothing to add: a noop stays one
+        check = situation.check(texts, fresh)
+        fits = all(text.vector(fresh) == vector_in(after, text.field) for text in texts)
+        if fits and check is Check.NEVER:  # nothing to add: a noop stays one
             return Sent(_unless_upserting(operation, body), lock)
         bare = body.without_parts("upsert", "doc_as_upsert")
-        if packed is None:
-            return Sent(
-                _body_line(_without(bare, situation)), lock, Check.ALWAYS if text.text else Check.NEVER
-            )
-        return Sent(_body_line(_with_vector(bare, "doc", packed, situation)), lock)
+        return Sent(_body_line(_with(bare, "doc", texts, fresh)), lock, check)
 
-    return Plan(operation, (text,), finish)
+    return Plan(operation, texts, finish)
 
 
 def _onto_nothing(operation: Operation, body: UpdateBody, situation: Situation, doc: dict[str, Any]) -> Plan:
@@ -139,18 +130,16 @@ def _onto_nothing(operation: Operation, body: UpdateBody, situation: Situation, 
     first = doc if body.is_set("doc_as_upsert") else body.value("upsert")
     if first is None or situation.is_repeated:
         return _taken_away(operation, body, situation)
-    text = situation.text(first, situation.own(first))
+    texts = situation.texts(first, first)
     source = body.source("doc" if body.is_set("doc_as_upsert") else "upsert")
 
     def finish(fresh: Fresh) -> Sent:
         bare = _without(body.without_parts("upsert", "doc_as_upsert"), situation)
-        whole = bare.with_part("upsert", Document(source).without_vector(situation.settings.field))
-        packed = text.vector(fresh)
-        if packed is None:
-            return Sent(_body_line(whole), None, Check.ALWAYS)
-        return Sent(_body_line(_with_vector(whole, "upsert", packed, situation)), None, Check.UNLESS_CREATED)
+        whole = bare.with_part("upsert", with_vectors(source, texts, fresh))
+        has_none = texts[0].vector(fresh) is None
+        return Sent(_body_line(whole), None, Check.ALWAYS if has_none else Check.UNLESS_CREATED)
 
-    return Plan(operation, (text,), finish)
+    return Plan(operation, texts, finish)
 
 
 def _taken_away(operation: Operation, body: UpdateBody, situation: Situation) -> Plan:
@@ -163,39 +152,27 @@ def _unless_upserting(operation: Operation, body: UpdateBody) -> bytes | None:
     return operation.source if bare is body else _body_line(bare)
 
 
+def _with(body: UpdateBody, part: str, texts: Sequence[Text], fresh: Fresh) -> UpdateBody:
+    """Return a body whose part carries the vectors of its texts, and drops those that could not be made."""
+    return body.with_part(part, with_vectors(body.source(part), texts, fresh, drops=part == "doc"))
+
+
 def _without(body: UpdateBody, situation: Situation) -> UpdateBody:
-    """Return a body that takes the vector away, and brings none with an upsert."""
-    field = situation.settings.field
-    bare = body.with_part("doc", _alone(Document(body.source("doc")).with_null(field), "doc", situation))
+    """Return a body that takes the vectors away, and brings none with an upsert."""
+    doc = body.source("doc")
+    for field in reversed(situation.settings.fields):
+        doc = Document(doc).with_null(field)
+    return _bare_upsert(body.with_part("doc", doc), situation)
+
+
+def _bare_upsert(body: UpdateBody, situation: Situation) -> UpdateBody:
+    """Return a body whose upsert, if it has one, brings no vector."""
     if body.value("upsert") is None:
-        return bare
-    upsert = Document(body.source("upsert")).without_vector(field)
-    return bare.with_part("upsert", _alone(upsert, "upsert", situation))
-
-
-def _with_vector(
-    body: UpdateBody, part: str, packed: bytes | None, situation: Situation, other: str = ""
-) -> UpdateBody:
-    """Return a body whose part carries that vector, or none; the other part, if there, carries none."""
-    field = situation.settings.field
-    document = Document(body.source(part))
-    source = (
-        document.without_vector(field) if packed is None
-        else document.with_vector(field, vectors.encoded(packed))
-    )  # fmt: skip
-    with_part = body.with_part(part, _alone(source, part, situation))
-    if not other or body.value(other) is None:
-        return with_part
-    bare = Document(body.source(other)).without_vector(field)
-    return with_part.with_part(other, _alone(bare, other, situation))
-
-
-def _alone(source: str, part: str, situation: Situation) -> str:
-    """Return a part without the other model's vector during a change of model: it is sync's to make anew."""
-    for field in situation.settings.fields[1:]:
-        document = Document(source)
-        source = document.with_null(field) if part == "doc" else document.without_vector(field)
-    return source
+        return body
+    upsert = body.source("upsert")
+    for field in reversed(situation.settings.fields):
+        upsert = Document(upsert).without_vector(field)
+    return body.with_part("upsert", upsert)
 
 
 def _body_line(body: UpdateBody) -> bytes:

@@ -4,7 +4,7 @@ A plan is made from the operation and from what is stored; it says which texts i
 them, what is sent. The rules are those of docs/ingest.md.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -20,8 +20,8 @@ from reranker.errors import StoredVectorError
 from reranker.stored_vector import unpack
 from reranker.text import text_hash
 
-Fresh = Mapping[int, bytes | None] | None
-"""Stored vectors by text hash, as far as they could be made; None: no vector may be sent at all."""
+Fresh = Mapping[tuple[str, int], bytes | None] | None
+"""Stored vectors by model and text hash, as far as they could be made; None: none may be sent at all."""
 
 
 class Check(Enum):
@@ -41,15 +41,22 @@ class Check(Enum):
 
 @dataclass(frozen=True)
 class Text:
-    """A text that needs a vector, with the current one that is there already."""
+    """A text that needs a model's vector in a field, with the current one that is there already."""
 
     text: str
     hash: int
     held: bytes | None
+    model: str
+    field: str
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What its vector is known by."""
+        return self.model, self.hash
 
     def vector(self, fresh: Fresh) -> bytes | None:
         """Return the text's stored vector; None where it has no text or could not be encoded."""
-        return None if fresh is None or not self.text else self.held or fresh.get(self.hash)
+        return None if fresh is None or not self.text else self.held or fresh.get(self.key)
 
 
 @dataclass(frozen=True)
@@ -84,64 +91,98 @@ class Situation:
         stored: what is stored now; None where that is unknown.
         is_repeated: an operation before it in the same bulk goes to the same document.
         may_lock: whether a conflict with a lock of ours can be seen and tried again.
-        model_tag: the tag of vectors that count; None: the settings name another model, whose vectors are
-            judged by their text alone.
+        tags: the tags of the models at hand, by name; the vectors of others are judged by their text alone.
     """
 
     target: WriteTarget
     stored: Stored | None
     is_repeated: bool
     may_lock: bool
-    model_tag: int | None
+    tags: Mapping[str, int]
 
     @property
     def settings(self) -> RerankSettings:
         """The index's settings."""
         return self.target.settings
 
-    def text(self, values: Mapping[str, Any], *candidates: bytes | None) -> Text:
-        """Return a document's text, with the first of the candidates that is its current vector."""
+    def texts(self, values: Mapping[str, Any], *holders: Mapping[str, Any] | None) -> tuple[Text, ...]:
+        """Return a document's text once for each field, with the first current vector that a holder has.
+
+        The field that searches use comes first; a change of model has a second one.
+        """
         text = text_of(values, self.settings.source_fields)
         hashed = text_hash(text, chunking_of(self.settings))
-        return Text(text, hashed, next((one for one in candidates if self.is_current(one, hashed)), None))
+        return tuple(
+            Text(text, hashed, self._held(hashed, model, field, holders), model, field)
+            for model, field in self.settings.models.items()
+        )
 
-    def is_current(self, packed: bytes | None, hashed: int) -> bool:
-        """Return whether a stored vector is that of the text with this hash."""
+    def _held(
+        self, hashed: int, model: str, field: str, holders: tuple[Mapping[str, Any] | None, ...]
+    ) -> bytes | None:
+        found = (vector_in(holder, field) for holder in holders if holder is not None)
+        return next((packed for packed in found if self.is_current(packed, hashed, model)), None)
+
+    def is_current(self, packed: bytes | None, hashed: int, model: str) -> bool:
+        """Return whether a stored vector is that model's of the text with this hash."""
         if packed is None:
             return False
         try:
             vector = unpack(packed)
         except StoredVectorError:
             return False
-        return vector.text_hash == hashed and self.model_tag in (None, vector.model_tag)
+        return vector.text_hash == hashed and self.tags.get(model) in (None, vector.model_tag)
 
-    def own(self, values: Mapping[str, Any]) -> bytes | None:
-        """Return the vector that a document carries."""
-        return vectors.decoded(vectors.value_at(values, self.settings.field))
+    def is_missing(self, text: Text, fresh: Fresh) -> bool:
+        """Return whether a text has no vector although one can be made here."""
+        is_made = self.settings.enabled and text.model in self.tags
+        return is_made and bool(text.text) and text.vector(fresh) is None
+
+    def check(self, texts: Sequence[Text], fresh: Fresh) -> Check:
+        """Return whether a document that is written so must be looked at afterwards."""
+        return Check.ALWAYS if any(self.is_missing(text, fresh) for text in texts) else Check.NEVER
+
+
+def vector_in(values: Mapping[str, Any], field: str) -> bytes | None:
+    """Return the stored vector that a document carries in a field."""
+    return vectors.decoded(vectors.value_at(values, field))
 
 
 def plan_index(operation: Operation, source: str, situation: Situation) -> Plan:
     """Plan an `index` or `create`.
 
     Raises:
-        DocumentError: the source is no JSON object, or holds something else where the vector belongs.
+        DocumentError: the source is no JSON object, or holds something else where a vector belongs.
     """
-    field, *others = situation.settings.fields
-    for other in others:  # the other model's during a change of model: it is sync's to make anew
-        source = Document(source).without_vector(other)
     document = Document(source)
-    bare = document.without_vector(field)
+    bare = source
+    for field in reversed(situation.settings.fields):
+        bare = Document(bare).without_vector(field)
     if situation.target.runs_pipeline(operation):
         return Plan(operation, (), lambda fresh: Sent(line_of(bare), None, Check.ALWAYS))
-    text = situation.text(document.values, situation.own(document.values))
+    texts = situation.texts(document.values, document.values)
 
     def finish(fresh: Fresh) -> Sent:
-        packed = text.vector(fresh)
-        if packed is None:
-            return Sent(line_of(bare), None, Check.ALWAYS if text.text else Check.NEVER)
-        return Sent(line_of(document.with_vector(field, vectors.encoded(packed))))
+        return Sent(line_of(with_vectors(source, texts, fresh)), None, situation.check(texts, fresh))
 
-    return Plan(operation, (text,), finish)
+    return Plan(operation, texts, finish)
+
+
+def with_vectors(source: str, texts: Sequence[Text], fresh: Fresh, *, drops: bool = False) -> str:
+    """Return a source with the vectors of its texts, the first one last, where searches find it quickest.
+
+    Where one could not be made, a partial document `drops` the stored one by `null`; a whole one has none.
+
+    Raises:
+        DocumentError: something that is no object stands where a vector belongs.
+    """
+    for text in reversed(texts):
+        document, packed = Document(source), text.vector(fresh)
+        if packed is not None:
+            source = document.with_vector(text.field, vectors.encoded(packed))
+        else:
+            source = document.with_null(text.field) if drops else document.without_vector(text.field)
+    return source
 
 
 def line_of(source: str) -> bytes:

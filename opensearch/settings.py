@@ -151,6 +151,13 @@ class RerankSettings(_Settings, frozen=True):
         """Every field that holds vectors, the one that searches use first."""
         return (self.field,) if self.migration.field is None else (self.field, self.migration.field)
 
+    @property
+    def models(self) -> dict[str, str]:
+        """Every model whose vectors are held, with its field, the one that searches use first."""
+        other = self.migration
+        second = {} if other.model is None or other.field is None else {other.model: other.field}
+        return {self.model: self.field} | second
+
     def of_model(self, name: str) -> "RerankSettings | None":
         """Return the settings with which a bundle of that name searches: its own field's, or None.
 

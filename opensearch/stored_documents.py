@@ -5,7 +5,7 @@ merged with what is there.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,8 +69,10 @@ def _stored(doc: dict[str, Any]) -> Stored | None:
     return Stored(doc.get("_source", {}), Lock(int(doc["_seq_no"]), int(doc["_primary_term"])))
 
 
-def repair_lines(place: Place, lock: Lock, field: str, packed: bytes | None) -> bytes:
-    """Return the two lines that set a document's vector, or take it away, if it is still as it was read.
+def repair_lines(place: Place, lock: Lock, packed: Mapping[str, bytes | None]) -> bytes:
+    """Return the two lines that set a document's vectors by their fields, or take them away.
+
+    They hold only if the document is still as it was read.
 
     A `_bulk` update: it runs no ingest pipeline, not even an index's default or final one, as `_update` does.
     """
@@ -78,7 +80,11 @@ def repair_lines(place: Place, lock: Lock, field: str, packed: bytes | None) -> 
     if place.routing is not None:
         parameters["routing"] = place.routing
     parameters |= {"if_seq_no": lock.seq_no, "if_primary_term": lock.primary_term}
-    value: Any = None if packed is None else vectors.encoded(packed)
-    for name in reversed(field.split(".")):
-        value = {name: value}
-    return json.dumps({"update": parameters}).encode() + b"\n" + json.dumps({"doc": value}).encode() + b"\n"
+    doc: dict[str, Any] = {}
+    for field, value in packed.items():
+        inner = doc
+        *parents, last = field.split(".")
+        for name in parents:
+            inner = inner.setdefault(name, {})
+        inner[last] = None if value is None else vectors.encoded(value)
+    return json.dumps({"update": parameters}).encode() + b"\n" + json.dumps({"doc": doc}).encode() + b"\n"

@@ -1,12 +1,14 @@
 """What stands behind the name that a write goes to: the concrete index, its settings and its pipelines."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
+from opensearch.setting_layers import Defaults, with_defaults
 from opensearch.settings import META_KEY, RerankSettings, SettingsError, parse_settings
 from opensearch.write_operation import Operation
 
@@ -57,7 +59,7 @@ def template_path(name: str) -> str:
     return f"/_index_template/_simulate_index/{quote(name, safe='')}"
 
 
-def existing_target(body: bytes, name: str) -> WriteTarget | None:
+def existing_target(body: bytes, name: str, defaults: Defaults) -> WriteTarget | None:
     """Read OpenSearch's answer about a name; None where what is written there is no concern of ours.
 
     An alias writes to its write index, a data stream to its newest.
@@ -69,7 +71,7 @@ def existing_target(body: bytes, name: str) -> WriteTarget | None:
     newest = max(found, key=lambda index: int(_setting(found[index], "creation_date", "0")))
     index = marked[0] if marked else newest
     described = found[index]
-    settings = _settings(described)
+    settings = _settings(described, defaults)
     if settings is None:
         return None
     return WriteTarget(
@@ -78,22 +80,27 @@ def existing_target(body: bytes, name: str) -> WriteTarget | None:
     )  # fmt: skip
 
 
-def template_target(body: bytes, name: str) -> WriteTarget | None:
+def template_target(body: bytes, name: str, defaults: Defaults) -> WriteTarget | None:
     """Read what an index would be created with; None where its template has no settings of ours."""
     described: dict[str, Any] = msgspec.json.decode(body).get("template", {})
-    settings = _settings(described)
+    settings = _settings(described, defaults)
     if settings is None:
         return None
     pipelines = _setting(described, "default_pipeline"), _setting(described, "final_pipeline")
     return WriteTarget(name, settings, False, None, *pipelines)
 
 
-def _settings(described: Mapping[str, Any]) -> RerankSettings | None:
+def _settings(described: Mapping[str, Any], defaults: Defaults) -> RerankSettings | None:
+    """Return what holds, above a server's defaults, as it does for searches; None where it is not valid.
+
+    Where only the defaults make it invalid, the mapping alone still says which field is ours: it must be kept
+    free of stale vectors until somebody corrects them.
+    """
     rerank = described.get("mappings", {}).get("_meta", {}).get(META_KEY)
-    try:
-        return None if rerank is None else parse_settings(rerank)
-    except SettingsError:  # which field is ours cannot be known
-        return None
+    for layered in (with_defaults(defaults, rerank), rerank):
+        with suppress(SettingsError):  # which field is ours cannot be known
+            return None if rerank is None else parse_settings(layered)
+    return None
 
 
 def _alias(described: Mapping[str, Any], name: str) -> Mapping[str, Any]:

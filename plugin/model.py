@@ -1,8 +1,9 @@
 """What of a bundle searches and writes need, loaded once a worker."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from plugin.admission import Admission
 from plugin.query_vectors import QueryVectors
@@ -32,10 +33,28 @@ class Model:
     load_document_encoder: Callable[[], DocumentEncoder]
     documents: WriteVectors
     admission: Admission = field(default_factory=Admission)
+    others: Mapping[str, WriteVectors] = field(default_factory=dict)
+
+    @cached_property
+    def writers(self) -> Mapping[str, WriteVectors]:
+        """What encodes documents, by the bundle's name: its own, and others during a change of model."""
+        return {**self.others, self.vectors_of: self.documents}
+
+    @cached_property
+    def tags(self) -> Mapping[str, int]:
+        """The tags of these bundles' vectors, by name."""
+        return {name: vectors.model_tag for name, vectors in self.writers.items()}
+
+    def known_vector(self, key: tuple[str, int]) -> bytes | None:
+        """Return the stored vector of a text that was encoded lately, by the bundle's name and its hash."""
+        model, hashed = key
+        return self.writers[model].known(hashed) if model in self.writers else None
 
     @classmethod
-    def load(cls, bundle: Bundle) -> "Model":
+    def load(cls, bundle: Bundle, also: Sequence[Bundle] = ()) -> "Model":
         """Load the query tower of a bundle, and encode once: the first search shall not pay for that.
+
+        Of the bundles `also` only document towers serve, for writes during a change of model.
 
         Raises:
             BundleError: a file cannot be used.
@@ -57,7 +76,12 @@ class Model:
             num_query_tokens=encode.num_tokens,
             load_document_encoder=load_document_encoder,
             documents=WriteVectors(load_document_encoder, bundle.model_tag),
+            others={each.vectors_of: _document_writer(each) for each in also},
         )
+
+
+def _document_writer(bundle: Bundle) -> WriteVectors:
+    return WriteVectors(lambda: bundle.document_encoder(threads=1), bundle.model_tag)
 
 
 def _once(load: Callable[[], DocumentEncoder]) -> Callable[[], DocumentEncoder]:

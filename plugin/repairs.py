@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from indexer.enrich import chunking_of
-from indexer.write_plan import Situation, Text
+from indexer.write_plan import Fresh, Situation, Text
 from opensearch.stored_documents import Place, Stored, repair_lines
 from opensearch.write_answer import BulkAnswer, Item
 from opensearch.write_target import WriteTarget
@@ -95,7 +95,7 @@ class Repairs:
     ) -> dict[Place, Repair]:
         """Repair what can be; return what must be looked at again."""
         wanted = [
-            (place, (*repair.target.settings.source_fields, repair.target.settings.field))
+            (place, (*repair.target.settings.source_fields, *repair.target.settings.fields))
             for place, repair in part.items()
         ]
         found = dict(zip(part, read_documents(self._upstream, headers, wanted), strict=True))
@@ -107,30 +107,34 @@ class Repairs:
         return {place: repair for place, repair in part.items() if place not in done}
 
     def _lines(self, part: dict[Place, Repair], found: dict[Place, Stored]) -> dict[Place, bytes]:
-        """Return the writes of the documents whose vector is not the one that fits."""
-        texts = {place: self._text(part[place], stored) for place, stored in found.items()}
-        missing: dict[Chunking, dict[int, str]] = defaultdict(dict)
-        for place, text in texts.items():
-            if text.text and not text.held and self._is_ours(part[place].target):
-                missing[chunking_of(part[place].target.settings)][text.hash] = text.text
-        fresh: dict[int, bytes | None] = {}
-        for chunking, wanted in missing.items():
-            fresh |= self._model.documents(wanted, chunking)
+        """Return the writes of the documents whose vectors are not the ones that fit."""
+        texts = {place: self._texts(part[place], stored) for place, stored in found.items()}
+        fresh = self._encoded(part, texts)
         lines = {}
-        for place, text in texts.items():
-            field, packed = part[place].target.settings.field, text.vector(fresh)
-            if packed != found[place].packed(field):
-                lines[place] = repair_lines(place, found[place].lock, field, packed)
+        for place, wanted in texts.items():
+            fitting = {text.field: text.vector(fresh) for text in wanted}
+            if any(packed != found[place].packed(field) for field, packed in fitting.items()):
+                lines[place] = repair_lines(place, found[place].lock, fitting)
         return lines
 
-    def _text(self, repair: Repair, stored: Stored) -> Text:
-        tag = self._model.documents.model_tag if self._is_ours(repair.target) else None
-        situation = Situation(repair.target, stored, False, False, tag)
+    def _texts(self, repair: Repair, stored: Stored) -> tuple[Text, ...]:
+        """Return a stored document's text for each of its fields, with the vectors that it has."""
         source = stored.source or {}
-        return situation.text(source, situation.own(source))
+        return Situation(repair.target, stored, False, False, self._model.tags).texts(source, source)
 
-    def _is_ours(self, target: WriteTarget) -> bool:
-        return target.settings.model == self._model.vectors_of
+    def _encoded(self, part: dict[Place, Repair], texts: dict[Place, tuple[Text, ...]]) -> Fresh:
+        """Encode what has no vector, each model's texts at once."""
+        missing: dict[tuple[str, Chunking], dict[int, str]] = defaultdict(dict)
+        for place, wanted in texts.items():
+            settings = part[place].target.settings
+            for text in wanted:
+                if text.text and not text.held and settings.enabled and text.model in self._model.writers:
+                    missing[text.model, chunking_of(settings)][text.hash] = text.text
+        return {
+            (model, hashed): packed
+            for (model, chunking), some in missing.items()
+            for hashed, packed in self._model.writers[model](some, chunking).items()
+        }
 
     def _written(self, headers: Headers, lines: dict[Place, bytes], refresh: str) -> dict[Place, Item]:
         if not lines:

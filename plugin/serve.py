@@ -55,6 +55,19 @@ class Files:
     bundle: Path
     settings: Path | None = None
     tokens: Path | None = None
+    also: tuple[Path, ...] = ()
+
+    def others(self, bundle: Bundle) -> list[Bundle]:
+        """Return the bundles whose vectors are written too.
+
+        Raises:
+            BundleError: one of them cannot be used.
+            click.BadParameter: two bundles make vectors of one model.
+        """
+        others = [Bundle.open(path) for path in self.also]
+        if len({each.vectors_of for each in (bundle, *others)}) <= len(others):
+            raise click.BadParameter("expected bundles of different models", param_hint="--also")
+        return others
 
     def read(self) -> tuple[Bundle, Defaults, BearerTokens]:
         """Read all of them.
@@ -83,6 +96,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         self._connecting = connecting
         self._files = files
         self._bundle, self._defaults, self._tokens = files.read()
+        files.others(self._bundle)  # what is wrong with them is said at the start
         self._folder = runtime_folder("settings-1", connecting.urls)
         self._options = _options(listen, workers)
         if as_json:
@@ -160,7 +174,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         readiness = Readiness(upstream, credentials, poller)
         sight = Sight(Metrics(), self._log)
         tracing = tracing_from_environment(query_text=self._log.query_text)
-        model = Model.load(self._bundle)
+        model = Model.load(self._bundle, self._files.others(self._bundle))
         return Proxy(upstream, model, settings, self._tokens, readiness, sight, tracing)
 
 
@@ -209,6 +223,12 @@ def _max_connections() -> int:
     help="Worker processes.",
 )
 @click.option(
+    "--also",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Another bundle whose vectors are written too, where a change of model asks for them.",
+)
+@click.option(
     "--settings",
     "settings_file",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -231,6 +251,7 @@ def serve(
     connecting: Connecting,
     bundle_path: Path,
     workers: int,
+    also: tuple[Path, ...],
     settings_file: Path | None,
     synced: str | None,
     token_file: Path | None,
@@ -250,7 +271,7 @@ def serve(
     check_tracing()
     as_json = log_format == "json"
     log_to_stderr(as_json=as_json)
-    files = Files(bundle_path, settings_file, token_file)
+    files = Files(bundle_path, settings_file, token_file, also)
     with shared_between_workers():
         server = ProxyServer(connecting, files, listen, workers, log, as_json=as_json)
         if certfile and keyfile:

@@ -76,6 +76,7 @@ class SettingsCache:
         self._entries: LRUCache[tuple[str, Headers], _Entry] = LRUCache(MAX_ENTRIES)
         self._lock = threading.Lock()
         self._refresher = ThreadPoolExecutor(1, thread_name_prefix="settings")
+        self._told: list[Callable[[], None]] = []
         self._mistrusted: ClusterView | None = None
         self._mistrusted_until_s = 0.0
         if poller is not None:
@@ -125,6 +126,12 @@ class SettingsCache:
             self._entries.clear()
             self._mistrusted = self._poller.view() if self._poller else None
             self._mistrusted_until_s = self._clock() + MISTRUST_S
+        for tell in self._told:
+            tell()
+
+    def on_change(self, tell: Callable[[], None]) -> None:
+        """Have somebody else told too where a change went through this worker, or the poller has seen one."""
+        self._told.append(tell)
 
     def _found(self, indices: str, expansion: dict[str, str], caller: Headers) -> Target:
         view = None if expansion else self._view()
@@ -157,6 +164,8 @@ class SettingsCache:
 
     def _refresh_all(self) -> None:
         """Fetch what was used lately again: the poller has seen a change."""
+        for tell in self._told:
+            tell()
         with self._lock:
             used = list(self._entries.items())[-REFRESHED_AT_ONCE:]
         for key, entry in used:

@@ -7,7 +7,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from indexer.enrich import chunking_of
 from indexer.errors import DocumentError
@@ -38,14 +38,14 @@ class Batch:
 
     plans: list[Plan | None]
     targets: list[WriteTarget | None]
-    known: dict[int, bytes | None] = field(default_factory=dict)
-    encodings: list[Encoding] = field(default_factory=list)
+    known: dict[tuple[str, int], bytes | None] = field(default_factory=dict)
+    encodings: list[tuple[str, Encoding]] = field(default_factory=list)
 
     def sent(self, *, may_grow: bool = True) -> list[Sent | None]:
         """Return what is sent for each operation, once the encoder is done with them."""
         fresh = dict(self.known)
-        for encoding in self.encodings:
-            fresh |= encoding.result()
+        for model, encoding in self.encodings:
+            fresh |= {(model, hashed): packed for hashed, packed in encoding.result().items()}
         return [None if plan is None else _finished(plan, fresh if may_grow else None) for plan in self.plans]
 
 
@@ -101,11 +101,7 @@ class Batches:
         is_repeated = place in self._seen
         if place is not None:
             self._seen.add(place)
-        tag = self._model.documents.model_tag if self._is_ours(target) else None
-        return Situation(target, None, is_repeated, may_lock, tag)
-
-    def _is_ours(self, target: WriteTarget) -> bool:
-        return target.settings.model == self._model.vectors_of
+        return Situation(target, None, is_repeated, may_lock, self._model.tags)
 
     def _look_up(
         self,
@@ -133,12 +129,13 @@ class Batches:
     ) -> Sequence[str]:
         settings = situation.settings
         if body is not None:
-            every = (*settings.source_fields, settings.field)
+            every = (*settings.source_fields, *settings.fields)
             doc = body.value("doc")
             return every if doc is not None and not body.has_script and touches(doc, every) else ()
-        is_new = [text for text in plan.texts if text.text and not text.held]
-        unknown = [text for text in is_new if self._model.documents.known(text.hash) is None]
-        return (settings.field,) if operation.action == "index" and unknown else ()
+        if operation.action != "index":
+            return ()
+        unknown = (text for text in plan.texts if text.text and not text.held)
+        return [text.field for text in unknown if self._model.known_vector(text.key) is None]
 
     def _use(
         self, batch: Batch, position: int, body: UpdateBody | None, situation: Situation | None,
@@ -148,31 +145,32 @@ class Batches:
         if stored is None or situation is None or plan is None:
             return
         if body is None:
-            packed = stored.packed(situation.settings.field)
+            held = {text: stored.packed(text.field) for text in plan.texts}
             batch.known |= {
-                text.hash: packed for text in plan.texts if situation.is_current(packed, text.hash)
+                text.key: packed
+                for text, packed in held.items()
+                if situation.is_current(packed, text.hash, text.model)
             }
             return
-        known = Situation(
-            situation.target, stored, situation.is_repeated, situation.may_lock, situation.model_tag
-        )
-        batch.plans[position] = _planned(plan.operation, body, known)
+        batch.plans[position] = _planned(plan.operation, body, replace(situation, stored=stored))
 
     def _encode(self, batch: Batch) -> None:
-        missing: dict[Chunking, dict[int, str]] = defaultdict(dict)
+        missing: dict[tuple[str, Chunking], dict[int, str]] = defaultdict(dict)
         for plan, target in zip(batch.plans, batch.targets, strict=True):
-            if plan is None or target is None or not self._is_ours(target):
+            if plan is None or target is None:
                 continue
             for text in plan.texts:
-                if text.text and not text.held and text.hash not in batch.known:
-                    missing[chunking_of(target.settings)][text.hash] = text.text
-        for chunking, texts in missing.items():
-            known = {hashed: self._model.documents.known(hashed) for hashed in texts}
-            batch.known |= {hashed: packed for hashed, packed in known.items() if packed is not None}
-            rest = {hashed: text for hashed, text in texts.items() if known[hashed] is None}
-            if rest and self._may_encode:
-                self._tally.encoded += len(rest)
-                batch.encodings.append(self._model.documents.submit(rest, chunking))
+                if not text.text or text.held or text.key in batch.known:
+                    continue
+                known = self._model.known_vector(text.key)
+                if known is not None:
+                    batch.known[text.key] = known
+                elif target.settings.enabled and text.model in self._model.writers:
+                    missing[text.model, chunking_of(target.settings)][text.hash] = text.text
+        for (model, chunking), texts in missing.items():
+            if self._may_encode:
+                self._tally.encoded += len(texts)
+                batch.encodings.append((model, self._model.writers[model].submit(texts, chunking)))
 
 
 def _finished(plan: Plan, fresh: Fresh) -> Sent:

@@ -11,6 +11,7 @@ from plugin.http_messages import Answer, Request
 from plugin.model import Model
 from plugin.passthrough import passed_through
 from plugin.repairs import Repairs
+from plugin.settings_cache import SettingsCache
 from plugin.upstream import Upstream
 from plugin.write_context import WriteContext
 from plugin.write_request import is_json
@@ -25,10 +26,11 @@ ENRICH = "/_plugins/_rerank/enrich"
 class WriteDoor:
     """Takes writes in front of one OpenSearch with one model."""
 
-    def __init__(self, upstream: Upstream, model: Model) -> None:
+    def __init__(self, upstream: Upstream, model: Model, settings: SettingsCache) -> None:
         self._upstream = upstream
         self._model = model
-        self._targets = WriteTargets(upstream)
+        self._targets = WriteTargets(upstream, settings.defaults)
+        settings.on_change(self._targets.changed)
         self._repairs = Repairs(upstream, model)
 
     def answer(self, request: Request, endpoint: Endpoint) -> Answer:

@@ -1,9 +1,15 @@
-"""What stands behind the names that are written to, looked up as the caller and kept for a second."""
+"""What stands behind the names that are written to, looked up as the caller and kept for a second.
+
+Not in the poller's view, which searches use: a write needs an alias's routing and write index and the ingest
+pipelines too, and one answer a second is little beside the encoding. It is forgotten when the poller sees a
+change.
+"""
 
 import threading
 
 from cachetools import TTLCache
 
+from opensearch.setting_layers import Defaults
 from opensearch.write_target import (
     WriteTarget,
     existing_path,
@@ -26,8 +32,9 @@ MAX_ENTRIES = 10_000
 class WriteTargets:
     """Looks targets up with the caller's own credentials, one entry a caller and name."""
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, upstream: Upstream, defaults: Defaults) -> None:
         self._upstream = upstream
+        self._defaults = defaults
         self._lock = threading.Lock()
         self._kept: TTLCache[tuple[str, Headers], WriteTarget | None] = TTLCache(MAX_ENTRIES, FRESH_S)
 
@@ -46,10 +53,16 @@ class WriteTargets:
         with self._lock:
             if key in self._kept:
                 return self._kept[key]
-        target = _read(self.ask(request, name), name)
+        asked = self.ask(request, name)
+        target = _read(asked, name, self._defaults)
         with self._lock:
             self._kept[key] = target
         return target
+
+    def changed(self) -> None:
+        """Forget everything: settings have changed, as this worker or its poller has seen."""
+        with self._lock:
+            self._kept.clear()
 
     def ask(self, request: Request, name: str) -> tuple[Exchange, bool]:
         """Ask about a name, and about its template where there is no such index: -> answer, and which it is.
@@ -64,7 +77,7 @@ class WriteTargets:
         return self._upstream.exchange("POST", template_path(name), headers), False
 
 
-def _read(asked: tuple[Exchange, bool], name: str) -> WriteTarget | None:
+def _read(asked: tuple[Exchange, bool], name: str, defaults: Defaults) -> WriteTarget | None:
     """Return the target that an answer tells of.
 
     Raises:
@@ -75,4 +88,5 @@ def _read(asked: tuple[Exchange, bool], name: str) -> WriteTarget | None:
         raise UpstreamError(f"expected the settings of {name}, found {exchange.status}. Try again later")
     if exchange.status != 200:
         return None
-    return existing_target(exchange.body, name) if is_there else template_target(exchange.body, name)
+    read = existing_target if is_there else template_target
+    return read(exchange.body, name, defaults)

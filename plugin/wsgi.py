@@ -65,7 +65,7 @@ class Proxy:
         self._templates = TemplateDoor(upstream, self._searches)
         self._multi_searches = MultiSearchDoor(upstream, planner, self._lookup, model)
         self._reads = ReadDoor(upstream, self._lookup)
-        self._writes = WriteDoor(upstream, model)
+        self._writes = WriteDoor(upstream, model, settings)
         self._sight, self._tracing = sight or Sight(Metrics()), tracing or Tracing()
         metrics = self._sight.metrics
         watch(metrics, upstream, model, settings, planner.breaker)

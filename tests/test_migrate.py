@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,6 +36,16 @@ def new_proxy_url(
     opensearch_url: str, new: Bundle, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     with running_proxy(opensearch_url, tmp_path_factory.mktemp("proxy-2"), bundle=new.path) as proxy:
+        yield proxy.url
+
+
+@pytest.fixture(scope="module")
+def both_proxy_url(
+    opensearch_url: str, new: Bundle, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("proxy-both")
+    also = ["--also", str(new.path), "--workers", "1"]
+    with running_proxy(opensearch_url, folder, bundle=TINY_BUNDLE, arguments=also) as proxy:
         yield proxy.url
 
 
@@ -175,7 +186,79 @@ def test_writes_through_the_proxy_leave_no_vector_of_a_former_text(
         headers = {"Content-Type": "application/json"}
         assert ask(proxy_url, method, target, json.dumps(body).encode(), headers).status == 200
     for bundle in (TINY_BUNDLE, new.path):
-        done = Command(opensearch_url, index, bundle)("verify", "--json")
-        assert json.loads(done.stdout)[index]["stale"] == 0, done.stdout
+        assert audited(opensearch_url, index, bundle)["stale"] == 0
     kept = client.get(index=index, id="5")["_source"]
     assert set(kept["rerank"]) == {"vector", "vector_2"}
+
+
+def audited(url: str, index: str, bundle: Path) -> dict[str, int]:
+    """Return what the vectors of that bundle are worth."""
+    done = Command(url, index, bundle)("verify", "--json")
+    found: dict[str, int] = json.loads(done.stdout)[index]
+    return found
+
+
+SCRIPT = {"script": {"source": "ctx._source.text += ' by script'"}}
+
+
+def write_everyhow(url: str, index: str, word: str) -> None:
+    """Write ten documents in every way that the proxy knows."""
+    lines: list[Any] = [
+        {"index": {"_id": "1"}}, {"text": f"word {word} one"},
+        {"create": {"_id": f"new-{word}"}}, {"text": f"word {word} created"},
+        {"update": {"_id": "2"}}, {"doc": {"text": f"word {word} two"}},
+        {"update": {"_id": "3"}}, SCRIPT,
+        {"update": {"_id": f"more-{word}"}}, {"doc": {"text": f"word {word}"}, "doc_as_upsert": True},
+        {"update": {"_id": "4"}}, {"doc": {"n": word}},
+    ]  # fmt: skip
+    body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    answer = ask(url, "POST", f"/{index}/_bulk", body, {"Content-Type": "application/x-ndjson"})
+    assert not json.loads(answer.body)["errors"], answer.body
+    for method, target, source in (
+        ("PUT", f"/{index}/_doc/5", {"text": f"word {word} five"}),
+        ("POST", f"/{index}/_update/6", {"doc": {"text": f"word {word} six"}}),
+        ("POST", f"/{index}/_update/7", SCRIPT),
+        ("POST", f"/{index}/_update/8", {"doc": {"text": "word 8"}}),
+    ):
+        headers = {"Content-Type": "application/json"}
+        answer = ask(url, method, target, json.dumps(source).encode(), headers)
+        assert answer.status == 200, answer.body
+
+
+def test_with_both_bundles_at_hand_every_write_carries_both_vectors(
+    opensearch_url: str, client: OpenSearch, both_proxy_url: str, new: Bundle, index: str
+) -> None:
+    migrate(opensearch_url, index, "--to", str(new.path))
+    time.sleep(1.5)  # as above
+    write_everyhow(both_proxy_url, index, "dual")
+    for bundle in (TINY_BUNDLE, new.path):
+        found = audited(opensearch_url, index, bundle)
+        assert (found["current"], found["documents"]) == (COUNT + 2, COUNT + 2), found
+    same = {"index": {"_id": "1"}}, {"text": "word dual one"}
+    body = b"".join(json.dumps(line).encode() + b"\n" for line in same)
+    answer = ask(both_proxy_url, "POST", f"/{index}/_bulk", body, {"Content-Type": "application/x-ndjson"})
+    assert answer.headers["rerank-written"].startswith("documents=1; encoded=0;"), "both were known"
+    cut = migrate(opensearch_url, index, "cutover", "--to", str(new.path))
+    assert cut.returncode == 0, cut.stderr
+
+
+def test_two_proxies_of_either_bundle_never_mix_vectors(
+    opensearch_url: str, client: OpenSearch, proxy_url: str, new_proxy_url: str, new: Bundle, index: str
+) -> None:
+    """A rolling upgrade: both write in turn, before and after the cut-over and after a rollback."""
+    migrate(opensearch_url, index, "--to", str(new.path))
+    for number, step in enumerate(("cutover", "rollback", None)):
+        time.sleep(1.5)  # as above
+        for name, url in (("old", proxy_url), ("new", new_proxy_url), ("again", proxy_url)):
+            write_everyhow(url, index, f"{name}{number}")
+            for bundle in (TINY_BUNDLE, new.path):
+                found = audited(opensearch_url, index, bundle)
+                assert (found["stale"], found["foreign"], found["corrupt"]) == (0, 0, 0), (name, step, found)
+        if step is not None:
+            done = migrate(opensearch_url, index, step, "--to", str(new.path), "--coverage", "0.1")
+            assert done.returncode == 0, done.stderr
+    migrate(opensearch_url, index, "--to", str(new.path))
+    synced(opensearch_url, index)
+    for bundle in (TINY_BUNDLE, new.path):
+        found = audited(opensearch_url, index, bundle)
+        assert found["current"] == found["documents"], found

@@ -35,17 +35,19 @@ def vector(text: str, tag: int = TAG) -> dict[str, Any]:
 def plan(body: dict[str, Any], stored: Stored | None, **more: Any) -> Plan:  # noqa: ANN401
     parameters = more.pop("parameters", {})
     target = WriteTarget("i", SETTINGS, default_pipeline=more.pop("pipeline", "_none"))
-    known = {"is_repeated": False, "may_lock": True, "model_tag": TAG} | more
+    known: dict[str, Any] = {"is_repeated": False, "may_lock": True, "tags": {"m": TAG}} | more
     raw = json.dumps(body).encode() + b"\n"
     operation = Operation("update", {"_index": "i", "_id": "1", **parameters}, b"", raw)
     return plan_update(operation, UpdateBody.parse(raw), Situation(target, stored, **known))
 
 
 def sent(made: Plan) -> tuple[dict[str, Any], Lock | None, Check]:
-    fresh: dict[int, bytes | None] = {text.hash: packed(text.text) for text in made.texts if text.text}
+    fresh = {text.key: packed(text.text, _TAGS[text.model]) for text in made.texts if text.text}
     result = made.finish(fresh)
     return json.loads(result.source or b"{}"), result.lock, result.check
 
+
+_TAGS = {"m": TAG, "other": 8}
 
 BEFORE = Stored({"title": "a", "text": "b", **vector("a\nb")}, AT)
 NULL = {"rerank": {"vector": None}}
@@ -144,7 +146,7 @@ def test_a_pipeline_and_nothing_new_stays_a_noop() -> None:
 
 def test_a_text_that_cannot_be_encoded_is_written_without_a_vector() -> None:
     made = plan({"doc": {"text": "new"}}, BEFORE)
-    result = made.finish({text.hash: None for text in made.texts})
+    result = made.finish({text.key: None for text in made.texts})
     assert (json.loads(result.source or b""), result.lock) == ({"doc": {"text": "new", **NULL}}, AT)
 
 
@@ -156,21 +158,86 @@ def test_no_room_for_vectors() -> None:
 
 def test_another_models_vector_is_judged_by_its_text() -> None:
     stored = Stored({"title": "a", "text": "b", **vector("a\nb", tag=99)}, AT)
-    kept = plan({"doc": {"text": "b"}}, stored, model_tag=None)
+    kept = plan({"doc": {"text": "b"}}, stored, tags={})
     assert json.loads(kept.finish({}).source or b"") == {"doc": {"text": "b"}}
-    gone = plan({"doc": {"text": "new"}}, stored, model_tag=None)
+    gone = plan({"doc": {"text": "new"}}, stored, tags={})
     assert json.loads(gone.finish({}).source or b"") == {"doc": {"text": "new", **NULL}}
 
 
-def test_a_new_text_takes_the_vector_of_a_second_model_along(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def migrating(monkeypatch: pytest.MonkeyPatch) -> None:
     migration = MigrationSettings("other", "second.vector")
     monkeypatch.setitem(globals(), "SETTINGS", msgspec.structs.replace(SETTINGS, migration=migration))
-    gone = {"second": {"vector": None}}
-    assert sent(plan({"doc": {"text": "new"}}, BEFORE))[0] == {
-        "doc": {"text": "new", **gone, **vector("a\nnew")}
-    }
-    assert sent(plan({"doc": {"text": "new"}}, None))[0] == {"doc": {"text": "new", **gone, **NULL}}
+
+
+def second(text: str) -> dict[str, Any]:
+    return {"second": {"vector": vector(text, _TAGS["other"])["rerank"]["vector"]}}
+
+
+GONE = {"second": {"vector": None}}
+BOTH = Stored({"title": "a", "text": "b", **vector("a\nb"), **second("a\nb")}, AT)
+
+
+@pytest.mark.usefixtures("migrating")
+def test_a_new_text_takes_the_vector_of_a_second_model_along() -> None:
+    made = plan({"doc": {"text": "new"}}, BEFORE).finish({("m", key("a\nnew")): packed("a\nnew")})
+    assert json.loads(made.source or b"") == {"doc": {"text": "new", **GONE, **vector("a\nnew")}}
+    assert made.check is Check.NEVER
+    assert sent(plan({"doc": {"text": "new"}}, None))[0] == {"doc": {"text": "new", **GONE, **NULL}}
     assert sent(plan({"doc": {"n": 1}}, BEFORE))[0] == {"doc": {"n": 1}}
+
+
+def key(text: str) -> int:
+    return text_hash(text, Chunking())
+
+
+@pytest.mark.usefixtures("migrating")
+def test_both_models_at_hand_write_both_vectors() -> None:
+    for stored in (BOTH, BEFORE):
+        made = plan({"doc": {"text": "new"}}, stored, tags=_TAGS)
+        assert sent(made)[0] == {"doc": {"text": "new", **second("a\nnew"), **vector("a\nnew")}}
+    whole = {"title": "x", "text": "y"}
+    made = plan({"doc": whole, "upsert": {"n": 1, **second("z")}}, BOTH, tags=_TAGS)
+    body = {"doc": {**whole, **second("x\ny"), **vector("x\ny")}, "upsert": {"n": 1}}
+    assert sent(made) == (body, None, Check.IF_CREATED)
+
+
+@pytest.mark.usefixtures("migrating")
+def test_the_same_text_keeps_both_and_stays_a_noop() -> None:
+    assert sent(plan({"doc": {"text": "b"}}, BOTH, tags=_TAGS)) == ({"doc": {"text": "b"}}, AT, Check.NEVER)
+    whole = {"title": "a", "text": "b"}
+    kept = {"doc": whole | second("a\nb") | vector("a\nb")}  # equal to what is stored: a noop
+    assert json.loads(plan({"doc": whole}, BOTH, tags=_TAGS).finish({}).source or b"") == kept
+
+
+@pytest.mark.usefixtures("migrating")
+def test_the_second_model_alone_at_hand_writes_its_own_and_guards_the_first() -> None:
+    made = plan({"doc": {"text": "new"}}, BOTH, tags={"other": 8})
+    result = made.finish({("other", key("a\nnew")): packed("a\nnew", 8)})
+    assert json.loads(result.source or b"") == {"doc": {"text": "new", **second("a\nnew"), **NULL}}
+    assert result.check is Check.NEVER
+
+
+@pytest.mark.usefixtures("migrating")
+def test_a_vector_of_the_other_model_is_none_in_a_field() -> None:
+    """However it came there: each field holds its own model's vectors only."""
+    swapped = {**vector("a\nb", 8), "second": {"vector": vector("a\nb")["rerank"]["vector"]}}
+    stored = Stored({"title": "a", "text": "b", **swapped}, AT)
+    assert sent(plan({"doc": {"text": "b"}}, stored, tags=_TAGS))[0] == {
+        "doc": {"text": "b", **second("a\nb"), **vector("a\nb")}
+    }
+
+
+def test_where_reranking_is_off_nothing_is_made_and_a_stale_vector_goes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(globals(), "SETTINGS", msgspec.structs.replace(SETTINGS, enabled=False))
+    result = plan({"doc": {"text": "new"}}, BEFORE).finish({})
+    assert (json.loads(result.source or b""), result.check) == ({"doc": {"text": "new", **NULL}}, Check.NEVER)
+    kept = plan({"doc": {"text": "b"}}, BEFORE).finish({})
+    assert (json.loads(kept.source or b""), kept.check) == ({"doc": {"text": "b"}}, Check.NEVER)
+    bare = Stored({"title": "a", "text": "b"}, AT)
+    assert json.loads(plan({"doc": {"text": "b"}}, bare).finish({}).source or b"") == {"doc": {"text": "b"}}
 
 
 @pytest.mark.parametrize(("source", "changes", "result"), [

@@ -12,6 +12,7 @@ from opensearch.endpoints import endpoint
 from plugin import bulk_door
 from plugin.http_messages import Answer, Request
 from plugin.model import Model
+from plugin.settings_cache import SettingsCache
 from plugin.upstream import StreamedAnswer, Upstream
 from plugin.write_door import WriteDoor
 from plugin.write_vectors import MAX_WRITERS
@@ -31,7 +32,7 @@ def model() -> Model:
 @pytest.fixture
 def door(opensearch_url: str, model: Model) -> Iterator[WriteDoor]:
     upstream = Upstream(opensearch_url)
-    yield WriteDoor(upstream, model)
+    yield WriteDoor(upstream, model, SettingsCache(upstream))
     upstream.close()
 
 

@@ -1,0 +1,113 @@
+"""Bulks through the proxy that OpenSearch takes in part or not at all, and texts that are none."""
+
+import json
+from typing import Any
+
+import pytest
+from opensearchpy import OpenSearch
+
+from reranker.bundle import Bundle
+from tests.conftest import TINY_BUNDLE
+from tests.raw_http import RawAnswer
+from tests.toy_index import index_body
+from tests.write_checks import bulk, send, state, written
+
+pytestmark = pytest.mark.live
+
+BUNDLE = Bundle.open(TINY_BUNDLE)
+
+
+@pytest.fixture
+def index(client: OpenSearch, index_name: str) -> str:
+    body = index_body(BUNDLE)
+    body["mappings"]["properties"]["n"] = {"type": "integer"}
+    client.indices.create(index=index_name, body=body)
+    return index_name
+
+
+def outcomes(answer: RawAnswer) -> list[tuple[int, str]]:
+    """Return each item's status and what kind of error it is, empty for none."""
+    items = [content for item in json.loads(answer.body)["items"] for content in item.values()]
+    return [(item["status"], item.get("error", {}).get("type", "")) for item in items]
+
+
+def test_a_disk_that_is_too_full_changes_nothing(client: OpenSearch, proxy_url: str, index: str) -> None:
+    """The block that OpenSearch sets at the flood stage of the disk watermark."""
+    send(proxy_url, "PUT", f"/{index}/_doc/1", {"text": "wait a bit"})
+    client.indices.put_settings(index=index, body={"index.blocks.read_only_allow_delete": True})
+    try:
+        answer = bulk(
+            proxy_url, f"/{index}/_bulk",
+            {"index": {"_id": "2"}}, {"text": "read a file"},
+            {"update": {"_id": "1"}}, {"doc": {"text": "new"}},
+            {"update": {"_id": "1"}}, {"script": "ctx._source.text = 'new'"},
+        )  # fmt: skip
+        assert {status for status, _ in outcomes(answer)} <= {403, 429}, answer.body
+        one = send(proxy_url, "POST", f"/{index}/_update/1", {"doc": {"text": "new"}})
+        assert one.status in (403, 429), one.body
+    finally:
+        client.indices.put_settings(index=index, body={"index.blocks.read_only_allow_delete": None})
+    found = state(client, index)
+    assert found.documents == {"1": {"text": "wait a bit"}}
+    assert found.current == {"1"}
+
+
+def test_one_document_that_the_mapping_refuses_is_the_only_one(
+    client: OpenSearch, proxy_url: str, index: str
+) -> None:
+    client.indices.put_mapping(index=index, body={"properties": {"text": {"type": "text"}}})
+    answer = bulk(
+        proxy_url, f"/{index}/_bulk",
+        {"index": {"_id": "1"}}, {"text": "wait a bit", "n": 1},
+        {"index": {"_id": "2"}}, {"text": "read a file", "n": "no number"},
+        {"index": {"_id": "3"}}, {"text": {"an": "object"}},
+        {"create": {"_id": "1"}}, {"text": "there already"},
+        {"update": {"_id": "none"}}, {"doc": {"text": "of nothing"}},
+        {"index": {"_index": "NoSuchName", "_id": "4"}}, {"text": "nowhere"},
+        {"index": {"_id": "5"}}, {"text": "the last"},
+    )  # fmt: skip
+    refused = "mapper_parsing_exception"
+    assert outcomes(answer) == [
+        (201, ""), (400, refused), (400, refused), (409, "version_conflict_engine_exception"),
+        (404, "document_missing_exception"), (400, "invalid_index_name_exception"), (201, ""),
+    ]  # fmt: skip
+    found = state(client, index)
+    assert set(found.documents) == found.current == {"1", "5"}
+
+
+def test_texts_that_are_none_and_odd_ones_in_one_bulk(client: OpenSearch, proxy_url: str, index: str) -> None:
+    odd: dict[str, Any] = {
+        "missing": {"n": 1}, "null": {"text": None}, "empty": {"text": ""}, "blank": {"text": " \n"},
+        "list": {"text": ["wait", None, "", "a bit"]}, "lone": {"text": "wait \ud83d a bit"},
+        "huge": {"text": "wait a bit " * 20_000},
+    }  # fmt: skip
+    lines = [line for key, source in odd.items() for line in ({"index": {"_id": key}}, source)]
+    answer = bulk(proxy_url, f"/{index}/_bulk", *lines)
+    assert {status for status, _ in outcomes(answer)} == {201}
+    assert written(answer) == "documents=7; encoded=3; repaired=0; left=0"
+    found = state(client, index)
+    assert (found.current, found.stale, found.missing) == ({"list", "lone", "huge"}, set(), set())
+    assert found.documents["huge"] == odd["huge"]
+
+
+def test_a_pipeline_that_renames_the_text(client: OpenSearch, proxy_url: str, index: str) -> None:
+    """What is stored counts: the text may come from another field, or go to one."""
+    names = {"comes": ("body", "text"), "goes": ("text", "body")}
+    for name, (before, after) in names.items():
+        processor = {"rename": {"field": before, "target_field": after, "ignore_missing": True}}
+        client.ingest.put_pipeline(id=f"text-{name}", body={"processors": [processor]})
+    try:
+        answer = bulk(
+            proxy_url, f"/{index}/_bulk",
+            {"index": {"_id": "1", "pipeline": "text-comes"}}, {"body": "wait a bit"},
+            {"index": {"_id": "2", "pipeline": "text-goes"}}, {"text": "read a file"},
+            {"index": {"_id": "3"}}, {"text": "as it is"},
+        )  # fmt: skip
+        assert {status for status, _ in outcomes(answer)} == {201}
+    finally:
+        for name in names:
+            client.ingest.delete_pipeline(id=f"text-{name}")
+    found = state(client, index)
+    assert found.documents["1"] == {"text": "wait a bit"}
+    assert found.documents["2"] == {"body": "read a file"}
+    assert (found.current, found.stale, found.missing) == ({"1", "3"}, set(), set())
