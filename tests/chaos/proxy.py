@@ -9,7 +9,7 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,13 +96,13 @@ def main() -> None:
     switch = Switch(Path(sys.argv.pop(1)))
     load = Model.load
 
-    def spoiled_load(bundle: Bundle) -> Model:
-        model = load(bundle)
+    def spoiled_load(bundle: Bundle, also: Sequence[Bundle] = ()) -> Model:
+        model = load(bundle, also)
         switch.follow()
         encode = switch.spoiled(bundle.query_encoder())
         return replace(model, query_vectors=QueryVectors(encode, cache_entries=CACHE_ENTRIES))
 
-    Model.load = staticmethod(spoiled_load)  # type: ignore[method-assign]
+    Model.load = staticmethod(spoiled_load)  # type: ignore[method-assign,assignment]
     time.time = switch.time
     command()
 
