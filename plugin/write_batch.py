@@ -72,6 +72,7 @@ class Batches:
         self._may_encode = may_encode
         self._seen: set[Place] = set()
         self._tally = tally
+        self._submitted: set[tuple[str, int]] = set()
 
     def start(self, operations: Sequence[Operation], *, may_lock: bool) -> Batch:
         """Plan operations and start encoding what they need.
@@ -169,7 +170,9 @@ class Batches:
                     missing[text.model, chunking_of(target.settings)][text.hash] = text.text
         for (model, chunking), texts in missing.items():
             if self._may_encode:
-                self._tally.encoded += len(texts)
+                keys = {(model, hashed) for hashed in texts}
+                self._tally.encoded += len(keys - self._submitted)  # the batch before may still encode some
+                self._submitted |= keys
                 batch.encodings.append((model, self._model.writers[model].submit(texts, chunking)))
 
 

@@ -1,12 +1,18 @@
 """Bulks through the proxy that OpenSearch takes in part or not at all, and texts that are none."""
 
 import json
+import re
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
 from opensearchpy import OpenSearch
 
+from plugin.opensearch_command import local_server
+from plugin.proxy_process import running_proxy
 from reranker.bundle import Bundle
+from tests.benchmarks.memory import _children
 from tests.conftest import TINY_BUNDLE
 from tests.raw_http import RawAnswer
 from tests.toy_index import index_body
@@ -111,3 +117,56 @@ def test_a_pipeline_that_renames_the_text(client: OpenSearch, proxy_url: str, in
     assert found.documents["1"] == {"text": "wait a bit"}
     assert found.documents["2"] == {"body": "read a file"}
     assert (found.current, found.stale, found.missing) == ({"1", "3"}, set(), set())
+
+
+def test_a_long_bulk_takes_a_bounded_amount_of_memory(
+    client: OpenSearch, opensearch_url: str, index: str, tmp_path: Path
+) -> None:
+    assert grown_mb(opensearch_url, index, tmp_path, num_bytes=12_000_000) < GROWTH_MB
+
+
+def test_a_bulk_of_the_longest_kind_takes_no_more(tmp_path: Path, is_long: bool) -> None:
+    """On a server of its own: one of 512 MB refuses such a bulk with a 429, straight too."""
+    if not is_long:
+        pytest.skip("runs with pytest --long, as make test-all does")
+    with tempfile.TemporaryDirectory(prefix="twinrank-test-") as folder:
+        Path(folder).chmod(0o755)
+        server = local_server(port=0, heap="2g", folder=Path(folder) / "server")
+        url = server.start()
+        try:
+            with OpenSearch(url) as client:
+                client.indices.create(index="long", body=index_body(BUNDLE))
+                assert grown_mb(url, "long", tmp_path, num_bytes=95_000_000) < GROWTH_MB
+        finally:
+            server.stop()
+
+
+def grown_mb(url: str, index: str, folder: Path, *, num_bytes: int) -> float:
+    """Send one bulk of so many bytes, and return by how much the worker's largest resident size grew."""
+    text = "wait a bit and read the file " * 150
+    count = num_bytes // len(text)
+    lines = b"".join(
+        json.dumps(line).encode() + b"\n"
+        for number in range(count)
+        for line in ({"index": {"_id": str(number)}}, {"text": f"{number % 50} {text}"})
+    )
+    with running_proxy(url, folder, bundle=TINY_BUNDLE, arguments=["--workers", "1"]) as proxy:
+        bulk(proxy.url, f"/{index}/_bulk", {"index": {"_id": "first"}}, {"text": text})
+        [worker] = _children(proxy.child.pid)
+        before = peak_mb(worker)
+        answer = bulk(proxy.url, f"/{index}/_bulk", lines)
+        grown = peak_mb(worker) - before
+    assert written(answer).startswith(f"documents={count}; encoded=50; "), answer.body[:500]
+    assert {status for status, _ in outcomes(answer)} == {201}
+    print(f"{len(lines) / 1e6:.0f} MB in one bulk: the worker's memory grew by {grown:.0f} MB")  # noqa: T201
+    return grown
+
+
+GROWTH_MB = 64
+"""What batches on their way, both ways, and their texts may take."""
+
+
+def peak_mb(pid: int) -> float:
+    """Return a process's largest resident size so far."""
+    [size] = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(size) / 1024
