@@ -3,6 +3,8 @@
 import json
 import re
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ def index(client: OpenSearch, index_name: str) -> str:
 
 def outcomes(answer: RawAnswer) -> list[tuple[int, str]]:
     """Return each item's status and what kind of error it is, empty for none."""
+    assert answer.status == 200, answer.body[:500]
     items = [content for item in json.loads(answer.body)["items"] for content in item.values()]
     return [(item["status"], item.get("error", {}).get("type", "")) for item in items]
 
@@ -139,6 +142,71 @@ def test_a_bulk_of_the_longest_kind_takes_no_more(tmp_path: Path, is_long: bool)
                 assert grown_mb(url, "long", tmp_path, num_bytes=95_000_000) < GROWTH_MB
         finally:
             server.stop()
+
+
+SMALL = {"http.max_content_length": "400kb", "indexing_pressure.memory.limit": "2mb"}
+"""A server that refuses long requests with a 413, and too many at once with a 429."""
+
+
+def test_a_server_that_takes_little(tmp_path: Path, is_long: bool) -> None:
+    """A bulk that only our vectors make too long for it, and more bulks at once than it takes."""
+    if not is_long:
+        pytest.skip("runs with pytest --long, as make test-all does")
+    with tempfile.TemporaryDirectory(prefix="twinrank-test-") as folder:
+        Path(folder).chmod(0o755)
+        server = replace(local_server(port=0, folder=Path(folder) / "server"), settings=SMALL)
+        url = server.start()
+        try:
+            with OpenSearch(url) as client, running_proxy(url, tmp_path, bundle=TINY_BUNDLE) as proxy:
+                client.indices.create(index="grows", body=index_body(BUNDLE))
+                assert_it_fits(client, proxy.url)
+                client.indices.create(index="storm", body=index_body(BUNDLE))
+                assert_nothing_refused_is_stored(client, proxy.url)
+        finally:
+            server.stop()
+
+
+def assert_it_fits(client: OpenSearch, url: str) -> None:
+    """Send 300 KB of short documents, which are more than 400 KB with their vectors."""
+    lines = [
+        line
+        for number in range(5_500)
+        for line in ({"index": {"_id": str(number)}}, {"text": f"wait {number} times"})
+    ]
+    answer = bulk(url, "/grows/_bulk", *lines)
+    assert {status for status, _ in outcomes(answer)} == {201}, answer.body[:300]
+    assert written(answer).startswith("documents=5500; encoded=5500; "), written(answer)
+    found = state(client, "grows")
+    assert (len(found.documents), found.stale) == (5_500, set())
+    assert found.current  # those whose vectors had no room wait for the writes after, and for sync
+    longer = bulk(url, "/grows/_bulk", *lines, *lines)
+    assert longer.status == 413, longer.body[:300]
+
+
+def assert_nothing_refused_is_stored(client: OpenSearch, url: str) -> None:
+    """Send 200 bulks of 270 KB from 32 clients: what is acknowledged is stored, and nothing else."""
+
+    def sent(number: int) -> list[str]:
+        text = "wait a bit " * 2_000  # the same in each: nobody waits for the encoder
+        lines = [
+            line
+            for part in range(12)
+            for line in ({"index": {"_id": f"{number}-{part}"}}, {"text": f"{part} {text}"})
+        ]
+        answer = bulk(url, "/storm/_bulk", *lines)
+        if answer.status == 429:
+            return []
+        items = [item["index"] for item in json.loads(answer.body)["items"]]
+        assert {item["status"] for item in items} <= {201, 429}, answer.body[:300]
+        return [item["_id"] for item in items if item["status"] == 201]
+
+    with ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(sent, range(200)))
+    stored = {key for keys in answers for key in keys}
+    assert len(stored) < 200 * 12, "nothing was refused: this is no storm"
+    found = state(client, "storm")
+    assert set(found.documents) == stored
+    assert found.stale == set()
 
 
 def grown_mb(url: str, index: str, folder: Path, *, num_bytes: int) -> float:
