@@ -48,6 +48,9 @@ class WaitingRequest:
     def _look_at_head(self) -> None:
         head_end = self._received.find(b"\r\n\r\n")
         if head_end < 0:
+            if b"\n\n" in self._received:  # lines that end as they may not: whole, so that it is refused now
+                self._received += b"\r\n\r\n"
+                self._end = len(self._received)
             self.is_long = len(self._received) > MAX_HELD_BYTES
             return
         head = bytes(self._received[: head_end + 2])
@@ -55,4 +58,5 @@ class WaitingRequest:
             self.is_whole = self._received.endswith(_LAST_CHUNK)
             self.is_long = not self.is_whole
         else:
-            self._end = head_end + 4 + max(map(int, _LENGTH.findall(head)), default=0)
+            lengths = _LENGTH.findall(head)  # of two nothing is awaited: the parser refuses them
+            self._end = head_end + 4 + (int(lengths[0]) if len(lengths) == 1 else 0)

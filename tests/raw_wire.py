@@ -26,7 +26,13 @@ class Kept:
     @property
     def lines(self) -> list[bytes]:
         """The request lines, without those of the proxy's own questions."""
-        return [head.split(b"\r\n")[0] for head, _ in self.requests if b"/_cluster/state/" not in head]
+        return [head.split(b"\r\n")[0] for head, _ in self.clients]
+
+    @property
+    def clients(self) -> list[tuple[bytes, bytes]]:
+        """The requests without the proxy's own questions after settings."""
+        own = b"/_cluster/state/", b"filter_path=%2A.mappings._meta.rerank"
+        return [each for each in self.requests if not any(part in each[0] for part in own)]
 
 
 def exchanged(url: str, sent: bytes, *, timeout_s: float = 30.0) -> bytes:
@@ -49,14 +55,16 @@ def exchanged(url: str, sent: bytes, *, timeout_s: float = 30.0) -> bytes:
 
 def _is_whole(received: bytes) -> bool:
     """Whether these are answers, the last one with its whole body."""
+    is_answered = False
     while received:
         head, end, rest = received.partition(b"\r\n\r\n")
         length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
         expected = int(length[1]) if length else 0
-        if not end or len(rest) < expected or head.startswith(b"HTTP/1.1 100"):
+        if not end or len(rest) < expected:
             return False
+        is_answered = not head.startswith(b"HTTP/1.1 100")
         received = rest[expected:]
-    return True
+    return is_answered
 
 
 def statuses(received: bytes) -> list[int]:
