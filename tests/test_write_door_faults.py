@@ -14,7 +14,7 @@ from opensearchpy import OpenSearch
 from plugin.opensearch_command import local_server
 from plugin.proxy_process import running_proxy
 from reranker.bundle import Bundle
-from tests.benchmarks.memory import _children
+from tests.benchmarks.memory import children_of
 from tests.conftest import TINY_BUNDLE
 from tests.raw_http import RawAnswer
 from tests.toy_index import index_body
@@ -220,7 +220,7 @@ def grown_mb(url: str, index: str, folder: Path, *, num_bytes: int) -> float:
     )
     with running_proxy(url, folder, bundle=TINY_BUNDLE, arguments=["--workers", "1"]) as proxy:
         bulk(proxy.url, f"/{index}/_bulk", {"index": {"_id": "first"}}, {"text": text})
-        [worker] = _children(proxy.child.pid)
+        [worker] = children_of(proxy.child.pid)
         before = peak_mb(worker)
         answer = bulk(proxy.url, f"/{index}/_bulk", lines)
         grown = peak_mb(worker) - before

@@ -13,14 +13,14 @@ def worker_memory(master_pid: int) -> Iterator[Figure]:
 
     Proportional memory (PSS) counts a page that several processes share once among them.
     """
-    rollups = [_rollup(pid) for pid in _children(master_pid)]
+    rollups = [_rollup(pid) for pid in children_of(master_pid)]
     for key, name, budget in (("Rss", "resident", None), ("Pss", "proportional", 250.0)):
         sizes = sorted(rollup[key] / _MB for rollup in rollups if key in rollup)
         if sizes:
             yield Figure(f"memory of a worker, {name}", sizes[-1], sizes[0], sizes[-1], "MB", budget)
 
 
-def _children(pid: int) -> list[int]:
+def children_of(pid: int) -> list[int]:
     listed = Path(f"/proc/{pid}/task/{pid}/children")
     return [int(child) for child in listed.read_text().split()] if listed.exists() else []
 

@@ -25,7 +25,7 @@ from reranker.bundle import Bundle
 from reranker.encoder import DocumentEncoder
 from reranker.text import Chunking
 from tests.benchmarks.backfill import verdict
-from tests.benchmarks.memory import _children, worker_memory
+from tests.benchmarks.memory import children_of, worker_memory
 from tests.toy_index import index_body
 from tests.write_checks import bulk, written
 
@@ -129,7 +129,7 @@ def _sent(url: str, number: int, batch: Sequence[str], expected: str) -> float:
 def _cpu_s(master_pid: int) -> float:
     """Return the processor seconds that the workers have used."""
     ticks = 0
-    for pid in _children(master_pid):
+    for pid in children_of(master_pid):
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")

@@ -10,14 +10,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
 from opensearchpy import ConflictError, NotFoundError, OpenSearch, TransportError
 
 from indexer.audit import Worth, worth_of
 from opensearch import vectors
 from opensearch.settings import RerankSettings
 from opensearch.snapshot import Stored
+from reranker.stored_vector import pack
+from reranker.text import text_hash
 from tests.sync_run import BUNDLE
-from tests.toy_index import known_words
+from tests.toy_index import CHUNKING, known_words
 
 Source = dict[str, Any]
 IDS = 40
@@ -69,8 +72,10 @@ class Writer:
         }
 
     def _put(self) -> None:
+        """Write a document whole, one in three with the vector of another text."""
         document_id, source = self._id(), self._source()
-        self._client.index(index=self._index, id=document_id, body=source)
+        worn = {"rerank": {"vector": vector_of(self._text())}} if self._random.random() < 1 / 3 else {}
+        self._client.index(index=self._index, id=document_id, body=source | worn)
         self.model[document_id] = source
 
     def _create(self) -> None:
@@ -272,6 +277,13 @@ class VersionedWriter(Writer):
 
 
 _RETRIES = {"retry_on_conflict": "50"}
+
+
+def vector_of(text: str) -> str:
+    """Return a stored vector with the hash of that text."""
+    values = np.full((1, BUNDLE.manifest.dim), BUNDLE.manifest.dim**-0.5, np.float32)
+    packed = pack(values, text_hash=text_hash(text, CHUNKING), model_tag=BUNDLE.model_tag)
+    return vectors.encoded(packed)
 
 
 def bare(source: Source) -> Source:
