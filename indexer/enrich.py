@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from indexer.document import Document
+from indexer.document import Document, text_of
 from opensearch import vectors
 from opensearch.settings import RerankSettings
 from reranker.errors import StoredVectorError
@@ -103,7 +104,13 @@ class Enricher:
         """
         document.without_vector(self.field)
 
-    def is_current(self, packed: bytes, hashed: int) -> bool:
+    def is_current(self, values: Mapping[str, Any]) -> bool:
+        """Return whether a source with these values has this model's vector of its text."""
+        text = text_of(values, self._settings.source_fields)
+        packed = vectors.decoded(vectors.value_at(values, self.field)) if text else None
+        return packed is not None and self._is_vector_of(packed, text_hash(text, self._chunking))
+
+    def _is_vector_of(self, packed: bytes, hashed: int) -> bool:
         """Return whether a stored vector is this model's for the text with that hash."""
         try:
             vector = unpack(packed)
@@ -115,7 +122,7 @@ class Enricher:
         own = vectors.decoded(vectors.value_at(document.values, self.field))
         held = None if document.id is None else stored.get(document.id)
         for packed in (held, own):
-            if packed is not None and self.is_current(packed, hashed):
+            if packed is not None and self._is_vector_of(packed, hashed):
                 return packed
         return None
 

@@ -5,14 +5,15 @@ one after another, the main one first.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
-from indexer.document import Document
-from indexer.enrich import Enriched, Outcome, hash_of
+from indexer.document import Document, text_of
+from indexer.enrich import Enriched, Outcome, chunking_of, hash_of
 from opensearch import vectors
 from opensearch.settings import RerankSettings
 from reranker.errors import StoredVectorError
 from reranker.stored_vector import unpack
+from reranker.text import text_hash
 
 
 class Fill(Protocol):
@@ -28,6 +29,9 @@ class Fill(Protocol):
     @property
     def name(self) -> str:
         """What it does."""
+
+    def is_current(self, values: Mapping[str, Any]) -> bool:
+        """Whether a source with these values surely needs nothing; False where that takes a closer look."""
 
     def check(self, document: Document) -> None:
         """Check that the document has room for the field.
@@ -51,6 +55,11 @@ class Guard:
         self.field = settings.field
         self.name = "guard"
 
+    def is_current(self, values: Mapping[str, Any]) -> bool:
+        """Whether the source has a vector of the text that stands there."""
+        text = text_of(values, self._settings.source_fields)
+        return bool(text) and self._hash_in(values) == text_hash(text, chunking_of(self._settings))
+
     def check(self, document: Document) -> None:
         """Check that the document has room for the field.
 
@@ -69,11 +78,15 @@ class Guard:
         return Enriched(document.without_vector(self.field).encode(), Outcome.NO_TEXT)
 
     def _fits(self, document: Document) -> bool:
-        packed = vectors.decoded(vectors.value_at(document.values, self.field))
+        return self._hash_in(document.values) == hash_of(document, self._settings)
+
+    def _hash_in(self, values: Mapping[str, Any]) -> int | None:
+        """Return the hash in the whole stored vector of a source, None where there is none."""
+        packed = vectors.decoded(vectors.value_at(values, self.field))
         try:
-            return unpack(packed or b"").text_hash == hash_of(document, self._settings)
+            return unpack(packed or b"").text_hash
         except StoredVectorError:
-            return False
+            return None
 
 
 class Emptied:
@@ -82,6 +95,10 @@ class Emptied:
     def __init__(self, field: str) -> None:
         self.field = field
         self.name = "empty"
+
+    def is_current(self, values: Mapping[str, Any]) -> bool:
+        """No: whether nothing at all stands there takes a closer look."""
+        return False
 
     def check(self, document: Document) -> None:
         """Check that the field can be taken away.
@@ -105,6 +122,10 @@ class Fills:
         self._first, self._more = first, more
         self.field = first.field
         self.name = "+".join(fill.name for fill in (first, *more))
+
+    def is_current(self, values: Mapping[str, Any]) -> bool:
+        """Whether the source surely needs nothing in any of the fields."""
+        return all(fill.is_current(values) for fill in (self._first, *self._more))
 
     def check(self, document: Document) -> None:
         """Check that the document has room for every field.

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from indexer.document import Document
 from indexer.enrich import Outcome
 from indexer.errors import DocumentError
@@ -56,19 +58,28 @@ class Repairs:
 
     def __call__(self, changes: Sequence[Change]) -> list[Repair]:
         """Return what to do for each document, in order; each text is encoded once."""
-        documents, problems = self._readable(changes)
+        doubtful = {position: change for position, change in enumerate(changes) if self._is_doubtful(change)}
+        documents, problems = self._readable(doubtful)
         states = self._enriched(documents)
         return [
             Repair(change, None, problem=problems[position])
             if position in problems
-            else self._repair(change, *states[position])
+            else self._repair(change, *states.get(position, (Outcome.REUSED, change.source)))
             for position, change in enumerate(changes)
         ]
 
-    def _readable(self, changes: Sequence[Change]) -> tuple[dict[int, Document], dict[int, str]]:
+    def _is_doubtful(self, change: Change) -> bool:
+        """Whether a document may need something: few do in a pass over what is in order, so that is quick."""
+        try:
+            values = msgspec.json.decode(change.source)
+        except (msgspec.DecodeError, RecursionError):  # stored, and not read by msgspec: lone surrogates
+            return True
+        return not all(fill.is_current(values) for fill in self._fills)
+
+    def _readable(self, changes: dict[int, Change]) -> tuple[dict[int, Document], dict[int, str]]:
         documents: dict[int, Document] = {}
         problems: dict[int, str] = {}
-        for position, change in enumerate(changes):
+        for position, change in changes.items():
             document = Document(change.source)
             try:
                 for fill in self._fills:
