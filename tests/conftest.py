@@ -62,6 +62,10 @@ def session_folder() -> Iterator[Path]:
     yield from _open_folder()
 
 
+HEAP = "1g"
+"""In half of it, what thousands of tests leave behind until it is collected trips the circuit breaker."""
+
+
 @pytest.fixture(scope="session")
 def opensearch_url(session_folder: Path, pytestconfig: pytest.Config) -> Iterator[str]:
     """Yield the URL of an OpenSearch that lives for this session, on a free port, with empty data.
@@ -71,7 +75,7 @@ def opensearch_url(session_folder: Path, pytestconfig: pytest.Config) -> Iterato
     is_newest = pytestconfig.getoption("--opensearch") == NEWEST
     folder = session_folder / "server"
     chosen = local_server(port=0, folder=folder) if is_newest else assembled_server(folder)
-    server = replace(chosen, java_options=QUICK_START)
+    server = replace(chosen, java_options=QUICK_START, heap=HEAP)
     url = server.start()
     yield url
     server.stop()

@@ -43,9 +43,13 @@ class _Stalling(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 512  # else connections are dropped while it stalls, and tried again seconds later
+
+
 @pytest.fixture
 def port() -> Iterator[int]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Stalling) as server:
+    with _Server(("127.0.0.1", 0), _Stalling) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

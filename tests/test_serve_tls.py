@@ -126,6 +126,8 @@ exec setpriv --no-new-privs --bounding-set=-all --inh-caps=-all -- "$@"
 
 
 def test_it_runs_where_nothing_can_be_written_but_tmp_and_without_any_capability() -> None:
+    if ROOT.is_relative_to("/tmp"):  # noqa: S108  # no file is made there
+        pytest.skip("the checkout lies under /tmp, which is another one in there")
     contained = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", CONTAINED, "contained"]
     tried = subprocess.run([*contained, "true"], capture_output=True, text=True, check=False)
     if tried.returncode:

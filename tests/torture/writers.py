@@ -267,7 +267,11 @@ class VersionedWriter(Writer):
 
     def _put_version(self) -> None:
         document_id, source = self._id(), self._source()
-        self._client.index(index=self._index, id=document_id, body=source, params=self._next())
+        try:
+            self._client.index(index=self._index, id=document_id, body=source, params=self._next())
+        except ConflictError:  # the client sends a write again whose connection broke: it may have arrived
+            if bare(self._client.get(index=self._index, id=document_id)["_source"]) != source:
+                raise
         self.model[document_id] = source
 
     def _delete_version(self) -> None:
