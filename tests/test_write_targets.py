@@ -60,7 +60,7 @@ def test_where_reranking_is_off_new_writes_get_no_vector_and_stale_ones_go(
     ):
         answer = send(proxy_url, method, target, body)
         assert answer.status in (200, 201)
-        assert written(answer).startswith("documents=1; encoded=0; repaired=0")
+        assert written(answer).startswith("documents=1; encoded=0; "), (target, answer.body)
     found = state(client, index_name)
     assert (found.current, found.stale, found.missing) == ({"2"}, set(), {"1", "3", "4"})
 
