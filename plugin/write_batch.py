@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from indexer.enrich import chunking_of
 from indexer.errors import DocumentError
 from indexer.update_plan import plan_update
-from indexer.write_plan import Check, Fresh, Plan, Sent, Situation, plan_index
+from indexer.write_plan import Check, Fresh, Plan, Sent, Situation, Text, plan_index
 from opensearch.json_members import JsonObjectError
 from opensearch.stored_documents import Place, Stored
 from opensearch.update_body import UpdateBody, touches
@@ -136,7 +136,7 @@ class Batches:
         if operation.action != "index":
             return ()
         unknown = (text for text in plan.texts if text.text and not text.held)
-        return [text.field for text in unknown if self._model.known_vector(text.key) is None]
+        return [text.field for text in unknown if self._known(text, situation.target) is None]
 
     def _use(
         self, batch: Batch, position: int, body: UpdateBody | None, situation: Situation | None,
@@ -155,6 +155,10 @@ class Batches:
             return
         batch.plans[position] = _planned(plan.operation, body, replace(situation, stored=stored))
 
+    def _known(self, text: Text, target: WriteTarget) -> bytes | None:
+        """Return the vector of a text that was encoded lately; none where new vectors are not wanted."""
+        return self._model.known_vector(text.key) if target.settings.enabled else None
+
     def _encode(self, batch: Batch) -> None:
         missing: dict[tuple[str, Chunking], dict[int, str]] = defaultdict(dict)
         for plan, target in zip(batch.plans, batch.targets, strict=True):
@@ -163,7 +167,7 @@ class Batches:
             for text in plan.texts:
                 if not text.text or text.held or text.key in batch.known:
                     continue
-                known = self._model.known_vector(text.key)
+                known = self._known(text, target)
                 if known is not None:
                     batch.known[text.key] = known
                 elif target.settings.enabled and text.model in self._model.writers:

@@ -60,9 +60,37 @@ def test_where_reranking_is_off_new_writes_get_no_vector_and_stale_ones_go(
     ):
         answer = send(proxy_url, method, target, body)
         assert answer.status in (200, 201)
-        assert written(answer).startswith("documents=1; encoded=0; "), (target, answer.body)
+        assert written(answer).startswith("documents=1; encoded=0; repaired=0"), (target, answer.body)
     found = state(client, index_name)
     assert (found.current, found.stale, found.missing) == ({"2"}, set(), {"1", "3", "4"})
+
+
+def test_where_reranking_is_off_a_text_that_was_encoded_before_gets_no_vector_either(
+    client: OpenSearch, opensearch_url: str, index_name: str
+) -> None:
+    """The worker still has the vector of that text; a document whose stored vector is current keeps it."""
+    client.indices.create(index=index_name, body=index_body(BUNDLE))
+    with closing(Upstream(opensearch_url)) as upstream:
+        proxy = Client(Proxy(upstream, Model.load(BUNDLE)))
+
+        def sent(target: str, body: object) -> str:
+            answer = proxy.post(f"/{index_name}/{target}", json=body, buffered=True)
+            return answer.headers.get("Rerank-Written", "")
+
+        same = {"text": "wait a bit"}
+        assert sent("_doc/1?refresh=true", same) == "documents=1; encoded=1; repaired=0; left=0"
+        off = {"_meta": index_body(BUNDLE, enabled=False)["mappings"]["_meta"]}
+        assert proxy.put(f"/{index_name}/_mapping", json=off, buffered=True).status_code == 200
+        upsert = {"script": "ctx._source.text += 'x'", "upsert": same}
+        for target, body in (
+            ("_doc/1", same),
+            ("_doc/2", same),
+            ("_update/3", upsert),
+            ("_update/3", upsert),
+        ):
+            assert sent(target, body) == "documents=1; encoded=0; repaired=0; left=0"
+    found = state(client, index_name)
+    assert (found.current, found.stale, found.missing) == ({"1"}, set(), {"2", "3"})
 
 
 def test_a_servers_defaults_count_as_for_searches(
