@@ -11,7 +11,6 @@ from plugin.api_endpoints import add_api_endpoints
 from plugin.bearer import BearerTokens
 from plugin.caller import caller
 from plugin.errors import UpstreamError, error_body
-from plugin.guard_view import GuardView
 from plugin.health_views import HealthViews
 from plugin.http_messages import Request
 from plugin.metrics import Metrics
@@ -20,6 +19,7 @@ from plugin.openapi import document
 from plugin.readiness import Readiness
 from plugin.settings_cache import SettingsCache
 from plugin.upstream import Exchange, Upstream
+from plugin.worker_status import WorkerStatus
 
 OWN_PREFIX = "/_plugins/_rerank/"
 _STATE = "/_cluster/state/version?filter_path=cluster_uuid"
@@ -39,7 +39,7 @@ def create_app(
     app.add_url_rule(f"{OWN_PREFIX}metrics", "metrics", _metrics_view(upstream, metrics))
     AdminViews(upstream, model, settings).register(app, OWN_PREFIX)
     app.add_url_rule(f"{OWN_PREFIX}openapi.json", "openapi", _openapi)
-    GuardView(upstream, model).register(app, OWN_PREFIX)
+    WorkerStatus(upstream, model).register(app, OWN_PREFIX)
     add_api_endpoints(app, model, tokens)
     app.register_error_handler(HTTPException, _http_error)
     return app

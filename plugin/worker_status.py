@@ -15,7 +15,7 @@ from plugin.upstream import Upstream
 
 
 @dataclass(frozen=True)
-class GuardView:
+class WorkerStatus:
     """The view in front of one OpenSearch."""
 
     upstream: Upstream
@@ -23,7 +23,7 @@ class GuardView:
 
     def register(self, app: flask.Flask, prefix: str) -> None:
         """Add it to an app."""
-        app.add_url_rule(f"{prefix}status", "guard status", self.status)
+        app.add_url_rule(f"{prefix}status", "worker status", self.status)
 
     def status(self) -> flask.Response:
         """The worker that answers, for whoever may ask OpenSearch `GET /`."""
@@ -33,10 +33,10 @@ class GuardView:
             asked = None
         if asked is not None and asked.status in (401, 403):
             return flask.Response(asked.body, asked.status, content_type=JSON)
-        return answered(guard_state(self.upstream, self.model))
+        return answered(state_of_worker(self.upstream, self.model))
 
 
-def guard_state(upstream: Upstream, model: Model) -> dict[str, Any]:
+def state_of_worker(upstream: Upstream, model: Model) -> dict[str, Any]:
     """Return what is told of one worker."""
     return {
         "worker": os.getpid(),
