@@ -25,7 +25,8 @@ from tests.cluster import Cluster
 from tests.conftest import TINY_BUNDLE
 from tests.index_command import ROOT
 from tests.sync_run import BUNDLE, synced
-from tests.torture.writers import Reindexer, Searcher, ThroughProxy, VersionedWriter, Writer, bare, words
+from tests.torture.sources import bare, words
+from tests.torture.writers import Reindexer, Searcher, ThroughProxy, VersionedWriter, Writer
 from tests.toy_index import index_body
 
 pytestmark = pytest.mark.live

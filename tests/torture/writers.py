@@ -10,19 +10,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-import numpy as np
 from opensearchpy import ConflictError, NotFoundError, OpenSearch, TransportError
 
 from indexer.audit import Worth, worth_of
 from opensearch import vectors
 from opensearch.settings import RerankSettings
 from opensearch.snapshot import Stored
-from reranker.stored_vector import pack
-from reranker.text import text_hash
 from tests.sync_run import BUNDLE
-from tests.toy_index import CHUNKING, known_words
+from tests.torture.sources import Source, bare, vector_of
 
-Source = dict[str, Any]
 IDS = 40
 SETTINGS = RerankSettings(model=BUNDLE.name, source_fields=("text",))
 
@@ -281,22 +277,3 @@ class VersionedWriter(Writer):
 
 
 _RETRIES = {"retry_on_conflict": "50"}
-
-
-def vector_of(text: str) -> str:
-    """Return a stored vector with the hash of that text."""
-    values = np.full((1, BUNDLE.manifest.dim), BUNDLE.manifest.dim**-0.5, np.float32)
-    packed = pack(values, text_hash=text_hash(text, CHUNKING), model_tag=BUNDLE.model_tag)
-    return vectors.encoded(packed)
-
-
-def bare(source: Source) -> Source:
-    """Return a source without what is ours."""
-    return {key: value for key, value in source.items() if key != "rerank"}
-
-
-def words() -> list[str]:
-    """Return words that the tiny bundle knows."""
-    from tests.conftest import TINY_BUNDLE
-
-    return known_words(TINY_BUNDLE)
