@@ -31,7 +31,7 @@ from tests.chaos.searched_index import SEARCHED, WRITTEN, make_indices, make_que
 from tests.chaos.upstream import FaultyUpstream, faulty_upstream
 from tests.conftest import TINY_BUNDLE
 from tests.sync_run import BUNDLE
-from tests.torture.writers import SETTINGS, Source, bare
+from tests.torture.sources import Source, bare
 from tests.toy_index import known_words
 
 pytestmark = pytest.mark.live
