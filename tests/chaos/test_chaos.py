@@ -32,6 +32,7 @@ from tests.chaos.upstream import FaultyUpstream, faulty_upstream
 from tests.conftest import TINY_BUNDLE
 from tests.sync_run import BUNDLE
 from tests.torture.sources import Source, bare
+from tests.torture.writers import SETTINGS
 from tests.toy_index import known_words
 
 pytestmark = pytest.mark.live
