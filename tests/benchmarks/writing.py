@@ -6,6 +6,7 @@ Batch for batch in turn, so that both see the same machine; also in processor ti
 machine change little. A second pass sends the same documents again.
 """
 
+import base64
 import os
 import tempfile
 import threading
@@ -31,15 +32,19 @@ from tests.write_checks import bulk, written
 
 INDEX = "benchmark-writing"
 BATCH = 256
+WARM_BULKS = 100
 
 
 @click.command()
 @click.argument("bundle_path", type=click.Path(path_type=Path, exists=True))
 @click.option("--documents", "count", default=2048, show_default=True)
-def main(bundle_path: Path, count: int) -> None:
+@click.option("--join", default=1, show_default=True, help="So many docstrings make a document.")
+def main(bundle_path: Path, count: int, join: int) -> None:
     """Measure on a local OpenSearch of its own."""
     bundle = Bundle.open(bundle_path)
-    texts = list(dict.fromkeys(document.text for document in standard_library()))[:count]
+    docstrings = list(dict.fromkeys(document.text for document in standard_library()))
+    starts = range(0, len(docstrings), join)
+    texts = [" ".join(docstrings[start : start + join]) for start in starts][:count]
     with tempfile.TemporaryDirectory(prefix="twinrank-") as temporary:
         folder = Path(temporary)
         folder.chmod(0o755)
@@ -48,6 +53,7 @@ def main(bundle_path: Path, count: int) -> None:
         try:
             with OpenSearch(url) as client, running_proxy(url, folder, bundle=bundle.path) as proxy:
                 client.indices.create(index=INDEX, body=index_body(bundle))
+                _warm_up_server(client)
                 _measure(proxy.url, proxy.child.pid, bundle, texts)
         finally:
             server.stop()
@@ -69,7 +75,8 @@ def _measure(url: str, master_pid: int, bundle: Bundle, texts: Sequence[str]) ->
         through_cpu_s += _cpu_s(master_pid) - before_s
     measured = len(texts) - BATCH
     again_s = sum(_sent(url, number, batch, "encoded=0;") for number, batch in enumerate(batches) if number)
-    click.echo(f"{measured} documents in bulks of {BATCH}, one client")
+    length = sum(map(len, texts)) / len(texts)
+    click.echo(f"{measured} documents of {length:.0f} characters in bulks of {BATCH}, one client")
     click.echo(
         f"bare encoder      {measured / bare_s:7.1f}/s  {measured / bare_cpu_s:7.1f} a processor second"
     )
@@ -96,6 +103,18 @@ def _warm_up(url: str) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(send, range(8)))
+
+
+def _warm_up_server(client: OpenSearch) -> None:
+    """Write and read straight at OpenSearch until its virtual machine has compiled what that needs."""
+    ids = [f"warm-{number}" for number in range(BATCH)]
+    value = base64.b64encode(bytes(400)).decode()
+    source = {"text": "warm up", "rerank": {"vector": value}}
+    lines = [line for each in ids for line in ({"index": {"_id": each}}, source)]
+    wanted = [{"_id": each, "_source": ["rerank.vector"]} for each in ids]
+    for _ in range(WARM_BULKS):
+        client.bulk(body=lines, index=INDEX)
+        client.mget(body={"docs": wanted}, index=INDEX)
 
 
 def _bare(encode: DocumentEncoder, batch: Sequence[str]) -> tuple[float, float]:

@@ -5,6 +5,7 @@ import http.client
 import itertools
 import json
 import random
+import time
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -74,8 +75,17 @@ class Searcher:
         self.breaks_allowed = False
         """Whether the proxy's own process is being killed or starved: then a broken search is sent again."""
 
-    def search(self) -> None:
-        """Send one search; again where its connection broke and may."""
+    def search_until_applied(self, seconds: float) -> None:
+        """Search now and then until a page is reranked again, as it must be once the faults are over."""
+        deadline = time.monotonic() + seconds
+        while not self.search().startswith("applied"):
+            if time.monotonic() > deadline:
+                self.wrong.append(f"not reranked {seconds:.0f} s after the faults: {self.statuses}")
+                return
+            time.sleep(0.25)
+
+    def search(self) -> str:
+        """Send one search, again where its connection broke and may: -> its Rerank-Status."""
         query, opaque_id = self._random.choice(self._queries), next(self._ids)
         self.num_searches += 1
         for _ in range(TRIES if self.breaks_allowed else 1):
@@ -94,6 +104,7 @@ class Searcher:
             ]
             self.wrong.append(f"{fault}: {answer.status} {answer.rerank_status} {answer.body[:300]!r} {met}")
         self._upstream.asked.pop(opaque_id, None)
+        return answer.rerank_status
 
     def close(self) -> None:
         """Close the connection."""

@@ -23,6 +23,9 @@ FAULTS = ("model_raises", "model_slow", "model_nan", "model_dimension", "clock_a
           "memory_short", "descriptors_short")  # fmt: skip
 
 SLOW_S = 0.6
+REST_S = 2.0
+"""The encoder rests less long than usual after faults, so that the next kind of fault is met soon."""
+
 CACHE_ENTRIES = 4
 """Few query vectors are kept, so that the model is asked, and its faults are met."""
 
@@ -100,7 +103,7 @@ def main() -> None:
         model = load(bundle, also)
         switch.follow()
         encode = switch.spoiled(bundle.query_encoder())
-        return replace(model, query_vectors=QueryVectors(encode, cache_entries=CACHE_ENTRIES))
+        return replace(model, query_vectors=QueryVectors(encode, cache_entries=CACHE_ENTRIES, rest_s=REST_S))
 
     Model.load = staticmethod(spoiled_load)  # type: ignore[method-assign]
     time.time = switch.time

@@ -43,6 +43,9 @@ OF_THE_SETTINGS = ("settings_broken", "settings_gone")
 OF_THE_PROCESS = ("worker_killed", "memory_short", "descriptors_short")
 """Faults that may break connections of the proxy's own."""
 
+RECOVERED_S = 60.0
+"""So long after a fault every client must get reranked pages again."""
+
 KINDS = (*upstream.FAULTS, *proxy.FAULTS, *OF_THE_SETTINGS, "worker_killed")
 
 
@@ -149,6 +152,8 @@ def test_never_worse_than_opensearch(
                     searcher.breaks_allowed = kind in OF_THE_PROCESS
                 with spoiling(kind, running, faulty, client):
                     run_together(searchers, writers, num_writes)
+                for searcher in searchers:  # the breaker rests after a fault, and would hide the next one
+                    searcher.search_until_applied(RECOVERED_S)
         wait(lambda: is_healthy(running.url), 60.0, running.log)
         after = counted(running.url)
     wrong = [each for searcher in searchers for each in searcher.wrong]

@@ -213,8 +213,10 @@ def test_ingest_stores_what_indexing_stores(native: Native) -> None:
     assert sum(b"vector" in each.source for each in wanted) == len(documents) - 2, "but those without a text"
 
 
-def test_ingest_without_a_sidecar_stores_no_vector(mended: Native) -> None:
-    mended.relay.cut()
+@pytest.mark.parametrize("fault", ["cut", "hang"])
+def test_ingest_without_a_sidecar_stores_no_vector(mended: Native, fault: str) -> None:
+    """A hanging one would hold the write for good without the connector's read timeout."""
+    getattr(mended.relay, fault)()
     pipeline = f"twinrank-{mended.toy.name}-embed"
     body = {"text": "x", "rerank": {"vector": "AAAA"}}
     mended.client.index(index=mended.toy.name, id="late", body=body, params={"pipeline": pipeline})

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from indexer import migration
+from opensearch.client import Upstream
 from plugin.cli import main
+from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
+from tests.other_bundle import other_bundle
 from tests.secured.conftest import Secured
 from tests.toy_index import index_body
 
@@ -31,6 +36,11 @@ COMMANDS: dict[str, list[tuple[str, ...]]] = {
     "disable": [("disable", INDEX)],
     "strip": [("disable", INDEX, "--strip")],
     "sync": [("sync", INDEX, *BUNDLE)],
+    "verify": [("verify", INDEX, *BUNDLE)],
+    "migrate": [
+        ("migrate", INDEX, "--to", "{other}"),
+        ("migrate", f"{INDEX}-begun", "cutover", "--to", "{other}", "--coverage", "0"),
+    ],
 }
 """Role -> the commands that it is for."""
 
@@ -40,6 +50,8 @@ DISPENSABLE = {
     ("sync", "indices:admin/refresh[s]"),
     ("sync", "indices:data/read/get"),
     ("sync", "indices:data/read/mget[shard]"),
+    ("migrate", "indices:data/read/get"),
+    ("migrate", "indices:data/read/mget[shard]"),
 }
 """Rights without which the command still ends well; docs/admin.md says what is lost."""
 
@@ -51,21 +63,26 @@ def command(secured: Secured, tmp_path: Path, is_long: bool) -> Iterator[Any]:
         pytest.skip("roles are tried one right after the other with pytest --long")
     documents = tmp_path / "documents.jsonl"
     documents.write_text('{"_id": "a", "text": "and file"}\n')
+    other = other_bundle(tmp_path / "other")
 
     def run(role: dict[str, Any], arguments: tuple[str, ...]) -> Result:
-        _made_anew(secured)
+        _made_anew(secured, other)
         secured.set_role("one-command", role)
-        filled = [each.format(documents=documents) for each in arguments]
+        filled = [each.format(documents=documents, other=other.path) for each in arguments]
         return CliRunner().invoke(main, [*filled, "--upstream", secured.url_as("one-command")])
 
     yield run
     secured.admin.indices.delete(index=f"{INDEX}*,.twinrank-sync", ignore_unavailable=True)
 
 
-def _made_anew(secured: Secured) -> None:
+def _made_anew(secured: Secured, other: Bundle) -> None:
+    """Make an enabled index with documents, and one whose change of model has begun."""
     admin, bundle = secured.admin, secured.articles.bundle
-    admin.indices.delete(index=f"{INDEX},{INDEX}-new,.twinrank-sync", ignore_unavailable=True)
+    admin.indices.delete(index=f"{INDEX}*,.twinrank-sync", ignore_unavailable=True)
     admin.indices.create(index=INDEX, body=index_body(bundle))
+    admin.indices.create(index=f"{INDEX}-begun", body=index_body(bundle))
+    with closing(Upstream(secured.url_as("admin"))) as upstream:
+        migration.begin(upstream, migration.enabled(upstream, f"{INDEX}-begun")[0], other.vectors_of)
     some = {"index": "articles", "query": {"range": {"n": {"lt": 5}}}}
     admin.reindex(body={"source": some, "dest": {"index": INDEX}}, refresh=True)
     admin.index(index=INDEX, id="new", body={"text": "and file how"}, refresh=True)
