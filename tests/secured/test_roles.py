@@ -50,6 +50,8 @@ DISPENSABLE = {
     ("sync", "indices:admin/refresh[s]"),
     ("sync", "indices:data/read/get"),
     ("sync", "indices:data/read/mget[shard]"),
+    ("verify", "indices:admin/refresh"),
+    ("verify", "indices:admin/refresh[s]"),
     ("migrate", "indices:data/read/get"),
     ("migrate", "indices:data/read/mget[shard]"),
 }
