@@ -35,6 +35,8 @@ ROOT = Path(__file__).parents[2]
 PAGE = 1024
 REPORT_S = 5.0
 SEARCHES_S = 20.0
+NOTICED_S = 0.1
+"""A difference of two runs that is smaller is within the noise of starting a process."""
 
 
 def short_texts(count: int) -> list[str]:
@@ -143,11 +145,12 @@ def rates(url: str, client: OpenSearch, bundle: Bundle, texts: list[str]) -> Ite
         raise click.ClickException(f"expected {count} written, then none, found {done}, {again}")
     alone, fed = before + after, backfill - idle
     wall, cpu = alone.wall_s / 2 / fed.wall_s, alone.cpu_s / 2 / fed.cpu_s
-    second = fed.wall_s / (scratch - idle).wall_s
+    second = fed.wall_s / max((scratch - idle).wall_s, NOTICED_S)
     yield f"bare encoder: {before.rates(count)} before, {after.rates(count)} after"
     yield f"backfill: {fed.rates(count)}"
     yield f"of the bare encoder: {wall:.1%}, a processor second {cpu:.1%} (aim: 90 %): {verdict(wall >= 0.9)}"
-    yield f"second pass, nothing changed: {second:.0f} times as fast (aim: 20): {verdict(second >= 20)}"
+    told = verdict(second >= 20)
+    yield f"second pass, nothing changed: at least {second:.0f} times as fast (aim: 20): {told}"
 
 
 @dataclass(frozen=True)
