@@ -21,6 +21,7 @@ from tests.conftest import TINY_BUNDLE
 from tests.golden_answer import Hits, assert_same, fused_order, key_of, masked, with_score_of, without_ours
 from tests.golden_index import WINDOW, GoldenIndices, make_golden_indices
 from tests.raw_http import RawAnswer, ask
+from tests.test_settings_poller import until
 
 pytestmark = pytest.mark.live
 FOLDER = Path(__file__).parent / "searches"
@@ -51,9 +52,13 @@ class Call:
 
 
 @pytest.fixture(scope="module")
-def golden(client: OpenSearch, opensearch_url: str) -> Iterator[GoldenIndices]:
-    """Yield the indices that the cases name."""
-    yield make_golden_indices(client, opensearch_url, Bundle.open(TINY_BUNDLE))
+def golden(client: OpenSearch, opensearch_url: str, proxy_url: str) -> Iterator[GoldenIndices]:
+    """Yield the indices that the cases name, once the proxy follows the data stream to its newer index."""
+    made = make_golden_indices(client, opensearch_url, Bundle.open(TINY_BUNDLE))
+    body = json.dumps({"query": {"match": {"text": made.query_text}}}).encode()
+    call = Call("POST", "/golden-stream/_search", body, {"Content-Type": "application/json"})
+    until(lambda: "window=5;" not in call.sent(proxy_url).rerank_status, "the newer index's window")
+    yield made
     client.transport.perform_request("DELETE", "/_data_stream/golden-stream")
     client.indices.delete_index_template(name="golden-stream")
     client.indices.delete(index="golden*")
