@@ -57,11 +57,15 @@ def golden(client: OpenSearch, opensearch_url: str, proxy_url: str) -> Iterator[
     made = make_golden_indices(client, opensearch_url, Bundle.open(TINY_BUNDLE))
     body = json.dumps({"query": {"match": {"text": made.query_text}}}).encode()
     call = Call("POST", "/golden-stream/_search", body, {"Content-Type": "application/json"})
-    until(lambda: "window=5;" not in call.sent(proxy_url).rerank_status, "the newer index's window")
+    until(lambda: _is_newer(call.sent(proxy_url).rerank_status), "the window of the stream's newer index")
     yield made
     client.transport.perform_request("DELETE", "/_data_stream/golden-stream")
     client.indices.delete_index_template(name="golden-stream")
     client.indices.delete(index="golden*")
+
+
+def _is_newer(rerank_status: str) -> bool:
+    return rerank_status.startswith("applied;") and "window=5;" not in rerank_status
 
 
 @pytest.fixture(scope="module")
