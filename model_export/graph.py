@@ -64,7 +64,8 @@ class _Graph:
         mask = self._nodes.op("Cast", "attention_mask", to=TensorProto.INT32)
         x = self._normalised("embeddings.LayerNorm", self._embedded())
         for i in range(layers):
-            x = self._attended(f"encoder.layer.{i}.attention", x, mask)
+            is_pooled = i == layers - 1 and self._tower.pooling.name == "cls"
+            x = self._attended(f"encoder.layer.{i}.attention", x, mask, first_alone=is_pooled)
             x = self._transformed(f"encoder.layer.{i}", x)
         vector = self._projected(self._pooled(x))
         length = self._nodes.op("ReduceL2", vector, self._axis(-1), keepdims=1)
@@ -95,10 +96,13 @@ class _Graph:
         scale = self._nodes.op("Gather", self._nodes.constant("word_scales", scales), "input_ids")
         return self._nodes.op("Mul", self._nodes.op("Cast", words, to=TensorProto.FLOAT), scale)
 
-    def _attended(self, name: str, x: str, mask: str) -> str:
+    def _attended(self, name: str, x: str, mask: str, *, first_alone: bool) -> str:
+        """Attend to all tokens: from all or, where nothing will read the others, from the first alone."""
         dense = self._dense(f"{name}.self.qkv", *(f"{name}.self.{part}" for part in _PROJECTIONS))
         projected = self._linear(self._nodes, x, dense)
         query, key, value = self._nodes.ops("Split", [projected], 3, axis=-1, num_outputs=3)
+        if first_alone:
+            query, x = self._first(query), self._first(x)
         context = self._nodes.op(
             "MultiHeadAttention", query, key, value, self._bias(dense), mask,
             domain=CONTRIB, num_heads=self._config.num_attention_heads,
@@ -121,6 +125,10 @@ class _Graph:
         shift = self._nodes.constant(f"{name}.shift", self._tensors[f"{name}.bias"])
         epsilon = self._config.layer_norm_eps
         return self._nodes.op("LayerNormalization", x, scale, shift, axis=-1, epsilon=epsilon)
+
+    def _first(self, x: str) -> str:
+        """(batch, tokens, dim) -> (batch, 1, dim)."""
+        return self._nodes.op("Slice", x, self._axis(0), self._axis(1), self._axis(1))
 
     def _pooled(self, x: str) -> str:
         """(batch, tokens, dim) -> (batch, dim), of any length."""

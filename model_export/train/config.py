@@ -99,7 +99,8 @@ class DistilSection(_Section, frozen=True):
     query's relevant document and `negatives` others (`student_negatives` of them from the student itself,
     anew in each of `rounds`), with `gold_weight` of the loss from the labels. `frozen_documents` keeps the
     document tower and encodes each document once; `frozen_embeddings` keeps the query tower's embeddings when
-    it is aligned, so that they take no room of their own in a bundle that shares them.
+    it is aligned, so that they take no room of their own in a bundle that shares them. `targets` is the
+    folder of the base's vectors, which several students may share; by default it is the run's own.
     """
 
     objective: Literal["align", "cross_entropy", "margin_mse", "listwise_kl"]
@@ -110,6 +111,7 @@ class DistilSection(_Section, frozen=True):
     rounds: Count = 1
     frozen_documents: bool = True
     frozen_embeddings: bool = False
+    targets: str | None = None
 
 
 class RunSection(_Section, frozen=True):

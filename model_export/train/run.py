@@ -142,6 +142,7 @@ def _align(config: Config, twin: TwinBert, sides: tuple[Examples, Examples], out
     whole = load(config.model.base)
     whole.query.to(device_of(config.run.device))
     twin.query.bert.embeddings.requires_grad_(not config.distil.frozen_embeddings)
+    folder = Path(config.distil.targets) if config.distil.targets else out / "targets"
     prepared = []
     for side, what in zip(sides, ("targets", "development targets"), strict=True):
         ids = cut(
@@ -149,7 +150,7 @@ def _align(config: Config, twin: TwinBert, sides: tuple[Examples, Examples], out
             prefix=config.model.query_prefix, max_tokens=QUERY_TOKENS,
         )  # fmt: skip
         with products(config.run.precision, device_of(config.run.device)):
-            prepared.append((ids, vectors(whole.query, ids, out / "targets", what=what)))
+            prepared.append((ids, vectors(whole.query, ids, folder, what=what)))
     task = Alignment(twin.query, *prepared[0], *prepared[1])
     return fit(task, config.run, out, identity=repr((config.model, config.data)))
 
