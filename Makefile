@@ -12,7 +12,7 @@ PYTHON ?= $(shell for name in python3 python3.11 python3.12 python3.13 python3.1
 # Live suites of the proxy and the indexer that were seen to run on OpenSearch 2.19.1 too.
 ON_2_19 := -m live --opensearch=2.19.1 $(patsubst %,tests/test_%.py, \
 	admin_afternoon admin_commands admin_roles admin_views api_endpoints broken_settings \
-	bulk cluster_answers cluster_rescore cluster_search compare_page enrich evaluation \
+	bulk cluster_answers cluster_rescore cluster_search compare_page created_index enrich evaluation \
 	filtered_json hit_sizes indexer_faults indexer_run ingest_examples mapping migrate \
 	msearch native_command pages passthrough point_in_time proxy_client proxy_process \
 	query_types read_door rerank_controls reranked_search rescore_endpoint search_client \

@@ -28,7 +28,15 @@ _SHARDS = msgspec.json.Decoder(_Shards)
 
 
 class UnusableResponseError(Exception):
-    """The answer is partial, or not what a search answers: it must not be reordered."""
+    """The answer is partial, or not what a search answers: it must not be reordered.
+
+    `warnings` are its `Warning` headers, as name and value: OpenSearch gives a warning once for each
+    `X-Opaque-Id`, so an answer that is given in its place has none.
+    """
+
+    def __init__(self, message: str, warnings: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(message)
+        self.warnings = warnings
 
 
 @dataclass(frozen=True)

@@ -192,9 +192,14 @@ def read(exchange: Exchange, *, is_filtered: bool = False) -> SearchResponse:
     Raises:
         UnusableResponseError: an error, or no complete answer to a search.
     """
+    warnings = tuple(header for header in exchange.headers if header[0].lower() == "warning")
     if exchange.status != 200:
-        raise UnusableResponseError(f"expected status 200, found {exchange.status}: {exchange.body[:500]!r}")
-    return SearchResponse.parse(exchange.body, is_filtered=is_filtered)
+        found = f"{exchange.status}: {exchange.body[:500]!r}"
+        raise UnusableResponseError(f"expected status 200, found {found}", warnings)
+    try:
+        return SearchResponse.parse(exchange.body, is_filtered=is_filtered)
+    except UnusableResponseError as error:
+        raise UnusableResponseError(str(error), warnings) from error
 
 
 def status_of(scored: WindowScores | RerankFailedError, plan: Plan, model_name: str) -> str:

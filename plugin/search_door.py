@@ -84,7 +84,8 @@ class SearchDoor:
             return self._passed_through(request, body, target, search, failed, clock)
         except (UnusableResponseError, UpstreamError) as error:
             _log.warning("the widened search failed, so the client's own is sent: %s", error)
-            answer = self._passed_through(request, body, target, search, forward, clock)
+            own = self._passed_through(request, body, target, search, forward, clock)
+            answer = _with_warnings(own, error)
             if answer.status < 400:  # else it is the client's own request that OpenSearch refuses
                 self._planner.breaker.failed(plan.request.path)
             return answer
@@ -174,6 +175,12 @@ def plain_json(request: Request, body: bytes, types: Collection[str] = _JSON_TYP
     if plain is None:
         raise NotUnderstoodError("content_encoding")
     return plain
+
+
+def _with_warnings(answer: Answer, error: Exception) -> Answer:
+    """Return an answer with the warnings of the one that could not be used."""
+    warnings = error.warnings if isinstance(error, UnusableResponseError) else ()
+    return answer.with_headers(*(header for header in warnings if header not in answer.headers))
 
 
 def _close(answer: Answer) -> None:

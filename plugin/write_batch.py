@@ -5,7 +5,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
@@ -24,7 +24,6 @@ from plugin.http_messages import Request
 from plugin.model import Model
 from plugin.upstream import Upstream
 from plugin.write_tally import Tally
-from plugin.write_targets import WriteTargets
 from reranker.text import Chunking
 
 _log = logging.getLogger("twinrank.writes")
@@ -55,19 +54,19 @@ class Batches:
     Args:
         upstream: the OpenSearch.
         request: the client's; everything is asked with its credentials.
-        targets: what stands behind a name.
+        target_of: what stands behind a name; None where it is no concern of ours.
         model: whose vectors are stored.
         tally: where encoded texts are counted.
         may_encode: False where too many wait for the encoder already.
     """
 
     def __init__(
-        self, upstream: Upstream, request: Request, targets: WriteTargets, model: Model, tally: Tally,
-        *, may_encode: bool,
+        self, upstream: Upstream, request: Request, target_of: Callable[[str], WriteTarget | None],
+        model: Model, tally: Tally, *, may_encode: bool,
     ) -> None:  # fmt: skip
         self._upstream = upstream
         self._request = request
-        self._targets = targets
+        self._target_of = target_of
         self._model = model
         self._may_encode = may_encode
         self._seen: set[Place] = set()
@@ -80,7 +79,7 @@ class Batches:
         Raises:
             UpstreamError: OpenSearch cannot be asked what stands behind a name.
         """
-        targets = [self._targets.of(self._request, operation.index) for operation in operations]
+        targets = [self._target_of(operation.index) for operation in operations]
         pairs = list(zip(operations, targets, strict=True))
         bodies = [None if target is None else _update_body(operation) for operation, target in pairs]
         situations = [

@@ -34,6 +34,8 @@ class WriteContext:
         self._model = model
         self._repairs = repairs
         self.may_encode = may_encode
+        self.creates = False
+        """Whether a write makes an index that will have settings, from a template."""
 
     def target(self, name: str) -> WriteTarget | None:
         """Return what a name stands for; None where it is no concern of ours.
@@ -41,7 +43,9 @@ class WriteContext:
         Raises:
             UpstreamError: OpenSearch cannot be asked.
         """
-        return self._targets.of(self._request, name)
+        target = self._targets.of(self._request, name)
+        self.creates |= target is not None and not target.exists
+        return target
 
     @property
     def model_name(self) -> str:
@@ -59,7 +63,7 @@ class WriteContext:
     def batches(self) -> Batches:
         """Return what plans the request's operations."""
         return Batches(
-            self.upstream, self._request, self._targets, self._model, self.tally, may_encode=self.may_encode
+            self.upstream, self._request, self.target, self._model, self.tally, may_encode=self.may_encode
         )
 
     def write(self, method: str, target: str, body: bytes) -> Exchange:

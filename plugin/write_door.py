@@ -29,6 +29,7 @@ class WriteDoor:
     def __init__(self, upstream: Upstream, model: Model, settings: SettingsCache) -> None:
         self._upstream = upstream
         self._model = model
+        self._settings = settings
         self._targets = WriteTargets(upstream, settings.defaults)
         settings.on_change(self._targets.changed)
         self._repairs = Repairs(upstream, model)
@@ -59,10 +60,13 @@ class WriteDoor:
     def _context(self, request: Request) -> Iterator[WriteContext]:
         """Yield what the request's writes share; it may encode where not too many wait for the encoder."""
         may_encode = self._model.documents.writers.acquire(blocking=False)
+        context = WriteContext(
+            self._upstream, request, self._targets, self._model, self._repairs, may_encode=may_encode
+        )
         try:
-            yield WriteContext(
-                self._upstream, request, self._targets, self._model, self._repairs, may_encode=may_encode
-            )
+            yield context
         finally:
             if may_encode:
                 self._model.documents.writers.release()
+            if context.creates:  # searches of it through this worker know it at once
+                self._settings.changed()

@@ -59,6 +59,20 @@ def test_what_opensearch_keeps_refusing_is_not_tried_again_for_a_while(
         assert other.headers["Rerank-Status"].startswith("applied"), "the breaker is one index's"
 
 
+def test_a_warning_outlives_the_request_that_it_was_given_to(toy_index: ToyIndex) -> None:
+    """OpenSearch warns once for each X-Opaque-Id, and the widened request comes first."""
+    query = {"query": "wait", "fields": ["text"], "type": "bool_prefix", "cutoff_frequency": 0.001}
+    body, named = {"query": {"multi_match": query}}, {"X-Opaque-Id": f"warned-{toy_index.name}-straight"}
+    straight = ask(toy_index.url, "POST", f"/{toy_index.name}/_search", json.dumps(body).encode(),
+                   {"Content-Type": "application/json", **named})  # fmt: skip
+    with proxied(toy_index) as client:
+        headers = {"X-Opaque-Id": f"warned-{toy_index.name}-proxied"}
+        through = client.post(f"/{toy_index.name}/_search", json=body, headers=headers, buffered=True)
+    assert through.headers["Rerank-Status"] == "skipped; reason=upstream"
+    assert (straight.status, "cutoff_frequency" in straight.headers["warning"]) == (400, True)
+    assert (through.status_code, through.headers.getlist("Warning")) == (400, [straight.headers["warning"]])
+
+
 def test_a_request_that_is_wrong_anyway_says_nothing_of_ours(toy_index: ToyIndex) -> None:
     wrong = {"query": {"multi_match": {"query": "wait", "fields": ["text"], "type": "no_such"}}}
     with proxied(toy_index) as client:

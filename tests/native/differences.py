@@ -18,6 +18,7 @@ DIFFERENCES = {
     "test_searches.py::test_it_is_opensearchs_own_answer_but_for_the_order[fat-pretty]": _PRETTY,
     "test_searches.py::test_it_is_opensearchs_own_answer_but_for_the_order[highlight-pretty]": _PRETTY,
     "test_searches.py::test_it_is_opensearchs_own_answer_but_for_the_order[inner-hits-pretty]": _PRETTY,
+    "test_msearch.py::test_what_is_not_reranked_keeps_its_bytes_and_its_place[?pretty]": _PRETTY,
     "test_native_command.py::test_without_ml_commons_it_says_so": "the assembled server has ml-commons",
     "test_rerank_controls.py::test_without_settings_it_is_forwarded_untouched": (
         "the assembled server has neural-search, which takes ext.rerank"
