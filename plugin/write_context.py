@@ -35,7 +35,7 @@ class WriteContext:
         self._repairs = repairs
         self.may_encode = may_encode
         self.creates = False
-        """Whether a write makes an index that will have settings, from a template."""
+        """Whether a name that was asked about is of no index yet, but of a template with settings."""
 
     def target(self, name: str) -> WriteTarget | None:
         """Return what a name stands for; None where it is no concern of ours.

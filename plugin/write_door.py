@@ -43,9 +43,11 @@ class WriteDoor:
         if not is_json(request):
             return passed_through(self._upstream, request)
         with self._context(request) as context:
-            if endpoint.api is Api.BULK:
-                return BulkDoor(context, request, endpoint).answer()
-            return DocumentDoor(context, request, endpoint).answer()
+            door = BulkDoor if endpoint.api is Api.BULK else DocumentDoor
+            answer = door(context, request, endpoint).answer()
+        if context.creates and answer.status < 400:
+            self._settings.changed()  # searches of the new index through this worker know it at once
+        return answer
 
     def enrich(self, request: Request) -> Answer:
         """Answer documents with documents that carry vectors.
@@ -60,13 +62,10 @@ class WriteDoor:
     def _context(self, request: Request) -> Iterator[WriteContext]:
         """Yield what the request's writes share; it may encode where not too many wait for the encoder."""
         may_encode = self._model.documents.writers.acquire(blocking=False)
-        context = WriteContext(
-            self._upstream, request, self._targets, self._model, self._repairs, may_encode=may_encode
-        )
         try:
-            yield context
+            yield WriteContext(
+                self._upstream, request, self._targets, self._model, self._repairs, may_encode=may_encode
+            )
         finally:
             if may_encode:
                 self._model.documents.writers.release()
-            if context.creates:  # searches of it through this worker know it at once
-                self._settings.changed()
