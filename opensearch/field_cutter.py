@@ -22,6 +22,10 @@ _NAME = msgspec.json.Decoder(str)
 
 _OF_THE_USER = frozenset({"_source", "fields", "highlight", "sort"})
 """Members of a hit that hold the user's own data: nothing in them is a hit. Aggregations may be named so."""
+_SCALARS = frozenset({"_index", "_id", "_score", "_version", "_seq_no", "_primary_term", "_routing"})
+"""Members of a hit that hold one value, which is not looked at: an answer has a hundred of them."""
+
+_WITHOUT_HITS = _OF_THE_USER | _SCALARS
 _MARKS_OF_A_DOCUMENT = frozenset({"_index", "_id", "found", "_score"})
 
 
@@ -77,14 +81,14 @@ def _cut_object(raw: Raw, index: str | None, cutter: _Cutter, depth: int, name: 
         index = _NAME.decode(members["_index"])
     is_document = name != "aggregations" and _is_document(members)
     cut = {
-        key: value if is_document and key in _OF_THE_USER else _cut(value, index, cutter, depth + 1, key)
+        key: value if is_document and key in _WITHOUT_HITS else _cut(value, index, cutter, depth + 1, key)
         for key, value in members.items()
     }
     changed = any(cut[key] is not value for key, value in members.items())
     if is_document and "_nested" not in members:  # whose source is a part of the document's, without ours
         for field in cutter.fields_of(index):
             without = vector_field(field).cut(cut, cutter.style, depth)
-            changed = changed or without.keys() != cut.keys() or _differs(without, cut)
+            changed = changed or without is not cut
             cut = without
     return cutter.style.object(cut, depth) if changed else raw
 
@@ -94,7 +98,3 @@ def _is_document(members: dict[str, Raw]) -> bool:
     if not {"_source", "fields"} & members.keys():
         return False
     return bool(_MARKS_OF_A_DOCUMENT & members.keys()) or members.keys() <= _OF_THE_USER
-
-
-def _differs(without: dict[str, Raw], cut: dict[str, Raw]) -> bool:
-    return any(bytes(without[name]) != bytes(cut[name]) for name in ("_source", "fields") if name in cut)

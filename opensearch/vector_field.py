@@ -39,9 +39,9 @@ class VectorField:
         An object that held nothing else goes with it. What does not hold it comes back as it is.
         """
         cut = self.cut_fields(hit, style or Compact(), depth)
-        if "_source" in hit:
-            cut = {**cut, "_source": Raw(self.cut_source(bytes(hit["_source"])))}
-        return cut
+        source = bytes(hit.get("_source", b""))
+        without = self.cut_source(source)
+        return cut if without == source else {**cut, "_source": Raw(without)}
 
     def cut_source(self, source: bytes) -> bytes:
         """Return a document's source without our field; every other byte stays."""

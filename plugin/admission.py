@@ -1,26 +1,49 @@
-"""Whether a search is reranked at all, by what reranking has added to the last ones.
+"""How many searches are reranked at once, by what reranking has added to the last ones.
 
 Where more searches come than can be reranked, each waits for threads and processors, which no single queue
-shows; so what counts is what came of it: a search's time from arrival to answer, less OpenSearch's own.
-Where that is longer than it may be, fewer are reranked, and as time goes by all of them again: multiplicative
-decrease on each late one, increase with the clock, as TCP does for a network (Chiu and Jain, 1989).
+shows; so what counts is what came of it: a search's time from arrival to answer, less OpenSearch's own. Once
+that is longer than it may be, only so many are reranked at a time, and what comes meanwhile is passed
+through: work that is begun one after another keeps its pace, while a share of all that comes would grow with
+the load. The number falls by a factor with each late search and rises with the clock, as TCP's window does
+for a network (Chiu and Jain, 1989).
 """
 
 import random
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-LATE_S = 0.05
+LATE_S = 0.025
 """What reranking may add at least before it is late, however short a deadline is."""
 
-DECREASE = 0.9
-INCREASE_PER_S = 0.2
-LEAST = 0.02
-"""The share of searches that is always reranked, so that it is seen when there is room again."""
+SHARE_OF_DEADLINE = 0.5
+"""Late is what has used up so much of its deadline: the slowest hundredth is then near the whole of it."""
 
-_NETWORK_CREEP = 1.01
+TIMES_THE_QUICKEST = 3.0
+"""On a machine that takes long with one search alone, late is what takes so many times as long."""
+
+WAITED_S = 0.002
+"""Where so many are reranked at once, a search that has waited so many times this for a thread is not."""
+
+DECREASE = 0.7
+PAUSE_S = 0.2
+"""Searches that are late together lower the limit once."""
+
+INCREASE_PER_S = 0.2
+LEAST_INCREASE_PER_S = 0.16
+MOST = 8.0
+"""Where the limit has risen to this, there is none."""
+
+LEAST = 0.1
+"""A limit below one is the chance of a search that finds no other under way: some are tried always."""
+
+_CREEP = 1.01
+"""The quickest time that was seen counts that much less with each search since."""
+
+_LEAST_S = 0.001
+
 _TOOK = re.compile(rb'\s*\{\s*"took"\s*:\s*(\d+)')
 
 
@@ -30,20 +53,42 @@ class Admission:
     def __init__(self, clock: Callable[[], float] = time.monotonic, *, seed: int | None = None) -> None:
         self._clock = clock
         self._draw = random.Random(seed)
-        self._share, self._since_s = 1.0, clock()
-        self._network_s = float("inf")
+        self._limit, self._since_s, self._lowered_s = MOST, clock(), float("-inf")
+        self._reordering = 0
+        self._network_s = self._quickest_s = float("inf")
         self._lock = threading.Lock()
 
     @property
-    def share(self) -> float:
-        """The share of searches that is reranked now."""
+    def limit(self) -> float | None:
+        """How many are reranked at once now; None: as many as come."""
         with self._lock:
-            return self._recovered()
+            limit = self._recovered()
+        return None if limit >= MOST else limit
 
-    def admits(self) -> bool:
-        """Whether one more search is reranked."""
-        share = self.share
-        return share >= 1.0 or self._draw.random() < share
+    def admits(self, waited_s: float = 0.0, num_encoding: int = 0) -> bool:
+        """Whether one more search is reranked.
+
+        Args:
+            waited_s: how long it has waited for a thread.
+            num_encoding: how many queries are at the encoder or wait for it.
+        """
+        limit = self.limit
+        if limit is None:
+            return True
+        if waited_s > WAITED_S * limit or self._reordering + num_encoding >= max(1.0, limit):
+            return False
+        return limit >= 1.0 or self._draw.random() < limit
+
+    @contextmanager
+    def reordering(self) -> Iterator[None]:
+        """Count an answer that is reordered inside."""
+        with self._lock:
+            self._reordering += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._reordering -= 1
 
     def answered(self, total_s: float, asked_s: float, body: bytes, deadline_s: float) -> None:
         """Note a reranked search.
@@ -57,14 +102,21 @@ class Admission:
         found = _TOOK.match(body)
         own_s = int(found[1]) / 1000 if found else asked_s
         with self._lock:
-            self._network_s = min(max(0.0, asked_s - own_s), self._network_s * _NETWORK_CREEP)
+            self._network_s = min(max(0.0, asked_s - own_s), self._network_s * _CREEP)
             added_s = total_s - own_s - self._network_s
-            share = self._recovered()
-            if added_s > max(deadline_s, LATE_S):
-                self._share = max(LEAST, share * DECREASE)
+            self._quickest_s = min(max(_LEAST_S, added_s), self._quickest_s * _CREEP)
+            usual_s = TIMES_THE_QUICKEST * self._quickest_s
+            if added_s > max(LATE_S, SHARE_OF_DEADLINE * deadline_s, usual_s):
+                self._lower()
+
+    def _lower(self) -> None:
+        limit = self._recovered()
+        if self._since_s - self._lowered_s >= PAUSE_S:
+            self._limit, self._lowered_s = max(LEAST, limit * DECREASE), self._since_s
 
     def _recovered(self) -> float:
         now_s = self._clock()
-        self._share = min(1.0, self._share + (now_s - self._since_s) * INCREASE_PER_S)
+        per_s = self._limit * INCREASE_PER_S + LEAST_INCREASE_PER_S
+        self._limit = min(MOST, self._limit + (now_s - self._since_s) * per_s)
         self._since_s = now_s
-        return self._share
+        return self._limit

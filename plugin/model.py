@@ -2,11 +2,14 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from plugin.admission import Admission
-from plugin.query_vectors import QueryVectors
+from plugin.arrival import queued_s
+from plugin.errors import RerankFailedError
+from plugin.query_vectors import Floats, QueryVectors, hopeful
 from plugin.write_vectors import WriteVectors
 from reranker.bundle import Bundle
 from reranker.crossing import Crossing
@@ -44,6 +47,22 @@ class Model:
     def tags(self) -> Mapping[str, int]:
         """The tags of these bundles' vectors, by name."""
         return {name: vectors.model_tag for name, vectors in self.writers.items()}
+
+    def vector_in_time(self, text: str, within_s: float) -> "Future[Floats]":
+        """Start encoding a query where reranking is in time, as far as can be told.
+
+        `within_s` is how long there is until the vector must be there.
+
+        Raises:
+            RerankFailedError: it is not in time, or the encoder rests.
+        """
+        if not self.admits():
+            raise RerankFailedError("overloaded", "others are reranked, and the last were so too late")
+        return hopeful(self.query_vectors.submit(text, within_s))
+
+    def admits(self) -> bool:
+        """Whether the search that this thread answers is reranked."""
+        return self.admission.admits(queued_s(), self.query_vectors.num_waiting)
 
     def known_vector(self, key: tuple[str, int]) -> bytes | None:
         """Return the stored vector of a text that was encoded lately, by the bundle's name and its hash."""

@@ -166,6 +166,11 @@ class QueryVectors:
             self._encode_next(iter(batch.items()))
         return [found[text] for text in texts]
 
+    @property
+    def num_waiting(self) -> int:
+        """How many queries are encoded or wait for that; a batch counts as one."""
+        return self._waiting
+
     def state(self) -> EncoderState:
         """Return what it does now."""
         return EncoderState(self._waiting, len(self._cache), self._pace.mean_s * 1000, self._breaker.state)

@@ -27,7 +27,7 @@ from plugin.hit_sizes import HitSizes
 from plugin.http_messages import Answer, Headers, Request
 from plugin.model import Model
 from plugin.pace import Pace
-from plugin.query_vectors import Floats, hopeful
+from plugin.query_vectors import Floats
 from plugin.reranked_page import HitsAt, RerankedPage
 from plugin.reranking import scored_window
 from plugin.stage_clock import StageClock
@@ -72,10 +72,22 @@ class RerankedSearch:
 
     def _run(self, request: Request, plan: Plan, clock: StageClock, *, is_split: bool) -> Answer:
         begun_s = monotonic()
-        vector = self._submitted(plan)
+        vector = self._model.vector_in_time(plan.query_text, self._within_s(plan))
         with clock.stage("opensearch"):
             exchange = self._ask(request, vectors_of_window(plan) if is_split else whole_window(plan))
         self._answers.took(clock.spent_s("opensearch"))
+        with self._admission.reordering():
+            answer = self._reordered(request, plan, clock, exchange, vector, is_split=is_split)
+        asked_too_s = clock.spent_s("fetch") + clock.spent_s("verify")
+        total_s = queued_s() + monotonic() - begun_s - asked_too_s
+        deadline_s = plan.settings.deadline_ms / 1000
+        self._admission.answered(total_s, clock.spent_s("opensearch"), exchange.body, deadline_s)
+        return answer
+
+    def _reordered(
+        self, request: Request, plan: Plan, clock: StageClock, exchange: Exchange, vector: "Future[Floats]",
+        *, is_split: bool,
+    ) -> Answer:  # fmt: skip
         if holds_for_the_clients_own(exchange.status, exchange.body):
             return answered(exchange, exchange.body, "skipped; reason=upstream", clock)
         with clock.stage("read"):
@@ -83,23 +95,10 @@ class RerankedSearch:
         hits_at = self._fetched(request, plan, response, clock) if is_split else self._own(plan, response)
         texts, has_sources = WindowTexts(self._upstream, request), is_split or carries_sources(plan)
         scored = scored_window(response, plan, self._model, vector, clock, texts, has_sources=has_sources)
-        answer = self._page(exchange, response, plan, scored, hits_at, clock)
-        asked_too_s = clock.spent_s("fetch") + clock.spent_s("verify")
-        total_s = queued_s() + monotonic() - begun_s - asked_too_s
-        deadline_s = plan.settings.deadline_ms / 1000
-        self._admission.answered(total_s, clock.spent_s("opensearch"), exchange.body, deadline_s)
-        return answer
+        return self._page(exchange, response, plan, scored, hits_at, clock)
 
-    def _submitted(self, plan: Plan) -> "Future[Floats]":
-        """Start encoding the query where reranking is in time, as far as can be told.
-
-        Raises:
-            RerankFailedError: it is not; nothing is asked of OpenSearch then.
-        """
-        if not self._admission.admits():
-            raise RerankFailedError("overloaded", "the last searches were reranked too late")
-        within_s = plan.settings.deadline_ms / 1000 - queued_s() + self._answers.mean_s
-        return hopeful(self._model.query_vectors.submit(plan.query_text, within_s))
+    def _within_s(self, plan: Plan) -> float:
+        return plan.settings.deadline_ms / 1000 - queued_s() + self._answers.mean_s
 
     def _page(
         self,

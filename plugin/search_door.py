@@ -77,7 +77,7 @@ class SearchDoor:
             way = self._cluster if plan.in_cluster else self._reranked
             answer = way.run(request, plan, clock)
         except RerankFailedError as error:  # there is no query vector, and nothing was asked yet
-            _log.warning("search not reranked, reason=%s: %s", error.reason, error)
+            _log.log(_level_of(error), "search not reranked, reason=%s: %s", error.reason, error)
             if plan.settings.on_failure == "error":
                 return self._own_error(request, indices, body, search, refused(error, clock), clock)
             failed = Skip(error.reason, forward.forward)
@@ -145,6 +145,11 @@ class SearchDoor:
             )
         told = answer.with_headers(("Rerank-Status", skipped(skip.reason)), clock.header())
         return self._denied(request, body, told, skip, clock) if answer.status in DENIED else told
+
+
+def _level_of(error: RerankFailedError) -> int:
+    """Return how loud a failure is told beside the search's own line, which tells it too."""
+    return logging.DEBUG if error.reason == "overloaded" else logging.WARNING  # not one more a search then
 
 
 def understood(request: Request, body: bytes) -> SearchRequest | Skip:

@@ -40,7 +40,7 @@ def state_of_worker(upstream: Upstream, model: Model) -> dict[str, Any]:
     """Return what is told of one worker."""
     return {
         "worker": os.getpid(),
-        "share_reranked": round(model.admission.share, 3),
+        "rerank_at_once": model.admission.limit,
         "query_encoder": asdict(model.query_vectors.state()),
         "opensearch": [asdict(host) for host in upstream.hosts()],
     }
