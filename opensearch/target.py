@@ -51,4 +51,5 @@ class Target:
         """Return our fields in a concrete index; in one that was not there yet, those of the others."""
         if index is not None and ":" in index:  # of another cluster
             return ()
-        return self.all_fields if index is None else self.fields.get(index, self.all_fields)
+        known = None if index is None else self.fields.get(index)
+        return self.all_fields if known is None else known
