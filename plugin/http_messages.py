@@ -179,3 +179,8 @@ def _origin_form(raw_target: str) -> str:
         return raw_target
     parts = urlsplit(raw_target)
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def warnings_of(headers: Headers) -> Headers:
+    """Return the `Warning` headers among them."""
+    return tuple(header for header in headers if header[0].lower() == "warning")

@@ -23,7 +23,7 @@ from plugin.planned_item import PlannedItem, cut_of_items
 from plugin.rerank_status import of_items, skipped
 from plugin.reranked_items import RefusedError, RerankedItems
 from plugin.reranked_search import answered, holds_for_the_clients_own
-from plugin.search_door import LINE_TYPES, MAX_BODY_BYTES, plain_json
+from plugin.search_door import LINE_TYPES, MAX_BODY_BYTES, plain_json, with_warnings
 from plugin.search_planner import SearchPlanner
 from plugin.stage_clock import StageClock
 from plugin.template_renderer import TemplateRenderer
@@ -69,20 +69,27 @@ class MultiSearchDoor:
             if holds_for_the_clients_own(error.exchange.status, error.exchange.body):
                 status = of_items([each.given_up("upstream").word for each in planned])
                 return answered(error.exchange, error.exchange.body, status, clock)
-            reason = _failed("upstream", error)
+            return self._given_up(request, body, planned, _failed("upstream", error), clock, error)
         except (UnusableResponseError, UpstreamError) as error:
-            reason = _failed("upstream", error)
+            return self._given_up(request, body, planned, _failed("upstream", error), clock, error)
         except ClientGoneError:
             raise
-        except Exception:  # noqa: BLE001  # the app's edge: a fault of ours must not fail a search
+        except Exception as error:  # noqa: BLE001  # the app's edge: a fault of ours must not fail a search
             _log.exception("reranking failed in a way that nobody foresaw; the client's own items are sent")
-            reason = "internal"
+            return self._given_up(request, body, planned, "internal", clock, error)
+
+    def _given_up(
+        self, request: Request, body: bytes, planned: Sequence[PlannedItem], reason: str, clock: StageClock,
+        failure: Exception,
+    ) -> Answer:  # fmt: skip
+        """Answer the client's own items, with the warnings of what failed."""
         given_up = [each.given_up(reason) for each in planned]
         try:
-            return self._answered(request, body, given_up, clock)
+            return with_warnings(self._answered(request, body, given_up, clock), failure)
         except RefusedError as error:
             status = of_items([each.word for each in given_up])
-            return answered(error.exchange, error.exchange.body, status, clock)
+            own = answered(error.exchange, error.exchange.body, status, clock)
+            return with_warnings(own, failure)
 
     def _rendered(self, request: Request, items: Sequence[Item]) -> list[Item]:
         """Return items whose searches are what their templates stand for."""

@@ -21,7 +21,7 @@ from opensearch.search_response import SearchResponse, UnusableResponseError
 from opensearch.validation import InvalidError
 from plugin.caller import DENIED
 from plugin.errors import RerankFailedError, error_body
-from plugin.http_messages import Answer, Request
+from plugin.http_messages import Answer, Request, warnings_of
 from plugin.model import Model
 from plugin.planned_item import PlannedItem
 from plugin.rerank_status import APPLIED, of_items
@@ -44,7 +44,8 @@ class RefusedError(UnusableResponseError):
     """OpenSearch answers an error to all items at once."""
 
     def __init__(self, exchange: Exchange) -> None:
-        super().__init__(f"expected status 200, found {exchange.status}: {exchange.body[:500]!r}")
+        found = f"{exchange.status}: {exchange.body[:500]!r}"
+        super().__init__(f"expected status 200, found {found}", warnings_of(exchange.headers))
         self.exchange = exchange
 
 

@@ -24,7 +24,7 @@ from opensearch.widened_search import (
 from plugin.arrival import queued_s
 from plugin.errors import RerankFailedError, error_body
 from plugin.hit_sizes import HitSizes
-from plugin.http_messages import Answer, Headers, Request
+from plugin.http_messages import Answer, Headers, Request, warnings_of
 from plugin.model import Model
 from plugin.pace import Pace
 from plugin.query_vectors import Floats
@@ -191,7 +191,7 @@ def read(exchange: Exchange, *, is_filtered: bool = False) -> SearchResponse:
     Raises:
         UnusableResponseError: an error, or no complete answer to a search.
     """
-    warnings = tuple(header for header in exchange.headers if header[0].lower() == "warning")
+    warnings = warnings_of(exchange.headers)
     if exchange.status != 200:
         found = f"{exchange.status}: {exchange.body[:500]!r}"
         raise UnusableResponseError(f"expected status 200, found {found}", warnings)

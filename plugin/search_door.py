@@ -85,7 +85,7 @@ class SearchDoor:
         except (UnusableResponseError, UpstreamError) as error:
             _log.warning("the widened search failed, so the client's own is sent: %s", error)
             own = self._passed_through(request, body, target, search, forward, clock)
-            answer = _with_warnings(own, error)
+            answer = with_warnings(own, error)
             if answer.status < 400:  # else it is the client's own request that OpenSearch refuses
                 self._planner.breaker.failed(plan.request.path)
             return answer
@@ -147,6 +147,12 @@ class SearchDoor:
         return self._denied(request, body, told, skip, clock) if answer.status in DENIED else told
 
 
+def with_warnings(answer: Answer, error: Exception) -> Answer:
+    """Return an answer with the warnings of the one that could not be used, which OpenSearch gives once."""
+    warnings = error.warnings if isinstance(error, UnusableResponseError) else ()
+    return answer.with_headers(*(header for header in warnings if header not in answer.headers))
+
+
 def _level_of(error: RerankFailedError) -> int:
     """Return how loud a failure is told beside the search's own line, which tells it too."""
     return logging.DEBUG if error.reason == "overloaded" else logging.WARNING  # not one more a search then
@@ -180,12 +186,6 @@ def plain_json(request: Request, body: bytes, types: Collection[str] = _JSON_TYP
     if plain is None:
         raise NotUnderstoodError("content_encoding")
     return plain
-
-
-def _with_warnings(answer: Answer, error: Exception) -> Answer:
-    """Return an answer with the warnings of the one that could not be used."""
-    warnings = error.warnings if isinstance(error, UnusableResponseError) else ()
-    return answer.with_headers(*(header for header in warnings if header not in answer.headers))
 
 
 def _close(answer: Answer) -> None:

@@ -73,6 +73,19 @@ def test_a_warning_outlives_the_request_that_it_was_given_to(toy_index: ToyIndex
     assert (through.status_code, through.headers.getlist("Warning")) == (400, [straight.headers["warning"]])
 
 
+def test_a_warning_outlives_a_refused_msearch_too(toy_index: ToyIndex) -> None:
+    query = {"query": "wait", "fields": ["text"], "type": "bool_prefix", "cutoff_frequency": 0.001}
+    item = json.dumps({"query": {"multi_match": query}})
+    body, path = f'{{"index":"{toy_index.name}"}}\n{item}\n', "/_msearch"
+    typed = {"Content-Type": "application/x-ndjson"}
+    straight = ask(toy_index.url, "POST", path, body.encode(), {**typed, "X-Opaque-Id": "m-straight"})
+    with proxied(toy_index) as client:
+        headers = {**typed, "X-Opaque-Id": "m-proxied"}
+        through = client.post(path, data=body, headers=headers, buffered=True)
+    assert (straight.status, "cutoff_frequency" in straight.headers["warning"]) == (400, True)
+    assert (through.status_code, through.headers.getlist("Warning")) == (400, [straight.headers["warning"]])
+
+
 def test_a_request_that_is_wrong_anyway_says_nothing_of_ours(toy_index: ToyIndex) -> None:
     wrong = {"query": {"multi_match": {"query": "wait", "fields": ["text"], "type": "no_such"}}}
     with proxied(toy_index) as client:
