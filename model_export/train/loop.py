@@ -19,6 +19,7 @@ from model_export.errors import TrainingError
 from model_export.train.config import RunSection
 from model_export.train.curve import write_curve
 from model_export.train.device import device_of, products
+from model_export.train.optimiser import Optimiser
 
 CHECKPOINT, BEST, LOG, CURVE = "checkpoint.pt", "best.pt", "log.jsonl", "curve.png"
 SORTED_BATCHES = 50
@@ -88,7 +89,7 @@ class _Run:
         self._folder = folder
         self._identity = hashlib.sha256(f"{identity} {_lasting(run)}".encode()).hexdigest()
         self._weights = [weight for weight in task.module.parameters() if weight.requires_grad]
-        self._optimiser = torch.optim.AdamW(self._weights, lr=run.learning_rate, weight_decay=0.01)
+        self._optimiser = Optimiser(task.module, run)
         self._per_epoch = math.ceil(len(task.lengths) / run.batch_size)
         self._total = self._per_epoch * run.epochs
         self._shuffled: tuple[int, list[int]] = (-1, [])
@@ -118,8 +119,6 @@ class _Run:
         warm = max(1, round(self._settings.warmup * self._total))
         step = self._state.step
         share = min(step / warm, (self._total - step + 1) / max(1, self._total - warm))
-        for group in self._optimiser.param_groups:
-            group["lr"] = self._settings.learning_rate * share
         with products(self._settings.precision, self._weights[0].device):
             loss = self._task.loss(rows)
         value = loss.item()
@@ -132,7 +131,7 @@ class _Run:
         self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._weights, 1.0)
-        self._optimiser.step()
+        self._optimiser.step(share)
         return value
 
     def _look(self, loss: float) -> None:
