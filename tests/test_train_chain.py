@@ -235,6 +235,13 @@ def test_an_interrupted_run_ends_where_it_would_have(
         fit(Line(), run, tmp_path / "part", identity="x")  # type: ignore[arg-type]
 
 
+def test_a_finished_run_goes_on_to_more_epochs(tmp_path: Path) -> None:
+    fit(Line(), RUN, tmp_path, identity="x")  # type: ignore[arg-type]
+    more = Line()
+    state = fit(more, msgspec.structs.replace(RUN, epochs=9), tmp_path, identity="x")  # type: ignore[arg-type]
+    assert (more.steps, state.step) == (5, 45)
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"expected a finite loss, found nan at step 9: lower the"):
         fit(Line(fail_at=9, value=float("nan")), RUN, tmp_path, identity="x")  # type: ignore[arg-type]

@@ -142,12 +142,15 @@ class _Run:
         if value > state.best:
             state.best, state.best_step, state.looks_since_best = value, state.step, 0
             _saved(self._task.module.state_dict(), self._folder / BEST)
-        state.finished = state.looks_since_best > self._settings.patience or state.step >= self._total
+        state.finished = self._is_over(state)
         self._checkpoint()
         with (self._folder / LOG).open("a") as log:
             known = {name: each for name, each in state.history[-1].items() if math.isfinite(each)}
             log.write(json.dumps({"time_s": round(time.time(), 1), **known}) + "\n")
         write_curve(state.history, self._task.measure_name, self._folder / CURVE)
+
+    def _is_over(self, state: Progressed) -> bool:
+        return state.looks_since_best > self._settings.patience or state.step >= self._total
 
     def _checkpoint(self) -> None:
         whole = {
@@ -173,7 +176,9 @@ class _Run:
             )
         self._task.module.load_state_dict(whole["module"])
         self._optimiser.load_state_dict(whole["optimiser"])
-        return Progressed(**whole["state"])
+        state = Progressed(**whole["state"])
+        state.finished = self._is_over(state)
+        return state
 
     def _rows(self, step: int) -> list[int]:
         """Return the examples of a step: shuffled by seed and epoch, then of similar length in a batch."""
@@ -204,7 +209,7 @@ class _Run:
 
 def _lasting(run: RunSection) -> dict[str, object]:
     """What of the settings must stay the same for a run to go on: where and how long it runs need not."""
-    free = {"threads", "device", "max_minutes", "evaluate_every", "patience"}
+    free = {"epochs", "threads", "device", "max_minutes", "evaluate_every", "patience"}
     return {name: value for name, value in msgspec.structs.asdict(run).items() if name not in free}
 
 
