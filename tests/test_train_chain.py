@@ -3,7 +3,9 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Literal
 
+import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -14,9 +16,11 @@ pytest.importorskip("torch", reason="needs torch: the export extra")
 import torch
 
 from model_export.__main__ import main
+from model_export.base import load
 from model_export.errors import TrainingError
+from model_export.model.tower import Tower
 from model_export.quantize import Floats
-from model_export.train import loop
+from model_export.train import first_token, loop
 from model_export.train.config import RunSection
 from model_export.train.loop import CHECKPOINT, CURVE, LOG, fit
 from model_export.train.score_cache import cached_scores
@@ -211,20 +215,31 @@ class Line:
 RUN = RunSection(epochs=8, batch_size=4, learning_rate=0.1, evaluate_every=7, patience=50)
 
 
-def test_an_interrupted_run_ends_where_it_would_have(tmp_path: Path) -> None:
+@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
+def test_an_interrupted_run_ends_where_it_would_have(
+    tmp_path: Path, optimiser: Literal["adamw", "muon"]
+) -> None:
+    run = msgspec.structs.replace(RUN, optimiser=optimiser)
     whole, broken, resumed = Line(), Line(fail_at=18), Line()
-    fit(whole, RUN, tmp_path / "whole", identity="x")  # type: ignore[arg-type]  # lists for sequences
+    fit(whole, run, tmp_path / "whole", identity="x")  # type: ignore[arg-type]  # lists for sequences
     with pytest.raises(KeyboardInterrupt):
-        fit(broken, RUN, tmp_path / "part", identity="x")  # type: ignore[arg-type]
-    state = fit(resumed, RUN, tmp_path / "part", identity="x")  # type: ignore[arg-type]
+        fit(broken, run, tmp_path / "part", identity="x")  # type: ignore[arg-type]
+    state = fit(resumed, run, tmp_path / "part", identity="x")  # type: ignore[arg-type]
     assert resumed.steps == 40 - 14
     assert torch.equal(resumed.module.weight, whole.module.weight)
     assert [look["step"] for look in state.history] == [0, 7, 14, 21, 28, 35, 40]
     with pytest.raises(TrainingError, match="expected the checkpoint of this configuration"):
-        fit(Line(), RUN, tmp_path / "part", identity="y")  # type: ignore[arg-type]
+        fit(Line(), run, tmp_path / "part", identity="y")  # type: ignore[arg-type]
     (tmp_path / "part" / CHECKPOINT).write_bytes(b"half")
     with pytest.raises(TrainingError, match="expected a checkpoint in"):
-        fit(Line(), RUN, tmp_path / "part", identity="x")  # type: ignore[arg-type]
+        fit(Line(), run, tmp_path / "part", identity="x")  # type: ignore[arg-type]
+
+
+def test_a_finished_run_goes_on_to_more_epochs(tmp_path: Path) -> None:
+    fit(Line(), RUN, tmp_path, identity="x")  # type: ignore[arg-type]
+    more = Line()
+    state = fit(more, msgspec.structs.replace(RUN, epochs=9), tmp_path, identity="x")  # type: ignore[arg-type]
+    assert (more.steps, state.step) == (5, 45)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
@@ -250,15 +265,26 @@ def test_a_folder_without_a_classifier_is_no_teacher(tmp_path: Path) -> None:
         CrossEncoder(make_tiny(tmp_path / "encoder"))
 
 
-def test_a_query_tower_is_aligned_to_its_base(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
+def test_a_query_tower_is_aligned_to_its_base(data: Path, tmp_path: Path, optimiser: str) -> None:
     base = make_tiny(tmp_path / "base", layers=2)
     shutil.copy(data / "queries.jsonl.gz", tmp_path)
     (tmp_path / "align.toml").write_text(
         f'[model]\nname = "light"\nlicence = "MIT"\nbase = "{base}"\nlayers = "first:1"\nshared = false\n'
         f'[[data.train]]\nkind = "beir"\npath = "{data}"\nlicence = "PSF-2.0"\n[data]\ndev_share = 0.2\n'
         '[distil]\nobjective = "align"\n[run]\nepochs = 10\nlearning_rate = 0.003\nevaluate_every = 20\n'
+        f'optimiser = "{optimiser}"\n'
     )
     done = command("train", tmp_path / "align.toml", "--out", tmp_path / "run")
     assert done.exit_code == 0, done.output
     looks = log_of(tmp_path / "run")
     assert looks[-1]["measure"] > looks[0]["measure"] + 0.05
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_vectors_by_the_first_token_alone_are_the_towers(tmp_path: Path, pooling: str) -> None:
+    tower = Tower(load(str(make_tiny(tmp_path / "base", layers=2))).query.bert, pooling).train(mode=False)
+    texts = [[2, 9, 8, 7, 3], [2, 3], [2, 11, 3]]
+    with torch.no_grad():
+        difference = first_token.encode(tower, texts) - tower.encode(texts)
+    assert difference.abs().max() < 1e-6

@@ -28,7 +28,7 @@ from model_export.train.losses import (
 from model_export.train.negatives import groups
 from model_export.train.split import NEAR, NearDuplicates, normalised, split, without_near_duplicates
 from model_export.train.student import layer_numbers, trigram_vocabulary
-from model_export.train.texts import LONGEST, WORDNET_FILES, spans, wordnet_texts
+from model_export.train.texts import SPAN_WORDS, WORDNET_FILES, spans, wordnet_texts
 
 pytestmark = pytest.mark.export
 
@@ -104,7 +104,7 @@ def test_spans_are_pieces_of_the_documents(documents: list[str], per_document: i
     found = list(spans(documents, per_document=per_document))
     assert found == list(spans(documents, per_document=per_document))
     assert len(documents) <= len(found) <= per_document * len(documents)
-    assert all(len(span.split()) <= LONGEST for span in found)
+    assert all(len(span.split()) <= SPAN_WORDS[1] for span in found)
     whole = [" ".join(document.split()) for document in documents]
     assert all(any(span in document for document in whole) for span in found)
 
@@ -114,6 +114,10 @@ def test_spans_of_a_source_stand_in_its_queries_place(tmp_path: Path) -> None:
     found = gathered([msgspec.structs.replace(about, spans=3)])
     assert 1 <= len(found.queries) <= 3
     assert "tcp" not in found.queries.values()
+    longer = gathered([msgspec.structs.replace(about, spans=3, span_words=(14, 18))])
+    assert all(14 <= len(text.split()) <= 18 for text in longer.queries.values())
+    with pytest.raises(TrainingError, match=r"expected span_words as fewest and most, found \[5, 4\]"):
+        gathered([msgspec.structs.replace(about, spans=3, span_words=(5, 4))])
 
 
 @settings(deadline=None)

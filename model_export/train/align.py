@@ -7,6 +7,7 @@ import torch
 
 from model_export.model.tower import Tower
 from model_export.quantize import Floats
+from model_export.train import first_token
 from model_export.train.losses import alignment
 from model_export.train.vectors import encoded
 from reranker.encoder import Ids
@@ -31,7 +32,7 @@ class Alignment:
 
     def loss(self, rows: Sequence[int]) -> torch.Tensor:
         """Return the mean of 1 - cos over the texts of these numbers."""
-        found = self.module.encode([self._ids[i] for i in rows])
+        found = first_token.encode(self.module, [self._ids[i] for i in rows])
         return alignment(found, torch.from_numpy(self._targets[list(rows)]).to(found.device))
 
     def measure(self) -> float:

@@ -47,7 +47,7 @@ def gathered(sources: Iterable[Source]) -> Examples:
     """
     whole = Examples()
     for number, source in enumerate(sources):
-        found = _cut(_spans(_examples(source), source.spans), source.max_queries)
+        found = _cut(_spans(_examples(source), source), source.max_queries)
         if not found.queries:
             raise TrainingError(f"expected queries in {source.path}, found none")
         template = source.template
@@ -146,11 +146,14 @@ def _without_labels(texts: Iterable[str]) -> Examples:
     return Examples(queries={str(i): text for i, text in enumerate(kept)})
 
 
-def _spans(found: Examples, per_document: int) -> Examples:
+def _spans(found: Examples, source: Source) -> Examples:
     """Return spans of the documents in the queries' place, when so many a document are asked for."""
-    if not per_document:
+    if not source.spans:
         return found
-    return _without_labels(spans(found.documents.values(), per_document=per_document))
+    if source.span_words[0] > source.span_words[1]:
+        raise TrainingError(f"expected span_words as fewest and most, found {list(source.span_words)}")
+    documents = found.documents.values()
+    return _without_labels(spans(documents, per_document=source.spans, words=source.span_words))
 
 
 def _cut(found: Examples, max_queries: int | None) -> Examples:

@@ -19,6 +19,7 @@ from model_export.errors import TrainingError
 from model_export.train.config import RunSection
 from model_export.train.curve import write_curve
 from model_export.train.device import device_of, products
+from model_export.train.optimiser import Optimiser
 
 CHECKPOINT, BEST, LOG, CURVE = "checkpoint.pt", "best.pt", "log.jsonl", "curve.png"
 SORTED_BATCHES = 50
@@ -88,7 +89,7 @@ class _Run:
         self._folder = folder
         self._identity = hashlib.sha256(f"{identity} {_lasting(run)}".encode()).hexdigest()
         self._weights = [weight for weight in task.module.parameters() if weight.requires_grad]
-        self._optimiser = torch.optim.AdamW(self._weights, lr=run.learning_rate, weight_decay=0.01)
+        self._optimiser = Optimiser(task.module, run)
         self._per_epoch = math.ceil(len(task.lengths) / run.batch_size)
         self._total = self._per_epoch * run.epochs
         self._shuffled: tuple[int, list[int]] = (-1, [])
@@ -118,8 +119,6 @@ class _Run:
         warm = max(1, round(self._settings.warmup * self._total))
         step = self._state.step
         share = min(step / warm, (self._total - step + 1) / max(1, self._total - warm))
-        for group in self._optimiser.param_groups:
-            group["lr"] = self._settings.learning_rate * share
         with products(self._settings.precision, self._weights[0].device):
             loss = self._task.loss(rows)
         value = loss.item()
@@ -132,7 +131,7 @@ class _Run:
         self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._weights, 1.0)
-        self._optimiser.step()
+        self._optimiser.step(share)
         return value
 
     def _look(self, loss: float) -> None:
@@ -143,12 +142,15 @@ class _Run:
         if value > state.best:
             state.best, state.best_step, state.looks_since_best = value, state.step, 0
             _saved(self._task.module.state_dict(), self._folder / BEST)
-        state.finished = state.looks_since_best > self._settings.patience or state.step >= self._total
+        state.finished = self._is_over(state)
         self._checkpoint()
         with (self._folder / LOG).open("a") as log:
             known = {name: each for name, each in state.history[-1].items() if math.isfinite(each)}
             log.write(json.dumps({"time_s": round(time.time(), 1), **known}) + "\n")
         write_curve(state.history, self._task.measure_name, self._folder / CURVE)
+
+    def _is_over(self, state: Progressed) -> bool:
+        return state.looks_since_best > self._settings.patience or state.step >= self._total
 
     def _checkpoint(self) -> None:
         whole = {
@@ -174,7 +176,9 @@ class _Run:
             )
         self._task.module.load_state_dict(whole["module"])
         self._optimiser.load_state_dict(whole["optimiser"])
-        return Progressed(**whole["state"])
+        state = Progressed(**whole["state"])
+        state.finished = self._is_over(state)
+        return state
 
     def _rows(self, step: int) -> list[int]:
         """Return the examples of a step: shuffled by seed and epoch, then of similar length in a batch."""
@@ -205,7 +209,7 @@ class _Run:
 
 def _lasting(run: RunSection) -> dict[str, object]:
     """What of the settings must stay the same for a run to go on: where and how long it runs need not."""
-    free = {"threads", "device", "max_minutes", "evaluate_every", "patience"}
+    free = {"epochs", "threads", "device", "max_minutes", "evaluate_every", "patience"}
     return {name: value for name, value in msgspec.structs.asdict(run).items() if name not in free}
 
 

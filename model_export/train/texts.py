@@ -8,8 +8,8 @@ from pathlib import Path
 from model_export.errors import TrainingError
 
 WORDNET_FILES = ("data.noun", "data.verb", "data.adj", "data.adv")
-SHORTEST, LONGEST = 2, 12
-"""Words of a span, about as long as searches are."""
+SPAN_WORDS = (2, 12)
+"""The fewest and the most words of a span, about as long as searches are."""
 
 _EXAMPLE = re.compile(r'"([^"]+)"')
 
@@ -30,15 +30,18 @@ def wordnet_texts(folder: Path) -> Iterator[str]:
                 yield from _entry(line, f"{folder / name}, line {number}")
 
 
-def spans(documents: Iterable[str], *, per_document: int, seed: int = 1) -> Iterator[str]:
-    """Yield spans of SHORTEST to LONGEST words of each document, begun anywhere; a shorter one whole."""
+def spans(
+    documents: Iterable[str], *, per_document: int, words: tuple[int, int] = SPAN_WORDS, seed: int = 1
+) -> Iterator[str]:
+    """Yield spans of fewest to most words of each document, begun anywhere; a shorter one whole."""
+    fewest, most = words
     for number, document in enumerate(documents):
-        words = document.split()
+        found = document.split()
         chosen = random.Random(f"{seed} {number}")
-        for _ in range(min(per_document, 1 + len(words) // LONGEST)):
-            size = chosen.randint(SHORTEST, LONGEST)
-            start = chosen.randint(0, max(0, len(words) - size))
-            yield " ".join(words[start : start + size])
+        for _ in range(min(per_document, 1 + len(found) // most)):
+            size = chosen.randint(fewest, most)
+            start = chosen.randint(0, max(0, len(found) - size))
+            yield " ".join(found[start : start + size])
 
 
 def _entry(line: str, where: str) -> Iterator[str]:

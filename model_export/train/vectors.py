@@ -11,6 +11,7 @@ from rich.progress import track
 from model_export.bundle_writer import tokeniser
 from model_export.model.tower import Tower
 from model_export.quantize import Floats
+from model_export.train import first_token
 from reranker.encoder import Ids
 
 PART = 4096
@@ -54,5 +55,5 @@ def encoded(tower: Tower, ids: Sequence[Ids]) -> Floats:
         while order:
             size = max(1, BATCH_TOKENS // len(ids[order[0]]))
             batch, order = order[:size], order[size:]
-            found[batch] = tower.encode([ids[i] for i in batch]).float().cpu().numpy()
+            found[batch] = first_token.encode(tower, [ids[i] for i in batch]).float().cpu().numpy()
     return found
