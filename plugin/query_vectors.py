@@ -54,7 +54,7 @@ class _NoWatcher:
 
 
 CACHE_ENTRIES = 4096
-"""Query vectors kept: at 384 float32 values, about 8 MB with their texts."""
+"""Query vectors kept: at 384 float32 values, some 20 MB with their texts and what waits for them."""
 
 MAX_WAITING = 32
 """Queries that may wait for the encoder; one more is answered in first-stage order at once."""
