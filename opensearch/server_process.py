@@ -5,10 +5,14 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from opensearch.errors import LocalServerError
+
+HELPERS_S = 5.0
+"""How long what is left of a killed group is waited for."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class ServerProcess:
         """
         for number, wait_s in ((signal.SIGTERM, within_s), (signal.SIGKILL, 10.0)):
             if self._gone_after(number, wait_s):
+                self._end_helpers()
                 return
         raise LocalServerError(f"The server, process {self.pid}, does not end. Look at it: ps -p {self.pid}")
 
@@ -59,6 +64,14 @@ class ServerProcess:
         while self.alive and time.monotonic() < deadline:
             time.sleep(0.05)
         return not self.alive
+
+    def _end_helpers(self) -> None:
+        """End what is left of the group: a helper of the start script may take longer to end than it."""
+        with suppress(ProcessLookupError, PermissionError):  # none is left; or, on macOS, the leader alone
+            os.killpg(self.pid, signal.SIGKILL)
+        deadline = time.monotonic() + HELPERS_S
+        while _runs_in_group(self.pid) and time.monotonic() < deadline:
+            time.sleep(0.01)
 
 
 def read_process(file: Path) -> ServerProcess | None:
@@ -84,13 +97,25 @@ def birth_of(pid: int) -> str | None:
     boot = Path("/proc/sys/kernel/random/boot_id")
     if not boot.exists():
         return _birth_by_ps(pid)
+    fields = _running(Path(f"/proc/{pid}"))
+    return f"{boot.read_text().strip()} {fields[19]}" if fields else None
+
+
+def _running(process: Path) -> list[str] | None:
+    """Return the fields of `stat` from the third on, the state; None where no such process runs any more."""
     try:
-        status = Path(f"/proc/{pid}/stat").read_text()
+        status = (process / "stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
     # The second field, the name in brackets, may itself contain blanks and brackets.
     fields = status.rpartition(")")[2].split()
-    return None if fields[0] in {"Z", "X"} else f"{boot.read_text().strip()} {fields[19]}"
+    return None if fields[0] in {"Z", "X"} else fields
+
+
+def _runs_in_group(group: int) -> bool:
+    """Whether a process of this group still runs, as far as Linux tells; elsewhere nothing is told."""
+    found = (_running(process) for process in Path("/proc").glob("[0-9]*"))
+    return any(fields is not None and int(fields[2]) == group for fields in found)
 
 
 def _birth_by_ps(pid: int) -> str | None:
