@@ -1,5 +1,6 @@
 """`python -m tests.soak --minutes 30`: memory and descriptors of every worker under mixed traffic."""
 
+import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -44,9 +45,9 @@ def section(found: Sequence[Trend], counts: dict[str, int], minutes: float, mach
 
 
 def soak(
-    url: str, bundle: Bundle, minutes: float, every_s: float, num_documents: int | None
+    url: str, bundle: Bundle, minutes: float, every_s: float, num_documents: int | None, *, fill: bool = True
 ) -> Iterator[Sample | dict[str, int]]:
-    """Run the traffic; yield each sample, and the counts at the end."""
+    """Fill the workers' caches, run the traffic; yield each sample, and the counts at the end."""
     corpus = standard_library(num_documents)
     with tempfile.TemporaryDirectory(prefix="twinrank-soak-") as temporary:
         folder = Path(temporary)
@@ -54,7 +55,10 @@ def soak(
         file.write_bytes(b"".join(msgspec.json.encode(document) + b"\n" for document in corpus))
         prepare_index(url, INDEX, file, ("name", "text"), bundle=bundle)
         with running_proxy(url, folder, bundle=bundle.path) as proxy:
-            traffic, started_s = Traffic(proxy.url, [document.text for document in corpus]), time.monotonic()
+            traffic = Traffic(proxy.url, [document.text for document in corpus])
+            if fill:
+                traffic.fill(os.cpu_count() or 1, bundle.manifest.dim)
+            started_s = time.monotonic()
             traffic.start()
             try:
                 while time.monotonic() - started_s < 60 * minutes:
@@ -70,16 +74,23 @@ def soak(
 @click.option("--every", default=10.0, show_default=True, help="Seconds between two looks.")
 @click.option("--documents", type=click.IntRange(min=100), help="Index only so many docstrings.")
 @click.option("--upstream", help="An OpenSearch to use.  [default: one of its own, stopped at the end]")
+@click.option("--fill/--no-fill", default=True, show_default=True, help="Fill the caches before.")
 @click.option("--write", is_flag=True, help="Write the figures into docs/results.md.")
 @bundle_option
 def main(
-    minutes: float, every: float, documents: int | None, upstream: str | None, write: bool, bundle_path: Path
+    minutes: float,
+    every: float,
+    documents: int | None,
+    upstream: str | None,
+    fill: bool,
+    write: bool,
+    bundle_path: Path,
 ) -> None:
     """Send mixed traffic for a while and see what the workers hold; exit status 1 where they grow."""
     machine = machine_line(len(standard_library(documents)))
     with ExitStack() as running:
         url = upstream or _own_opensearch(running)
-        seen = list(soak(url, Bundle.open(bundle_path), minutes, every, documents))
+        seen = list(soak(url, Bundle.open(bundle_path), minutes, every, documents, fill=fill))
     counts = next(each for each in seen if isinstance(each, dict))
     found = trends([each for each in seen if isinstance(each, Sample)])
     text = section(found, counts, minutes, machine)

@@ -10,13 +10,21 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from random import Random
 from urllib.parse import urlsplit
 
+from indexer.packed_vectors import CACHE_BYTES
+from plugin.query_vectors import CACHE_ENTRIES
+from reranker.stored_vector import packed_size
 from tests.benchmarks.queries import distinct_queries
 
 INDEX = "soak"
 CLIENTS = 3
+BULK = 256
+MORE = 1.3
+"""So many times what the workers keep is asked and written at first: connections fall on them by chance."""
 JSON = {"Content-Type": "application/json"}
 _BY_PLACE: dict[str, object] = {"sort": ["_doc"]}
 
@@ -32,6 +40,35 @@ class Traffic:
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._run, args=(seed,)) for seed in range(CLIENTS)]
         self.counts: dict[str, int] = {}
+
+    def fill(self, num_workers: int, dim: int) -> None:
+        """Ask and write so much that what each worker keeps of queries and documents is full, and more.
+
+        Else what a full cache weighs would look like growth, for as long as it takes to fill.
+        """
+        num_queries = int(num_workers * MORE * CACHE_ENTRIES)
+        num_documents = int(num_workers * MORE * CACHE_BYTES / packed_size(dim, 1))
+        with ThreadPoolExecutor(CLIENTS) as clients:
+            for _ in clients.map(self._filled_search, range(num_queries)):
+                pass
+            for _ in clients.map(self._filled_bulk, range(0, num_documents, BULK)):
+                pass
+
+    def _filled_search(self, number: int) -> None:
+        self._alone("_search", json.dumps({"query": {"match": {"text": f"{next(self._queries)} {number}"}}}))
+
+    def _filled_bulk(self, first: int) -> None:
+        lines = "".join(
+            f'{{"index":{{"_id":"soak-{number % 200}"}}}}\n'
+            f"{json.dumps({'text': f'{next(self._queries)} {number}'})}\n"
+            for number in range(first, first + BULK)
+        )
+        self._alone("_bulk", lines)
+
+    def _alone(self, api: str, body: str) -> None:
+        """Ask by a connection of its own, which any worker may take."""
+        with closing(http.client.HTTPConnection(self._host, timeout=120)) as connection:
+            _asked(connection, "POST", f"/{INDEX}/{api}", body)
 
     def start(self) -> None:
         """Begin."""
