@@ -82,7 +82,8 @@ class RerankedItems:
             UnusableResponseError: what it answers cannot be read.
             UpstreamError: OpenSearch cannot be asked.
         """
-        planned = [each if self._may_be_reranked(each) else each.given_up("overloaded") for each in planned]
+        if not self._model.admits():
+            planned = [each.given_up("overloaded") if _may_give_up(each) else each for each in planned]
         vectors = self._submitted(planned)
         items = dict(enumerate(planned))
         with clock.stage("opensearch"):
@@ -95,11 +96,6 @@ class RerankedItems:
         body = answers.whole.with_items(told[position].raw for position in items)
         status = of_items([told[position].word for position in items])
         return answered(answers.exchange, body, status, clock)
-
-    def _may_be_reranked(self, each: PlannedItem) -> bool:
-        """Whether there is room for an item; where failures are errors, the encoder alone decides."""
-        is_to_fail = isinstance(each.plan, Plan) and each.plan.settings.on_failure == "error"
-        return is_to_fail or self._model.admits()
 
     def _submitted(self, planned: Sequence[PlannedItem]) -> dict[int, Vector]:
         plans = {position: each.plan for position, each in enumerate(planned)}
@@ -190,6 +186,11 @@ class RerankedItems:
         except RefusedError as error:
             raws = dict.fromkeys(failed, _error_to_each(error.exchange, style))
         return {position: _told_of(each, raws[position], style) for position, each in failed.items()}
+
+
+def _may_give_up(each: PlannedItem) -> bool:
+    """Whether an item may be passed through; where failures are errors, the encoder alone decides."""
+    return isinstance(each.plan, Plan) and each.plan.settings.on_failure != "error"
 
 
 def _told_of(each: PlannedItem, raw: Raw, style: Style) -> _Told:

@@ -154,8 +154,11 @@ def with_warnings(answer: Answer, error: Exception) -> Answer:
 
 
 def _level_of(error: RerankFailedError) -> int:
-    """Return how loud a failure is told beside the search's own line, which tells it too."""
-    return logging.DEBUG if error.reason == "overloaded" else logging.WARNING  # not one more a search then
+    """Return how loud a failure is told beside the search's own line, which has its reason too.
+
+    Under overload a second line for each search would only add to the load.
+    """
+    return logging.DEBUG if error.reason == "overloaded" else logging.WARNING
 
 
 def understood(request: Request, body: bytes) -> SearchRequest | Skip:

@@ -139,6 +139,15 @@ def test_a_start_that_takes_too_long_leaves_nothing(opensearch_url: str, open_fo
     assert not running_with(str(open_folder)), "nor any helper of the start script"
 
 
+def test_a_helper_that_does_not_heed_the_end_is_ended_too(open_folder: Path) -> None:
+    script = f"(trap '' TERM; exec sh -c 'while :; do sleep 1; done' {open_folder}) & exec sleep 60"
+    with subprocess.Popen(["/bin/sh", "-c", script], start_new_session=True) as leader:
+        while len(running_with(str(open_folder))) != 1 or running_with(script):
+            time.sleep(0.01)
+        ServerProcess(leader.pid, birth_of(leader.pid) or "", 0, 0).end(5)
+        assert not running_with(str(open_folder))
+
+
 def test_a_taken_port_is_refused(open_folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -1,15 +1,23 @@
 """More searches than can be reranked: every one is answered, and as many as possible are reranked."""
 
+import json
 import random
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
 
 import pytest
 from opensearchpy import OpenSearch
+from werkzeug.test import Client
 
+from plugin.admission import MOST
+from plugin.model import Model
 from plugin.proxy_process import running_proxy
+from plugin.upstream import Upstream
+from plugin.wsgi import Proxy
 from reranker.bundle import DEFAULT_BUNDLE, Bundle
 from tests.benchmarks.open_loop import open_loop
 from tests.benchmarks.overload import DEADLINE_MS, capacity
-from tests.toy_index import index_body, make_toy_index
+from tests.toy_index import ToyIndex, index_body, make_toy_index
 
 
 @pytest.mark.live
@@ -35,3 +43,59 @@ def test_under_twice_the_load_every_search_is_answered(
     assert (answered.faults, answered.statuses) == ({}, {200: len(sent)})
     assert answered.outcomes["applied"] > 0
     assert set(answered.outcomes) <= {"applied", "overloaded", "deadline"}
+
+
+@pytest.fixture
+def crowded(toy_index: ToyIndex) -> Iterator[Client]:
+    """Yield a client of a proxy that was late once, and now reranks as many as it may."""
+    model = Model.load(toy_index.bundle)
+    for total_s in (0.02, 1.0):
+        model.admission.answered(total_s, 0.01, b'{"took":5,', 0.05)
+    with closing(Upstream(toy_index.url)) as upstream, ExitStack() as others:
+        for _ in range(int(MOST)):
+            others.enter_context(model.admission.reordering())
+        yield Client(Proxy(upstream, model))
+
+
+@pytest.fixture
+def loud(client: OpenSearch, toy_index: ToyIndex, index_name: str) -> ToyIndex:
+    """Return an index whose failures are errors."""
+    toy = make_toy_index(client, toy_index.url, toy_index.bundle, index_name, 30)
+    meta = index_body(toy.bundle, on_failure="error")["mappings"]["_meta"]
+    client.indices.put_mapping(index=toy.name, body={"_meta": meta})
+    return toy
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("execution", ["sidecar", "cluster"])
+def test_what_finds_no_place_is_opensearchs_own(
+    toy_index: ToyIndex, loud: ToyIndex, crowded: Client, execution: str
+) -> None:
+    controls = {"ext": {"rerank": {"execution": execution}}}
+    answer = crowded.post(
+        f"/{toy_index.name}/_search", json={"query": toy_index.query, **controls}, buffered=True
+    )
+    assert (answer.status_code, answer.headers["Rerank-Status"]) == (200, "skipped; reason=overloaded")
+    hits = (answer.json or {})["hits"]["hits"]
+    assert [hit["_id"] for hit in hits] == [hit["_id"] for hit in toy_index.first_stage(10)]
+    assert all("rerank" not in hit["_source"] for hit in hits)
+    refused = crowded.post(f"/{loud.name}/_search", json={"query": loud.query, **controls}, buffered=True)
+    assert (refused.status_code, refused.headers["Rerank-Status"]) == (503, "skipped; reason=overloaded")
+
+
+@pytest.mark.live
+def test_an_msearch_finds_no_place_but_where_failures_are_errors(
+    toy_index: ToyIndex, loud: ToyIndex, crowded: Client
+) -> None:
+    searches = ({"index": toy.name} for toy in (toy_index, loud)), (toy_index.query, loud.query)
+    lines = "".join(
+        f"{json.dumps(header)}\n{json.dumps({'query': query})}\n"
+        for header, query in zip(*searches, strict=True)
+    )
+    answer = crowded.post("/_msearch", data=lines, content_type="application/x-ndjson", buffered=True)
+    assert answer.status_code == 200
+    assert answer.headers["Rerank-Status"] == "applied=1; skipped=1; items=0:overloaded,1:applied"
+    items = (answer.json or {})["responses"]
+    first, second = ([hit["_id"] for hit in each["hits"]["hits"]] for each in items)
+    assert first == [hit["_id"] for hit in toy_index.first_stage(10)]
+    assert second == loud.expected_order()[:10]
