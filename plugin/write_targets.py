@@ -6,6 +6,7 @@ change.
 """
 
 import threading
+from typing import Final, cast
 
 from cachetools import TTLCache
 
@@ -27,6 +28,9 @@ FRESH_S = 1.0
 """How long an answer holds; then a write waits for the next one, about a millisecond."""
 
 MAX_ENTRIES = 10_000
+
+_UNKNOWN: Final = object()
+"""What no name stands for: None is a target's own answer."""
 
 
 class WriteTargets:
@@ -51,8 +55,9 @@ class WriteTargets:
             return None
         key = name, identity(request)
         with self._lock:
-            if key in self._kept:
-                return self._kept[key]
+            kept = self._kept.get(key, _UNKNOWN)  # one look: an entry may expire between two
+        if kept is not _UNKNOWN:
+            return cast("WriteTarget | None", kept)
         asked = self.ask(request, name)
         target = _read(asked, name, self._defaults)
         with self._lock:

@@ -1,10 +1,13 @@
 """Whose settings hold for a write: the mapping's, above a server's defaults, as soon as they have changed."""
 
+import itertools
 import json
 import time
 from contextlib import closing
+from functools import partial
 
 import pytest
+from cachetools import TTLCache
 from opensearchpy import OpenSearch
 from werkzeug.test import Client
 
@@ -40,6 +43,21 @@ def test_a_change_holds_for_the_next_write_through_the_same_worker(
         assert proxy.put(f"/{index_name}/_mapping", json=body, buffered=True).status_code == 200
         assert put("wait a bit") == "documents=1; encoded=1; repaired=0; left=0"
     assert state(client, index_name).current == {"1"}
+
+
+def test_an_answer_that_ends_while_it_is_looked_up_is_asked_for_anew(
+    client: OpenSearch, opensearch_url: str, index_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every look at the clock finds it 0.6 s later, so an answer of one second lives for one look alone."""
+    client.indices.create(index=index_name, body=index_body(BUNDLE))
+    clock = partial(next, itertools.count(step=0.6))
+    monkeypatch.setattr("plugin.write_targets.TTLCache", partial(TTLCache, timer=clock))
+    with closing(Upstream(opensearch_url)) as upstream:
+        proxy = Client(Proxy(upstream, Model.load(BUNDLE)))
+        target = f"/{index_name}/_update/1"
+        body = {"doc": {"text": "wait a bit"}, "doc_as_upsert": True}
+        found = [proxy.post(target, json=body, buffered=True).status_code for _ in range(9)]
+    assert found == [201, *[200] * 8]
 
 
 def test_where_reranking_is_off_new_writes_get_no_vector_and_stale_ones_go(
