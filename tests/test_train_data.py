@@ -98,6 +98,33 @@ def test_a_dictionary_gives_words_definitions_and_examples(tmp_path: Path) -> No
         list(wordnet_texts(tmp_path))
 
 
+MODULE = """<document xmlns="http://cnx.rice.edu/cnxml" xmlns:m="http://www.w3.org/1998/Math/MathML">
+<title>Lift and <term>drag</term></title>
+<content><para>A wing is held up by <emphasis>lift</emphasis>. What
+holds it back in a steady flow? See <link target-id="a"/>.</para>
+<para>The force <m:math><m:mi>L</m:mi></m:math> is zero then.</para><para>Too short.</para></content></document>
+"""
+
+
+def test_a_textbook_gives_headings_and_questions_over_paragraphs(tmp_path: Path) -> None:
+    folder = tmp_path / "modules" / "m1"
+    folder.mkdir(parents=True)
+    (folder / "index.cnxml").write_text(MODULE)
+    about = Source("cnxml", str(tmp_path), "CC BY 4.0")
+    found = gathered([about])
+    assert list(found.queries.values()) == ["Lift and drag", "What holds it back in a steady flow?"]
+    assert list(found.documents.values()) == [
+        "A wing is held up by lift. What holds it back in a steady flow? See .",
+        "The force is zero then.",
+    ]
+    assert len(gathered([msgspec.structs.replace(about, spans=1)]).queries) == 2
+    (folder / "index.cnxml").write_text(MODULE[:90])
+    with pytest.raises(TrainingError, match=r"expected CNXML in .*index.cnxml, found: "):
+        gathered([about])
+    with pytest.raises(TrainingError, match=r"expected books in CNXML in .*, found no index.cnxml below"):
+        gathered([Source("cnxml", str(tmp_path / "none"), "CC BY 4.0")])
+
+
 @settings(deadline=None)
 @given(documents=st.lists(words), per_document=st.integers(1, 4))
 def test_spans_are_pieces_of_the_documents(documents: list[str], per_document: int) -> None:

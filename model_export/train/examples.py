@@ -10,6 +10,7 @@ from pathlib import Path
 
 from model_export.collection import read as read_collection
 from model_export.errors import ExportError, TrainingError
+from model_export.train.books import modules
 from model_export.train.config import Source
 from model_export.train.texts import spans, wordnet_texts
 
@@ -70,6 +71,8 @@ def _examples(source: Source) -> Examples:
     path = Path(source.path)
     if source.kind == "wordnet":
         return _without_labels(wordnet_texts(path))
+    if source.kind == "cnxml":
+        return _books(path)
     if source.kind == "beir":
         return _beir(path)
     try:
@@ -92,6 +95,13 @@ def _beir(folder: Path) -> Examples:
         for query in data.queries
     }
     return Examples(dict(data.queries), data.documents, gold)
+
+
+def _books(folder: Path) -> Examples:
+    found = list(modules(folder))
+    headings = _without_labels(text for module in found for text in module.headings)
+    paragraphs = dict.fromkeys(text for module in found for text in module.paragraphs)
+    return Examples(headings.queries, {str(i): text for i, text in enumerate(paragraphs)})
 
 
 def _pairs(lines: list[str], path: Path) -> Examples:

@@ -1,0 +1,60 @@
+"""Textbooks in CNXML, as OpenStax writes them: headings and questions, and the paragraphs they stand over."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree.ElementTree import Element, ParseError, parse
+
+from model_export.errors import TrainingError
+
+CNXML = "{http://cnx.rice.edu/cnxml}"
+"""The namespace of a module's elements; those of others, formulas among them, are left out."""
+FEWEST_WORDS = 5
+"""A paragraph of fewer words is a label or what is left of a formula."""
+
+_QUESTION = re.compile(r"[A-Z][^.?!]*\?")
+
+
+@dataclass(frozen=True)
+class Module:
+    """One module of a book: its headings and questions, and its paragraphs."""
+
+    headings: list[str]
+    paragraphs: list[str]
+
+
+def modules(folder: Path) -> Iterator[Module]:
+    """Yield every module below a folder of books, in the order of their paths.
+
+    Raises:
+        TrainingError: there is none, or one is not as CNXML asks.
+    """
+    files = sorted(folder.rglob("index.cnxml"))
+    if not files:
+        raise TrainingError(f"expected books in CNXML in {folder}, found no index.cnxml below it")
+    for file in files:
+        try:
+            root = parse(file).getroot()  # noqa: S314 - the trainer's own file; expat refuses entity bombs
+        except (OSError, ParseError) as error:
+            raise TrainingError(f"expected CNXML in {file}, found: {error}") from error
+        paragraphs = [text for each in root.iter(f"{CNXML}para") if _is_long(text := _text(each))]
+        headings = [text for each in root.iter(f"{CNXML}title") if (text := _text(each))]
+        questions = [found for each in paragraphs for found in _QUESTION.findall(each) if _is_long(found)]
+        yield Module([*headings, *questions], paragraphs)
+
+
+def _text(element: Element) -> str:
+    return " ".join("".join(_pieces(element)).split())
+
+
+def _pieces(element: Element) -> Iterator[str]:
+    yield element.text or ""
+    for child in element:
+        if child.tag.startswith(CNXML):
+            yield from _pieces(child)
+        yield child.tail or ""
+
+
+def _is_long(text: str) -> bool:
+    return len(text.split()) >= FEWEST_WORDS
