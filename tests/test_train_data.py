@@ -102,7 +102,8 @@ MODULE = """<document xmlns="http://cnx.rice.edu/cnxml" xmlns:m="http://www.w3.o
 <title>Lift and <term>drag</term></title>
 <content><para>A wing is held up by <emphasis>lift</emphasis>. What
 holds it back in a steady flow? See <link target-id="a"/>.</para>
-<para>The force <m:math><m:mi>L</m:mi></m:math> is zero then.</para><para>Too short.</para></content></document>
+<para>The force <m:math><m:mi>L</m:mi></m:math> is zero then.</para>
+<para>Too short.</para></content></document>
 """
 
 

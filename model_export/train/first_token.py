@@ -32,6 +32,14 @@ def encode(tower: Tower, batch: Sequence[Ids]) -> torch.Tensor:
     return nn.functional.normalize(projected.float(), dim=1)
 
 
+def states(tower: Tower, ids: torch.Tensor, num_layers: int) -> torch.Tensor:
+    """Return all tokens' states after the first layers: (batch, tokens) int64, unpadded -> (.., hidden)."""
+    found: torch.Tensor = tower.bert.embeddings(ids)
+    for layer in list(tower.bert.encoder.layer)[:num_layers]:
+        found = _layer(layer, found, found, None)
+    return found
+
+
 def _layer(
     layer: Any,  # noqa: ANN401
     reads: torch.Tensor,

@@ -14,6 +14,7 @@ from model_export.model.crossing import CosineCrossing, ResidualCrossing
 from model_export.model.tower import Tower
 from model_export.model.twin import TowerShape
 from model_export.train.config import ModelSection
+from model_export.train.token_states import begin_after
 from reranker.tri_letters import FIRST_TRIGRAM, TriLetterTable, trigrams, words
 
 
@@ -114,6 +115,8 @@ def _query_tower(section: ModelSection, base: Base | None, rows: int) -> Tower:
             dim=section.dim,
         ).tower()
     tower = base.query.with_layers(layer_numbers(section.layers, base.query.num_layers))
+    if section.token_layers:
+        begin_after(tower, base.query, section.token_layers, base.tokenizer)
     bert = tower.bert
     if rows != bert.config.vocab_size or section.input != tower.kind:
         bert.embeddings.word_embeddings = torch.nn.Embedding(rows, bert.config.hidden_size, padding_idx=0)

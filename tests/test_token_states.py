@@ -1,0 +1,48 @@
+"""Word embeddings that stand for a model's first layers."""
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="needs torch: the export extra")
+
+import torch
+
+from model_export.base import load
+from model_export.errors import TrainingError
+from model_export.train import first_token
+from model_export.train.token_states import begin_after
+from tests.bundles.make_tiny import make_tiny
+
+pytestmark = pytest.mark.export
+
+
+def test_word_embeddings_stand_for_the_first_layers(tmp_path: Path) -> None:
+    base = load(str(make_tiny(tmp_path / "base", layers=2)))
+    whole = base.query.train(mode=False)
+    with torch.no_grad():
+        whole.bert.embeddings.position_embeddings.weight.zero_()  # else a row has its place's share too
+        tower = whole.with_layers([1])
+        begin_after(tower, whole, 1, base.tokenizer)
+        ids = torch.tensor([[2, 9, 3]])
+        first, word, last = tower.bert.embeddings(ids)[0]
+        expected = first_token.states(whole, ids, 1)[0]
+        assert torch.allclose(word, expected[1], atol=1e-5)
+        beside = first_token.states(whole, torch.tensor([[2, i, 3] for i in range(97)]), 1)
+        means = beside[:, [0, 2]].mean(dim=0)
+        assert torch.cosine_similarity(torch.stack([first, last]), means).min() > 0.99
+
+
+@pytest.mark.parametrize(
+    ("num_layers", "tokenizer", "message"),
+    [
+        (3, "", "expected token_layers of at most 2"),
+        (1, "{}", r"expected a tokeniser with \[CLS\] and \[SEP\]"),
+    ],
+)
+def test_word_embeddings_cannot_stand_for_layers_that_are_not_there(
+    tmp_path: Path, num_layers: int, tokenizer: str, message: str
+) -> None:
+    base = load(str(make_tiny(tmp_path / "base", layers=2)))
+    with pytest.raises(TrainingError, match=message):
+        begin_after(base.query.with_layers([1]), base.query, num_layers, tokenizer or base.tokenizer)
