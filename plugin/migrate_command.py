@@ -14,7 +14,7 @@ from opensearch.client import Upstream
 from opensearch.indices import Index
 from opensearch.settings import RerankSettings
 from plugin.index_commands import connected
-from plugin.options import json_option, upstream_option
+from plugin.options import bundle_folder, json_option, upstream_option
 from plugin.sync_run import SyncOptions, run_sync
 from reranker.bundle import Bundle
 
@@ -28,7 +28,7 @@ _STEPS = ("fill", "status", "cutover", "rollback", "cleanup")
 @click.command("migrate")
 @click.argument("index")
 @click.argument("step", type=click.Choice(_STEPS), default="fill")
-@click.option("--to", "to", type=click.Path(path_type=Path), metavar="FOLDER", help="The new model's bundle.")
+@click.option("--to", "to", type=bundle_folder, metavar="FOLDER", help="The new model's bundle.")
 @click.option(
     "--vector-field", metavar="NAME", help="The second field.  [default: the first one's name and _2]"
 )

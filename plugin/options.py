@@ -8,9 +8,16 @@ import click
 import msgspec
 
 from opensearch.setting_layers import Defaults, server_defaults
-from reranker.bundle import DEFAULT_BUNDLE
+from reranker.bundle import BUNDLES, DEFAULT_BUNDLE
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def bundle_folder(value: str | Path) -> Path:
+    """Return a bundle's folder; a name is one's that comes with Twinrank, unless a folder here has it."""
+    folder, shipped = Path(value), BUNDLES / value
+    is_name = len(folder.parts) == 1 and not folder.exists()
+    return shipped if is_name and shipped.is_dir() else folder
 
 
 def upstream_option(command: Command) -> Command:
@@ -32,10 +39,11 @@ def bundle_option(command: Command) -> Command:
     return click.option(
         "--bundle",
         "bundle_path",
-        type=click.Path(path_type=Path),
+        type=bundle_folder,
         default=DEFAULT_BUNDLE,
         metavar="FOLDER",
-        help="The model bundle.  [default: the one that comes with Twinrank]",
+        help="The model bundle: a folder, or the name of one that comes with Twinrank.  [default: "
+        f"{DEFAULT_BUNDLE.name}]",
     )(command)
 
 

@@ -20,7 +20,7 @@ from plugin.log_options import log_options
 from plugin.logs import JsonGunicornLogger, log_to_stderr
 from plugin.metrics import Metrics, shared_between_workers, worker_ended
 from plugin.model import Model
-from plugin.options import bundle_option, read_defaults
+from plugin.options import bundle_folder, bundle_option, read_defaults
 from plugin.patient_arbiter import PatientArbiter
 from plugin.readiness import Readiness
 from plugin.runtime_folder import runtime_folder
@@ -224,7 +224,8 @@ def _max_connections() -> int:
 )
 @click.option(
     "--also",
-    type=click.Path(path_type=Path),
+    type=bundle_folder,
+    metavar="FOLDER",
     multiple=True,
     help="Another bundle whose vectors are written too, where a change of model asks for them.",
 )

@@ -27,6 +27,19 @@ def test_the_default_bundle_is_the_one_without_options() -> None:
     assert json.loads((DEFAULT_BUNDLE / "manifest.json").read_text())["name"] in ended.output
 
 
+def test_a_bundle_that_comes_with_twinrank_has_a_name_but_a_folder_here_goes_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    named = CliRunner().invoke(main, ["check", "--bundle", DEFAULT_BUNDLE.name])
+    assert named.exit_code == 0, named.output
+    shutil.copytree(TINY_BUNDLE, DEFAULT_BUNDLE.name)
+    here = CliRunner().invoke(main, ["check", "--bundle", DEFAULT_BUNDLE.name])
+    assert here.exit_code == 0, here.output
+    assert json.loads((TINY_BUNDLE / "manifest.json").read_text())["name"] in here.output
+    assert DEFAULT_BUNDLE.name not in here.output
+
+
 def test_a_bundle_that_computes_something_else(tmp_path: Path) -> None:
     """The canonical values are changed, with checksum and digest that fit: only the replay can tell."""
     bundle = shutil.copytree(TINY_BUNDLE, tmp_path / "bundle")

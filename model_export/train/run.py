@@ -222,7 +222,7 @@ def _joined(before: Progressed, after: Progressed) -> Progressed:
 
 def _written(config: Config, twin: TwinBert, start: Base, out: Path) -> Path:
     """Write the model folder whole, in the place of an earlier one."""
-    sources = tuple(f"{Path(each.path).name} ({each.licence})" for each in config.data.train)
+    sources = tuple(dict.fromkeys(f"{_named(each.path)} ({each.licence})" for each in config.data.train))
     about = Description(
         name=config.model.name,
         query_prefix=config.model.query_prefix,
@@ -237,6 +237,12 @@ def _written(config: Config, twin: TwinBert, start: Base, out: Path) -> Path:
         (folder / DESCRIPTION_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(about), indent=2))
 
     return _placed(out / MODEL_FOLDER, write)
+
+
+def _named(path: str) -> str:
+    """Return a source's name: its folder's, since files in them are all called alike."""
+    place = Path(path)
+    return place.parent.name if place.suffix and place.parent.name else place.name
 
 
 def _placed(folder: Path, write: Callable[[Path], None]) -> Path:
