@@ -10,6 +10,7 @@ from model_export.calibrate import Measured, calibrated
 from model_export.collection import read
 from model_export.cosines import document_vectors, hit_cosines
 from model_export.errors import ExportError
+from model_export.evaluation.feedback import feedback_lines
 from model_export.evaluation.section import write_section
 from model_export.evaluation.sections import write_quality, write_speed
 from model_export.manifest_writer import write_manifest
@@ -193,6 +194,19 @@ def sizes(
     collections = [read(folder, queries) for folder in judged]
     lines = list(size_lines(Bundle.open(bundle), collections, read(sample, queries), cache, dims))
     write_section(document, "sizes", lines)
+    click.echo("\n".join(lines))
+
+
+@main.command()
+@click.option("--bundle", required=True, type=FOLDER)
+@click.option("--judged", multiple=True, required=True, type=FOLDER, help="a BEIR-layout folder")
+@click.option("--queries", default=300, show_default=True, help="how many queries of each collection")
+@click.option("--cache", required=True, type=FOLDER, help="where vectors are kept")
+@click.option("--document", default="docs/models.md", show_default=True, type=CONFIG)
+def feedback(bundle: Path, judged: tuple[Path, ...], queries: int, cache: Path, document: Path) -> None:
+    """Measure what `fusion.feedback` is worth, and write the feedback section of the document."""
+    lines = list(feedback_lines(Bundle.open(bundle), [read(folder, queries) for folder in judged], cache))
+    write_section(document, "feedback", lines)
     click.echo("\n".join(lines))
 
 

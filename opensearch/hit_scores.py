@@ -17,7 +17,8 @@ class HitScores:
     """The scores of one hit of the window.
 
     `first_stage_rank` counts from 1. `crossing` is None where the hit had no usable vector; `neutral` is what
-    stood in for it. `fused` is as `fused_by` says.
+    stood in for it. `similarity` is the one to the best hits, None where they had no vote or the hit has no
+    vector. `fused` is as `fused_by` says.
     """
 
     first_stage: float
@@ -27,6 +28,7 @@ class HitScores:
     fused: float
     probability: float
     fused_by: str
+    similarity: float | None = None
 
 
 def score(value: float) -> Raw:
@@ -51,13 +53,14 @@ def with_explanation(hit: Hit, scores: HitScores, style: Style, depth: int) -> H
         return hit
     crossing = scores.neutral if scores.crossing is None else scores.crossing
     what = "crossing of query and document" if scores.crossing is not None else "neutral crossing: no vector"
+    parts = [_leaf(crossing, what, style, depth + 2)]
+    if scores.similarity is not None:
+        parts.append(_leaf(scores.similarity, "similarity to the best hits", style, depth + 2))
     own = style.object(
         {
             "value": score(scores.fused),
             "description": _text(f"{scores.fused_by}, of:"),
-            "details": style.array(
-                [_leaf(crossing, what, style, depth + 2), _deeper(hit["_explanation"], style, 2)], depth + 1
-            ),
+            "details": style.array([*parts, _deeper(hit["_explanation"], style, 2)], depth + 1),
         },
         depth,
     )
@@ -74,6 +77,8 @@ def with_details(hit: Hit, scores: HitScores, rank: int, style: Style, depth: in
         "fused": _number(scores.fused),
         "probability": _number(scores.probability),
     }
+    if scores.similarity is not None:
+        details["similarity"] = _number(scores.similarity)
     return {**hit, "_rerank": style.object(details, depth)}
 
 

@@ -44,6 +44,15 @@ class FusionSettings(_Settings, frozen=True):
     rank_constant: Annotated[
         int, Meta(ge=1, le=10_000, description="Of `rrf`: the larger, the less the first ranks stand out.")
     ] = 60
+    feedback: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=2,
+            description="What a hit's similarity to the three best hits of the first order counts beside its"
+            " crossing (pseudo-relevance feedback); 0: nothing. In `sidecar`; `none` takes none.",
+        ),
+    ] = 0.0
 
 
 class ChunkSettings(_Settings, frozen=True):

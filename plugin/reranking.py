@@ -18,6 +18,7 @@ from plugin.stage_clock import StageClock
 from plugin.window_scores import WindowScores
 from plugin.window_texts import WindowTexts
 from reranker.errors import ScoresError
+from reranker.feedback import with_feedback
 from reranker.fusion import fusion
 from reranker.integer_query import rounded
 from reranker.window import Ranking, crossing_scores, rank
@@ -78,6 +79,12 @@ def _ranked(
         chosen = settings.fusion
         fuse = fusion(chosen.method, chosen.weight, chosen.rank_constant, bundle_weight=model.fusion_weight)
         try:
-            return rank(first_stage, crossing, fuse)
+            ranking = rank(first_stage, crossing, fuse)
+            if not settings.fusion.feedback or settings.fusion.method == "none":
+                return ranking
+            return with_feedback(
+                ranking, first_stage, fuse, query=query, packed=window, crossing=model.crossing,
+                model_tag=model.model_tag, weight=settings.fusion.feedback,
+            )  # fmt: skip
         except ScoresError as error:
             raise RerankFailedError("scores", str(error)) from error

@@ -11,6 +11,9 @@ from plugin.search_door import SearchDoor
 from plugin.settings_cache import SettingsCache
 from plugin.tuning import WINDOWS, TuningError, Window
 
+_FUSION = {"method": "log_linear", "feedback": 0}
+"""What is fitted is the weight of the crossing alone."""
+
 TRIES = 5
 """A query that misses its deadline is asked again: its vector is there by then."""
 
@@ -39,7 +42,7 @@ def _search(text: str, fields: Sequence[str]) -> dict[str, Any]:
         "query": {"multi_match": {"query": text, "fields": list(fields)}},
         "size": WINDOWS[-1],
         "_source": False,
-        "ext": {"rerank": {"enabled": True, "window_size": WINDOWS[-1], "fusion": {"method": "log_linear"}}},
+        "ext": {"rerank": {"enabled": True, "window_size": WINDOWS[-1], "fusion": _FUSION}},
     }
 
 

@@ -50,6 +50,7 @@ class WindowScores:
             fused=self._fused(float(self.ranking.fused[position]), probability),
             probability=probability,
             fused_by=self._fused_by(),
+            similarity=self._similarity(position),
         )
 
     def shown(self, position: int) -> float:
@@ -79,8 +80,14 @@ class WindowScores:
             return math.exp(min(ranked_by + (self.weight or 0.0), 700.0))
         return probability if method == "none" else ranked_by
 
+    def _similarity(self, position: int) -> float | None:
+        similarity = self.ranking.similarity
+        return None if similarity is None or np.isnan(similarity[position]) else float(similarity[position])
+
     def _fused_by(self) -> str:
-        method = self.settings.fusion.method
+        method, crossing = self.settings.fusion.method, "crossing"
+        if self.ranking.similarity is not None:
+            crossing = f"crossing + {self.settings.fusion.feedback:g} * similarity"
         if method == "log_linear":
-            return f"log_linear: first-stage score * exp({self.weight:g} * (1 + crossing))"
-        return _FUSED_BY[method]
+            return f"log_linear: first-stage score * exp({self.weight:g} * (1 + {crossing}))"
+        return _FUSED_BY[method].replace("crossing", f"({crossing})" if " " in crossing else crossing, 1)

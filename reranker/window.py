@@ -28,7 +28,7 @@ class Ranking:
     `order` is (num_hits,) intp: positions in first-stage order, best first. `crossing` is (num_hits,) float32
     in first-stage order, NaN where a hit had no usable vector; `neutral` stood in for those. `fused` is
     (num_hits,) float64 in first-stage order: what the order was made from. `num_scored` counts the hits with
-    a usable vector.
+    a usable vector. `similarity` is (num_hits,) float32, to the best hits, where these had a vote (feedback).
     """
 
     order: npt.NDArray[np.intp]
@@ -36,6 +36,7 @@ class Ranking:
     fused: npt.NDArray[np.float64]
     num_scored: int
     neutral: float = 0.0
+    similarity: Floats | None = None
 
 
 def crossing_scores(

@@ -68,6 +68,18 @@ def a_request_has_its_own_constant(bench: Bench) -> None:
     assert dict(bench.scored(bench.plain, controls)) == pytest.approx(wanted, rel=1e-5)
 
 
+@effect_of("fusion.feedback")
+def a_request_has_its_own_feedback(bench: Bench) -> None:
+    controls = {"fusion": {"feedback": 1}, "score": "fused", "explain": True}
+    wanted = bench.expected(bench.plain).with_feedback(1)
+    answer = bench.answer(bench.plain, controls)
+    found = {hit["_id"]: hit for hit in json.loads(answer.body)["hits"]["hits"]}
+    assert {name: hit["_score"] for name, hit in found.items()} == pytest.approx(wanted, rel=5e-4)
+    assert all(-1 <= hit["_rerank"]["similarity"] <= 1.001 for hit in found.values())
+    without = json.loads(bench.answer(bench.plain, {"explain": True}).body)["hits"]["hits"]
+    assert not any("similarity" in hit["_rerank"] for hit in without)
+
+
 @effect_of("query_context.query_text")
 def a_text_may_be_given_for_a_query_that_has_none(bench: Bench) -> None:
     everything: dict[str, dict[str, str]] = {"match_all": {}}

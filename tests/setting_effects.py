@@ -122,6 +122,17 @@ def the_constant_of_rrf_is_used(bench: Bench) -> None:
         assert dict(bench.scored(index)) == pytest.approx(wanted, rel=1e-5)
 
 
+@effect_of("fusion.feedback")
+def the_best_hits_vote(bench: Bench) -> None:
+    index = bench.index(fusion={"feedback": 0.5}, score="fused")
+    assert dict(bench.scored(index)) == pytest.approx(bench.expected(index).with_feedback(0.5), rel=5e-4)
+    assert bench.order(index) != bench.order(bench.plain)
+    alone = bench.index(fusion={"method": "none", "feedback": 2})
+    assert bench.order(alone) == best_first(bench.expected(alone).crossing)
+    there = bench.status(bench.index(fusion={"feedback": 0.5}, execution="cluster"))
+    assert "execution=sidecar" in there
+
+
 @effect_of("score")
 def scores_are_of_the_kind_that_was_chosen(bench: Bench) -> None:
     expected = bench.expected(bench.plain)

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 pytest.importorskip("torch", reason="needs torch: the export extra")
 
 from model_export.__main__ import main
-from model_export.collection import Collection
+from model_export.collection import Collection, read
+from model_export.cosines import document_vectors, hit_cosines
 from model_export.errors import ExportError
 from model_export.evaluation.measures import by_query, interval, macro, reliability
 from model_export.evaluation.section import write_section
 from model_export.evaluation.speed import Shape, processor, speed_lines
+from model_export.quality import fused, ndcg
 from reranker.bundle import Bundle
 from tests.small_collection import write_small_collection
 
@@ -122,3 +124,22 @@ def test_queries_without_hits_are_measured_as_nothing(tmp_path: Path) -> None:
     options = ["--bundle", TINY, "--judged", data, "--cache", tmp_path / "cache", "--document", document]
     done = CliRunner().invoke(main, ["evaluate", *map(str, options)])
     assert done.exit_code == 0, done.output
+
+
+def test_feedback_writes_its_section(tmp_path: Path) -> None:
+    data = write_small_collection(tmp_path / "stdlib", num_documents=120, num_queries=30)
+    document = tmp_path / "models.md"
+    document.write_text("<!-- feedback: begin -->\n<!-- feedback: end -->\n")
+    cache = tmp_path / "cache"
+    options = ["--bundle", TINY, "--judged", data, "--cache", cache, "--document", document]
+    done = CliRunner().invoke(main, ["feedback", *map(str, options)])
+    assert done.exit_code == 0, done.output
+    lines = [line.split("|")[1:-1] for line in document.read_text().splitlines() if line.startswith("| ")]
+    found = {name.strip(): float(mean) for name, *_, mean in lines[1:]}
+    assert list(found) == ["BM25", "0", "0.3", "0.5", "0.7"]
+    bundle, collection = Bundle.open(TINY), read(data, 30)
+    vectors = document_vectors(bundle, collection, cache, threads=1)
+    cosines = hit_cosines(collection, bundle.query_encoder(), vectors)
+    without = ndcg(collection, fused(collection.hits, cosines, bundle.manifest.fusion.weight))
+    assert found["0"] == pytest.approx(without, abs=0.01), "float32 here, int8 there"
+    assert found["0.7"] != found["0"]

@@ -28,8 +28,11 @@ class Expected:
         query = toy.bundle.query_encoder()(toy.query_text)
         self.ids = [hit["_id"] for hit in hits]
         self.first = {hit["_id"]: hit["_score"] for hit in hits}
-        stored = {hit["_id"]: unpack(base64.b64decode(hit["_source"]["rerank"]["vector"])) for hit in hits}
+        stored = self.stored = {
+            hit["_id"]: unpack(base64.b64decode(hit["_source"]["rerank"]["vector"])) for hit in hits
+        }
         self.crossing = {name: float((each.values @ query).max()) for name, each in stored.items()}
+        self.best_chunk = {name: each.values[(each.values @ query).argmax()] for name, each in stored.items()}
         self.weight = toy.bundle.manifest.fusion.weight if weight is None else weight
         cosine = toy.bundle.manifest.crossing
         self.probability = {
@@ -54,6 +57,17 @@ class Expected:
                 for position, name in enumerate(self.ids)
             }
         return self.probability
+
+    def with_feedback(self, weight: float) -> Numbers:
+        """Return `log_linear`'s values where the three best hits vote, each by its fused value."""
+        fused = self.fused("log_linear")
+        best = sorted(fused, key=lambda name: -fused[name])[:3]
+        total = sum(fused[name] for name in best)
+        mean = sum(fused[name] / total * self.best_chunk[name] for name in best)
+        return {
+            name: fused[name] * math.exp(self.weight * weight * float((each.values @ mean).max()))
+            for name, each in self.stored.items()
+        }
 
 
 def _scaled(values: Numbers) -> Numbers:
