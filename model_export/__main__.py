@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+import msgspec
 
 from model_export.base import load
 from model_export.bundle_writer import Choices, Precision, compare_bundle, export
@@ -21,6 +22,7 @@ from model_export.train import run
 from model_export.train.config import read_config, read_teacher_config
 from reranker.bundle import Bundle
 from reranker.errors import RerankerError
+from reranker.fusion import MAX_FEEDBACK
 
 CONFIG = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -95,14 +97,28 @@ def compare(bundle: Path, base: str) -> None:
 @click.option("--judged", multiple=True, type=FOLDER, help="further collections, for the weight alone")
 @click.option("--queries", default=300, show_default=True, help="how many queries of each collection")
 @click.option("--cache", required=True, type=FOLDER, help="where document vectors are kept")
+@click.option(
+    "--feedback",
+    type=click.FloatRange(0, MAX_FEEDBACK),
+    help="what the best hits' vote counts; not fitted, but written beside the weight  [default: as it is]",
+)
 def calibrate(
-    bundle: Path, pairs: tuple[Path, ...], judged: tuple[Path, ...], queries: int, cache: Path
+    bundle: Path,
+    pairs: tuple[Path, ...],
+    judged: tuple[Path, ...],
+    queries: int,
+    cache: Path,
+    feedback: float | None,
 ) -> None:
     """Fit probability, fusion weight and neutral value on BEIR-layout folders; write them in the manifest."""
     opened = Bundle.open(bundle)
     measured = [_measured(opened, folder, queries, cache) for folder in (*pairs, *judged)]
     found = calibrated(measured[: len(pairs)], measured)
-    write_manifest(bundle, found.applied(opened.manifest, [data.name for data, _ in measured]))
+    manifest = found.applied(opened.manifest, [data.name for data, _ in measured])
+    if feedback is not None:
+        fusion = msgspec.structs.replace(manifest.fusion, feedback=feedback)
+        manifest = msgspec.structs.replace(manifest, fusion=fusion)
+    write_manifest(bundle, manifest)
     click.echo(str(found))
 
 

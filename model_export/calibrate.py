@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 
 from model_export.collection import Collection, Hits
 from model_export.quality import fused, ndcg
-from reranker.manifest import FusionDefault, Manifest
+from reranker.manifest import Manifest
 
 NEGATIVES = 10
 """How many of a query's best first-stage hits stand against its relevant document."""
@@ -45,7 +45,7 @@ class Calibration:
             crossing=msgspec.structs.replace(
                 manifest.crossing, scale=round(self.scale, 3), offset=round(self.offset, 3)
             ),
-            fusion=FusionDefault("log_linear", self.weight),
+            fusion=msgspec.structs.replace(manifest.fusion, method="log_linear", weight=self.weight),
             neutral_crossing=round(self.neutral, 4),
             trained_on=(*(n for n in manifest.trained_on if not n.startswith("calibrated")), note),
         )

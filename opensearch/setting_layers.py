@@ -85,7 +85,8 @@ def effective_settings(
     """
     layers = dict(_values(rerank)), dict(_values(template)), dict(_values(defaults))
     unsaid = "model bundle" if settings.fusion.method == "log_linear" else "default"
-    origins = {"fusion.weight": unsaid if settings.fusion.weight is None else "default"}
+    of_bundle = {"fusion.weight": settings.fusion.weight, "fusion.feedback": settings.fusion.feedback}
+    origins = {name: unsaid if value is None else "default" for name, value in of_bundle.items()}
     return [
         EffectiveSetting(name, value, _origin(name, *layers) or origins.get(name, "default"))
         for name, value in flat(settings)

@@ -45,14 +45,13 @@ class FusionSettings(_Settings, frozen=True):
         int, Meta(ge=1, le=10_000, description="Of `rrf`: the larger, the less the first ranks stand out.")
     ] = 60
     feedback: Annotated[
-        float,
+        Annotated[float, Meta(ge=0, le=2)] | None,
         Meta(
-            ge=0,
-            le=2,
             description="What a hit's similarity to the three best hits of the first order counts beside its"
-            " crossing (pseudo-relevance feedback); 0: nothing. In `sidecar`; `none` takes none.",
+            " crossing (pseudo-relevance feedback); 0: nothing; unset: the bundle's own with `log_linear`."
+            " In `sidecar`; `none` takes none."
         ),
-    ] = 0.0
+    ] = None
 
 
 class ChunkSettings(_Settings, frozen=True):

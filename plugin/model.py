@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from opensearch.settings import FusionSettings
 from plugin.admission import Admission
 from plugin.arrival import queued_s
 from plugin.errors import RerankFailedError
@@ -29,6 +30,7 @@ class Model:
     model_tag: int
     crossing: Crossing
     fusion_weight: float
+    fusion_feedback: float
     query_vectors: QueryVectors
     dim: int
     neutral_crossing: float
@@ -64,6 +66,13 @@ class Model:
         """Whether the search that this thread answers is reranked."""
         return self.admission.admits(queued_s(), self.query_vectors.num_waiting)
 
+    def feedback(self, fusion: FusionSettings) -> float:
+        """Return what the best hits' vote counts: where nothing is set, `log_linear` has the bundle's own."""
+        if fusion.method == "none":
+            return 0.0
+        own = self.fusion_feedback if fusion.method == "log_linear" else 0.0
+        return own if fusion.feedback is None else fusion.feedback
+
     def known_vector(self, key: tuple[str, int]) -> bytes | None:
         """Return the stored vector of a text that was encoded lately, by the bundle's name and its hash."""
         model, hashed = key
@@ -89,6 +98,7 @@ class Model:
             model_tag=bundle.model_tag,
             crossing=bundle.crossing(),
             fusion_weight=bundle.manifest.fusion.weight,
+            fusion_feedback=bundle.manifest.fusion.feedback,
             query_vectors=QueryVectors(encode, dim=bundle.manifest.dim),
             dim=bundle.manifest.dim,
             neutral_crossing=bundle.manifest.neutral_crossing,

@@ -80,11 +80,12 @@ def _ranked(
         fuse = fusion(chosen.method, chosen.weight, chosen.rank_constant, bundle_weight=model.fusion_weight)
         try:
             ranking = rank(first_stage, crossing, fuse)
-            if not settings.fusion.feedback or settings.fusion.method == "none":
+            feedback = model.feedback(chosen)
+            if not feedback:
                 return ranking
             return with_feedback(
                 ranking, first_stage, fuse, query=query, packed=window, crossing=model.crossing,
-                model_tag=model.model_tag, weight=settings.fusion.feedback,
+                model_tag=model.model_tag, weight=feedback,
             )  # fmt: skip
         except ScoresError as error:
             raise RerankFailedError("scores", str(error)) from error

@@ -87,7 +87,7 @@ class WindowScores:
     def _fused_by(self) -> str:
         method, crossing = self.settings.fusion.method, "crossing"
         if self.ranking.similarity is not None:
-            crossing = f"crossing + {self.settings.fusion.feedback:g} * similarity"
+            crossing = f"crossing + {self.model.feedback(self.settings.fusion):g} * similarity"
         if method == "log_linear":
             return f"log_linear: first-stage score * exp({self.weight:g} * (1 + {crossing}))"
         return _FUSED_BY[method].replace("crossing", f"({crossing})" if " " in crossing else crossing, 1)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from reranker.errors import EXPORT_AGAIN, BundleError
-from reranker.fusion import MAX_WEIGHT
+from reranker.fusion import MAX_FEEDBACK, MAX_WEIGHT
 
 FORMAT = 1
 FILE_NAME = "manifest.json"
@@ -50,11 +50,12 @@ class ResidualParameters(_Frozen, frozen=True, tag_field="type", tag="residual")
 CrossingParameters = CosineParameters | ResidualParameters
 
 
-class FusionDefault(_Frozen, frozen=True):
-    """The fusion that the bundle was tuned with."""
+class FusionDefault(_Frozen, frozen=True, omit_defaults=True):
+    """The fusion that the bundle was tuned with; `feedback` is what the best hits' vote counts, 0 none."""
 
     method: Literal["log_linear", "none"]
     weight: Annotated[float, Meta(ge=0, le=MAX_WEIGHT)]
+    feedback: Annotated[float, Meta(ge=0, le=MAX_FEEDBACK)] = 0.0
 
 
 class Manifest(_Frozen, frozen=True):

@@ -26,6 +26,14 @@ def hasty_bundle(folder: Path, of: Path = TINY_BUNDLE, name: str = "fast") -> Bu
     return _written(folder, manifest | {"name": name, "query": query, "vectors_of": manifest["name"]})
 
 
+def voting_bundle(folder: Path, feedback: float) -> Bundle:
+    """Make the tiny bundle with a fusion of its own, in which the best hits vote."""
+    shutil.copytree(TINY_BUNDLE, folder)
+    manifest = json.loads((folder / FILE_NAME).read_text())
+    fusion = manifest["fusion"] | {"feedback": feedback}
+    return _written(folder, manifest | {"name": "voting", "fusion": fusion, "vectors_of": manifest["name"]})
+
+
 def _written(folder: Path, manifest: dict[str, Any]) -> Bundle:
     (folder / FILE_NAME).write_text(json.dumps(manifest | {"digest": digest(manifest)}))
     return Bundle.open(folder)

@@ -18,9 +18,7 @@ from opensearchpy import OpenSearch, helpers
 
 from plugin.proxy_process import free_port, running_proxy
 from plugin.search_client import SearchClient
-from reranker.bundle import DEFAULT_BUNDLE
 from tests.index_command import ROOT
-from tests.other_bundle import hasty_bundle
 from tests.raw_http import ask, search
 from tests.toy_collection import DOCUMENTS, QUERIES
 
@@ -164,7 +162,6 @@ def _is_up(url: str) -> bool:
 def test_the_afternoon(
     client: OpenSearch, opensearch_url: str, live_index: None, folder: Path, tmp_path: Path
 ) -> None:
-    hasty_bundle(folder / "fast", of=DEFAULT_BUNDLE)
     with ExitStack() as old, running_proxy(opensearch_url, tmp_path) as proxy, traffic(proxy.url) as searches:
         day = Afternoon(folder, opensearch_url, searches, blocks())
         until(lambda: day.status() == "skipped; reason=not_enabled", "the beginning", day.status)
@@ -178,7 +175,7 @@ def test_the_afternoon(
         day.do("mend", "applied")
         assert workers(proxy.child.pid) == before, "a worker was restarted"
         other = old.enter_context(day.other_proxy())
-        until(lambda: "model=fast" in searches.last, "traffic moved", lambda: searches.last)
+        until(lambda: "model=bge-small-en-v1.5-fast" in searches.last, "traffic moved", lambda: searches.last)
         proxy.child.terminate()
         proxy.child.wait(60)
         day.do("switched", "applied; window=")
@@ -209,7 +206,7 @@ def check(day: Afternoon) -> None:
     assert {hits for hits, _ in answers} == {answers[0][0]}, "some searches found other hits"
     from_model = [re.search(r"model=(\S+);", status) for _, status in answers]
     names = [found[1] for found in from_model if found]
-    assert list(dict.fromkeys(names)) == ["bge-small-en-v1.5", "fast"]
+    assert list(dict.fromkeys(names)) == ["bge-small-en-v1.5", "bge-small-en-v1.5-fast"]
     assert all("reason=model" not in status for _, status in answers), "the bundles did not serve alike"
 
 

@@ -5,15 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reranker.bundle import DEFAULT_BUNDLE, Bundle
+from reranker.bundle import BUNDLES, DEFAULT_BUNDLE, Bundle
 from reranker.canonical import replay
 from reranker.text import Chunking
 
 TINY = Path(__file__).parent / "bundles" / "tiny"
+FAST = BUNDLES / "bge-small-en-v1.5-fast"
 MAX_BYTES = 50_000_000
+MAX_QUERY_BYTES = 20_000_000
+"""Of what a bundle has for itself that takes its documents' tower from another one."""
 
 
-@pytest.mark.parametrize("path", [DEFAULT_BUNDLE, TINY], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [DEFAULT_BUNDLE, FAST, TINY], ids=lambda path: path.name)
 def test_canonical_texts_replay(path: Path) -> None:
     assert replay(Bundle.open(path)).within
 
@@ -24,8 +27,28 @@ def test_default_bundle_is_small_and_says_where_it_comes_from() -> None:
     assert (manifest.base, manifest.licence) == ("BAAI/bge-small-en-v1.5", "MIT")
 
 
-def test_default_bundle_finds_the_fitting_document() -> None:
-    bundle = Bundle.open(DEFAULT_BUNDLE)
+def test_fast_bundle_serves_the_default_bundles_vectors_and_says_what_it_learned_from() -> None:
+    fast, default = Bundle.open(FAST), Bundle.open(DEFAULT_BUNDLE)
+    assert (fast.vectors_of, fast.model_tag) == (default.name, default.model_tag)
+    names = ("weights.bin", "document_encoder.onnx", "tokenizer.json")
+    assert all((FAST / name).read_bytes() == (DEFAULT_BUNDLE / name).read_bytes() for name in names)
+    own = [file for file in FAST.iterdir() if file.name not in names]
+    assert sum(file.stat().st_size for file in own) <= MAX_QUERY_BYTES
+    assert fast.manifest.licence == "MIT"
+    assert "openstax (CC BY 4.0)" in fast.manifest.trained_on
+    forbidden = ("homedepot", "nfcorpus", "msmarco", "wikiqa", "trecqa")
+    assert not any(name in source for source in fast.manifest.trained_on for name in forbidden)
+
+
+def test_fast_bundles_queries_are_near_the_default_bundles() -> None:
+    queries = ("how to wait a bit", "capital of a country", "train a dog to be home alone", "boundary layer")
+    fast, default = Bundle.open(FAST).query_encoder(), Bundle.open(DEFAULT_BUNDLE).query_encoder()
+    assert min(float(fast(query) @ default(query)) for query in queries) > 0.9
+
+
+@pytest.mark.parametrize("path", [DEFAULT_BUNDLE, FAST], ids=lambda path: path.name)
+def test_a_bundle_finds_the_fitting_document(path: Path) -> None:
+    bundle = Bundle.open(path)
     documents = [
         "Suspend execution for the given number of seconds.",
         "Return the sum of the items of a list.",

@@ -17,8 +17,9 @@ from plugin.upstream import Upstream
 from plugin.wsgi import Proxy
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
-from tests.other_bundle import hasty_bundle, other_bundle
-from tests.toy_index import ToyIndex
+from tests.other_bundle import hasty_bundle, other_bundle, voting_bundle
+from tests.test_search_scores import Expected
+from tests.toy_index import WINDOW, ToyIndex
 
 pytestmark = pytest.mark.live
 
@@ -50,6 +51,26 @@ def test_another_query_tower_orders_the_same_vectors(
         asked = ToyIndex(toy_index.client, toy_index.url, bundle, toy_index.name, 130, text)
         by_tower[bundle.name] = asked.expected_order()
     assert found == by_tower["fast"] != by_tower["tiny"]
+
+
+def test_a_bundle_may_let_the_best_hits_vote_unless_the_index_says_otherwise(
+    opensearch_url: str, toy_index: ToyIndex, tmp_path: Path
+) -> None:
+    expected = Expected(toy_index, toy_index.first_stage(WINDOW))
+    with closing(Upstream(opensearch_url)) as upstream:
+        proxied = Client(Proxy(upstream, Model.load(voting_bundle(tmp_path / "voting", 0.4))))
+
+        def found(**fusion: object) -> dict[str, float]:
+            rerank = {"score": "fused", "fusion": fusion}
+            query = {"query": toy_index.query, "size": WINDOW, "ext": {"rerank": rerank}}
+            answer = proxied.post(f"/{toy_index.name}/_search", json=query, buffered=True)
+            assert answer.headers["Rerank-Status"].startswith("applied")
+            return {hit["_id"]: hit["_score"] for hit in json.loads(answer.data)["hits"]["hits"]}
+
+        voted = pytest.approx(expected.with_feedback(0.4), rel=5e-4)
+        assert found() == voted
+        assert found(feedback=0) == pytest.approx(expected.fused("log_linear"), rel=5e-4) != voted
+        assert found(method="rrf") == pytest.approx(expected.fused("rrf"), rel=5e-4), "log_linear's alone"
 
 
 def test_what_is_written_through_one_is_current_for_the_other(
