@@ -214,14 +214,17 @@ def sizes(
 
 
 @main.command()
-@click.option("--bundle", required=True, type=FOLDER)
+@click.option("--bundle", "bundles", required=True, multiple=True, type=FOLDER, help="may be given again")
 @click.option("--judged", multiple=True, required=True, type=FOLDER, help="a BEIR-layout folder")
 @click.option("--queries", default=300, show_default=True, help="how many queries of each collection")
 @click.option("--cache", required=True, type=FOLDER, help="where vectors are kept")
 @click.option("--document", default="docs/models.md", show_default=True, type=CONFIG)
-def feedback(bundle: Path, judged: tuple[Path, ...], queries: int, cache: Path, document: Path) -> None:
+def feedback(
+    bundles: tuple[Path, ...], judged: tuple[Path, ...], queries: int, cache: Path, document: Path
+) -> None:
     """Measure what `fusion.feedback` is worth, and write the feedback section of the document."""
-    lines = list(feedback_lines(Bundle.open(bundle), [read(folder, queries) for folder in judged], cache))
+    collections = [read(folder, queries) for folder in judged]
+    lines = list(feedback_lines([Bundle.open(path) for path in bundles], collections, cache))
     write_section(document, "feedback", lines)
     click.echo("\n".join(lines))
 

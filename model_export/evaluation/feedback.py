@@ -19,17 +19,31 @@ WEIGHTS = (0.0, 0.3, 0.5, 0.7)
 """Settings of `fusion.feedback`; 0 is none."""
 
 
-def feedback_lines(bundle: Bundle, collections: Sequence[Collection], cache: Path) -> Iterator[str]:
-    """Yield a Markdown table: nDCG@10 of BM25, and reranked as by a search, vectors as they are stored."""
-    yield f"| `fusion.feedback` | {' | '.join(data.name for data in collections)} | mean |"
-    yield f"|---|{'---:|' * (len(collections) + 1)}"
-    runs = [_runs(bundle, data, cache) for data in collections]
-    rows = {"BM25": [ndcg(data, data.hits) for data in collections]}
-    for place, weight in enumerate(WEIGHTS):
-        found = [ndcg(data, each[place]) for data, each in zip(collections, runs, strict=True)]
-        rows[f"{weight:g}"] = found
-    for name, found in rows.items():
-        yield f"| {name} | {' | '.join(f'{each:.4f}' for each in (*found, np.mean(found)))} |"
+def feedback_lines(
+    bundles: Sequence[Bundle], collections: Sequence[Collection], cache: Path
+) -> Iterator[str]:
+    """Yield a Markdown table: nDCG@10 of BM25, and reranked as by a search, vectors as they are stored.
+
+    What is kept is the share of the first bundle's gain over BM25, both means, with its own feedback.
+    """
+    yield f"| bundle, `fusion.feedback` | {' | '.join(data.name for data in collections)} | mean | kept |"
+    yield f"|---|{'---:|' * (len(collections) + 2)}"
+    bm25 = [ndcg(data, data.hits) for data in collections]
+    yield _row("BM25", bm25, "")
+    whole = None
+    for bundle in bundles:
+        runs = [_runs(bundle, data, cache) for data in collections]
+        own = bundle.manifest.fusion.feedback
+        for place, weight in enumerate(WEIGHTS):
+            found = [ndcg(data, each[place]) for data, each in zip(collections, runs, strict=True)]
+            gain = float(np.mean(found) - np.mean(bm25))
+            whole = gain if whole is None and weight == own else whole
+            kept = f"{gain / whole:.0%}" if whole else ""
+            yield _row(f"{bundle.name}, {weight:g}{' (its own)' if weight == own else ''}", found, kept)
+
+
+def _row(name: str, found: Sequence[float], kept: str) -> str:
+    return f"| {name} | {' | '.join(f'{each:.4f}' for each in (*found, np.mean(found)))} | {kept} |"
 
 
 def _runs(bundle: Bundle, data: Collection, cache: Path) -> list[Hits]:
