@@ -73,21 +73,27 @@ class WindowScores:
         """Return the fused value as it is shown, which is never negative.
 
         `log_linear` is ranked by its logarithm and shown as first_stage * exp(weight * (1 + crossing)), the
-        value that `cluster` computes; `none` is shown as its probability.
+        value that `cluster` computes, and with feedback times exp(weight * feedback * (1 + similarity)), so
+        never below the first stage's; `none` is shown as its probability.
         """
         method = self.settings.fusion.method
         if method == "log_linear":
-            return math.exp(min(ranked_by + (self.weight or 0.0), 700.0))
+            return math.exp(min(ranked_by + (self.weight or 0.0) * (1 + self._feedback), 700.0))
         return probability if method == "none" else ranked_by
 
     def _similarity(self, position: int) -> float | None:
         similarity = self.ranking.similarity
         return None if similarity is None or np.isnan(similarity[position]) else float(similarity[position])
 
+    @property
+    def _feedback(self) -> float:
+        """What the best hits' vote counted, 0 where they had none."""
+        return 0.0 if self.ranking.similarity is None else self.model.feedback(self.settings.fusion)
+
     def _fused_by(self) -> str:
-        method, crossing = self.settings.fusion.method, "crossing"
-        if self.ranking.similarity is not None:
-            crossing = f"crossing + {self.model.feedback(self.settings.fusion):g} * similarity"
+        method, feedback = self.settings.fusion.method, self._feedback
         if method == "log_linear":
-            return f"log_linear: first-stage score * exp({self.weight:g} * (1 + {crossing}))"
-        return _FUSED_BY[method].replace("crossing", f"({crossing})" if " " in crossing else crossing, 1)
+            vote = f" + {feedback:g} * (1 + similarity)" if feedback else ""
+            return f"log_linear: first-stage score * exp({self.weight:g} * (1 + crossing{vote}))"
+        crossing = f"(crossing + {feedback:g} * similarity)" if feedback else "crossing"
+        return _FUSED_BY[method].replace("crossing", crossing, 1)

@@ -76,6 +76,10 @@ def a_request_has_its_own_feedback(bench: Bench) -> None:
     found = {hit["_id"]: hit for hit in json.loads(answer.body)["hits"]["hits"]}
     assert {name: hit["_score"] for name, hit in found.items()} == pytest.approx(wanted, rel=5e-4)
     assert all(-1 <= hit["_rerank"]["similarity"] <= 1.001 for hit in found.values())
+    explained = json.loads(bench.answer(bench.plain, controls, explain=True).body)["hits"]["hits"][0]
+    how = explained["_explanation"]
+    assert how["description"].endswith("(1 + crossing + 1 * (1 + similarity))), of:"), how
+    assert [part["description"] for part in how["details"]][1] == "similarity to the best hits"
     without = json.loads(bench.answer(bench.plain, {"explain": True}).body)["hits"]["hits"]
     assert not any("similarity" in hit["_rerank"] for hit in without)
 

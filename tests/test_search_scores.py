@@ -65,7 +65,7 @@ class Expected:
         total = sum(fused[name] for name in best)
         mean = sum(fused[name] / total * self.best_chunk[name] for name in best)
         return {
-            name: fused[name] * math.exp(self.weight * weight * float((each.values @ mean).max()))
+            name: fused[name] * math.exp(self.weight * weight * (1 + float((each.values @ mean).max())))
             for name, each in self.stored.items()
         }
 
