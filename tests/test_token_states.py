@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 pytest.importorskip("torch", reason="needs torch: the export extra")
@@ -11,6 +12,8 @@ import torch
 from model_export.base import load
 from model_export.errors import TrainingError
 from model_export.train import first_token
+from model_export.train.config import ModelSection
+from model_export.train.student import student
 from model_export.train.token_states import begin_after
 from tests.bundles.make_tiny import make_tiny
 
@@ -46,3 +49,12 @@ def test_word_embeddings_cannot_stand_for_layers_that_are_not_there(
     base = load(str(make_tiny(tmp_path / "base", layers=2)))
     with pytest.raises(TrainingError, match=message):
         begin_after(base.query.with_layers([1]), base.query, num_layers, tokenizer or base.tokenizer)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"base": None}, {"input": "tri_letters", "buckets": 50}, {"tokenizer": "mine.json"}]
+)
+def test_they_need_a_base_and_its_word_pieces(tmp_path: Path, changes: dict[str, object]) -> None:
+    section = ModelSection("x", "MIT", base=str(make_tiny(tmp_path / "base", layers=2)), token_layers=1)
+    with pytest.raises(TrainingError, match="expected a base with its own word pieces for token_layers"):
+        student(msgspec.structs.replace(section, **changes), [], seed=1)

@@ -26,6 +26,10 @@ def student(section: ModelSection, texts: Iterable[str], *, seed: int) -> Base:
     """
     torch.manual_seed(seed)
     base = load(section.base) if section.base else None
+    if section.token_layers and (base is None or section.input != "word_pieces" or section.tokenizer):
+        raise TrainingError(
+            "expected a base with its own word pieces for token_layers, found none or another input"
+        )
     tokenizer, rows = _tokenizer(section, base, texts)
     query = _query_tower(section, base, rows)
     document = query if section.shared or base is None else copy.deepcopy(base.document)
