@@ -49,7 +49,10 @@ def tune_command(
     bundle_path: Path,
     url: str,
 ) -> None:
-    """Fit INDEX's fusion weight and window on judged queries, and print the mapping change."""
+    """Fit INDEX's fusion weight and window on judged queries, and print the mapping change.
+
+    Feedback is left out: all figures are without it, the bundle's own too.
+    """
     if queries is None or qrels is None:
         raise CommandError(NEEDS)
     with connected(url) as client:

@@ -95,5 +95,5 @@ class WindowScores:
         if method == "log_linear":
             vote = f" + {feedback:g} * (1 + similarity)" if feedback else ""
             return f"log_linear: first-stage score * exp({self.weight:g} * (1 + crossing{vote}))"
-        crossing = f"(crossing + {feedback:g} * similarity)" if feedback else "crossing"
-        return _FUSED_BY[method].replace("crossing", crossing, 1)
+        vote = f", where the crossing is crossing + {feedback:g} * similarity" if feedback else ""
+        return f"{_FUSED_BY[method]}{vote}"

@@ -19,7 +19,7 @@ from reranker.window import Ranking, crossing_scores, rank
 Floats = npt.NDArray[np.float32]
 
 VOTERS = 3
-"""How many of the best hits are looked at: by nDCG@10 better than 5 and 10 (docs/models.md)."""
+"""How many of the best hits are looked at: by nDCG@10 better than ten (docs/models.md)."""
 
 _COSINE = Cosine(scale=1.0, offset=0.0)
 

@@ -279,6 +279,8 @@ def test_a_query_tower_is_aligned_to_its_base(data: Path, tmp_path: Path, optimi
     assert done.exit_code == 0, done.output
     looks = log_of(tmp_path / "run")
     assert looks[-1]["measure"] > looks[0]["measure"] + 0.05
+    segments = load(str(tmp_path / "run" / "model")).query.bert.embeddings.token_type_embeddings.weight
+    assert not segments.any(), "the graph has no segments: what is learned there is lost"
 
 
 @pytest.mark.parametrize("pooling", ["cls", "mean"])

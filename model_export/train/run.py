@@ -141,9 +141,8 @@ def _align(config: Config, twin: TwinBert, sides: tuple[Examples, Examples], out
         raise TrainingError("expected a base and shared = false to align a query tower, found others")
     whole = load(config.model.base)
     whole.query.to(device_of(config.run.device))
-    embeddings = twin.query.bert.embeddings
-    embeddings.requires_grad_(not config.distil.frozen_embeddings)
-    embeddings.token_type_embeddings.requires_grad_(False)  # there are no segments
+    if config.distil.frozen_embeddings:
+        twin.query.bert.embeddings.requires_grad_(False)
     folder = Path(config.distil.targets) if config.distil.targets else out / "targets"
     prepared = []
     for side, what in zip(sides, ("targets", "development targets"), strict=True):
