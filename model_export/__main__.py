@@ -102,6 +102,7 @@ def compare(bundle: Path, base: str) -> None:
     type=click.FloatRange(0, MAX_FEEDBACK),
     help="what the best hits' vote counts; not fitted, but written beside the weight  [default: as it is]",
 )
+@click.option("--smoothing", type=click.FloatRange(0, 1), help="the nearest hits' share, likewise")
 def calibrate(
     bundle: Path,
     pairs: tuple[Path, ...],
@@ -109,15 +110,17 @@ def calibrate(
     queries: int,
     cache: Path,
     feedback: float | None,
+    smoothing: float | None,
 ) -> None:
     """Fit probability, fusion weight and neutral value on BEIR-layout folders; write them in the manifest."""
     opened = Bundle.open(bundle)
     measured = [_measured(opened, folder, queries, cache) for folder in (*pairs, *judged)]
     found = calibrated(measured[: len(pairs)], measured)
     manifest = found.applied(opened.manifest, [data.name for data, _ in measured])
-    if feedback is not None:
-        fusion = msgspec.structs.replace(manifest.fusion, feedback=feedback)
-        manifest = msgspec.structs.replace(manifest, fusion=fusion)
+    given = {"feedback": feedback, "smoothing": smoothing}
+    changed = {name: value for name, value in given.items() if value is not None}
+    fusion = msgspec.structs.replace(manifest.fusion, **changed)
+    manifest = msgspec.structs.replace(manifest, fusion=fusion)
     write_manifest(bundle, manifest)
     click.echo(str(found))
 
@@ -166,6 +169,18 @@ def teacher(config: Path, out: Path) -> None:
     click.echo(
         f"{run.train_teacher(read_teacher_config(config), out, click.echo)}: name it in cross_encoders"
     )
+
+
+@main.command()
+@click.argument("config", type=CONFIG)
+@click.option("--base", required=True, help="whose query tower gets the layer; reads no prefix")
+@click.option("--towards", required=True, help="whose vectors, with its query prefix, it shall give")
+@click.option("--texts", default=20_000, show_default=True, help="how many queries of CONFIG's data")
+@click.option("--out", required=True, type=FOLDER, help="where vectors are kept, and the new base")
+def project(config: Path, base: str, towards: str, texts: int, out: Path) -> None:
+    """Fit a linear layer behind a query tower that stands for a query prefix, without the prefix's time."""
+    found = run.project(read_config(config), base, towards, texts, out, click.echo)
+    click.echo(f"{found}: export it with --base")
 
 
 @main.command()
@@ -222,7 +237,7 @@ def sizes(
 def feedback(
     bundles: tuple[Path, ...], judged: tuple[Path, ...], queries: int, cache: Path, document: Path
 ) -> None:
-    """Measure what `fusion.feedback` is worth, and write the feedback section of the document."""
+    """Measure what feedback and smoothing are worth, and write the feedback section of the document."""
     collections = [read(folder, queries) for folder in judged]
     lines = list(feedback_lines([Bundle.open(path) for path in bundles], collections, cache))
     write_section(document, "feedback", lines)

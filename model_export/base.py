@@ -44,6 +44,9 @@ class Base:
     """Its scale and offset are the defaults until `calibrate` has fitted them."""
     fusion_weight: float = 10.0
     neutral_crossing: float = 0.5
+    projected_prefix: str = ""
+    """The prefix that a layer behind the query tower stands for. It is not read, but in the sample of texts
+    by which weights are rounded, so that they are rounded like those of the tower that it came from."""
 
     @property
     def is_shared(self) -> bool:
@@ -120,6 +123,7 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     licence: str
     trained_on: tuple[str, ...]
     pooling: str = ""
+    projected_prefix: str = ""
 
 
 def _folder(folder: Path) -> Base:

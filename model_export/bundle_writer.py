@@ -124,7 +124,7 @@ def tokeniser(kind: str, file: Path, *, max_tokens: int, prefix: str = "") -> To
 def _write_files(base: Base, folder: Path, choices: Choices) -> float:
     """Write tokeniser, graphs and weights; return the float32 graphs' largest difference to torch."""
     (folder / TOKENIZER_FILE).write_text(_bare(base.tokenizer))
-    queries, documents = _ids(base, folder, base.query_prefix)
+    queries, documents = _ids(base, folder, base.query_prefix or base.projected_prefix)
     differences = [check_exact(base.query, queries, folder), check_exact(base.document, documents, folder)]
     if base.is_shared and choices.documents_of is None:
         _write_shared(base.query, [*queries, *documents], folder, choices.precision)
@@ -134,7 +134,10 @@ def _write_files(base: Base, folder: Path, choices: Choices) -> float:
             _write_graph(base.document, linear, folder / DOCUMENT_FILE, WeightFile(WEIGHTS_FILE))
         else:
             _take_documents(choices.documents_of, folder)
-        linear = _linear(base.query, queries, choices.precision, for_queries)
+        # Rounded alike, the weights of one transformer are the same bytes, which are stored once.
+        is_one = base.query.differs_in_projection_alone(base.document)
+        seen = (base.document, [*queries, *documents]) if is_one else (base.query, queries)
+        linear = _linear(*seen, choices.precision, for_queries)
         weights = WeightFile(QUERY_WEIGHTS_FILE, there=places(folder / DOCUMENT_FILE))
         _write_graph(base.query, linear, folder / QUERY_FILE, weights)
     write_crossing(base.crossing, folder)
@@ -182,7 +185,8 @@ def _write_texts(base: Base, folder: Path, choices: Choices) -> Comparison:
     )
     canonical = queries[: len(CANONICAL_QUERIES)], documents[: len(CANONICAL_DOCUMENTS)]
     (folder / CANONICAL_FILE).write_bytes(written(*canonical, base.crossing, limits))
-    whose = choices.documents_of.vectors_of if choices.documents_of else None
+    taken = choices.documents_of.vectors_of if choices.documents_of else base.name
+    whose = None if taken == base.name else taken
     write_manifest(folder, manifest_of(base, prefix, folder, vectors_of=whose))
     bundle = Bundle.open(folder)
     _check_documents(bundle, choices.documents_of)

@@ -60,8 +60,8 @@ def reduced(base: Base, rows: Floats) -> Base:
     """
     if not isinstance(base.crossing, CosineCrossing):
         raise ExportError("expected a cosine crossing to reduce, found a residual one: train it with `dim`")
-    query = _turned(base.query, rows)
-    document = query if base.is_shared else _turned(base.document, rows)
+    query = turned(base.query, rows)
+    document = query if base.is_shared else turned(base.document, rows)
     name = f"{base.name}-{len(rows)}"
     return replace(base, name=name, query=query, document=document)
 
@@ -94,14 +94,15 @@ def size_lines(
             yield f"| {dim}, {name} | {' | '.join(cells)} |"
 
 
-def _turned(tower: Tower, rows: Floats) -> Tower:
-    turned = copy.deepcopy(tower)
+def turned(tower: Tower, rows: Floats) -> Tower:
+    """Return a copy whose vectors are products with `rows` (dim, wide), then normalised."""
+    copied = copy.deepcopy(tower)
     matrix = torch.from_numpy(rows)
     if tower.projection is not None:
         matrix = matrix @ tower.projection.weight.detach().cpu()
-    turned.projection = nn.Linear(matrix.shape[1], matrix.shape[0], bias=False)
-    turned.projection.weight = nn.Parameter(matrix)
-    return turned
+    copied.projection = nn.Linear(matrix.shape[1], matrix.shape[0], bias=False)
+    copied.projection.weight = nn.Parameter(matrix)
+    return copied
 
 
 def _vectors(bundle: Bundle, data: Collection, cache: Path) -> tuple[dict[str, Floats], dict[str, Floats]]:

@@ -30,8 +30,9 @@ def reason_to_give_way(request: SearchRequest, settings: RerankSettings, *, deta
 def _reasons(request: SearchRequest, settings: RerankSettings, *, details: bool) -> Iterator[str]:
     if settings.verify_at_search:
         yield "verify"  # a script on the data nodes has no text to compare with
-    if settings.fusion.method != "log_linear" or settings.fusion.feedback:
-        yield "fusion"  # the others, and feedback, need the whole window at once
+    fusion = settings.fusion
+    if fusion.method != "log_linear" or fusion.feedback or fusion.smoothing:
+        yield "fusion"  # the others, feedback and smoothing need the whole window at once
     if settings.score == "probability":
         yield "score"
     if details or request.explains:

@@ -18,7 +18,7 @@ class HitScores:
 
     `first_stage_rank` counts from 1. `crossing` is None where the hit had no usable vector; `neutral` is what
     stood in for it. `similarity` is the one to the best hits, None where they had no vote or the hit has no
-    vector. `fused` is as `fused_by` says.
+    vector; `neighbours` likewise the mean fused value of the nearest hits. `fused` is as `fused_by` says.
     """
 
     first_stage: float
@@ -29,6 +29,7 @@ class HitScores:
     probability: float
     fused_by: str
     similarity: float | None = None
+    neighbours: float | None = None
 
 
 def score(value: float) -> Raw:
@@ -56,6 +57,8 @@ def with_explanation(hit: Hit, scores: HitScores, style: Style, depth: int) -> H
     parts = [_leaf(crossing, what, style, depth + 2)]
     if scores.similarity is not None:
         parts.append(_leaf(scores.similarity, "similarity to the best hits", style, depth + 2))
+    if scores.neighbours is not None:
+        parts.append(_leaf(scores.neighbours, "neighbours: the nearest hits' mean", style, depth + 2))
     own = style.object(
         {
             "value": score(scores.fused),
@@ -79,6 +82,8 @@ def with_details(hit: Hit, scores: HitScores, rank: int, style: Style, depth: in
     }
     if scores.similarity is not None:
         details["similarity"] = _number(scores.similarity)
+    if scores.neighbours is not None:
+        details["neighbours"] = _number(scores.neighbours)
     return {**hit, "_rerank": style.object(details, depth)}
 
 

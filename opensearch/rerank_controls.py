@@ -33,6 +33,7 @@ class FusionControls(_Table, frozen=True):
     weight: Annotated[float, Meta(ge=0, le=40)] | None = None
     rank_constant: Annotated[int, Meta(ge=1, le=10_000)] | None = None
     feedback: Annotated[float, Meta(ge=0, le=2)] | None = None
+    smoothing: Annotated[float, Meta(ge=0, le=1)] | None = None
 
 
 class RerankControls(_Table, frozen=True):
@@ -79,7 +80,7 @@ class RerankControls(_Table, frozen=True):
         given = {name: getattr(self.fusion, name) for name in FusionControls.__struct_fields__}
         changed = {name: value for name, value in given.items() if value is not None}
         is_other_method = changed.get("method", fusion.method) != fusion.method
-        kept = FusionSettings(rank_constant=fusion.rank_constant, feedback=fusion.feedback)
+        kept = msgspec.structs.replace(fusion, method=FusionSettings().method, weight=None)
         base = kept if is_other_method else fusion
         return msgspec.structs.replace(base, **changed)
 

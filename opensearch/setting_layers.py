@@ -15,6 +15,9 @@ from opensearch.settings import FusionSettings, Place, RerankSettings, SettingsE
 OF_AN_INDEX = frozenset({"model", "source_fields", "field", "chunk", "versioning", "migration"})
 """What decides how vectors are made and where they are: who writes them reads the mapping alone."""
 
+OF_BUNDLE = ("weight", "feedback", "smoothing")
+"""What of `fusion` a model bundle brings where nothing is set."""
+
 Defaults = Mapping[str, Any]
 """A server's defaults, in the form of `_meta.rerank`, checked by `server_defaults`."""
 
@@ -85,7 +88,7 @@ def effective_settings(
     """
     layers = dict(_values(rerank)), dict(_values(template)), dict(_values(defaults))
     unsaid = "model bundle" if settings.fusion.method == "log_linear" else "default"
-    of_bundle = {"fusion.weight": settings.fusion.weight, "fusion.feedback": settings.fusion.feedback}
+    of_bundle = {f"fusion.{name}": getattr(settings.fusion, name) for name in OF_BUNDLE}
     origins = {name: unsaid if value is None else "default" for name, value in of_bundle.items()}
     return [
         EffectiveSetting(name, value, _origin(name, *layers) or origins.get(name, "default"))

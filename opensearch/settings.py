@@ -52,6 +52,14 @@ class FusionSettings(_Settings, frozen=True):
             " In `sidecar`; `none` takes none."
         ),
     ] = None
+    smoothing: Annotated[
+        Annotated[float, Meta(ge=0, le=1)] | None,
+        Meta(
+            description="Share of a hit's score that is the mean of the ten nearest hits', by their vectors"
+            " (score smoothing, the cluster hypothesis); 0: nothing; unset: the bundle's own with"
+            " `log_linear`. In `sidecar`; `none` takes none."
+        ),
+    ] = None
 
 
 class ChunkSettings(_Settings, frozen=True):

@@ -78,7 +78,7 @@ class ClusterSearch:
             query=integers.values,
             scale=integers.scale,
             model_tag=self._model.model_tag,
-            weight=self._model.fusion_weight if weight is None else weight,
+            weight=self._model.fusion.weight if weight is None else weight,
             neutral=self._model.neutral_crossing,
             window_size=plan.window_size,
             field=plan.settings.field,

@@ -15,6 +15,7 @@ from plugin.write_vectors import WriteVectors
 from reranker.bundle import Bundle
 from reranker.crossing import Crossing
 from reranker.encoder import DocumentEncoder
+from reranker.manifest import FusionDefault
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,7 @@ class Model:
     digest: str
     model_tag: int
     crossing: Crossing
-    fusion_weight: float
-    fusion_feedback: float
+    fusion: FusionDefault
     query_vectors: QueryVectors
     dim: int
     neutral_crossing: float
@@ -66,12 +66,20 @@ class Model:
         """Whether the search that this thread answers is reranked."""
         return self.admission.admits(queued_s(), self.query_vectors.num_waiting)
 
-    def feedback(self, fusion: FusionSettings) -> float:
+    def feedback(self, chosen: FusionSettings) -> float:
         """Return what the best hits' vote counts: where nothing is set, `log_linear` has the bundle's own."""
-        if fusion.method == "none":
+        return self._of_window(chosen, chosen.feedback, self.fusion.feedback)
+
+    def smoothing(self, chosen: FusionSettings) -> float:
+        """Return the share of a hit's score that its nearest hits have, where nothing is set likewise."""
+        return self._of_window(chosen, chosen.smoothing, self.fusion.smoothing)
+
+    @staticmethod
+    def _of_window(chosen: FusionSettings, value: float | None, of_bundle: float) -> float:
+        if chosen.method == "none":
             return 0.0
-        own = self.fusion_feedback if fusion.method == "log_linear" else 0.0
-        return own if fusion.feedback is None else fusion.feedback
+        own = of_bundle if chosen.method == "log_linear" else 0.0
+        return own if value is None else value
 
     def known_vector(self, key: tuple[str, int]) -> bytes | None:
         """Return the stored vector of a text that was encoded lately, by the bundle's name and its hash."""
@@ -97,8 +105,7 @@ class Model:
             digest=bundle.manifest.digest,
             model_tag=bundle.model_tag,
             crossing=bundle.crossing(),
-            fusion_weight=bundle.manifest.fusion.weight,
-            fusion_feedback=bundle.manifest.fusion.feedback,
+            fusion=bundle.manifest.fusion,
             query_vectors=QueryVectors(encode, dim=bundle.manifest.dim),
             dim=bundle.manifest.dim,
             neutral_crossing=bundle.manifest.neutral_crossing,

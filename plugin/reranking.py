@@ -18,10 +18,10 @@ from plugin.stage_clock import StageClock
 from plugin.window_scores import WindowScores
 from plugin.window_texts import WindowTexts
 from reranker.errors import ScoresError
-from reranker.feedback import with_feedback
 from reranker.fusion import fusion
 from reranker.integer_query import rounded
-from reranker.window import Ranking, crossing_scores, rank
+from reranker.reordering import reordered
+from reranker.window import Ranking
 
 Floats = npt.NDArray[np.float32]
 
@@ -72,20 +72,16 @@ def _ranked(
     with clock.stage("encode_wait"):
         query = rounded(awaited(vector, settings.deadline_ms / 1000 - queued_s()))
     with clock.stage("crossing"):
-        crossing = crossing_scores(query, window, model.crossing, model.model_tag)
-        if window and np.isnan(crossing).all():
-            raise RerankFailedError("vectors", f"none of {len(window)} hits has a usable vector")
         first_stage = np.array(response.scores()[: len(window)], np.float64)
         chosen = settings.fusion
-        fuse = fusion(chosen.method, chosen.weight, chosen.rank_constant, bundle_weight=model.fusion_weight)
+        fuse = fusion(chosen.method, chosen.weight, chosen.rank_constant, bundle_weight=model.fusion.weight)
         try:
-            ranking = rank(first_stage, crossing, fuse)
-            feedback = model.feedback(chosen)
-            if not feedback:
-                return ranking
-            return with_feedback(
-                ranking, first_stage, fuse, query=query, packed=window, crossing=model.crossing,
-                model_tag=model.model_tag, weight=feedback,
+            ranking = reordered(
+                first_stage, fuse, query=query, packed=window, crossing=model.crossing,
+                model_tag=model.model_tag, feedback=model.feedback(chosen), smoothing=model.smoothing(chosen),
             )  # fmt: skip
         except ScoresError as error:
             raise RerankFailedError("scores", str(error)) from error
+    if window and not ranking.num_scored:
+        raise RerankFailedError("vectors", f"none of {len(window)} hits has a usable vector")
+    return ranking

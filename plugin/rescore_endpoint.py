@@ -36,7 +36,7 @@ class RescoreEndpoint:
                 query=query.values,
                 scale=query.scale,
                 model_tag=model.model_tag,
-                weight=model.fusion_weight if request.weight is None else request.weight,
+                weight=model.fusion.weight if request.weight is None else request.weight,
                 neutral=model.neutral_crossing,
                 window_size=int(request.window_size),
                 field=request.field,

@@ -11,7 +11,7 @@ from plugin.search_door import SearchDoor
 from plugin.settings_cache import SettingsCache
 from plugin.tuning import WINDOWS, TuningError, Window
 
-_FUSION = {"method": "log_linear", "feedback": 0}
+_FUSION = {"method": "log_linear", "feedback": 0, "smoothing": 0}
 """What is fitted is the weight of the crossing alone."""
 
 TRIES = 5

@@ -47,10 +47,11 @@ class WindowScores:
             first_stage_rank=position + 1,
             crossing=crossing if has_vector else None,
             neutral=self.ranking.neutral,
-            fused=self._fused(float(self.ranking.fused[position]), probability),
+            fused=self._shown(float(self.ranking.fused[position]), probability),
             probability=probability,
             fused_by=self._fused_by(),
             similarity=self._similarity(position),
+            neighbours=self._neighbours(position),
         )
 
     def shown(self, position: int) -> float:
@@ -67,14 +68,15 @@ class WindowScores:
         """The weight that was used, None where the method has none of its own and none is set."""
         set_weight = self.settings.fusion.weight
         is_log_linear = self.settings.fusion.method == "log_linear"
-        return self.model.fusion_weight if set_weight is None and is_log_linear else set_weight
+        return self.model.fusion.weight if set_weight is None and is_log_linear else set_weight
 
-    def _fused(self, ranked_by: float, probability: float) -> float:
-        """Return the fused value as it is shown, which is never negative.
+    def _shown(self, ranked_by: float, probability: float) -> float:
+        """Return a fused value as it is shown, which is never negative.
 
         `log_linear` is ranked by its logarithm and shown as first_stage * exp(weight * (1 + crossing)), the
         value that `cluster` computes, and with feedback times exp(weight * feedback * (1 + similarity)), so
-        never below the first stage's; `none` is shown as its probability.
+        never below the first stage's, smoothed never below the last hit's; `none` is shown as its
+        probability.
         """
         method = self.settings.fusion.method
         if method == "log_linear":
@@ -85,15 +87,28 @@ class WindowScores:
         similarity = self.ranking.similarity
         return None if similarity is None or np.isnan(similarity[position]) else float(similarity[position])
 
+    def _neighbours(self, position: int) -> float | None:
+        neighbours = self.ranking.neighbours
+        if neighbours is None or np.isnan(neighbours[position]):
+            return None
+        return self._shown(float(neighbours[position]), 0.0)
+
     @property
     def _feedback(self) -> float:
         """What the best hits' vote counted, 0 where they had none."""
         return 0.0 if self.ranking.similarity is None else self.model.feedback(self.settings.fusion)
 
+    @property
+    def _smoothing(self) -> float:
+        """The share of the nearest hits, 0 where they had none."""
+        return 0.0 if self.ranking.neighbours is None else self.model.smoothing(self.settings.fusion)
+
     def _fused_by(self) -> str:
-        method, feedback = self.settings.fusion.method, self._feedback
+        method, feedback, share = self.settings.fusion.method, self._feedback, self._smoothing
         if method == "log_linear":
             vote = f" + {feedback:g} * (1 + similarity)" if feedback else ""
-            return f"log_linear: first-stage score * exp({self.weight:g} * (1 + crossing{vote}))"
+            smooth = f", to the power of {1 - share:g}, * neighbours, to that of {share:g}" if share else ""
+            return f"log_linear: first-stage score * exp({self.weight:g} * (1 + crossing{vote})){smooth}"
         vote = f", where the crossing is crossing + {feedback:g} * similarity" if feedback else ""
-        return f"{_FUSED_BY[method]}{vote}"
+        smooth = f"; then {1 - share:g} * that + {share:g} * neighbours" if share else ""
+        return f"{_FUSED_BY[method]}{vote}{smooth}"

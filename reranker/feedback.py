@@ -13,8 +13,7 @@ import numpy.typing as npt
 
 from reranker.crossing import Cosine, Crossing
 from reranker.fusion import Fusion
-from reranker.stored_vector import unpack
-from reranker.window import Ranking, crossing_scores, rank
+from reranker.window import Ranking, best_chunks, crossing_scores, rank
 
 Floats = npt.NDArray[np.float32]
 
@@ -57,15 +56,8 @@ def with_feedback(
     if not voters:
         return ranking
     votes = np.exp(ranking.fused[voters] - ranking.fused[voters].max())
-    best = np.stack([_best_chunk(query, packed[i], crossing) for i in voters])
+    best = best_chunks(query, [packed[i] for i in voters], crossing, model_tag)
     mean = ((votes / votes.sum()) @ best).astype(np.float32)
     similarity = crossing_scores(mean, packed, _COSINE, model_tag)
     voted = rank(first_stage, ranking.crossing + np.float32(weight) * similarity, fusion)
     return replace(voted, crossing=ranking.crossing, neutral=ranking.neutral, similarity=similarity)
-
-
-def _best_chunk(query: Floats, packed: bytes | None, crossing: Crossing) -> Floats:
-    """Return the chunk, (dim,), for which a hit has its crossing score."""
-    chunks = unpack(packed or b"").values
-    best: Floats = chunks[int(np.argmax(crossing(query, chunks)))]
-    return best

@@ -51,11 +51,16 @@ CrossingParameters = CosineParameters | ResidualParameters
 
 
 class FusionDefault(_Frozen, frozen=True, omit_defaults=True):
-    """The fusion that the bundle was tuned with; `feedback` is what the best hits' vote counts, 0 none."""
+    """The fusion that the bundle was tuned with.
+
+    `feedback` is what the best hits' vote counts, `smoothing` the share of a hit's score that its nearest
+    hits have; 0 is none.
+    """
 
     method: Literal["log_linear", "none"]
     weight: Annotated[float, Meta(ge=0, le=MAX_WEIGHT)]
     feedback: Annotated[float, Meta(ge=0, le=MAX_FEEDBACK)] = 0.0
+    smoothing: Annotated[float, Meta(ge=0, le=1)] = 0.0
 
 
 class Manifest(_Frozen, frozen=True):

@@ -28,7 +28,8 @@ class Ranking:
     `order` is (num_hits,) intp: positions in first-stage order, best first. `crossing` is (num_hits,) float32
     in first-stage order, NaN where a hit had no usable vector; `neutral` stood in for those. `fused` is
     (num_hits,) float64 in first-stage order: what the order was made from. `num_scored` counts the hits with
-    a usable vector. `similarity` is (num_hits,) float32, to the best hits, where these had a vote (feedback).
+    a usable vector. `similarity` is (num_hits,) float32, to the best hits, where these had a vote (feedback);
+    `neighbours` (num_hits,) float64, the nearest hits' mean fused value, where it had a share (smoothing).
     """
 
     order: npt.NDArray[np.intp]
@@ -37,6 +38,7 @@ class Ranking:
     num_scored: int
     neutral: float = 0.0
     similarity: Floats | None = None
+    neighbours: npt.NDArray[np.float64] | None = None
 
 
 def crossing_scores(
@@ -58,6 +60,19 @@ def crossing_scores(
         group = b"".join([packed[i] for i in positions])  # type: ignore[misc]  # _alike leaves None out
         scores[positions] = _score_group(query, group, len(positions), type_code, crossing, model_tag)
     return scores
+
+
+def best_chunks(query: Floats, packed: Sequence[bytes | None], crossing: Crossing, model_tag: int) -> Floats:
+    """Return each hit's chunk of the highest crossing score, (num_hits, dim), NaN as `crossing_scores`."""
+    best = np.full((len(packed), len(query)), np.nan, np.float32)
+    for (type_code, _), positions in _alike(packed).items():
+        group = b"".join([packed[i] for i in positions])  # type: ignore[misc]  # _alike leaves None out
+        chunks, usable = _chunks(len(query), group, len(positions), type_code, model_tag)
+        if usable.any():
+            scores = crossing(query, chunks.reshape(-1, len(query))).reshape(chunks.shape[:2])
+            found = chunks[np.arange(len(chunks)), scores.argmax(axis=1)]
+            best[positions] = np.where(usable[:, None], found, np.float32(np.nan))
+    return best
 
 
 def rank(first_stage: npt.NDArray[np.float64], crossing: Floats, fusion: Fusion) -> Ranking:
@@ -90,18 +105,28 @@ def _score_group(
     query: Floats, group: bytes, num_hits: int, type_code: int, crossing: Crossing, model_tag: int
 ) -> Floats:
     """Return (num_hits,) scores of equally long stored vectors, NaN where one is unusable."""
-    dim, length = query.shape[0], len(group) // num_hits
-    unusable = np.full(num_hits, np.nan, np.float32)
+    chunks, usable = _chunks(len(query), group, num_hits, type_code, model_tag)
+    if not usable.any():
+        return np.full(num_hits, np.nan, np.float32)
+    best = crossing(query, chunks.reshape(-1, len(query))).reshape(chunks.shape[:2]).max(axis=1)
+    return np.where(usable, best, np.float32(np.nan))
+
+
+def _chunks(
+    dim: int, group: bytes, num_hits: int, type_code: int, model_tag: int
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Return (num_hits, num_chunks, dim) of equally long stored vectors, and (num_hits,) which are usable."""
+    length, none = len(group) // num_hits, np.zeros(num_hits, np.bool_)
     if type_code not in tuple(ValueType):
-        return unusable
+        return np.zeros((num_hits, 0, dim), np.float32), none
     value_type = ValueType(type_code)
     num_chunks = (length - HEADER.size) // (packed_size(dim, 1, value_type) - HEADER.size)
     if num_chunks == 0 or packed_size(dim, num_chunks, value_type) != length:
-        return unusable
+        return np.zeros((num_hits, 0, dim), np.float32), none
     rows = np.frombuffer(group, row_type(dim, num_chunks, value_type))
     values, sound = dequantised(rows, value_type)
-    best = crossing(query, values.reshape(-1, dim)).reshape(num_hits, num_chunks).max(axis=1)
-    return np.where(sound & _readable(rows, dim, num_chunks, model_tag), best, np.float32(np.nan))
+    usable = sound & _readable(rows, dim, num_chunks, model_tag)
+    return values.reshape(num_hits, num_chunks, dim), usable
 
 
 def _readable(rows: npt.NDArray[np.void], dim: int, num_chunks: int, model_tag: int) -> npt.NDArray[np.bool_]:

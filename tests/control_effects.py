@@ -84,6 +84,23 @@ def a_request_has_its_own_feedback(bench: Bench) -> None:
     assert not any("similarity" in hit["_rerank"] for hit in without)
 
 
+@effect_of("fusion.smoothing")
+def a_request_has_its_own_smoothing(bench: Bench) -> None:
+    controls = {"fusion": {"smoothing": 0.7}, "score": "fused", "explain": True}
+    expected = bench.expected(bench.plain)
+    wanted = expected.smoothed(expected.fused("log_linear"), 0.7)
+    answer = json.loads(bench.answer(bench.plain, controls, explain=True).body)["hits"]["hits"]
+    assert {hit["_id"]: hit["_score"] for hit in answer} == pytest.approx(wanted, rel=5e-4)
+    for hit in answer:
+        own = expected.fused("log_linear")[hit["_id"]]
+        assert own**0.3 * hit["_rerank"]["neighbours"] ** 0.7 == pytest.approx(hit["_score"], rel=5e-4)
+        how = hit["_explanation"]
+        assert how["description"].endswith(", to the power of 0.3, * neighbours, to that of 0.7, of:"), how
+        assert how["details"][1]["value"] == pytest.approx(hit["_rerank"]["neighbours"])
+    without = json.loads(bench.answer(bench.plain, {"explain": True}).body)["hits"]["hits"]
+    assert not any("neighbours" in hit["_rerank"] for hit in without)
+
+
 @effect_of("query_context.query_text")
 def a_text_may_be_given_for_a_query_that_has_none(bench: Bench) -> None:
     everything: dict[str, dict[str, str]] = {"match_all": {}}

@@ -26,11 +26,11 @@ def hasty_bundle(folder: Path, of: Path = TINY_BUNDLE, name: str = "fast") -> Bu
     return _written(folder, manifest | {"name": name, "query": query, "vectors_of": manifest["name"]})
 
 
-def voting_bundle(folder: Path, feedback: float) -> Bundle:
-    """Make the tiny bundle with a fusion of its own, in which the best hits vote."""
+def voting_bundle(folder: Path, feedback: float, smoothing: float = 0.0) -> Bundle:
+    """Make the tiny bundle with a fusion of its own, in which the best and the nearest hits count."""
     shutil.copytree(TINY_BUNDLE, folder)
     manifest = json.loads((folder / FILE_NAME).read_text())
-    fusion = manifest["fusion"] | {"feedback": feedback}
+    fusion = manifest["fusion"] | {"feedback": feedback, "smoothing": smoothing}
     return _written(folder, manifest | {"name": "voting", "fusion": fusion, "vectors_of": manifest["name"]})
 
 

@@ -133,6 +133,19 @@ def the_best_hits_vote(bench: Bench) -> None:
     assert "execution=sidecar" in there
 
 
+@effect_of("fusion.smoothing")
+def the_nearest_hits_have_a_share(bench: Bench) -> None:
+    index = bench.index(fusion={"smoothing": 0.6, "feedback": 0.5}, score="fused")
+    expected = bench.expected(index)
+    wanted = expected.smoothed(expected.with_feedback(0.5), 0.6)
+    assert dict(bench.scored(index)) == pytest.approx(wanted, rel=1e-3)
+    assert bench.order(index) != bench.order(bench.plain)
+    alone = bench.index(fusion={"method": "none", "smoothing": 1})
+    assert bench.order(alone) == best_first(bench.expected(alone).crossing)
+    there = bench.status(bench.index(fusion={"smoothing": 0.5}, execution="cluster"))
+    assert "execution=sidecar" in there
+
+
 @effect_of("score")
 def scores_are_of_the_kind_that_was_chosen(bench: Bench) -> None:
     expected = bench.expected(bench.plain)

@@ -136,11 +136,21 @@ def test_feedback_writes_its_section(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     lines = [line.split("|")[1:-1] for line in document.read_text().splitlines() if line.startswith("| ")]
     found = {name.strip().removeprefix("tiny, "): float(mean) for name, *_, mean, _ in lines[1:]}
-    assert list(found) == ["BM25", "0 (its own)", "0.3", "0.5", "0.7"]
+    assert list(found) == [
+        "BM25",
+        "0, 0 (its own)",
+        "0, 0.3",
+        "0, 0.6",
+        "0.3, 0.3",
+        "0.3, 0.6",
+        "0.5, 0",
+        "0.5, 0.3",
+        "0.5, 0.6",
+    ]
     assert lines[2][-1].strip() == "100%"
     bundle, collection = Bundle.open(TINY), read(data, 30)
     vectors = document_vectors(bundle, collection, cache, threads=1)
     cosines = hit_cosines(collection, bundle.query_encoder(), vectors)
     without = ndcg(collection, fused(collection.hits, cosines, bundle.manifest.fusion.weight))
-    assert found["0 (its own)"] == pytest.approx(without, abs=0.01), "float32 here, int8 there"
-    assert found["0.7"] != found["0 (its own)"]
+    assert found["0, 0 (its own)"] == pytest.approx(without, abs=0.01), "float32 here, int8 there"
+    assert len({found[name] for name in ("0, 0 (its own)", "0, 0.6", "0.5, 0")}) == 3

@@ -58,6 +58,17 @@ class Expected:
             }
         return self.probability
 
+    def smoothed(self, fused: Numbers, share: float) -> Numbers:
+        """Return values of `log_linear`, a share of each being the ten nearest hits' geometric mean."""
+        found = {}
+        for name, chunk in self.best_chunk.items():
+            cosine = {other: float(chunk @ each) for other, each in self.best_chunk.items()}
+            nearest = sorted(cosine, key=lambda other: -cosine[other])[:10]
+            weights = [math.exp(10 * cosine[other]) for other in nearest]
+            logs = [math.log(fused[other]) for other in nearest]
+            found[name] = fused[name] ** (1 - share) * math.exp(share * np.average(logs, weights=weights))
+        return found
+
     def with_feedback(self, weight: float) -> Numbers:
         """Return `log_linear`'s values where the three best hits vote, each by its fused value."""
         fused = self.fused("log_linear")

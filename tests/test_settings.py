@@ -180,6 +180,7 @@ def settings_of() -> st.SearchStrategy[RerankSettings]:
             weight=st.none() | st.floats(0, 1),
             rank_constant=st.just(60) | st.integers(1, 10_000),
             feedback=st.none() | st.floats(0, 2),
+            smoothing=st.none() | st.floats(0, 1),
         ),
         execution=st.sampled_from(["sidecar", "cluster"]),
         score=st.sampled_from(["first_stage", "fused", "probability"]),

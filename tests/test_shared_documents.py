@@ -53,12 +53,12 @@ def test_another_query_tower_orders_the_same_vectors(
     assert found == by_tower["fast"] != by_tower["tiny"]
 
 
-def test_a_bundle_may_let_the_best_hits_vote_unless_the_index_says_otherwise(
+def test_a_bundle_brings_feedback_and_smoothing_unless_the_index_says_otherwise(
     opensearch_url: str, toy_index: ToyIndex, tmp_path: Path
 ) -> None:
     expected = Expected(toy_index, toy_index.first_stage(WINDOW))
     with closing(Upstream(opensearch_url)) as upstream:
-        proxied = Client(Proxy(upstream, Model.load(voting_bundle(tmp_path / "voting", 0.4))))
+        proxied = Client(Proxy(upstream, Model.load(voting_bundle(tmp_path / "voting", 0.4, 0.6))))
 
         def found(**fusion: object) -> dict[str, float]:
             rerank = {"score": "fused", "fusion": fusion}
@@ -67,9 +67,11 @@ def test_a_bundle_may_let_the_best_hits_vote_unless_the_index_says_otherwise(
             assert answer.headers["Rerank-Status"].startswith("applied")
             return {hit["_id"]: hit["_score"] for hit in json.loads(answer.data)["hits"]["hits"]}
 
-        voted = pytest.approx(expected.with_feedback(0.4), rel=5e-4)
-        assert found() == voted
-        assert found(feedback=0) == pytest.approx(expected.fused("log_linear"), rel=5e-4) != voted
+        voted, plain = expected.with_feedback(0.4), expected.fused("log_linear")
+        assert found() == pytest.approx(expected.smoothed(voted, 0.6), rel=1e-3)
+        assert found(smoothing=0) == pytest.approx(voted, rel=5e-4)
+        assert found(feedback=0) == pytest.approx(expected.smoothed(plain, 0.6), rel=1e-3)
+        assert found(feedback=0, smoothing=0) == pytest.approx(plain, rel=5e-4)
         assert found(method="rrf") == pytest.approx(expected.fused("rrf"), rel=5e-4), "log_linear's alone"
 
 

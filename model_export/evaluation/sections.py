@@ -8,8 +8,9 @@ from model_export.evaluation.measures import macro
 from model_export.evaluation.plots import write_pareto, write_reliability
 from model_export.evaluation.report import calibration, measured, quality_lines
 from model_export.evaluation.section import write_section
+from model_export.evaluation.shipped import own
 from model_export.evaluation.speed import load_average, processor, speed_lines
-from model_export.evaluation.systems import System, first_stage, of_bundle, of_teacher
+from model_export.evaluation.systems import System, as_shipped, first_stage, of_bundle, of_teacher
 from model_export.train.teacher import CrossEncoder
 from reranker.bundle import Bundle
 
@@ -26,15 +27,18 @@ def write_quality(
     document: Path,
 ) -> str:
     """Measure, write the section and two images beside the document; return the section."""
-    scored = [of_bundle(bundle, collections, cache) for bundle in bundles]
+    systems, references = [first_stage(collections)], list[str]()
+    for bundle in bundles:
+        scored = of_bundle(bundle, collections, cache)
+        systems += [scored, scored.fused(collections)]
+        if any(own(bundle)):
+            systems.append(as_shipped(scored, bundle, collections, cache))
+        references.append(systems[-1].name)
     if cross_encoder is not None:
-        teacher = CrossEncoder(cross_encoder)
-        scored.append(of_teacher(TEACHER, teacher, collections, cache, TEACHER_WEIGHT))
-    systems = [first_stage(collections)]
-    for each in scored:
-        systems += [each, each.fused(collections)]
-    best = f"{scored[-1].name} + BM25" if cross_encoder is not None else f"{scored[0].name} + BM25"
-    lines = list(quality_lines(systems, collections, reference=best))
+        teacher = of_teacher(TEACHER, CrossEncoder(cross_encoder), collections, cache, TEACHER_WEIGHT)
+        systems += [teacher, teacher.fused(collections)]
+        references.insert(0, systems[-1].name)
+    lines = list(quality_lines(systems, collections, reference=references[0]))
     images = document.parent / "images"
     _draw(systems, collections, images)
     lines += ["", f"![quality against time]({images.name}/pareto.svg)"]

@@ -52,6 +52,11 @@ class Tower(nn.Module):
         tokens: int = self.bert.config.max_position_embeddings
         return tokens
 
+    def differs_in_projection_alone(self, other: "Tower") -> bool:
+        """Whether two towers differ in nothing but what follows the pooling."""
+        ours, theirs = self.bert.state_dict(), other.bert.state_dict()
+        return ours.keys() == theirs.keys() and all(ours[name].equal(theirs[name]) for name in ours)
+
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Encode padded tokens: (batch, tokens[, trigrams]) int64 and (batch, tokens) -> (batch, dim)."""
         if self.kind == "tri_letters":

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -21,6 +22,7 @@ from model_export.train.examples import Examples, gathered, query_texts
 from model_export.train.finetune import FineTuning
 from model_export.train.loop import Progressed, fit
 from model_export.train.negatives import Group, bm25_hits, groups, student_hits
+from model_export.train.projection import projected
 from model_export.train.score_cache import cached_scores
 from model_export.train.split import split, without_near_duplicates
 from model_export.train.student import student
@@ -88,6 +90,30 @@ def train_teacher(config: TeacherConfig, out: Path, say: Say) -> Path:
     done = fit(task, config.run, out, identity=f"teacher {config.base} {task.identity}")
     say(f"best at step {done.best_step}: {done.best:.4f} (before training {done.history[0]['measure']:.4f})")
     return _placed(out / MODEL_FOLDER, task.save)
+
+
+def project(config: Config, base: str, towards: str, num_texts: int, out: Path, say: Say) -> Path:
+    """Fit a layer behind a base's query tower that stands for a query prefix; return the new base.
+
+    Raises:
+        TrainingError: too few texts, or towers that do not go together.
+        ExportError: a base cannot be had.
+    """
+    learned, _ = split_examples(config.data, seed=config.run.seed)
+    texts = list(learned.queries.values())
+    chosen = np.random.default_rng(config.run.seed).permutation(len(texts))[:num_texts]
+    start = load(base)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / TOKENIZER_FILE).write_text(start.tokenizer)
+    found = projected(
+        start, load(towards), [texts[i] for i in chosen], out / "vectors",
+        tokenizer=out / TOKENIZER_FILE, max_tokens=QUERY_TOKENS,
+    )  # fmt: skip
+    say(f"{len(chosen)} texts; mean cosine of those held back {found.after:.4f} (before {found.before:.4f})")
+    sources = (*start.trained_on, *_sources(config))
+    described = replace(found.base, trained_on=tuple(dict.fromkeys(sources)))
+    twin = TwinBert(described.query, described.document, described.crossing)
+    return _placed(out / MODEL_FOLDER, lambda folder: _write_model(folder, twin, described))
 
 
 def split_examples(data: DataSection, *, seed: int) -> tuple[Examples, Examples]:
@@ -223,21 +249,32 @@ def _joined(before: Progressed, after: Progressed) -> Progressed:
 
 def _written(config: Config, twin: TwinBert, start: Base, out: Path) -> Path:
     """Write the model folder whole, in the place of an earlier one."""
-    sources = tuple(dict.fromkeys(f"{_named(each.path)} ({each.licence})" for each in config.data.train))
-    about = Description(
+    about = replace(
+        start,
         name=config.model.name,
         query_prefix=config.model.query_prefix,
-        origin=start.origin,
         licence=config.model.licence,
-        trained_on=sources,
+        trained_on=_sources(config),
     )
+    return _placed(out / MODEL_FOLDER, lambda folder: _write_model(folder, twin, about))
 
-    def write(folder: Path) -> None:
-        twin.save(folder)
-        (folder / TOKENIZER_FILE).write_text(start.tokenizer)
-        (folder / DESCRIPTION_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(about), indent=2))
 
-    return _placed(out / MODEL_FOLDER, write)
+def _write_model(folder: Path, twin: TwinBert, about: Base) -> None:
+    said = Description(
+        name=about.name,
+        query_prefix=about.query_prefix,
+        origin=about.origin,
+        licence=about.licence,
+        trained_on=about.trained_on,
+        projected_prefix=about.projected_prefix,
+    )
+    twin.save(folder)
+    (folder / TOKENIZER_FILE).write_text(about.tokenizer)
+    (folder / DESCRIPTION_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(said), indent=2))
+
+
+def _sources(config: Config) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(f"{_named(each.path)} ({each.licence})" for each in config.data.train))
 
 
 def _named(path: str) -> str:

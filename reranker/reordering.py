@@ -1,0 +1,52 @@
+"""The order of a window by its stored vectors: crossing, fusion, the best hits' vote, smoothing."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from reranker.crossing import Crossing
+from reranker.feedback import with_feedback
+from reranker.fusion import Fusion
+from reranker.smoothing import smoothed
+from reranker.window import Ranking, crossing_scores, rank
+
+
+def reordered(
+    first_stage: npt.NDArray[np.float64],
+    fusion: Fusion,
+    *,
+    query: npt.NDArray[np.float32],
+    packed: Sequence[bytes | None],
+    crossing: Crossing,
+    model_tag: int,
+    feedback: float = 0.0,
+    smoothing: float = 0.0,
+) -> Ranking:
+    """Score and order a window.
+
+    Args:
+        first_stage: (num_hits,) float64.
+        fusion: how a first-stage score and a crossing become one.
+        query: (dim,) float32, a unit vector.
+        packed: num_hits stored vectors, None where a hit has none.
+        crossing: the bundle's crossing layer.
+        model_tag: the only tag that is accepted: vectors of another model are never compared.
+        feedback: what the best hits' vote counts beside a crossing score, 0 none.
+        smoothing: the share of a hit's fused value that its nearest hits have, 0 to 1.
+
+    Raises:
+        ScoresError: first-stage scores that the fusion is not defined for.
+    """
+    scores = crossing_scores(query, packed, crossing, model_tag)
+    ranking = rank(first_stage, scores, fusion)
+    if feedback:
+        ranking = with_feedback(
+            ranking, first_stage, fusion,
+            query=query, packed=packed, crossing=crossing, model_tag=model_tag, weight=feedback,
+        )  # fmt: skip
+    if smoothing:
+        ranking = smoothed(
+            ranking, query=query, packed=packed, crossing=crossing, model_tag=model_tag, share=smoothing
+        )
+    return ranking

@@ -1,0 +1,76 @@
+"""Score smoothing: hits that are alike are relevant to the same queries, so they share scores.
+
+The cluster hypothesis on stored vectors, which know more of how documents are related than the few words of a
+query do: (1 - share) * own fused value + share * the mean of the nearest hits', weighted by exp(SHARPNESS *
+cosine). It costs one product of the window's vectors with themselves, no encoding. Sources: van Rijsbergen,
+Information Retrieval, 1979; Diaz, Regularizing query-based retrieval scores, 2007, of which this is one step.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from reranker.crossing import Crossing
+from reranker.window import Ranking, best_chunks
+
+Floats64 = npt.NDArray[np.float64]
+
+NEIGHBOURS = 10
+"""How many of the nearest hits a hit looks at, itself among them; 5 to 20 differ little (docs/models.md)."""
+
+DEEPEST = 200
+"""How many of the best hits are smoothed, and looked at: the cost grows with their square."""
+
+SHARPNESS = 10.0
+"""How fast a neighbour's weight falls with its cosine: at .7 it is exp(-3) of the hit's own."""
+
+
+def smoothed(
+    ranking: Ranking,
+    *,
+    query: npt.NDArray[np.float32],
+    packed: Sequence[bytes | None],
+    crossing: Crossing,
+    model_tag: int,
+    share: float,
+) -> Ranking:
+    """Rank a ranked window anew, `share` of each hit's fused value being its nearest hits'.
+
+    Args:
+        ranking: the order so far. A hit without a usable vector, one fused to -inf, and those after the first
+            DEEPEST keep their values.
+        query: (dim,) float32, a unit vector: of several chunks, the one nearest to it is compared.
+        packed: num_hits stored vectors, as for `crossing_scores`.
+        crossing: the bundle's crossing layer, by which that chunk is found.
+        model_tag: the only tag that is accepted.
+        share: 0 to 1.
+
+    Returns:
+        The new order, ties in first-stage order; `neighbours` is filled.
+    """
+    finite = np.isfinite(ranking.crossing[ranking.order] + ranking.fused[ranking.order])
+    best = ranking.order[finite][:DEEPEST]
+    neighbours = np.full(len(ranking.fused), np.nan)
+    if len(best):
+        chunks = best_chunks(query, [packed[i] for i in best], crossing, model_tag)
+        neighbours[best] = _nearness(chunks) @ ranking.fused[best]
+    mixed = np.where(np.isnan(neighbours), ranking.fused, _mix(ranking.fused, neighbours, share))
+    return replace(ranking, order=np.argsort(-mixed, kind="stable"), fused=mixed, neighbours=neighbours)
+
+
+def _mix(own: Floats64, neighbours: Floats64, share: float) -> Floats64:
+    with np.errstate(invalid="ignore"):  # -inf times a share of 0; such a hit keeps its own value
+        return (1 - share) * own + share * neighbours
+
+
+def _nearness(chunks: npt.NDArray[np.float32]) -> Floats64:
+    """Return (num_hits, num_hits) weights that add up to 1 in each row, 0 but for the nearest."""
+    cosines = (chunks @ chunks.T).astype(np.float64)
+    if len(chunks) > NEIGHBOURS:
+        least = np.partition(cosines, -NEIGHBOURS, axis=1)[:, -NEIGHBOURS]
+        cosines = np.where(cosines >= least[:, None], cosines, -np.inf)
+    weights = np.exp(SHARPNESS * (cosines - 1))
+    normalised: Floats64 = weights / weights.sum(axis=1, keepdims=True)
+    return normalised
