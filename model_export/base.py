@@ -90,7 +90,7 @@ def _bge(jar: Path) -> Base:
         query_prefix="Represent this sentence for searching relevant passages: ",
         origin="BAAI/bge-small-en-v1.5",
         licence="MIT",
-        trained_on=("as BAAI/bge-small-en-v1.5; no further training",),
+        trained_on=("as BAAI/bge-small-en-v1.5",),
     )
 
 
@@ -110,7 +110,7 @@ def _minilm() -> Base:
         query_prefix="",
         origin="sentence-transformers/all-MiniLM-L6-v2",
         licence="Apache-2.0",
-        trained_on=("as sentence-transformers/all-MiniLM-L6-v2; no further training",),
+        trained_on=("as sentence-transformers/all-MiniLM-L6-v2",),
     )
 
 

@@ -17,7 +17,7 @@ from model_export.linear import Linear, exact
 from model_export.model.pooling import Weighted
 from model_export.model.tower import Tower
 from model_export.nodes import CONTRIB, Nodes
-from model_export.quantize import Dense, Floats, rows
+from model_export.quantize import Dense, Floats, columns, rows
 from model_export.weights import WeightFile
 from reranker.tri_letters import PADDING
 
@@ -91,10 +91,14 @@ class _Graph:
     def _rows(self, table: Floats) -> str:
         if self._linear is exact:
             return self._nodes.op("Gather", self._nodes.constant("words", table), "input_ids")
-        integers, scales = rows(table)
+        divisor = columns(table)
+        integers, scales = rows(table if divisor is None else table / divisor)
         words = self._nodes.op("Gather", self._nodes.constant("words", integers), "input_ids")
         scale = self._nodes.op("Gather", self._nodes.constant("word_scales", scales), "input_ids")
-        return self._nodes.op("Mul", self._nodes.op("Cast", words, to=TensorProto.FLOAT), scale)
+        found = self._nodes.op("Mul", self._nodes.op("Cast", words, to=TensorProto.FLOAT), scale)
+        if divisor is None:
+            return found
+        return self._nodes.op("Mul", found, self._nodes.constant("word_columns", divisor))
 
     def _attended(self, name: str, x: str, mask: str, *, first_alone: bool) -> str:
         """Attend to all tokens: from all or, where nothing will read the others, from the first alone."""

@@ -16,6 +16,13 @@ LARGEST = 63
 """Largest magnitude of an integer weight."""
 
 
+UNEVEN = 4.0
+"""Columns of an embedding table are evened out where one reaches so many times as far as the median."""
+
+COLUMN_ALPHA = 0.75
+"""How far: of .5, .75 and 1 the least error, .6 and not 1.9 % of a row, for states after nine layers."""
+
+
 @dataclass(frozen=True)
 class Dense:
     """A linear layer: y = x W^T + b, weight (outputs, inputs), bias (outputs,), float32."""
@@ -47,6 +54,19 @@ def quantised(dense: Dense, peaks: Floats, alpha: float) -> Quantised:
     scales = np.maximum(np.abs(weight).max(axis=1), 1e-12) / LARGEST
     integers = np.rint(weight / scales[:, None]).astype(np.int8)
     return Quantised(integers, scales.astype(np.float32), divisor.astype(np.float32))
+
+
+def columns(table: Floats) -> Floats | None:
+    """Return by what each column of a table (rows, dim) is divided before it is quantised: (dim,), or None.
+
+    A row's one scale is its largest value's. Where some columns reach much farther than most, as in a model's
+    inner states, it is too coarse for the others; where all are alike nothing is changed.
+    """
+    reach = np.sqrt((table.astype(np.float64) ** 2).mean(axis=0))
+    if reach.max() <= UNEVEN * np.median(reach):
+        return None
+    factors: Floats = (np.maximum(reach, 1e-6) ** COLUMN_ALPHA).astype(np.float32)
+    return factors
 
 
 def rows(table: Floats) -> tuple[npt.NDArray[np.int8], Floats]:

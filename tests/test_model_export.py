@@ -1,7 +1,9 @@
 """The export of a tiny random BERT, end to end through torch and ONNX Runtime."""
 
+import copy
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ from click.testing import CliRunner
 
 pytest.importorskip("torch", reason="needs torch: the export extra")
 
+import torch
+
 from model_export.__main__ import main
 from model_export.activations import peaks
 from model_export.base import Base, load
@@ -19,8 +23,9 @@ from model_export.compare import Limits, check_exact
 from model_export.errors import ExportError
 from model_export.graph import check_fusion, encoder
 from model_export.linear import for_documents, for_queries
+from model_export.manifest_writer import DOCUMENT_FILE, QUERY_FILE
 from model_export.model.tower import Tower
-from model_export.quantize import LARGEST, Dense, quantised
+from model_export.quantize import LARGEST, Dense, columns, quantised, rows
 from model_export.reference import torch_embeddings
 from model_export.weights import WeightFile
 from reranker.bundle import Bundle
@@ -174,3 +179,29 @@ def test_command_line_exports_and_compares(base_folder: Path, tmp_path: Path) ->
     done = run.invoke(main, ["export", "--base", "none-such", "--out", str(tmp_path / "b")])
     assert done.exit_code == 1
     assert "Error: expected --base" in done.output
+
+
+def test_columns_of_one_reach_are_left_alone_and_an_outlying_one_is_evened_out() -> None:
+    table = np.random.default_rng(4).normal(size=(400, 24)).astype(np.float32)
+    assert columns(table) is None
+    table[:, 5] *= 50
+    divisor = columns(table)
+    assert divisor is not None
+    plain, evened = rows(table), rows(table / divisor)
+    before = np.abs(plain[0] * plain[1] - table)
+    after = np.abs(evened[0] * evened[1] * divisor - table)
+    others = np.arange(24) != 5
+    assert after[:, others].mean() < 0.25 * before[:, others].mean()
+
+
+def test_a_table_with_an_outlying_column_is_exported_near_torch(base: Base, tmp_path: Path) -> None:
+    query = copy.deepcopy(base.query)
+    with torch.no_grad():
+        query.bert.embeddings.word_embeddings.weight[:, 3] *= 8
+    export(replace(base, query=query), tmp_path / "out")
+    evened = {}
+    for file in (QUERY_FILE, DOCUMENT_FILE):
+        constants = onnx.load(tmp_path / "out" / file, load_external_data=False).graph.initializer
+        evened[file] = any(each.name == "word_columns" for each in constants)
+    assert evened == {QUERY_FILE: True, DOCUMENT_FILE: False}
+    assert replay(Bundle.open(tmp_path / "out")).within
