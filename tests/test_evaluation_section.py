@@ -136,17 +136,8 @@ def test_feedback_writes_its_section(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     lines = [line.split("|")[1:-1] for line in document.read_text().splitlines() if line.startswith("| ")]
     found = {name.strip().removeprefix("tiny, "): float(mean) for name, *_, mean, _ in lines[1:]}
-    assert list(found) == [
-        "BM25",
-        "0, 0 (its own)",
-        "0, 0.3",
-        "0, 0.6",
-        "0.3, 0.3",
-        "0.3, 0.6",
-        "0.5, 0",
-        "0.5, 0.3",
-        "0.5, 0.6",
-    ]
+    settings = ["0, 0.6", "0.3, 0", "0.3, 0.6", "0.5, 0", "0.5, 0.6"]
+    assert list(found) == ["BM25", "0, 0 (its own)", *settings]
     assert lines[2][-1].strip() == "100%"
     bundle, collection = Bundle.open(TINY), read(data, 30)
     vectors = document_vectors(bundle, collection, cache, threads=1)

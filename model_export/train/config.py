@@ -102,7 +102,8 @@ class DistilSection(_Section, frozen=True):
     `align`: give the base's own vectors for queries, no labels. The others learn the teacher's scores of a
     query's relevant document and `negatives` others (`student_negatives` of them from the student itself,
     anew in each of `rounds`), with `gold_weight` of the loss from the labels. `frozen_documents` keeps the
-    document tower and encodes each document once; `frozen_embeddings` keeps the query tower's embeddings when
+    document tower and encodes each document once; `frozen_queries` does so with queries, so that the crossing
+    alone is learned; `frozen_embeddings` keeps the query tower's embeddings when
     it is aligned, so that they take no room of their own in a bundle that shares them. `targets` is the
     folder of the base's vectors, which several students may share; by default it is the run's own.
     """
@@ -114,6 +115,7 @@ class DistilSection(_Section, frozen=True):
     student_negatives: Annotated[int, Meta(ge=0)] = 0
     rounds: Count = 1
     frozen_documents: bool = True
+    frozen_queries: bool = False
     frozen_embeddings: bool = False
     targets: str | None = None
 

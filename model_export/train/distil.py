@@ -19,11 +19,12 @@ from reranker.encoder import Ids
 
 @dataclass(frozen=True)
 class Tokenised:
-    """Tokens of every query and document by id, and, for a frozen document tower, documents' vectors."""
+    """Tokens of every query and document by id, and, for frozen towers, their vectors."""
 
     queries: Mapping[str, Ids]
     documents: Mapping[str, Ids]
     vectors: Mapping[str, Floats] | None
+    query_vectors: Mapping[str, Floats] | None = None
 
 
 class Distillation:
@@ -54,11 +55,13 @@ class Distillation:
         self._objective = OBJECTIVES[section.objective]
         if texts.vectors is not None and twin.document is not twin.query:
             twin.document.requires_grad_(False)
+        if texts.query_vectors is not None:
+            twin.query.requires_grad_(False)
 
     def loss(self, rows: Sequence[int]) -> torch.Tensor:
         """Return the loss over the groups of these numbers."""
         groups = [self._groups[i] for i in rows]
-        queries = self.module.query.encode([self._texts.queries[group.query] for group in groups])
+        queries = self._query_vectors([group.query for group in groups])
         documents = self._document_vectors([each for group in groups for each in group.documents], queries)
         student = self.module.crossing(queries[:, None], documents.view(len(groups), -1, queries.shape[1]))
         teacher = self._teacher[list(rows)].to(student.device)
@@ -76,7 +79,7 @@ class Distillation:
         """Return the student's logit of every hit: query id -> document id -> logit."""
         queries = list(hits)
         documents = sorted({document for found in hits.values() for document in found})
-        query_vectors = encoded(self.module.query, [self._texts.queries[each] for each in queries])
+        query_vectors = self.encoded_queries(queries)
         vectors = dict(zip(documents, self.encoded_documents(documents), strict=True))
         run: dict[str, dict[str, float]] = {}
         for query, vector in zip(queries, query_vectors, strict=True):
@@ -97,6 +100,8 @@ class Distillation:
 
     def encoded_queries(self, queries: Sequence[str]) -> Floats:
         """Return the vectors of queries: (queries, dim)."""
+        if self._texts.query_vectors is not None:
+            return np.stack([self._texts.query_vectors[each] for each in queries])
         return encoded(self.module.query, [self._texts.queries[each] for each in queries])
 
     def _logits(self, query: Floats, documents: Floats) -> list[float]:
@@ -107,6 +112,12 @@ class Distillation:
             )
         found: list[float] = logits.cpu().tolist()
         return found
+
+    def _query_vectors(self, queries: Sequence[str]) -> torch.Tensor:
+        if self._texts.query_vectors is None:
+            return self.module.query.encode([self._texts.queries[each] for each in queries])
+        device = next(self.module.crossing.parameters()).device
+        return torch.from_numpy(self.encoded_queries(queries)).to(device)
 
     def _document_vectors(self, documents: Sequence[str], like: torch.Tensor) -> torch.Tensor:
         if self._texts.vectors is None:

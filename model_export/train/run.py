@@ -223,8 +223,15 @@ def _tokenised(config: Config, twin: TwinBert, sides: tuple[Examples, Examples],
     if config.distil.frozen_documents and not config.model.shared:
         found = vectors(twin.document, document_ids, out / "documents", what="documents")
         frozen = dict(zip(documents, found, strict=True))
+    frozen_queries = None
+    if config.distil.frozen_queries:
+        found = vectors(twin.query, query_ids, out / "queries", what="queries")
+        frozen_queries = dict(zip(queries, found, strict=True))
     return Tokenised(
-        dict(zip(queries, query_ids, strict=True)), dict(zip(documents, document_ids, strict=True)), frozen
+        dict(zip(queries, query_ids, strict=True)),
+        dict(zip(documents, document_ids, strict=True)),
+        frozen,
+        frozen_queries,
     )
 
 

@@ -49,6 +49,7 @@ def student(section: ModelSection, texts: Iterable[str], *, seed: int) -> Base:
         licence=section.licence,
         trained_on=(),
         crossing=ResidualCrossing(query.dim, section.crossing_hidden) if residual else CosineCrossing(),
+        projected_prefix=base.projected_prefix if base else "",
     )
 
 
