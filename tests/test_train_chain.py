@@ -132,25 +132,6 @@ def test_it_becomes_a_bundle_that_replays_and_is_calibrated(trained: Path, bundl
     assert bundle.manifest.trained_on == ("stdlib (PSF-2.0)", "calibrated on stdlib")
 
 
-def test_a_crossing_alone_is_learned_over_frozen_towers(data: Path, tmp_path: Path) -> None:
-    base = make_tiny(tmp_path / "base")
-    (tmp_path / "residual.toml").write_text(
-        f'[model]\nname = "crossing"\nlicence = "Apache-2.0"\nbase = "{base}"\nshared = false\n'
-        'crossing = "residual"\ncrossing_hidden = 16\n'
-        f'[[data.train]]\nkind = "beir"\npath = "{data}"\nlicence = "PSF-2.0"\n[data]\ndev_share = 0.2\n'
-        f'[teacher]\nencoders = ["{DEFAULT_BUNDLE}"]\n'
-        '[distil]\nobjective = "listwise_kl"\nnegatives = 5\nfrozen_queries = true\n'
-        "[run]\nepochs = 8\nbatch_size = 16\nlearning_rate = 0.003\nevaluate_every = 10\n"
-    )
-    done = command("train", tmp_path / "residual.toml", "--out", tmp_path / "run")
-    assert done.exit_code == 0, done.output
-    before, after = load(str(base)), load(str(tmp_path / "run" / "model"))
-    assert after.query.differs_in_projection_alone(before.query)
-    assert after.document.differs_in_projection_alone(before.document)
-    looks = log_of(tmp_path / "run" / "round-1")
-    assert looks[-1]["loss"] < 0.99 * looks[1]["loss"]
-
-
 def test_a_second_run_of_a_finished_training_changes_nothing(trained: Path) -> None:
     before = (trained / "model" / "twin.safetensors").read_bytes()
     done = command("train", trained.parent / "student.toml", "--out", trained)

@@ -1,14 +1,12 @@
 """A training from its configuration to a folder that `export` takes."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
-from model_export.base import DESCRIPTION_FILE, TOKENIZER_FILE, Base, Description, load
+from model_export.base import TOKENIZER_FILE, Base, load
 from model_export.collection import Collection
 from model_export.errors import TrainingError
 from model_export.model.twin import TwinBert
@@ -21,6 +19,7 @@ from model_export.train.distil import Distillation, Tokenised
 from model_export.train.examples import Examples, gathered, query_texts
 from model_export.train.finetune import FineTuning
 from model_export.train.loop import Progressed, fit
+from model_export.train.model_folder import MODEL_FOLDER, placed, sources, write_model
 from model_export.train.negatives import Group, bm25_hits, groups, student_hits
 from model_export.train.projection import projected
 from model_export.train.score_cache import cached_scores
@@ -31,7 +30,6 @@ from model_export.train.vectors import cut, vectors
 from reranker.bundle import Bundle
 from reranker.manifest import FILE_NAME
 
-MODEL_FOLDER = "model"
 QUERY_TOKENS, DOCUMENT_TOKENS = 64, 256
 DEV_HITS = 30
 """Hits of a development query that are reranked to measure."""
@@ -89,7 +87,7 @@ def train_teacher(config: TeacherConfig, out: Path, say: Say) -> Path:
     say(f"{len(found)} groups to learn from; development nDCG@10: BM25 {ndcg(dev, dev.hits):.4f}")
     done = fit(task, config.run, out, identity=f"teacher {config.base} {task.identity}")
     say(f"best at step {done.best_step}: {done.best:.4f} (before training {done.history[0]['measure']:.4f})")
-    return _placed(out / MODEL_FOLDER, task.save)
+    return placed(out / MODEL_FOLDER, task.save)
 
 
 def project(config: Config, base: str, towards: str, num_texts: int, out: Path, say: Say) -> Path:
@@ -110,10 +108,10 @@ def project(config: Config, base: str, towards: str, num_texts: int, out: Path, 
         tokenizer=out / TOKENIZER_FILE, max_tokens=QUERY_TOKENS,
     )  # fmt: skip
     say(f"{len(chosen)} texts; mean cosine of those held back {found.after:.4f} (before {found.before:.4f})")
-    sources = (*start.trained_on, *_sources(config))
-    described = replace(found.base, trained_on=tuple(dict.fromkeys(sources)))
+    trained_on = dict.fromkeys((*start.trained_on, *sources(config.data)))
+    described = replace(found.base, trained_on=tuple(trained_on))
     twin = TwinBert(described.query, described.document, described.crossing)
-    return _placed(out / MODEL_FOLDER, lambda folder: _write_model(folder, twin, described))
+    return placed(out / MODEL_FOLDER, lambda folder: write_model(folder, twin, described))
 
 
 def split_examples(data: DataSection, *, seed: int) -> tuple[Examples, Examples]:
@@ -261,44 +259,6 @@ def _written(config: Config, twin: TwinBert, start: Base, out: Path) -> Path:
         name=config.model.name,
         query_prefix=config.model.query_prefix,
         licence=config.model.licence,
-        trained_on=_sources(config),
+        trained_on=sources(config.data),
     )
-    return _placed(out / MODEL_FOLDER, lambda folder: _write_model(folder, twin, about))
-
-
-def _write_model(folder: Path, twin: TwinBert, about: Base) -> None:
-    said = Description(
-        name=about.name,
-        query_prefix=about.query_prefix,
-        origin=about.origin,
-        licence=about.licence,
-        trained_on=about.trained_on,
-        projected_prefix=about.projected_prefix,
-    )
-    twin.save(folder)
-    (folder / TOKENIZER_FILE).write_text(about.tokenizer)
-    (folder / DESCRIPTION_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(said), indent=2))
-
-
-def _sources(config: Config) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(f"{_named(each.path)} ({each.licence})" for each in config.data.train))
-
-
-def _named(path: str) -> str:
-    """Return a source's name: its folder's, since files in them are all called alike."""
-    place = Path(path)
-    return place.parent.name if place.suffix and place.parent.name else place.name
-
-
-def _placed(folder: Path, write: Callable[[Path], None]) -> Path:
-    partial = folder.with_name(f".{folder.name}-partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir(parents=True)
-        write(partial)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
-    except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise TrainingError(f"expected to write the model {folder}, found: {error}") from error
-    return folder
+    return placed(out / MODEL_FOLDER, lambda folder: write_model(folder, twin, about))

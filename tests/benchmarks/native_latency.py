@@ -72,6 +72,9 @@ def reranked(text: str) -> dict[str, Any]:
     return page_of_vectors(text, ext={"rerank": {"query_context": {"query_text": text}}})
 
 
+ALONE = {"fusion": {"feedback": 0, "smoothing": 0}}
+"""So that the pages of all ways are the same: a pipeline has neither."""
+
 _SEARCH = f"/{INDEX}/_search"
 _PIPELINE = f"{_SEARCH}?search_pipeline={native.name_of(INDEX)}"
 VARIANTS = (
@@ -100,7 +103,7 @@ def main(documents: int, rounds: int, write: bool, bundle_path: Path) -> None:
         try:
             file = folder / "documents.jsonl"
             file.write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in corpus))
-            prepare_index(url, INDEX, file, ("name", "text"), bundle=bundle)
+            prepare_index(url, INDEX, file, ("name", "text"), bundle=bundle, settings=ALONE)
             with running_proxy(url, folder, bundle=bundle.path) as proxy:
                 _install(url, proxy.url)
                 figures = list(_measured(url, proxy.url, queries, rounds))

@@ -1,0 +1,59 @@
+"""The folder of a trained model, as `export --base` takes it: written whole or not at all."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from model_export.base import DESCRIPTION_FILE, TOKENIZER_FILE, Base, Description
+from model_export.errors import TrainingError
+from model_export.model.twin import TwinBert
+from model_export.train.config import DataSection
+
+MODEL_FOLDER = "model"
+
+
+def write_model(folder: Path, twin: TwinBert, about: Base) -> None:
+    """Write a model and what is said of it into a folder that is there."""
+    said = Description(
+        name=about.name,
+        query_prefix=about.query_prefix,
+        origin=about.origin,
+        licence=about.licence,
+        trained_on=about.trained_on,
+        projected_prefix=about.projected_prefix,
+    )
+    twin.save(folder)
+    (folder / TOKENIZER_FILE).write_text(about.tokenizer)
+    (folder / DESCRIPTION_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(said), indent=2))
+
+
+def sources(data: DataSection) -> tuple[str, ...]:
+    """Return what is learned from, each source with its licence."""
+    return tuple(dict.fromkeys(f"{_named(each.path)} ({each.licence})" for each in data.train))
+
+
+def _named(path: str) -> str:
+    """Return a source's name: its folder's, since files in them are all called alike."""
+    place = Path(path)
+    return place.parent.name if place.suffix and place.parent.name else place.name
+
+
+def placed(folder: Path, write: Callable[[Path], None]) -> Path:
+    """Write a folder whole, in the place of an earlier one, and return it.
+
+    Raises:
+        TrainingError: it cannot be written; nothing is left.
+    """
+    partial = folder.with_name(f".{folder.name}-partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        write(partial)
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise TrainingError(f"expected to write the model {folder}, found: {error}") from error
+    return folder
