@@ -69,9 +69,17 @@ def best_chunks(query: Floats, packed: Sequence[bytes | None], crossing: Crossin
         group = b"".join([packed[i] for i in positions])  # type: ignore[misc]  # _alike leaves None out
         chunks, usable = _chunks(len(query), group, len(positions), type_code, model_tag)
         if usable.any():
-            scores = crossing(query, chunks.reshape(-1, len(query))).reshape(chunks.shape[:2])
-            found = chunks[np.arange(len(chunks)), scores.argmax(axis=1)]
-            best[positions] = np.where(usable[:, None], found, np.float32(np.nan))
+            found = _best_of_each(query, chunks, crossing)
+            best[positions] = found if usable.all() else np.where(usable[:, None], found, np.float32(np.nan))
+    return best
+
+
+def _best_of_each(query: Floats, chunks: Floats, crossing: Crossing) -> Floats:
+    """Return (num_hits, dim) of (num_hits, num_chunks, dim)."""
+    if chunks.shape[1] == 1:
+        return chunks[:, 0]
+    scores = crossing(query, chunks.reshape(-1, len(query))).reshape(chunks.shape[:2])
+    best: Floats = chunks[np.arange(len(chunks)), scores.argmax(axis=1)]
     return best
 
 
