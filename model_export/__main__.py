@@ -184,6 +184,17 @@ def project(config: Path, base: str, towards: str, texts: int, out: Path) -> Non
 
 
 @main.command()
+@click.argument("config", type=CONFIG)
+@click.option("--base", required=True, help="whose query prefix is made constant")
+@click.option("--texts", default=800, show_default=True, help="how many queries of CONFIG's data")
+@click.option("--out", required=True, type=FOLDER, help="the new base")
+def prefix(config: Path, base: str, texts: int, out: Path) -> None:
+    """Make a query prefix constant in every layer, so that no query has to read it."""
+    found = run.prefix(read_config(config), base, texts, out, click.echo)
+    click.echo(f"{found}: export it with --base")
+
+
+@main.command()
 @click.option("--bundle", "bundles", multiple=True, required=True, type=FOLDER, help="give it for each")
 @click.option("--cross-encoder", type=FOLDER, help="the teacher, for the gain that the others keep")
 @click.option("--judged", multiple=True, required=True, type=FOLDER, help="a BEIR-layout folder")

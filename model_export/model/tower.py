@@ -9,6 +9,7 @@ from torch import nn
 from transformers import BertModel
 
 from model_export.model.pooling import Pooling, pooling_of
+from model_export.model.prefix import PrefixedAttention
 from reranker.encoder import Ids, padded
 from reranker.tri_letters import PADDING
 
@@ -47,15 +48,47 @@ class Tower(nn.Module):
         return layers
 
     @property
+    def prefix_tokens(self) -> int:
+        """How many constant tokens every layer's attention reads beside a text's own."""
+        attention = self.bert.encoder.layer[0].get_submodule("attention.self")
+        return len(attention.prefix) if isinstance(attention, PrefixedAttention) else 0
+
+    @property
     def max_tokens(self) -> int:
         """The most tokens of a text that have positions."""
         tokens: int = self.bert.config.max_position_embeddings
         return tokens
 
-    def differs_in_projection_alone(self, other: "Tower") -> bool:
-        """Whether two towers differ in nothing but what follows the pooling."""
-        ours, theirs = self.bert.state_dict(), other.bert.state_dict()
+    def has_weights_of(self, other: "Tower") -> bool:
+        """Whether all that is rounded is the same: words and layers, not positions, prefix and projection."""
+        ours, theirs = self._rounded(), other._rounded()
         return ours.keys() == theirs.keys() and all(ours[name].equal(theirs[name]) for name in ours)
+
+    def with_prefix(self, states: Sequence[torch.Tensor]) -> "Tower":
+        """Return a copy whose layers read constant tokens too, (tokens, hidden) of each layer.
+
+        They stand between the first token and a text's others, whose positions are counted on.
+        """
+        tower = copy.deepcopy(self)
+        for layer, prefix in zip(tower.bert.encoder.layer, states, strict=True):
+            attention: Any = layer.get_submodule("attention")
+            attention.self = PrefixedAttention(attention.self, prefix.clone())
+        config, positions = tower.bert.config, tower.bert.embeddings.position_embeddings.weight.detach()
+        left = torch.cat([positions[:1], positions[1 + len(states[0]) :]])
+        config.max_position_embeddings = len(left)
+        table = nn.Embedding(*left.shape)
+        table.weight = nn.Parameter(left)
+        tower.bert.embeddings.position_embeddings = table
+        for name in ("position_ids", "token_type_ids"):
+            tower.bert.embeddings.register_buffer(
+                name, getattr(tower.bert.embeddings, name)[:, : len(left)], persistent=False
+            )
+        return tower
+
+    def _rounded(self) -> dict[str, torch.Tensor]:
+        apart = ("position_embeddings", "attention.self.prefix")
+        state = self.bert.state_dict()
+        return {name: each for name, each in state.items() if not any(part in name for part in apart)}
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Encode padded tokens: (batch, tokens[, trigrams]) int64 and (batch, tokens) -> (batch, dim)."""

@@ -30,6 +30,7 @@ class TowerShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pooling: str
     dim: int | None = None
     epsilon: float = 1e-12
+    prefix_tokens: int = 0
 
     def tower(self) -> Tower:
         """Return a tower of this shape with random weights, without dropout."""
@@ -39,14 +40,17 @@ class TowerShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             num_hidden_layers=self.layers,
             num_attention_heads=self.heads,
             intermediate_size=self.intermediate,
-            max_position_embeddings=self.max_tokens,
+            max_position_embeddings=self.max_tokens + self.prefix_tokens,
             type_vocab_size=1,
             layer_norm_eps=self.epsilon,
             hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
         )
         bert = BertModel(config, add_pooling_layer=False)
-        return Tower(bert, self.pooling, kind=self.input, dim=self.dim)
+        made = Tower(bert, self.pooling, kind=self.input, dim=self.dim)
+        if not self.prefix_tokens:
+            return made
+        return made.with_prefix([torch.zeros(self.prefix_tokens, self.hidden)] * self.layers)
 
     @classmethod
     def of(cls, tower: Tower) -> "TowerShape":
@@ -63,6 +67,7 @@ class TowerShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             pooling=tower.pooling.name,
             dim=tower.projection.out_features if tower.projection else None,
             epsilon=config.layer_norm_eps,
+            prefix_tokens=tower.prefix_tokens,
         )
 
 

@@ -18,7 +18,7 @@ def encode(tower: Tower, batch: Sequence[Ids]) -> torch.Tensor:
     the others after it, and attention is written out: on a CPU, for texts of ten tokens, torch's fused one
     takes several times the time. With other poolings or inputs it is `tower.encode`.
     """
-    if tower.pooling.name != "cls" or tower.kind != "word_pieces":
+    if tower.pooling.name != "cls" or tower.kind != "word_pieces" or tower.prefix_tokens:
         return tower.encode(batch)
     device = tower.bert.embeddings.word_embeddings.weight.device
     ids, mask = (torch.from_numpy(array).to(device) for array in padded(batch))

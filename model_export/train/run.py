@@ -14,6 +14,7 @@ from model_export.quality import ndcg
 from model_export.quantize import Floats
 from model_export.train.align import Alignment
 from model_export.train.config import Config, DataSection, TeacherConfig, TeacherSection
+from model_export.train.constant_prefix import with_constant_prefix
 from model_export.train.device import device_of, products
 from model_export.train.distil import Distillation, Tokenised
 from model_export.train.examples import Examples, gathered, query_texts
@@ -97,19 +98,44 @@ def project(config: Config, base: str, towards: str, num_texts: int, out: Path, 
         TrainingError: too few texts, or towers that do not go together.
         ExportError: a base cannot be had.
     """
+    start, texts = load(base), _some_queries(config, num_texts)
+    tokenizer = _tokenizer_file(start, out)
+    found = projected(
+        start, load(towards), texts, out / "vectors", tokenizer=tokenizer, max_tokens=QUERY_TOKENS
+    )
+    say(f"{len(texts)} texts; mean cosine of those held back {found.after:.4f} (before {found.before:.4f})")
+    return _changed(config, found.base, out)
+
+
+def prefix(config: Config, base: str, num_texts: int, out: Path, say: Say) -> Path:
+    """Make a base's query prefix constant; return the new base.
+
+    Raises:
+        TrainingError: no prefix, or too few texts.
+        ExportError: the base cannot be had.
+    """
+    start, texts = load(base), _some_queries(config, num_texts)
+    tokenizer = _tokenizer_file(start, out)
+    found = with_constant_prefix(start, texts, tokenizer=tokenizer, max_tokens=QUERY_TOKENS)
+    say(f"{len(texts)} texts; mean cosine of those held back {found.after:.4f} (before {found.before:.4f})")
+    return _changed(config, found.base, out)
+
+
+def _some_queries(config: Config, count: int) -> list[str]:
     learned, _ = split_examples(config.data, seed=config.run.seed)
     texts = list(learned.queries.values())
-    chosen = np.random.default_rng(config.run.seed).permutation(len(texts))[:num_texts]
-    start = load(base)
+    return [texts[i] for i in np.random.default_rng(config.run.seed).permutation(len(texts))[:count]]
+
+
+def _tokenizer_file(base: Base, out: Path) -> Path:
     out.mkdir(parents=True, exist_ok=True)
-    (out / TOKENIZER_FILE).write_text(start.tokenizer)
-    found = projected(
-        start, load(towards), [texts[i] for i in chosen], out / "vectors",
-        tokenizer=out / TOKENIZER_FILE, max_tokens=QUERY_TOKENS,
-    )  # fmt: skip
-    say(f"{len(chosen)} texts; mean cosine of those held back {found.after:.4f} (before {found.before:.4f})")
-    trained_on = dict.fromkeys((*start.trained_on, *sources(config.data)))
-    described = replace(found.base, trained_on=tuple(trained_on))
+    (out / TOKENIZER_FILE).write_text(base.tokenizer)
+    return out / TOKENIZER_FILE
+
+
+def _changed(config: Config, base: Base, out: Path) -> Path:
+    trained_on = dict.fromkeys((*base.trained_on, *sources(config.data)))
+    described = replace(base, trained_on=tuple(trained_on))
     twin = TwinBert(described.query, described.document, described.crossing)
     return placed(out / MODEL_FOLDER, lambda folder: write_model(folder, twin, described))
 

@@ -1,0 +1,63 @@
+"""The states of a query prefix's tokens, averaged over queries, so that no query has to read it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from model_export.base import Base
+from model_export.errors import TrainingError
+from model_export.model.tower import Tower
+from model_export.train.projection import mean_cosine
+from model_export.train.vectors import cut, encoded
+from reranker.encoder import Ids
+
+
+@dataclass(frozen=True)
+class Prefixed:
+    """The base with its constant prefix, and the mean cosine to vectors with the prefix, before and after."""
+
+    base: Base
+    before: float
+    after: float
+
+
+def with_constant_prefix(base: Base, texts: Sequence[str], *, tokenizer: Path, max_tokens: int) -> Prefixed:
+    """Make the query prefix of `base` constant: its tokens' mean states over the first half of `texts`.
+
+    Raises:
+        TrainingError: the base has no prefix, or reads it otherwise before a text than alone; or no texts.
+    """
+    if not base.query_prefix or base.query.kind != "word_pieces" or base.query.prefix_tokens:
+        found = f"{base.query.kind}, {base.query_prefix!r}"
+        raise TrainingError(f"expected a base of word pieces with a query prefix, found {found}")
+    if len(texts) < 2:
+        raise TrainingError(f"expected 2 texts or more, found {len(texts)}")
+    prefix = base.query_prefix
+    whole = cut(base.query, tokenizer, texts, prefix=prefix, max_tokens=max_tokens)
+    alone = cut(base.query, tokenizer, [""], prefix=prefix, max_tokens=max_tokens)[0]
+    num_tokens = len(alone) - 2
+    if any(list(ids[: num_tokens + 1]) != list(alone[:-1]) for ids in whole):
+        raise TrainingError(f"expected {prefix!r} to be cut alike before every text: end it with a space")
+    middle = len(texts) // 2
+    tower = base.query.with_prefix(mean_states(base.query, whole[:middle], num_tokens))
+    changed = replace(base, query=tower, query_prefix="", projected_prefix=prefix)
+    wanted = encoded(base.query, whole[middle:])
+    bare = cut(tower, tokenizer, texts[middle:], prefix="", max_tokens=max_tokens)
+    return Prefixed(
+        changed, mean_cosine(encoded(base.query, bare), wanted), mean_cosine(encoded(tower, bare), wanted)
+    )
+
+
+def mean_states(tower: Tower, batch: Sequence[Ids], num_tokens: int) -> list[torch.Tensor]:
+    """Return the mean states with which the tokens after the first enter each layer: (num_tokens, hidden)."""
+    layers = tower.num_layers
+    sums = np.zeros((layers, num_tokens, tower.bert.config.hidden_size))
+    with torch.no_grad():
+        for ids in batch:
+            found = tower.bert(torch.tensor([list(ids)]), output_hidden_states=True).hidden_states
+            for layer in range(layers):
+                sums[layer] += found[layer][0, 1 : 1 + num_tokens].double().numpy()
+    return [torch.from_numpy((each / len(batch)).astype(np.float32)) for each in sums]
