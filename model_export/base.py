@@ -45,8 +45,8 @@ class Base:
     fusion_weight: float = 10.0
     neutral_crossing: float = 0.5
     projected_prefix: str = ""
-    """The prefix that a layer behind the query tower stands for. It is not read, but in the sample of texts
-    by which weights are rounded, so that they are rounded like those of the tower that it came from."""
+    """The prefix that the query tower's projection, or constants in its layers, stand for. It is not read,
+    but is in the sample of texts by which weights are rounded, so that they are rounded as without those."""
 
     @property
     def is_shared(self) -> bool:

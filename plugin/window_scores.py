@@ -42,6 +42,7 @@ class WindowScores:
         has_vector = not math.isnan(crossing)
         used = crossing if has_vector else self.ranking.neutral
         probability = float(self.model.crossing.probability(np.array([used], np.float32))[0])
+        neighbours = self._neighbours(position)
         return HitScores(
             first_stage=msgspec.json.decode(self.response.hits[position]["_score"], type=float),
             first_stage_rank=position + 1,
@@ -49,9 +50,9 @@ class WindowScores:
             neutral=self.ranking.neutral,
             fused=self._shown(float(self.ranking.fused[position]), probability),
             probability=probability,
-            fused_by=self._fused_by(),
+            fused_by=self._fused_by(is_smoothed=neighbours is not None),
             similarity=self._similarity(position),
-            neighbours=self._neighbours(position),
+            neighbours=neighbours,
         )
 
     def shown(self, position: int) -> float:
@@ -98,13 +99,9 @@ class WindowScores:
         """What the best hits' vote counted, 0 where they had none."""
         return 0.0 if self.ranking.similarity is None else self.model.feedback(self.settings.fusion)
 
-    @property
-    def _smoothing(self) -> float:
-        """The share of the nearest hits, 0 where they had none."""
-        return 0.0 if self.ranking.neighbours is None else self.model.smoothing(self.settings.fusion)
-
-    def _fused_by(self) -> str:
-        method, feedback, share = self.settings.fusion.method, self._feedback, self._smoothing
+    def _fused_by(self, *, is_smoothed: bool) -> str:
+        method, feedback = self.settings.fusion.method, self._feedback
+        share = self.model.smoothing(self.settings.fusion) if is_smoothed else 0.0
         if method == "log_linear":
             vote = f" + {feedback:g} * (1 + similarity)" if feedback else ""
             smooth = f", to the power of {1 - share:g}, * neighbours, to that of {share:g}" if share else ""

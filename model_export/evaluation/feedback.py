@@ -11,6 +11,7 @@ from model_export.quality import ndcg
 from reranker.bundle import Bundle
 
 SETTINGS: tuple[Setting, ...] = ((0.0, 0.0), (0.3, 0.0), (0.5, 0.0), (0.0, 0.6), (0.3, 0.6), (0.5, 0.6))
+"""What is measured; a bundle's own values are added."""
 
 
 def feedback_lines(
