@@ -5,7 +5,6 @@ a cosine that is the crossing with the query vector q + weight * mean. It costs 
 and no encoding. Sources: Rocchio 1971; for dense vectors Li et al., arXiv 2108.11044.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +12,8 @@ import numpy.typing as npt
 
 from reranker.crossing import Cosine, Crossing
 from reranker.fusion import Fusion
-from reranker.window import Ranking, best_chunks, crossing_scores, rank
+from reranker.window import Ranking, rank
+from reranker.window_vectors import WindowVectors
 
 Floats = npt.NDArray[np.float32]
 
@@ -29,9 +29,8 @@ def with_feedback(
     fusion: Fusion,
     *,
     query: Floats,
-    packed: Sequence[bytes | None],
+    vectors: WindowVectors,
     crossing: Crossing,
-    model_tag: int,
     weight: float,
 ) -> Ranking:
     """Rank a ranked window anew, `weight` times each hit's similarity to the best ones added to its crossing.
@@ -41,9 +40,8 @@ def with_feedback(
         first_stage: (num_hits,) float64, as for `rank`.
         fusion: as for `rank`.
         query: (dim,) float32, a unit vector.
-        packed: num_hits stored vectors, as for `crossing_scores`.
+        vectors: the window's.
         crossing: the bundle's crossing layer, by which a document of several chunks is its best one.
-        model_tag: the only tag that is accepted.
         weight: what a similarity, a cosine, counts beside a crossing score.
 
     Returns:
@@ -56,8 +54,8 @@ def with_feedback(
     if not voters:
         return ranking
     votes = np.exp(ranking.fused[voters] - ranking.fused[voters].max())
-    best = best_chunks(query, [packed[i] for i in voters], crossing, model_tag)
+    best = vectors.best_chunks(query, crossing, np.array(voters))
     mean = ((votes / votes.sum()) @ best).astype(np.float32)
-    similarity = crossing_scores(mean, packed, _COSINE, model_tag)
+    similarity = vectors.scores(mean, _COSINE)
     voted = rank(first_stage, ranking.crossing + np.float32(weight) * similarity, fusion)
     return replace(voted, crossing=ranking.crossing, neutral=ranking.neutral, similarity=similarity)

@@ -9,7 +9,8 @@ from reranker.crossing import Crossing
 from reranker.feedback import with_feedback
 from reranker.fusion import Fusion
 from reranker.smoothing import smoothed
-from reranker.window import Ranking, crossing_scores, rank
+from reranker.window import Ranking, rank
+from reranker.window_vectors import WindowVectors
 
 
 def reordered(
@@ -38,15 +39,12 @@ def reordered(
     Raises:
         ScoresError: first-stage scores that the fusion is not defined for.
     """
-    scores = crossing_scores(query, packed, crossing, model_tag)
-    ranking = rank(first_stage, scores, fusion)
+    vectors = WindowVectors(packed, dim=len(query), model_tag=model_tag)
+    ranking = rank(first_stage, vectors.scores(query, crossing), fusion)
     if feedback:
         ranking = with_feedback(
-            ranking, first_stage, fusion,
-            query=query, packed=packed, crossing=crossing, model_tag=model_tag, weight=feedback,
-        )  # fmt: skip
-    if smoothing:
-        ranking = smoothed(
-            ranking, query=query, packed=packed, crossing=crossing, model_tag=model_tag, share=smoothing
+            ranking, first_stage, fusion, query=query, vectors=vectors, crossing=crossing, weight=feedback
         )
+    if smoothing:
+        ranking = smoothed(ranking, query=query, vectors=vectors, crossing=crossing, share=smoothing)
     return ranking

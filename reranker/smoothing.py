@@ -6,14 +6,14 @@ cosine). It costs one product of the window's vectors with themselves, no encodi
 Information Retrieval, 1979; Diaz, Regularizing query-based retrieval scores, 2007, of which this is one step.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from reranker.crossing import Crossing
-from reranker.window import Ranking, best_chunks
+from reranker.window import Ranking
+from reranker.window_vectors import WindowVectors
 
 Floats64 = npt.NDArray[np.float64]
 
@@ -31,9 +31,8 @@ def smoothed(
     ranking: Ranking,
     *,
     query: npt.NDArray[np.float32],
-    packed: Sequence[bytes | None],
+    vectors: WindowVectors,
     crossing: Crossing,
-    model_tag: int,
     share: float,
 ) -> Ranking:
     """Rank a ranked window anew, `share` of each hit's fused value being its nearest hits'.
@@ -42,9 +41,8 @@ def smoothed(
         ranking: the order so far. A hit without a usable vector, one fused to -inf, and those after the first
             DEEPEST keep their values.
         query: (dim,) float32, a unit vector: of several chunks, the one nearest to it is compared.
-        packed: num_hits stored vectors, as for `crossing_scores`.
+        vectors: the window's.
         crossing: the bundle's crossing layer, by which that chunk is found.
-        model_tag: the only tag that is accepted.
         share: 0 to 1.
 
     Returns:
@@ -54,7 +52,7 @@ def smoothed(
     best = ranking.order[finite][:DEEPEST]
     neighbours = np.full(len(ranking.fused), np.nan)
     if len(best):
-        chunks = best_chunks(query, [packed[i] for i in best], crossing, model_tag)
+        chunks = vectors.best_chunks(query, crossing, best)
         neighbours[best] = _nearness(chunks) @ ranking.fused[best]
     mixed = np.where(np.isnan(neighbours), ranking.fused, _mix(ranking.fused, neighbours, share))
     return replace(ranking, order=np.argsort(-mixed, kind="stable"), fused=mixed, neighbours=neighbours)

@@ -7,6 +7,7 @@ from reranker.crossing import Cosine
 from reranker.feedback import VOTERS, with_feedback
 from reranker.stored_vector import unpack
 from reranker.window import Ranking, crossing_scores, rank
+from reranker.window_vectors import WindowVectors
 from tests.test_window import COSINE, QUERY, TAG, log_linear, stored
 
 NUM_HITS = 12
@@ -21,7 +22,8 @@ def ranked(packed: list[bytes | None]) -> Ranking:
 def voted(packed: list[bytes | None], weight: float, before: Ranking | None = None) -> Ranking:
     return with_feedback(
         before or ranked(packed), FIRST_STAGE, FUSION,
-        query=QUERY, packed=packed, crossing=COSINE, model_tag=TAG, weight=weight,
+        query=QUERY, vectors=WindowVectors(packed, dim=len(QUERY), model_tag=TAG),
+        crossing=COSINE, weight=weight,
     )  # fmt: skip
 
 
@@ -80,7 +82,8 @@ def test_hits_that_cannot_be_relevant_have_no_vote() -> None:
     before = rank(first_stage, crossing_scores(QUERY, packed, COSINE, TAG), FUSION)
     after = with_feedback(
         before, first_stage, FUSION,
-        query=QUERY, packed=packed, crossing=Cosine(1.0, 0.0), model_tag=TAG, weight=1.0,
+        query=QUERY, vectors=WindowVectors(packed, dim=len(QUERY), model_tag=TAG),
+        crossing=Cosine(1.0, 0.0), weight=1.0,
     )  # fmt: skip
     assert after.similarity is not None
     assert after.similarity[0] == pytest.approx(1.0, abs=0.01), "it is its own only voter"

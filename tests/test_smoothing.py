@@ -6,6 +6,7 @@ import pytest
 from reranker.smoothing import DEEPEST, NEIGHBOURS, smoothed
 from reranker.stored_vector import unpack
 from reranker.window import Ranking, crossing_scores, rank
+from reranker.window_vectors import WindowVectors
 from tests.test_window import COSINE, QUERY, TAG, log_linear, stored
 
 NUM_HITS = 15
@@ -18,7 +19,11 @@ def ranked(packed: list[bytes | None], first_stage: np.ndarray = FIRST_STAGE) ->
 
 def after(packed: list[bytes | None], share: float, before: Ranking | None = None) -> Ranking:
     return smoothed(
-        before or ranked(packed), query=QUERY, packed=packed, crossing=COSINE, model_tag=TAG, share=share
+        before or ranked(packed),
+        query=QUERY,
+        vectors=WindowVectors(packed, dim=len(QUERY), model_tag=TAG),
+        crossing=COSINE,
+        share=share,
     )
 
 
