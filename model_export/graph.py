@@ -59,12 +59,14 @@ class _Graph:
         self._tensors = {name: tensor.cpu().numpy() for name, tensor in tower.bert.state_dict().items()}
         self._linear = linear
         self._nodes = nodes
+        self._prefixes: dict[str, str] = {}
 
     def built(self, layers: int) -> onnx.ModelProto:
         mask = self._nodes.op("Cast", "attention_mask", to=TensorProto.INT32)
         if self._tower.prefix_tokens:
             seen = self._nodes.constant("prefix_seen", np.ones((1, self._tower.prefix_tokens), np.int32))
-            mask = self._after(seen, mask, 2)
+            mask = self._nodes.op("Concat", self._for_each_text(seen), mask, axis=1)
+            self._prefixes = self._constant_prefixes(layers)
         x = self._normalised("embeddings.LayerNorm", self._embedded())
         for i in range(layers):
             is_pooled = i == layers - 1 and self._tower.pooling.name == "cls"
@@ -108,8 +110,11 @@ class _Graph:
         dense = self._dense(f"{name}.self.qkv", *(f"{name}.self.{part}" for part in _PROJECTIONS))
         projected = self._linear(self._nodes, x, dense)
         query, key, value = self._nodes.ops("Split", [projected], 3, axis=-1, num_outputs=3)
-        if self._tower.prefix_tokens:
-            key, value = self._after_prefix(name, "key", key), self._after_prefix(name, "value", value)
+        if self._prefixes:
+            key, value = (
+                self._nodes.op("Concat", self._prefixes[f"{name}.self.{part}"], own, axis=1)
+                for part, own in (("key", key), ("value", value))
+            )
         if first_alone:
             query, x = self._first(query), self._first(x)
         context = self._nodes.op(
@@ -118,18 +123,28 @@ class _Graph:
         )  # fmt: skip
         return self._added(f"{name}.output", context, x)
 
-    def _after_prefix(self, name: str, part: str, own: str) -> str:
-        """Put the constant tokens' keys or values before a text's own, without the bias, which follows."""
-        states, weight = self._tensors[f"{name}.self.prefix"], self._tensors[f"{name}.self.{part}.weight"]
-        constant = self._nodes.constant(f"{name}.self.prefix_{part}", (states @ weight.T)[None])
-        return self._after(constant, own, 3)
+    def _constant_prefixes(self, layers: int) -> dict[str, str]:
+        """Return every layer's keys and values of the constant tokens, without the bias, which follows.
 
-    def _after(self, constant: str, own: str, rank: int) -> str:
-        """Join a constant (1, tokens, ..) and a text's own (batch, tokens, ..) along the tokens."""
+        They are one constant, repeated for a batch's texts once: a node of its own for each cost more than
+        what is copied.
+        """
+        found: dict[str, Floats] = {}
+        for attention in (f"encoder.layer.{i}.attention.self" for i in range(layers)):
+            for part in ("key", "value"):
+                weight = self._tensors[f"{attention}.{part}.weight"]
+                found[f"{attention}.{part}"] = self._tensors[f"{attention}.prefix"] @ weight.T
+        whole = self._nodes.constant("prefixes", np.concatenate(list(found.values()), axis=-1)[None])
+        pieces = self._nodes.ops(
+            "Split", [self._for_each_text(whole)], len(found), axis=-1, num_outputs=len(found)
+        )
+        return dict(zip(found, pieces, strict=True))
+
+    def _for_each_text(self, constant: str) -> str:
+        """Repeat a constant (1, tokens, ..) -> (batch, tokens, ..)."""
         batch = self._nodes.op("Shape", "input_ids", start=0, end=1)
-        ones = self._nodes.constant(f"ones_{rank - 1}", [1] * (rank - 1), np.int64)
-        shape = self._nodes.op("Concat", batch, ones, axis=0)
-        return self._nodes.op("Concat", self._nodes.op("Expand", constant, shape), own, axis=1)
+        rest = self._nodes.op("Shape", constant, start=1)
+        return self._nodes.op("Expand", constant, self._nodes.op("Concat", batch, rest, axis=0))
 
     def _transformed(self, name: str, x: str) -> str:
         inner = self._dense(f"{name}.intermediate.dense")

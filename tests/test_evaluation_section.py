@@ -40,6 +40,14 @@ def test_measures_of_a_case_that_can_be_counted() -> None:
     assert found["ROC-AUC"][0] == 3 / 4, "a before b and d, c before d, but b before c"
     assert np.isnan(found["ROC-AUC"][1]), "no hits, no order"
     assert found["bad@10"].tolist() == [1.0, 0.0], "d was not judged"
+    assert found["bad/judged@10"][0] == 1 / 3
+    assert np.isnan(found["bad/judged@10"][1]), "nothing was shown"
+
+
+def test_where_nothing_is_judged_bad_every_other_hit_counts_as_judged() -> None:
+    data = Collection("made", {}, {"q": ""}, {"q": {"a": 1}}, None)
+    found = by_query(data, {"q": SCORES})
+    assert (found["bad@10"][0], found["bad/judged@10"][0]) == (3, 3 / 4)
 
 
 @settings(deadline=None)

@@ -16,7 +16,7 @@ pytest.importorskip("torch", reason="needs torch: the export extra")
 import torch
 
 from model_export.errors import TrainingError
-from model_export.train.config import Source, read_config, read_teacher_config
+from model_export.train.config import Source
 from model_export.train.examples import Examples, gathered
 from model_export.train.losses import (
     alignment,
@@ -235,32 +235,6 @@ def test_layers_that_there_are_not(layers: str | tuple[int, ...]) -> None:
 
 def test_the_vocabulary_has_the_most_frequent_trigrams() -> None:
     assert trigram_vocabulary(["abab abab", "abc"], 3) == ("#ab", "ab#", "aba")
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("", "missing required field `model`"),
-        ("not toml", "Expected '='"),
-        ("[model]\nnaem = 1", "unknown field `naem`"),
-        ("[model]\nname = 'x'\nlicence = 'MIT'\n[data]\ntrain = []", "length >= 1"),
-    ],
-)
-def test_a_wrong_configuration_says_what_is_wrong(tmp_path: Path, content: str, message: str) -> None:
-    (tmp_path / "c.toml").write_text(content)
-    with pytest.raises(TrainingError, match=f"expected a configuration in .*{message}"):
-        read_config(tmp_path / "c.toml")
-
-
-CONFIGS = sorted((Path(__file__).parent.parent / "model_export" / "configs").glob("*.toml"))
-
-
-@pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
-def test_the_shipped_configurations_are_whole(file: Path) -> None:
-    data = (read_teacher_config(file) if file.stem == "teacher" else read_config(file)).data
-    assert not {Path(each.path).name for each in data.train} & {Path(each).name for each in data.exclude}
-    evaluated = {"cranfield", "nfcorpus", "msmarco_dl21", "npl", "cacm", "homedepot", "wikiqa", "trecqa"}
-    assert evaluated <= {Path(each).name for each in data.exclude}
 
 
 def test_the_command_says_what_it_needs() -> None:

@@ -16,14 +16,17 @@ BINS = 10
 """Bins of equal width of a probability, for the calibration error."""
 RESAMPLES = 1000
 _BY_NAME = {"nDCG@10": ir_measures.parse_measure("nDCG@10"), "RR@10": ir_measures.parse_measure("RR@10")}
-NAMES = (*_BY_NAME, "ROC-AUC", "bad@10")
+NAMES = (*_BY_NAME, "ROC-AUC", "bad@10", "bad/judged@10")
 
 
 def by_query(data: Collection, run: Hits) -> dict[str, Floats64]:
     """Return each measure's values: name -> (queries,) float64, NaN where it is not defined.
 
     `bad@10` counts the hits among the first ten that were judged not relevant; in a collection that judges
-    no document so, every hit without a positive judgement. `ROC-AUC` is over all hits of a query.
+    no document so, every hit without a positive judgement. `bad/judged@10` is their share of those among the
+    first ten that were judged: the paper's measure, whose every shown result was judged. Where few are, a
+    better order shows more judged hits, good and bad ones, and the count alone rises. `ROC-AUC` is over all
+    hits of a query.
     """
     qrels = {query: data.qrels[query] for query in data.queries}
     found = {name: dict.fromkeys(data.queries, 0.0) for name in _BY_NAME}
@@ -32,9 +35,9 @@ def by_query(data: Collection, run: Hits) -> dict[str, Floats64]:
     judges_bad = any(grade <= 0 for grades in qrels.values() for grade in grades.values())
     values = {name: np.array(list(each.values())) for name, each in found.items()}
     values["ROC-AUC"] = np.array([_auc(qrels[query], run.get(query, {})) for query in data.queries])
-    values["bad@10"] = np.array(
-        [_bad(qrels[query], run.get(query, {}), judges_bad=judges_bad) for query in data.queries]
-    )
+    shown = [_shown(qrels[query], run.get(query, {}), judges_bad=judges_bad) for query in data.queries]
+    values["bad@10"] = np.array([float(bad) for bad, _ in shown])
+    values["bad/judged@10"] = np.array([bad / judged if judged else np.nan for bad, judged in shown])
     return values
 
 
@@ -48,11 +51,11 @@ def _auc(grades: dict[str, int], scores: dict[str, float]) -> float:
     return float((ranks[relevant].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
-def _bad(grades: dict[str, int], scores: dict[str, float], *, judges_bad: bool) -> float:
+def _shown(grades: dict[str, int], scores: dict[str, float], *, judges_bad: bool) -> tuple[int, int]:
+    """Return how many of the first ten hits are bad, and how many were judged."""
     first = sorted(scores, key=lambda hit: -scores[hit])[:CUT]
-    if judges_bad:
-        return float(sum(hit in grades and grades[hit] <= 0 for hit in first))
-    return float(sum(grades.get(hit, 0) <= 0 for hit in first))
+    judged = [hit for hit in first if hit in grades] if judges_bad else first
+    return sum(grades.get(hit, 0) <= 0 for hit in judged), len(judged)
 
 
 @dataclass(frozen=True)

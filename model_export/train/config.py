@@ -13,7 +13,6 @@ from model_export.model.tower import Input
 Count = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Rate = Annotated[float, Meta(gt=0, le=1)]
-Whole = TypeVar("Whole", bound=msgspec.Struct)
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,10 +75,12 @@ class DataSection(_Section, frozen=True):
     """What is learned from, and what must not be.
 
     `exclude` names BEIR folders whose queries, and near duplicates of them, are removed from training.
-    `dev_share` of the queries are kept for development, at most `max_dev`.
+    `dev_share` of the queries are kept for development, at most `max_dev`. With `like`, the sources and
+    exclusions of that configuration, a file beside this one, come before these.
     """
 
-    train: Annotated[tuple[Source, ...], Meta(min_length=1)]
+    train: tuple[Source, ...] = ()
+    like: str | None = None
     exclude: tuple[str, ...] = ()
     dev_share: Share = 0.05
     max_dev: Count = 500
@@ -165,11 +166,15 @@ class TeacherConfig(_Section, frozen=True):
     run: RunSection = RunSection()
 
 
+AnyConfig = TypeVar("AnyConfig", Config, TeacherConfig)
+
+
 def read_config(file: Path) -> Config:
     """Read the file of `train`.
 
     Raises:
-        TrainingError: it cannot be read, is no TOML, or a key is missing, unknown or of a wrong value.
+        TrainingError: it cannot be read, is no TOML, a key is missing, unknown or of a wrong value, or there
+            is nothing to learn from.
     """
     return _read(file, Config)
 
@@ -183,7 +188,28 @@ def read_teacher_config(file: Path) -> TeacherConfig:
     return _read(file, TeacherConfig)
 
 
-def _read(file: Path, kind: type[Whole]) -> Whole:
+def _read(file: Path, kind: type[AnyConfig]) -> AnyConfig:
+    config = _converted(file, kind)
+    data = _with_sources_before(config.data, file, seen=(file.resolve(),))
+    if not data.train:
+        raise TrainingError(f"expected sources in data.train of {file}, found none")
+    return msgspec.structs.replace(config, data=data)
+
+
+def _with_sources_before(data: DataSection, file: Path, *, seen: tuple[Path, ...]) -> DataSection:
+    """Put before a section's own sources and exclusions those of the configuration that it is like."""
+    if data.like is None:
+        return data
+    other = (file.parent / data.like).resolve()
+    if other in seen:
+        raise TrainingError(f"expected a configuration with sources of its own, found {other} like itself")
+    first = _with_sources_before(_converted(other, Config).data, other, seen=(*seen, other))
+    return msgspec.structs.replace(
+        data, train=first.train + data.train, exclude=first.exclude + data.exclude, like=None
+    )
+
+
+def _converted(file: Path, kind: type[AnyConfig]) -> AnyConfig:
     try:
         return msgspec.convert(tomllib.loads(file.read_text()), kind)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
