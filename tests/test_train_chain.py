@@ -18,9 +18,8 @@ import torch
 from model_export.__main__ import main
 from model_export.base import load
 from model_export.errors import TrainingError
-from model_export.model.tower import Tower
 from model_export.quantize import Floats
-from model_export.train import first_token, loop
+from model_export.train import loop
 from model_export.train.config import RunSection
 from model_export.train.loop import CHECKPOINT, CURVE, LOG, fit
 from model_export.train.score_cache import cached_scores
@@ -29,6 +28,7 @@ from plugin.proxy_process import running_proxy
 from reranker.bundle import DEFAULT_BUNDLE, Bundle
 from reranker.canonical import replay
 from tests.bundles.make_tiny import make_tiny
+from tests.conftest import TINY_BUNDLE
 from tests.raw_http import ids, search
 from tests.small_collection import write_small_collection
 from tests.toy_index import WINDOW, make_toy_index
@@ -265,14 +265,19 @@ def test_a_folder_without_a_classifier_is_no_teacher(tmp_path: Path) -> None:
         CrossEncoder(make_tiny(tmp_path / "encoder"))
 
 
-@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
-def test_a_query_tower_is_aligned_to_its_base(data: Path, tmp_path: Path, optimiser: str) -> None:
+@pytest.mark.parametrize(
+    ("optimiser", "more"), [("adamw", ""), ("muon", ""), ("adamw", f'bundle = "{TINY_BUNDLE}"')]
+)
+def test_a_query_tower_is_aligned_to_its_base_or_a_bundle(
+    data: Path, tmp_path: Path, optimiser: str, more: str
+) -> None:
     base = make_tiny(tmp_path / "base", layers=2)
     shutil.copy(data / "queries.jsonl.gz", tmp_path)
     (tmp_path / "align.toml").write_text(
         f'[model]\nname = "light"\nlicence = "MIT"\nbase = "{base}"\nlayers = "first:1"\nshared = false\n'
         f'[[data.train]]\nkind = "beir"\npath = "{data}"\nlicence = "PSF-2.0"\n[data]\ndev_share = 0.2\n'
-        '[distil]\nobjective = "align"\n[run]\nepochs = 10\nlearning_rate = 0.003\nevaluate_every = 20\n'
+        f'[distil]\nobjective = "align"\n{more}\n[run]\nepochs = 10\nlearning_rate = 0.003\n'
+        "evaluate_every = 20\n"
         f'optimiser = "{optimiser}"\n'
     )
     done = command("train", tmp_path / "align.toml", "--out", tmp_path / "run")
@@ -281,12 +286,3 @@ def test_a_query_tower_is_aligned_to_its_base(data: Path, tmp_path: Path, optimi
     assert looks[-1]["measure"] > looks[0]["measure"] + 0.05
     segments = load(str(tmp_path / "run" / "model")).query.bert.embeddings.token_type_embeddings.weight
     assert not segments.any(), "the graph has no segments: what is learned there is lost"
-
-
-@pytest.mark.parametrize("pooling", ["cls", "mean"])
-def test_vectors_by_the_first_token_alone_are_the_towers(tmp_path: Path, pooling: str) -> None:
-    tower = Tower(load(str(make_tiny(tmp_path / "base", layers=2))).query.bert, pooling).train(mode=False)
-    texts = [[2, 9, 8, 7, 3], [2, 3], [2, 11, 3]]
-    with torch.no_grad():
-        difference = first_token.encode(tower, texts) - tower.encode(texts)
-    assert difference.abs().max() < 1e-6

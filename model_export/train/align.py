@@ -1,15 +1,21 @@
 """Embedding alignment: a small query tower learns to give a bigger tower's vectors, from queries alone."""
 
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from model_export.base import load
 from model_export.model.tower import Tower
 from model_export.quantize import Floats
 from model_export.train import first_token
+from model_export.train.config import Config
+from model_export.train.device import device_of, products
 from model_export.train.losses import alignment
-from model_export.train.vectors import encoded
+from model_export.train.vectors import encoded, searched, vectors
+from reranker.bundle import Bundle
 from reranker.encoder import Ids
 
 
@@ -39,3 +45,19 @@ class Alignment:
         """Return the mean cosine with the targets on the development queries."""
         ids, targets = self._dev
         return float(np.vecdot(encoded(self.module, ids), targets).mean())
+
+
+def wanted(config: Config, texts: Sequence[str], ids: Sequence[Ids], folder: Path, *, what: str) -> Floats:
+    """Return the vectors to learn, (texts, dim) float32: a bundle's or, where none is named, the base's.
+
+    `ids` are the texts' tokens. What is in `folder` is not encoded again.
+
+    Raises:
+        BundleError, ExportError: bundle or base cannot be had.
+    """
+    if config.distil.bundle is not None:
+        bundle = Bundle.open(Path(config.distil.bundle))
+        return vectors(partial(searched, bundle, threads=config.run.threads), texts, folder, what=what)
+    whole, device = load(config.model.base or "").query, device_of(config.run.device)
+    with products(config.run.precision, device):
+        return vectors(partial(encoded, whole.to(device)), ids, folder, what=what)

@@ -100,13 +100,14 @@ class TeacherSection(_Section, frozen=True):
 class DistilSection(_Section, frozen=True):
     """What the student is made to do.
 
-    `align`: give the base's own vectors for queries, no labels. The others learn the teacher's scores of a
+    `align`: give the base's own vectors for queries, or those that `bundle` gives in searches, no labels. The
+    others learn the teacher's scores of a
     query's relevant document and `negatives` others (`student_negatives` of them from the student itself,
     anew in each of `rounds`), with `gold_weight` of the loss from the labels. `frozen_documents` keeps the
     document tower and encodes each document once; `frozen_queries` does so with queries, so that the crossing
     alone is learned; `frozen_embeddings` keeps the query tower's embeddings when
     it is aligned, so that they take no room of their own in a bundle that shares them. `targets` is the
-    folder of the base's vectors, which several students may share; by default it is the run's own.
+    folder of the vectors to learn, which several students may share; by default it is the run's own.
     """
 
     objective: Literal["align", "cross_entropy", "margin_mse", "listwise_kl"]
@@ -119,6 +120,7 @@ class DistilSection(_Section, frozen=True):
     frozen_queries: bool = False
     frozen_embeddings: bool = False
     targets: str | None = None
+    bundle: str | None = None
 
 
 class RunSection(_Section, frozen=True):

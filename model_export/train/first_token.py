@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from model_export.model.prefix import PrefixedAttention
 from model_export.model.tower import Tower
 from reranker.encoder import Ids, padded
 
@@ -18,7 +19,7 @@ def encode(tower: Tower, batch: Sequence[Ids]) -> torch.Tensor:
     the others after it, and attention is written out: on a CPU, for texts of ten tokens, torch's fused one
     takes several times the time. With other poolings or inputs it is `tower.encode`.
     """
-    if tower.pooling.name != "cls" or tower.kind != "word_pieces" or tower.prefix_tokens:
+    if tower.pooling.name != "cls" or tower.kind != "word_pieces":
         return tower.encode(batch)
     device = tower.bert.embeddings.word_embeddings.weight.device
     ids, mask = (torch.from_numpy(array).to(device) for array in padded(batch))
@@ -46,9 +47,16 @@ def _layer(
     states: torch.Tensor,
     unseen: torch.Tensor | None,
 ) -> torch.Tensor:
-    """Return one BERT layer's states of the tokens `reads`, which attend to all of `states`."""
+    """Return one BERT layer's states of the tokens `reads`, which attend to all of `states`.
+
+    Where the layer has constant tokens (`prefix.PrefixedAttention`), they attend to those too.
+    """
     attention, output = layer.attention.self, layer.attention.output
     batch, _, hidden = states.shape
+    if isinstance(attention, PrefixedAttention):
+        states = torch.cat([attention.prefix.to(states.dtype).expand(batch, -1, -1), states], dim=1)
+        if unseen is not None:
+            unseen = nn.functional.pad(unseen, (len(attention.prefix), 0), value=False)
     heads: int = attention.num_attention_heads
 
     def split(rows: torch.Tensor) -> torch.Tensor:

@@ -7,6 +7,7 @@ instead of ten more tokens in every layer. A smaller tower is brought there in t
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from model_export.base import Base
 from model_export.errors import TrainingError
 from model_export.quantize import Floats
 from model_export.reduce import turned
-from model_export.train.vectors import cut, vectors
+from model_export.train.vectors import cut, encoded, vectors
 
 RIDGE = 1.0
 """How strongly the map is held to the identity; .1 to 3 made a difference of .0002 with 14,000 texts."""
@@ -61,7 +62,7 @@ def projected(
     found: list[Floats] = []
     for name, (tower, prefix) in sides.items():
         ids = cut(tower, tokenizer, texts, prefix=prefix, max_tokens=max_tokens)
-        found.append(vectors(tower, ids, folder / name, what=name))
+        found.append(vectors(partial(encoded, tower), ids, folder / name, what=name))
     given, wanted = found
     kept = np.arange(len(texts)) % HELD_BACK == 0
     rows = map_between(given[~kept], wanted[~kept])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,10 @@ from model_export.errors import TrainingError
 from model_export.model.twin import TwinBert
 from model_export.quality import ndcg
 from model_export.quantize import Floats
-from model_export.train.align import Alignment
+from model_export.train.align import Alignment, wanted
 from model_export.train.config import Config, DataSection, TeacherConfig, TeacherSection
 from model_export.train.constant_prefix import with_constant_prefix
-from model_export.train.device import device_of, products
+from model_export.train.device import device_of
 from model_export.train.distil import Distillation, Tokenised
 from model_export.train.examples import Examples, gathered, query_texts
 from model_export.train.finetune import FineTuning
@@ -27,7 +28,7 @@ from model_export.train.score_cache import cached_scores
 from model_export.train.split import split, without_near_duplicates
 from model_export.train.student import student
 from model_export.train.teacher import BiEncoder, BundleEncoder, CrossEncoder, Ensemble, Teacher
-from model_export.train.vectors import cut, vectors
+from model_export.train.vectors import cut, encoded, vectors
 from reranker.bundle import Bundle
 from reranker.manifest import FILE_NAME
 
@@ -189,19 +190,17 @@ def _encoder(place: str, section: TeacherSection, out: Path) -> Teacher:
 def _align(config: Config, twin: TwinBert, sides: tuple[Examples, Examples], out: Path) -> Progressed:
     if config.model.base is None or config.model.shared:
         raise TrainingError("expected a base and shared = false to align a query tower, found others")
-    whole = load(config.model.base)
-    whole.query.to(device_of(config.run.device))
     if config.distil.frozen_embeddings:
         twin.query.bert.embeddings.requires_grad_(False)
     folder = Path(config.distil.targets) if config.distil.targets else out / "targets"
     prepared = []
     for side, what in zip(sides, ("targets", "development targets"), strict=True):
+        texts = list(side.queries.values())
         ids = cut(
-            whole.query, out / TOKENIZER_FILE, list(side.queries.values()),
+            twin.query, out / TOKENIZER_FILE, texts,
             prefix=config.model.query_prefix, max_tokens=QUERY_TOKENS,
         )  # fmt: skip
-        with products(config.run.precision, device_of(config.run.device)):
-            prepared.append((ids, vectors(whole.query, ids, folder, what=what)))
+        prepared.append((ids, wanted(config, texts, ids, folder, what=what)))
     task = Alignment(twin.query, *prepared[0], *prepared[1])
     return fit(task, config.run, out, identity=repr((config.model, config.data)))
 
@@ -245,11 +244,13 @@ def _tokenised(config: Config, twin: TwinBert, sides: tuple[Examples, Examples],
     )
     frozen = None
     if config.distil.frozen_documents and not config.model.shared:
-        found = vectors(twin.document, document_ids, out / "documents", what="documents")
+        encode = partial(encoded, twin.document)
+        found = vectors(encode, document_ids, out / "documents", what="documents")
         frozen = dict(zip(documents, found, strict=True))
     frozen_queries = None
     if config.distil.frozen_queries:
-        found = vectors(twin.query, query_ids, out / "queries", what="queries")
+        encode = partial(encoded, twin.query)
+        found = vectors(encode, query_ids, out / "queries", what="queries")
         frozen_queries = dict(zip(queries, found, strict=True))
     return Tokenised(
         dict(zip(queries, query_ids, strict=True)),

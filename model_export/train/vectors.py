@@ -1,8 +1,10 @@
-"""A frozen tower's vectors of many texts, kept on disk part by part, so that an interrupted run goes on."""
+"""Frozen vectors of many texts, kept on disk part by part, so that an interrupted run goes on."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,11 +14,14 @@ from model_export.bundle_writer import tokeniser
 from model_export.model.tower import Tower
 from model_export.quantize import Floats
 from model_export.train import first_token
+from reranker.bundle import Bundle
 from reranker.encoder import Ids
 
 PART = 4096
 """Texts of one file."""
 BATCH_TOKENS = 8192
+
+Text = TypeVar("Text", str, Ids)
 
 
 def cut(tower: Tower, tokenizer: Path, texts: Sequence[str], *, prefix: str, max_tokens: int) -> list[Ids]:
@@ -26,20 +31,28 @@ def cut(tower: Tower, tokenizer: Path, texts: Sequence[str], *, prefix: str, max
     return [cutter.query(text) for text in texts]
 
 
-def vectors(tower: Tower, ids: Sequence[Ids], folder: Path, *, what: str) -> Floats:
-    """Encode tokens, or read from `folder` what was encoded of the same tokens: -> (texts, dim) float32."""
+def vectors(
+    encode: Callable[[Sequence[Text]], Floats], texts: Sequence[Text], folder: Path, *, what: str
+) -> Floats:
+    """Encode texts, or read from `folder` what was encoded of the same ones: -> (texts, dim) float32.
+
+    A text is what `encode` takes: its tokens, for a tower's `encoded`, or itself, for `searched`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    starts = range(0, len(ids), PART)
-    parts = [_part(tower, ids[start : start + PART], folder) for start in track(starts, what, transient=True)]
-    return np.concatenate(parts) if parts else np.empty((0, tower.dim), np.float32)
+    starts = range(0, len(texts), PART)
+    parts = [
+        _part(encode, texts[start : start + PART], folder) for start in track(starts, what, transient=True)
+    ]
+    return np.concatenate(parts) if parts else encode([])
 
 
-def _part(tower: Tower, ids: Sequence[Ids], folder: Path) -> Floats:
-    file = folder / f"{hashlib.sha256(repr([list(each) for each in ids]).encode()).hexdigest()[:24]}.npy"
+def _part(encode: Callable[[Sequence[Text]], Floats], texts: Sequence[Text], folder: Path) -> Floats:
+    plain = [each if isinstance(each, str) else list(each) for each in texts]
+    file = folder / f"{hashlib.sha256(repr(plain).encode()).hexdigest()[:24]}.npy"
     if file.exists():
         stored: Floats = np.load(file)
         return stored
-    found = encoded(tower, ids)
+    found = encode(texts)
     partial = file.with_suffix(".partial")
     with partial.open("wb") as out:
         np.save(out, found)
@@ -56,4 +69,14 @@ def encoded(tower: Tower, ids: Sequence[Ids]) -> Floats:
             size = max(1, BATCH_TOKENS // len(ids[order[0]]))
             batch, order = order[:size], order[size:]
             found[batch] = first_token.encode(tower, [ids[i] for i in batch]).float().cpu().numpy()
+    return found
+
+
+def searched(bundle: Bundle, texts: Sequence[str], *, threads: int) -> Floats:
+    """Encode texts as searches do, with a bundle's query tower, one at a time: -> (texts, dim) float32."""
+    encode = bundle.query_encoder()
+    found = np.empty((len(texts), encode.dim), np.float32)
+    with ThreadPoolExecutor(threads) as pool:
+        for place, vector in enumerate(pool.map(encode, texts)):
+            found[place] = vector
     return found
