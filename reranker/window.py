@@ -36,7 +36,7 @@ class Ranking:
 def crossing_scores(
     query: Floats, packed: Sequence[bytes | None], crossing: Crossing, model_tag: int
 ) -> Floats:
-    """Score hits by their packed vectors, once; several chunks count as their best one.
+    """Score hits by their packed vectors; several chunks count as their best one.
 
     Args:
         query: (dim,) float32, a unit vector.

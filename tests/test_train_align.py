@@ -10,10 +10,11 @@ pytest.importorskip("torch", reason="needs torch: the export extra")
 import torch
 
 from model_export.base import load
+from model_export.errors import TrainingError
 from model_export.model.tower import Tower
 from model_export.train import first_token
-from model_export.train.align import wanted
-from model_export.train.config import Config, DataSection, DistilSection, ModelSection, RunSection
+from model_export.train.align import Alignment, of_bundle
+from model_export.train.config import RunSection
 from reranker.bundle import Bundle
 from tests.bundles.make_tiny import make_tiny
 from tests.conftest import TINY_BUNDLE
@@ -23,13 +24,22 @@ pytestmark = pytest.mark.export
 
 def test_the_vectors_to_learn_may_be_those_of_searches(tmp_path: Path) -> None:
     texts, bundle = ["wait a bit", "read a file", "x"], Bundle.open(TINY_BUNDLE)
-    section = DistilSection("align", bundle=str(TINY_BUNDLE))
-    config = Config(ModelSection("x", "MIT"), DataSection(), section, run=RunSection(threads=2))
+    place, run = str(TINY_BUNDLE), RunSection(threads=2)
     expected = np.stack([bundle.query_encoder()(text) for text in texts])
-    assert np.array_equal(wanted(config, texts, [], tmp_path, what="made"), expected)
-    [file] = tmp_path.iterdir()
+    assert np.array_equal(of_bundle(place, run, texts, tmp_path, what="made"), expected)
+    [file] = (tmp_path / bundle.manifest.digest[:12]).iterdir()
     np.save(file, expected[::-1])
-    assert np.array_equal(wanted(config, texts, [], tmp_path, what="read"), expected[::-1])
+    assert np.array_equal(of_bundle(place, run, texts, tmp_path, what="read"), expected[::-1])
+
+
+def test_what_cannot_be_learned_is_said(tmp_path: Path) -> None:
+    with pytest.raises(
+        TrainingError, match=r"expected a bundle to learn from in distil.bundle, found: .*none"
+    ):
+        of_bundle(str(tmp_path / "none"), RunSection(), ["x"], tmp_path, what="made")
+    tower, wide = load(str(make_tiny(tmp_path / "base"))).query, np.ones((1, 64), np.float32)
+    with pytest.raises(TrainingError, match=r"expected vectors of 32 values to learn, .*, found 64"):
+        Alignment(tower, [[2, 3]], wide, [[2, 3]], wide)
 
 
 @pytest.mark.parametrize("prefix_tokens", [0, 3])

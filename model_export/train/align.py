@@ -8,21 +8,26 @@ import numpy as np
 import torch
 
 from model_export.base import load
+from model_export.errors import TrainingError
 from model_export.model.tower import Tower
 from model_export.quantize import Floats
 from model_export.train import first_token
-from model_export.train.config import Config
+from model_export.train.config import RunSection
 from model_export.train.device import device_of, products
 from model_export.train.losses import alignment
 from model_export.train.vectors import encoded, searched, vectors
 from reranker.bundle import Bundle
 from reranker.encoder import Ids
+from reranker.errors import BundleError
 
 
 class Alignment:
     """The loss is the mean of 1 - cos(student, target); the measure the mean cosine on unseen queries.
 
     `ids` and `targets` (texts, dim) are what is learned from, the other two what is measured on.
+
+    Raises:
+        TrainingError: the targets are of another dimension than the tower's vectors.
     """
 
     measure_name = "mean cosine"
@@ -30,6 +35,11 @@ class Alignment:
     def __init__(
         self, tower: Tower, ids: Sequence[Ids], targets: Floats, dev_ids: Sequence[Ids], dev_targets: Floats
     ) -> None:
+        if targets.shape[1] != tower.dim:
+            raise TrainingError(
+                f"expected vectors of {tower.dim} values to learn, as the query tower gives, found"
+                f" {targets.shape[1]}: name another bundle, or another base"
+            )
         self.module = tower
         self.lengths: Sequence[int] = [len(each) for each in ids]
         self._ids = ids
@@ -47,17 +57,26 @@ class Alignment:
         return float(np.vecdot(encoded(self.module, ids), targets).mean())
 
 
-def wanted(config: Config, texts: Sequence[str], ids: Sequence[Ids], folder: Path, *, what: str) -> Floats:
-    """Return the vectors to learn, (texts, dim) float32: a bundle's or, where none is named, the base's.
-
-    `ids` are the texts' tokens. What is in `folder` is not encoded again.
+def of_base(base: str, run: RunSection, ids: Sequence[Ids], folder: Path, *, what: str) -> Floats:
+    """Return the vectors of a base's query tower, (texts, dim) float32, kept in `folder`.
 
     Raises:
-        BundleError, ExportError: bundle or base cannot be had.
+        ExportError: the base cannot be had.
     """
-    if config.distil.bundle is not None:
-        bundle = Bundle.open(Path(config.distil.bundle))
-        return vectors(partial(searched, bundle, threads=config.run.threads), texts, folder, what=what)
-    whole, device = load(config.model.base or "").query, device_of(config.run.device)
-    with products(config.run.precision, device):
+    whole, device = load(base).query, device_of(run.device)
+    with products(run.precision, device):
         return vectors(partial(encoded, whole.to(device)), ids, folder, what=what)
+
+
+def of_bundle(place: str, run: RunSection, texts: Sequence[str], folder: Path, *, what: str) -> Floats:
+    """Return the vectors that searches have of a bundle, (texts, dim) float32, kept in its part of `folder`.
+
+    Raises:
+        TrainingError: the bundle cannot be used.
+    """
+    try:
+        bundle = Bundle.open(Path(place))
+    except BundleError as error:
+        raise TrainingError(f"expected a bundle to learn from in distil.bundle, found: {error}") from error
+    own = folder / bundle.manifest.digest[:12]
+    return vectors(partial(searched, bundle, threads=run.threads), texts, own, what=what)

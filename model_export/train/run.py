@@ -13,7 +13,7 @@ from model_export.errors import TrainingError
 from model_export.model.twin import TwinBert
 from model_export.quality import ndcg
 from model_export.quantize import Floats
-from model_export.train.align import Alignment, wanted
+from model_export.train.align import Alignment, of_base, of_bundle
 from model_export.train.config import Config, DataSection, TeacherConfig, TeacherSection
 from model_export.train.constant_prefix import with_constant_prefix
 from model_export.train.device import device_of
@@ -188,7 +188,8 @@ def _encoder(place: str, section: TeacherSection, out: Path) -> Teacher:
 
 
 def _align(config: Config, twin: TwinBert, sides: tuple[Examples, Examples], out: Path) -> Progressed:
-    if config.model.base is None or config.model.shared:
+    base, bundle = config.model.base, config.distil.bundle
+    if base is None or config.model.shared:
         raise TrainingError("expected a base and shared = false to align a query tower, found others")
     if config.distil.frozen_embeddings:
         twin.query.bert.embeddings.requires_grad_(False)
@@ -200,9 +201,13 @@ def _align(config: Config, twin: TwinBert, sides: tuple[Examples, Examples], out
             twin.query, out / TOKENIZER_FILE, texts,
             prefix=config.model.query_prefix, max_tokens=QUERY_TOKENS,
         )  # fmt: skip
-        prepared.append((ids, wanted(config, texts, ids, folder, what=what)))
+        if bundle is not None:
+            targets = of_bundle(bundle, config.run, texts, folder, what=what)
+        else:
+            targets = of_base(base, config.run, ids, folder, what=what)
+        prepared.append((ids, targets))
     task = Alignment(twin.query, *prepared[0], *prepared[1])
-    return fit(task, config.run, out, identity=repr((config.model, config.data)))
+    return fit(task, config.run, out, identity=repr((config.model, config.data, bundle)))
 
 
 def _distil(
