@@ -1,10 +1,11 @@
-"""gunicorn's master, made patient: on SIGHUP the old workers answer until the new ones are ready to."""
+"""gunicorn's master, made patient: old workers answer until new ones do, and none that connected is lost."""
 
 import logging
 from typing import Any, Protocol
 
 from gunicorn.arbiter import Arbiter
 
+from plugin.closing_port import begin_no_more
 from plugin.errors import CommandError
 from reranker.errors import RerankerError
 
@@ -49,6 +50,12 @@ class PatientArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         _log.info("reloading: %d new workers start", self.cfg.workers)
         for _ in range(self.cfg.workers):
             self.spawn_worker()
+
+    def stop(self, graceful: bool = True) -> None:
+        """Stop the workers, which take what has been connected until then, and nothing is connected anew."""
+        for listener in self.LISTENERS:
+            begin_no_more(listener.sock)
+        super().stop(graceful)
 
     def manage_workers(self) -> None:
         """Start what is missing, and stop the oldest of too many once the newest answer."""
