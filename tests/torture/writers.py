@@ -2,6 +2,10 @@
 
 Each writer has ids of its own, so that its model knows every document's state; what stands under `rerank` is
 ours and not part of it.
+
+When a node is killed, OpenSearch (or the client) sends a write again to the copy that is the new primary, and
+that copy may have the write already. So an answer of 409 may mean "done before", and a script may run twice:
+writers look at what stands there before they call it a fault, and their script's second run changes nothing.
 """
 
 import random
@@ -79,9 +83,15 @@ class Writer:
         try:
             self._client.create(index=self._index, id=document_id, body=source)
         except ConflictError:
-            assert document_id in self.model, "only what stands there is in the way"
-        else:
-            self.model[document_id] = source
+            if document_id in self.model:
+                return
+            assert self._stands(document_id) == source, "only what stands there is in the way"
+        self.model[document_id] = source
+
+    def _stands(self, document_id: str) -> Source | None:
+        """Return the source that stands there, without what is ours, or None."""
+        answer = self._client.get(index=self._index, id=document_id, params={"ignore": 404})
+        return bare(answer["_source"]) if answer["found"] else None
 
     def _update(self) -> None:
         self._partly(self._id(), {"text": self._text()})
@@ -105,11 +115,13 @@ class Writer:
 
     def _script(self) -> None:
         document_id, source, more = self._id(), self._source(), self._text()
-        script = {"source": "ctx._source.text += params.more", "params": {"more": more}}
-        body = {"script": script, "upsert": source}
+        source["text"] += more
+        code = "if (!ctx._source.text.endsWith(params.more)) { ctx._source.text += params.more }"
+        body = {"script": {"source": code, "params": {"more": more}}, "upsert": source}
         self._client.update(index=self._index, id=document_id, body=body, params=_RETRIES)
-        before = self.model.get(document_id)
-        self.model[document_id] = before | {"text": before["text"] + more} if before else source
+        before = self.model.get(document_id, source)
+        text = before["text"]
+        self.model[document_id] = before | {"text": text if text.endswith(more) else text + more}
 
     def _delete(self) -> None:
         document_id = self._id()
@@ -265,14 +277,18 @@ class VersionedWriter(Writer):
         document_id, source = self._id(), self._source()
         try:
             self._client.index(index=self._index, id=document_id, body=source, params=self._next())
-        except ConflictError:  # the client sends a write again whose connection broke: it may have arrived
-            if bare(self._client.get(index=self._index, id=document_id)["_source"]) != source:
+        except ConflictError:
+            if self._stands(document_id) != source:
                 raise
         self.model[document_id] = source
 
     def _delete_version(self) -> None:
         document_id = self._id()
-        self._client.delete(index=self._index, id=document_id, params={**self._next(), "ignore": 404})
+        try:
+            self._client.delete(index=self._index, id=document_id, params={**self._next(), "ignore": 404})
+        except ConflictError:
+            if self._stands(document_id) is not None:
+                raise
         self.model.pop(document_id, None)
 
 
