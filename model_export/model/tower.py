@@ -54,6 +54,14 @@ class Tower(nn.Module):
         return len(attention.prefix) if isinstance(attention, PrefixedAttention) else 0
 
     @property
+    def prefix_states(self) -> list[torch.Tensor]:
+        """The constant tokens' states of each layer, (tokens, hidden) each; none where there are none."""
+        if not self.prefix_tokens:
+            return []
+        layers: Any = self.bert.encoder.layer
+        return [layer.get_submodule("attention.self").prefix for layer in layers]
+
+    @property
     def max_tokens(self) -> int:
         """The most tokens of a text that have positions."""
         tokens: int = self.bert.config.max_position_embeddings

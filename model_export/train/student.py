@@ -32,6 +32,9 @@ def student(section: ModelSection, texts: Iterable[str], *, seed: int) -> Base:
         )
     tokenizer, rows = _tokenizer(section, base, texts)
     query = _query_tower(section, base, rows)
+    constants = load(section.prefix_of) if section.prefix_of else None
+    if constants:
+        query = _with_prefix_of(query, constants, section)
     document = query if section.shared or base is None else copy.deepcopy(base.document)
     if query is not document and query.dim != document.dim:
         raise TrainingError(
@@ -49,8 +52,26 @@ def student(section: ModelSection, texts: Iterable[str], *, seed: int) -> Base:
         licence=section.licence,
         trained_on=(),
         crossing=ResidualCrossing(query.dim, section.crossing_hidden) if residual else CosineCrossing(),
-        projected_prefix=base.projected_prefix if base else "",
+        projected_prefix=next((each.projected_prefix for each in (constants, base) if each), ""),
     )
+
+
+def _with_prefix_of(tower: Tower, constants: Base, section: ModelSection) -> Tower:
+    """Give each layer of `tower` the constants of one layer of another base, from which it was learned."""
+    other, hidden = constants.query, tower.bert.config.hidden_size
+    states = other.prefix_states
+    if not states or tower.prefix_tokens or states[0].shape[1] != hidden:
+        raise TrainingError(
+            f"expected a prefix_of with constants in its layers (`prefix` makes one) of {hidden} values,"
+            f" and a base without, found {other.prefix_tokens} and {tower.prefix_tokens} constant tokens,"
+            f" of {other.bert.config.hidden_size} values"
+        )
+    kept = layer_numbers(section.prefix_layers, len(states))
+    if len(kept) != tower.num_layers:
+        raise TrainingError(
+            f"expected prefix_layers for each of {tower.num_layers} layers, found {len(kept)}"
+        )
+    return tower.with_prefix([states[i] for i in kept])
 
 
 def layer_numbers(layers: str | tuple[int, ...], count: int) -> list[int]:

@@ -1,0 +1,82 @@
+"""A student that takes over the constants of another base's layers."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+pytest.importorskip("torch", reason="needs torch: the export extra")
+
+import torch
+
+from model_export.base import load
+from model_export.errors import TrainingError
+from model_export.model.twin import TwinBert
+from model_export.train.config import ModelSection
+from model_export.train.model_folder import write_model
+from model_export.train.student import student
+from tests.bundles.make_tiny import make_tiny
+
+pytestmark = pytest.mark.export
+
+PREFIX = "this is the number of a file "
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base of two layers."""
+    return make_tiny(tmp_path_factory.mktemp("plain"), layers=2)
+
+
+@pytest.fixture(scope="module")
+def constant(plain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with three constant tokens in each layer."""
+    base, folder = load(str(plain)), tmp_path_factory.mktemp("constant")
+    hidden = base.query.bert.config.hidden_size
+    tower = base.query.with_prefix([torch.full((3, hidden), 0.1), torch.full((3, hidden), 0.2)])
+    twin = TwinBert(tower, base.document, base.crossing)
+    write_model(folder, twin, replace(base, query=tower, projected_prefix=PREFIX))
+    return folder
+
+
+def section(base: Path, **others: object) -> ModelSection:
+    return msgspec.structs.replace(ModelSection("x", "MIT", base=str(base), shared=False), **others)
+
+
+def test_the_constants_are_those_of_the_layers_named(plain: Path, constant: Path) -> None:
+    about = section(plain, layers="last:1", prefix_of=str(constant), prefix_layers="last:1")
+    made = student(about, [], seed=1)
+    assert (made.query_prefix, made.projected_prefix) == ("", PREFIX)
+    [states] = made.query.prefix_states
+    assert states.equal(load(str(constant)).query.prefix_states[1])
+    assert made.query.max_tokens == load(str(plain)).query.max_tokens - 3
+    alone = load(str(plain)).query.with_layers([1])
+    assert made.query.has_weights_of(alone)
+    found, without = (tower.encode([[2, 9, 3]]) for tower in (made.query, alone))
+    assert not torch.allclose(found, without, atol=1e-3), "they are read"
+
+
+def test_all_layers_are_usual(plain: Path, constant: Path) -> None:
+    made = student(section(plain, prefix_of=str(constant)), [], seed=1)
+    found, wanted = (tower.prefix_states for tower in (made.query, load(str(constant)).query))
+    assert all(a.equal(b) for a, b in zip(found, wanted, strict=True))
+    assert load(str(plain)).query.prefix_states == []
+
+
+@pytest.mark.parametrize(
+    ("base", "changes", "message"),
+    [
+        ("plain", {"prefix_layers": "last:1"}, "expected prefix_layers for each of 2 layers, found 1"),
+        ("plain", {"prefix_layers": "last:4"}, "expected layers as all, first:N"),
+        ("constant", {}, "expected a prefix_of with constants .*, found 3 and 3 constant tokens"),
+        ("none", {}, "expected a prefix_of with constants .*, found 0 and 0 constant tokens"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    plain: Path, constant: Path, base: str, changes: dict[str, object], message: str
+) -> None:
+    about = section(constant if base == "constant" else plain)
+    source = plain if base == "none" else constant
+    with pytest.raises(TrainingError, match=message):
+        student(msgspec.structs.replace(about, prefix_of=str(source), **changes), [], seed=1)
