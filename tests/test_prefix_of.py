@@ -45,8 +45,7 @@ def section(base: Path, **others: object) -> ModelSection:
 
 
 def test_the_constants_are_those_of_the_layers_named(plain: Path, constant: Path) -> None:
-    about = section(plain, layers="last:1", prefix_of=str(constant), prefix_layers="last:1")
-    made = student(about, [], seed=1)
+    made = student(section(plain, layers="last:1", prefix_of=str(constant)), [], seed=1)
     assert (made.query_prefix, made.projected_prefix) == ("", PREFIX)
     [states] = made.query.prefix_states
     assert states.equal(load(str(constant)).query.prefix_states[1])
@@ -57,26 +56,38 @@ def test_the_constants_are_those_of_the_layers_named(plain: Path, constant: Path
     assert not torch.allclose(found, without, atol=1e-3), "they are read"
 
 
-def test_all_layers_are_usual(plain: Path, constant: Path) -> None:
-    made = student(section(plain, prefix_of=str(constant)), [], seed=1)
-    found, wanted = (tower.prefix_states for tower in (made.query, load(str(constant)).query))
-    assert all(a.equal(b) for a, b in zip(found, wanted, strict=True))
-    assert load(str(plain)).query.prefix_states == []
+def test_a_base_of_fewer_layers_takes_those_that_it_was_learned_from(constant: Path, tmp_path: Path) -> None:
+    smaller = make_tiny(tmp_path / "smaller", layers=1)
+    made = student(section(smaller, prefix_of=str(constant), prefix_layers=(1,)), [], seed=1)
+    [states] = made.query.prefix_states
+    assert states.equal(load(str(constant)).query.prefix_states[1])
+    assert load(str(smaller)).query.prefix_states == []
 
 
 @pytest.mark.parametrize(
-    ("base", "changes", "message"),
+    ("base", "source", "layers", "message"),
     [
-        ("plain", {"prefix_layers": "last:1"}, "expected prefix_layers for each of 2 layers, found 1"),
-        ("plain", {"prefix_layers": "last:4"}, "expected layers as all, first:N"),
-        ("constant", {}, "expected a prefix_of with constants .*, found 3 and 3 constant tokens"),
-        ("none", {}, "expected a prefix_of with constants .*, found 0 and 0 constant tokens"),
+        ("plain", "constant", "last:1", "expected prefix_layers for each of 2 layers, found 1"),
+        ("plain", "constant", "last:4", "expected layers as all, first:N"),
+        (
+            "constant",
+            "constant",
+            "all",
+            "expected a prefix_of with constants .*, found 3 and 3 constant tokens",
+        ),
+        ("plain", "plain", "all", "expected a prefix_of with constants .*, found 0 and 0 constant tokens"),
     ],
 )
 def test_what_does_not_go_together_is_refused(
-    plain: Path, constant: Path, base: str, changes: dict[str, object], message: str
+    plain: Path, constant: Path, base: str, source: str, layers: str, message: str
 ) -> None:
-    about = section(constant if base == "constant" else plain)
-    source = plain if base == "none" else constant
+    folders = {"plain": plain, "constant": constant}
+    about = section(folders[base], prefix_of=str(folders[source]), prefix_layers=layers)
     with pytest.raises(TrainingError, match=message):
-        student(msgspec.structs.replace(about, prefix_of=str(source), **changes), [], seed=1)
+        student(about, [], seed=1)
+
+
+def test_a_start_from_random_weights_has_no_layers_for_them(constant: Path) -> None:
+    about = ModelSection("x", "MIT", prefix_of=str(constant))
+    with pytest.raises(TrainingError, match="expected a base whose layers take the constants of prefix_of"):
+        student(about, [], seed=1)

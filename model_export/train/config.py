@@ -25,10 +25,10 @@ class ModelSection(_Section, frozen=True):
     With `base` (as `export --base` takes it) it starts from that encoder and keeps `layers` of its query
     tower: `all`, `first:3`, `last:3`, `every:2` or a list of numbers; with `token_layers` its word embeddings
     begin as what so many first layers make of each word piece alone; `prefix_of` is another base, the
-    constants of whose `prefix_layers` the kept layers take over, one each. Without one it starts from random
-    weights of `hidden`, `heads`, `intermediate` and `num_layers`. `shared` means one tower for both sides;
-    otherwise the document tower is the base's own, whole. `tokenizer` is a word-piece file for a start from
-    scratch; tri-letters take `buckets`, or a `vocabulary` of that many frequent trigrams.
+    constants of whose `prefix_layers` the base's layers take over first, one each. Without one it starts from
+    random weights of `hidden`, `heads`, `intermediate` and `num_layers`. `shared` means one tower for both
+    sides; otherwise the document tower is the base's own, whole. `tokenizer` is a word-piece file for a start
+    from scratch; tri-letters take `buckets`, or a `vocabulary` of that many frequent trigrams.
     """
 
     name: str

@@ -4,6 +4,7 @@ import copy
 import json
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -25,16 +26,13 @@ def student(section: ModelSection, texts: Iterable[str], *, seed: int) -> Base:
         TrainingError: the section contradicts itself, or its base or tokeniser cannot be used.
     """
     torch.manual_seed(seed)
-    base = load(section.base) if section.base else None
+    base = _base(section)
     if section.token_layers and (base is None or section.input != "word_pieces" or section.tokenizer):
         raise TrainingError(
             "expected a base with its own word pieces for token_layers, found none or another input"
         )
     tokenizer, rows = _tokenizer(section, base, texts)
     query = _query_tower(section, base, rows)
-    constants = load(section.prefix_of) if section.prefix_of else None
-    if constants:
-        query = _with_prefix_of(query, constants, section)
     document = query if section.shared or base is None else copy.deepcopy(base.document)
     if query is not document and query.dim != document.dim:
         raise TrainingError(
@@ -52,21 +50,31 @@ def student(section: ModelSection, texts: Iterable[str], *, seed: int) -> Base:
         licence=section.licence,
         trained_on=(),
         crossing=ResidualCrossing(query.dim, section.crossing_hidden) if residual else CosineCrossing(),
-        projected_prefix=next((each.projected_prefix for each in (constants, base) if each), ""),
+        projected_prefix=base.projected_prefix if base else "",
     )
 
 
-def _with_prefix_of(tower: Tower, constants: Base, section: ModelSection) -> Tower:
-    """Give each layer of `tower` the constants of one layer of another base, from which it was learned."""
-    other, hidden = constants.query, tower.bert.config.hidden_size
-    states = other.prefix_states
+def _base(section: ModelSection) -> Base | None:
+    base = load(section.base) if section.base else None
+    if not section.prefix_of:
+        return base
+    if base is None:
+        raise TrainingError("expected a base whose layers take the constants of prefix_of, found none")
+    constants = load(section.prefix_of)
+    query = _with_constants(base.query, constants.query, section.prefix_layers)
+    return replace(base, query=query, projected_prefix=constants.projected_prefix)
+
+
+def _with_constants(tower: Tower, other: Tower, layers: str | tuple[int, ...]) -> Tower:
+    """Give each layer of `tower` the constants of one layer of another, from which it was learned."""
+    states, hidden = other.prefix_states, tower.bert.config.hidden_size
     if not states or tower.prefix_tokens or states[0].shape[1] != hidden:
         raise TrainingError(
             f"expected a prefix_of with constants in its layers (`prefix` makes one) of {hidden} values,"
             f" and a base without, found {other.prefix_tokens} and {tower.prefix_tokens} constant tokens,"
             f" of {other.bert.config.hidden_size} values"
         )
-    kept = layer_numbers(section.prefix_layers, len(states))
+    kept = layer_numbers(layers, len(states))
     if len(kept) != tower.num_layers:
         raise TrainingError(
             f"expected prefix_layers for each of {tower.num_layers} layers, found {len(kept)}"
