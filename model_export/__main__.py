@@ -7,7 +7,7 @@ import msgspec
 
 from model_export.base import load
 from model_export.bundle_writer import Choices, Precision, compare_bundle, export
-from model_export.calibrate import Measured, calibrated
+from model_export.calibrate import Measured, calibrated, ndcg_by_weight
 from model_export.collection import read
 from model_export.cosines import document_vectors, hit_cosines
 from model_export.errors import ExportError
@@ -100,7 +100,7 @@ def compare(bundle: Path, base: str) -> None:
 @click.option(
     "--feedback",
     type=click.FloatRange(0, MAX_FEEDBACK),
-    help="what the best hits' vote counts; not fitted, but written beside the weight  [default: as it is]",
+    help="what the best hits' vote counts; the weight is fitted beside it  [default: as it is]",
 )
 @click.option("--smoothing", type=click.FloatRange(0, 1), help="the nearest hits' share, likewise")
 def calibrate(
@@ -115,13 +115,14 @@ def calibrate(
     """Fit probability, fusion weight and neutral value on BEIR-layout folders; write them in the manifest."""
     opened = Bundle.open(bundle)
     measured = [_measured(opened, folder, queries, cache) for folder in (*pairs, *judged)]
-    found = calibrated(measured[: len(pairs)], measured)
-    manifest = found.applied(opened.manifest, [data.name for data, _ in measured])
+    collections = [data for data, _ in measured]
     given = {"feedback": feedback, "smoothing": smoothing}
     changed = {name: value for name, value in given.items() if value is not None}
-    fusion = msgspec.structs.replace(manifest.fusion, **changed)
-    manifest = msgspec.structs.replace(manifest, fusion=fusion)
-    write_manifest(bundle, manifest)
+    fusion = msgspec.structs.replace(opened.manifest.fusion, **changed)
+    by_weight = ndcg_by_weight(opened, collections, fusion, cache)
+    found = calibrated(measured[: len(pairs)], measured, by_weight)
+    manifest = msgspec.structs.replace(opened.manifest, fusion=fusion)
+    write_manifest(bundle, found.applied(manifest, [data.name for data in collections]))
     click.echo(str(found))
 
 

@@ -1,16 +1,20 @@
 """Probability, fusion weight and neutral value of a bundle, fitted on judged collections."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 from scipy.optimize import minimize
 
 from model_export.collection import Collection, Hits
-from model_export.quality import fused, ndcg
-from reranker.manifest import Manifest
+from model_export.evaluation.shipped import shipped_runs
+from model_export.quality import ndcg
+from reranker.bundle import Bundle
+from reranker.manifest import FusionDefault, Manifest
 
 NEGATIVES = 10
 """How many of a query's best first-stage hits stand against its relevant document."""
@@ -28,14 +32,14 @@ Floats64 = npt.NDArray[np.float64]
 class Calibration:
     """probability = sigmoid(scale * cosine + offset), the fusion weight, and a typical hit's cosine.
 
-    `ndcg` is the mean nDCG@10 over the collections, by weight.
+    `ndcg` is the mean nDCG@10 over the collections as searches order them, by weight.
     """
 
     scale: float
     offset: float
     weight: float
     neutral: float
-    ndcg: dict[float, float]
+    ndcg: Mapping[float, float]
 
     def applied(self, manifest: Manifest, names: Sequence[str]) -> Manifest:
         """Return the manifest with these values, naming the collections that they come from."""
@@ -51,17 +55,33 @@ class Calibration:
         )
 
 
-def calibrated(paired: Sequence[Measured], judged: Sequence[Measured]) -> Calibration:
-    """Fit the probability on `paired` (one relevant document a query), the rest on `judged`."""
+def calibrated(
+    paired: Sequence[Measured], judged: Sequence[Measured], by_weight: Mapping[float, float]
+) -> Calibration:
+    """Fit the probability on `paired` (one relevant document a query), take the best of the weights.
+
+    The neutral value is the median cosine of all hits of `judged`.
+    """
     scale, offset = _logistic(*_labelled(paired))
-    means = {float(weight): _mean_ndcg(judged, weight) for weight in WEIGHTS}
     cosines = [c for _, scores in judged for hits in scores.values() for c in hits.values()]
-    best = max(means, key=means.__getitem__)
-    return Calibration(scale, offset, best, float(np.median(cosines)), means)
+    best = max(by_weight, key=by_weight.__getitem__)
+    return Calibration(scale, offset, best, float(np.median(cosines)), by_weight)
 
 
-def _mean_ndcg(judged: Sequence[Measured], weight: float) -> float:
-    return float(np.mean([ndcg(data, fused(data.hits, cosines, weight)) for data, cosines in judged]))
+def ndcg_by_weight(
+    bundle: Bundle, collections: Sequence[Collection], own: FusionDefault, cache: Path
+) -> dict[float, float]:
+    """Return each weight's mean nDCG@10 over the collections, with the feedback and smoothing of `own`.
+
+    A weight that is best for the crossing alone need not be the best beside these.
+    """
+    fusions = [replace(own, weight=float(weight)) for weight in WEIGHTS]
+    runs = [shipped_runs(bundle, data, fusions, cache) for data in collections]
+    means = [
+        np.mean([ndcg(data, each[i]) for data, each in zip(collections, runs, strict=True)])
+        for i in range(len(fusions))
+    ]
+    return {each.weight: float(mean) for each, mean in zip(fusions, means, strict=True)}
 
 
 def _labelled(paired: Sequence[Measured]) -> tuple[Floats64, Floats64]:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -13,12 +14,15 @@ from click.testing import CliRunner
 pytest.importorskip("torch", reason="needs torch: the export extra")
 
 from model_export.__main__ import main
-from model_export.calibrate import NEGATIVES, WEIGHTS, calibrated
+from model_export.calibrate import NEGATIVES, WEIGHTS, calibrated, ndcg_by_weight
 from model_export.collection import Collection, read
 from model_export.errors import ExportError
+from model_export.evaluation.shipped import shipped_runs
 from model_export.quality import fused, ndcg
 from reranker.bundle import Bundle
+from reranker.manifest import FusionDefault
 from tests.bundles.make_tiny import make_tiny
+from tests.small_collection import write_small_collection
 
 pytestmark = pytest.mark.export
 
@@ -78,9 +82,25 @@ def test_calibration_recovers_the_logistic_that_made_the_labels() -> None:
     }
     run = {q: dict.fromkeys(documents, 1.0) for q in queries}
     data = Collection("made", {}, queries, qrels, run), scores
-    found = calibrated([data], [data])
+    found = calibrated([data], [data], {0.0: 0.5, 2.0: 0.7, 5.0: 0.6})
+    assert found.weight == 2
     assert found.scale == pytest.approx(scale, rel=0.1)
     assert found.offset == pytest.approx(offset, rel=0.1)
+
+
+def test_weights_are_tried_as_searches_order(tmp_path: Path) -> None:
+    bundle, data = (
+        Bundle.open(TINY),
+        read(write_small_collection(tmp_path / "stdlib", num_documents=100, num_queries=40)),
+    )
+    own = FusionDefault("log_linear", 1.0, feedback=0.5, smoothing=0.6)
+    found = ndcg_by_weight(bundle, [data], own, tmp_path)
+    assert list(found) == [float(weight) for weight in WEIGHTS]
+    for weight in (0.1, 24.0):
+        [run] = shipped_runs(bundle, data, [msgspec.structs.replace(own, weight=weight)], tmp_path)
+        assert found[weight] == ndcg(data, run)
+    alone = ndcg_by_weight(bundle, [data], FusionDefault("log_linear", 1.0), tmp_path)
+    assert alone != found, "feedback and smoothing are not left out"
 
 
 def test_fusion_with_weight_0_keeps_the_first_stage() -> None:

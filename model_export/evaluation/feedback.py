@@ -4,14 +4,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 
 from model_export.collection import Collection
-from model_export.evaluation.shipped import Setting, own, shipped_runs
+from model_export.evaluation.shipped import shipped_runs
 from model_export.quality import ndcg
 from reranker.bundle import Bundle
 
-SETTINGS: tuple[Setting, ...] = ((0.0, 0.0), (0.3, 0.0), (0.5, 0.0), (0.0, 0.6), (0.3, 0.6), (0.5, 0.6))
-"""What is measured; a bundle's own values are added."""
+SETTINGS = ((0.0, 0.0), (0.3, 0.0), (0.5, 0.0), (0.0, 0.6), (0.3, 0.6), (0.5, 0.6))
+"""Feedback and smoothing that are measured; a bundle's own values are added."""
 
 
 def feedback_lines(
@@ -27,17 +28,19 @@ def feedback_lines(
     yield _row("BM25", bm25, "")
     whole = 0.0
     for bundle in bundles:
-        settings = sorted({*SETTINGS, own(bundle)})
-        runs = [shipped_runs(bundle, data, settings, cache) for data in collections]
+        own = (bundle.manifest.fusion.feedback, bundle.manifest.fusion.smoothing)
+        settings = sorted({*SETTINGS, own})
+        fusions = [replace(bundle.manifest.fusion, feedback=f, smoothing=s) for f, s in settings]
+        runs = [shipped_runs(bundle, data, fusions, cache) for data in collections]
         rows = {
             setting: [ndcg(data, each[place]) for data, each in zip(collections, runs, strict=True)]
             for place, setting in enumerate(settings)
         }
         gains = {setting: float(np.mean(found) - np.mean(bm25)) for setting, found in rows.items()}
-        whole = whole or gains[own(bundle)]
+        whole = whole or gains[own]
         for setting, found in rows.items():
             feedback, smoothing = setting
-            name = f"{bundle.name}, {feedback:g}, {smoothing:g}{' (its own)' * (setting == own(bundle))}"
+            name = f"{bundle.name}, {feedback:g}, {smoothing:g}{' (its own)' * (setting == own)}"
             yield _row(name, found, f"{gains[setting] / whole:.0%}" if whole else "")
 
 

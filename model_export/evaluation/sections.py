@@ -8,7 +8,6 @@ from model_export.evaluation.measures import macro
 from model_export.evaluation.plots import write_pareto, write_reliability
 from model_export.evaluation.report import calibration, measured, quality_lines
 from model_export.evaluation.section import write_section
-from model_export.evaluation.shipped import own
 from model_export.evaluation.speed import load_average, processor, speed_lines
 from model_export.evaluation.systems import System, as_shipped, first_stage, of_bundle, of_teacher
 from model_export.train.teacher import CrossEncoder
@@ -31,7 +30,7 @@ def write_quality(
     for bundle in bundles:
         scored = of_bundle(bundle, collections, cache)
         systems += [scored, scored.fused(collections)]
-        if any(own(bundle)):
+        if bundle.manifest.fusion.feedback or bundle.manifest.fusion.smoothing:
             systems.append(as_shipped(scored, bundle, collections, cache))
         references.append(systems[-1].name)
     if cross_encoder is not None:

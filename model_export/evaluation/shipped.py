@@ -1,4 +1,4 @@
-"""The orders of a collection's windows as searches have them: stored vectors, and a bundle's own fusion."""
+"""The orders of a collection's windows as searches have them: stored vectors, and a bundle's fusion."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,33 +9,28 @@ from model_export.collection import Collection, Hits
 from model_export.cosines import document_vectors
 from reranker.bundle import Bundle
 from reranker.fusion import fusion
+from reranker.manifest import FusionDefault
 from reranker.reordering import reordered
 from reranker.stored_vector import pack
 
-Setting = tuple[float, float]
-"""Values of `fusion.feedback` and `fusion.smoothing`."""
 
-
-def own(bundle: Bundle) -> Setting:
-    """Return what the bundle brings."""
-    return bundle.manifest.fusion.feedback, bundle.manifest.fusion.smoothing
-
-
-def shipped_runs(bundle: Bundle, data: Collection, settings: Sequence[Setting], cache: Path) -> list[Hits]:
-    """Return the orders of all queries, a run of each setting, scores being negative positions."""
+def shipped_runs(
+    bundle: Bundle, data: Collection, fusions: Sequence[FusionDefault], cache: Path
+) -> list[Hits]:
+    """Return the orders of all queries, a run of each fusion, scores being negative positions."""
     vectors = document_vectors(bundle, data, cache, threads=1)
     stored = {i: pack(each, text_hash=0, model_tag=bundle.model_tag) for i, each in vectors.items()}
     encode, crossing = bundle.query_encoder(), bundle.crossing()
-    fuse = fusion("log_linear", None, 60, bundle_weight=bundle.manifest.fusion.weight)
-    runs: list[Hits] = [{} for _ in settings]
+    fuses = [fusion("log_linear", None, 60, bundle_weight=each.weight) for each in fusions]
+    runs: list[Hits] = [{} for _ in fusions]
     for query, text in data.queries.items():
         scores = data.hits[query]
         hits, first_stage = list(scores), np.array(list(scores.values()), np.float64)
         vector, packed = encode(text), [stored[hit] for hit in scores]
-        for run, (feedback, smoothing) in zip(runs, settings, strict=True):
+        for run, fuse, each in zip(runs, fuses, fusions, strict=True):
             ranking = reordered(
                 first_stage, fuse, query=vector, packed=packed, crossing=crossing,
-                model_tag=bundle.model_tag, feedback=feedback, smoothing=smoothing,
+                model_tag=bundle.model_tag, feedback=each.feedback, smoothing=each.smoothing,
             )  # fmt: skip
             run[query] = {hits[place]: -float(position) for position, place in enumerate(ranking.order)}
     return runs

@@ -9,7 +9,7 @@ import numpy as np
 
 from model_export.collection import Collection, Hits
 from model_export.cosines import document_vectors
-from model_export.evaluation.shipped import own, shipped_runs
+from model_export.evaluation.shipped import shipped_runs
 from model_export.quality import fused
 from model_export.train.score_cache import cached_scores
 from model_export.train.teacher import Teacher
@@ -66,7 +66,7 @@ def of_bundle(bundle: Bundle, collections: Sequence[Collection], cache: Path) ->
 
 def as_shipped(system: System, bundle: Bundle, collections: Sequence[Collection], cache: Path) -> System:
     """Return a bundle's scored `system` in the order that a search has, with its own feedback."""
-    runs = [shipped_runs(bundle, data, [own(bundle)], cache)[0] for data in collections]
+    runs = [shipped_runs(bundle, data, [bundle.manifest.fusion], cache)[0] for data in collections]
     return System(f"{bundle.name} as shipped", tuple(runs), system.weight, query_ms=system.query_ms)
 
 
