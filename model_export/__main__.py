@@ -18,7 +18,7 @@ from model_export.manifest_writer import write_manifest
 from model_export.reduce import reduced, rotation, sampled_vectors, size_lines
 from model_export.table import candidates_of
 from model_export.table import lines as table_lines
-from model_export.train import run
+from model_export.train import base_changes, run
 from model_export.train.config import read_config, read_teacher_config
 from reranker.bundle import Bundle
 from reranker.errors import RerankerError
@@ -51,6 +51,7 @@ def main() -> None:
 @click.option("--precision", type=click.Choice(["int8", "fp32"]), default="int8", show_default=True)
 @click.option("--max-mb", default=50, show_default=True, help="largest size of the bundle, in megabytes")
 @click.option("--documents-of", type=FOLDER, help="a bundle whose document tower is kept, with its vectors")
+@click.option("--whole-beyond", type=int, help="longer queries, in tokens, are left to that bundle's tower")
 @click.option("--dim", type=int, help="fewer dimensions, by a rotation fitted on --sample")
 @click.option("--sample", type=FOLDER, help="a BEIR-layout folder whose documents the rotation is fitted on")
 def export_command(
@@ -60,6 +61,7 @@ def export_command(
     precision: Precision,
     max_mb: int,
     documents_of: Path | None,
+    whole_beyond: int | None,
     dim: int | None,
     sample: Path | None,
 ) -> None:
@@ -69,6 +71,7 @@ def export_command(
         precision=precision,
         max_bytes=max_mb * 1_000_000,
         documents_of=Bundle.open(documents_of) if documents_of else None,
+        whole_beyond=whole_beyond,
     )
     loaded = load(base)
     if dim is not None:
@@ -180,7 +183,7 @@ def teacher(config: Path, out: Path) -> None:
 @click.option("--out", required=True, type=FOLDER, help="where vectors are kept, and the new base")
 def project(config: Path, base: str, towards: str, texts: int, out: Path) -> None:
     """Fit a linear layer behind a query tower that stands for a query prefix, without the prefix's time."""
-    found = run.project(read_config(config), base, towards, texts, out, click.echo)
+    found = base_changes.project(read_config(config), base, towards, texts, out, click.echo)
     click.echo(f"{found}: export it with --base")
 
 
@@ -191,8 +194,20 @@ def project(config: Path, base: str, towards: str, texts: int, out: Path) -> Non
 @click.option("--out", required=True, type=FOLDER, help="the new base")
 def prefix(config: Path, base: str, texts: int, out: Path) -> None:
     """Make a query prefix constant in every layer, so that no query has to read it."""
-    found = run.prefix(read_config(config), base, texts, out, click.echo)
+    found = base_changes.prefix(read_config(config), base, texts, out, click.echo)
     click.echo(f"{found}: export it with --base")
+
+
+@main.command()
+@click.argument("config", type=CONFIG)
+@click.option("--base", required=True, help="whose query tower gets narrower; the documents' stays")
+@click.option("--inner-units", required=True, type=click.IntRange(1), help="how many each layer keeps")
+@click.option("--texts", default=4000, show_default=True, help="how many queries of CONFIG's data")
+@click.option("--out", required=True, type=FOLDER, help="the new base")
+def narrow(config: Path, base: str, inner_units: int, texts: int, out: Path) -> None:
+    """Take the inner units that matter least out of each layer; the others make up for them."""
+    found = base_changes.narrow(read_config(config), base, inner_units, texts, out, click.echo)
+    click.echo(f"{found}: export it with --base, or learn on from it")
 
 
 @main.command()

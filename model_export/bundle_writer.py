@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 import numpy as np
 import onnx
 
@@ -19,6 +20,7 @@ from model_export.crossing_graph import write_crossing
 from model_export.errors import ExportError
 from model_export.graph import encoder
 from model_export.linear import Linear, exact, for_documents, for_queries
+from model_export.long_queries import LongQueries
 from model_export.manifest_writer import (
     CANONICAL_FILE,
     DOCUMENT_FILE,
@@ -27,6 +29,7 @@ from model_export.manifest_writer import (
     WEIGHTS_FILE,
     document_tokens,
     manifest_of,
+    query_part,
     query_tokens,
     write_manifest,
 )
@@ -56,7 +59,8 @@ class Choices:
     """What an export may be told.
 
     `query_prefix` replaces the base's own; `documents_of` is a bundle whose document tower is taken over file
-    by file, so that vectors stored with it stay valid: only the query tower is then the base's.
+    by file, so that vectors stored with it stay valid: only the query tower is then the base's. Queries of
+    more than `whole_beyond` tokens are read by that bundle's query tower.
     """
 
     limits: Limits = DEFAULT_LIMITS
@@ -64,6 +68,20 @@ class Choices:
     max_bytes: int = MAX_BYTES
     precision: Precision = "int8"
     documents_of: Bundle | None = None
+    whole_beyond: int | None = None
+
+    def long_queries(self, base: Base) -> LongQueries | None:
+        """Return what reads long queries of a bundle of `base`, or None where nothing else does.
+
+        Raises:
+            ExportError: no bundle is given to read them, or one that cannot.
+        """
+        if self.whole_beyond is None:
+            return None
+        if self.documents_of is None:
+            raise ExportError("expected documents_of, whose query tower reads long queries, found none")
+        prefix = base.query_prefix if self.query_prefix is None else self.query_prefix
+        return LongQueries(self.documents_of, self.whole_beyond, query_part(base, prefix))
 
 
 DEFAULT_CHOICES = Choices()
@@ -89,6 +107,7 @@ def export(base: Base, out: Path, choices: Choices = DEFAULT_CHOICES) -> Exporte
     """
     if out.exists():
         raise ExportError(f"expected no folder {out}, found one: remove it or choose another name")
+    choices.long_queries(base)  # wrong choices are said before the work
     scratch = None
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -110,10 +129,16 @@ def export(base: Base, out: Path, choices: Choices = DEFAULT_CHOICES) -> Exporte
 
 
 def compare_bundle(bundle: Bundle, base: Base) -> Comparison:
-    """Compare a bundle that exists with its base in torch, on QUERIES and DOCUMENTS."""
+    """Compare a bundle that exists with its base in torch, on QUERIES that the base reads and DOCUMENTS."""
     queries, documents = _ids(base, bundle.path, bundle.manifest.query.prefix)
-    original = torch_embeddings(base.query, queries), torch_embeddings(base.document, documents)
-    return compared(_encoded(bundle), bundle.crossing(), original, base.crossing)
+    beyond = bundle.manifest.whole_beyond
+    read = [place for place, tokens in enumerate(queries) if beyond is None or len(tokens) <= beyond]
+    original = (
+        torch_embeddings(base.query, [queries[i] for i in read]),
+        torch_embeddings(base.document, documents),
+    )
+    encoded_queries, encoded_documents = _encoded(bundle)
+    return compared((encoded_queries[read], encoded_documents), bundle.crossing(), original, base.crossing)
 
 
 def tokeniser(kind: str, file: Path, *, max_tokens: int, prefix: str = "") -> Tokeniser:
@@ -139,7 +164,8 @@ def _write_files(base: Base, folder: Path, choices: Choices) -> float:
         seen = (base.document, [*queries, *documents]) if is_one else (base.query, queries)
         linear = _linear(*seen, choices.precision, for_queries)
         weights = WeightFile(QUERY_WEIGHTS_FILE, there=places(folder / DOCUMENT_FILE))
-        _write_graph(base.query, linear, folder / QUERY_FILE, weights)
+        long_queries = choices.long_queries(base)
+        _write_graph(base.query, linear, folder / QUERY_FILE, weights, long_queries)
     write_crossing(base.crossing, folder)
     return max(differences)
 
@@ -154,8 +180,11 @@ def _write_shared(tower: Tower, ids: list[Ids], folder: Path, precision: Precisi
     weights.write(folder)
 
 
-def _write_graph(tower: Tower, linear: Linear, file: Path, weights: WeightFile) -> None:
-    onnx.save(encoder(tower, linear, weights), file)
+def _write_graph(
+    tower: Tower, linear: Linear, file: Path, weights: WeightFile, long_queries: LongQueries | None = None
+) -> None:
+    model = encoder(tower, linear, weights)
+    onnx.save(long_queries.joined(model, weights) if long_queries else model, file)
     weights.write(file.parent)
 
 
@@ -183,11 +212,14 @@ def _write_texts(base: Base, folder: Path, choices: Choices) -> Comparison:
         torch_embeddings(base.query, query_ids),
         torch_embeddings(base.document, document_ids),
     )
+    if long_queries := choices.long_queries(base):
+        queries = long_queries.reference(query_ids, queries)
     canonical = queries[: len(CANONICAL_QUERIES)], documents[: len(CANONICAL_DOCUMENTS)]
     (folder / CANONICAL_FILE).write_bytes(written(*canonical, base.crossing, limits))
     taken = choices.documents_of.vectors_of if choices.documents_of else base.name
     whose = None if taken == base.name else taken
-    write_manifest(folder, manifest_of(base, prefix, folder, vectors_of=whose))
+    about = manifest_of(base, prefix, folder, vectors_of=whose)
+    write_manifest(folder, msgspec.structs.replace(about, whole_beyond=choices.whole_beyond))
     bundle = Bundle.open(folder)
     _check_documents(bundle, choices.documents_of)
     comparison = compared(_encoded(bundle), bundle.crossing(), (queries, documents), base.crossing)

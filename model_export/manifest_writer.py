@@ -47,7 +47,7 @@ def manifest_of(base: Base, query_prefix: str, folder: Path, *, vectors_of: str 
         document_digest=_document_digest(checksums, base.document.pooling.name, document),
         dim=base.document.dim,
         pooling=base.document.pooling.name,
-        query=Tower(QUERY_FILE, query_tokens(base), query_prefix),
+        query=query_part(base, query_prefix),
         document=document,
         tokenizer=TOKENIZER_FILE,
         crossing=_crossing(base),
@@ -61,6 +61,11 @@ def manifest_of(base: Base, query_prefix: str, folder: Path, *, vectors_of: str 
         input=base.query.kind,
         vectors_of=vectors_of,
     )
+
+
+def query_part(base: Base, prefix: str) -> Tower:
+    """Return what a manifest says of the query tower of `base`."""
+    return Tower(QUERY_FILE, query_tokens(base), prefix)
 
 
 def document_tokens(base: Base) -> int:

@@ -71,6 +71,7 @@ class Manifest(_Frozen, frozen=True):
     share stored vectors. `neutral_crossing` is a typical crossing score of a first-stage hit. `input` is how
     a text is cut: into word pieces, or into words that are sums of their letter trigrams. `vectors_of` names
     the bundle whose document tower this one has, where that is another's: it serves that one's indices.
+    Queries of more than `whole_beyond` tokens are read by that bundle's query tower, inside the same graph.
     """
 
     format: Annotated[int, Meta(ge=FORMAT, le=FORMAT)]
@@ -93,6 +94,7 @@ class Manifest(_Frozen, frozen=True):
     canonical: PlainName
     input: Literal["word_pieces", "tri_letters"] = "word_pieces"
     vectors_of: PlainName | None = None
+    whole_beyond: Positive | None = None
 
 
 def parse(data: bytes, where: str) -> Manifest:

@@ -10,29 +10,28 @@ import numpy as np
 from model_export.base import TOKENIZER_FILE, Base, load
 from model_export.collection import Collection
 from model_export.errors import TrainingError
+from model_export.manifest_writer import QUERY_TOKENS
 from model_export.model.twin import TwinBert
 from model_export.quality import ndcg
 from model_export.quantize import Floats
 from model_export.train.align import Alignment, of_base, of_bundle
-from model_export.train.config import Config, DataSection, TeacherConfig, TeacherSection
-from model_export.train.constant_prefix import with_constant_prefix
+from model_export.train.config import Config, TeacherConfig, TeacherSection
 from model_export.train.device import device_of
 from model_export.train.distil import Distillation, Tokenised
-from model_export.train.examples import Examples, gathered, query_texts
+from model_export.train.examples import Examples
 from model_export.train.finetune import FineTuning
 from model_export.train.loop import Progressed, fit
 from model_export.train.model_folder import MODEL_FOLDER, placed, sources, write_model
 from model_export.train.negatives import Group, bm25_hits, groups, student_hits
-from model_export.train.projection import projected
 from model_export.train.score_cache import cached_scores
-from model_export.train.split import split, without_near_duplicates
+from model_export.train.split import split_examples
 from model_export.train.student import student
 from model_export.train.teacher import BiEncoder, BundleEncoder, CrossEncoder, Ensemble, Teacher
 from model_export.train.vectors import cut, encoded, vectors
 from reranker.bundle import Bundle
 from reranker.manifest import FILE_NAME
 
-QUERY_TOKENS, DOCUMENT_TOKENS = 64, 256
+DOCUMENT_TOKENS = 256
 DEV_HITS = 30
 """Hits of a development query that are reranked to measure."""
 
@@ -90,63 +89,6 @@ def train_teacher(config: TeacherConfig, out: Path, say: Say) -> Path:
     done = fit(task, config.run, out, identity=f"teacher {config.base} {task.identity}")
     say(f"best at step {done.best_step}: {done.best:.4f} (before training {done.history[0]['measure']:.4f})")
     return placed(out / MODEL_FOLDER, task.save)
-
-
-def project(config: Config, base: str, towards: str, num_texts: int, out: Path, say: Say) -> Path:
-    """Fit a layer behind a base's query tower that stands for a query prefix; return the new base.
-
-    Raises:
-        TrainingError: too few texts, or towers that do not go together.
-        ExportError: a base cannot be had.
-    """
-    start, texts = load(base), _some_queries(config, num_texts)
-    tokenizer = _tokenizer_file(start, out)
-    found = projected(
-        start, load(towards), texts, out / "vectors", tokenizer=tokenizer, max_tokens=QUERY_TOKENS
-    )
-    say(f"{len(texts)} texts; mean cosine of those held back {found.after:.4f} (before {found.before:.4f})")
-    return _changed(config, found.base, out)
-
-
-def prefix(config: Config, base: str, num_texts: int, out: Path, say: Say) -> Path:
-    """Make a base's query prefix constant; return the new base.
-
-    Raises:
-        TrainingError: no prefix, or too few texts.
-        ExportError: the base cannot be had.
-    """
-    start, texts = load(base), _some_queries(config, num_texts)
-    tokenizer = _tokenizer_file(start, out)
-    found = with_constant_prefix(start, texts, tokenizer=tokenizer, max_tokens=QUERY_TOKENS)
-    say(f"{len(texts)} texts; mean cosine of those held back {found.after:.4f} (before {found.before:.4f})")
-    return _changed(config, found.base, out)
-
-
-def _some_queries(config: Config, count: int) -> list[str]:
-    learned, _ = split_examples(config.data, seed=config.run.seed)
-    texts = list(learned.queries.values())
-    return [texts[i] for i in np.random.default_rng(config.run.seed).permutation(len(texts))[:count]]
-
-
-def _tokenizer_file(base: Base, out: Path) -> Path:
-    out.mkdir(parents=True, exist_ok=True)
-    (out / TOKENIZER_FILE).write_text(base.tokenizer)
-    return out / TOKENIZER_FILE
-
-
-def _changed(config: Config, base: Base, out: Path) -> Path:
-    trained_on = dict.fromkeys((*base.trained_on, *sources(config.data)))
-    described = replace(base, trained_on=tuple(trained_on))
-    twin = TwinBert(described.query, described.document, described.crossing)
-    return placed(out / MODEL_FOLDER, lambda folder: write_model(folder, twin, described))
-
-
-def split_examples(data: DataSection, *, seed: int) -> tuple[Examples, Examples]:
-    """Read what is learned from, without near duplicates of evaluation queries, and split it."""
-    examples = gathered(data.train)
-    excluded = [text for folder in data.exclude for text in query_texts(Path(folder))]
-    clean = without_near_duplicates(examples, excluded) if excluded else examples
-    return split(clean, data.dev_share, limit=data.max_dev, seed=seed)
 
 
 def dev_collection(kept: Examples) -> Collection:

@@ -4,13 +4,23 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 
 from model_export.errors import TrainingError
-from model_export.train.examples import Examples
+from model_export.train.config import DataSection
+from model_export.train.examples import Examples, gathered, query_texts
 from reranker.tri_letters import words
 
 NEAR = 0.8
 """Two queries are near duplicates when their words' sets have this Jaccard index."""
+
+
+def split_examples(data: DataSection, *, seed: int) -> tuple[Examples, Examples]:
+    """Read what is learned from, without near duplicates of evaluation queries, and split it."""
+    examples = gathered(data.train)
+    excluded = [text for folder in data.exclude for text in query_texts(Path(folder))]
+    clean = without_near_duplicates(examples, excluded) if excluded else examples
+    return split(clean, data.dev_share, limit=data.max_dev, seed=seed)
 
 
 def normalised(text: str) -> frozenset[str]:

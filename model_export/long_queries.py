@@ -1,0 +1,117 @@
+"""Long queries read by a whole tower, short ones by a small one: both in one graph.
+
+A small tower learned from short texts is nearly as good as a whole one on those, and loses most on long ones,
+which are rare. One `If` on the number of tokens takes either; what is not taken costs no time. A bundle that
+has another's document tower has that tower's layers already, so the whole query tower over the same integers
+adds few bytes to it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from model_export.errors import ExportError
+from model_export.quantize import Floats
+from model_export.weights import WeightFile
+from reranker.bundle import Bundle
+from reranker.encoder import Encoder, Ids
+from reranker.manifest import Tower
+
+OUTPUT = "embedding"
+
+
+@dataclass(frozen=True)
+class LongQueries:
+    """Queries of more than `beyond` tokens are read by the query tower of `bundle`.
+
+    Raises:
+        ExportError: that bundle cuts queries otherwise than `query` says, or no query is so long.
+    """
+
+    bundle: Bundle
+    beyond: int
+    query: Tower
+
+    def __post_init__(self) -> None:
+        theirs, ours = self.bundle.manifest.query, self.query
+        if (theirs.max_tokens, theirs.prefix) != (ours.max_tokens, ours.prefix):
+            raise ExportError(
+                f"expected a bundle that cuts queries after {ours.max_tokens} tokens, prefix {ours.prefix!r},"
+                f" found {theirs.max_tokens} and {theirs.prefix!r} in {self.bundle.path}"
+            )
+        if not 0 < self.beyond < ours.max_tokens:
+            raise ExportError(
+                f"expected long queries to be those beyond 1 to {ours.max_tokens - 1} tokens,"
+                f" found {self.beyond}"
+            )
+
+    def joined(self, small: onnx.ModelProto, weights: WeightFile) -> onnx.ModelProto:
+        """Return a model that reads short queries as `small` does; the whole tower's tensors go to `weights`.
+
+        Raises:
+            ExportError: the two take other inputs, or give vectors of another dimension.
+        """
+        return with_whole_beyond(small, self._whole, self.beyond, weights)
+
+    def reference(self, batch: Sequence[Ids], small: Floats) -> Floats:
+        """Put into the small tower's vectors (texts, dim) the whole tower's of the long ones."""
+        found, encoder = small.copy(), Encoder(self._whole)
+        for place, tokens in enumerate(batch):
+            if len(tokens) > self.beyond:
+                found[place] = encoder.encode_ids([tokens])[0]
+        return found
+
+    @property
+    def _whole(self) -> Path:
+        return self.bundle.path / self.bundle.manifest.query.file
+
+
+def with_whole_beyond(
+    small: onnx.ModelProto, whole: Path, most_tokens: int, weights: WeightFile
+) -> onnx.ModelProto:
+    """Return a model that reads up to `most_tokens` tokens as `small` does, and more as the file `whole`.
+
+    Of a batch the longest text decides, since all are padded to that. Tensors of `whole` go to `weights`.
+
+    Raises:
+        ExportError: the two take other inputs, or give vectors of another dimension.
+    """
+    other = onnx.load(whole)
+    sides = (small.graph, other.graph)
+    shapes = [[str(each.type) for each in (*side.input, *side.output)] for side in sides]
+    if shapes[0] != shapes[1] or small.opset_import != other.opset_import:
+        raise ExportError(f"expected a query tower of the same inputs and dimension in {whole}, found others")
+    for tensor in other.graph.initializer:
+        tensor.CopyFrom(weights.tensor(tensor.name, numpy_helper.to_array(tensor)))
+    branches = [_branch(side, name) for side, name in zip(sides, ("small", "whole"), strict=True)]
+    limit = numpy_helper.from_array(np.array([most_tokens], np.int64), "most_tokens")
+    nodes = [
+        helper.make_node("Shape", ["input_ids"], ["num_tokens"], start=1, end=2),
+        helper.make_node("Greater", ["num_tokens", limit.name], ["is_long"]),
+        helper.make_node("If", ["is_long"], [OUTPUT], then_branch=branches[1], else_branch=branches[0]),
+    ]
+    constants = [limit, *small.graph.initializer, *other.graph.initializer]
+    graph = helper.make_graph(nodes, "encoder", small.graph.input, small.graph.output, constants)
+    return helper.make_model(
+        graph,
+        opset_imports=small.opset_import,
+        ir_version=small.ir_version,
+        producer_name=small.producer_name,
+    )
+
+
+def _branch(graph: onnx.GraphProto, name: str) -> onnx.GraphProto:
+    """Return a graph's nodes as a branch, with its name before each value's and constant's."""
+    given = {each.name for each in graph.input}
+    for tensor in graph.initializer:
+        tensor.name = f"{name}.{tensor.name}"
+    for node in graph.node:
+        node.name = f"{name}.{node.name}"
+        for names in (node.input, node.output):
+            names[:] = [each if not each or each in given else f"{name}.{each}" for each in names]
+    output = helper.make_tensor_value_info(f"{name}.{OUTPUT}", TensorProto.FLOAT, None)
+    return helper.make_graph(graph.node, name, [], [output])
