@@ -1,5 +1,6 @@
 """The exporter's command line: `python -m model_export`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -47,6 +48,7 @@ def main() -> None:
 @main.command(name="export")
 @click.option("--base", required=True, help="bge-small, minilm, the .jar of bge-small, or a folder")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="the bundle's folder, to be made")
+@click.option("--name", help="the bundle's, in place of the base's own")
 @click.option("--query-prefix", help="in place of the base's own; may be empty")
 @click.option("--precision", type=click.Choice(["int8", "fp32"]), default="int8", show_default=True)
 @click.option("--max-mb", default=50, show_default=True, help="largest size of the bundle, in megabytes")
@@ -57,6 +59,7 @@ def main() -> None:
 def export_command(
     base: str,
     out: Path,
+    name: str | None,
     query_prefix: str | None,
     precision: Precision,
     max_mb: int,
@@ -74,6 +77,7 @@ def export_command(
         whole_beyond=whole_beyond,
     )
     loaded = load(base)
+    loaded = replace(loaded, name=name) if name else loaded
     if dim is not None:
         if sample is None:
             raise click.UsageError("--dim needs --sample, whose documents the rotation is fitted on")

@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from opensearch.setting_layers import Defaults, server_defaults
+from plugin.processor import LIGHT_BUNDLE, default_bundle
 from reranker.bundle import BUNDLES, DEFAULT_BUNDLE
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -40,10 +41,10 @@ def bundle_option(command: Command) -> Command:
         "--bundle",
         "bundle_path",
         type=bundle_folder,
-        default=DEFAULT_BUNDLE,
+        default=default_bundle,
         metavar="FOLDER",
         help="The model bundle: a folder, or the name of one that comes with Twinrank.  [default: "
-        f"{DEFAULT_BUNDLE.name}]",
+        f"{DEFAULT_BUNDLE.name}; {LIGHT_BUNDLE.name} on x86 without VNNI]",
     )(command)
 
 

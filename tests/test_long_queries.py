@@ -49,7 +49,7 @@ def whole(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def joined(small_base: Path, whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("joined") / "bundle"
-    return exported(out, small_base, "--documents-of", whole, "--whole-beyond", BEYOND)
+    return exported(out, small_base, "--name", "joined", "--documents-of", whole, "--whole-beyond", BEYOND)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_the_longest_text_of_a_batch_decides(joined: Path, whole: Path) -> None:
 def test_it_says_so_and_serves_the_same_index(joined: Path, small_base: Path, whole: Path) -> None:
     bundle, other = Bundle.open(joined), Bundle.open(whole)
     assert (bundle.manifest.whole_beyond, other.manifest.whole_beyond) == (BEYOND, None)
-    assert (bundle.name, bundle.vectors_of, bundle.model_tag) == ("small", other.name, other.model_tag)
+    assert (bundle.name, bundle.vectors_of, bundle.model_tag) == ("joined", other.name, other.model_tag)
     assert replay(bundle).within
     assert compare_bundle(bundle, load(str(small_base))).query_cosine_min > 0.99
 
