@@ -52,6 +52,7 @@ class StreamedAnswer:
         self._host = host
         self._connection = connection
         self._response = response
+        self._is_released = False
         self.status = response.status
         self.reason = response.reason
         self.headers = end_to_end(response.getheaders())
@@ -69,8 +70,10 @@ class StreamedAnswer:
             raise UpstreamError(f"{self._host.url} broke off {missing} bytes early")
 
     def close(self) -> None:
-        """Release the connection."""
-        self._host.release(self._connection, self._response)
+        """Release the connection, once: later it may be somebody else's."""
+        if not self._is_released:
+            self._is_released = True
+            self._host.release(self._connection, self._response)
 
 
 class Upstream:

@@ -86,8 +86,8 @@ class Host:
 
     def release(self, connection: HTTPConnection, response: HTTPResponse) -> None:
         """Keep the connection for the next request if its answer was read whole, else close it."""
-        # `read1` leaves an answer of known length open after its last byte
-        is_whole = response.isclosed() or (response.length == 0 and not response.chunked)
+        # `read1` leaves an answer of known length open after its last byte, and closes one that broke off
+        is_whole = not response.length and (response.isclosed() or not response.chunked)
         is_reusable = is_whole and not response.will_close
         response.close()
         with self._lock:

@@ -184,6 +184,26 @@ def test_connections_are_kept() -> None:
         assert [host.num_idle for host in upstream.hosts()] == [1]
 
 
+def test_a_connection_that_was_handed_back_twice_is_kept_once() -> None:
+    """Kept twice it would be two requests' at once."""
+    with scripted(NO_BODY) as url, closing(Upstream(url)) as upstream:
+        streamed = upstream.stream("GET", "/", (), (), 0)
+        assert list(streamed) == []
+        streamed.close()
+        streamed.close()
+        assert [host.num_idle for host in upstream.hosts()] == [1]
+
+
+def test_a_connection_whose_answer_broke_off_is_not_kept() -> None:
+    half = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"
+    with scripted(half) as url, closing(Upstream(url)) as upstream:
+        streamed = upstream.stream("GET", "/", (), (), 0)
+        with pytest.raises(UpstreamError, match="96 bytes early"):
+            list(streamed)
+        streamed.close()  # as the server does, whatever happened
+        assert [host.num_idle for host in upstream.hosts()] == [0]
+
+
 @pytest.mark.parametrize("url", ["", "localhost:9200", "ftp://a", "http://", "http://a/path"])
 def test_an_upstream_that_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="expected an upstream such as"):
