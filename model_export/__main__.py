@@ -203,18 +203,6 @@ def prefix(config: Path, base: str, texts: int, out: Path) -> None:
 
 
 @main.command()
-@click.argument("config", type=CONFIG)
-@click.option("--base", required=True, help="whose query tower gets narrower; the documents' stays")
-@click.option("--inner-units", required=True, type=click.IntRange(1), help="how many each layer keeps")
-@click.option("--texts", default=4000, show_default=True, help="how many queries of CONFIG's data")
-@click.option("--out", required=True, type=FOLDER, help="the new base")
-def narrow(config: Path, base: str, inner_units: int, texts: int, out: Path) -> None:
-    """Take the inner units that matter least out of each layer; the others make up for them."""
-    found = base_changes.narrow(read_config(config), base, inner_units, texts, out, click.echo)
-    click.echo(f"{found}: export it with --base, or learn on from it")
-
-
-@main.command()
 @click.option("--bundle", "bundles", multiple=True, required=True, type=FOLDER, help="give it for each")
 @click.option("--cross-encoder", type=FOLDER, help="the teacher, for the gain that the others keep")
 @click.option("--judged", multiple=True, required=True, type=FOLDER, help="a BEIR-layout folder")

@@ -9,8 +9,7 @@ LIGHT_BUNDLE = BUNDLES / "bge-small-en-v1.5-light"
 
 CPU_INFO = Path("/proc/cpuinfo")
 VNNI = {"avx512_vnni", "avx_vnni", "amx_int8"}
-"""Linux' names of the x86 instructions that multiply bytes four at a time; ARM has its own everywhere that
-matters, and names them otherwise."""
+"""Linux' names of the x86 instructions for products of bytes; other processors name theirs otherwise."""
 
 
 def default_bundle(cpu_info: Path = CPU_INFO) -> Path:

@@ -1,4 +1,4 @@
-"""What changes a base without gradients: constants or a layer for its query prefix, fewer inner units."""
+"""What changes a base without gradients: constants, or a layer, for its query prefix."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +12,6 @@ from model_export.model.twin import TwinBert
 from model_export.train.config import Config
 from model_export.train.constant_prefix import with_constant_prefix
 from model_export.train.model_folder import MODEL_FOLDER, placed, sources, write_model
-from model_export.train.narrow import narrowed
 from model_export.train.projection import projected
 from model_export.train.split import split_examples
 
@@ -46,20 +45,6 @@ def prefix(config: Config, base: str, num_texts: int, out: Path, say: Say) -> Pa
     tokenizer = _tokenizer_file(start, out)
     found = with_constant_prefix(start, texts, tokenizer=tokenizer, max_tokens=QUERY_TOKENS)
     say(f"{len(texts)} texts; mean cosine of those held back {found.after:.4f} (before {found.before:.4f})")
-    return _changed(config, found.base, out)
-
-
-def narrow(config: Config, base: str, inner_units: int, num_texts: int, out: Path, say: Say) -> Path:
-    """Leave each layer of a base's query tower so many inner units; return the new base.
-
-    Raises:
-        TrainingError: it has no more than that, or too few texts.
-        ExportError: the base cannot be had.
-    """
-    start, texts = load(base), _some_queries(config, num_texts)
-    tokenizer = _tokenizer_file(start, out)
-    found = narrowed(start, texts, inner_units=inner_units, tokenizer=tokenizer, max_tokens=QUERY_TOKENS)
-    say(f"{len(texts)} texts; mean cosine of those held back to the base's {found.cosine:.4f}")
     return _changed(config, found.base, out)
 
 
