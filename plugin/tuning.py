@@ -1,8 +1,10 @@
 """Fit the fusion weight and the window on judged queries, and say what that is worth on queries not seen.
 
 Every query is searched once, over the widest window; each pair of weight and window is then tried on what
-came back. The gain is measured by cross-validation: each fifth of the queries is ranked with the pair that
-was best on the other four (Hastie, Tibshirani, Friedman: The Elements of Statistical Learning, section 7.10).
+came back. The best of eighty pairs is the best by luck too, so what holds now stays unless another one leads
+by more than a standard error. The gain is measured by cross-validation: each fifth of the queries is ranked
+with what would be chosen on the other four. Both: Hastie, Tibshirani, Friedman: The Elements of Statistical
+Learning, section 7.10.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -61,10 +63,10 @@ class Window:
 
 @dataclass(frozen=True)
 class Tuned:
-    """What came of it. `ndcg` are means over the queries: nDCG@10 of the first stage, now, and tuned.
+    """What came of it: means over the queries of nDCG@10, of the first stage, now, and tuned.
 
     `tuned` is the cross-validated mean, `gain` its paired difference to the settings as they are, and `best`
-    the pair that is best on all queries.
+    the pair chosen on all queries; None where what holds now is as good, but for chance.
     """
 
     num_queries: int
@@ -72,12 +74,12 @@ class Tuned:
     now: float
     tuned: float
     gain: Difference
-    best: Pair
+    best: Pair | None
 
     @property
     def is_worth_it(self) -> bool:
-        """Whether the gain's interval lies above chance."""
-        return self.gain.low > 0
+        """Whether there is something to change, and the gain's interval lies above chance."""
+        return self.best is not None and self.gain.low > 0
 
 
 def tune(windows: Mapping[str, Window], qrels: Qrels, now: Pair) -> Tuned:
@@ -93,21 +95,21 @@ def tune(windows: Mapping[str, Window], qrels: Qrels, now: Pair) -> Tuned:
             " a query id must stand in both files"
         )
     longest = max(len(window.ids) for window in windows.values())
-    pairs = [Pair(weight, size) for size in _sizes(longest) for weight in WEIGHTS]
+    pairs = [now, *(Pair(weight, size) for size in _sizes(longest) for weight in WEIGHTS)]
 
     def ndcg(order: Callable[[Window], Sequence[str]]) -> Floats64:
         return measured(judged, {query: order(windows[query]) for query in judged}).ndcg
 
     tried = np.array([ndcg(lambda window, pair=pair: window.reranked(pair)) for pair in pairs])  # type: ignore[misc]
-    before, first_stage = ndcg(lambda window: window.reranked(now)), ndcg(lambda window: window.ids)
-    unseen = _cross_validated(tried)
+    before, first_stage = tried[0], ndcg(lambda window: window.ids)
+    unseen, chosen = _cross_validated(tried), _chosen(tried)
     return Tuned(
         num_queries=len(judged),
         first_stage=float(first_stage.mean()),
         now=float(before.mean()),
         tuned=float(unseen.mean()),
         gain=difference(before, unseen),
-        best=pairs[int(tried.mean(axis=1).argmax())],
+        best=pairs[chosen] if chosen else None,
     )
 
 
@@ -116,8 +118,20 @@ def _sizes(longest: int) -> list[int]:
     return [size for place, size in enumerate(WINDOWS) if place == 0 or WINDOWS[place - 1] < longest]
 
 
+def _chosen(tried: Floats64) -> int:
+    """Return the row of `tried`, (num_pairs, num_queries), with the best mean, or 0.
+
+    The first row is what holds now: it stays where the best one's lead over it, query by query, is at most
+    one standard error of that lead's mean.
+    """
+    best = int(tried.mean(axis=1).argmax())
+    lead = tried[best] - tried[0]
+    standard_error = lead.std(ddof=1) / np.sqrt(len(lead))
+    return best if lead.mean() > standard_error else 0
+
+
 def _cross_validated(tried: Floats64) -> Floats64:
-    """Return (num_queries,) values, each of the pair that is best on the other folds.
+    """Return (num_queries,) values, each of the pair that is chosen on the other folds.
 
     `tried` is (num_pairs, num_queries). The folds are drawn once and for all, so that a run can be repeated.
     """
@@ -125,5 +139,5 @@ def _cross_validated(tried: Floats64) -> Floats64:
     unseen = np.zeros(num_queries)
     for fold in np.array_split(np.random.default_rng(0).permutation(num_queries), FOLDS):
         others = np.setdiff1d(np.arange(num_queries), fold)
-        unseen[fold] = tried[tried[:, others].mean(axis=1).argmax(), fold]
+        unseen[fold] = tried[_chosen(tried[:, others]), fold]
     return unseen

@@ -60,14 +60,10 @@ def tune_command(
     bundle = Bundle.open(bundle_path)
     now = _pair(settings, bundle.manifest.fusion.weight)
     tuned = _tuned(index, queries, qrels, fields or settings.source_fields, now, bundle, url)
-    change = {
-        "window_size": tuned.best.window_size,
-        "fusion": {"method": "log_linear", "weight": tuned.best.weight},
-    }
     if as_json:
-        click.echo(json.dumps({**_as_json(tuned), "change": change}))
+        click.echo(json.dumps(_as_json(tuned)))
         return
-    _tell(index, tuned, now, change)
+    _tell(index, tuned, now)
 
 
 def _tuned(
@@ -108,7 +104,7 @@ def _pair(settings: RerankSettings, bundle_weight: float) -> "Pair":
     return Pair(bundle_weight if weight is None else weight, settings.window_size)
 
 
-def _tell(index: str, tuned: "Tuned", now: "Pair", change: dict[str, Any]) -> None:
+def _tell(index: str, tuned: "Tuned", now: "Pair") -> None:
     gain = tuned.gain
     click.echo(f"{tuned.num_queries} judged queries, nDCG@10")
     click.echo(f"  OpenSearch alone            {tuned.first_stage:.3f}")
@@ -118,12 +114,15 @@ def _tell(index: str, tuned: "Tuned", now: "Pair", change: dict[str, Any]) -> No
         f"  gain {gain.mean:+.3f} (95 %: {gain.low:+.3f} to {gain.high:+.3f}),"
         f" won {gain.won}, lost {gain.lost}"
     )
+    best = tuned.best
+    if best is None:
+        click.echo("Nothing is better beyond chance: leave the settings as they are, or judge more queries.")
+        return
     if not tuned.is_worth_it:
         click.echo("The gain is within chance: leave the settings as they are, or judge more queries.")
         click.echo("What fits these queries best would be:")
-    best = tuned.best
     click.echo(f"  twinrank enable {index} --weight {best.weight:g} --window-size {best.window_size}")
-    click.echo(f"  _meta.rerank: {json.dumps(change)}")
+    click.echo(f"  _meta.rerank: {json.dumps(_change(best))}")
 
 
 def _as_json(tuned: "Tuned") -> dict[str, Any]:
@@ -133,4 +132,10 @@ def _as_json(tuned: "Tuned") -> dict[str, Any]:
         "ndcg@10": means,
         "gain": vars(tuned.gain),
         "is_worth_it": tuned.is_worth_it,
+        "change": tuned.best and _change(tuned.best),
     }
+
+
+def _change(best: "Pair") -> dict[str, Any]:
+    """Return what `_meta.rerank` has to say for it."""
+    return {"window_size": best.window_size, "fusion": {"method": "log_linear", "weight": best.weight}}

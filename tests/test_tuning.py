@@ -1,14 +1,17 @@
 """Fitting weight and window: finds what is there, promises nothing where nothing is, says what it needs."""
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from opensearchpy import OpenSearch
 
 from plugin.tuning import MIN_QUERIES, Pair, TuningError, Window, tune
 from tests.conftest import TINY_BUNDLE
-from tests.index_command import ROOT
+from tests.index_command import ROOT, Command, lines
 
 pytestmark = pytest.mark.live
 
@@ -30,6 +33,7 @@ def windows(num_queries: int, *, informative: bool) -> tuple[dict[str, Window], 
 def test_a_weight_that_helps_is_found_and_its_gain_is_beyond_chance() -> None:
     tuned = tune(*windows(60, informative=True), Pair(0.0, 10))
     assert tuned.is_worth_it
+    assert tuned.best is not None
     assert tuned.best.weight > 0
     assert tuned.best.window_size >= 50
     assert tuned.tuned > 0.9
@@ -39,6 +43,22 @@ def test_a_weight_that_helps_is_found_and_its_gain_is_beyond_chance() -> None:
 
 def test_noise_is_not_sold_as_a_gain() -> None:
     assert not tune(*windows(60, informative=False), Pair(0.0, 10)).is_worth_it
+
+
+def test_what_a_single_query_wins_by_luck_changes_nothing() -> None:
+    """Of thirty queries one would win by any weight, and one lose a little: the best mean is still luck's."""
+    found, qrels = {}, {}
+    for query in map(str, range(30)):
+        crossing = np.zeros(20, np.float32)
+        relevant = 12 if query == "0" else 0
+        crossing[12] = 0.9 if query in {"0", "1"} else 0
+        found[query] = Window([f"d{n}" for n in range(20)], np.linspace(9, 5, 20), crossing)
+        qrels[query] = {f"d{relevant}": 1}
+    tuned = tune(found, qrels, Pair(0.0, 10))
+    assert tuned.best is None
+    assert not tuned.is_worth_it
+    assert tuned.gain.lost == tuned.gain.won == 0
+    assert tuned.tuned == tuned.now
 
 
 def test_too_few_judged_queries_are_refused() -> None:
@@ -54,6 +74,27 @@ def test_hits_without_vector_and_beyond_the_window_stay() -> None:
     assert window.reranked(Pair(40.0, 2)) == ["a", "b", "c"]
     assert window.reranked(Pair(40.0, 10))[0] == "c"
     assert Window([], np.array([]), np.array([], np.float32)).reranked(Pair(1.0, 10)) == []
+
+
+def test_where_nothing_is_better_no_change_is_proposed(
+    opensearch_url: str, client: OpenSearch, index_name: str, tmp_path: Path
+) -> None:
+    """Each query has one hit, so that no weight can do anything."""
+    command = Command(opensearch_url, index_name).enabled()
+    command.load(lines(*({"_id": f"d{n}", "title": f"word{n}"} for n in range(MIN_QUERIES))))
+    client.indices.refresh(index=index_name)
+    queries, qrels = tmp_path / "queries.jsonl", tmp_path / "qrels.tsv"
+    queries.write_bytes(lines(*({"_id": f"q{n}", "text": f"word{n}"} for n in range(MIN_QUERIES))))
+    qrels.write_text("".join(f"q{n}\td{n}\t1\n" for n in range(MIN_QUERIES)))
+    judged = ("--queries", str(queries), "--qrels", str(qrels))
+    told = command("tune", *judged)
+    assert told.returncode == 0, told.stderr
+    assert b"Nothing is better beyond chance: leave the settings as they are" in told.stdout
+    assert b"twinrank enable" not in told.stdout
+    as_json = json.loads(command("tune", *judged, "--json").stdout)
+    assert as_json["change"] is None
+    assert as_json["is_worth_it"] is False
+    assert as_json["ndcg@10"] == {"first_stage": 1.0, "now": 1.0, "tuned": 1.0}
 
 
 def test_without_judgements_the_command_says_what_it_needs(opensearch_url: str) -> None:
