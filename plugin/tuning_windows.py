@@ -1,5 +1,6 @@
 """The windows of judged queries, each searched once through the door that every search goes through."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,8 +15,13 @@ from plugin.tuning import WINDOWS, TuningError, Window
 _FUSION = {"method": "log_linear", "feedback": 0, "smoothing": 0}
 """What is fitted is the weight of the crossing alone."""
 
-TRIES = 5
-"""A query that misses its deadline is asked again: its vector is there by then."""
+TRIES = 20
+PAUSES_S = {"deadline": 0.0, "overloaded": 0.5}
+"""Reason -> the pause after which a query that was skipped for it is asked again, on a busy machine.
+
+A query that missed its deadline has its vector by then; where the last ones were late, a few seconds let all
+be reranked again.
+"""
 
 
 def searched_windows(
@@ -51,8 +57,10 @@ def _window(door: SearchDoor, settings: SettingsCache, headers: Headers, asked: 
         steps = explain(door, settings, headers, asked, ())
         if str(steps["rerank_status"]).startswith("applied"):
             return _of_hits(steps["hits"])
-        if "deadline" not in str(steps["rerank_status"]):
+        reason = str(steps["rerank_status"]).rpartition("reason=")[2]
+        if reason not in PAUSES_S:
             break
+        time.sleep(PAUSES_S[reason])
     raise TuningError(
         f"expected reranked searches of {asked.indices}, found `{steps['rerank_status']}`: docs/proxy.md says"
         f" what that means, and twinrank settings {asked.indices} what is set"

@@ -3,13 +3,22 @@
 import json
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 from opensearchpy import OpenSearch
 
+from plugin.explanation import search_door
+from plugin.http_messages import basic_credentials
+from plugin.model import Model
+from plugin.settings_cache import SettingsCache
 from plugin.tuning import MIN_QUERIES, Pair, TuningError, Window, tune
+from plugin.tuning_windows import searched_windows
+from plugin.upstream import Upstream
+from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
 from tests.index_command import ROOT, Command, lines
 
@@ -95,6 +104,25 @@ def test_where_nothing_is_better_no_change_is_proposed(
     assert as_json["change"] is None
     assert as_json["is_worth_it"] is False
     assert as_json["ndcg@10"] == {"first_stage": 1.0, "now": 1.0, "tuned": 1.0}
+
+
+def test_a_machine_that_was_too_busy_is_asked_again(
+    opensearch_url: str, client: OpenSearch, index_name: str
+) -> None:
+    """Late searches let only some of the next ones be reranked; none of the queries is lost for that."""
+    Command(opensearch_url, index_name).enabled().load(lines({"_id": "d", "title": "word"}))
+    client.indices.refresh(index=index_name)
+    model = Model.load(Bundle.open(TINY_BUNDLE))
+    model.admission.answered(0.001, 0.0, b"", 0.05)
+    while (limit := model.admission.limit) is None or limit > 0.3:
+        model.admission.answered(10.0, 0.0, b"", 0.05)
+        time.sleep(0.05)
+    with closing(Upstream(opensearch_url)) as upstream:
+        settings = SettingsCache(upstream, waits_for_coverage=True)
+        door = search_door(upstream, settings, model)
+        queries, headers = dict.fromkeys("abcdefghij", "word"), basic_credentials(opensearch_url)
+        found = dict(searched_windows(door, settings, headers, index_name, queries, ["title"]))
+    assert {query: window.ids for query, window in found.items()} == {query: ["d"] for query in queries}
 
 
 def test_without_judgements_the_command_says_what_it_needs(opensearch_url: str) -> None:
