@@ -1,12 +1,14 @@
 """gunicorn's master, made patient: old workers answer until new ones do, and none that connected is lost."""
 
 import logging
+import signal
 from typing import Any, Protocol
 
 from gunicorn.arbiter import Arbiter
 
 from plugin.closing_port import begin_no_more
 from plugin.errors import CommandError
+from plugin.patient_worker import STOPPING
 from reranker.errors import RerankerError
 
 _log = logging.getLogger("twinrank")
@@ -50,6 +52,18 @@ class PatientArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         _log.info("reloading: %d new workers start", self.cfg.workers)
         for _ in range(self.cfg.workers):
             self.spawn_worker()
+
+    def spawn_worker(self) -> Any:  # noqa: ANN401  # gunicorn's own
+        """Start a worker, which hears what asks it to stop from its first moment on.
+
+        Until it has handlers of its own it has the master's, which would note the signal in a queue that the
+        worker never reads. So the signals are held back, and the worker lets them come (`init_signals`).
+        """
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+        try:
+            return super().spawn_worker()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def stop(self, graceful: bool = True) -> None:
         """Stop the workers, which take what has been connected until then, and nothing is connected anew."""

@@ -9,6 +9,7 @@ waits for the client up to two seconds in the main loop (`python -m tests.benchm
 import errno
 import mmap
 import selectors
+import signal
 import socket
 import ssl
 import struct
@@ -40,6 +41,9 @@ LINGER_S = 2.0
 LONG_THREADS = 16
 """Long requests that are read and answered at once in one worker, beside those that are whole."""
 
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+"""What asks a worker to stop; the master holds it back until the worker can hear it."""
+
 _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError)
 _PASSING = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED)
 
@@ -69,6 +73,11 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         """Begin, in the worker's own process."""
         self._long = ThreadPoolExecutor(LONG_THREADS, "long")
         super().init_process()
+
+    def init_signals(self) -> None:
+        """Hear signals, those too that came since the fork."""
+        super().init_signals()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
 
     def run(self) -> None:
         """Answer requests until told to stop."""

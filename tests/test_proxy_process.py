@@ -1,5 +1,7 @@
 """The proxy as a process: started, stopped, and nothing left of it."""
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -7,6 +9,30 @@ import pytest
 
 from plugin.proxy_process import ProxyError, free_port, running_proxy, start_proxy, stop_proxy
 from tests.conftest import TINY_BUNDLE
+
+_ASKED_TO_STOP_WHEN_JUST_FORKED = """
+import os
+import signal
+
+from gunicorn.app.base import BaseApplication
+
+from plugin.patient_arbiter import PatientArbiter
+
+
+class Application(BaseApplication):
+    def load_config(self):
+        self.cfg.set("bind", "127.0.0.1:0")
+        self.cfg.set("worker_class", "plugin.patient_worker.PatientWorker")
+        self.cfg.set("control_socket_disable", True)
+        self.cfg.set("post_fork", lambda master, worker: os.kill(worker.pid, signal.SIGTERM))
+        self.cfg.set("child_exit", lambda master, worker: os.kill(master.pid, signal.SIGTERM))
+
+    def load(self):
+        return lambda environ, start_response: []
+
+
+PatientArbiter(Application()).run()
+"""
 
 
 def _workers(master: int) -> list[int]:
@@ -22,6 +48,13 @@ def test_stopping_ends_every_worker_and_takes_no_time(opensearch_url: str, tmp_p
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
     assert time.monotonic() - begin < 8  # it is killed after 10
     assert proxy.child.returncode == 0
+
+
+def test_a_worker_that_has_no_handlers_yet_hears_that_it_shall_stop() -> None:
+    command = [sys.executable, "-c", _ASKED_TO_STOP_WHEN_JUST_FORKED]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=20.0, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "Worker exiting" in ended.stderr
 
 
 @pytest.mark.live
