@@ -222,10 +222,8 @@ def test_a_process_that_ignores_the_request_is_killed() -> None:
         assert stubborn.stdout is not None
         stubborn.stdout.readline()
         process = ServerProcess(stubborn.pid, birth_of(stubborn.pid) or "", 9200, 9300)
-        began = time.monotonic()
         process.end(within_s=0.3)
-        assert time.monotonic() - began < 5
-        assert stubborn.wait() == -signal.SIGKILL
+        assert stubborn.wait() == -signal.SIGKILL  # else it would end by itself, with status 0
 
 
 def test_a_damaged_record_is_explained(open_folder: Path) -> None:

@@ -12,7 +12,7 @@ from plugin.upstream import Upstream
 from plugin.wsgi import Proxy
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
-from tests.test_upstream_faults import CLOSE, COMPLETE, http_answer, index_settings, scripted
+from tests.test_upstream_faults import CLOSE, COMPLETE, http_answer, index_settings, patience_s, scripted
 
 QUERY = b'{"query":{"match":{"text":"wait"}}}'
 WIDENED = b'{"query":{"match":{"text":"wait"}},"from":0,"size":100}'
@@ -46,7 +46,7 @@ def asked(
     bodies: list[bytes] = []
     with (
         scripted(index_settings("sidecar"), *answers, bodies=bodies) as url,
-        closing(Upstream(url, read_timeout_s=0.5)) as upstream,
+        closing(Upstream(url, read_timeout_s=patience_s(answers))) as upstream,
     ):
         client = Client(Proxy(upstream, Model.load(Bundle.open(TINY_BUNDLE))))
         found = client.post("/_msearch", data=body, content_type="application/x-ndjson", buffered=True)

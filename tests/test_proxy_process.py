@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -43,16 +42,14 @@ def _workers(master: int) -> list[int]:
 def test_stopping_ends_every_worker_and_takes_no_time(opensearch_url: str, tmp_path: Path) -> None:
     with running_proxy(opensearch_url, tmp_path, bundle=TINY_BUNDLE) as proxy:
         workers = _workers(proxy.child.pid)
-        begin = time.monotonic()
     assert workers
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
-    assert time.monotonic() - begin < 8  # it is killed after 10
-    assert proxy.child.returncode == 0
+    assert proxy.child.returncode == 0, "it took so long that it was killed"
 
 
 def test_a_worker_that_has_no_handlers_yet_hears_that_it_shall_stop() -> None:
     command = [sys.executable, "-c", _ASKED_TO_STOP_WHEN_JUST_FORKED]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=20.0, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120.0, check=False)
     assert ended.returncode == 0, ended.stderr
     assert "Worker exiting" in ended.stderr
 

@@ -131,7 +131,7 @@ def test_large_queries_take_little_time(query: Query) -> None:
     """Far less than luqum alone takes for 100 KB; most need some milliseconds."""
     started_s = time.thread_time()
     query_text(query)
-    assert time.thread_time() - started_s < 0.25
+    assert time.thread_time() - started_s < 2  # of processor time, some milliseconds on a quiet machine
 
 
 json_values = st.recursive(

@@ -16,7 +16,7 @@ from plugin.upstream import Upstream
 from plugin.wsgi import Proxy
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
-from tests.test_upstream_faults import CLOSE, COMPLETE, http_answer, index_settings, scripted
+from tests.test_upstream_faults import CLOSE, COMPLETE, http_answer, index_settings, patience_s, scripted
 
 SETTINGS = index_settings("sidecar")
 OWN = http_answer(200, {"the": "client's own", "status": 200})
@@ -83,7 +83,10 @@ def test_a_filter_shows_a_member_or_not(parameter: str, is_shown: bool) -> None:
 
 def asked(*answers: bytes | None, path: str = "/books/_search/template") -> tuple[TestResponse, list[bytes]]:
     bodies: list[bytes] = []
-    with scripted(*answers, bodies=bodies) as url, closing(Upstream(url, read_timeout_s=0.5)) as upstream:
+    with (
+        scripted(*answers, bodies=bodies) as url,
+        closing(Upstream(url, read_timeout_s=patience_s(answers))) as upstream,
+    ):
         client = Client(Proxy(upstream, Model.load(Bundle.open(TINY_BUNDLE))))
         found = client.post(path, json=BODY, buffered=True)
     return found, bodies

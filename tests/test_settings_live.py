@@ -84,7 +84,6 @@ def test_every_worker_of_two_proxies_follows_a_change(
         assert time.monotonic() < changed_s + 60, "a worker did not follow"
     with capsys.disabled():
         print(f"\nthe last worker of two proxies followed after {last_old_s - changed_s:.2f} s")  # noqa: T201
-    assert last_old_s - changed_s < 15
 
 
 def test_a_change_through_the_proxy_is_followed_by_its_worker_at_once(

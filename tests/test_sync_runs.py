@@ -89,7 +89,7 @@ def test_two_runners_share_the_shards_without_double_work(
     make_index(client, index_name, shards=4)
     load(client, index_name, 1200)
     with process(opensearch_url, index_name) as one, process(opensearch_url, index_name) as other:
-        reports = [json.loads(child.communicate(timeout=100)[0]) for child in (one, other)]
+        reports = [json.loads(child.communicate(timeout=300)[0]) for child in (one, other)]
     assert sum(report["written"] for report in reports) == 1200
     assert [report["conflicts"] for report in reports] == [0, 0]
     assert with_vector(client, index_name) == 1200
@@ -176,7 +176,7 @@ def test_follow_repairs_what_comes_and_ends_when_asked(
             load(client, index_name, 10 * (round_ + 1))
             until(lambda expected=10 * (round_ + 1): with_vector(client, index_name) == expected)  # type: ignore[misc]
         child.send_signal(signal.SIGTERM)
-        output, _ = child.communicate(timeout=30)
+        output, _ = child.communicate(timeout=120)
         assert child.returncode == 0
     assert json.loads(output.splitlines()[-1])["lag_operations"] == 0
     client.indices.refresh(index=CHECKPOINTS_INDEX)

@@ -3,8 +3,8 @@
 import json
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from typing import IO
 
 import pytest
@@ -30,9 +30,25 @@ def one_request(received: IO[bytes], bodies: list[bytes]) -> bool:
     return bool(lines)
 
 
+def _await_end(connection: socket.socket, done: threading.Event) -> None:
+    """Wait until the client closes its connection, or the test is over."""
+    connection.settimeout(0.05)
+    while not done.is_set():
+        with suppress(TimeoutError):
+            if not connection.recv(1):
+                return
+
+
+def patience_s(answers: Sequence[bytes | None]) -> float:
+    """Return a read timeout: short if one of these answers is missing, else longer than any takes."""
+    return 2.0 if None in answers else 60.0
+
+
 @contextmanager
 def scripted(*answers: bytes | None, bodies: list[bytes] | None = None) -> Iterator[str]:
-    """Run an upstream that gives these answers in turn, one a request: bytes, CLOSE, or None to hang.
+    """Run an upstream that gives these answers in turn, one a request: bytes, CLOSE, or None.
+
+    None is no answer at all: the client gives up, however long that takes it on a busy machine.
 
     What it is sent is kept in `bodies`.
     """
@@ -51,7 +67,7 @@ def scripted(*answers: bytes | None, bodies: list[bytes] | None = None) -> Itera
                 while left and one_request(received, kept):
                     answer = left.pop(0)
                     if answer is None:
-                        done.wait(0.8)
+                        _await_end(connection, done)
                     if not answer:
                         break
                     connection.sendall(answer)
@@ -136,7 +152,10 @@ COMPLETE = {"took": 1, "timed_out": False, "_shards": {"failed": 0}, "hits": {"h
 def searched(*answers: bytes | None, execution: str = "sidecar") -> TestResponse:
     """Search an index with settings; `answers` follow the one that tells them."""
     settings = index_settings(execution)
-    with scripted(settings, *answers) as url, closing(Upstream(url, read_timeout_s=0.5)) as upstream:
+    with (
+        scripted(settings, *answers) as url,
+        closing(Upstream(url, read_timeout_s=patience_s(answers))) as upstream,
+    ):
         client = Client(Proxy(upstream, Model.load(Bundle.open(TINY_BUNDLE))))
         body = {"query": {"match": {"text": "wait"}}}
         return client.post("/books/_search", json=body, buffered=True)

@@ -79,7 +79,7 @@ def test_what_is_not_answered_in_time_is_not_asked_of_another_host() -> None:
     with (
         scripted(None) as hung,
         scripted(NO_BODY, bodies=sent) as good,
-        closing(Upstream(url_of(hung, good), read_timeout_s=0.2)) as upstream,
+        closing(Upstream(url_of(hung, good), read_timeout_s=2.0)) as upstream,
     ):
         with pytest.raises(UpstreamTimeoutError):
             upstream.exchange("GET", "/", ())
@@ -99,7 +99,7 @@ def host(url: str) -> Host:
 
 
 def test_a_host_comes_back_once_it_answers_and_not_before() -> None:
-    with scripted(*[NO_BODY] * 3) as url:
+    with scripted(*[NO_BODY] * 100) as url:  # a probe may give up too soon on a busy machine
         relay = Relay(url)
         away, other = host(relay.url), host(dead())
         with closing(Hosts([away, other], probe_s=0.02)) as hosts:
@@ -159,7 +159,7 @@ def test_searches_and_writes_go_on_while_hosts_come_and_go(
 @pytest.mark.live
 def test_a_host_that_swallows_everything_is_left_out_after_one_timeout(relays: list[Relay]) -> None:
     urls = url_of(*[relay.url for relay in relays[:2]])
-    with closing(Upstream(urls, connect_timeout_s=0.5, read_timeout_s=0.5)) as upstream:
+    with closing(Upstream(urls, connect_timeout_s=3.0, read_timeout_s=3.0)) as upstream:
         proxy = Client(Proxy(upstream, Model.load(Bundle.open(TINY_BUNDLE))))
         relays[0].hang()
         statuses = [proxy.get("/_cluster/health", buffered=True) for _ in range(8)]
