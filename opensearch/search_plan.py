@@ -29,6 +29,7 @@ class Plan:
     an explanation in OpenSearch's form, `details` for ours. `filter_path` is set where the client filters
     the answer. `in_cluster` says that OpenSearch itself rescores: then the window is one of each shard, and
     the page is asked for as it is; `gave_way` is why it does not in spite of the settings.
+    `follows_page` says that an earlier page of the same search was reranked, so that this one has to be.
     """
 
     query_text: str
@@ -44,6 +45,7 @@ class Plan:
     filter_path: FilterPath | None
     in_cluster: bool = False
     gave_way: str | None = None
+    follows_page: bool = False
 
     @property
     def num_hits(self) -> int:

@@ -1,122 +1,81 @@
-"""How many searches are reranked at once, by what reranking has added to the last ones.
+"""Whether one more search is reranked: by the queues that stand in this worker, and by nothing else.
 
-Where more searches come than can be reranked, each waits for threads and processors, which no single queue
-shows; so what counts is what came of it: a search's time from arrival to answer, less OpenSearch's own. Once
-that is longer than it may be, only so many are reranked at a time, and what comes meanwhile is passed
-through: work that is begun one after another keeps its pace, while a share of all that comes would grow with
-the load. The number falls by a factor with each late search and rises with the clock, as TCP's window does
-for a network (Chiu and Jain, 1989).
+No time of a service counts here. On a machine that others keep busy everything takes longer, which refusing
+searches does not change; only a queue of this worker's own says that more comes than it can do.
 """
 
-import random
-import re
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
-LATE_S = 0.025
-"""What reranking may add at least before it is late, however short a deadline is."""
+from plugin.standing_queue import StandingQueue
+
+MAX_WAITING_REQUESTS = 64
+"""Requests that may wait for a thread of one worker before no more is reranked."""
+
+MAX_SERVICE_WAIT_S = 0.01
+"""The least wait for a thread, through a whole window, from which on nothing more is reranked."""
 
 SHARE_OF_DEADLINE = 0.5
-"""Late is what has used up so much of its deadline: the slowest hundredth is then near the whole of it."""
+"""What the queue before the encoder may use of a search's deadline."""
 
-TIMES_THE_QUICKEST = 3.0
-"""On a machine that takes long with one search alone, late is what takes so many times as long."""
+QUEUES = ("requests", "service", "encoder")
+"""What may refuse a search: too many wait for a thread, all wait too long for one, or for the encoder."""
 
-WAITED_S = 0.002
-"""Where so many are reranked at once, a search that has waited so many times this for a thread is not."""
+Queue = Literal["requests", "service", "encoder"]
 
-DECREASE = 0.7
-PAUSE_S = 0.2
-"""Searches that are late together lower the limit once."""
 
-INCREASE_PER_S = 0.2
-LEAST_INCREASE_PER_S = 0.16
-MOST = 8.0
-"""Where the limit has risen to this, there is none."""
+@dataclass(frozen=True)
+class Waits:
+    """What one search finds before it in its worker.
 
-LEAST = 0.1
-"""A limit below one is the chance of a search that finds no other under way: some are tried always."""
+    `num_others` counts the other requests of any kind that are answered or wait, `num_requests` those of them
+    that wait for a thread. `num_queries` are at the encoder or before it. `encoding_s` is the processor time
+    that its own encoding takes, None if there is nothing to encode; `deadline_s` is how long it waits for
+    its vector. `follows_page` says that an earlier page of it was reranked.
+    """
 
-_CREEP = 1.01
-"""The quickest time that was seen counts that much less with each search since."""
-
-_LEAST_S = 0.001
-
-_TOOK = re.compile(rb'\s*\{\s*"took"\s*:\s*(\d+)')
+    num_others: int
+    num_requests: int
+    num_queries: int
+    encoding_s: float | None
+    deadline_s: float
+    follows_page: bool = False
 
 
 class Admission:
-    """One worker's."""
+    """One worker's rule, and the two queues that it looks at."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, *, seed: int | None = None) -> None:
-        self._clock = clock
-        self._draw = random.Random(seed)
-        self._limit, self._since_s, self._lowered_s = MOST, clock(), float("-inf")
-        self._reordering = 0
-        self._network_s = self._quickest_s = float("inf")
-        self._lock = threading.Lock()
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.service = StandingQueue(clock)
+        self.encoder = StandingQueue(clock)
+        self.on_refused: Callable[[Queue], None] = lambda queue: None
 
-    @property
-    def limit(self) -> float | None:
-        """How many are reranked at once now; None: as many as come."""
-        with self._lock:
-            limit = self._recovered()
-        return None if limit >= MOST else limit
+    def admits(self, waits: Waits) -> bool:
+        """Whether a search is reranked."""
+        queue = self.refusal(waits)
+        if queue is not None:
+            self.on_refused(queue)
+        return queue is None
 
-    def admits(self, waited_s: float = 0.0, num_encoding: int = 0) -> bool:
-        """Whether one more search is reranked.
+    def refusal(self, waits: Waits) -> Queue | None:
+        """Return the queue because of which a search is not reranked, None if it is."""
+        if waits.num_others == 0:
+            return None
+        if waits.num_requests >= MAX_WAITING_REQUESTS:
+            return "requests"
+        if waits.follows_page:
+            return None
+        if self.service.least_s() > MAX_SERVICE_WAIT_S:
+            return "service"
+        return "encoder" if self._encodes_too_late(waits) else None
 
-        Args:
-            waited_s: how long it has waited for a thread.
-            num_encoding: how many queries are at the encoder or wait for it.
-        """
-        limit = self.limit
-        if limit is None:
-            return True
-        if waited_s > WAITED_S * limit or self._reordering + num_encoding >= max(1.0, limit):
+    def _encodes_too_late(self, waits: Waits) -> bool:
+        """Whether the encoder's queue uses up too much of a search's deadline; an empty queue never does."""
+        if waits.encoding_s is None:
             return False
-        return limit >= 1.0 or self._draw.random() < limit
-
-    @contextmanager
-    def reordering(self) -> Iterator[None]:
-        """Count an answer that is reordered inside."""
-        with self._lock:
-            self._reordering += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._reordering -= 1
-
-    def answered(self, total_s: float, asked_s: float, body: bytes, deadline_s: float) -> None:
-        """Note a reranked search.
-
-        Args:
-            total_s: from its arrival to its answer.
-            asked_s: of that, while OpenSearch was asked.
-            body: OpenSearch's answer, which begins with how long it took.
-            deadline_s: what reranking may add.
-        """
-        found = _TOOK.match(body)
-        own_s = int(found[1]) / 1000 if found else asked_s
-        with self._lock:
-            self._network_s = min(max(0.0, asked_s - own_s), self._network_s * _CREEP)
-            added_s = total_s - own_s - self._network_s
-            self._quickest_s = min(max(_LEAST_S, added_s), self._quickest_s * _CREEP)
-            usual_s = TIMES_THE_QUICKEST * self._quickest_s
-            if added_s > max(LATE_S, SHARE_OF_DEADLINE * deadline_s, usual_s):
-                self._lower()
-
-    def _lower(self) -> None:
-        limit = self._recovered()
-        if self._since_s - self._lowered_s >= PAUSE_S:
-            self._limit, self._lowered_s = max(LEAST, limit * DECREASE), self._since_s
-
-    def _recovered(self) -> float:
-        now_s = self._clock()
-        per_s = self._limit * INCREASE_PER_S + LEAST_INCREASE_PER_S
-        self._limit = min(MOST, self._limit + (now_s - self._since_s) * per_s)
-        self._since_s = now_s
-        return self._limit
+        longest_s = SHARE_OF_DEADLINE * waits.deadline_s
+        if (waits.num_queries + 1) * waits.encoding_s > longest_s:
+            return True
+        return waits.num_queries > 0 and self.encoder.least_s() > longest_s

@@ -64,7 +64,7 @@ class ClusterSearch:
 
     def _query_vector(self, plan: Plan) -> Floats:
         within_s = plan.settings.deadline_ms / 1000 - queued_s()
-        query = awaited(self._model.vector_in_time(plan.query_text, within_s), within_s)
+        query = awaited(self._model.vector_in_time(plan), within_s)
         if query.shape != (self._model.dim,) or not np.isfinite(query).all():
             raise RerankFailedError(
                 "model", f"expected {self._model.dim} finite numbers for a query, found {query}"

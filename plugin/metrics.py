@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plugin.metrics_room import reserve
-from plugin.part_metrics import BreakerMetrics, EncodingMetrics, SettingsMetrics, WriteMetrics
+from plugin.part_metrics import (
+    AdmissionMetrics,
+    BreakerMetrics,
+    EncodingMetrics,
+    SettingsMetrics,
+    WriteMetrics,
+)
 from plugin.search_record import SearchRecord
 
 if TYPE_CHECKING:
@@ -71,6 +77,7 @@ class Metrics:
             ["version", "bundle", "digest"], registry=own, multiprocess_mode="livemax",
         )  # fmt: skip
         self.breakers = BreakerMetrics(own)
+        self.admission = AdmissionMetrics(own)
         self.encoding = EncodingMetrics(own, self.breakers)
         self.writes = WriteMetrics(own)
         self.settings = SettingsMetrics(own)

@@ -2,15 +2,16 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from opensearch.search_plan import Plan
 from opensearch.settings import FusionSettings
-from plugin.admission import Admission
-from plugin.arrival import queued_s
+from plugin.admission import Admission, Waits
+from plugin.arrival import num_waiting
 from plugin.errors import RerankFailedError
-from plugin.query_vectors import Floats, QueryVectors, hopeful
+from plugin.in_flight import InFlight
+from plugin.query_vectors import QueryFuture, QueryVectors, hopeful
 from plugin.write_vectors import WriteVectors
 from reranker.bundle import Bundle
 from reranker.crossing import Crossing
@@ -38,7 +39,12 @@ class Model:
     load_document_encoder: Callable[[], DocumentEncoder]
     documents: WriteVectors
     admission: Admission = field(default_factory=Admission)
+    in_flight: InFlight = field(default_factory=InFlight)
     others: Mapping[str, WriteVectors] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Let admission see how long queries wait for the encoder."""
+        self.query_vectors.on_started = self.admission.encoder.waited
 
     @cached_property
     def writers(self) -> Mapping[str, WriteVectors]:
@@ -50,21 +56,30 @@ class Model:
         """The tags of these bundles' vectors, by name."""
         return {name: vectors.model_tag for name, vectors in self.writers.items()}
 
-    def vector_in_time(self, text: str, within_s: float) -> "Future[Floats]":
-        """Start encoding a query where reranking is in time, as far as can be told.
-
-        `within_s` is how long there is until the vector must be there.
+    def vector_in_time(self, plan: Plan) -> QueryFuture:
+        """Start encoding a search's query, if the search is reranked.
 
         Raises:
-            RerankFailedError: it is not in time, or the encoder rests.
+            RerankFailedError: this worker has too much to do, or the encoder rests.
         """
-        if not self.admits():
-            raise RerankFailedError("overloaded", "others are reranked, and the last were so too late")
-        return hopeful(self.query_vectors.submit(text, within_s))
+        if not self.admits(plan):
+            raise RerankFailedError("overloaded", "too much waits in this worker")
+        return hopeful(self.query_vectors.submit(plan.query_text))
 
-    def admits(self) -> bool:
-        """Whether the search that this thread answers is reranked."""
-        return self.admission.admits(queued_s(), self.query_vectors.num_waiting)
+    def admits(self, *plans: Plan) -> bool:
+        """Whether the search that this thread answers is reranked; the items of several are one."""
+        waiting = num_waiting()
+        is_known = all(self.query_vectors.knows(plan.query_text) for plan in plans)
+        return self.admission.admits(
+            Waits(
+                num_others=max(0, self.in_flight.number - 1) + waiting,
+                num_requests=waiting,
+                num_queries=self.query_vectors.num_waiting,
+                encoding_s=None if is_known else self.query_vectors.encoding_s,
+                deadline_s=min((plan.settings.deadline_ms for plan in plans), default=0) / 1000,
+                follows_page=all(plan.follows_page for plan in plans),
+            )
+        )
 
     def feedback(self, chosen: FusionSettings) -> float:
         """Return what the best hits' vote counts: where nothing is set, `log_linear` has the bundle's own."""

@@ -18,6 +18,7 @@ from plugin.errors import UpstreamError
 from plugin.field_lookup import FieldLookup
 from plugin.http_messages import Answer, Request
 from plugin.model import Model
+from plugin.page_agreement import PageAgreement
 from plugin.passthrough import passed_through
 from plugin.planned_item import PlannedItem, cut_of_items
 from plugin.rerank_status import of_items, skipped
@@ -41,10 +42,14 @@ _log = logging.getLogger("twinrank.search")
 class MultiSearchDoor:
     """Answers several searches at once in front of one OpenSearch with one model."""
 
-    def __init__(self, upstream: Upstream, planner: SearchPlanner, lookup: FieldLookup, model: Model) -> None:
+    def __init__(
+        self, upstream: Upstream, planner: SearchPlanner, lookup: FieldLookup, model: Model,
+        pages: PageAgreement | None = None,
+    ) -> None:  # fmt: skip
         self._upstream = upstream
         self._planner = planner
         self._lookup = lookup
+        self._pages = pages or PageAgreement()
         self._items = RerankedItems(upstream, model, planner.breaker)
 
     def answer(self, request: Request, endpoint: Endpoint) -> Answer:
@@ -127,12 +132,11 @@ class MultiSearchDoor:
     def _planned_item(self, request: Request, item: Item) -> PlannedItem:
         target = self._planner.target(request, item.indices, item.search)
         try:
-            plan: Plan | Skip | InvalidError = self._planner.plan(
-                item.search, target, gives_way="multi_search"
-            )
+            plan = self._planner.plan(item.search, target, gives_way="multi_search")
         except InvalidError as error:
-            plan = error
-        return PlannedItem(item, target, plan)
+            return PlannedItem(item, target, error)
+        page = self._pages.page(request, item.search, target, plan)
+        return PlannedItem(item, target, page.followed(plan), page)
 
     def _may_search(self, request: Request, indices: str, known: dict[str, bool]) -> bool:
         """Whether OpenSearch lets the caller search there; only then a wrong `ext.rerank` is told."""
@@ -149,8 +153,10 @@ class MultiSearchDoor:
             answer = passed_through(
                 self._upstream, request, cut_of_items(planned), read=body, may_repeat=True
             )
-        status = of_items([each.word for each in planned])
-        return answer.with_headers(("Rerank-Status", status), clock.header())
+        words = [each.word for each in planned]
+        for each in planned if answer.status == 200 else ():
+            each.noted(each.word)
+        return answer.with_headers(("Rerank-Status", of_items(words)), clock.header())
 
     def _unread(self, request: Request, body: bytes, reason: str, clock: StageClock) -> Answer:
         """Pass on what was not understood: which indices it speaks of, its answer tells."""

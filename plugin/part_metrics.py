@@ -6,6 +6,8 @@ Each class is handed to its part as the one that watches it; the part itself kno
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from plugin.admission import QUEUES
+
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
@@ -57,6 +59,40 @@ class EncodingMetrics:
     def rests(self, *, is_open: bool, tripped: bool) -> None:
         """Note that the encoder rests after faults, or works again."""
         self._breakers.changed("model", int(is_open), tripped=tripped)
+
+
+class AdmissionMetrics:
+    """Watches admission: how long requests wait for a thread, and what refuses searches."""
+
+    def __init__(self, registry: "CollectorRegistry") -> None:
+        from prometheus_client import Counter, Histogram
+
+        self._wait_seconds = Histogram(
+            "twinrank_request_wait_seconds", "How long a request waited for a thread of its worker.",
+            buckets=WAIT_BUCKETS_S, registry=registry,
+        )  # fmt: skip
+        refused = Counter(
+            "twinrank_searches_refused", "Searches that were not reranked because of a queue: requests (too"
+            " many wait for a thread), service (all wait too long for one), encoder (the queries before it"
+            " take too long). An _msearch is one.", ["queue"], registry=registry,
+        )  # fmt: skip
+        self._refused = {queue: refused.labels(queue) for queue in QUEUES}
+        self._disagree = Counter(
+            "twinrank_pages_disagree", "Pages that are not as the earlier pages of their search.",
+            registry=registry,
+        )  # fmt: skip
+
+    def began(self, waited_s: float) -> None:
+        """Note that a thread began a request that had waited."""
+        self._wait_seconds.observe(waited_s)
+
+    def refused(self, queue: str) -> None:
+        """Count a search that was not reranked because of a queue."""
+        self._refused[queue].inc()
+
+    def pages_disagree(self) -> None:
+        """Count a page that contradicts an earlier one."""
+        self._disagree.inc()
 
 
 class BreakerMetrics:

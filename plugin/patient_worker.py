@@ -8,6 +8,7 @@ waits for the client up to two seconds in the main loop (`python -m tests.benchm
 
 import errno
 import mmap
+import select
 import selectors
 import signal
 import socket
@@ -25,7 +26,8 @@ from gunicorn import http
 from gunicorn.sock import ssl_wrap_socket
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from plugin.arrival import arrived
+from plugin.admission import MAX_WAITING_REQUESTS
+from plugin.arrival import arrived, handed_over, num_waiting
 from plugin.errors import error_body
 from plugin.waiting_request import MAX_HELD_BYTES, WaitingRequest
 
@@ -40,6 +42,9 @@ LINGER_S = 2.0
 
 LONG_THREADS = 16
 """Long requests that are read and answered at once in one worker, beside those that are whole."""
+
+MAX_UNREAD = 2 * MAX_WAITING_REQUESTS
+"""Requests that wait for a thread of one worker; from then on none is read until one is answered."""
 
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 """What asks a worker to stop; the master holds it back until the worker can hear it."""
@@ -121,7 +126,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
 
     def handle(self, conn: TConn) -> Any:  # noqa: ANN401  # gunicorn's own
         """Answer one request, in a thread."""
-        arrived(conn.received_s)
+        arrived(conn.received_s, was_handed_over=not conn.is_long)
         return super().handle(conn)
 
     def finish_request(self, conn: TConn, fs: "Future[Any]") -> None:
@@ -131,6 +136,16 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
             super().finish_request(conn, fs)
         else:
             self._linger(conn)
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Read what comes; if too many requests wait already, leave it unread until one is answered."""
+        if num_waiting() < MAX_UNREAD:
+            super().wait_for_and_dispatch_events(timeout)
+            return
+        answered = select.poll()
+        answered.register(self.method_queue.fileno(), select.POLLIN)
+        if answered.poll(timeout * 1000):
+            self.method_queue.run_callbacks(None)
 
     def murder_pending(self) -> None:
         """Close what has taken too long."""
@@ -193,7 +208,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
     def _dispatch(self, conn: TConn, request: WaitingRequest) -> None:
         self._let_go(conn)
         conn.parser.unreader.unread(request.received)
-        conn.received_s = time.monotonic()
+        conn.is_long = request.is_long
+        conn.received_s = time.monotonic() if request.is_long else handed_over()
         answered = (self._long if request.is_long else self.tpool).submit(self.handle, conn)
         answered.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
 

@@ -15,8 +15,9 @@ from opensearch.search_response import UnusableResponseError
 from opensearch.target import Skip, Target
 from opensearch.validation import InvalidError
 from opensearch.widened_search import whole_window
+from plugin.page_agreement import Page
 from plugin.passthrough import Cut, hidden_fields
-from plugin.rerank_status import REFUSED
+from plugin.rerank_status import APPLIED, REFUSED
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class PlannedItem:
     item: Item
     target: Target
     plan: Plan | Skip | InvalidError
+    page: Page | None = None
 
     @property
     def is_own(self) -> bool:
@@ -52,6 +54,12 @@ class PlannedItem:
     def given_up(self, reason: str) -> "PlannedItem":
         """Return the item passed through, if it was to be reranked."""
         return replace(self, plan=Skip(reason, self.forward)) if isinstance(self.plan, Plan) else self
+
+    def noted(self, word: str) -> None:
+        """Note what the client is told of it, for the other pages of its search."""
+        is_error = isinstance(self.plan, Plan) and self.plan.settings.on_failure == "error"
+        if self.page is not None and not (is_error and word != APPLIED):
+            self.page.noted(word)
 
     def lines(self) -> bytes:
         """Return what is sent: the client's own lines, or its header with another body."""

@@ -1,26 +1,24 @@
 """Query texts to vectors, beside the request's own thread: cached, and each text encoded once at a time.
 
-`submit` -> `_admitted` (refused where it would be late) -> `_encoded`, on the encoding thread.
+`submit` -> `_start` -> `_work`, on the encoding thread -> `_run` -> `_encoded`
 """
 
-import math
 import threading
 import time
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from statistics import median
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 from cachetools import LRUCache
 from circuitbreaker import STATE_CLOSED, STATE_HALF_OPEN, STATE_OPEN, CircuitBreaker
 
-from plugin.errors import RerankFailedError
-from plugin.pace import Pace
+from plugin.query_future import Floats, QueryFuture, awaited, hopeful
 
-Floats = npt.NDArray[np.float32]
+__all__ = ["EncoderState", "Floats", "QueryFuture", "QueryVectors", "Watcher", "awaited", "hopeful"]
 
 
 class Watcher(Protocol):
@@ -65,9 +63,8 @@ MAX_FAULTS = 5
 REST_S = 10.0
 """How long; then one query tries."""
 
-
-class TooLateError(Exception):
-    """A query was not encoded, since nobody could wait for it any longer when its turn came."""
+LAST_ENCODINGS = 31
+"""Encodings whose median tells how long one takes."""
 
 
 class EncoderRestsError(Exception):
@@ -76,11 +73,14 @@ class EncoderRestsError(Exception):
 
 @dataclass(frozen=True)
 class EncoderState:
-    """What one worker's query encoder does: `breaker` is closed, open or half_open; `pace_ms` an encoding."""
+    """What one worker's query encoder does now.
+
+    `breaker` is closed, open or half_open; `encoding_ms` is the processor time of an encoding.
+    """
 
     num_waiting: int
     num_cached: int
-    pace_ms: float
+    encoding_ms: float
     breaker: str
 
 
@@ -108,55 +108,56 @@ class QueryVectors:
     ) -> None:
         self._encode, self._dim = encode, dim
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="encode")
-        self._pace = Pace(threads)
+        self._idle_threads = threads
+        self._queue: OrderedDict[QueryFuture, tuple[str, float]] = OrderedDict()
         self._breaker = CircuitBreaker(MAX_FAULTS, rest_s, name="query-encoder")
-        self._cache: LRUCache[str, Future[Floats]] = LRUCache(cache_entries)
-        self._latest_s: dict[str, float] = {}
+        self._cache: LRUCache[str, QueryFuture] = LRUCache(cache_entries)
+        self._took_s: deque[float] = deque(maxlen=LAST_ENCODINGS)
         self._max_waiting = max_waiting
         self._waiting = 0
         self._lock = threading.Lock()
+        self.encoding_s = 0.0
+        """The processor time of an encoding, the median of the last ones; 0 before the first."""
         self.watcher: Watcher = _NoWatcher()
+        self.on_started: Callable[[float], None] = lambda waited_s: None
 
-    def submit(self, text: str, within_s: float = math.inf) -> "Future[Floats] | None":
-        """Start encoding a text, or join whoever has; None where it would not be there within that time."""
+    def submit(self, text: str) -> QueryFuture | None:
+        """Start encoding a text, or join whoever has; None if too many queries wait."""
         with self._lock:
-            future = self._cache.get(text)
+            future = self._joined(text)
             if future is not None:
-                self._prolong(text, within_s)
                 self.watcher.looked_up("hit")
                 return future
             if self._rests():
                 return _resting()
-            if not self._admits(within_s):
+            if self._waiting >= self._max_waiting:
                 self.watcher.looked_up("refused")
                 return None
-            if self._waiting:  # else it is encoded now, and serves the next search at least
-                self._latest_s[text] = time.monotonic() + within_s
             self._waiting += 1
-            future = self._pool.submit(self._encoded, text, time.perf_counter())
-            self._cache[text] = future
+            future = self._cache[text] = QueryFuture()
             self.watcher.looked_up("miss")
             self.watcher.holds(self._waiting, len(self._cache))
-        future.add_done_callback(lambda done: self._finished(text, done))
+        self._start(text, future)
+        future.add_done_callback(lambda done: self._left())
         return future
 
-    def submit_all(self, texts: Sequence[str]) -> "list[Future[Floats] | None]":
+    def submit_all(self, texts: Sequence[str]) -> list[QueryFuture | None]:
         """Start encoding many texts, in their order, as one batch; None where too many queries wait already.
 
         A batch waits as one query and hands the encoder over after each text, so that it holds single
         searches up by one text and no more. Its texts never share a tensor: a model in int8 scales its
         activations by the whole tensor, and a text's vector would depend on its company (cosine 0.999, seen).
         """
-        batch: dict[str, Future[Floats]] = {}
-        found: dict[str, Future[Floats] | None] = {}
+        batch: dict[str, QueryFuture] = {}
+        found: dict[str, QueryFuture | None] = {}
         with self._lock:
             may_wait, rests = self._waiting < self._max_waiting, self._rests()
             for text in dict.fromkeys(texts):
-                future = found[text] = self._cache.get(text)
+                future = found[text] = self._joined(text)
                 if future is None and rests:
                     found[text] = _resting()
                 elif future is None and may_wait:
-                    found[text] = batch[text] = Future()
+                    found[text] = batch[text] = QueryFuture()
                 missed = "miss" if text in batch else "refused"
                 self.watcher.looked_up(missed if future is None else "hit")
             self._waiting += bool(batch)
@@ -171,39 +172,65 @@ class QueryVectors:
         """How many queries are encoded or wait for that; a batch counts as one."""
         return self._waiting
 
+    def knows(self, text: str) -> bool:
+        """Whether a text is encoded, or is to be for another search."""
+        with self._lock:
+            future = self._cache.get(text)
+        return future is not None and not future.cancelled()
+
     def state(self) -> EncoderState:
         """Return what it does now."""
-        return EncoderState(self._waiting, len(self._cache), self._pace.mean_s * 1000, self._breaker.state)
+        return EncoderState(self._waiting, len(self._cache), self.encoding_s * 1000, self._breaker.state)
+
+    def _joined(self, text: str) -> QueryFuture | None:
+        future = self._cache.get(text)
+        return future if future is not None and future.join() else None
 
     def _rests(self) -> bool:
         """Whether nothing is tried now; once the rest is over, one query at a time is."""
         is_trying = self._breaker.state == STATE_HALF_OPEN and self._waiting > 0
         return bool(self._breaker.opened or is_trying)
 
-    def _admits(self, within_s: float) -> bool:
-        """Whether one more query may wait; where nobody does, it is always tried."""
-        if self._waiting >= self._max_waiting:
-            return False
-        return not self._waiting or self._pace.expected_s(self._waiting) <= within_s
-
-    def _prolong(self, text: str, within_s: float) -> None:
-        latest_s = self._latest_s.get(text)
-        if latest_s is not None:
-            self._latest_s[text] = max(latest_s, time.monotonic() + within_s)
-
-    def _encoded(self, text: str, asked_s: float) -> Floats:
-        """Encode a text unless it is too late for everybody who waits for it."""
-        self.watcher.started(time.perf_counter() - asked_s)
+    def _start(self, text: str, future: QueryFuture) -> None:
         with self._lock:
-            latest_s = self._latest_s.pop(text, math.inf)
-        if time.monotonic() > latest_s:
-            raise TooLateError("no query vector in time: others were before it")
-        was = self._breaker.state
+            self._queue[future] = text, time.perf_counter()
+            is_asleep = self._idle_threads > 0
+            self._idle_threads -= is_asleep
+        future.add_done_callback(lambda done: self._drop(text, future) if done.cancelled() else None)
+        if is_asleep:
+            self._pool.submit(self._work)
+
+    def _work(self) -> None:
+        """Encode what waits until nothing does."""
+        while True:
+            with self._lock:
+                if not self._queue:
+                    self._idle_threads += 1
+                    return
+                future, (text, asked_s) = self._queue.popitem(last=False)
+            if future.set_running_or_notify_cancel():
+                self._run(text, future, time.perf_counter() - asked_s)
+
+    def _run(self, text: str, future: QueryFuture, waited_s: float) -> None:
         try:
-            with self._pace.one():
-                vector: Floats = self._breaker.call(self._checked, text)
+            self.watcher.started(waited_s)
+            self.on_started(waited_s)
+            vector = self._encoded(text)
+        except Exception as error:  # noqa: BLE001  # whatever it is, who waits gets it
+            self._drop(text, future)  # the next search tries again
+            future.set_exception(error)
+        else:
+            future.set_result(vector)
+
+    def _encoded(self, text: str) -> Floats:
+        was, began_s = self._breaker.state, time.thread_time()
+        try:
+            vector: Floats = self._breaker.call(self._checked, text)
         finally:
             self._tell_breaker(was)
+        with self._lock:
+            self._took_s.append(time.thread_time() - began_s)
+            self.encoding_s = median(self._took_s)
         return vector
 
     def _tell_breaker(self, was: str) -> None:
@@ -217,74 +244,30 @@ class QueryVectors:
             raise ValueError(f"expected {self._dim} finite numbers for a query, found {vector}")
         return vector
 
-    def _encode_next(self, batch: "Iterator[tuple[str, Future[Floats]]]") -> None:
-        """Start the next text of a batch, behind what has come in meanwhile."""
-        text, future = next(batch, ("", None))
-        if future is None:
-            self._left()
-            return
-
-        def encoded(done: "Future[Floats]") -> None:
-            error = done.exception()
-            if error is None:
-                future.set_result(done.result())
-            else:
-                self._forget(text)
-                future.set_exception(error)
-            self._encode_next(batch)
-
-        self._pool.submit(self._encoded, text, time.perf_counter()).add_done_callback(encoded)
+    def _encode_next(self, batch: Iterator[tuple[str, QueryFuture]]) -> None:
+        """Start the next text of a batch that somebody waits for, behind what has come in meanwhile."""
+        for text, future in batch:
+            if not future.cancelled():
+                self._start(text, future)
+                future.add_done_callback(lambda done: self._encode_next(batch))
+                return
+            self._drop(text, future)
+        self._left()
 
     def _left(self) -> None:
         with self._lock:
             self._waiting -= 1
             self.watcher.holds(self._waiting, len(self._cache))
 
-    def _finished(self, text: str, future: "Future[Floats]") -> None:
-        self._left()
-        if future.exception() is not None:
-            self._forget(text)
-
-    def _forget(self, text: str) -> None:
-        """Drop a failure: the next search tries again."""
+    def _drop(self, text: str, future: QueryFuture) -> None:
+        """Forget a query that nobody waits for any longer or that failed, unless it was asked for again."""
         with self._lock:
-            self._cache.pop(text, None)
+            self._queue.pop(future, None)
+            if self._cache.get(text) is future:
+                del self._cache[text]
 
 
-def hopeful(future: "Future[Floats] | None") -> "Future[Floats]":
-    """Return what `submit` gave where a vector may come of it, so that nothing is asked in vain otherwise.
-
-    Raises:
-        RerankFailedError: `overloaded` where it was not even started, `model` where the encoder rests.
-    """
-    if future is None:
-        raise RerankFailedError("overloaded", "too many queries wait for the encoder")
-    if future.done() and future.exception() is not None:
-        awaited(future, 0.0)
-    return future
-
-
-def awaited(future: "Future[Floats] | None", timeout_s: float) -> Floats:
-    """Return a submitted text's (dim,) vector.
-
-    Raises:
-        RerankFailedError: `overloaded` where it was not even started, `deadline` where it takes longer than
-            `timeout_s`, `model` where the encoder failed.
-    """
-    if future is None:
-        raise RerankFailedError("overloaded", "too many queries wait for the encoder")
-    try:
-        error = future.exception(max(0.0, timeout_s))
-    except FutureTimeoutError as late:
-        raise RerankFailedError("deadline", f"no query vector within {timeout_s * 1000:.0f} ms") from late
-    if isinstance(error, TooLateError):
-        raise RerankFailedError("deadline", str(error)) from error
-    if error is not None:
-        raise RerankFailedError("model", f"the query encoder failed: {error!r}") from error
-    return future.result()
-
-
-def _resting() -> "Future[Floats]":
-    future: Future[Floats] = Future()
+def _resting() -> QueryFuture:
+    future = QueryFuture()
     future.set_exception(EncoderRestsError(f"{MAX_FAULTS} encodings failed in a row: a pause is made"))
     return future

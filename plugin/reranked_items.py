@@ -5,13 +5,10 @@ An item whose widened search failed is asked for again as the client had it, all
 
 import logging
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 from msgspec import Raw
 
 from opensearch.json_style import Style, written
@@ -24,6 +21,7 @@ from plugin.errors import RerankFailedError, error_body
 from plugin.http_messages import Answer, Request, warnings_of
 from plugin.model import Model
 from plugin.planned_item import PlannedItem
+from plugin.query_vectors import QueryFuture
 from plugin.rerank_status import APPLIED, of_items
 from plugin.reranked_page import RerankedPage
 from plugin.reranked_search import answered, holds_for_the_clients_own, plain_headers
@@ -37,7 +35,7 @@ _NOTHING_ASKED = Exchange(200, "OK", (("Content-Type", "application/json"),), b'
 
 _log = logging.getLogger("twinrank.search")
 
-Vector = Future[npt.NDArray[np.float32]] | None
+Vector = QueryFuture | None
 
 
 class RefusedError(UnusableResponseError):
@@ -82,7 +80,8 @@ class RerankedItems:
             UnusableResponseError: what it answers cannot be read.
             UpstreamError: OpenSearch cannot be asked.
         """
-        if not self._model.admits():
+        judged = [each.plan for each in planned if _may_give_up(each) and isinstance(each.plan, Plan)]
+        if judged and not self._model.admits(*judged):
             planned = [each.given_up("overloaded") if _may_give_up(each) else each for each in planned]
         vectors = self._submitted(planned)
         items = dict(enumerate(planned))
@@ -93,6 +92,8 @@ class RerankedItems:
         if failed:
             with clock.stage("opensearch"):
                 told |= self._asked_again(request, dict(sorted(failed.items())), answers.whole.style)
+        for position, each in items.items():
+            each.noted(told[position].word)
         body = answers.whole.with_items(told[position].raw for position in items)
         status = of_items([told[position].word for position in items])
         return answered(answers.exchange, body, status, clock)
@@ -189,8 +190,12 @@ class RerankedItems:
 
 
 def _may_give_up(each: PlannedItem) -> bool:
-    """Whether an item may be passed through; where failures are errors, the encoder alone decides."""
-    return isinstance(each.plan, Plan) and each.plan.settings.on_failure != "error"
+    """Whether an item may be passed through; if failures are errors, the encoder alone decides.
+
+    One whose earlier page was reranked may not.
+    """
+    plan = each.plan
+    return isinstance(plan, Plan) and plan.settings.on_failure != "error" and not plan.follows_page
 
 
 def _told_of(each: PlannedItem, raw: Raw, style: Style) -> _Told:

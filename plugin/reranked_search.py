@@ -5,8 +5,6 @@ Whatever goes wrong once the window is there gives the first-stage page, and `Re
 
 import logging
 from collections.abc import Sequence
-from concurrent.futures import Future
-from time import monotonic
 
 from opensearch.search_plan import Plan
 from opensearch.search_response import SearchResponse, UnusableResponseError, name_of
@@ -21,13 +19,11 @@ from opensearch.widened_search import (
     vectors_of_window,
     whole_window,
 )
-from plugin.arrival import queued_s
 from plugin.errors import RerankFailedError, error_body
 from plugin.hit_sizes import HitSizes
 from plugin.http_messages import Answer, Headers, Request, warnings_of
 from plugin.model import Model
-from plugin.pace import Pace
-from plugin.query_vectors import Floats
+from plugin.query_vectors import QueryFuture
 from plugin.reranked_page import HitsAt, RerankedPage
 from plugin.reranking import scored_window
 from plugin.stage_clock import StageClock
@@ -52,8 +48,6 @@ class RerankedSearch:
         self._upstream = upstream
         self._model = model
         self._sizes = HitSizes()
-        self._answers = Pace()
-        self._admission = model.admission
 
     def run(self, request: Request, plan: Plan, clock: StageClock) -> Answer:
         """Answer one search.
@@ -71,21 +65,13 @@ class RerankedSearch:
         return self._run(request, plan, clock, is_split=False)
 
     def _run(self, request: Request, plan: Plan, clock: StageClock, *, is_split: bool) -> Answer:
-        begun_s = monotonic()
-        vector = self._model.vector_in_time(plan.query_text, self._within_s(plan))
+        vector = self._model.vector_in_time(plan)
         with clock.stage("opensearch"):
             exchange = self._ask(request, vectors_of_window(plan) if is_split else whole_window(plan))
-        self._answers.took(clock.spent_s("opensearch"))
-        with self._admission.reordering():
-            answer = self._reordered(request, plan, clock, exchange, vector, is_split=is_split)
-        asked_too_s = clock.spent_s("fetch") + clock.spent_s("verify")
-        total_s = queued_s() + monotonic() - begun_s - asked_too_s
-        deadline_s = plan.settings.deadline_ms / 1000
-        self._admission.answered(total_s, clock.spent_s("opensearch"), exchange.body, deadline_s)
-        return answer
+        return self._reordered(request, plan, clock, exchange, vector, is_split=is_split)
 
     def _reordered(
-        self, request: Request, plan: Plan, clock: StageClock, exchange: Exchange, vector: "Future[Floats]",
+        self, request: Request, plan: Plan, clock: StageClock, exchange: Exchange, vector: QueryFuture,
         *, is_split: bool,
     ) -> Answer:  # fmt: skip
         if holds_for_the_clients_own(exchange.status, exchange.body):
@@ -96,9 +82,6 @@ class RerankedSearch:
         texts, has_sources = WindowTexts(self._upstream, request), is_split or carries_sources(plan)
         scored = scored_window(response, plan, self._model, vector, clock, texts, has_sources=has_sources)
         return self._page(exchange, response, plan, scored, hits_at, clock)
-
-    def _within_s(self, plan: Plan) -> float:
-        return plan.settings.deadline_ms / 1000 - queued_s() + self._answers.mean_s
 
     def _page(
         self,

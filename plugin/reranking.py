@@ -1,10 +1,8 @@
 """Order the hits of one answer by the query's vector and the hits' own."""
 
 from collections.abc import Sequence
-from concurrent.futures import Future
 
 import numpy as np
-import numpy.typing as npt
 
 from opensearch.search_plan import Plan
 from opensearch.search_response import SearchResponse
@@ -13,7 +11,7 @@ from opensearch.vector_field import vector_field
 from plugin.arrival import queued_s
 from plugin.errors import RerankFailedError
 from plugin.model import Model
-from plugin.query_vectors import awaited
+from plugin.query_vectors import QueryFuture, awaited
 from plugin.stage_clock import StageClock
 from plugin.window_scores import WindowScores
 from plugin.window_texts import WindowTexts
@@ -23,14 +21,12 @@ from reranker.integer_query import rounded
 from reranker.reordering import reordered
 from reranker.window import Ranking
 
-Floats = npt.NDArray[np.float32]
-
 
 def scored_window(
     response: SearchResponse,
     plan: Plan,
     model: Model,
-    vector: "Future[Floats] | None",
+    vector: QueryFuture | None,
     clock: StageClock,
     texts: WindowTexts,
     *,
@@ -60,7 +56,7 @@ def _ranked(
     settings: RerankSettings,
     window: Sequence[bytes | None],
     model: Model,
-    vector: "Future[Floats] | None",
+    vector: QueryFuture | None,
     clock: StageClock,
 ) -> Ranking:
     """Rank the first hits of `response` by their stored vectors.

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from opensearch.endpoints import Endpoint
+from opensearch.search_plan import Plan
 from opensearch.search_request import NotUnderstoodError, SearchRequest
 from opensearch.search_response import UnusableResponseError
 from opensearch.target import Skip, Target
@@ -15,6 +16,7 @@ from plugin.cluster_search import ClusterSearch
 from plugin.errors import RerankFailedError, UpstreamError, error_body
 from plugin.http_messages import Answer, Request, gunzipped
 from plugin.model import Model
+from plugin.page_agreement import PageAgreement
 from plugin.passthrough import cut_of, passed_through
 from plugin.rerank_status import skipped
 from plugin.reranked_search import RerankedSearch, refused
@@ -40,9 +42,12 @@ _log = logging.getLogger("twinrank.search")
 class SearchDoor:
     """Answers searches in front of one OpenSearch with one model."""
 
-    def __init__(self, upstream: Upstream, planner: SearchPlanner, model: Model) -> None:
+    def __init__(
+        self, upstream: Upstream, planner: SearchPlanner, model: Model, pages: PageAgreement | None = None
+    ) -> None:
         self._upstream = upstream
         self._planner = planner
+        self._pages = pages or PageAgreement()
         self._reranked = RerankedSearch(upstream, model)
         self._cluster = ClusterSearch(upstream, model)
 
@@ -70,6 +75,15 @@ class SearchDoor:
                 plan = self._planner.plan(search, target)
             except InvalidError as error:
                 return self._own_error(request, indices, body, search, _bad_request(error), clock)
+        page = self._pages.page(request, search, target, plan)
+        return page.answered(
+            self._planned(request, indices, body, target, search, page.followed(plan), clock)
+        )
+
+    def _planned(
+        self, request: Request, indices: str, body: bytes, target: Target, search: SearchRequest | Skip,
+        plan: Plan | Skip, clock: StageClock,
+    ) -> Answer:  # fmt: skip
         if isinstance(plan, Skip):
             return self._passed_through(request, body, target, search, plan, clock)
         forward = Skip("upstream", plan.request if plan.request != search else None)

@@ -21,6 +21,7 @@ from plugin.logs import JsonGunicornLogger, log_to_stderr
 from plugin.metrics import Metrics, shared_between_workers, worker_ended
 from plugin.model import Model
 from plugin.options import bundle_folder, bundle_option, read_defaults
+from plugin.page_table import PageTable
 from plugin.patient_arbiter import PatientArbiter
 from plugin.readiness import Readiness
 from plugin.runtime_folder import runtime_folder
@@ -99,6 +100,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         files.others(self._bundle)  # what is wrong with them is said at the start
         self._folder = runtime_folder("settings-1", connecting.urls)
         self._options = _options(listen, workers)
+        self._pages = PageTable.shared()  # here, before the workers are forked
         if as_json:
             self._options["logger_class"] = JsonGunicornLogger
         super().__init__()
@@ -175,7 +177,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         sight = Sight(Metrics(), self._log)
         tracing = tracing_from_environment(query_text=self._log.query_text)
         model = Model.load(self._bundle, self._files.others(self._bundle))
-        return Proxy(upstream, model, settings, self._tokens, readiness, sight, tracing)
+        return Proxy(upstream, model, settings, self._tokens, readiness, sight, tracing, self._pages)
 
 
 def _modern(context: ssl.SSLContext) -> ssl.SSLContext:

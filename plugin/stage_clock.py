@@ -30,10 +30,6 @@ class StageClock:
             note_stage(name, ended_ns - int(spent_s * 1e9), ended_ns)
             self._stages[name] = self._stages.get(name, 0.0) + spent_ms
 
-    def spent_s(self, name: str) -> float:
-        """Return the seconds of a stage up to now, 0 where there was none."""
-        return self._stages.get(name, 0.0) / 1000
-
     def header(self) -> tuple[str, str]:
         """Return the header, with the total up to now (W3C Server Timing: durations in milliseconds)."""
         total_ms = (time.perf_counter() - self._started_s) * 1000

@@ -19,8 +19,7 @@ TRIES = 20
 PAUSES_S = {"deadline": 0.0, "overloaded": 0.5}
 """Reason -> the pause after which a query that was skipped for it is asked again, on a busy machine.
 
-A query that missed its deadline has its vector by then; where the last ones were late, a few seconds let all
-be reranked again.
+A query that missed its deadline has its vector by then; one that was refused lets others go first.
 """
 
 

@@ -13,6 +13,7 @@ def watch(
     """Let a worker's parts tell its counters what they do."""
     metrics.serves(model.name, model.digest)
     model.query_vectors.watcher = metrics.encoding
+    model.admission.on_refused = metrics.admission.refused
     model.documents.on_encoded = metrics.writes.encoded
     upstream.tell_hosts(metrics.breakers.left_out)
     breaker.on_change = lambda num_open, tripped: metrics.breakers.changed(

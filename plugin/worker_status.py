@@ -7,6 +7,7 @@ from typing import Any
 import flask
 
 from plugin.admin_answers import JSON, answered
+from plugin.arrival import num_waiting
 from plugin.caller import caller
 from plugin.errors import UpstreamError
 from plugin.http_messages import Request
@@ -40,7 +41,12 @@ def state_of_worker(upstream: Upstream, model: Model) -> dict[str, Any]:
     """Return what is told of one worker."""
     return {
         "worker": os.getpid(),
-        "rerank_at_once": model.admission.limit,
+        "admission": {
+            "in_flight": model.in_flight.number,
+            "num_waiting": num_waiting(),
+            "service_wait_ms": model.admission.service.least_s() * 1000,
+            "encoder_wait_ms": model.admission.encoder.least_s() * 1000,
+        },
         "query_encoder": asdict(model.query_vectors.state()),
         "opensearch": [asdict(host) for host in upstream.hosts()],
     }

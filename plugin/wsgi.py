@@ -14,6 +14,7 @@ from opensearch.index_changes import changes_indices
 from plugin.admin_answers import JSON
 from plugin.api_endpoints import API_PATHS
 from plugin.app import OWN_PREFIX, create_app
+from plugin.arrival import queued_s
 from plugin.bearer import BearerTokens
 from plugin.client_presence import ClientGoneError, absent, present
 from plugin.errors import UpstreamError, error_body
@@ -22,6 +23,8 @@ from plugin.http_messages import Answer, Environ, Request
 from plugin.metrics import Metrics
 from plugin.model import Model
 from plugin.multi_search_door import MULTI_SEARCHES, MultiSearchDoor
+from plugin.page_agreement import PageAgreement
+from plugin.page_table import PageTable
 from plugin.passthrough import passed_through
 from plugin.read_door import READS, ReadDoor, asked_in_url
 from plugin.readiness import Readiness
@@ -57,23 +60,33 @@ class Proxy:
         readiness: Readiness | None = None,
         sight: Sight | None = None,
         tracing: Tracing | None = None,
+        pages: PageTable | None = None,
     ) -> None:
-        self._upstream = upstream
+        self._upstream, self._model = upstream, model
         self._settings = settings = settings or SettingsCache(upstream)
         planner, self._lookup = SearchPlanner(settings, model), FieldLookup(settings)
-        self._searches = SearchDoor(upstream, planner, model)
+        agreement = PageAgreement(pages)
+        self._searches = SearchDoor(upstream, planner, model, agreement)
         self._templates = TemplateDoor(upstream, self._searches)
-        self._multi_searches = MultiSearchDoor(upstream, planner, self._lookup, model)
+        self._multi_searches = MultiSearchDoor(upstream, planner, self._lookup, model, agreement)
         self._reads = ReadDoor(upstream, self._lookup)
         self._writes = WriteDoor(upstream, model, settings)
         self._sight, self._tracing = sight or Sight(Metrics()), tracing or Tracing()
         metrics = self._sight.metrics
         watch(metrics, upstream, model, settings, planner.breaker)
+        agreement.on_disagreement = metrics.admission.pages_disagree
         ready = readiness or Readiness(upstream)
         self._own = create_app(upstream, model, settings, tokens or BearerTokens(), metrics, ready)
 
     def __call__(self, environ: Environ, start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
+        with self._model.in_flight.one():
+            return self._answered(environ, start_response)
+
+    def _answered(self, environ: Environ, start_response: "StartResponse") -> Iterable[bytes]:
+        waited_s = queued_s()
+        self._model.admission.service.waited(waited_s)
+        self._sight.metrics.admission.began(waited_s)
         request = Request.from_environ(environ)
         if _is_own(request):
             return self._own(environ, start_response)

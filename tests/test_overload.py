@@ -3,13 +3,12 @@
 import json
 import random
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 
 import pytest
 from opensearchpy import OpenSearch
 from werkzeug.test import Client
 
-from plugin.admission import MOST
 from plugin.model import Model
 from plugin.proxy_process import running_proxy
 from plugin.upstream import Upstream
@@ -47,13 +46,10 @@ def test_under_twice_the_load_every_search_is_answered(
 
 @pytest.fixture
 def crowded(toy_index: ToyIndex) -> Iterator[Client]:
-    """Yield a client of a proxy that was late once, and now reranks as many as it may."""
+    """Yield a client of a proxy that answers another request, and whose encoder has work for a long time."""
     model = Model.load(toy_index.bundle)
-    for total_s in (0.02, 1.0):
-        model.admission.answered(total_s, 0.01, b'{"took":5,', 0.05)
-    with closing(Upstream(toy_index.url)) as upstream, ExitStack() as others:
-        for _ in range(int(MOST)):
-            others.enter_context(model.admission.reordering())
+    model.query_vectors.encoding_s = 1e9
+    with closing(Upstream(toy_index.url)) as upstream, model.in_flight.one():
         yield Client(Proxy(upstream, model))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from plugin.errors import RerankFailedError
-from plugin.query_vectors import MAX_FAULTS, Floats, QueryVectors, awaited, hopeful
+from plugin.query_vectors import MAX_FAULTS, Floats, QueryFuture, QueryVectors, awaited, hopeful
 
 
 class Counted:
@@ -71,34 +71,60 @@ def test_a_failure_is_not_remembered() -> None:
     assert awaited(vectors.submit("a"), 10)[0] == 1
 
 
-def test_a_query_that_cannot_be_in_time_is_not_started() -> None:
-    encode = Counted()
-    vectors = QueryVectors(encode)
-    first = vectors.submit("a", 0.001)
-    assert first is not None, "the encoder is free: it is tried"
-    threading.Event().wait(0.05)  # the encoding takes long already, and so will the next
-    assert vectors.submit("b", 0.06) is None
-    patient = vectors.submit("c", 60)
-    assert vectors.submit("a", 0.001) is first, "who is encoded already is joined"
-    encode.leave.set()
-    assert [awaited(each, 10)[0] for each in (first, patient)] == [1, 1]
-    assert encode.texts == ["a", "c"]
+def left(future: QueryFuture | None) -> None:
+    """Wait for a vector no longer than no time."""
+    with pytest.raises(RerankFailedError) as raised:
+        awaited(future, 0)
+    assert raised.value.reason == "deadline"
 
 
-def test_a_query_that_is_late_when_its_turn_comes_is_not_encoded_unless_another_can_wait() -> None:
+def test_a_query_that_nobody_waits_for_any_longer_is_not_encoded() -> None:
     encode = Counted()
     vectors = QueryVectors(encode)
     first = vectors.submit("a")
-    late, shared = vectors.submit("b", 0.05), vectors.submit("c", 0.05)
-    assert vectors.submit("c", 60) is shared
-    threading.Event().wait(0.1)
+    late, shared = vectors.submit("b"), vectors.submit("c")
+    assert vectors.submit("c") is shared
+    assert vectors.num_waiting == 3
+    left(late)
+    left(shared)
+    assert (vectors.num_waiting, vectors.knows("b"), vectors.knows("c")) == (2, False, True)
     encode.leave.set()
     awaited(first, 10)
-    with pytest.raises(RerankFailedError) as raised:
-        awaited(late, 10)
-    assert raised.value.reason == "deadline"
-    assert awaited(shared, 10)[0] == 1
+    assert awaited(shared, 10)[0] == 1, "of two that wait one has left"
     assert encode.texts == ["a", "c"]
+    assert awaited(vectors.submit("b"), 10)[0] == 1, "asked for again it is encoded"
+
+
+def test_searches_one_after_another_never_fill_the_queue_before_an_encoder_that_hangs() -> None:
+    encode = Counted()
+    vectors = QueryVectors(encode, max_waiting=2)
+    for number in range(100):
+        left(vectors.submit(str(number)))
+    assert vectors.num_waiting == 1
+    encode.leave.set()
+    assert awaited(vectors.submit("next"), 10)[0] == 4
+    assert encode.texts == ["0", "next"]
+
+
+def test_texts_of_a_batch_that_nobody_waits_for_are_left_out() -> None:
+    encode = Counted()
+    vectors = QueryVectors(encode)
+    batch = vectors.submit_all([str(number) for number in range(2_000)])
+    for future in batch[1:-1]:
+        left(future)
+    encode.leave.set()
+    assert awaited(batch[-1], 10)[0] == 4
+    assert encode.texts == ["0", "1999"]
+
+
+def test_how_long_an_encoding_takes_is_told_by_the_processor() -> None:
+    encode = Counted()
+    vectors = QueryVectors(encode)
+    waiting = vectors.submit("a")
+    threading.Event().wait(0.2)
+    encode.leave.set()
+    awaited(waiting, 10)
+    assert 0 < vectors.encoding_s < 0.1, "it waited, and did not compute"
 
 
 class Breaking:
@@ -139,13 +165,11 @@ def test_after_some_faults_the_encoder_rests_and_one_query_tries_then() -> None:
 def test_a_late_query_is_no_fault_of_the_encoder() -> None:
     encode = Counted()
     vectors = QueryVectors(encode)
-    vectors.submit("a")
-    late = [vectors.submit(str(number), 0.02) for number in range(MAX_FAULTS + 1)]
-    threading.Event().wait(0.1)
+    first = vectors.submit("a")
+    for number in range(MAX_FAULTS + 1):
+        left(vectors.submit(str(number)))
     encode.leave.set()
-    for each in late:
-        with pytest.raises(RerankFailedError, match="in time"):
-            awaited(each, 10)
+    awaited(first, 10)
     assert vectors.state().breaker == "closed"
 
 

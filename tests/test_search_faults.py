@@ -85,17 +85,28 @@ def test_a_model_that_is_late(hurried: ToyIndex, stuck: Encode) -> None:
 def test_queries_that_would_be_late_are_not_started_and_the_clients_own_search_is_sent(
     hurried: ToyIndex, stuck: Encode
 ) -> None:
-    """While one encoding hangs, the others do not wait for it."""
-    model = replace(Model.load(hurried.bundle), query_vectors=QueryVectors(stuck))
-    model.query_vectors.submit("another query", 60)
+    """While one encoding hangs, a search beside others does not wait for it; one that is alone does."""
+    vectors = QueryVectors(stuck)
+    vectors.encoding_s = 0.02
+    model = replace(Model.load(hurried.bundle), query_vectors=vectors)
+    vectors.submit("another query")
     with closing(Upstream(hurried.url)) as upstream:
         client = Client(Proxy(upstream, model))
-        threading.Event().wait(0.3)
         body = {"query": hurried.query, "size": 7, "from": 2}
-        answer = client.post(f"/{hurried.name}/_search", json=body, buffered=True)
+
+        def searched() -> TestResponse:
+            return client.post(f"/{hurried.name}/_search", json=body, buffered=True)
+
+        with model.in_flight.one():
+            answer = searched()
         status = client.get("/_plugins/_rerank/status", buffered=True)
+        body["size"] = 6  # so that it is no page of the one before
+        body["min_score"] = 0.0001
+        alone = searched()
     assert_first_stage(hurried, answer, "overloaded")
     assert (status.json or {})["query_encoder"]["num_waiting"] == 1
+    assert (status.json or {})["admission"]["in_flight"] == 1
+    assert alone.headers["Rerank-Status"] == "skipped; reason=deadline"
 
 
 def test_a_model_that_keeps_failing_is_left_alone_for_a_while(toy_index: ToyIndex) -> None:

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from opensearchpy import OpenSearch
 from plugin.explanation import search_door
 from plugin.http_messages import basic_credentials
 from plugin.model import Model
+from plugin.query_vectors import QueryFuture
 from plugin.settings_cache import SettingsCache
 from plugin.tuning import MIN_QUERIES, Pair, TuningError, Window, tune
 from plugin.tuning_windows import searched_windows
@@ -107,16 +107,22 @@ def test_where_nothing_is_better_no_change_is_proposed(
 
 
 def test_a_machine_that_was_too_busy_is_asked_again(
-    opensearch_url: str, client: OpenSearch, index_name: str
+    opensearch_url: str, client: OpenSearch, index_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Late searches let only some of the next ones be reranked; none of the queries is lost for that."""
+    """Searches that are refused or late at first are asked for again; none of the queries is lost."""
     Command(opensearch_url, index_name).enabled().load(lines({"_id": "d", "title": "word"}))
     client.indices.refresh(index=index_name)
     model = Model.load(Bundle.open(TINY_BUNDLE))
-    model.admission.answered(0.001, 0.0, b"", 0.05)
-    while (limit := model.admission.limit) is None or limit > 0.3:
-        model.admission.answered(10.0, 0.0, b"", 0.05)
-        time.sleep(0.05)
+    refusals = iter(["overloaded", "deadline"] * 3)
+    real = model.query_vectors.submit
+
+    def refused(text: str) -> QueryFuture | None:
+        reason = next(refusals, None)
+        if reason == "deadline":
+            return QueryFuture()  # of which nothing ever comes
+        return None if reason == "overloaded" else real(text)
+
+    monkeypatch.setattr(model.query_vectors, "submit", refused)
     with closing(Upstream(opensearch_url)) as upstream:
         settings = SettingsCache(upstream, waits_for_coverage=True)
         door = search_door(upstream, settings, model)
