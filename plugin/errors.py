@@ -21,6 +21,13 @@ class UpstreamTimeoutError(UpstreamError):
     type_name = "upstream_timeout_exception"
 
 
+class RequestBodyError(UpstreamError):
+    """A request's body could not be read to be sent on: the disk that keeps it is full, for instance."""
+
+    status = 500
+    type_name = "request_body_exception"
+
+
 class RerankFailedError(Exception):
     """Reranking one search failed; `reason` is the word that `Rerank-Status` shows."""
 

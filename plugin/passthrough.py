@@ -8,7 +8,8 @@ from opensearch.field_cutter import FieldsOf, cut_answer
 from opensearch.search_request import SearchRequest
 from opensearch.target import Skip, Target
 from plugin.http_messages import Answer, Headers, Request
-from plugin.upstream import Body, StreamedAnswer, Upstream
+from plugin.upstream import StreamedAnswer, Upstream
+from plugin.upstream_connection import Body
 
 Cut = Callable[[bytes], bytes]
 """Takes our fields out of an answer in JSON."""

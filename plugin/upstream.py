@@ -3,12 +3,10 @@
 `exchange` and `stream` -> `_failing_over` (host after host) -> `_on` (a kept connection, or a new one).
 """
 
-import socket
 import ssl
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from typing import TypeVar
 
 from opensearch.client import Upstream as Client
@@ -16,19 +14,15 @@ from plugin.aws_signing import Sign, whole
 from plugin.client_presence import await_readable
 from plugin.errors import UpstreamError, UpstreamTimeoutError
 from plugin.http_messages import BLOCK_BYTES, Headers, end_to_end
+from plugin.upstream_connection import DROPPED, Body, Connection, guarded
 from plugin.upstream_host import Host, NotConnectedError
 from plugin.upstream_hosts import Hosts, HostState
 
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 60.0
 
-_DROPPED = (BrokenPipeError, ConnectionResetError)
-
-Body = bytes | Iterable[bytes]
-"""A request's body, whole or block by block."""
-
 Answered = TypeVar("Answered")
-Use = Callable[[Host, HTTPConnection], Answered]
+Use = Callable[[Host, Connection], Answered]
 
 
 @dataclass(frozen=True)
@@ -48,7 +42,7 @@ class StreamedAnswer:
     read, and cuts it otherwise, so that OpenSearch notices a client that has gone.
     """
 
-    def __init__(self, host: Host, connection: HTTPConnection, response: HTTPResponse) -> None:
+    def __init__(self, host: Host, connection: Connection, response: HTTPResponse) -> None:
         self._host = host
         self._connection = connection
         self._response = response
@@ -130,7 +124,7 @@ class Upstream:
             ClientGoneError: nobody waits for the answer any more.
         """
 
-        def use(host: Host, connection: HTTPConnection) -> Exchange:
+        def use(host: Host, connection: Connection) -> Exchange:
             response = self._asked(host, connection, method, target, headers, body, len(body))
             content = response.read()
             host.release(connection, response)
@@ -158,7 +152,7 @@ class Upstream:
             ClientGoneError: nobody waits for the answer any more.
         """
 
-        def use(host: Host, connection: HTTPConnection) -> StreamedAnswer:
+        def use(host: Host, connection: Connection) -> StreamedAnswer:
             response = self._asked(host, connection, method, target, headers, body, content_length)
             return StreamedAnswer(host, connection, response)
 
@@ -187,16 +181,23 @@ class Upstream:
             try:
                 return _on(host, use, may_repeat=may_repeat)
             except (HTTPException, OSError) as error:
-                self._hosts.failed(host)
+                self._note(host, error)
                 is_last = host is hosts[-1]
                 if is_last or not (isinstance(error, NotConnectedError) or _repeats(error, may_repeat)):
                     raise _translated(error, host.url) from error
         raise AssertionError("there is at least one host")
 
+    def _note(self, host: Host, error: Exception) -> None:
+        """Note what a request has shown of a host."""
+        if not isinstance(error, NotConnectedError):
+            self._hosts.doubt(host)
+        elif not error.is_own:
+            self._hosts.failed(host)
+
     def _asked(
         self,
         host: Host,
-        connection: HTTPConnection,
+        connection: Connection,
         method: str,
         target: str,
         headers: Headers,
@@ -205,10 +206,10 @@ class Upstream:
     ) -> HTTPResponse:
         """Send one request and return its answer, body unread."""
         if self._sign is not None:
-            body = body if isinstance(body, bytes) else whole(body)
+            body = body if isinstance(body, bytes) else whole(guarded(body))
             headers = self._sign(method, f"{host.base}{target}", headers, body)
             content_length = len(body)
-        _send(connection, method, target, headers, body, content_length)
+        connection.send_request(method, target, headers, body, content_length)
         await_readable(connection.sock, host.read_timeout_s)
         return connection.getresponse()
 
@@ -220,17 +221,17 @@ def first_url(urls: str) -> str:
 
 def _on(host: Host, use: Use[Answered], *, may_repeat: bool) -> Answered:
     """Ask one host: by a kept connection, and by a new one where OpenSearch has closed that just now."""
-    kept = host.idle()
+    kept = host.idle(may_repeat=may_repeat)
     if kept is not None:
         try:
             return _used(host, kept, use)
-        except _DROPPED:
+        except DROPPED:
             if not may_repeat:
                 raise
     return _used(host, host.connected(), use)
 
 
-def _used(host: Host, connection: HTTPConnection, use: Use[Answered]) -> Answered:
+def _used(host: Host, connection: Connection, use: Use[Answered]) -> Answered:
     try:
         return use(host, connection)
     except BaseException:  # also where the body could not be made: OpenSearch must not wait for its end
@@ -240,33 +241,6 @@ def _used(host: Host, connection: HTTPConnection, use: Use[Answered]) -> Answere
 
 def _repeats(error: Exception, may_repeat: bool) -> bool:
     return may_repeat and not isinstance(error, TimeoutError)
-
-
-def _send(
-    connection: HTTPConnection,
-    method: str,
-    target: str,
-    headers: Headers,
-    body: Body,
-    content_length: int | None,
-) -> None:
-    connection.putrequest(method, target, skip_accept_encoding=True)
-    for name, value in headers:
-        connection.putheader(name, value.encode("latin-1"))
-    if content_length is None:
-        connection.putheader("Transfer-Encoding", "chunked")
-    elif content_length or method in ("POST", "PUT", "PATCH"):
-        connection.putheader("Content-Length", str(content_length))
-    _cork(connection, 1)  # head and body in one packet: OpenSearch is woken once
-    with suppress(*_DROPPED):  # OpenSearch may answer, a 413 for instance, and stop listening: read that
-        connection.endheaders(body, encode_chunked=content_length is None)
-        _cork(connection, 0)
-
-
-def _cork(connection: HTTPConnection, value: int) -> None:
-    """Hold back packets that are not full while `value` is 1, where the system can."""
-    if hasattr(socket, "TCP_CORK"):
-        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, value)
 
 
 def _translated(error: Exception, url: str) -> UpstreamError:

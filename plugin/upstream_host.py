@@ -1,19 +1,29 @@
 """One address of OpenSearch: connections to it, kept while nothing is asked."""
 
-import select
+import errno
 import ssl
 import threading
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPException, HTTPResponse
 from urllib.parse import urlsplit
+
+from plugin.upstream_connection import Connection, TlsConnection, is_readable
 
 DEFAULT_PORTS = {"http": 9200, "https": 443}
 
 _AWAY = frozenset({502, 503, 504})
 _FAULTS = (HTTPException, OSError)
+_OWN_FAULTS = frozenset({
+    errno.EADDRNOTAVAIL, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM,
+})  # fmt: skip
 
 
 class NotConnectedError(OSError):
     """There is no connection, so nothing was sent; its `__cause__` says why."""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is this machine that lacks what a connection needs: files, ports, memory."""
+        return isinstance(self.__cause__, OSError) and self.__cause__.errno in _OWN_FAULTS
 
 
 class Host:
@@ -50,7 +60,7 @@ class Host:
         self._context = (context or ssl.create_default_context()) if parts.scheme == "https" else None
         self._connect_timeout_s, self.read_timeout_s = connect_timeout_s, read_timeout_s
         self._max_idle = max_idle
-        self._idle: list[HTTPConnection] = []
+        self._idle: list[Connection] = []
         self._lock = threading.Lock()
 
     @property
@@ -58,18 +68,23 @@ class Host:
         """How many connections are kept."""
         return len(self._idle)
 
-    def idle(self) -> HTTPConnection | None:
-        """Take a kept connection that is still open, None where there is none."""
+    def idle(self, *, may_repeat: bool) -> Connection | None:
+        """Take a kept connection that is still open, None where there is none for such a request.
+
+        The last one used comes first: where that is too old, all are.
+        """
         while True:
             with self._lock:
-                if not self._idle:
-                    return None
+                if not self._idle or not self._idle[-1].is_fresh(may_repeat=may_repeat):
+                    break
                 connection = self._idle.pop()
-            if not _is_readable(connection):
+            if not is_readable(connection):
                 return connection
             connection.close()  # readable while nothing was asked: the other side has closed it
+        self._close_old()
+        return None
 
-    def connected(self, *, read_timeout_s: float | None = None) -> HTTPConnection:
+    def connected(self, *, read_timeout_s: float | None = None) -> Connection:
         """Return a new connection.
 
         Raises:
@@ -84,11 +99,10 @@ class Host:
         connection.sock.settimeout(self.read_timeout_s if read_timeout_s is None else read_timeout_s)
         return connection
 
-    def release(self, connection: HTTPConnection, response: HTTPResponse) -> None:
-        """Keep the connection for the next request if its answer was read whole, else close it."""
-        # `read1` leaves an answer of known length open after its last byte, and closes one that broke off
-        is_whole = not response.length and (response.isclosed() or not response.chunked)
-        is_reusable = is_whole and not response.will_close
+    def release(self, connection: Connection, response: HTTPResponse) -> None:
+        """Keep the connection for the next request if it may carry one, else close it."""
+        is_reusable = connection.is_reusable_after(response)
+        connection.released(response)
         response.close()
         with self._lock:
             if is_reusable and len(self._idle) < self._max_idle:
@@ -116,36 +130,23 @@ class Host:
         finally:
             connection.close()
 
-    def _new(self) -> HTTPConnection:
+    def _close_old(self) -> None:
+        """Close the connections that no request may use any more."""
+        with self._lock:
+            old = [each for each in self._idle if not each.is_fresh(may_repeat=True)]
+            self._idle = [each for each in self._idle if each not in old]
+        for connection in old:
+            connection.close()
+
+    def _new(self) -> Connection:
         if self._context is not None:
-            return _TlsConnection(
+            return TlsConnection(
                 self._name, self._port, timeout=self._connect_timeout_s, context=self._context
             )
-        return _Connection(self._name, self._port, timeout=self._connect_timeout_s)
-
-
-class _RawTarget:
-    """Sends the request line as the client wrote it, also bytes above 127, which http.client refuses."""
-
-    def _encode_request(self, request: str) -> bytes:
-        return request.encode("latin-1")
-
-
-class _Connection(_RawTarget, HTTPConnection):
-    """HTTP."""
-
-
-class _TlsConnection(_RawTarget, HTTPSConnection):
-    """HTTPS."""
+        return Connection(self._name, self._port, timeout=self._connect_timeout_s)
 
 
 def _authority(scheme: str, name: str, port: int) -> str:
     """Return what http.client sends as `Host`."""
     shown = f"[{name}]" if ":" in name else name
     return shown if port == {"http": 80, "https": 443}[scheme] else f"{shown}:{port}"
-
-
-def _is_readable(connection: HTTPConnection) -> bool:
-    poll = select.poll()
-    poll.register(connection.sock, select.POLLIN)
-    return bool(poll.poll(0))
