@@ -4,7 +4,7 @@ An item whose widened search failed is asked for again as the client had it, all
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,7 +28,7 @@ from plugin.reranked_search import answered, holds_for_the_clients_own, plain_he
 from plugin.reranking import scored_window
 from plugin.stage_clock import StageClock
 from plugin.upstream import Exchange, Upstream
-from plugin.upstream_breaker import UpstreamBreaker
+from plugin.upstream_breaker import UpstreamBreaker, kind_of
 from plugin.window_texts import WindowTexts, carries_sources
 
 _NOTHING_ASKED = Exchange(200, "OK", (("Content-Type", "application/json"),), b'{"took":0,"responses":[]}')
@@ -94,9 +94,24 @@ class RerankedItems:
                 told |= self._asked_again(request, dict(sorted(failed.items())), answers.whole.style)
         for position, each in items.items():
             each.noted(told[position].word)
+        self._note(request, items, told, failed.keys())
         body = answers.whole.with_items(told[position].raw for position in items)
         status = of_items([told[position].word for position in items])
         return answered(answers.exchange, body, status, clock)
+
+    def _note(
+        self, request: Request, items: Mapping[int, PlannedItem], told: Mapping[int, _Told],
+        failed: Collection[int],
+    ) -> None:  # fmt: skip
+        """Note which widened searches failed though the client's own were answered, and which did not."""
+        for position, each in items.items():
+            if not isinstance(each.plan, Plan):
+                continue
+            kind = kind_of(request, each.plan.request)
+            if position not in failed:
+                self._breaker.succeeded(kind)
+            elif error_of(told[position].raw) is None:
+                self._breaker.failed(kind)
 
     def _submitted(self, planned: Sequence[PlannedItem]) -> dict[int, Vector]:
         plans = {position: each.plan for position, each in enumerate(planned)}
@@ -156,9 +171,7 @@ class RerankedItems:
             found = self._page(plan, raw, vector, clock, texts)
         except UnusableResponseError as error:
             _log.warning("the widened search of an item failed, so the client's own is sent: %s", error)
-            self._breaker.failed(plan.request.path)
             return None
-        self._breaker.succeeded(plan.request.path)
         return found
 
     def _page(self, plan: Plan, raw: Raw, vector: Vector, clock: StageClock, texts: WindowTexts) -> _Told:

@@ -23,6 +23,7 @@ from plugin.reranked_search import RerankedSearch, refused
 from plugin.search_planner import SearchPlanner
 from plugin.stage_clock import StageClock
 from plugin.upstream import StreamedAnswer, Upstream
+from plugin.upstream_breaker import kind_of
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 """A longer search is passed through unread."""
@@ -72,7 +73,7 @@ class SearchDoor:
         with clock.stage("plan"):
             target = self._planner.target(request, indices, search)
             try:
-                plan = self._planner.plan(search, target)
+                plan = self._planner.plan(request, search, target)
             except InvalidError as error:
                 return self._own_error(request, indices, body, search, _bad_request(error), clock)
         page = self._pages.page(request, search, target, plan)
@@ -101,7 +102,7 @@ class SearchDoor:
             own = self._passed_through(request, body, target, search, forward, clock)
             answer = with_warnings(own, error)
             if answer.status < 400:  # else it is the client's own request that OpenSearch refuses
-                self._planner.breaker.failed(plan.request.path)
+                self._planner.breaker.failed(kind_of(request, plan.request))
             return answer
         except ClientGoneError:
             raise
@@ -111,7 +112,7 @@ class SearchDoor:
             )
             internal = Skip("internal", forward.forward)
             return self._passed_through(request, body, target, search, internal, clock)
-        self._planner.breaker.succeeded(plan.request.path)
+        self._planner.breaker.succeeded(kind_of(request, plan.request))
         if answer.status in DENIED:
             return self._denied(request, body, answer, forward, clock)
         return answer

@@ -14,7 +14,7 @@ from plugin.http_messages import Request
 from plugin.model import Model
 from plugin.request_notes import note_query
 from plugin.settings_cache import SettingsCache
-from plugin.upstream_breaker import UpstreamBreaker
+from plugin.upstream_breaker import UpstreamBreaker, kind_of
 
 
 class SearchPlanner:
@@ -53,9 +53,9 @@ class SearchPlanner:
         return self._settings.are_shown(request, indices)
 
     def plan(
-        self, search: SearchRequest | Skip, target: Target, *, gives_way: str | None = None
+        self, request: Request, search: SearchRequest | Skip, target: Target, *, gives_way: str | None = None
     ) -> Plan | Skip:
-        """Plan a search on these indices; `gives_way` says why it cannot be rescored in the cluster.
+        """Plan a request's search on indices; `gives_way` says why it cannot be rescored in the cluster.
 
         Raises:
             InvalidError: `ext.rerank` is not what it must be.
@@ -71,7 +71,8 @@ class SearchPlanner:
         if plan.settings.model != self._model.vectors_of:
             return Skip("model", forward)
         note_query(plan.query_text)
-        return Skip("upstream", forward) if self.breaker.is_open(plan.request.path) else plan
+        is_stopped = self.breaker.is_open(kind_of(request, plan.request))
+        return Skip("upstream", forward) if is_stopped else plan
 
 
 def _for_model(target: Target, model: str) -> Target:

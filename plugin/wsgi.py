@@ -116,7 +116,7 @@ class Proxy:
         spoken = endpoint(request.method, request.path)
         if spoken is None:
             answer = passed_through(self._upstream, request)
-            if changes_indices(request.method, request.path):
+            if answer.status < 400 and changes_indices(request.method, request.path):
                 self._settings.changed()
             return answer
         if spoken.api is Api.SEARCH:

@@ -1,6 +1,18 @@
-"""The breaker of one target opens after failures in a row, and lets one search try after its pause."""
+"""The breaker of one kind of searches opens after failures in a row, and lets one search try after its pause."""
 
-from plugin.upstream_breaker import MAX_FAILURES, PAUSE_S, UpstreamBreaker
+from io import BytesIO
+
+from opensearch.search_request import SearchRequest
+from plugin.http_messages import Request
+from plugin.upstream_breaker import MAX_FAILURES, PAUSE_S, Kind, UpstreamBreaker, kind_of
+
+
+def kind(path: str = "/books/_search", body: bytes = b'{"query":{}}', user: str = "ann") -> Kind:
+    request = Request("POST", path, (("Authorization", user), ("X-Opaque-Id", body.hex())), BytesIO(), 0)
+    return kind_of(request, SearchRequest.parse(path, body))
+
+
+BOOKS = kind()
 
 
 class Clock:
@@ -17,30 +29,38 @@ def opened() -> tuple[UpstreamBreaker, Clock]:
     clock = Clock()
     breaker = UpstreamBreaker(clock)
     for _ in range(MAX_FAILURES):
-        assert not breaker.is_open("books")
-        breaker.failed("books")
+        assert not breaker.is_open(BOOKS)
+        breaker.failed(BOOKS)
     return breaker, clock
 
 
 def test_it_opens_for_its_own_target() -> None:
     breaker, _ = opened()
-    assert breaker.is_open("books")
-    assert not breaker.is_open("other")
+    assert breaker.is_open(BOOKS)
+    assert breaker.is_open(kind(body=b'{"query":{"match":{"text":"another"}}}'))
+    assert not breaker.is_open(kind("/films/_search"))
+
+
+def test_one_callers_odd_searches_stop_nobody_elses_and_no_plain_ones() -> None:
+    breaker, _ = opened()
+    assert not breaker.is_open(kind(user="bob"))
+    assert not breaker.is_open(kind(body=b'{"query":{},"timeout":"1ms"}'))
+    assert not breaker.is_open(kind("/books/_search?timeout=1ms"))
 
 
 def test_after_the_pause_one_search_tries_and_the_others_wait() -> None:
     breaker, clock = opened()
     clock.now_s += PAUSE_S
-    assert [breaker.is_open("books") for _ in range(3)] == [False, True, True]
-    breaker.succeeded("books")
-    assert not breaker.is_open("books")
+    assert [breaker.is_open(BOOKS) for _ in range(3)] == [False, True, True]
+    breaker.succeeded(BOOKS)
+    assert not breaker.is_open(BOOKS)
 
 
 def test_one_success_in_between_begins_the_count_anew() -> None:
     breaker = UpstreamBreaker(Clock())
     for _ in range(MAX_FAILURES - 1):
-        breaker.failed("books")
-    breaker.succeeded("books")
+        breaker.failed(BOOKS)
+    breaker.succeeded(BOOKS)
     for _ in range(MAX_FAILURES - 1):
-        breaker.failed("books")
-    assert not breaker.is_open("books")
+        breaker.failed(BOOKS)
+    assert not breaker.is_open(BOOKS)

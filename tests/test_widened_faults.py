@@ -54,9 +54,26 @@ def test_what_opensearch_keeps_refusing_is_not_tried_again_for_a_while(
         for _ in range(MAX_FAILURES):
             answer = asked(client, index_name, body)
             assert (answer.status_code, answer.headers["Rerank-Status"]) == (200, "skipped; reason=upstream")
-        assert asked(client, index_name, plain).headers["Rerank-Status"] == "skipped; reason=upstream"
-        other = asked(client, toy_index.name, plain)
-        assert other.headers["Rerank-Status"].startswith("applied"), "the breaker is one index's"
+        metrics = client.get("/_plugins/_rerank/metrics").text
+        assert 'twinrank_breakers_open{breaker="upstream"} 1.0' in metrics
+        for index in (index_name, toy_index.name):
+            found = asked(client, index, plain)
+            assert found.headers["Rerank-Status"].startswith("applied"), "the breaker is that form's alone"
+
+
+@pytest.mark.parametrize("clause", [{"term": {"n": "wait"}}, {"query_string": {"query": "AND ("}}])
+def test_items_that_opensearch_refuses_as_they_are_stop_no_searches(
+    toy_index: ToyIndex, clause: dict[str, Any]
+) -> None:
+    """A query that is wrong by itself says nothing of the requests that we widen."""
+    wrong = {"query": {"bool": {"must": [toy_index.query], "should": [clause]}}}
+    lines = "".join(f"{{}}\n{json.dumps(wrong)}\n" for _ in range(2 * MAX_FAILURES))
+    typed = {"Content-Type": "application/x-ndjson"}
+    with proxied(toy_index) as client:
+        answer = client.post(f"/{toy_index.name}/_msearch", data=lines, headers=typed, buffered=True)
+        assert [each["status"] for each in json.loads(answer.data)["responses"]] == [400] * 2 * MAX_FAILURES
+        found = asked(client, toy_index.name, {"query": toy_index.query})
+        assert found.headers["Rerank-Status"].startswith("applied")
 
 
 def test_a_warning_outlives_the_request_that_it_was_given_to(toy_index: ToyIndex) -> None:
