@@ -32,6 +32,8 @@ IDENTITY = frozenset({
 })  # fmt: skip
 """Headers that tell OpenSearch who asks, and so decide what it shows."""
 
+_ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
+_MAX_PORT = 65535
 _ABSOLUTE = re.compile("[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -60,7 +62,8 @@ class _ClientStream:
 class Request:
     """A request as the client sent it: raw target, end-to-end headers, body yet to be read.
 
-    `content_length` is None where the body comes in chunks; 0 where there is none.
+    `content_length` is None where the body comes in chunks; 0 where there is none. `asked_address` is the
+    host and port by which the client asked, empty if it does not say.
     """
 
     method: str
@@ -68,6 +71,7 @@ class Request:
     headers: Headers
     stream: ByteStream
     content_length: int | None
+    asked_address: str = ""
 
     @classmethod
     def from_environ(cls, environ: Environ) -> "Request":
@@ -76,7 +80,7 @@ class Request:
         length = None if chunked else int(environ.get("CONTENT_LENGTH") or 0)
         return cls(
             environ["REQUEST_METHOD"], _origin_form(environ["RAW_URI"]), _headers(environ),
-            _ClientStream(environ["wsgi.input"]), length,
+            _ClientStream(environ["wsgi.input"]), length, _asked_address(environ),
         )  # fmt: skip
 
     @property
@@ -142,6 +146,12 @@ def end_to_end(headers: Iterable[tuple[str, str]]) -> Headers:
     return tuple(header for header in headers if header[0].lower() not in dropped)
 
 
+def is_address(text: str) -> bool:
+    """Whether a text is a host and a port."""
+    found = _ADDRESS.fullmatch(text)
+    return found is not None and 0 < int(found[1]) <= _MAX_PORT
+
+
 def basic_credentials(url: str) -> Headers:
     """Return the header for the user and password in a URL, none where it names no user."""
     parts = urlsplit(url)
@@ -171,6 +181,14 @@ def _headers(environ: Environ) -> Headers:
         sent.append(("Content-Type", environ["CONTENT_TYPE"]))
     sent += underscored(environ)
     return tuple(header for header in end_to_end(sent) if header[0].lower() not in _NOT_FORWARDED)
+
+
+def _asked_address(environ: Environ) -> str:
+    """Return the host and port in `Host`; a host alone has its scheme's port."""
+    host = str(environ.get("HTTP_HOST", ""))
+    port = 443 if environ.get("wsgi.url_scheme") == "https" else 80
+    named = host if re.search(":[0-9]+$", host) else f"{host}:{port}"
+    return named if is_address(named) else ""
 
 
 def _origin_form(raw_target: str) -> str:

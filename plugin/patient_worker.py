@@ -23,19 +23,16 @@ from functools import partial
 from typing import Any
 
 from gunicorn import http
+from gunicorn.http.body import ChunkedReader
 from gunicorn.sock import ssl_wrap_socket
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from plugin.admission import MAX_WAITING_REQUESTS
 from plugin.arrival import arrived, handed_over, num_waiting
-from plugin.errors import error_body
+from plugin.client_errors import is_of_the_client, refusal, too_long, too_slow
+from plugin.client_options import ClientOptions
+from plugin.keep_alive import announcing
 from plugin.waiting_request import MAX_HELD_BYTES, WaitingRequest
-
-HOLD_S = 60.0
-"""How long a client may take to send its head, and a body that is held."""
-
-SILENCE_S = 30.0
-"""How long a client may neither send more of a long body nor take more of its answer."""
 
 LINGER_S = 2.0
 """How long a connection that is over is kept for its client to close it (RFC 9112, section 9.6)."""
@@ -68,6 +65,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         self._held: OrderedDict[TConn, _Held] = OrderedDict()
         self._lingering: OrderedDict[socket.socket, float] = OrderedDict()
         self._long: ThreadPoolExecutor
+        self._clients: ClientOptions = getattr(self.app, "clients", ClientOptions())
 
     @property
     def is_ready(self) -> bool:
@@ -78,6 +76,11 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         """Begin, in the worker's own process."""
         self._long = ThreadPoolExecutor(LONG_THREADS, "long")
         super().init_process()
+
+    def load_wsgi(self) -> None:
+        """Load the application; clients are told how long its connections are kept."""
+        super().load_wsgi()
+        self.wsgi = announcing(self.wsgi, self._clients.keep_alive_s)
 
     def init_signals(self) -> None:
         """Hear signals, those too that came since the fork."""
@@ -108,7 +111,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         self.nr_conns += 1
         if self.nr_conns >= self.worker_connections and self._held:
             self._give_up(next(iter(self._held)))  # the slowest makes room
-        _bound_silence(conn.sock)
+        _bound_silence(conn.sock, self._clients.stall_timeout_s)
         conn.initialized = True
         try:
             if self.cfg.is_ssl:  # the handshake is part of the first read
@@ -117,17 +120,32 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
             self._drop(conn)
             return
         conn.parser = http.get_parser(self.cfg, conn.sock, conn.client)
-        self._receive(conn, WaitingRequest())
+        self._receive(conn, self._waiting())
 
     def enqueue_req(self, conn: TConn) -> None:
         """Take the next request of a connection that was kept."""
         conn.sock.setblocking(False)
-        self._receive(conn, WaitingRequest(conn.parser.unreader.take_buffered()))
+        self._receive(conn, self._waiting(conn.parser.unreader.take_buffered()))
 
     def handle(self, conn: TConn) -> Any:  # noqa: ANN401  # gunicorn's own
         """Answer one request, in a thread."""
         arrived(conn.received_s, was_handed_over=not conn.is_long)
         return super().handle(conn)
+
+    def handle_request(self, req: Any, conn: TConn) -> Any:  # noqa: ANN401  # gunicorn's own
+        """Answer a request that was read; what follows its chunks is bounded as its head was."""
+        if isinstance(req.body.reader, ChunkedReader):
+            req.body.reader.limit_trailer_section = self._clients.max_head_bytes
+        return super().handle_request(req, conn)
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:  # noqa: ANN401
+        """Answer what is no request, or what failed in a way that nobody expected."""
+        if is_of_the_client(exc):
+            self.log.warning("Invalid request from ip=%s: %s", addr[0] if addr else "", exc)
+        else:
+            self.log.exception("Error handling request %s", getattr(req, "uri", "(no URI read)"))
+        with suppress(OSError):
+            client.sendall(refusal(exc, is_head=getattr(req, "method", "") == "HEAD"))
 
     def finish_request(self, conn: TConn, fs: "Future[Any]") -> None:
         """Keep a connection for the next request, or close it."""
@@ -173,7 +191,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
 
     def _receive(self, conn: TConn, request: WaitingRequest) -> None:
         """Read what has come of a request; have it answered, or wait for more."""
-        while not (request.is_whole or request.is_long):
+        while not (request.is_whole or request.is_long or request.is_too_long):
             try:
                 received = conn.sock.recv(MAX_HELD_BYTES)
             except _NOT_NOW:
@@ -188,14 +206,21 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
                 self._drop(conn)
                 return
             request.add(received)
-        self._dispatch(conn, request)
+        if request.is_too_long:
+            self._refuse(conn, request)
+        else:
+            self._dispatch(conn, request)
+
+    def _waiting(self, received: bytes = b"") -> WaitingRequest:
+        return WaitingRequest(received, max_head_bytes=self._clients.max_head_bytes)
 
     def _hold(self, conn: TConn, request: WaitingRequest, event: int) -> None:
         again = partial(self._go_on, conn)
         if conn in self._held:
             self.poller.modify(conn.sock, event, again)
             return
-        self._held[conn] = _Held(request, time.monotonic() + (HOLD_S if self.alive else LINGER_S))
+        limit_s = self._clients.request_timeout_s if self.alive else LINGER_S
+        self._held[conn] = _Held(request, time.monotonic() + limit_s)
         self.poller.register(conn.sock, event, again)
 
     def _go_on(self, conn: TConn, _sock: socket.socket) -> None:
@@ -213,11 +238,18 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         answered = (self._long if request.is_long else self.tpool).submit(self.handle, conn)
         answered.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
 
+    def _refuse(self, conn: TConn, request: WaitingRequest) -> None:
+        """Answer a head that is too long, and let the client read that."""
+        self._let_go(conn)
+        with suppress(OSError):
+            conn.sock.send(too_long(self._clients.max_head_bytes, is_line=request.is_line_too_long))
+        self._linger(conn)
+
     def _give_up(self, conn: TConn) -> None:
         """Close a connection whose client takes too long, and say so if it had begun."""
         if self._held[conn].request.received:
             with suppress(OSError):
-                conn.sock.send(_TOO_SLOW)
+                conn.sock.send(too_slow(self._clients.request_timeout_s))
         self._drop(conn)
 
     def _drop(self, conn: TConn) -> None:
@@ -254,17 +286,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         sock.close()
 
 
-def _bound_silence(client: socket.socket) -> None:
+def _bound_silence(client: socket.socket, limit_s: float) -> None:
     """Let no read and no write of a thread wait for ever; the system counts from the last byte."""
-    limit = struct.pack("ll", int(SILENCE_S), 0)
+    limit = struct.pack("ll", int(limit_s), 0)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-
-
-_REASON = error_body(
-    408, "request_timeout_exception", f"expected a whole request within {HOLD_S:.0f} s, found a part of one"
-)
-_TOO_SLOW = (
-    b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: application/json\r\n"
-    b"Content-Length: %d\r\n\r\n%s" % (len(_REASON), _REASON)
-)

@@ -14,8 +14,10 @@ from gunicorn.app.base import BaseApplication
 
 from opensearch.setting_layers import Defaults
 from plugin.bearer import BearerTokens
+from plugin.client_options import ClientOptions, client_options
 from plugin.errors import CommandError
 from plugin.http_messages import basic_credentials
+from plugin.keep_alive import GRACE_S
 from plugin.log_options import log_options
 from plugin.logs import JsonGunicornLogger, log_to_stderr
 from plugin.metrics import Metrics, shared_between_workers, worker_ended
@@ -90,16 +92,18 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         listen: str,
         workers: int,
         log: LogOptions,
+        clients: ClientOptions,
         *,
         as_json: bool = False,
     ) -> None:
         self._log = log
+        self.clients = clients
         self._connecting = connecting
         self._files = files
         self._bundle, self._defaults, self._tokens = files.read()
         files.others(self._bundle)  # what is wrong with them is said at the start
         self._folder = runtime_folder("settings-1", connecting.urls)
-        self._options = _options(listen, workers)
+        self._options = _options(listen, workers, clients)
         self._pages = PageTable.shared()  # here, before the workers are forked
         if as_json:
             self._options["logger_class"] = JsonGunicornLogger
@@ -177,7 +181,10 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         sight = Sight(Metrics(), self._log)
         tracing = tracing_from_environment(query_text=self._log.query_text)
         model = Model.load(self._bundle, self._files.others(self._bundle))
-        return Proxy(upstream, model, settings, self._tokens, readiness, sight, tracing, self._pages)
+        return Proxy(
+            upstream, model, settings, self._tokens, readiness, sight, tracing, self._pages,
+            publish_address=self.clients.publish_address,
+        )  # fmt: skip
 
 
 def _modern(context: ssl.SSLContext) -> ssl.SSLContext:
@@ -185,20 +192,20 @@ def _modern(context: ssl.SSLContext) -> ssl.SSLContext:
     return context
 
 
-def _options(listen: str, workers: int) -> dict[str, Any]:
+def _options(listen: str, workers: int, clients: ClientOptions) -> dict[str, Any]:
     return {
         "bind": listen,
         "workers": workers,
         "worker_class": "plugin.patient_worker.PatientWorker",
         "threads": THREADS,
         "worker_connections": _max_connections(),
-        "keepalive": 75,
+        "keepalive": clients.keep_alive_s + GRACE_S if clients.keep_alive_s else 0,
         "proc_name": "twinrank",
         "control_socket_disable": True,
-        # as long as OpenSearch takes them and longer: it shall answer what is too long, not we
-        "limit_request_line": 8190,
-        "limit_request_fields": 1000,
-        "limit_request_field_size": 65536,
+        # longer than OpenSearch takes them, so that it answers what is too long; the worker bounds the head
+        "limit_request_line": 0,  # no limit of gunicorn's, which cannot be more than 8,190
+        "limit_request_fields": 32768,
+        "limit_request_field_size": clients.max_head_bytes,
         "header_map": "dangerous",  # lets names with an underscore come as far as `pre_request`, no further
         "pre_request": keep_underscored,
         "forwarded_allow_ips": "",  # no header of a client's changes what path it asked for
@@ -248,6 +255,7 @@ def _max_connections() -> int:
     "--certfile", type=click.Path(path_type=Path), help="Answer over TLS with this certificate (PEM)."
 )
 @click.option("--keyfile", type=click.Path(path_type=Path), help="Its key (PEM, without a password).")
+@client_options
 @log_options
 def serve(
     listen: str,
@@ -260,6 +268,7 @@ def serve(
     token_file: Path | None,
     certfile: Path | None,
     keyfile: Path | None,
+    clients: ClientOptions,
     log: LogOptions,
     log_format: str,
 ) -> None:
@@ -276,7 +285,7 @@ def serve(
     log_to_stderr(as_json=as_json)
     files = Files(bundle_path, settings_file, token_file, also)
     with shared_between_workers():
-        server = ProxyServer(connecting, files, listen, workers, log, as_json=as_json)
+        server = ProxyServer(connecting, files, listen, workers, log, clients, as_json=as_json)
         if certfile and keyfile:
             server.speak_tls(certfile, keyfile)
         if synced:

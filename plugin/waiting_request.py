@@ -3,7 +3,10 @@
 import re
 
 MAX_HELD_BYTES = 64 * 1024
-"""A request up to this size is waited for whole; a longer one is read by the thread that answers it."""
+"""A request up to this size is waited for whole; a longer one is read by the thread that answers it.
+
+A head is waited for whole in any case, up to the limit of `--max-head-bytes`.
+"""
 
 _LENGTH = re.compile(rb"^content-length:[ \t]*([0-9]{1,18})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _READ_WHILE_ANSWERED = re.compile(rb"^(?:transfer-encoding|expect):", re.IGNORECASE | re.MULTILINE)
@@ -20,12 +23,15 @@ class WaitingRequest:
         is_whole: everything is there, so that no thread would wait for this client.
         is_long: the rest is read while it is answered: too long to be held, of a length that is not told, or
             a client that waits to be asked for the body.
+        is_too_long: its head is longer than `max_head_bytes`, and is not waited for.
     """
 
-    def __init__(self, received: bytes = b"") -> None:
+    def __init__(self, received: bytes = b"", *, max_head_bytes: int = MAX_HELD_BYTES) -> None:
         self._received = bytearray(received)
+        self._max_head_bytes = max_head_bytes
+        self._searched = 0
         self._end: int | None = None
-        self.is_whole = self.is_long = False
+        self.is_whole = self.is_long = self.is_too_long = False
         self._look()
 
     def add(self, received: bytes) -> None:
@@ -38,20 +44,28 @@ class WaitingRequest:
         """All that has come."""
         return bytes(self._received)
 
+    @property
+    def is_line_too_long(self) -> bool:
+        """Whether its first line alone is longer than a head may be."""
+        return b"\r\n" not in self._received[: self._max_head_bytes]
+
     def _look(self) -> None:
         if self._end is None:
             self._look_at_head()
-        if self._end is not None:
+        if self._end is not None and not self.is_too_long:
             self.is_whole = len(self._received) >= self._end
             self.is_long = not self.is_whole and self._end > MAX_HELD_BYTES
 
     def _look_at_head(self) -> None:
-        head_end = self._received.find(b"\r\n\r\n")
+        begin, self._searched = self._searched, max(0, len(self._received) - 3)  # no byte is searched twice
+        head_end = self._received.find(b"\r\n\r\n", begin)
+        self.is_too_long = (len(self._received) if head_end < 0 else head_end) > self._max_head_bytes
         if head_end < 0:
-            if b"\n\n" in self._received:  # lines that end as they may not: whole, so that it is refused now
+            if b"\n\n" in self._received[begin:]:  # wrong ends of lines: whole, so that it is refused
                 self._received += b"\r\n\r\n"
                 self._end = len(self._received)
-            self.is_long = len(self._received) > MAX_HELD_BYTES
+            return
+        if self.is_too_long:
             return
         head = bytes(self._received[: head_end + 2])
         if _READ_WHILE_ANSWERED.search(head):

@@ -23,9 +23,11 @@ from plugin.http_messages import Answer, Environ, Request
 from plugin.metrics import Metrics
 from plugin.model import Model
 from plugin.multi_search_door import MULTI_SEARCHES, MultiSearchDoor
+from plugin.nodes_handler import NodesHandler
 from plugin.page_agreement import PageAgreement
 from plugin.page_table import PageTable
 from plugin.passthrough import passed_through
+from plugin.publish_address import AUTO, asks_for_addresses
 from plugin.read_door import READS, ReadDoor, asked_in_url
 from plugin.readiness import Readiness
 from plugin.request_notes import noting
@@ -61,6 +63,8 @@ class Proxy:
         sight: Sight | None = None,
         tracing: Tracing | None = None,
         pages: PageTable | None = None,
+        *,
+        publish_address: str = AUTO,
     ) -> None:
         self._upstream, self._model = upstream, model
         self._settings = settings = settings or SettingsCache(upstream)
@@ -70,6 +74,7 @@ class Proxy:
         self._templates = TemplateDoor(upstream, self._searches)
         self._multi_searches = MultiSearchDoor(upstream, planner, self._lookup, model, agreement)
         self._reads = ReadDoor(upstream, self._lookup)
+        self._nodes = NodesHandler(upstream, publish_address)
         self._writes = WriteDoor(upstream, model, settings)
         self._sight, self._tracing = sight or Sight(Metrics()), tracing or Tracing()
         metrics = self._sight.metrics
@@ -115,10 +120,7 @@ class Proxy:
             return self._writes.enrich(request)
         spoken = endpoint(request.method, request.path)
         if spoken is None:
-            answer = passed_through(self._upstream, request)
-            if answer.status < 400 and changes_indices(request.method, request.path):
-                self._settings.changed()
-            return answer
+            return self._rest(request)
         if spoken.api is Api.SEARCH:
             return self._searches.answer(request, spoken)
         if spoken.api is Api.SEARCH_TEMPLATE:
@@ -131,6 +133,15 @@ class Proxy:
             with absent():  # a write in several steps is brought to its end
                 return self._shown(request, self._writes.answer(request, spoken))
         return passed_through(self._upstream, request)
+
+    def _rest(self, request: Request) -> Answer:
+        """Pass through what is no API of documents or searches; see whether it changes indices."""
+        if asks_for_addresses(request.method, request.target):
+            return self._nodes.answer(request)
+        answer = passed_through(self._upstream, request)
+        if answer.status < 400 and changes_indices(request.method, request.path):
+            self._settings.changed()
+        return answer
 
     def _shown(self, request: Request, answer: Answer) -> Answer:
         """Return the answer to a write; the documents in it, which updates may ask for, lose our fields."""
