@@ -35,6 +35,7 @@ def create_app(
 ) -> flask.Flask:
     """Return the app beside one OpenSearch; `tokens` says who may call what is not of OpenSearch's API."""
     app = flask.Flask("twinrank", static_folder=None)
+    app.url_map.merge_slashes = False  # no redirects, which are HTML: a path that is not ours is a 404
     HealthViews(readiness, model).register(app, OWN_PREFIX)
     app.add_url_rule(f"{OWN_PREFIX}metrics", "metrics", _metrics_view(upstream, metrics))
     AdminViews(upstream, model, settings).register(app, OWN_PREFIX)

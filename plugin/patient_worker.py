@@ -241,8 +241,10 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
     def _refuse(self, conn: TConn, request: WaitingRequest) -> None:
         """Answer a head that is too long, and let the client read that."""
         self._let_go(conn)
+        limit = self._clients.max_head_bytes
+        self.log.warning("Invalid request from ip=%s: a head of more than %d bytes", conn.client[0], limit)
         with suppress(OSError):
-            conn.sock.send(too_long(self._clients.max_head_bytes, is_line=request.is_line_too_long))
+            conn.sock.send(too_long(limit, is_line=request.is_line_too_long))
         self._linger(conn)
 
     def _give_up(self, conn: TConn) -> None:

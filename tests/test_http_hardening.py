@@ -87,10 +87,26 @@ REFUSED = {
     "a target that begins with @": (got(target=b"@evil.example/_count"), 400),  # 404
     "bytes above 127 in the path": (got(target=b"/i/\xc3\xa9"), 400),  # OpenSearch takes them
     "a tunnel": (b"CONNECT evil.example:443 HTTP/1.1\r\nHost: a\r\n\r\n", 405),
-    "a long request line": (got(target=b"/i?a=" + b"x" * 9000), 414),  # 400
-    "many headers": (got(*(b"X-%d: a" % n for n in range(1500))), 431),
+    "a long request line": (got(target=b"/i?a=" + b"x" * 70_000), 414),  # 400
+    "a long first line without end": (b"GET /" + b"x" * 70_000, 414),
+    "many headers": (got(*(b"X-%d: %d" % (n, 10**9) for n in range(4000))), 431),  # 400
     "a long header": (got(b"X-A: " + b"x" * 70_000), 431),  # 400
+    "a long header without end": (got(b"X-A: " + b"x" * 70_000)[:-4], 431),
+    "TLS where none is": (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", 400),
+    "a method in small letters": (b"get /i HTTP/1.1\r\nHost: a\r\n\r\n", 400),  # it closes the connection
+    "no version": (b"GET /i\r\n\r\n", 400),
 }  # fmt: skip
+
+BROKEN_BODIES = {
+    "a long trailer": (posted(b"Transfer-Encoding: chunked", b"0\r\nX-A: " + b"x" * 70_000), 431),
+    "a chunk size that is none": (posted(b"Transfer-Encoding: chunked", b"zz\r\n{}"), 400),
+    "a chunk without its end": (posted(b"Transfer-Encoding: chunked", b"2\r\n{}xx0\r\n\r\n"), 400),
+    "a trailer that says who asks": (
+        posted(b"Transfer-Encoding: chunked", b"0\r\nAuthorization: a\r\n\r\n"),
+        400,
+    ),  # noqa: E501
+}
+"""Whose heads reach OpenSearch, on a connection that is cut at the fault."""
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -100,6 +116,37 @@ def test_what_two_servers_may_read_differently_reaches_no_second_one(
     raw, status = REFUSED[name]
     answered, reached = sent(wire, raw)
     assert (answered, reached) == ([status], [])
+
+
+@pytest.mark.parametrize("name", REFUSED | BROKEN_BODIES)
+def test_what_is_refused_is_told_as_opensearch_tells_errors(wire: tuple[str, Kept], name: str) -> None:
+    raw, status = (REFUSED | BROKEN_BODIES)[name]
+    head, _, body = next(filter(None, (exchanged(wire[0], raw) for _ in range(3)))).partition(b"\r\n\r\n")
+    assert b"\r\nContent-Type: application/json" in head
+    told = json.loads(body)
+    assert told["status"] == status
+    assert told["error"]["root_cause"] == [{name: told["error"][name] for name in ("type", "reason")}]
+    assert told["error"]["reason"].startswith("expected ")
+
+
+@pytest.mark.parametrize("path", ["nope", "health/", "/health", "metrics/nope", "status/a/b", "../nope"])
+@pytest.mark.parametrize("method", [b"GET", b"POST", b"DELETE"])
+def test_errors_of_our_own_endpoints_are_json_too(wire: tuple[str, Kept], method: bytes, path: str) -> None:
+    raw = got(target=b"/_plugins/_rerank/" + path.encode()).replace(b"GET", method, 1)
+    head, _, body = exchanged(wire[0], raw).partition(b"\r\n\r\n")
+    assert b"\r\nContent-Type: application/json" in head
+    assert json.loads(body)["status"] >= 400
+
+
+@pytest.mark.parametrize("raw", [
+    got(target=b"/i?a=" + b"x" * 30_000),
+    got(*(b"X-%d: a" % n for n in range(3000))),
+    got(b"X-A: " + b"x" * 60_000),
+])  # fmt: skip
+def test_what_opensearch_may_be_set_to_take_reaches_it(wire: tuple[str, Kept], raw: bytes) -> None:
+    answered, [(head, _)] = sent(wire, raw)
+    assert answered == [200]
+    assert len(head) > len(raw) - 100
 
 
 @pytest.mark.parametrize("size", [b"0x2", b"-2", b"2 ", b"g"])

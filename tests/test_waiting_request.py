@@ -33,11 +33,33 @@ def test_what_comes_at_once_is_whole(request_: bytes) -> None:
     b"POST /_bulk HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{ ",
     b"POST /_bulk HTTP/1.1\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
     b"POST /_bulk HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % MAX_HELD_BYTES,
-    b"GET /?" + b"x" * MAX_HELD_BYTES,
 ])  # fmt: skip
 def test_what_cannot_be_held_is_long(head: bytes) -> None:
     waiting = WaitingRequest(head)
     assert (waiting.is_whole, waiting.is_long) == (False, True)
+
+
+@pytest.mark.parametrize(("head", "is_line"), [
+    (b"GET /?" + b"x" * 100, True),
+    (b"GET /?" + b"x" * 100 + b" HTTP/1.1\r\n\r\n", True),
+    (b"GET / HTTP/1.1\r\nHost: " + b"x" * 100, False),
+    (b"GET / HTTP/1.1\r\nHost: " + b"x" * 100 + b"\r\n\r\n", False),
+])  # fmt: skip
+@pytest.mark.parametrize("step", [1, 1000])
+def test_a_head_over_the_limit_is_not_waited_for(head: bytes, is_line: bool, step: int) -> None:
+    waiting = WaitingRequest(max_head_bytes=100)
+    for start in range(0, len(head), step):
+        waiting.add(head[start : start + step])
+    assert (waiting.is_whole, waiting.is_long, waiting.is_too_long) == (False, False, True)
+    assert waiting.is_line_too_long is is_line
+
+
+def test_a_head_up_to_the_limit_is_held_though_it_is_longer_than_what_else_is_held() -> None:
+    head = b"GET / HTTP/1.1\r\nA: " + b"x" * (2 * MAX_HELD_BYTES)
+    waiting = WaitingRequest(head, max_head_bytes=4 * MAX_HELD_BYTES)
+    assert (waiting.is_whole, waiting.is_long, waiting.is_too_long) == (False, False, False)
+    waiting.add(b"\r\n\r\n")
+    assert waiting.is_whole
 
 
 @given(st.binary(max_size=200))
