@@ -14,6 +14,7 @@ from opensearch.write_answer import BulkAnswer
 from opensearch.write_operation import Operation
 from plugin.bulk_body import MAX_CONTENT_BYTES, BulkBody
 from plugin.bulk_follow_ups import FollowUp, FollowUps, operation_lines
+from plugin.content_coding import readable_codings, with_change
 from plugin.http_messages import Answer, Request
 from plugin.upstream import StreamedAnswer
 from plugin.write_batch import Batch
@@ -75,7 +76,7 @@ class BulkDoor:
         self._follow_ups = FollowUps(self._context, self._request, self._parameters)
         self._num_operations = 0
         self._context.tally.documents = 0
-        headers = self._request.headers_without("content-encoding", "content-length", "accept-encoding")
+        headers = readable_codings(self._request.headers_without("content-encoding", "content-length"))
         blocks = self._blocks(body, allowance)
         target = self._request.target
         return self._context.upstream.stream(self._request.method, target, headers, blocks, None)
@@ -135,9 +136,12 @@ class BulkDoor:
             headers = (*streamed.headers, written_header(tally))
             return Answer(streamed.status, headers, _Joined(content, blocks, streamed), streamed.reason)
         streamed.close()
-        body = self._settled(content)
         headers = tuple(header for header in streamed.headers if header[0].lower() != "content-length")
-        return Answer(streamed.status, (*headers, written_header(tally)), body, streamed.reason)
+        answer = Answer(streamed.status, (*headers, written_header(tally)), content, streamed.reason)
+        settled = with_change(answer, self._settled, MAX_ANSWER_BYTES)
+        if settled is None:
+            self._follow_ups.repair_known()
+        return settled or answer
 
     def _settled(self, content: bytes) -> bytes:
         """Do what is left after the bulk, and return its answer with what that changes."""

@@ -162,7 +162,9 @@ class MultiSearchDoor:
         """Pass on what was not understood: which indices it speaks of, its answer tells."""
         cut = self._lookup.cut_by_index(request, lambda field: False)
         with clock.stage("opensearch"):
-            answer = passed_through(self._upstream, request, cut, read=body, may_repeat=True)
+            answer = passed_through(
+                self._upstream, request, cut, read=body, may_repeat=True, keeps_coding=True
+            )
         return answer.with_headers(("Rerank-Status", skipped(reason)), clock.header())
 
 

@@ -36,7 +36,9 @@ class NodesHandler:
         self._log_once(request, address)
         if not address:
             return passed_through(self._upstream, request)
-        return passed_through(self._upstream, request, lambda body: with_address(body, address))
+        return passed_through(
+            self._upstream, request, lambda body: with_address(body, address), keeps_coding=True
+        )
 
     def _address(self, request: Request) -> str:
         """Return what to tell; empty if the answer stays as it is."""

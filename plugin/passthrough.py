@@ -7,6 +7,7 @@ from opensearch.asked_fields import asks_for
 from opensearch.field_cutter import FieldsOf, cut_answer
 from opensearch.search_request import SearchRequest
 from opensearch.target import Skip, Target
+from plugin.content_coding import readable_codings, with_change
 from plugin.http_messages import Answer, Headers, Request
 from plugin.upstream import StreamedAnswer, Upstream
 from plugin.upstream_connection import Body
@@ -31,6 +32,7 @@ def passed_through(
     read: bytes = b"",
     forward: SearchRequest | None = None,
     may_repeat: bool | None = None,
+    keeps_coding: bool = False,
 ) -> Answer:
     """Send a request on as it came, or `forward` in its place, and give OpenSearch's answer back.
 
@@ -41,11 +43,15 @@ def passed_through(
         read: what was read of the request's body already.
         forward: what to send in place of the client's bytes.
         may_repeat: whether it may be sent twice where a host fails; None: its method says so.
+        keeps_coding: whether `cut` may well find nothing, so that an answer in which it does stays packed.
 
     Raises:
         UpstreamError: OpenSearch cannot be asked.
     """
-    headers = request.headers if cut is None else request.headers_without("accept-encoding")
+    headers = request.headers
+    if cut is not None:
+        unpacked = request.headers_without("accept-encoding")
+        headers = readable_codings(request.headers) if keeps_coding else unpacked
     repeats = request.method in _SAFE if may_repeat is None else may_repeat
     streamed = _sent(upstream, request, headers, read, forward, may_repeat=repeats)
     if cut is None or request.method == "HEAD" or not _is_json(streamed):
@@ -55,7 +61,11 @@ def passed_through(
         _log.warning("an answer of more than %d bytes keeps our fields", MAX_CUT_BYTES)
         return Answer(streamed.status, streamed.headers, _joined(start, rest, streamed), streamed.reason)
     kept = tuple(header for header in streamed.headers if header[0].lower() != "content-length")
-    return Answer(streamed.status, kept, cut(start), streamed.reason)
+    answer = Answer(streamed.status, kept, start, streamed.reason)
+    cut_out = with_change(answer, cut, MAX_CUT_BYTES)
+    if cut_out is None:
+        _log.warning("an answer that cannot be unpacked, or not to %d bytes, keeps our fields", MAX_CUT_BYTES)
+    return cut_out or answer
 
 
 def cut_of(target: Target, search: SearchRequest | Skip) -> Cut | None:

@@ -43,7 +43,9 @@ class ReadDoor:
         else:
             cut = self._lookup.cut_by_index(request, asked.by_name, endpoint.indices)
         may_repeat = endpoint.api is not Api.SCROLL  # asked for twice, a page would be skipped
-        return passed_through(self._upstream, request, cut, read=read, may_repeat=may_repeat)
+        return passed_through(
+            self._upstream, request, cut, read=read, may_repeat=may_repeat, keeps_coding=True
+        )
 
     def _cut_of_source(self, request: Request, endpoint: Endpoint, asked: "_Asked") -> Cut | None:
         fields = [

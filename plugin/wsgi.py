@@ -6,7 +6,6 @@ OpenSearch's own API never reaches it. Requests are told apart by their raw path
 
 import logging
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from opensearch.endpoints import Api, endpoint
@@ -17,6 +16,7 @@ from plugin.app import OWN_PREFIX, create_app
 from plugin.arrival import queued_s
 from plugin.bearer import BearerTokens
 from plugin.client_presence import ClientGoneError, absent, present
+from plugin.content_coding import with_change
 from plugin.errors import UpstreamError, error_body
 from plugin.field_lookup import FieldLookup
 from plugin.http_messages import Answer, Environ, Request
@@ -26,7 +26,7 @@ from plugin.multi_search_door import MULTI_SEARCHES, MultiSearchDoor
 from plugin.nodes_handler import NodesHandler
 from plugin.page_agreement import PageAgreement
 from plugin.page_table import PageTable
-from plugin.passthrough import passed_through
+from plugin.passthrough import MAX_CUT_BYTES, passed_through
 from plugin.publish_address import AUTO, asks_for_addresses
 from plugin.read_door import READS, ReadDoor, asked_in_url
 from plugin.readiness import Readiness
@@ -145,10 +145,9 @@ class Proxy:
 
     def _shown(self, request: Request, answer: Answer) -> Answer:
         """Return the answer to a write; the documents in it, which updates may ask for, lose our fields."""
-        if not isinstance(answer.body, bytes) or b'"_source"' not in answer.body:
-            return answer
         cut = self._lookup.cut_by_index(request, asked_in_url(request))
-        return replace(answer, body=cut(answer.body))
+        shown = with_change(answer, lambda body: cut(body) if b'"_source"' in body else body, MAX_CUT_BYTES)
+        return shown or answer
 
 
 def _is_own(request: Request) -> bool:

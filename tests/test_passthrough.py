@@ -8,6 +8,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from tests.raw_http import RawAnswer, ask
+from tests.toy_index import ToyIndex, index_body
 
 JSON = {"Content-Type": "application/json"}
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -66,6 +67,60 @@ def test_a_read_is_answered_the_same(
         opensearch_url, proxy_url, method, target.replace("{index}", index), body, headers
     )
     assert through == straight
+
+
+BULK = b'{"index":{"_id":"a/1 \xc3\xa9"}}\n{"n":1,"text":"wait a bit"}\n' * 9
+CODED: list[tuple[str, str, bytes, dict[str, str]]] = [
+    ("POST", "/{index}/_bulk?filter_path=errors,items.*.status", BULK, NDJSON),
+    ("POST", "/{index}/_bulk", b"nonsense", NDJSON),
+    ("POST", "/{index}/_bulk", b'{"nope":{}}\n{}\n', NDJSON),
+    ("POST", "/{index}/_mget", b'{"ids":["a/1 \xc3\xa9","a/2 \xc3\xa9","absent"]}', JSON),
+    ("POST", "/{index}/_mget?pretty&_source=n", b'{"ids":["a/1 \xc3\xa9"]}', JSON),
+    ("POST", "/{index}/_mget", b'{"ids":', JSON),
+    ("POST", "/{index}/_msearch?filter_path=responses.hits", b'{}\n{"query":{"match":{"text":"wait"}}}\n', NDJSON),
+    ("POST", "/{index}/_msearch", b"{}\n{", NDJSON),
+    ("POST", "/_search/scroll", b'{"scroll_id":"none"}', JSON),
+    ("POST", "/{index}/_search", b'{"query":', JSON),
+    ("POST", "/{index}/_search?filter_path=hits", b'{"query":{"match":{"text":"wait"}}}', JSON),
+]  # fmt: skip
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("is_packed", [False, True], ids=["plain body", "gzip body"])
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "gzip, deflate, br, zstd", "gzip;q=0", "identity"])
+@pytest.mark.parametrize(
+    "request_", CODED, ids=lambda request: f"{request[0]} {request[1]} {request[2][:20]!r}"
+)
+def test_an_answer_keeps_its_coding(
+    opensearch_url: str,
+    proxy_url: str,
+    index: str,
+    request_: tuple[str, str, bytes, dict[str, str]],
+    coding: str,
+    is_packed: bool,
+) -> None:
+    method, target, body, headers = request_
+    sent = gzip.compress(body, mtime=0) if is_packed else body
+    packed = {"Content-Encoding": "gzip"} if is_packed else {}
+    asked = {**headers, **packed, "Accept-Encoding": coding}
+    straight, through = both(opensearch_url, proxy_url, method, target.replace("{index}", index), sent, asked)
+    for answer in (straight, through):  # what the proxy says of itself
+        answer.headers.pop("rerank-status", None)
+        answer.headers.pop("server-timing", None)
+    assert through == straight
+
+
+@pytest.mark.live
+def test_our_fields_are_cut_out_of_packed_answers_too(
+    proxy_url: str, client: OpenSearch, toy_index: ToyIndex, index_name: str
+) -> None:
+    client.indices.create(index=index_name, body=index_body(toy_index.bundle))
+    lines = b'{"index":{"_id":"1"}}\n{"text":"wait a bit"}\n{"update":{"_id":"1","_source":true}}\n{"doc":{"n":2}}\n'
+    written = ask(proxy_url, "POST", f"/{index_name}/_bulk?refresh=true", lines, {**NDJSON, **GZIP})
+    assert json.loads(written.body)["items"][1]["update"]["get"]["_source"] == {"text": "wait a bit", "n": 2}
+    assert "rerank" in client.get(index=index_name, id="1")["_source"]
+    read = ask(proxy_url, "POST", f"/{index_name}/_mget", b'{"ids":["1"]}', {**JSON, **GZIP})
+    assert json.loads(read.body)["docs"][0]["_source"] == {"text": "wait a bit", "n": 2}
 
 
 @pytest.mark.live
