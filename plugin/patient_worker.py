@@ -59,6 +59,8 @@ class _Held:
 class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """One worker process."""
 
+    wsgi: Any
+
     def __init__(self, *arguments: Any) -> None:  # noqa: ANN401  # gunicorn's own
         super().__init__(*arguments)
         self._ready = mmap.mmap(-1, 1)  # shared with the master, which makes this object before it forks

@@ -97,17 +97,6 @@ REFUSED = {
     "no version": (b"GET /i\r\n\r\n", 400),
 }  # fmt: skip
 
-BROKEN_BODIES = {
-    "a long trailer": (posted(b"Transfer-Encoding: chunked", b"0\r\nX-A: " + b"x" * 70_000), 431),
-    "a chunk size that is none": (posted(b"Transfer-Encoding: chunked", b"zz\r\n{}"), 400),
-    "a chunk without its end": (posted(b"Transfer-Encoding: chunked", b"2\r\n{}xx0\r\n\r\n"), 400),
-    "a trailer that says who asks": (
-        posted(b"Transfer-Encoding: chunked", b"0\r\nAuthorization: a\r\n\r\n"),
-        400,
-    ),  # noqa: E501
-}
-"""Whose heads reach OpenSearch, on a connection that is cut at the fault."""
-
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_two_servers_may_read_differently_reaches_no_second_one(
@@ -116,26 +105,6 @@ def test_what_two_servers_may_read_differently_reaches_no_second_one(
     raw, status = REFUSED[name]
     answered, reached = sent(wire, raw)
     assert (answered, reached) == ([status], [])
-
-
-@pytest.mark.parametrize("name", REFUSED | BROKEN_BODIES)
-def test_what_is_refused_is_told_as_opensearch_tells_errors(wire: tuple[str, Kept], name: str) -> None:
-    raw, status = (REFUSED | BROKEN_BODIES)[name]
-    head, _, body = next(filter(None, (exchanged(wire[0], raw) for _ in range(3)))).partition(b"\r\n\r\n")
-    assert b"\r\nContent-Type: application/json" in head
-    told = json.loads(body)
-    assert told["status"] == status
-    assert told["error"]["root_cause"] == [{name: told["error"][name] for name in ("type", "reason")}]
-    assert told["error"]["reason"].startswith("expected ")
-
-
-@pytest.mark.parametrize("path", ["nope", "health/", "/health", "metrics/nope", "status/a/b", "../nope"])
-@pytest.mark.parametrize("method", [b"GET", b"POST", b"DELETE"])
-def test_errors_of_our_own_endpoints_are_json_too(wire: tuple[str, Kept], method: bytes, path: str) -> None:
-    raw = got(target=b"/_plugins/_rerank/" + path.encode()).replace(b"GET", method, 1)
-    head, _, body = exchanged(wire[0], raw).partition(b"\r\n\r\n")
-    assert b"\r\nContent-Type: application/json" in head
-    assert json.loads(body)["status"] >= 400
 
 
 @pytest.mark.parametrize("raw", [

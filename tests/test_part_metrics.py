@@ -69,12 +69,13 @@ def test_breakers_tell_when_they_open_and_close() -> None:
     breaker.on_change = lambda num_open, tripped: metrics.breakers.changed(
         "upstream", num_open, tripped=tripped
     )
-    for target in ("/a/_search", "/b/_search"):
+    one, two, three = ((f"/{name}/_search", (), frozenset[str]()) for name in "abc")
+    for kind in (one, two):
         for _ in range(MAX_FAILURES + 3):
-            breaker.failed(target)
+            breaker.failed(kind)
     assert found(metrics)['twinrank_breakers_open{breaker="upstream"}'] == 2
-    breaker.succeeded("/a/_search")
-    breaker.succeeded("/c/_search")
+    breaker.succeeded(one)
+    breaker.succeeded(three)
     now = found(metrics)
     assert now['twinrank_breakers_open{breaker="upstream"}'] == 1
     assert now['twinrank_breaker_trips_total{breaker="upstream"}'] == 2

@@ -1,4 +1,4 @@
-"""The breaker of one kind of searches opens after failures in a row, and lets one search try after its pause."""
+"""The breaker of one kind of searches opens after failures in a row; one search tries after its pause."""
 
 from io import BytesIO
 
