@@ -180,7 +180,13 @@ def _headers(environ: Environ) -> Headers:
     if environ.get("CONTENT_TYPE"):
         sent.append(("Content-Type", environ["CONTENT_TYPE"]))
     sent += underscored(environ)
-    return tuple(header for header in end_to_end(sent) if header[0].lower() not in _NOT_FORWARDED)
+    kept = (header for header in end_to_end(sent) if header[0].lower() not in _NOT_FORWARDED)
+    return tuple(header for header in kept if not _is_never_answered(*header))
+
+
+def _is_never_answered(name: str, value: str) -> bool:
+    """Whether a header makes OpenSearch (3.8) fall silent: it would hold a thread until the read timeout."""
+    return name.lower() == "accept" and value != "" and not value.strip("; ")
 
 
 def _asked_address(environ: Environ) -> str:

@@ -225,6 +225,12 @@ def test_a_request_that_opensearch_leaves_unanswered_takes_no_host_from_others(
     assert "does not answer" not in caplog.text
 
 
+@pytest.mark.live
+@pytest.mark.parametrize("accept", [";", ";;;", " ; "])
+def test_a_header_that_opensearch_never_answers_holds_no_thread(proxy_url: str, accept: str) -> None:
+    assert ask(proxy_url, "GET", "/_cluster/health", None, {"Accept": accept}).status == 200
+
+
 @contextmanager
 def no_more_files() -> Iterator[None]:
     """Let this process open nothing more."""
