@@ -250,6 +250,11 @@ def _translated(error: Exception, url: str) -> UpstreamError:
             f"expected an answer from OpenSearch at {url}, found none in time: {cause}."
             " It is overloaded or the request is heavy; see its own log"
         )
+    if isinstance(error, NotConnectedError) and error.is_own:
+        return UpstreamError(
+            f"expected a connection to OpenSearch at {url}, found none left on this machine: {cause}."
+            " Raise the limit of open files (ulimit -n), or look for clients that hold very many connections"
+        )
     if isinstance(cause, ssl.SSLError):
         return UpstreamError(
             f"expected TLS with OpenSearch at {url}, found: {cause}."

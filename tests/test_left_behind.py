@@ -187,7 +187,7 @@ def test_what_must_not_be_repeated_takes_no_connection_that_was_idle_for_long(
 @pytest.mark.parametrize("header", [b"Keep-Alive: timeout=1", b"Keep-Alive: max=5, timeout=1"])
 def test_a_connection_is_used_no_longer_than_the_other_side_says_that_it_keeps_it(header: bytes) -> None:
     closing_soon = NO_BODY.replace(b"\r\n\r\n", b"\r\n" + header + b"\r\n\r\n")
-    with scripted(closing_soon) as url, closing(Upstream(url)) as upstream:
+    with scripted(closing_soon, NO_BODY) as url, closing(Upstream(url)) as upstream:
         assert streamed(upstream, "GET") == 200
         assert upstream._hosts._all[0].idle(may_repeat=True) is None
         assert num_idle(upstream) == 0
