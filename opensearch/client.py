@@ -1,7 +1,7 @@
 """Requests to OpenSearch: the one seam where the client library's errors become ours."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from ssl import SSLContext
 from typing import Any
@@ -10,6 +10,8 @@ from urllib.parse import quote, urlsplit
 from opensearchpy import OpenSearch
 from opensearchpy import exceptions as library
 
+from opensearch.connection_advice import DENIED, answer_advice, connection_advice
+from opensearch.credentials import basic_authorization, url_without_credentials
 from opensearch.errors import (
     AddressError,
     BusyError,
@@ -32,6 +34,9 @@ _CONNECTIONS = 4
 
 NDJSON = {"content-type": "application/x-ndjson"}
 
+Sign = Callable[[str, str, bytes | None], Mapping[str, str]]
+"""Takes method, whole URL and body of a request, and returns the headers of its signature."""
+
 
 class Upstream:
     """One OpenSearch, by its URL. Nothing is retried here: who asks knows whether that is safe.
@@ -41,6 +46,7 @@ class Upstream:
         timeout_s: longest wait for an answer.
         headers: sent with every request, such as a caller's own credentials.
         ssl_context: what an https server is verified by; None: the system's certificates.
+        sign: signs each request that has no `Authorization`; None: nothing is signed.
 
     Raises:
         AddressError: `url` is no such URL.
@@ -53,16 +59,21 @@ class Upstream:
         timeout_s: float = 60.0,
         headers: Mapping[str, str] | None = None,
         ssl_context: SSLContext | None = None,
+        sign: Sign | None = None,
     ) -> None:
         self.url = _shown(url)
+        sent = {**_authorization(url), **(headers or {})}
+        if any(name.lower() == "authorization" for name in sent):
+            sign = None  # a caller's own credentials are sent as they are
         # The library's types say int, but it hands the value to urllib3, which takes fractions.
         self._client = OpenSearch(
-            hosts=[url],
+            hosts=[self.url],  # the library would send user and password as Latin-1
             timeout=timeout_s,
             max_retries=0,
-            headers=dict(headers or {}),
+            headers=sent,
             pool_maxsize=_CONNECTIONS,
             ssl_context=ssl_context,
+            http_auth=sign,
         )
 
     def request(
@@ -136,10 +147,10 @@ def _ours(error: library.TransportError, url: str) -> RequestError:
     if isinstance(error, library.ConnectionTimeout):
         return UnreachableError(f"OpenSearch at {url} did not answer in time: {error.info}")
     if isinstance(error, library.ConnectionError):
-        return UnreachableError(
-            f"OpenSearch at {url} cannot be reached: {error.info}."
-            " Check that it runs (twinrank opensearch status), and --upstream or TWINRANK_UPSTREAM"
+        advice = connection_advice(url, error) or (
+            "Check that it runs (twinrank opensearch status), and --upstream or TWINRANK_UPSTREAM"
         )
+        return UnreachableError(f"OpenSearch at {url} cannot be reached: {_sentence(error.info)} {advice}")
     status = int(error.status_code)
     info = error.info if isinstance(error.info, dict) else {}
     reason = reason_of(info.get("error", error.error))
@@ -147,8 +158,7 @@ def _ours(error: library.TransportError, url: str) -> RequestError:
         return BusyError(f"OpenSearch at {url} is busy ({status}): {reason}")
     if status in (401, 403):
         return DeniedError(
-            f"OpenSearch at {url} does not allow this ({status}): {reason}."
-            " Give user and password in the URL, https://USER:PASSWORD@HOST:9200, and check the user's rights"
+            f"OpenSearch at {url} does not allow this ({status}): {_sentence(reason)} {DENIED}"
         )
     if status == 409:
         return ConflictError(f"OpenSearch at {url} answered {status}: {reason}")
@@ -156,8 +166,19 @@ def _ours(error: library.TransportError, url: str) -> RequestError:
         return TooLargeError(f"OpenSearch at {url} takes no request of that size ({status}): {reason}")
     if status == 404 and "index_not_found" in reason:
         return IndexMissingError(f"{reason}. Create it with: twinrank enable INDEX --field FIELD")
+    if for_tls := answer_advice(url, str(error.error)):
+        return UnreachableError(f"OpenSearch at {url} answered {status} to plain HTTP. {for_tls}")
     kind = MissingError if status == 404 else RefusedError
     return kind(f"OpenSearch at {url} answered {status}: {reason}")
+
+
+def _sentence(words: object) -> str:
+    return str(words).rstrip(".") + "."
+
+
+def _authorization(url: str) -> dict[str, str]:
+    value = basic_authorization(url)
+    return {} if value is None else {"authorization": value}
 
 
 def _shown(url: str) -> str:
@@ -171,4 +192,4 @@ def _shown(url: str) -> str:
         raise AddressError(
             f"expected the URL of OpenSearch, such as http://127.0.0.1:9200, found {url.rpartition('@')[2]!r}"
         )
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return url_without_credentials(url)

@@ -13,14 +13,14 @@ from opensearch.disable import disable
 from opensearch.setting_layers import Defaults
 from opensearch.settings_report import SettingsReport, settings_report
 from opensearch.strip import check_strip, strip
+from plugin.connecting import Connecting
 from plugin.explanation import Asked, explain, search_door
 from plugin.explanation_report import explanation_report
-from plugin.http_messages import basic_credentials
 from plugin.index_commands import connected, tell_enabled
 from plugin.model import Model
-from plugin.options import bundle_option, json_option, settings_file_option, upstream_option
+from plugin.options import bundle_option, json_option, settings_file_option
 from plugin.settings_cache import SettingsCache
-from plugin.upstream import Upstream
+from plugin.upstream_options import connection_options
 from reranker.bundle import Bundle
 
 
@@ -28,13 +28,13 @@ from reranker.bundle import Bundle
 @click.argument("index")
 @settings_file_option
 @json_option
-@upstream_option
-def settings_command(index: str, defaults: Defaults, as_json: bool, url: str) -> None:
+@connection_options
+def settings_command(index: str, defaults: Defaults, as_json: bool, connecting: Connecting) -> None:
     """Show every setting of INDEX, where each value comes from, and what is wrong.
 
     Exit status 1 where something is wrong.
     """
-    with connected(url) as upstream:
+    with connected(connecting) as upstream:
         reports = settings_report(upstream, index, defaults)
     if as_json:
         click.echo(json.dumps({report.index: report.as_json() for report in reports}))
@@ -50,10 +50,12 @@ def settings_command(index: str, defaults: Defaults, as_json: bool, url: str) ->
 @click.option("--strip", "strips", is_flag=True, help="Also remove the stored vectors, document by document.")
 @click.option("--documents-per-s", type=click.FloatRange(min=0.1), help="Pace of --strip.  [default: none]")
 @click.option("--dry-run", is_flag=True, help="Say what would change, but change nothing.")
-@upstream_option
-def disable_command(index: str, strips: bool, documents_per_s: float | None, dry_run: bool, url: str) -> None:
+@connection_options
+def disable_command(
+    index: str, strips: bool, documents_per_s: float | None, dry_run: bool, connecting: Connecting
+) -> None:
     """Switch reranking off for INDEX. Its settings stay, and so do its vectors without --strip."""
-    with connected(url) as upstream:
+    with connected(connecting) as upstream:
         if strips:
             check_strip(upstream, index)
         done = disable(upstream, index, dry_run=dry_run)
@@ -78,18 +80,24 @@ def disable_command(index: str, strips: bool, documents_per_s: float | None, dry
 @settings_file_option
 @json_option
 @bundle_option
-@upstream_option
+@connection_options
 def explain_command(
-    index: str, text: str, size: int, defaults: Defaults, as_json: bool, bundle_path: Path, url: str
+    index: str,
+    text: str,
+    size: int,
+    defaults: Defaults,
+    as_json: bool,
+    bundle_path: Path,
+    connecting: Connecting,
 ) -> None:
     """Show a search for TEXT in INDEX step by step. A TEXT that begins with { is the body of a search."""
     asked = Asked(index, *_body_or_text(text), size)
-    with connected(url) as client:
+    with connected(connecting) as client:
         reports = settings_report(client, index, defaults)
-    with closing(Upstream(url)) as upstream:
+    with closing(connecting.upstream()) as upstream:
         settings = SettingsCache(upstream, defaults=defaults, waits_for_coverage=True)
         door = search_door(upstream, settings, Model.load(Bundle.open(bundle_path)))
-        steps = explain(door, settings, basic_credentials(url), asked, reports)
+        steps = explain(door, settings, connecting.credentials, asked, reports)
     if as_json:
         click.echo(json.dumps(steps))
         return

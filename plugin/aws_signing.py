@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlencode
 
+from opensearch.client import Sign as ClientSign
 from plugin.errors import CommandError, UpstreamError
 from plugin.http_messages import Headers
 
@@ -57,6 +58,15 @@ def signed_for(region: str, service: str) -> Sign:
         return (*headers, *_signature(credentials, region, service, method, url, body))
 
     return sign
+
+
+def client_signature(sign: Sign) -> ClientSign:
+    """Return what signs the requests of the client library, which keeps the headers itself."""
+
+    def headers(method: str, url: str, body: bytes | None) -> dict[str, str]:
+        return dict(sign(method, url, (), body or b""))
+
+    return headers
 
 
 def _signature(

@@ -9,8 +9,10 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from plugin.connecting import Connecting
 from plugin.errors import CommandError
-from plugin.options import bundle_option, json_option, upstream_option
+from plugin.options import bundle_option, json_option
+from plugin.upstream_options import connection_options
 
 if TYPE_CHECKING:
     from plugin.evaluation import Evaluation
@@ -22,7 +24,13 @@ _MATCH = click.Choice(["best_fields", "most_fields", "cross_fields"])
 
 @click.command("evaluate")
 @click.argument("folder", type=_FOLDER)
-@click.option("--proxy", metavar="URL", help="A running proxy; without one, one is started for this run.")
+@click.option(
+    "--proxy",
+    envvar="TWINRANK_PROXY",
+    show_envvar=True,
+    metavar="URL",
+    help="A running proxy; without one, one is started for this run.",
+)
 @click.option("--index", help="Index to use, or to create and keep.  [default: evaluate-FOLDER]")
 @click.option("--queries-limit", type=click.IntRange(min=1), help="Only the first so many judged queries.")
 @click.option("--qrels", type=_FILE, help="Other judgements than qrels.tsv.")
@@ -33,10 +41,16 @@ _MATCH = click.Choice(["best_fields", "most_fields", "cross_fields"])
 @click.option("--markdown", is_flag=True, help="One table row, as docs/results.md has it.")
 @json_option
 @bundle_option
-@upstream_option
-def evaluation_command(as_json: bool, markdown: bool, bundle_path: Path, url: str, **options: Any) -> None:  # noqa: ANN401
+@connection_options
+def evaluation_command(
+    as_json: bool,
+    markdown: bool,
+    bundle_path: Path,
+    connecting: Connecting,
+    **options: Any,  # noqa: ANN401
+) -> None:
     """Measure FOLDER's queries (BEIR layout) on OpenSearch alone and through Twinrank."""
-    evaluation = _evaluated(bundle=bundle_path, upstream=url, **options)
+    evaluation = _evaluated(bundle=bundle_path, connecting=connecting, **options)
     from plugin.evaluation_report import evaluation_json, evaluation_markdown, evaluation_table
 
     if as_json:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.summary import Summary
-from opensearch.client import Upstream, path_of
+from opensearch.client import path_of
 from plugin.beir import Collection, read_collection
+from plugin.connecting import Connecting
 from plugin.evaluation import Evaluation, evaluate
 from plugin.prepared_index import prepare_index
 from plugin.proxy_process import running_proxy
-from plugin.search_client import SearchClient
 from reranker.bundle import DEFAULT_BUNDLE, Bundle
 
 DEADLINE_MS = 5000
@@ -29,7 +29,7 @@ class EvaluationPlan:
     """
 
     folder: Path
-    upstream: str
+    connecting: Connecting
     proxy: str | None = None
     index: str | None = None
     queries_limit: int | None = None
@@ -60,7 +60,11 @@ def run_evaluation(plan: EvaluationPlan, listeners: Listeners) -> Evaluation:
 
     _index(plan, collection, index, listeners)
     done = iter(range(1, len(collection.queries) + 1))
-    with _proxy(plan) as proxy, SearchClient(plan.upstream) as straight, SearchClient(proxy) as proxied:
+    with (
+        _proxy(plan) as proxy,
+        plan.connecting.search_client() as straight,
+        plan.connecting.proxy_client(proxy) as proxied,
+    ):
         return evaluate(
             collection,
             straight,
@@ -80,7 +84,7 @@ def _index(plan: EvaluationPlan, collection: Collection, index: str, listeners: 
         listeners.indexed(summary.indexed, collection.num_documents)
 
     prepare_index(
-        plan.upstream,
+        plan.connecting,
         index,
         collection.corpus,
         collection.text_fields,
@@ -89,7 +93,7 @@ def _index(plan: EvaluationPlan, collection: Collection, index: str, listeners: 
         analyzer=plan.analyzer,
         progress=indexed,
     )
-    with closing(Upstream(plan.upstream)) as upstream:
+    with closing(plan.connecting.client()) as upstream:
         upstream.request("POST", path_of(index, "_forcemerge"), params={"max_num_segments": "1"})
 
 
@@ -99,5 +103,5 @@ def _proxy(plan: EvaluationPlan) -> Iterator[str]:
         yield plan.proxy
         return
     temporary = tempfile.TemporaryDirectory(prefix="twinrank-")
-    with temporary as folder, running_proxy(plan.upstream, Path(folder), bundle=plan.bundle) as proxy:
+    with temporary as folder, running_proxy(plan.connecting, Path(folder), bundle=plan.bundle) as proxy:
         yield proxy.url

@@ -1,14 +1,14 @@
 """One request and one answer on their way through the proxy."""
 
-import base64
 import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from http.client import responses
 from typing import Any, Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
+from opensearch.credentials import basic_authorization
 from plugin.client_presence import ClientGoneError
 from plugin.underscored_headers import underscored
 
@@ -154,11 +154,8 @@ def is_address(text: str) -> bool:
 
 def basic_credentials(url: str) -> Headers:
     """Return the header for the user and password in a URL, none where it names no user."""
-    parts = urlsplit(url)
-    if parts.username is None:
-        return ()
-    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-    return (("Authorization", f"Basic {base64.b64encode(pair).decode()}"),)
+    value = basic_authorization(url)
+    return () if value is None else (("Authorization", value),)
 
 
 def gunzipped(body: bytes, limit_bytes: int) -> bytes | None:

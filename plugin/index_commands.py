@@ -23,9 +23,11 @@ from opensearch.enable import Enabled, Wanted, enable
 from opensearch.indices import Index
 from opensearch.settings import META_KEY, settings_meta
 from plugin.assignments import assigned
+from plugin.connecting import Connecting
 from plugin.fills import fills_of
 from plugin.index_progress import progress_bar
-from plugin.options import bundle_option, json_option, upstream_option
+from plugin.options import bundle_option, json_option
+from plugin.upstream_options import connection_options
 from reranker.bundle import Bundle
 
 MAX_SHOWN_REJECTIONS = 20
@@ -41,15 +43,21 @@ MAX_SHOWN_REJECTIONS = 20
 @click.option("--set", "more", multiple=True, metavar="NAME=VALUE", help="Any setting: min_coverage=0.9.")
 @click.option("--dry-run", is_flag=True, help="Check and say what would change, but change nothing.")
 @bundle_option
-@upstream_option
-def enable_command(index: str, bundle_path: Path, url: str, dry_run: bool, **given: Any) -> None:  # noqa: ANN401
+@connection_options
+def enable_command(
+    index: str,
+    bundle_path: Path,
+    connecting: Connecting,
+    dry_run: bool,
+    **given: Any,  # noqa: ANN401
+) -> None:
     """Switch reranking on for INDEX; create it where there is none.
 
     What is not given stays as the index has it.
     """
     model = given["model_name"] or Bundle.open(bundle_path).vectors_of
     wanted = Wanted(model, _settings_given(**given))
-    with connected(url) as upstream:
+    with connected(connecting) as upstream:
         for enabled in enable(upstream, index, wanted, dry_run=dry_run):
             tell_enabled(enabled, word="enabled", dry_run=dry_run)
 
@@ -63,7 +71,7 @@ def enable_command(index: str, bundle_path: Path, url: str, dry_run: bool, **giv
 )
 @json_option
 @bundle_option
-@upstream_option
+@connection_options
 def index_command(
     index: str,
     file: io.BufferedReader,
@@ -71,11 +79,11 @@ def index_command(
     threads: int,
     as_json: bool,
     bundle_path: Path,
-    url: str,
+    connecting: Connecting,
 ) -> None:
     """Index the JSON lines of FILE (plain or gzip; - is standard input) into INDEX, with their vectors."""
     bundle = Bundle.open(bundle_path)
-    with connected(url) as upstream, progress_bar(file, hidden=as_json) as (console, advance):
+    with connected(connecting) as upstream, progress_bar(file, hidden=as_json) as (console, advance):
         target = indices.written_by(upstream, index)
         fills = fills_of(target, bundle, bundle.document_encoder(threads=threads))
         _warn_of_pipelines(console, target)
@@ -92,12 +100,12 @@ def index_command(
 @click.argument("index")
 @json_option
 @bundle_option
-@upstream_option
-def status_command(index: str, as_json: bool, bundle_path: Path, url: str) -> None:
+@connection_options
+def status_command(index: str, as_json: bool, bundle_path: Path, connecting: Connecting) -> None:
     """Say how far INDEX is covered with vectors, and what to do next."""
     bundle = Bundle.open(bundle_path)
     model = Model(bundle.vectors_of, bundle.model_tag)
-    with connected(url) as upstream:
+    with connected(connecting) as upstream:
         report = coverage(upstream, index, model).as_json(model)
     if as_json:
         click.echo(json.dumps(report))
@@ -108,11 +116,11 @@ def status_command(index: str, as_json: bool, bundle_path: Path, url: str) -> No
 
 
 @contextmanager
-def connected(url: str) -> Iterator[Upstream]:
+def connected(connecting: Connecting) -> Iterator[Upstream]:
     """Yield a client whose failures are told by us alone."""
     # The library logs every failed request; we say ourselves what failed, or try again.
     logging.getLogger("opensearch").setLevel(logging.CRITICAL)
-    with closing(Upstream(url)) as upstream:
+    with closing(connecting.client()) as upstream:
         yield upstream
 
 

@@ -13,9 +13,11 @@ from indexer.sync_summary import SyncSummary
 from opensearch.client import Upstream
 from opensearch.indices import Index
 from opensearch.settings import RerankSettings
+from plugin.connecting import Connecting
 from plugin.index_commands import connected
-from plugin.options import bundle_folder, json_option, upstream_option
+from plugin.options import bundle_folder, json_option
 from plugin.sync_run import SyncOptions, run_sync
+from plugin.upstream_options import connection_options
 from reranker.bundle import Bundle
 
 PROXIES_FOLLOW_S = 2.5
@@ -43,7 +45,7 @@ _STEPS = ("fill", "status", "cutover", "rollback", "cleanup")
     "--rate", type=click.FloatRange(0, min_open=True), help="At most so many written documents a second."
 )
 @json_option
-@upstream_option
+@connection_options
 def migrate_command(
     index: str,
     step: str,
@@ -52,7 +54,7 @@ def migrate_command(
     coverage: float,
     rate: float | None,
     as_json: bool,
-    url: str,
+    connecting: Connecting,
 ) -> None:
     """Change the model of INDEX while it is searched and written.
 
@@ -61,14 +63,14 @@ def migrate_command(
     """
     bundle = Bundle.open(to) if to is not None else None
     options = SyncOptions(rate=rate, as_json=as_json)
-    with connected(url) as upstream:
+    with connected(connecting) as upstream:
         found = migration.enabled(upstream, index)
         if step == "fill":
             new = _required(bundle)
             begun = [_begun(upstream, one, new.vectors_of, vector_field, as_json=as_json) for one in found]
             if any(begun):
                 time.sleep(PROXIES_FOLLOW_S)
-            run_sync(url, index, new, options)
+            run_sync(connecting, index, new, options)
         elif step == "status":
             for line in _status(upstream, found, bundle, as_json=as_json):
                 click.echo(line)
@@ -83,7 +85,7 @@ def migrate_command(
             for one in found:
                 _told(one, migration.roll_back(upstream, one), as_json=as_json)
         else:
-            _clean_up(upstream, url, found, options)
+            _clean_up(upstream, connecting, found, options)
 
 
 def _begun(upstream: Upstream, index: Index, model: str, field: str | None, *, as_json: bool) -> bool:
@@ -120,9 +122,11 @@ def _status(upstream: Upstream, found: list[Index], bundle: Bundle | None, *, as
         yield json.dumps(report) if as_json else "\n".join(f"{key}: {value}" for key, value in report.items())
 
 
-def _clean_up(upstream: Upstream, url: str, found: list[Index], options: SyncOptions) -> SyncSummary | None:
+def _clean_up(
+    upstream: Upstream, connecting: Connecting, found: list[Index], options: SyncOptions
+) -> SyncSummary | None:
     summary = None
     for one in found:
         field = migration.forget(upstream, one)
-        summary = run_sync(url, one.name, [Emptied(field)], options)
+        summary = run_sync(connecting, one.name, [Emptied(field)], options)
     return summary

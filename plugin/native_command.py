@@ -1,7 +1,6 @@
 """`twinrank native`: OpenSearch's own pipelines call our endpoints, where no proxy stands in the path."""
 
 import json
-from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,12 +8,13 @@ from urllib.parse import urlsplit
 import click
 
 from opensearch import indices, native
-from opensearch.client import Upstream
 from opensearch.native import NativeOptions
 from opensearch.native_templates import CONNECTORS
 from plugin.bearer import read_tokens
+from plugin.connecting import Connecting
 from plugin.errors import CommandError
-from plugin.options import upstream_option
+from plugin.index_commands import connected
+from plugin.upstream_options import connection_options
 
 _HIDDEN = "(the token)"
 
@@ -35,9 +35,14 @@ def native_command() -> None:
     help="Longest that a search waits for us.",
 )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Print the requests and send none that changes anything.")
-@upstream_option
+@connection_options
 def install_command(
-    index: str, sidecar: str, token_file: Path | None, read_timeout: int, dry_run: bool, url: str
+    index: str,
+    sidecar: str,
+    token_file: Path | None,
+    read_timeout: int,
+    dry_run: bool,
+    connecting: Connecting,
 ) -> None:
     """Make connectors, models and pipelines for INDEX, which is enabled; a second time replaces them."""
     parts = urlsplit(sidecar)
@@ -45,7 +50,7 @@ def install_command(
         raise CommandError(f"--sidecar: expected a URL such as http://10.0.0.5:9100, found {sidecar!r}")
     token = read_tokens(token_file)[0] if token_file else "none"
     options = NativeOptions(sidecar, token, read_timeout)
-    with closing(Upstream(url)) as upstream:
+    with connected(connecting) as upstream:
         settings = indices.written_by(upstream, index).rerank_settings()
         if dry_run:
             hidden = NativeOptions(sidecar, _HIDDEN, read_timeout)
@@ -59,10 +64,10 @@ def install_command(
 
 @native_command.command("uninstall")
 @click.argument("index")
-@upstream_option
-def uninstall_command(index: str, url: str) -> None:
+@connection_options
+def uninstall_command(index: str, connecting: Connecting) -> None:
     """Remove what `install` made for INDEX. Its documents and their vectors stay."""
-    with closing(Upstream(url)) as upstream:
+    with connected(connecting) as upstream:
         lines = list(native.uninstall(upstream, index))
     click.echo("\n".join(lines) or f"nothing of {native.name_of(index)} was there")
 

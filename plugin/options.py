@@ -21,20 +21,6 @@ def bundle_folder(value: str | Path) -> Path:
     return shipped if is_name and shipped.is_dir() else folder
 
 
-def upstream_option(command: Command) -> Command:
-    """Add `--upstream`, passed as `url`."""
-    return click.option(
-        "--upstream",
-        "url",
-        envvar="TWINRANK_UPSTREAM",
-        default="http://127.0.0.1:9200",
-        show_default=True,
-        show_envvar=True,
-        metavar="URL",
-        help="The OpenSearch to talk to.",
-    )(command)
-
-
 def bundle_option(command: Command) -> Command:
     """Add `--bundle`, passed as `bundle_path`."""
     return click.option(

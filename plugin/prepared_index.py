@@ -12,6 +12,7 @@ from indexer.summary import Rejection, Summary
 from opensearch import indices
 from opensearch.client import Upstream, path_of
 from opensearch.enable import Wanted, enable
+from plugin.connecting import Connecting
 from plugin.errors import CommandError
 from reranker.bundle import Bundle
 
@@ -21,7 +22,7 @@ class PreparationError(CommandError):
 
 
 def prepare_index(
-    url: str,
+    server: str | Connecting,
     index: str,
     file: Path,
     source_fields: Sequence[str],
@@ -34,7 +35,7 @@ def prepare_index(
     """Create the index where there is none, enable it, and index a file of JSON lines, plain or gzipped.
 
     Args:
-        url: the OpenSearch.
+        server: the OpenSearch, by its URL or with all its options.
         index: its name; what it holds already with current vectors is not encoded again.
         file: the documents.
         source_fields: the fields that are encoded.
@@ -47,7 +48,7 @@ def prepare_index(
         PreparationError: a document was rejected, or the run ended early.
         OpenSearchError, BundleError, InputError: as the parts raise them.
     """
-    upstream = Upstream(url)
+    upstream = (Connecting(server) if isinstance(server, str) else server).client()
     try:
         if analyzer:
             _create_analyzed(upstream, index, source_fields, analyzer)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opensearch.server_process import ServerProcess, birth_of, read_process
+from plugin.connecting import Connecting
 from plugin.errors import CommandError
 from reranker.bundle import DEFAULT_BUNDLE
 
@@ -34,7 +35,7 @@ class ProxyProcess:
 
 
 def start_proxy(
-    upstream: str | None,
+    upstream: str | Connecting | None,
     folder: Path,
     *,
     port: int,
@@ -44,7 +45,8 @@ def start_proxy(
 ) -> ProxyProcess:
     """Start `twinrank serve` in the background and wait until it answers; its log and record lie in `folder`.
 
-    Without an `upstream` it is the one that the environment names. `arguments` are further ones of the
+    `upstream` is OpenSearch, by its URL or with all its options; None: the one that the environment names.
+    `arguments` are further ones of the
     command.
 
     The process has a session of its own, so that Ctrl-C in the terminal that started it does not end it.
@@ -54,11 +56,11 @@ def start_proxy(
     """
     log = folder / "proxy.log"
     where = ["--listen", f"{HOST}:{port}", "--bundle", str(bundle.resolve())]
-    where += [] if upstream is None else ["--upstream", upstream]
     with log.open("wb") as output:
         child = subprocess.Popen(  # noqa: S603  # our own interpreter and module
             [sys.executable, "-m", "plugin", "serve", *where, *arguments],
             cwd=_APPLICATION,
+            env=_environment(upstream),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -75,6 +77,12 @@ def start_proxy(
     return ProxyProcess(f"http://{HOST}:{port}", child)
 
 
+def _environment(upstream: str | Connecting | None) -> dict[str, str] | None:
+    """Return the environment that names OpenSearch, which the arguments must not: it may hold a password."""
+    connecting = Connecting(upstream) if isinstance(upstream, str) else upstream
+    return None if connecting is None else connecting.environment()
+
+
 def stop_proxy(folder: Path) -> bool:
     """Stop the proxy that is recorded in `folder`; return whether one ran."""
     running = read_process(_record(folder))
@@ -86,7 +94,7 @@ def stop_proxy(folder: Path) -> bool:
 
 @contextmanager
 def running_proxy(
-    upstream: str, folder: Path, *, bundle: Path = DEFAULT_BUNDLE, arguments: Sequence[str] = ()
+    upstream: str | Connecting, folder: Path, *, bundle: Path = DEFAULT_BUNDLE, arguments: Sequence[str] = ()
 ) -> Iterator[ProxyProcess]:
     """Run a proxy on a free port for as long as the block lasts.
 

@@ -1,6 +1,7 @@
 """A small client that keeps one connection and shows what opensearch-py hides: headers and milliseconds."""
 
 import http.client
+import ssl
 import time
 from dataclasses import dataclass
 from typing import Any, Self
@@ -8,8 +9,10 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from opensearch.connection_advice import DENIED, answer_advice, connection_advice
+from plugin.aws_signing import Sign
 from plugin.errors import CommandError
-from plugin.http_messages import basic_credentials
+from plugin.http_messages import Headers, basic_credentials
 from plugin.stage_clock import server_timing
 
 
@@ -48,16 +51,33 @@ class Answer:
 
 
 class SearchClient:
-    """One keep-alive connection to an OpenSearch, or to a proxy in front of one. Not for several threads."""
+    """One keep-alive connection to an OpenSearch, or to a proxy in front of one. Not for several threads.
 
-    def __init__(self, url: str, *, timeout_s: float = 60.0) -> None:
+    Args:
+        url: its address; a user and password in it are sent.
+        timeout_s: longest wait for a connection, and longest silence.
+        context: what an https server is verified by; None: the system's certificates.
+        headers: further ones for every request.
+        sign: adds a signature to each request; None: none.
+
+    Raises:
+        SearchError: `url` is no such address.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_s: float = 60.0,
+        context: ssl.SSLContext | None = None,
+        headers: Headers = (),
+        sign: Sign | None = None,
+    ) -> None:
+        self._connection = _connection(url, timeout_s, context)
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SearchError(f"expected an address like http://localhost:9200, found {url!r}")
-        connection = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._connection = connection(parts.hostname, parts.port, timeout=timeout_s)
         self._prefix = parts.path.rstrip("/")
-        self._headers = {"Content-Type": "application/json", **dict(basic_credentials(url))}
+        self._headers = {"Content-Type": "application/json", **dict(headers), **dict(basic_credentials(url))}
+        self._sign = sign
         self._shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
     def search(self, index: str, body: dict[str, Any]) -> Answer:
@@ -77,17 +97,28 @@ class SearchClient:
         payload = None if body is None else msgspec.json.encode(body)
         begin = time.perf_counter()
         try:
-            self._connection.request(method, self._prefix + path, payload, self._headers)
+            self._connection.request(
+                method, self._prefix + path, payload, self._signed(method, path, payload)
+            )
             response = self._connection.getresponse()
             content = response.read()
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            raise SearchError(f"no answer from {self._shown}: {error}. Is it running?") from error
+            advice = connection_advice(self._shown, error) or "Is it running?"
+            raise SearchError(f"no answer from {self._shown}: {str(error).rstrip('.')}. {advice}") from error
         elapsed_ms = (time.perf_counter() - begin) * 1000
         if response.status != http.HTTPStatus.OK:
-            raise SearchError(f"{self._shown}{path} answered {response.status}: {_reason(content)}")
+            reason = _refusal(self._shown, response.status, content)
+            raise SearchError(f"{self._shown}{path} answered {response.status}: {reason}")
         headers = {name.lower(): value for name, value in response.getheaders()}
         return Answer(_decoded(content, self._shown + path), headers, elapsed_ms)
+
+    def _signed(self, method: str, path: str, payload: bytes | None) -> dict[str, str]:
+        """Return the headers of a request, with its signature if it needs one."""
+        if self._sign is None:
+            return self._headers
+        url = self._shown + self._prefix + path
+        return dict(self._sign(method, url, tuple(self._headers.items()), payload or b""))
 
     def close(self) -> None:
         """Close the connection; the next request opens another."""
@@ -100,11 +131,32 @@ class SearchClient:
         self.close()
 
 
+def _connection(url: str, timeout_s: float, context: ssl.SSLContext | None) -> http.client.HTTPConnection:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if host is None or parts.scheme not in ("http", "https"):
+        raise SearchError(f"expected an address like http://localhost:9200, found {url.rpartition('@')[2]!r}")
+    if parts.scheme == "https":
+        return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context)
+    return http.client.HTTPConnection(host, port, timeout=timeout_s)
+
+
 def _decoded(content: bytes, shown: str) -> dict[str, Any]:
     try:
         return msgspec.json.decode(content, type=dict[str, Any])
     except msgspec.MsgspecError as error:
         raise SearchError(f"expected a JSON object from {shown}, found: {error}") from error
+
+
+def _refusal(shown: str, status: int, content: bytes) -> str:
+    """Return why a request was refused, and what to do about it if that is known."""
+    reason = _reason(content)
+    is_denied = status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN)
+    advice = DENIED if is_denied else answer_advice(shown, reason)
+    return f"{reason.strip().rstrip('.') or 'no reason'}. {advice}" if advice else reason
 
 
 def _reason(content: bytes) -> str:

@@ -15,9 +15,10 @@ from gunicorn.app.base import BaseApplication
 from opensearch.setting_layers import Defaults
 from plugin.bearer import BearerTokens
 from plugin.client_options import ClientOptions, client_options
+from plugin.connecting import Connecting
 from plugin.errors import CommandError
-from plugin.http_messages import basic_credentials
 from plugin.keep_alive import GRACE_S
+from plugin.listen_address import ListenAddress, ListenType
 from plugin.log_options import log_options
 from plugin.logs import JsonGunicornLogger, log_to_stderr
 from plugin.metrics import Metrics, shared_between_workers, worker_ended
@@ -25,6 +26,7 @@ from plugin.model import Model
 from plugin.options import bundle_folder, bundle_option, read_defaults
 from plugin.page_table import PageTable
 from plugin.patient_arbiter import PatientArbiter
+from plugin.proxy_process import DEFAULT_PORT
 from plugin.readiness import Readiness
 from plugin.runtime_folder import runtime_folder
 from plugin.settings_cache import SettingsCache
@@ -33,8 +35,7 @@ from plugin.sight import LogOptions, Sight
 from plugin.sync_child import SyncChild
 from plugin.tracing import check_tracing, tracing_from_environment
 from plugin.underscored_headers import keep_underscored
-from plugin.upstream import first_url
-from plugin.upstream_options import Connecting, connecting_options
+from plugin.upstream_options import connecting_options
 from plugin.wsgi import Proxy
 from reranker.bundle import Bundle
 
@@ -173,7 +174,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         `reranker.encoder` imports it when an encoder is made, so the master never has it.
         """
         upstream = self._connecting.upstream()
-        credentials = basic_credentials(first_url(self._connecting.urls))
+        credentials = self._connecting.credentials
         poller = SettingsPoller(upstream, credentials, self._folder, self._defaults)
         settings = SettingsCache(upstream, poller, self._defaults)
         poller.start()
@@ -221,7 +222,14 @@ def _max_connections() -> int:
 
 
 @click.command()
-@click.option("--listen", default="127.0.0.1:9100", show_default=True, help="Host and port to listen on.")
+@click.option(
+    "--listen",
+    type=ListenType(DEFAULT_PORT),
+    default=f"127.0.0.1:{DEFAULT_PORT}",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where to listen. A port alone is this machine's own, :PORT all its addresses; unix:PATH.",
+)
 @connecting_options
 @bundle_option
 @click.option(
@@ -258,7 +266,7 @@ def _max_connections() -> int:
 @client_options
 @log_options
 def serve(
-    listen: str,
+    listen: ListenAddress,
     connecting: Connecting,
     bundle_path: Path,
     workers: int,
@@ -274,20 +282,22 @@ def serve(
 ) -> None:
     """Stand in front of OpenSearch and rerank its searches.
 
-    A user and password in the first URL are those of the service account that follows changes of settings;
-    each request is sent with its caller's own. SIGTERM ends it once every request is answered; SIGHUP reads
-    bundle, settings and tokens anew.
+    --user, or a user in the first URL, is the service account that follows changes of settings; each request
+    is sent with its caller's own. SIGTERM ends it once every request is answered; SIGHUP reads bundle,
+    settings and tokens again.
     """
     if (certfile is None) != (keyfile is None):
         raise click.UsageError("expected --certfile and --keyfile together, found one of them")
     check_tracing()
+    address = listen.resolved()
+    address.check_free()
     as_json = log_format == "json"
     log_to_stderr(as_json=as_json)
     files = Files(bundle_path, settings_file, token_file, also)
     with shared_between_workers():
-        server = ProxyServer(connecting, files, listen, workers, log, clients, as_json=as_json)
+        server = ProxyServer(connecting, files, str(address), workers, log, clients, as_json=as_json)
         if certfile and keyfile:
             server.speak_tls(certfile, keyfile)
         if synced:
-            server.run_beside(SyncChild(first_url(connecting.urls), synced, bundle_path))
+            server.run_beside(SyncChild(connecting, synced, bundle_path))
         server.run()

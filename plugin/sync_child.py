@@ -1,12 +1,12 @@
 """The feed beside the proxy: `twinrank sync --follow` as one child process of gunicorn's master."""
 
 import logging
-import os
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
+from plugin.connecting import Connecting
 from plugin.metrics import process_ended
 
 _log = logging.getLogger("twinrank")
@@ -21,9 +21,8 @@ class SyncChild:
     It is a process of its own: an encoder that works on documents would slow down the searches of a worker.
     """
 
-    def __init__(self, url: str, name: str, bundle: Path) -> None:
-        # by the environment, since everybody may read a process's arguments and the URL may hold a password
-        self._environment = {**os.environ, "TWINRANK_UPSTREAM": url}
+    def __init__(self, connecting: Connecting, name: str, bundle: Path) -> None:
+        self._environment = connecting.environment()
         self._command = [sys.executable, "-m", "plugin", "sync", name, "--follow", "--until-stdin-ends",
                          "--bundle", str(bundle.resolve())]  # fmt: skip
         self._stopping = threading.Event()

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import click
 
-from plugin.options import bundle_option, json_option, upstream_option
+from plugin.connecting import Connecting
+from plugin.listen_address import ListenAddress, ListenType
+from plugin.options import bundle_option, json_option
 from plugin.sync_run import SyncOptions, run_sync
+from plugin.upstream_options import connection_options
 from reranker.bundle import Bundle
 
 
@@ -36,11 +39,11 @@ class _Shards(click.ParamType[frozenset[int]]):
 @click.option(
     "--threads", type=click.IntRange(1), default=os.cpu_count(), show_default=True, help="Of the encoder."
 )
-@click.option("--metrics", default="", metavar="HOST:PORT", help="Give Prometheus the numbers there.")
+@click.option("--metrics", type=ListenType(), metavar="HOST:PORT", help="Give Prometheus the numbers there.")
 @click.option("--until-stdin-ends", is_flag=True, hidden=True)
 @json_option
 @bundle_option
-@upstream_option
+@connection_options
 def sync_command(
     index: str,
     follow: bool,
@@ -48,12 +51,12 @@ def sync_command(
     rate: float | None,
     shards: frozenset[int] | None,
     threads: int,
-    metrics: str,
+    metrics: ListenAddress | None,
     until_stdin_ends: bool,
     as_json: bool,
     bundle_path: Path,
-    url: str,
+    connecting: Connecting,
 ) -> None:
     """Give every document of INDEX a current vector, or none, whoever wrote it and how."""
     options = SyncOptions(follow, from_scratch, rate, shards, threads, as_json, until_stdin_ends, metrics)
-    run_sync(url, index, Bundle.open(bundle_path), options)
+    run_sync(connecting, index, Bundle.open(bundle_path), options)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from indexer.sync_summary import SyncSummary
-from plugin.errors import CommandError
+from plugin.listen_address import ListenAddress
 
 _OUTCOMES = ("checked", "current", "written", "conflicts", "rejected")
 
@@ -43,24 +43,20 @@ class SyncMetrics:
             self._told[name] = now[name]
 
     @contextmanager
-    def served(self, address: str) -> Iterator[None]:
-        """Serve the numbers at HOST:PORT for as long as the block lasts; nowhere where it is empty.
+    def served(self, address: ListenAddress | None) -> Iterator[None]:
+        """Serve the numbers at an address for as long as the block lasts; nowhere if there is none.
 
         Raises:
-            CommandError: one cannot listen there.
+            ListenError: one cannot listen there.
         """
-        if not address:
+        if address is None:
             yield
             return
         from prometheus_client import start_http_server
 
-        host, _, port = address.rpartition(":")
-        try:
-            server, thread = start_http_server(int(port), host, self.registry)
-        except (OSError, ValueError, OverflowError) as error:
-            raise CommandError(
-                f"--metrics: expected HOST:PORT to listen on, found {address!r}: {error}"
-            ) from error
+        place = address.resolved()
+        place.check_free()
+        server, thread = start_http_server(place.port, place.host, self.registry)
         try:
             yield
         finally:

@@ -23,8 +23,10 @@ from opensearch.checkpoints import Checkpoints
 from opensearch.client import Upstream, path_of
 from opensearch.errors import RequestError
 from opensearch.indices import Index
+from plugin.connecting import Connecting
 from plugin.fills import fills_of
 from plugin.index_commands import connected
+from plugin.listen_address import ListenAddress
 from plugin.sync_metrics import SyncMetrics
 from plugin.sync_progress import sync_progress
 from reranker.bundle import Bundle
@@ -37,8 +39,8 @@ REPORT_S = 10.0
 class SyncOptions:
     """What a user may choose. `threads` are the encoder's, `rate` bounds written documents a second.
 
-    `until_stdin_ends`: the run ends with the process at the other end of standard input. `metrics` is the
-    HOST:PORT where Prometheus may ask for the numbers, empty for none.
+    `until_stdin_ends`: the run ends with the process at the other end of standard input. `metrics` is
+    where Prometheus may ask for the numbers, None for nowhere.
     """
 
     follow: bool = False
@@ -48,10 +50,12 @@ class SyncOptions:
     threads: int = os.cpu_count() or 1
     as_json: bool = False
     until_stdin_ends: bool = False
-    metrics: str = ""
+    metrics: ListenAddress | None = None
 
 
-def run_sync(url: str, name: str, bundle: Bundle | Sequence[Fill], options: SyncOptions) -> SyncSummary:
+def run_sync(
+    connecting: Connecting, name: str, bundle: Bundle | Sequence[Fill], options: SyncOptions
+) -> SyncSummary:
     """Sync a name with a bundle, or with what is given in its place, and print what was done.
 
     Raises:
@@ -62,7 +66,7 @@ def run_sync(url: str, name: str, bundle: Bundle | Sequence[Fill], options: Sync
     metrics = SyncMetrics(name)
     with (
         metrics.served(options.metrics),
-        connected(url) as upstream,
+        connected(connecting) as upstream,
         sync_progress(hidden=options.as_json) as (console, show),
         stopping() as stop,
     ):

@@ -10,14 +10,14 @@ import click
 
 from opensearch import indices
 from opensearch.settings import RerankSettings
+from plugin.connecting import Connecting
 from plugin.errors import CommandError
 from plugin.explanation import search_door
-from plugin.http_messages import basic_credentials
 from plugin.index_commands import connected
 from plugin.model import Model
-from plugin.options import bundle_option, json_option, upstream_option
+from plugin.options import bundle_option, json_option
 from plugin.settings_cache import SettingsCache
-from plugin.upstream import Upstream
+from plugin.upstream_options import connection_options
 from reranker.bundle import Bundle
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--field", "fields", multiple=True, help="Fields to search.  [default: the source fields]")
 @json_option
 @bundle_option
-@upstream_option
+@connection_options
 def tune_command(
     index: str,
     queries: Path | None,
@@ -47,7 +47,7 @@ def tune_command(
     fields: tuple[str, ...],
     as_json: bool,
     bundle_path: Path,
-    url: str,
+    connecting: Connecting,
 ) -> None:
     """Fit INDEX's fusion weight and window on judged queries, and print the mapping change.
 
@@ -55,11 +55,11 @@ def tune_command(
     """
     if queries is None or qrels is None:
         raise CommandError(NEEDS)
-    with connected(url) as client:
+    with connected(connecting) as client:
         settings = indices.written_by(client, index).rerank_settings()
     bundle = Bundle.open(bundle_path)
     now = _pair(settings, bundle.manifest.fusion.weight)
-    tuned = _tuned(index, queries, qrels, fields or settings.source_fields, now, bundle, url)
+    tuned = _tuned(index, queries, qrels, fields or settings.source_fields, now, bundle, connecting)
     if as_json:
         click.echo(json.dumps(_as_json(tuned)))
         return
@@ -73,7 +73,7 @@ def _tuned(
     fields: tuple[str, ...],
     now: "Pair",
     bundle: Bundle,
-    url: str,
+    connecting: Connecting,
 ) -> "Tuned":
     from plugin.beir import read_qrels, read_queries
     from plugin.tuning import tune
@@ -81,11 +81,11 @@ def _tuned(
 
     judged = read_qrels(qrels)
     texts = {query: text for query, text in read_queries(queries).items() if query in judged}
-    with closing(Upstream(url)) as upstream:
+    with closing(connecting.upstream()) as upstream:
         cache = SettingsCache(upstream, waits_for_coverage=True)
         door = search_door(upstream, cache, Model.load(bundle))
         errors = sys.stderr
-        found = searched_windows(door, cache, basic_credentials(url), index, texts, fields)
+        found = searched_windows(door, cache, connecting.credentials, index, texts, fields)
         with click.progressbar(found, length=len(texts), label="queries", file=errors) as shown:
             windows = {query: window for query, window in shown}  # noqa: C416  # it has no `keys`
     return tune(windows, judged, now)

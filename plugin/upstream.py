@@ -6,11 +6,12 @@
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPResponse
+from http.client import BadStatusLine, HTTPException, HTTPResponse
 from typing import TypeVar
 
 from opensearch.client import Upstream as Client
-from plugin.aws_signing import Sign, whole
+from opensearch.connection_advice import tls_advice
+from plugin.aws_signing import Sign, client_signature, whole
 from plugin.client_presence import await_readable
 from plugin.errors import UpstreamError, UpstreamTimeoutError
 from plugin.http_messages import BLOCK_BYTES, Headers, end_to_end
@@ -160,7 +161,8 @@ class Upstream:
 
     def client(self, headers: Mapping[str, str]) -> Client:
         """Return a client of the library's for one of the hosts, with these headers in every request."""
-        return Client(self.url, headers=headers, ssl_context=self._context)
+        sign = None if self._sign is None else client_signature(self._sign)
+        return Client(self.url, headers=headers, ssl_context=self._context, sign=sign)
 
     def tell_hosts(self, on_change: Callable[[int], None]) -> None:
         """Have somebody told how many hosts are left out, whenever that changes."""
@@ -256,11 +258,9 @@ def _translated(error: Exception, url: str) -> UpstreamError:
             " Raise the limit of open files (ulimit -n), or look for clients that hold very many connections"
         )
     if isinstance(cause, ssl.SSLError):
-        return UpstreamError(
-            f"expected TLS with OpenSearch at {url}, found: {cause}."
-            " Check its certificate and --upstream-ca, and that it speaks https there"
-        )
-    return UpstreamError(
-        f"expected OpenSearch at {url}, found: {cause or type(cause).__name__}."
-        " Check that it runs and that --upstream names it"
-    )
+        advice = tls_advice(cause) or "Check its certificate and --ca, and that it speaks https there"
+        return UpstreamError(f"expected TLS with OpenSearch at {url}, found: {cause}. {advice}")
+    found = f"expected OpenSearch at {url}, found: {cause or type(cause).__name__}."
+    if isinstance(cause, BadStatusLine | ConnectionResetError) and url.startswith("http:"):
+        return UpstreamError(f"{found} If it speaks TLS there, --upstream has to say https://")
+    return UpstreamError(f"{found} Check that it runs and that --upstream names it")

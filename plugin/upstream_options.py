@@ -1,87 +1,76 @@
-"""How OpenSearch is reached: hosts, timeouts, certificates and signature, as options of `serve`."""
+"""The options that say how OpenSearch is reached: one table, for `serve` and for every other command."""
 
-import logging
-import ssl
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
-from plugin.aws_signing import signed_for
+from plugin.connecting import VARIABLES, Connecting, ConnectionOptionError
 from plugin.options import Command
-from plugin.upstream import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Upstream
-
-_log = logging.getLogger("twinrank")
-
-
-@dataclass(frozen=True)
-class Connecting:
-    """What the options say.
-
-    `urls` are separated by commas; `ca`, `certificate` and `key` are files in PEM; `aws_region` is None where
-    nothing is signed.
-    """
-
-    urls: str
-    connect_timeout_s: float = CONNECT_TIMEOUT_S
-    read_timeout_s: float = READ_TIMEOUT_S
-    ca: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-    verifies: bool = True
-    aws_region: str | None = None
-    aws_service: str = "es"
-
-    def upstream(self) -> Upstream:
-        """Return the way to OpenSearch; nothing is connected yet.
-
-        Raises:
-            ValueError: a URL or a file cannot be used.
-            AwsError: requests cannot be signed.
-        """
-        return Upstream(
-            self.urls,
-            connect_timeout_s=self.connect_timeout_s,
-            read_timeout_s=self.read_timeout_s,
-            context=self._context(),
-            sign=None if self.aws_region is None else signed_for(self.aws_region, self.aws_service),
-        )
-
-    def _context(self) -> ssl.SSLContext | None:
-        if "https://" not in self.urls:
-            return None
-        try:
-            context = ssl.create_default_context(cafile=self.ca)
-            if self.certificate is not None:
-                context.load_cert_chain(self.certificate, self.key)
-        except OSError as error:  # ssl.SSLError is one too
-            files = [str(file) for file in (self.ca, self.certificate, self.key) if file is not None]
-            raise ValueError(f"expected certificates in PEM in {', '.join(files)}, found: {error}") from error
-        if not self.verifies:
-            _log.warning(
-                "OpenSearch's certificate is NOT verified (--upstream-insecure): whoever is in between reads"
-                " and changes everything, passwords too. Use --upstream-ca with the certificate's authority"
-            )
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        return context
-
+from plugin.password import urls_with_password
+from plugin.upstream import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
-_OPTIONS = (
-    click.option(
-        "--upstream",
-        "urls",
-        envvar="TWINRANK_UPSTREAM",
-        multiple=True,
-        default=("http://127.0.0.1:9200",),
-        show_default=True,
-        show_envvar=True,
-        metavar="URL,...",
-        help="The OpenSearch to stand in front of; several hosts by commas or by repeating the option.",
+
+def _option(*names: str, **given: Any) -> Callable[[Command], Command]:  # noqa: ANN401  # as click's own
+    """Return an option that its environment variable sets too; the last of the names is the parameter's."""
+    return click.option(*names, envvar=VARIABLES[names[-1]], show_envvar=True, **given)
+
+
+_ADDRESS = _option(
+    "--upstream",
+    "urls",
+    multiple=True,
+    default=("http://127.0.0.1:9200",),
+    show_default=True,
+    metavar="URL,...",
+    help="OpenSearch. Several hosts by commas or repeated: `serve` uses all, other commands the first.",
+)
+
+_SECRETS = (
+    (
+        ("--ca", "--upstream-ca", "ca"),
+        {"type": _FILE, "help": "Certificates to verify https hosts by, in PEM."},
     ),
+    (
+        ("--insecure", "--upstream-insecure", "insecure"),
+        {"is_flag": True, "help": "Do NOT verify https hosts. Only for trials."},
+    ),
+    (
+        ("--client-cert", "--upstream-cert", "certificate"),
+        {"type": _FILE, "help": "Our own certificate for OpenSearch, in PEM."},
+    ),
+    (
+        ("--client-key", "--upstream-key", "key"),
+        {"type": _FILE, "help": "Its key, if the certificate's file has none."},
+    ),
+    (
+        ("--user", "user"),
+        {
+            "metavar": "NAME",
+            "help": "OpenSearch's user. The password: --password-file, TWINRANK_PASSWORD, or asked for at the"
+            " terminal.",
+        },
+    ),
+    (
+        ("--password-file", "password_file"),
+        {"metavar": "FILE", "help": "One line with the user's password; - is standard input."},
+    ),
+    (
+        ("--aws-region", "aws_region"),
+        {"metavar": "REGION", "help": "Sign requests for Amazon OpenSearch Service (SigV4) there."},
+    ),
+    (
+        ("--aws-service", "aws_service"),
+        {"default": "es", "show_default": True, "help": "What they are signed for: es, or aoss."},
+    ),
+)
+"""Names, the parameter last, and the rest of each option. `--upstream-...` are names of `serve` alone."""
+
+_TIMEOUTS = (
     click.option(
         "--upstream-connect-timeout",
         "connect_timeout_s",
@@ -100,41 +89,58 @@ _OPTIONS = (
         metavar="SECONDS",
         help="Longest silence of OpenSearch's; then the client is answered 504.",
     ),
-    click.option("--upstream-ca", "ca", type=_FILE, help="Certificates to verify https hosts by, in PEM."),
-    click.option(
-        "--upstream-cert",
-        "certificate",
-        type=_FILE,
-        help="The proxy's own certificate for OpenSearch, in PEM.",
-    ),
-    click.option("--upstream-key", "key", type=_FILE, help="Its key, where the certificate's file has none."),
-    click.option(
-        "--upstream-insecure", "insecure", is_flag=True, help="Do NOT verify https hosts. For trials alone."
-    ),
-    click.option(
-        "--aws-region", metavar="REGION", help="Sign requests for Amazon OpenSearch Service (SigV4) there."
-    ),
-    click.option(
-        "--aws-service", default="es", show_default=True, help="What they are signed for: es, or aoss."
-    ),
 )
 
 
-def connecting_options(command: Command) -> Command:
-    """Add the options, passed as checked `connecting`."""
+def connection_options(command: Command) -> Command:
+    """Add the options of a command that talks to OpenSearch, passed as checked `connecting`."""
+    return _with_options(command, _ADDRESS, *_secrets(is_server=False))
 
+
+def connecting_options(command: Command) -> Command:
+    """Add the options of `serve`, which has timeouts and former names too, passed as checked `connecting`."""
+    return _with_options(command, _ADDRESS, *_TIMEOUTS, *_secrets(is_server=True))
+
+
+def _secrets(*, is_server: bool) -> list[Callable[[Any], Any]]:
+    return [
+        _option(*(name for name in names if is_server or not name.startswith("--upstream-")), **given)
+        for names, given in _SECRETS
+    ]
+
+
+def _with_options(command: Command, *options: Callable[[Any], Any]) -> Command:
     @wraps(command)
-    def with_connecting(*, urls: tuple[str, ...], insecure: bool, **options: Any) -> Any:  # noqa: ANN401
-        names = Connecting.__dataclass_fields__.keys() - {"urls", "verifies"}
-        chosen = {name: options.pop(name) for name in names}
-        connecting = Connecting(",".join(urls), verifies=not insecure, **chosen)
-        try:
-            connecting.upstream().close()
-        except ValueError as error:
-            raise click.BadParameter(str(error), param_hint="--upstream") from error
-        return command(connecting=connecting, **options)
+    def with_connecting(**given: Any) -> Any:  # noqa: ANN401
+        return command(connecting=_connecting(given), **given)
 
     decorated: Any = with_connecting
-    for option in reversed(_OPTIONS):
+    for option in reversed(options):
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]
+
+
+def _connecting(given: dict[str, Any]) -> Connecting:
+    """Take what is ours from the parameters.
+
+    Raises:
+        click.UsageError: the options do not fit together, or a file cannot be used.
+        AwsError: requests cannot be signed.
+    """
+    user, password_file = given.pop("user"), given.pop("password_file")
+    urls, insecure = ",".join(given.pop("urls")), given.pop("insecure")
+    chosen = {name: given.pop(name) for name in Connecting.__dataclass_fields__ if name in given}
+    if chosen["key"] and not chosen["certificate"]:
+        raise click.UsageError("expected the key's certificate too: --client-cert FILE")
+    if chosen["aws_region"] and (user or password_file):
+        raise click.UsageError(
+            "expected --user or --aws-region, found both: a request is signed or has a password"
+        )
+    connecting = Connecting(urls_with_password(urls, user, password_file), verifies=not insecure, **chosen)
+    try:
+        connecting.check()
+        if "connect_timeout_s" in chosen:  # `serve`, which does not come back to them
+            connecting.upstream().close()
+    except ConnectionOptionError as error:
+        raise click.UsageError(str(error)) from error
+    return connecting

@@ -11,9 +11,11 @@ from opensearch.client import Upstream
 from opensearch.errors import DeniedError, IndexMissingError
 from opensearch.indices import Index
 from opensearch.settings import META_KEY
+from plugin.connecting import Connecting
 from plugin.fills import settings_for
 from plugin.index_commands import connected
-from plugin.options import bundle_option, json_option, upstream_option
+from plugin.options import bundle_option, json_option
+from plugin.upstream_options import connection_options
 from reranker.bundle import Bundle
 
 
@@ -21,14 +23,14 @@ from reranker.bundle import Bundle
 @click.argument("index")
 @json_option
 @bundle_option
-@upstream_option
-def verify_command(index: str, as_json: bool, bundle_path: Path, url: str) -> None:
+@connection_options
+def verify_command(index: str, as_json: bool, bundle_path: Path, connecting: Connecting) -> None:
     """Look at every document of INDEX and say what its vector is worth. Changes nothing.
 
     Exit status 1 when one is stale: made from a text that is no longer there.
     """
     bundle = Bundle.open(bundle_path)
-    with connected(url) as upstream:
+    with connected(connecting) as upstream:
         found = [one for one in indices.find(upstream, index) if META_KEY in one.meta]
         if not found:
             raise IndexMissingError(

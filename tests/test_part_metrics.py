@@ -13,6 +13,7 @@ from opensearchpy import OpenSearch
 
 from indexer.sync_summary import Lag, SyncSummary
 from plugin.errors import CommandError
+from plugin.listen_address import ListenAddress
 from plugin.metrics import Metrics
 from plugin.part_metrics import MAX_INDICES
 from plugin.proxy_process import free_port, running_proxy
@@ -126,11 +127,11 @@ def test_sync_tells_its_numbers_at_an_address() -> None:
     metrics.tell(summary)
     summary.checked = 9
     metrics.tell(summary)
-    address = f"127.0.0.1:{free_port()}"
-    with metrics.served(address):
-        with urllib.request.urlopen(f"http://{address}/metrics", timeout=30) as answer:  # ours
+    place = ListenAddress("127.0.0.1", free_port())
+    with metrics.served(place):
+        with urllib.request.urlopen(f"http://{place}/metrics", timeout=30) as answer:  # ours
             now = numbers(answer.read().decode())
-        with pytest.raises(CommandError, match="expected HOST:PORT"), SyncMetrics("b").served(address):
+        with pytest.raises(CommandError, match="is in use"), SyncMetrics("b").served(place):
             pass
     assert now['twinrank_sync_documents_total{index="articles",outcome="checked"}'] == 9
     assert now['twinrank_sync_documents_total{index="articles",outcome="written"}'] == 3
