@@ -1,7 +1,9 @@
 """The exporter's command line: `python -m model_export`."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -24,6 +26,7 @@ from model_export.train.config import read_config, read_teacher_config
 from reranker.bundle import Bundle
 from reranker.errors import RerankerError
 from reranker.fusion import MAX_FEEDBACK
+from reranker.printable import make_printable
 
 CONFIG = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -31,6 +34,11 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 
 class _Commands(click.Group):
     """Shows this project's errors as one line, without a trace."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401  # click's own signature
+        """Run the command line on outputs that can hold everything."""
+        make_printable(sys.stdout, sys.stderr)
+        return super().main(*arguments, **options)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command that was named."""
@@ -40,7 +48,7 @@ class _Commands(click.Group):
             raise click.ClickException(str(error)) from error
 
 
-@click.group(cls=_Commands)
+@click.group(cls=_Commands, context_settings={"max_content_width": 120})
 def main() -> None:
     """Turn a trained encoder into a model bundle, and measure it."""
 

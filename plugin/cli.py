@@ -1,74 +1,154 @@
-"""The command `twinrank`: one group, one module for each command."""
+"""The command `twinrank`: one group; each command's module is imported when it is asked for."""
 
+import importlib
+import sys
+from dataclasses import dataclass
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
-from indexer.migration import MigrationError
-from opensearch.errors import OpenSearchError
-from opensearch.settings import SettingsError
-from plugin.admin_commands import disable_command, explain_command, settings_command
-from plugin.check_command import check_command
-from plugin.demo_command import demo_command
-from plugin.errors import CommandError, RerankFailedError, UpstreamError
-from plugin.evaluation_command import evaluation_command
-from plugin.index_commands import enable_command, index_command, status_command
-from plugin.migrate_command import migrate_command
-from plugin.native_command import native_command
-from plugin.opensearch_command import opensearch_command
-from plugin.search_command import search_command
-from plugin.serve import serve
-from plugin.sync_commands import sync_command
-from plugin.tuning_command import tune_command
-from plugin.verify_command import verify_command
-from reranker.errors import RerankerError
+from reranker.printable import make_printable
 
-EXPECTED_ERRORS: tuple[type[Exception], ...] = (
-    CommandError,
-    MigrationError,
-    OpenSearchError,
-    RerankerError,
-    RerankFailedError,
-    SettingsError,
-    UpstreamError,
-)
-"""Roots of our own error trees: shown as a message and exit status 1, without a traceback."""
+WIDEST_HELP = 120
+"""Columns of the help on a wide terminal: longer lines are hard to read."""
+
+
+@dataclass(frozen=True)
+class _Lazy:
+    """A command that is not imported yet: where it is, and its first sentence for the list of commands."""
+
+    module: str
+    name: str
+    help: str
+
+
+_COMMANDS = {
+    "check": _Lazy(
+        "check_command", "check_command",
+        "Check a bundle's files, and replay its canonical texts through ONNX Runtime on this machine.",
+    ),
+    "demo": _Lazy(
+        "demo_command", "demo_command",
+        "Start OpenSearch and Twinrank on this machine and show searches both ways.",
+    ),
+    "disable": _Lazy("admin_commands", "disable_command", "Switch reranking off for INDEX."),
+    "enable": _Lazy(
+        "index_commands", "enable_command",
+        "Switch reranking on for INDEX; create it where there is none.",
+    ),
+    "evaluate": _Lazy(
+        "evaluation_command", "evaluation_command",
+        "Measure FOLDER's queries (BEIR layout) on OpenSearch alone and through Twinrank.",
+    ),
+    "explain": _Lazy("admin_commands", "explain_command", "Show a search for TEXT in INDEX step by step."),
+    "index": _Lazy(
+        "index_commands", "index_command",
+        "Index the JSON lines of FILE (plain or gzip; - is standard input) into INDEX, with their vectors.",
+    ),
+    "migrate": _Lazy(
+        "migrate_command", "migrate_command",
+        "Change the model of INDEX while it is searched and written.",
+    ),
+    "native": _Lazy(
+        "native_command", "native_command",
+        "Let OpenSearch's own pipelines rerank, with ml-commons; no proxy in the path.",
+    ),
+    "opensearch": _Lazy(
+        "opensearch_command", "opensearch_command",
+        "Start, stop and look at a local OpenSearch.",
+    ),
+    "search": _Lazy(
+        "search_command", "search_command",
+        "Search INDEX for TEXT straight at OpenSearch and through the proxy, side by side.",
+    ),
+    "serve": _Lazy("serve", "serve", "Stand in front of OpenSearch and rerank its searches."),
+    "settings": _Lazy(
+        "admin_commands", "settings_command",
+        "Show every setting of INDEX, where each value comes from, and what is wrong.",
+    ),
+    "status": _Lazy(
+        "index_commands", "status_command",
+        "Say how far INDEX is covered with vectors, and what to do next.",
+    ),
+    "sync": _Lazy(
+        "sync_commands", "sync_command",
+        "Give every document of INDEX a current vector, or none, whoever wrote it and how.",
+    ),
+    "tune": _Lazy(
+        "tuning_command", "tune_command",
+        "Fit INDEX's fusion weight and window on judged queries, and print the mapping change.",
+    ),
+    "verify": _Lazy(
+        "verify_command", "verify_command",
+        "Look at every document of INDEX and say what its vector is worth.",
+    ),
+}  # fmt: skip
+"""Every command. The sentences are those of the commands themselves, which a test compares."""
+
+
+def expected_errors() -> tuple[type[Exception], ...]:
+    """Return the roots of our own error trees: shown as a message and exit status 1, without a traceback.
+
+    They are imported when an error is there, and so its module is too.
+    """
+    from indexer.migration import MigrationError
+    from opensearch.errors import OpenSearchError
+    from opensearch.settings import SettingsError
+    from plugin.errors import CommandError, RerankFailedError, UpstreamError
+    from reranker.errors import RerankerError
+
+    ours = CommandError, MigrationError, OpenSearchError, RerankerError, RerankFailedError
+    return (*ours, SettingsError, UpstreamError)
 
 
 class Commands(click.Group):
-    """A group that turns our own errors into messages on standard error."""
+    """A group that imports its commands late, and turns our own errors into messages on standard error."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - click's own signature
+        """Run the command line on outputs that can hold everything."""
+        make_printable(sys.stdout, sys.stderr)
+        return super().main(*arguments, **options)
 
     def invoke(self, context: click.Context) -> Any:  # noqa: ANN401 - click's own signature
-        """Run the command; raise click.ClickException (exit status 1) for one of EXPECTED_ERRORS."""
+        """Run the command; raise click.ClickException (exit status 1) for one of our own errors."""
         try:
             return super().invoke(context)
-        except EXPECTED_ERRORS as error:
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise  # before our own errors are imported
+        except UnicodeEncodeError as error:
+            found = ascii(error.object[error.start : error.end])
+            raise click.ClickException(
+                f"expected arguments in {sys.getfilesystemencoding()}, found {found}, which is no text"
+            ) from error
+        except expected_errors() as error:
             raise click.ClickException(str(error)) from error
 
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Return the commands' names."""
+        return sorted(_COMMANDS)
 
-@click.group(cls=Commands)
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Import a command; None if there is none of that name."""
+        lazy = _COMMANDS.get(name)
+        if lazy is None:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"plugin.{lazy.module}"), lazy.name)
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, lazy.help) for name, lazy in sorted(_COMMANDS.items())])
+
+    def shell_complete(self, context: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name without importing any."""
+        found = [name for name in sorted(_COMMANDS) if name.startswith(incomplete)]
+        names = [CompletionItem(name, help=_COMMANDS[name].help) for name in found]
+        return [*names, *click.Command.shell_complete(self, context, incomplete)]
+
+
+@click.group(cls=Commands, context_settings={"max_content_width": WIDEST_HELP})
 @click.version_option(package_name="twinrank")
 def main() -> None:
     """Twinrank: a neural reranker for OpenSearch."""
-
-
-for command in (
-    check_command,
-    demo_command,
-    disable_command,
-    enable_command,
-    evaluation_command,
-    explain_command,
-    index_command,
-    migrate_command,
-    native_command,
-    opensearch_command,
-    search_command,
-    serve,
-    settings_command,
-    status_command,
-    sync_command,
-    tune_command,
-    verify_command,
-):
-    main.add_command(command)

@@ -63,7 +63,7 @@ def stop() -> None:
 
 
 @opensearch_command.command()
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(as_json: bool) -> None:
     """Say whether it runs, where, and how it is. Exit status 1 where it does not run."""
     found = local_server().status()

@@ -60,4 +60,4 @@ def read_defaults(file: Path | None) -> Defaults:
         raise click.BadParameter(f"expected a JSON file, found: {error}") from error
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

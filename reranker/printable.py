@@ -1,0 +1,45 @@
+"""Text that every output can hold: what its encoding lacks is replaced, and no command fails for it."""
+
+import codecs
+import io
+import unicodedata
+from typing import TextIO
+
+ERRORS = "twinrank-printable"
+"""The name of the way in which an output of ours replaces what it cannot hold."""
+
+_PLAIN = str.maketrans({
+    "“": '"', "”": '"', "„": '"', "\u2018": "'", "\u2019": "'", "…": "...", "\u2013": "-", "—": "-",
+    "→": "->", "←": "<-", "↑": "^", "↓": "v", "\u00d7": "x", "·": ".", "•": "*", "─": "-", "━": "-", "►": ">",
+    "\u00a0": " ", "ß": "ss",
+})  # fmt: skip
+"""What we print ourselves, and its equal in ASCII; letters lose their accents."""
+
+
+def make_printable(*streams: TextIO) -> None:
+    """Let text streams replace what their encoding lacks: `“` by `"`, `é` by `e`, `漢` by `??`.
+
+    A character that is two columns wide becomes two, so that tables stay in line. A stream of another kind is
+    left as it is.
+    """
+    codecs.register_error(ERRORS, _replaced)
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=ERRORS)
+
+
+def _replaced(error: UnicodeError) -> tuple[str, int]:
+    """Replace what cannot be encoded; Python's own kind of handler."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    failed = error.object[error.start : error.end]
+    return "".join(_plain(character) for character in failed), error.end
+
+
+def _plain(character: str) -> str:
+    """Return ASCII for one character."""
+    known = character.translate(_PLAIN)
+    bare = unicodedata.normalize("NFKD", known).encode("ascii", "ignore").decode()
+    if bare or unicodedata.combining(character):
+        return bare
+    return "??" if unicodedata.east_asian_width(character) in "WF" else "?"
