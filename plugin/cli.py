@@ -1,5 +1,6 @@
 """The command `twinrank`: one group; each command's module is imported when it is asked for."""
 
+import difflib
 import importlib
 import sys
 from dataclasses import dataclass
@@ -135,6 +136,17 @@ class Commands(click.Group):
             return None
         command: click.Command = getattr(importlib.import_module(f"plugin.{lazy.module}"), lazy.name)
         return command
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is meant; an unknown one is answered with the one that is most like it."""
+        try:
+            return super().resolve_command(context, arguments)
+        except click.UsageError as error:
+            if near := difflib.get_close_matches(arguments[0], _COMMANDS, n=1):
+                error.message = f"{error.message} Did you mean {near[0]!r}?"
+            raise
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""

@@ -44,13 +44,14 @@ def test_an_unknown_command_is_told_with_the_one_that_is_like_it() -> None:
     done = CliRunner().invoke(main, ["stauts"])
     assert done.exit_code == 2
     assert "No such command 'stauts'" in done.output
-    assert "status" in done.output
+    assert "Did you mean 'status'?" in done.output
 
 
 def test_the_help_uses_the_terminals_width() -> None:
     shown = subprocess.run(
         [sys.executable, "-m", "plugin", "check", "--help"],
-        cwd=ROOT, env={**os.environ, "COLUMNS": "110"}, capture_output=True, text=True, timeout=60, check=True,
+        cwd=ROOT, env={**os.environ, "COLUMNS": "110"},
+        capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     assert 80 < max(map(len, shown.stdout.splitlines())) <= 110
 
