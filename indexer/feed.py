@@ -110,7 +110,13 @@ class Pass:
                     writing()
                     raise StoppedError
             writing()
-        self._lease.advance(self._shard.global_checkpoint, as_of_ms)
+        self._advance(self._shard.global_checkpoint, as_of_ms)
+
+    def _advance(self, checkpoint: int, as_of_ms: int | None = None) -> None:
+        before, summary = self._lease.checkpoint, self._run.summary
+        self._lease.advance(checkpoint, as_of_ms)
+        summary.passed += checkpoint - before
+        summary.pending = max(0, summary.pending - (checkpoint - before))
 
     def _read(self, after: int) -> _Page:
         read_s = time.monotonic()
@@ -144,7 +150,7 @@ class Pass:
             results = iter(sent.result())
             for repair in repairs:
                 self._count(repair, next(results) if repair.item is not None else None)
-            self._lease.advance(page.changes[-1].seq_no)
+            self._advance(page.changes[-1].seq_no)
             self._run.progress(self._run.summary)
 
         return finish

@@ -4,17 +4,20 @@ Every step is one mapping update. The settings name both fields: `model` and `fi
 `migration` is the other pair. `indexer.fills` keeps both free of vectors of former texts, whoever writes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from indexer.audit import Audit, Worth, worth_of
-from opensearch import indices, mapping, snapshot
+from opensearch import indices, mapping, snapshot, vectors
 from opensearch.client import Upstream
 from opensearch.errors import IndexMissingError
 from opensearch.indices import Index
 from opensearch.settings import META_KEY, MigrationSettings, RerankSettings, settings_meta
+
+Progress = Callable[[int, int], None]
+"""Is told how many documents were looked at, and of how many."""
 
 
 class MigrationError(Exception):
@@ -62,24 +65,35 @@ def begin(upstream: Upstream, index: Index, model: str, field: str | None = None
 
 
 def coverage(
-    upstream: Upstream, index: Index, settings: RerankSettings, model_tag: int
+    upstream: Upstream,
+    index: Index,
+    settings: RerankSettings,
+    model_tag: int,
+    progress: Progress = lambda done, total: None,
 ) -> tuple[float, Audit]:
     """Return the share of documents with text that have a current vector of that model, and the whole audit.
 
-    `settings` have the field in question first.
+    `settings` have the field in question first. `progress` gets the documents looked at so far, and all.
 
     Raises:
         RequestError: OpenSearch cannot be asked.
     """
     indices.refresh(upstream, index.name)
-    audit = Audit()
+    audit, total = Audit(), vectors.count(upstream, index.name, settings.field).documents
     for stored in snapshot.documents(upstream, index, settings.field, settings.source_fields):
         audit.add(stored.id, worth_of(stored, settings, model_tag))
+        progress(audit.documents, total)
     with_text = audit.documents - audit.counts[Worth.WITHOUT_TEXT]
     return (audit.counts[Worth.CURRENT] / with_text if with_text else 1.0), audit
 
 
-def cut_over(upstream: Upstream, index: Index, model_tag: int, wanted: float) -> RerankSettings:
+def cut_over(
+    upstream: Upstream,
+    index: Index,
+    model_tag: int,
+    wanted: float,
+    progress: Progress = lambda done, total: None,
+) -> RerankSettings:
     """Let searches use the second field: the two are exchanged, in one mapping update.
 
     Raises:
@@ -93,7 +107,7 @@ def cut_over(upstream: Upstream, index: Index, model_tag: int, wanted: float) ->
             f"{index.name}: expected a migration that is not cut over, found {_state(settings)}."
             f" Begin with: twinrank migrate {index.name} --to FOLDER"
         )
-    share, audit = coverage(upstream, index, second, model_tag)
+    share, audit = coverage(upstream, index, second, model_tag, progress)
     if share < wanted:
         raise MigrationError(
             f"{index.name}: expected {wanted:.2%} of the documents to have a vector of {second.model}, found"

@@ -69,6 +69,7 @@ class Sync:
         self._ahead_since: dict[Key, float] = {}
         self._caught_up_ms: dict[Key, int] = {}
         self._lags: list[Lag] = []
+        self._pending: dict[Key, int] = {}
 
     def once(self) -> None:
         """Look at everything that was written before now; return when it is done, by us or by others.
@@ -132,6 +133,9 @@ class Sync:
     def _round(self, goals: dict[Key, int]) -> bool:
         """Pass over every shard that is free and has something new; return whether all goals are reached."""
         self._lags = []
+        if not self._pending:
+            for followed in self._indices:
+                self._expect(followed)
         # a list, since every shard must be visited; in any order, so that runners seldom ask for the same one
         reached = [self._round_of(followed, goals) for followed in self._indices]
         self.run.summary.lag = Lag(
@@ -148,9 +152,28 @@ class Sync:
         for shard, stored in random.sample(list(zip(shards, found, strict=True)), len(shards)):
             goal = goals.setdefault(_key(shard), shard.global_checkpoint)
             position = self._visit(followed, shard, stored, as_of_ms)
+            self._expect_of(shard, position)
             self._lags.append(self._lag(followed.index, shard, stored, position, as_of_ms))
             is_done &= position >= goal
         return is_done
+
+    def _expect(self, followed: "_Followed") -> None:
+        """Note how many operations of each shard are still to be looked at, before the first one is."""
+        shards = self._insist(lambda: self._shards(followed.index))
+        found = self._insist(lambda: self.leases.checkpoints.read(shards, followed.work.field))
+        for shard, stored in zip(shards, found, strict=True):
+            self._expect_of(shard, self._position(followed, shard, stored))
+
+    def _expect_of(self, shard: Shard, position: int) -> None:
+        self._pending[_key(shard)] = max(0, shard.global_checkpoint - position)
+        self.run.summary.pending = sum(self._pending.values())
+
+    def _position(self, followed: "_Followed", shard: Shard, stored: Stored | None) -> int:
+        """Return how far a shard was looked at; -1 where it has to be looked at from its beginning."""
+        from_scratch = self.wanted.from_scratch and _key(shard) not in self._begun
+        if stored is None or from_scratch or not is_valid(stored.checkpoint, shard, followed.work):
+            return -1
+        return stored.checkpoint.checkpoint
 
     def _shards(self, index: Index) -> list[Shard]:
         shards = primary_shards(self.run.upstream, index)
@@ -160,9 +183,7 @@ class Sync:
         """Pass over one shard where there is need and nobody else does; return how far it is done."""
         key = _key(shard)
         from_scratch = self.wanted.from_scratch and key not in self._begun
-        position = -1
-        if stored is not None and not from_scratch and is_valid(stored.checkpoint, shard, followed.work):
-            position = stored.checkpoint.checkpoint
+        position = self._position(followed, shard, stored)
         if position <= shard.global_checkpoint:
             self._ahead_since.pop(key, None)
         elif not self._is_lost(key):

@@ -23,7 +23,8 @@ class SyncSummary:
     `checked` documents were read; of them `current` needed nothing, `written` were repaired (a vector made,
     or an old one taken away), `conflicts` had been changed or deleted since: their newer operation is looked
     at next. `rejected` could not be repaired, with some ids and reasons in `samples`. `started_over` lists
-    shards whose checkpoint no longer held.
+    shards whose checkpoint no longer held. `passed` operations of the feed were looked at, `pending` are to
+    come: the share that is done and the time left are told by them.
     """
 
     checked: int = 0
@@ -37,6 +38,8 @@ class SyncSummary:
     seconds: float = 0.0
     lag: Lag = field(default_factory=Lag)
     stopped: str | None = None
+    passed: int = 0
+    pending: int = 0
 
     @property
     def complete(self) -> bool:

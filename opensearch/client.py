@@ -3,12 +3,14 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from ssl import SSLContext
+from ssl import CERT_NONE, SSLContext
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from opensearchpy import OpenSearch
 from opensearchpy import exceptions as library
+from urllib3 import disable_warnings
+from urllib3.exceptions import InsecureRequestWarning
 
 from opensearch.connection_advice import DENIED, answer_advice, connection_advice
 from opensearch.credentials import basic_authorization, url_without_credentials
@@ -65,6 +67,8 @@ class Upstream:
         sent = {**_authorization(url), **(headers or {})}
         if any(name.lower() == "authorization" for name in sent):
             sign = None  # a caller's own credentials are sent as they are
+        if ssl_context is not None and ssl_context.verify_mode is CERT_NONE:
+            disable_warnings(InsecureRequestWarning)  # one for each request: who chose that was told
         # The library's types say int, but it hands the value to urllib3, which takes fractions.
         self._client = OpenSearch(
             hosts=[self.url],  # the library would send user and password as Latin-1

@@ -66,12 +66,13 @@ def strip(
     field: str,
     *,
     documents_per_s: float | None = None,
-    progress: Callable[[int], None] = lambda removed: None,
+    progress: Callable[[int, int], None] = lambda removed, total: None,
 ) -> Stripped:
     """Remove `field` from every document of one concrete index that has it.
 
     Each is a `_bulk` update under `if_seq_no`: an index's ingest pipelines do not run, and what was written
-    in between is not touched but looked at again in the next pass. `progress` gets the number removed so far.
+    in between is not touched but looked at again in the next pass. `progress` gets the number removed so
+    far, and of how many.
 
     Args:
         upstream: the OpenSearch.
@@ -89,9 +90,10 @@ def strip(
         done.left = _count(upstream, index, field)
         if not done.left:
             break
+        total = done.removed + done.left
         for hits in _pages(upstream, index, field):
             done.removed += _removed(upstream, index, field, hits)
-            progress(done.removed)
+            progress(done.removed, total)
             if documents_per_s is not None:
                 time.sleep(max(0.0, done.removed / documents_per_s - (time.monotonic() - started_s)))
     return done

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from plugin.explanation_report import explanation_report
 from plugin.index_commands import connected, tell_enabled
 from plugin.model import Model
 from plugin.options import bundle_option, json_option, settings_file_option
+from plugin.progress_lines import Show, shown_progress
 from plugin.settings_cache import SettingsCache
 from plugin.upstream_options import connection_options
 from reranker.bundle import Bundle
@@ -64,7 +66,14 @@ def disable_command(
         left = 0
         for each in done if strips and not dry_run else ():
             for field in each.settings.fields:
-                stripped = strip(upstream, each.index, field, documents_per_s=documents_per_s)
+                with shown_progress() as show:
+                    stripped = strip(
+                        upstream,
+                        each.index,
+                        field,
+                        documents_per_s=documents_per_s,
+                        progress=partial(_show_stripped, show, each.index),
+                    )
                 click.echo(f"{each.index}: {stripped.removed} vectors removed, {stripped.left} left")
                 left += stripped.left
     if left:
@@ -104,6 +113,10 @@ def explain_command(
     console = Console(highlight=False)
     for part in explanation_report(steps):
         console.print(part, soft_wrap=isinstance(part, str), markup=False)
+
+
+def _show_stripped(show: Show, index: str, removed: int, total: int) -> None:
+    show(f"vectors of {index}", removed, total)
 
 
 def _body_or_text(text: str) -> tuple[dict[str, Any] | None, str | None]:

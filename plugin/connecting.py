@@ -168,12 +168,12 @@ class Connecting:
 
     def _warn(self) -> None:
         if not self.verifies and "https://" in self.urls:
-            _warn_unverified(os.getpid())
+            warn_unverified(os.getpid())
 
 
 @cache
-def _warn_unverified(process: int) -> None:
-    """Warn once in each process."""
+def warn_unverified(process: int) -> None:
+    """Warn that a server may be another one than it says, once in each process."""
     _log.warning(
         "OpenSearch's certificate is NOT verified (--insecure): whoever is in between reads and changes"
         " everything, passwords too. Use --ca with the certificate's authority"

@@ -1,17 +1,16 @@
 """`twinrank evaluate`."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from plugin.connecting import Connecting
 from plugin.errors import CommandError
 from plugin.options import bundle_option, json_option
+from plugin.progress_lines import shown_progress
 from plugin.upstream_options import connection_options
 
 if TYPE_CHECKING:
@@ -70,16 +69,9 @@ def _evaluated(**options: Any) -> "Evaluation":  # noqa: ANN401
             f"expected the package {error.name}, which only `evaluate` needs. Install it with:"
             " pip install 'twinrank[evaluate]'"
         ) from error
-    with _progress() as progress:
-        listeners = Listeners(_listener(progress, "documents"), _listener(progress, "queries"))
+    with shown_progress() as show:
+        listeners = Listeners(
+            lambda done, total: show("documents", done, total),
+            lambda done, total: show("queries", done, total),
+        )
         return run_evaluation(EvaluationPlan(**options), listeners)
-
-
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
-
-
-def _listener(progress: Progress, description: str) -> Callable[[int, int], None]:
-    task = progress.add_task(description, total=None)
-    return lambda done, total: progress.update(task, completed=done, total=total)

@@ -1,4 +1,4 @@
-"""The progress bar of `twinrank index`, on standard error, and only where somebody looks."""
+"""The progress of `twinrank index` on standard error: a bar on a terminal, else a line now and then."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from indexer.summary import Summary
+from plugin.progress_lines import ProgressLines, progress_words, stderr_console, time_left
 
 
 @contextmanager
@@ -19,7 +20,8 @@ def progress_bar(
     How far the run is, and so the remaining time, is told by the bytes of the file that were read, compressed
     or not; a pipe has no known length and no remaining time.
     """
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = stderr_console()
+    lines = ProgressLines(console, hidden=hidden)
     progress = Progress(
         TextColumn("{task.fields[shown]}"),
         BarColumn(),
@@ -30,7 +32,20 @@ def progress_bar(
     total = _size(stream)
     with progress:
         task = progress.add_task("index", total=total, shown="reading")
-        yield console, lambda summary: _show(progress, task, stream if total else None, summary)
+
+        def show(summary: Summary) -> None:
+            _show(progress, task, stream if total else None, summary)
+            lines.show(lambda elapsed_s: _line(summary, stream.tell() if total else 0, total, elapsed_s))
+
+        yield console, show
+
+
+def _line(summary: Summary, read: int, total: int | None, elapsed_s: float) -> str:
+    """Say how far a run is; `read` and `total` are bytes of the file, None for a pipe."""
+    share = f" ({read / total:.0%} of the file)".replace("%", " %") if total else ""
+    left = time_left(read, total, elapsed_s) if total else ""
+    rejected = f", {summary.rejected:,} rejected" if summary.rejected else ""
+    return f"{progress_words('documents', summary.indexed, None, elapsed_s)}{share}{rejected}{left}"
 
 
 def _show(progress: Progress, task: TaskID, stream: io.BufferedReader | None, summary: Summary) -> None:

@@ -2,8 +2,10 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,6 +18,7 @@ from opensearch.settings import RerankSettings
 from plugin.connecting import Connecting
 from plugin.index_commands import connected
 from plugin.options import bundle_folder, json_option
+from plugin.progress_lines import shown_progress
 from plugin.sync_run import SyncOptions, run_sync
 from plugin.upstream_options import connection_options
 from reranker.bundle import Bundle
@@ -75,12 +78,11 @@ def migrate_command(
             for line in _status(upstream, found, bundle, as_json=as_json):
                 click.echo(line)
         elif step == "cutover":
+            new = _required(bundle)
             for one in found:
-                _told(
-                    one,
-                    migration.cut_over(upstream, one, _required(bundle).model_tag, coverage),
-                    as_json=as_json,
-                )
+                with _looking_at(one, hidden=as_json) as progress:
+                    settings = migration.cut_over(upstream, one, new.model_tag, coverage, progress)
+                _told(one, settings, as_json=as_json)
         elif step == "rollback":
             for one in found:
                 _told(one, migration.roll_back(upstream, one), as_json=as_json)
@@ -117,9 +119,24 @@ def _status(upstream: Upstream, found: list[Index], bundle: Bundle | None, *, as
         settings = one.rerank_settings()
         for each in (settings, settings.second):
             if bundle is not None and each is not None and each.model == bundle.vectors_of:
-                share, audit = migration.coverage(upstream, one, each, bundle.model_tag)
+                with _looking_at(one, hidden=as_json) as progress:
+                    share, audit = migration.coverage(upstream, one, each, bundle.model_tag, progress)
                 report |= {"coverage": round(share, 6), "audit": audit.as_json()}
-        yield json.dumps(report) if as_json else "\n".join(f"{key}: {value}" for key, value in report.items())
+        yield json.dumps(report) if as_json else "\n".join(_in_words(report))
+
+
+def _in_words(report: dict[str, Any]) -> Iterator[str]:
+    """Yield a line for each entry that there is; objects as JSON, as every other command has them."""
+    for key, value in report.items():
+        if value is not None:
+            yield f"{key}: {json.dumps(value) if isinstance(value, dict) else value}"
+
+
+@contextmanager
+def _looking_at(index: Index, *, hidden: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show how many documents of an index were looked at."""
+    with shown_progress(hidden=hidden) as show:
+        yield lambda done, total: show(f"documents of {index.name}", done, total)
 
 
 def _clean_up(

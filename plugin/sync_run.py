@@ -67,7 +67,7 @@ def run_sync(
     with (
         metrics.served(options.metrics),
         connected(connecting) as upstream,
-        sync_progress(hidden=options.as_json) as (console, show),
+        sync_progress(hidden=options.as_json, follows=options.follow) as (console, show),
         stopping() as stop,
     ):
         run = Run(

@@ -1,7 +1,6 @@
 """`twinrank tune`."""
 
 import json
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +15,13 @@ from plugin.explanation import search_door
 from plugin.index_commands import connected
 from plugin.model import Model
 from plugin.options import bundle_option, json_option
+from plugin.progress_lines import shown_progress
 from plugin.settings_cache import SettingsCache
 from plugin.upstream_options import connection_options
 from reranker.bundle import Bundle
 
 if TYPE_CHECKING:
-    from plugin.tuning import Pair, Tuned
+    from plugin.tuning import Pair, Tuned, Window
 
 NEEDS = """`twinrank tune` needs judgements. Give
   --queries FILE  JSON lines {"_id": "q1", "text": "how to wait a bit"}
@@ -59,7 +59,7 @@ def tune_command(
         settings = indices.written_by(client, index).rerank_settings()
     bundle = Bundle.open(bundle_path)
     now = _pair(settings, bundle.manifest.fusion.weight)
-    tuned = _tuned(index, queries, qrels, fields or settings.source_fields, now, bundle, connecting)
+    tuned = _tuned(index, queries, qrels, fields or settings.source_fields, now, bundle, connecting, as_json)
     if as_json:
         click.echo(json.dumps(_as_json(tuned)))
         return
@@ -74,6 +74,7 @@ def _tuned(
     now: "Pair",
     bundle: Bundle,
     connecting: Connecting,
+    as_json: bool,
 ) -> "Tuned":
     from plugin.beir import read_qrels, read_queries
     from plugin.tuning import tune
@@ -84,10 +85,12 @@ def _tuned(
     with closing(connecting.upstream()) as upstream:
         cache = SettingsCache(upstream, waits_for_coverage=True)
         door = search_door(upstream, cache, Model.load(bundle))
-        errors = sys.stderr
         found = searched_windows(door, cache, connecting.credentials, index, texts, fields)
-        with click.progressbar(found, length=len(texts), label="queries", file=errors) as shown:
-            windows = {query: window for query, window in shown}  # noqa: C416  # it has no `keys`
+        windows: dict[str, Window] = {}
+        with shown_progress(hidden=as_json) as show:
+            for query, window in found:
+                windows[query] = window
+                show("queries", len(windows), len(texts))
     return tune(windows, judged, now)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from indexer.audit import Audit, worth_of
-from opensearch import indices, snapshot
+from opensearch import indices, snapshot, vectors
 from opensearch.client import Upstream
 from opensearch.errors import DeniedError, IndexMissingError
 from opensearch.indices import Index
@@ -15,6 +15,7 @@ from plugin.connecting import Connecting
 from plugin.fills import settings_for
 from plugin.index_commands import connected
 from plugin.options import bundle_option, json_option
+from plugin.progress_lines import Show, shown_progress
 from plugin.upstream_options import connection_options
 from reranker.bundle import Bundle
 
@@ -37,7 +38,8 @@ def verify_command(index: str, as_json: bool, bundle_path: Path, connecting: Con
                 f"expected an index {index} with settings, found none."
                 f" Write them with: twinrank enable {index} --field FIELD"
             )
-        audits = {one.name: _audit(upstream, one, bundle) for one in found}
+        with shown_progress(hidden=as_json) as show:
+            audits = {one.name: _audit(upstream, one, bundle, show) for one in found}
     if as_json:
         click.echo(json.dumps({name: audit.as_json() for name, audit in audits.items()}))
     else:
@@ -47,13 +49,14 @@ def verify_command(index: str, as_json: bool, bundle_path: Path, connecting: Con
         raise click.exceptions.Exit(1)
 
 
-def _audit(upstream: Upstream, index: Index, bundle: Bundle) -> Audit:
+def _audit(upstream: Upstream, index: Index, bundle: Bundle, show: Show) -> Audit:
     settings = settings_for(index, bundle)
     try:
         indices.refresh(upstream, index.name)
     except DeniedError as error:
         click.echo(f"{error}. What is not yet refreshed is not looked at", err=True)
-    audit = Audit()
+    audit, total = Audit(), vectors.count(upstream, index.name, settings.field).documents
     for stored in snapshot.documents(upstream, index, settings.field, settings.source_fields):
         audit.add(stored.id, worth_of(stored, settings, bundle.model_tag))
+        show(f"documents of {index.name}", audit.documents, total)
     return audit

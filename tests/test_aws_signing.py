@@ -13,10 +13,10 @@ from botocore.credentials import Credentials
 from werkzeug.test import Client
 
 from plugin import aws_signing
+from plugin.connecting import Connecting
 from plugin.errors import UpstreamError
 from plugin.model import Model
 from plugin.upstream import Upstream
-from plugin.upstream_options import Connecting
 from plugin.wsgi import Proxy
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE

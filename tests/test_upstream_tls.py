@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from plugin.cli import main
+from plugin.connecting import Connecting, warn_unverified
 from plugin.errors import UpstreamError
 from plugin.proxy_process import running_proxy
-from plugin.upstream_options import Connecting
 from tests.conftest import TINY_BUNDLE
 from tests.raw_http import ask, search
 from tests.tls_relay import Certificates, make_certificates, tls_relay
@@ -43,7 +43,7 @@ def test_a_certificate_is_verified_by_the_authority_that_is_named(
 
 
 def test_without_it_nothing_is_sent(https_url: str) -> None:
-    with pytest.raises(UpstreamError, match=r"expected TLS .* --upstream-ca"):
+    with pytest.raises(UpstreamError, match=r"expected TLS .* --ca FILE"):
         status(Connecting(https_url))
 
 
@@ -58,6 +58,7 @@ def test_a_certificate_of_another_name_is_refused(opensearch_url: str, certifica
 def test_not_to_verify_has_to_be_asked_for_and_is_said_aloud(
     https_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    warn_unverified.cache_clear()  # it is said once in a process
     assert status(Connecting(https_url, verifies=False)) == 200
     assert "NOT verified" in caplog.text
 
@@ -83,8 +84,10 @@ def test_the_proxy_as_a_process_speaks_tls_with_several_hosts(
 ) -> None:
     """Searches, and an endpoint by the client library, which verifies by the same authority."""
     with tls_relay(opensearch_url, certificates) as second:
-        arguments = ["--upstream", second, "--upstream-ca", str(certificates.ca), "--workers", "1"]
-        with running_proxy(https_url, tmp_path, bundle=TINY_BUNDLE, arguments=arguments) as proxy:
+        arguments = ["--upstream-ca", str(certificates.ca), "--workers", "1"]
+        with running_proxy(
+            f"{https_url},{second}", tmp_path, bundle=TINY_BUNDLE, arguments=arguments
+        ) as proxy:
             for _ in range(4):
                 answer = search(proxy.url, toy_index.name, {"query": toy_index.query})
                 assert (answer.status, answer.rerank_status[:7]) == (200, "applied")
@@ -103,5 +106,5 @@ def test_a_file_without_a_certificate_is_named(option: str, tmp_path: Path) -> N
 
 def test_plain_text_where_tls_is_expected_is_told(opensearch_url: str, certificates: Certificates) -> None:
     url = opensearch_url.replace("http://", "https://")
-    with pytest.raises(UpstreamError, match="that it speaks https there"):
+    with pytest.raises(UpstreamError, match="It speaks plain HTTP there: use http://"):
         status(Connecting(url, ca=certificates.ca))
