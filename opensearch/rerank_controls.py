@@ -14,6 +14,16 @@ _PLACE = f"{EXT}.{RERANK}"
 _REMEDY = "Correct the request, or leave the key out"
 _MAX_DIGITS = 10
 
+MAX_REQUEST_DEADLINE_MS = 10_000
+"""The longest deadline that a request may ask for, in milliseconds.
+
+A search that waits holds one of the proxy's threads. The setting may be longer: an admin decides that.
+"""
+
+
+_PLAIN = ("enabled", "window_size", "execution", "score", "deadline_ms")
+"""Settings that a request replaces as they are."""
+
 
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Immutable, and an unknown key is an error."""
@@ -43,6 +53,7 @@ class RerankControls(_Table, frozen=True):
     window_size: Annotated[int, Meta(ge=1, le=10_000)] | None = None
     execution: Literal["sidecar", "cluster"] | None = None
     score: Literal["first_stage", "fused", "probability"] | None = None
+    deadline_ms: Annotated[int, Meta(ge=1, le=MAX_REQUEST_DEADLINE_MS)] | None = None
     fusion: FusionControls = FusionControls()
     query_context: QueryContext = QueryContext()
     explain: bool = False
@@ -53,7 +64,7 @@ class RerankControls(_Table, frozen=True):
         Raises:
             InvalidError: a value does not go together with the index's own.
         """
-        given = {name: getattr(self, name) for name in ("enabled", "window_size", "execution", "score")}
+        given = {name: getattr(self, name) for name in _PLAIN}
         changed = {name: value for name, value in given.items() if value is not None}
         effective = msgspec.structs.replace(settings, **changed, fusion=self._fusion(settings.fusion))
         check_together(effective, _PLACE, _REMEDY)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.effect_bench import Bench, best_first, until
 from tests.raw_http import search
+from tests.setting_effects import slow_encoder
 
 Effect = Callable[[Bench], None]
 CONTROLS: dict[str, Effect] = {}
@@ -46,6 +47,16 @@ def a_request_says_where_it_is_scored(bench: Bench) -> None:
 def a_request_says_which_scores_it_wants(bench: Bench) -> None:
     wanted = bench.expected(bench.plain).probability
     assert dict(bench.scored(bench.plain, {"score": "probability"})) == pytest.approx(wanted, rel=2e-4)
+
+
+@effect_of("deadline_ms")
+def a_request_waits_as_long_as_it_says(bench: Bench) -> None:
+    """The encoder is slow: the deadline of the request counts, longer or shorter than the index's own."""
+    hurried = bench.index(deadline_ms=20)
+    with slow_encoder(bench) as status:
+        assert status(hurried, "at once") == "skipped; reason=deadline"
+        assert status(hurried, "patiently", {"deadline_ms": 10_000}).startswith("applied")
+        assert status(bench.plain, "too soon", {"deadline_ms": 20}) == "skipped; reason=deadline"
 
 
 @effect_of("fusion.method")

@@ -2,8 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -190,9 +190,12 @@ def no_more_chunks_than_allowed_are_encoded(bench: Bench) -> None:
     )
 
 
-@effect_of("deadline_ms")
-def a_late_vector_is_waited_for_so_long(bench: Bench) -> None:
-    """The model is real but for a pause, through a proxy in this process."""
+@contextmanager
+def slow_encoder(bench: Bench) -> Iterator[Callable[..., str]]:
+    """Yield what searches an index for a text of its own, with controls: its `Rerank-Status`.
+
+    The model is real but for a pause, through a proxy in this process.
+    """
     encode = bench.toy.bundle.query_encoder()
 
     def slowly(text: str) -> Floats:
@@ -200,15 +203,22 @@ def a_late_vector_is_waited_for_so_long(bench: Bench) -> None:
         return encode(text)
 
     model = replace(Model.load(bench.toy.bundle), query_vectors=QueryVectors(slowly))
-    hurried = bench.index(deadline_ms=20)
     with closing(Upstream(bench.url)) as upstream:
         proxied = Client(Proxy(upstream, model))
 
-        def status(index: str, text: str) -> str:
-            query = {"query": {"match": {"text": f"{bench.toy.query_text} {text}"}}}
-            answer = proxied.post(f"/{index}/_search", json=query, buffered=True)
+        def status(index: str, text: str, controls: dict[str, object] | None = None) -> str:
+            body = {"query": {"match": {"text": f"{bench.toy.query_text} {text}"}}}
+            asked = {**body, "ext": {"rerank": controls}} if controls else body
+            answer = proxied.post(f"/{index}/_search", json=asked, buffered=True)
             return str(answer.headers["Rerank-Status"])
 
+        yield status
+
+
+@effect_of("deadline_ms")
+def a_late_vector_is_waited_for_so_long(bench: Bench) -> None:
+    hurried = bench.index(deadline_ms=20)
+    with slow_encoder(bench) as status:
         assert status(bench.plain, "patiently").startswith("applied")  # 10,000 ms
         assert status(hurried, "at once") == "skipped; reason=deadline"
 
