@@ -162,7 +162,7 @@ def _ours(error: library.TransportError, url: str) -> RequestError:
         return BusyError(f"OpenSearch at {url} is busy ({status}): {reason}")
     if status in (401, 403):
         return DeniedError(
-            f"OpenSearch at {url} does not allow this ({status}): {_sentence(reason)} {DENIED}"
+            f"OpenSearch at {url} does not allow this ({status}): {_sentence(reason)} {DENIED}", status
         )
     if status == 409:
         return ConflictError(f"OpenSearch at {url} answered {status}: {reason}")

@@ -90,7 +90,11 @@ class IndexMissingError(RequestError):
 
 
 class DeniedError(RequestError):
-    """OpenSearch does not know the user (401) or does not allow the request (403)."""
+    """OpenSearch does not know the user (401) or does not allow the request (403): `status` says which."""
+
+    def __init__(self, message: str, status: int = 403) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class RefusedError(RequestError):

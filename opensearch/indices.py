@@ -65,6 +65,11 @@ def find(upstream: Upstream, name: str) -> list[Index]:
         answer = upstream.request("GET", path_of(name), params={"flat_settings": "true"})
     except IndexMissingError:
         return []
+    if not isinstance(answer, dict) or not all(isinstance(value, dict) for value in answer.values()):
+        raise RefusedError(
+            f"expected the indices behind {name!r} from {upstream.url}, found other JSON."
+            " Check that the address is OpenSearch's"
+        )
     return [
         Index(
             found,

@@ -37,6 +37,10 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
 """Every error that an own endpoint may meet, with the status and type that it is answered with."""
 
 
+BASIC_CHALLENGE = 'Basic realm="OpenSearch", charset="UTF-8"'
+"""What a 401 asks for if OpenSearch's own names no scheme."""
+
+
 class BodyError(OpenSearchError):
     """The body is not the JSON object that an endpoint takes."""
 
@@ -60,10 +64,15 @@ def failed(error: Exception) -> flask.Response:
         status, type_name = 400, "parsing_exception"
     else:
         status, type_name = next(STATUSES[each] for each in type(error).mro() if each in STATUSES)
+        status = error.status if isinstance(error, DeniedError) else status
     content = error_body(status, type_name, str(error))
     if is_set("pretty"):
         content = msgspec.json.format(content, indent=2) + b"\n"
-    return flask.Response(content, status, content_type=JSON)
+    response = flask.Response(content, status, content_type=JSON)
+    if status == 401:  # RFC 9110 asks for it; without it, no browser asks for user and password
+        for challenge in getattr(error, "challenges", ()) or (BASIC_CHALLENGE,):
+            response.headers.add("WWW-Authenticate", challenge)
+    return response
 
 
 def is_set(name: str) -> bool:

@@ -4,7 +4,6 @@ import json
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
@@ -21,7 +20,9 @@ from plugin.index_commands import connected, tell_enabled
 from plugin.model import Model
 from plugin.options import bundle_option, json_option, settings_file_option
 from plugin.progress_lines import Show, shown_progress
+from plugin.search_argument import body_or_text
 from plugin.settings_cache import SettingsCache
+from plugin.terminal import fitted_console
 from plugin.upstream_options import connection_options
 from reranker.bundle import Bundle
 
@@ -100,7 +101,7 @@ def explain_command(
     connecting: Connecting,
 ) -> None:
     """Show a search for TEXT in INDEX step by step. A TEXT that begins with { is the body of a search."""
-    asked = Asked(index, *_body_or_text(text), size)
+    asked = Asked(index, *body_or_text(text), size)
     with connected(connecting) as client:
         reports = settings_report(client, index, defaults)
     with closing(connecting.upstream()) as upstream:
@@ -110,22 +111,13 @@ def explain_command(
     if as_json:
         click.echo(json.dumps(steps))
         return
-    console = Console(highlight=False)
+    console = fitted_console()
     for part in explanation_report(steps):
-        console.print(part, soft_wrap=isinstance(part, str), markup=False)
+        console.print(part, markup=False)
 
 
 def _show_stripped(show: Show, index: str, removed: int, total: int) -> None:
     show(f"vectors of {index}", removed, total)
-
-
-def _body_or_text(text: str) -> tuple[dict[str, Any] | None, str | None]:
-    if not text.lstrip().startswith("{"):
-        return None, text
-    try:
-        return json.loads(text), None
-    except ValueError as error:
-        raise click.BadParameter(f"expected a text, or a search as JSON, found: {error}") from error
 
 
 def _tell(report: SettingsReport) -> None:

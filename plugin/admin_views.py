@@ -1,6 +1,7 @@
 """The admin's endpoints under `/_plugins/_rerank/`: each asks OpenSearch as the caller.
 
-GET and PUT settings/INDEX, POST enable/INDEX and disable/INDEX, GET status/INDEX, GET and POST explain/INDEX.
+GET and PUT settings/INDEX, POST enable/INDEX and disable/INDEX, GET status/INDEX, GET and POST explain/INDEX,
+and the compare page, to which the prefix alone redirects.
 """
 
 from collections.abc import Iterator
@@ -54,6 +55,7 @@ class AdminViews:
                 f"{prefix}{name}/<index>", f"{name} {methods[0]}", view, methods=methods, strict_slashes=False
             )
         app.add_url_rule(f"{prefix}compare", "compare", self.compare)
+        app.add_url_rule(prefix, "start", lambda: flask.redirect("compare"))
         for error in (*STATUSES, UpstreamError, BodyError):
             app.register_error_handler(error, failed)
 

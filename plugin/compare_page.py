@@ -1,88 +1,124 @@
 """`/_plugins/_rerank/compare`: both orders of one search side by side, as its caller sees them."""
 
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import Any
+
 import flask
 import msgspec
 
 from opensearch.client import path_of
+from opensearch.errors import AddressError
 from opensearch.settings import RerankSettings
-from opensearch.vectors import value_at
-from plugin.both_orders import moves
-from plugin.explanation import Asked, answered_search, takes_ext
+from plugin.admin_answers import BASIC_CHALLENGE
+from plugin.both_orders import moves, without_reranking
+from plugin.compare_html import PAGE, POLICY
+from plugin.errors import UpstreamError
+from plugin.explanation import AnsweredError, Asked, answered_search, takes_ext
+from plugin.hit_text import hit_text
 from plugin.http_messages import Headers
+from plugin.outcome_words import outcome_in_words
 from plugin.search_door import SearchDoor
+from plugin.search_retry import until_reranked, with_deadline
 from plugin.settings_cache import SettingsCache
 
-SHOWN_CHARS = 160
-"""Of each hit's text."""
+MAX_ROWS = 100
+"""A body may ask for more hits; the page shows so many."""
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"
-"""Nothing of a document can run, load or send anything."""
+TRIES = 3
+"""How often the page's search is sent at most: meanwhile it holds a thread of the proxy."""
 
-PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1"><title>Twinrank: both orders</title>
-<style>
- body { font: 15px/1.4 sans-serif; margin: 2em auto; max-width: 75em; padding: 0 1em }
- table { border-collapse: collapse; width: 100%; table-layout: fixed }
- td, th { text-align: left; vertical-align: top; padding: .4em .6em; border-top: 1px solid #8885;
-  overflow-wrap: anywhere }
- td:first-child, th:first-child { width: 2.5em } td:last-child, th:last-child { width: 4em }
- small, .status { color: #666 }
- input { max-width: 100%; box-sizing: border-box }
- @media (max-width: 40em) { body { margin: 1em auto; padding: 0 .5em } td, th { padding: .4em .3em }
-  label { display: block; margin-bottom: .5em } label input { display: block; width: 100% }
-  td:first-child, th:first-child { width: 1.2em } }
-</style>
-<h1>Both orders</h1>
-<form><label>Index <input name="index" value="{{ index }}" required></label>
-<label>Text <input name="text" value="{{ text }}" size="50" required></label> <button>Search</button></form>
-{% if rows is not none %}
-<p class="status">{{ status }}</p>
-<table><thead>
-<tr><th></th><th>OpenSearch alone</th><th>through Twinrank</th><th>moved</th></tr></thead><tbody>
-{% for straight, reranked, moved in rows %}
-<tr><td>{{ loop.index }}</td><td>{{ straight.text }}<br><small>{{ straight.id }}</small></td>
-<td>{{ reranked.text }}<br><small>{{ reranked.id }}</small></td><td>{{ moved }}</td></tr>
-{% endfor %}</tbody></table>
-{% endif %}
-</html>
-"""
+
+class _QuestionError(Exception):
+    """What stands in the form is no search: says what was expected and found, and what to do."""
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What the page shows below its form; `rows` of None means that nothing was searched."""
+
+    rows: list[tuple[Any, Any, str]] | None = None
+    start: int = 0
+    status: str = ""
+    notes: list[str] = field(default_factory=list)
+    error: str = ""
 
 
 def compare_page(
     door: SearchDoor, settings: SettingsCache, headers: Headers, index: str, text: str
 ) -> flask.Response:
-    """Return the page: a form alone, until index and text are given.
+    """Return the page: a form alone until index and text are given, and errors as a page with the form kept.
 
-    Raises:
-        AnsweredError: OpenSearch answers with an error.
-        UpstreamError: OpenSearch cannot be asked.
-        AddressError: no name of an index.
+    A 401 always has a `WWW-Authenticate`, so that a browser asks for user and password.
     """
-    rows, status = None, ""
-    if index and text:
-        target = settings.of_indices(path_of(index)[1:], headers)
-        search = Asked(index, text=text).search(target)
-        fields = target.settings.source_fields if isinstance(target.settings, RerankSettings) else ()
-        off = search | {"ext": {"rerank": {"enabled": False}}} if takes_ext(target) else search
-        straight, _ = answered_search(door, headers, index, off)
-        reranked, status = answered_search(door, headers, index, search)
-        sides = [_shown(found["hits"]["hits"], fields) for found in (straight, reranked)]
-        moved = moves(*([hit["id"] for hit in side] for side in sides))
-        rows = list(zip(*sides, moved, strict=True))
-    page = flask.render_template_string(PAGE, index=index, text=text, rows=rows, status=status)
-    answer = flask.Response(page, content_type="text/html; charset=utf-8")
+    shown, status, challenges = _Shown(), 200, ()
+    try:
+        if index and text:
+            shown = _compared(door, settings, headers, index, text)
+    except AnsweredError as error:
+        shown, status = _Shown(error=f"OpenSearch answered {error.status}: {error}"), error.status
+        challenges = error.challenges or (BASIC_CHALLENGE,)
+    except UpstreamError as error:
+        shown, status = _Shown(error=f"OpenSearch cannot be asked: {error}"), error.status
+    except (AddressError, _QuestionError) as error:
+        shown, status = _Shown(error=str(error)), 400
+    page = flask.render_template_string(PAGE, index=index, text=text, **vars(shown))
+    answer = flask.Response(page, status, content_type="text/html; charset=utf-8")
     answer.headers["Content-Security-Policy"] = POLICY
     answer.headers["Cache-Control"] = "no-store"
+    for challenge in challenges if status == 401 else ():
+        answer.headers.add("WWW-Authenticate", challenge)
     return answer
 
 
-def _shown(hits: list[dict[str, object]], fields: tuple[str, ...]) -> list[dict[str, str]]:
-    return [{"id": str(hit["_id"]), "text": _text(hit.get("_source"), fields)} for hit in hits]
+def _compared(door: SearchDoor, settings: SettingsCache, headers: Headers, index: str, text: str) -> _Shown:
+    """Send the search both ways.
+
+    Raises:
+        AnsweredError, UpstreamError, AddressError, _QuestionError: it cannot be compared.
+    """
+    target = settings.of_indices(path_of(index)[1:], headers)
+    body = _body(text)
+    search, notes = _shortened(Asked(index, body, text).search(target))
+    if body is not None:
+        notes.insert(0, "The text is a JSON object, so it was run as a search body.")
+    fields = target.settings.source_fields if isinstance(target.settings, RerankSettings) else ()
+    off, on = (without_reranking(search), with_deadline(search)) if takes_ext(target) else (search, search)
+    straight, _ = answered_search(door, headers, index, off)
+    reranked, status = until_reranked(
+        lambda: answered_search(door, headers, index, on), lambda answer: answer[1], tries=TRIES
+    )
+    words = outcome_in_words(status)
+    notes += [words] if words else []
+    sides = [_hits(found, fields) for found in (straight, reranked)]
+    moved = moves(*([hit["id"] for hit in side] for side in sides))
+    start = search.get("from", 0)
+    rows = list(zip_longest(*sides, moved, fillvalue=""))
+    return _Shown(rows, start if isinstance(start, int) else 0, status, notes)
 
 
-def _text(source: object, fields: tuple[str, ...]) -> str:
-    """Return the beginning of what a hit says: its source fields, or its whole source."""
-    values = [value for field in fields if isinstance(value := value_at(source, field), str)]
-    text = " · ".join(values) or msgspec.json.encode(source).decode()
-    return text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"
+def _body(text: str) -> dict[str, Any] | None:
+    """Return a pasted search body, None if the text is words."""
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise _QuestionError(
+            f"The text begins with a brace, so it was read as a search body. Expected JSON, found: {error}."
+            ' Correct it, or search for the words without the brace. A body is like {"query": {"match": …}}.'
+        ) from error
+
+
+def _shortened(search: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the search with at most MAX_ROWS hits, and a note if it asked for more."""
+    size = search.get("size")
+    if not isinstance(size, int) or size <= MAX_ROWS:
+        return search, []
+    return search | {"size": MAX_ROWS}, [
+        f"The page shows {MAX_ROWS} hits of the {size:,} that the body asks for."
+    ]
+
+
+def _hits(found: dict[str, Any], fields: tuple[str, ...]) -> list[dict[str, str]]:
+    return [{"id": str(hit["_id"]), "text": hit_text(hit, fields)} for hit in found["hits"]["hits"]]

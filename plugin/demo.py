@@ -24,6 +24,9 @@ from reranker.bundle import Bundle
 
 INDEX = "docstrings"
 SOURCE_FIELDS = ("name", "text")
+SHOWN_FIELDS = ("text",)
+"""The name is the document's `_id`, which is shown too."""
+
 PAGE = 5
 PROGRESS_STEP = 1000
 QUERIES = (

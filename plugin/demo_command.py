@@ -3,17 +3,14 @@
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.text import Text
 
 from plugin.demo import DemoPlan, start_demo, stop_demo
 from plugin.demo_report import demo_report
 from plugin.opensearch_command import default_home, local_server
 from plugin.options import bundle_option
+from plugin.terminal import fitted_console
 from reranker.bundle import Bundle
-
-_PLAIN_WIDTH = 120
-"""Columns of the tables where the output is no terminal."""
 
 
 @click.command("demo")
@@ -27,9 +24,7 @@ def demo_command(stop: bool, documents: int | None, bundle_path: Path) -> None:
         stopped = stop_demo(home, server)
         click.echo(f"Stopped {' and '.join(stopped)}." if stopped else "No demo was running.")
         return
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _PLAIN_WIDTH
+    console = fitted_console()
     plan = DemoPlan(home, server, Bundle.open(bundle_path), documents)
     for part in demo_report(start_demo(plan, click.echo)):
         console.print(part, soft_wrap=isinstance(part, Text))  # what is to be copied must not be broken

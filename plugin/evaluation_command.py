@@ -58,6 +58,12 @@ def evaluation_command(
         click.echo(evaluation_markdown(evaluation))
     else:
         Console(highlight=False).print(evaluation_table(evaluation))
+    if evaluation.num_skipped:
+        click.echo(
+            f"{evaluation.num_skipped} of {len(evaluation.collection.queries)} searches were not reranked:"
+            " they count with OpenSearch's own order on both sides. docs/proxy.md explains the reasons.",
+            err=True,
+        )
 
 
 def _evaluated(**options: Any) -> "Evaluation":  # noqa: ANN401

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from io import BytesIO
 from typing import Any
 
@@ -14,22 +15,34 @@ from opensearch.settings import RerankSettings, SettingsError
 from opensearch.settings_report import SettingsReport
 from opensearch.target import Target
 from plugin.errors import UpstreamError
+from plugin.hit_text import hit_text
 from plugin.http_messages import Answer, Headers, Request
 from plugin.model import Model
 from plugin.search_door import SearchDoor
 from plugin.search_planner import SearchPlanner
+from plugin.search_retry import until_reranked, with_deadline
 from plugin.settings_cache import SettingsCache
-from plugin.upstream import Upstream
+from plugin.upstream import StreamedAnswer, Upstream
+
+EXPLAIN_TRIES = 3
+"""How often an explained search is sent at most: the endpoint holds a thread of the proxy meanwhile."""
+
+MAX_SHOWN_BYTES = 200
+"""Of a body that is not JSON, in an error."""
 
 
 class AnsweredError(UpstreamError):
-    """OpenSearch answered with an error, which its own status says."""
+    """OpenSearch answered with an error, which its own status says.
+
+    `challenges` are the values of its `WWW-Authenticate`, if it is a 401.
+    """
 
     type_name = "upstream_answered_exception"
 
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, detail: str, challenges: tuple[str, ...] = ()) -> None:
         super().__init__(detail)
         self.status = status
+        self.challenges = challenges
 
 
 @dataclass(frozen=True)
@@ -67,8 +80,13 @@ def explain(
     headers: Headers,
     asked: Asked,
     reports: Sequence[SettingsReport],
+    *,
+    tries: int = EXPLAIN_TRIES,
 ) -> dict[str, Any]:
     """Return every step of the search as plain JSON values.
+
+    It waits longer for the query's vector than a search does, and a search that a busy machine leaves
+    unranked is sent again, `tries` times in all.
 
     `headers` are the caller's own: what they may not read is not shown. `reports` are the settings of the
     indices, with where each comes from.
@@ -81,16 +99,18 @@ def explain(
     """
     target = settings.of_indices(path_of(asked.indices)[1:], headers)
     search = asked.search(target)
-    found, status, timing = _searched(
-        door, headers, asked.indices, _with_details(search) if takes_ext(target) else search
+    sent = with_deadline(_with_details(search)) if takes_ext(target) else search
+    found, status, timing = until_reranked(
+        lambda: _searched(door, headers, asked.indices, sent), lambda answer: answer[1], tries=tries
     )
+    fields = target.settings.source_fields if isinstance(target.settings, RerankSettings) else ()
     return {
         "search": search,
         "settings": {report.index: report.as_json() for report in reports},
         "rerank_status": status,
         "server_timing": timing,
         "used": found.get("ext", {}).get("rerank"),
-        "hits": [_hit(hit) for hit in found.get("hits", {}).get("hits", [])],
+        "hits": [_hit(hit, fields) for hit in found["hits"].get("hits", [])],
     }
 
 
@@ -133,13 +153,47 @@ def _with_details(search: dict[str, Any]) -> dict[str, Any]:
 
 
 def _decoded(answer: Answer) -> dict[str, Any]:
-    content = answer.body if isinstance(answer.body, bytes) else b"".join(answer.body)
-    found: dict[str, Any] = msgspec.json.decode(content)
+    """Return the JSON of an answered search.
+
+    Raises:
+        AnsweredError: another status than 200, with whatever body: the security plugin's errors may be plain
+            text, or empty.
+        UpstreamError: a 200 that is no answer to a search.
+    """
+    content = _content(answer)
+    try:
+        found = msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        found = None
     if answer.status != 200:
-        raise AnsweredError(answer.status, reason_of(found.get("error")))
+        challenges = tuple(value for name, value in answer.headers if name.lower() == "www-authenticate")
+        raise AnsweredError(answer.status, _error_reason(answer.status, found, content), challenges)
+    if not isinstance(found, dict) or not isinstance(found.get("hits"), dict):
+        raise UpstreamError(f"expected OpenSearch's JSON for a search, found {content[:MAX_SHOWN_BYTES]!r}")
     return found
 
 
-def _hit(hit: dict[str, Any]) -> dict[str, Any]:
+def _content(answer: Answer) -> bytes:
+    """Return the body, and hand the connection of a streamed one back."""
+    if isinstance(answer.body, bytes):
+        return answer.body
+    try:
+        return b"".join(answer.body)
+    finally:
+        if isinstance(answer.body, StreamedAnswer):
+            answer.body.close()
+
+
+def _error_reason(status: int, found: Any, content: bytes) -> str:  # noqa: ANN401  # any JSON value
+    """Return what an error says: OpenSearch's reason, its plain text, or what the status means."""
+    if isinstance(found, dict) and "error" in found:
+        return reason_of(found["error"])
+    text = " ".join(content[:MAX_SHOWN_BYTES].decode("utf-8", "replace").split())
+    meanings = {each.value: each.phrase for each in HTTPStatus}
+    return text or meanings.get(status, "no reason given")
+
+
+def _hit(hit: dict[str, Any], fields: Sequence[str]) -> dict[str, Any]:
     shown = {name: hit.get(name) for name in ("_index", "_id", "_score")}
-    return {**shown, "rerank": hit.get("_rerank")}
+    text = {"text": hit_text(hit, fields)} if hit.get("_source") else {}
+    return {**shown, **text, "rerank": hit.get("_rerank")}

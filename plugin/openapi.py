@@ -73,6 +73,7 @@ class Operation:
 
 
 _STATUSES = {
+    302: "Look at the address in `Location`.",
     400: "The request is wrong: the body says where, what was expected, and what was found.",
     401: "Credentials or a token are missing or wrong.",
     403: "The caller may not.",
@@ -143,6 +144,8 @@ def _admin() -> tuple[Operation, ...]:
                   errors=_OPENSEARCH),
         Operation("post", f"{PREFIX}/explain/{{index}}", "One search step by step.", search,
                   errors=_OPENSEARCH),
+        Operation("get", f"{PREFIX}/", "Leads to the compare page.", answer=page, answer_type="text/html",
+                  errors=(302,)),
         Operation("get", f"{PREFIX}/compare", "Both orders of one search, as a page.", answer=page,
                   answer_type="text/html", parameters=(_OF_INDEX, _TEXT), errors=_OPENSEARCH),
         Operation("post", f"{PREFIX}/enrich", "Documents in, documents with vectors out.",

@@ -99,6 +99,8 @@ class RerankedPage:
             "scored": 0 if scores is None else scores.ranking.num_scored,
             "fusion": settings.fusion.method,
             "weight": settings.fusion.weight if scores is None else scores.weight,
+            "feedback": 0.0 if scores is None else scores.feedback,
+            "smoothing": 0.0 if scores is None else scores.smoothing,
         }
         style = self.response.style
         written = {name: Raw(msgspec.json.encode(value)) for name, value in told.items()}

@@ -1,6 +1,5 @@
 """The windows of judged queries, each searched once through the door that every search goes through."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,11 +15,7 @@ _FUSION = {"method": "log_linear", "feedback": 0, "smoothing": 0}
 """What is fitted is the weight of the crossing alone."""
 
 TRIES = 20
-PAUSES_S = {"deadline": 0.0, "overloaded": 0.5}
-"""Reason -> the pause after which a query that was skipped for it is asked again, on a busy machine.
-
-A query that missed its deadline has its vector by then; one that was refused lets others go first.
-"""
+"""How often a query is asked at most: on a busy machine, a few seconds let all be reranked again."""
 
 
 def searched_windows(
@@ -52,14 +47,9 @@ def _search(text: str, fields: Sequence[str]) -> dict[str, Any]:
 
 
 def _window(door: SearchDoor, settings: SettingsCache, headers: Headers, asked: Asked) -> Window:
-    for _ in range(TRIES):
-        steps = explain(door, settings, headers, asked, ())
-        if str(steps["rerank_status"]).startswith("applied"):
-            return _of_hits(steps["hits"])
-        reason = str(steps["rerank_status"]).rpartition("reason=")[2]
-        if reason not in PAUSES_S:
-            break
-        time.sleep(PAUSES_S[reason])
+    steps = explain(door, settings, headers, asked, (), tries=TRIES)
+    if str(steps["rerank_status"]).startswith("applied"):
+        return _of_hits(steps["hits"])
     raise TuningError(
         f"expected reranked searches of {asked.indices}, found `{steps['rerank_status']}`: docs/proxy.md says"
         f" what that means, and twinrank settings {asked.indices} what is set"

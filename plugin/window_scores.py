@@ -81,7 +81,7 @@ class WindowScores:
         """
         method = self.settings.fusion.method
         if method == "log_linear":
-            return math.exp(min(ranked_by + (self.weight or 0.0) * (1 + self._feedback), 700.0))
+            return math.exp(min(ranked_by + (self.weight or 0.0) * (1 + self.feedback), 700.0))
         return probability if method == "none" else ranked_by
 
     def _similarity(self, position: int) -> float | None:
@@ -95,12 +95,17 @@ class WindowScores:
         return self._shown(float(neighbours[position]), 0.0)
 
     @property
-    def _feedback(self) -> float:
-        """What the best hits' vote counted, 0 where they had none."""
+    def feedback(self) -> float:
+        """The weight of the similarity to the best hits, 0 if it was not used."""
         return 0.0 if self.ranking.similarity is None else self.model.feedback(self.settings.fusion)
 
+    @property
+    def smoothing(self) -> float:
+        """The share of the nearest hits' scores, 0 if it was not used."""
+        return 0.0 if self.ranking.neighbours is None else self.model.smoothing(self.settings.fusion)
+
     def _fused_by(self, *, is_smoothed: bool) -> str:
-        method, feedback = self.settings.fusion.method, self._feedback
+        method, feedback = self.settings.fusion.method, self.feedback
         share = self.model.smoothing(self.settings.fusion) if is_smoothed else 0.0
         if method == "log_linear":
             vote = f" + {feedback:g} * (1 + similarity)" if feedback else ""

@@ -41,7 +41,7 @@ def test_the_timing_line_says_what_each_stage_took() -> None:
     headers = {"server-timing": "encode;dur=2.50, opensearch;dur=3", "rerank-status": "applied; window=100"}
     orders = BothOrders("q", _answer(["a"]), _answer(["a"], headers))
     assert timing_line(orders) == (
-        "1.2 ms straight, 1.2 ms reranked (encode 2.5, opensearch 3.0) · applied; window=100"
+        "1.2 ms OpenSearch alone, 1.2 ms through Twinrank (encode 2.5, opensearch 3.0) · applied; window=100"
     )
 
 

