@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from indexer.document import Document
+from indexer.document import Document, text_of
 from indexer.enrich import hash_of
+from indexer.estimate import in_words
 from opensearch import indices, mapping, vectors
 from opensearch.client import Upstream
 from opensearch.errors import MappingError
@@ -19,6 +20,8 @@ from reranker.errors import StoredVectorError
 from reranker.stored_vector import unpack
 
 SAMPLE_SIZE = 100
+MISSING_SAMPLE_SIZE = 16
+"""Of the documents without a vector, whose texts are looked at and may be encoded for an estimate."""
 
 
 class State(Enum):
@@ -42,7 +45,8 @@ class Model:
 class Coverage:
     """One index: exact counts, and the states of a random sample of its stored vectors.
 
-    `problem` says what is wrong with the mapping, None where it is as it must be.
+    `problem` says what is wrong with the mapping, None where it is as it must be. `missing_texts` are the
+    texts of a few documents without a vector; a document without text has an empty one.
     """
 
     index: str
@@ -50,31 +54,55 @@ class Coverage:
     counts: Counts
     sampled: Mapping[State, int] = field(default_factory=dict)
     problem: str | None = None
+    missing_texts: tuple[str, ...] = ()
+
+    @property
+    def num_missing(self) -> int:
+        """How many documents have no vector."""
+        return max(0, self.counts.documents - self.counts.with_vector)
 
     @property
     def share(self) -> float:
         """The share of the documents that have a vector, 0 to 1; 1 for an empty index."""
         return self.counts.with_vector / self.counts.documents if self.counts.documents else 1.0
 
-    def next_step(self, model: Model) -> str:
-        """Return what its owner should do now, one sentence."""
-        again = f"index the documents again: twinrank index {self.index} FILE"
+    def next_step(self, model: Model, sync_s: float | None = None) -> str:
+        """Return what its owner should do now; `sync_s` is how long a sync takes here, if known."""
+        sync = f"next: twinrank sync {self.index}"
         if self.problem:
             return "Mend the mapping: " + self.problem
         if self.settings.model != model.name:
             return f"The index wants the model {self.settings.model}: give its folder with --bundle."
         if not self.counts.documents:
-            return f"Index documents: twinrank index {self.index} FILE"
+            return f"The index is empty; next: twinrank index {self.index} FILE, or write through the proxy"
+        if not self.settings.enabled:
+            then = f", then twinrank sync {self.index}" if self.num_missing else ""
+            return f"{self._have_vectors}, and reranking is off; next: twinrank enable {self.index}{then}"
         worn = [f"{number} {state.value}" for state, number in self.sampled.items() if state != State.CURRENT]
         if worn:
-            return f"Of {sum(self.sampled.values())} vectors looked at, {', '.join(worn)}: {again}"
-        if self.share < 1:
-            missing = self.counts.documents - self.counts.with_vector
-            return f"{missing} documents have no vector; unless they have no text, {again}"
-        return "Nothing: every document has a vector."
+            return f"Of {sum(self.sampled.values())} vectors looked at, {', '.join(worn)}; {sync}"
+        if not self.num_missing:
+            return "Nothing: every document has a vector."
+        if self.missing_texts and not any(self.missing_texts):
+            return f"{self._have_vectors}; {self._without_text}"
+        about = "" if sync_s is None else f" ({in_words(sync_s)} here)"
+        return f"{self._have_vectors}; {sync}{about}"
 
-    def as_json(self, model: Model) -> dict[str, Any]:
-        """Return the machine-readable form."""
+    @property
+    def _have_vectors(self) -> str:
+        return f"{self.counts.with_vector:,} of {self.counts.documents:,} documents have vectors"
+
+    @property
+    def _without_text(self) -> str:
+        """Return what is said if none of the documents that were looked at has a text to encode."""
+        fields = ", ".join(self.settings.source_fields)
+        looked_at = f"the {len(self.missing_texts)} that were looked at have no text in {fields}"
+        if self.counts.with_vector:
+            return f"of the others, {looked_at}, so nothing is to be done"
+        return f"{looked_at}; next: choose other fields with twinrank enable {self.index} --field FIELD"
+
+    def as_json(self, model: Model, sync_s: float | None = None) -> dict[str, Any]:
+        """Return the machine-readable form; `sync_s` as in `next_step`."""
         return {
             "index": self.index,
             "settings": settings_meta(self.settings),
@@ -83,7 +111,7 @@ class Coverage:
             "coverage": round(self.share, 4),
             "sample": {state.value: self.sampled.get(state, 0) for state in State},
             "problem": self.problem,
-            "next": self.next_step(model),
+            "next": self.next_step(model, sync_s),
         }
 
 
@@ -99,7 +127,12 @@ def coverage(upstream: Upstream, name: str, model: Model) -> Coverage:
     counts = vectors.count(upstream, index.name, settings.field)
     sources = vectors.sample(upstream, index.name, settings, SAMPLE_SIZE) if counts.with_vector else []
     sampled = Counter(_state(source, settings, model) for source in sources)
-    return Coverage(index.name, settings, counts, sampled, _problem(index, settings))
+    is_missing = counts.documents > counts.with_vector
+    missing = (
+        vectors.sample_without(upstream, index.name, settings, MISSING_SAMPLE_SIZE) if is_missing else []
+    )
+    texts = tuple(text_of(source, settings.source_fields) for source in missing)
+    return Coverage(index.name, settings, counts, sampled, _problem(index, settings), texts)
 
 
 def _problem(index: Index, settings: RerankSettings) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 from opensearch import indices, mapping
 from opensearch.client import Upstream
 from opensearch.indices import Index
+from opensearch.ingest_pipelines import pipeline_notes
 from opensearch.setting_layers import flat
 from opensearch.settings import META_KEY, RerankSettings, SettingsError, parse_settings, settings_meta
 
@@ -52,6 +53,10 @@ def enable(upstream: Upstream, name: str, wanted: Wanted, *, dry_run: bool = Fal
     if not found:
         return [_created(upstream, name, wanted, dry_run=dry_run)]
     plans = [_plan(index, wanted) for index in found]
+    plans = [
+        replace(plan, notes=(*plan.notes, *pipeline_notes(upstream, index, plan.settings.source_fields)))
+        for index, plan in zip(found, plans, strict=True)
+    ]
     if not dry_run:
         for plan in plans:
             mapping.write(upstream, plan.index, plan.settings.field, settings_meta(plan.settings))
@@ -60,12 +65,14 @@ def enable(upstream: Upstream, name: str, wanted: Wanted, *, dry_run: bool = Fal
 
 def _created(upstream: Upstream, name: str, wanted: Wanted, *, dry_run: bool) -> Enabled:
     """Plan for an empty mapping first, so that wrong settings create nothing; a template may add to it."""
-    plan = _plan(Index(name, {}, {}, {}), wanted)
+    plan, notes = _plan(Index(name, {}, {}, {}), wanted), ()
     if not dry_run:
         indices.create(upstream, name)
-        plan = _plan(indices.written_by(upstream, name), wanted)
+        index = indices.written_by(upstream, name)
+        plan = _plan(index, wanted)
         mapping.write(upstream, plan.index, plan.settings.field, settings_meta(plan.settings))
-    return replace(plan, changes=("index created", *plan.changes), notes=())
+        notes = tuple(pipeline_notes(upstream, index, plan.settings.source_fields))  # a template may name one
+    return replace(plan, changes=("index created", *plan.changes), notes=notes)
 
 
 def _plan(index: Index, wanted: Wanted) -> Enabled:
@@ -131,10 +138,5 @@ def _notes(index: Index, settings: RerankSettings) -> Iterator[str]:
     for name in settings.source_fields:
         if not mapping.is_mapped(index, name):
             yield f"{name} is not mapped in {index.name} yet: check the spelling, or index documents with it"
-    if index.pipelines:
-        yield (
-            f"{index.name} runs ingest pipelines ({', '.join(index.pipelines)}): texts that they change"
-            " no longer fit their vectors"
-        )
     if index.name.startswith(".ds-"):
         yield f"{index.name} is part of a data stream: put the same mapping into its index template too"

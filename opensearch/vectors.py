@@ -79,6 +79,24 @@ def sample(upstream: Upstream, index: str, settings: RerankSettings, size: int) 
     return [hit["_source"] for hit in answer["hits"]["hits"]]
 
 
+def sample_without(
+    upstream: Upstream, index: str, settings: RerankSettings, size: int
+) -> list[dict[str, Any]]:
+    """Return the sources, cut to the source fields, of up to `size` random documents without a vector.
+
+    Raises:
+        RequestError: OpenSearch cannot be asked.
+    """
+    missing = {"bool": {"must_not": {"exists": {"field": settings.field}}}}
+    body = {
+        "size": size,
+        "_source": list(settings.source_fields),
+        "query": {"function_score": {"query": missing, "random_score": {}}},
+    }
+    answer = upstream.request("POST", path_of(index, "_search"), body)
+    return [hit.get("_source", {}) for hit in answer["hits"]["hits"]]
+
+
 def value_at(source: Any, path: str) -> Any:  # noqa: ANN401  # any JSON value
     """Return the one value at a dotted path, names with dots included; None where there is none."""
     found = list(_values_at(source, path))

@@ -77,6 +77,10 @@ def disable_command(
                     )
                 click.echo(f"{each.index}: {stripped.removed} vectors removed, {stripped.left} left")
                 left += stripped.left
+            click.echo(
+                f"{each.index}: to rerank it again: twinrank enable {each.index}, then"
+                f" twinrank sync {each.index}"
+            )
     if left:
         raise click.ClickException(
             f"{left} documents changed each time that their vector was about to be removed; run it again"

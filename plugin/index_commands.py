@@ -4,7 +4,7 @@ import io
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -12,7 +12,6 @@ from typing import IO, Any
 import click
 from rich.console import Console
 
-from indexer.coverage import Model, coverage
 from indexer.fills import Fills
 from indexer.indexing import Events, Indexing
 from indexer.lines import read_lines
@@ -20,17 +19,20 @@ from indexer.summary import Rejection
 from opensearch import indices
 from opensearch.client import Upstream
 from opensearch.enable import Enabled, Wanted, enable
-from opensearch.indices import Index
+from opensearch.ingest_pipelines import pipeline_notes
 from opensearch.settings import META_KEY, settings_meta
 from plugin.assignments import assigned
 from plugin.connecting import Connecting
 from plugin.fills import fills_of
 from plugin.index_progress import progress_bar
+from plugin.next_step import measured_status, next_step
 from plugin.options import bundle_option, json_option
 from plugin.upstream_options import connection_options
 from reranker.bundle import Bundle
 
 MAX_SHOWN_REJECTIONS = 20
+MAX_SHOWN_NEXT = 5
+"""Indices whose next step `enable` tells: each may take a second or two to measure."""
 
 
 @click.command("enable")
@@ -58,8 +60,11 @@ def enable_command(
     model = given["model_name"] or Bundle.open(bundle_path).vectors_of
     wanted = Wanted(model, _settings_given(**given))
     with connected(connecting) as upstream:
-        for enabled in enable(upstream, index, wanted, dry_run=dry_run):
+        done = enable(upstream, index, wanted, dry_run=dry_run)
+        for enabled in done:
             tell_enabled(enabled, word="enabled", dry_run=dry_run)
+        if not dry_run:
+            _tell_next(upstream, [enabled.index for enabled in done], bundle_path)
 
 
 @click.command("index")
@@ -86,7 +91,8 @@ def index_command(
     with connected(connecting) as upstream, progress_bar(file, hidden=as_json) as (console, advance):
         target = indices.written_by(upstream, index)
         fills = fills_of(target, bundle, bundle.document_encoder(threads=threads))
-        _warn_of_pipelines(console, target)
+        for note in pipeline_notes(upstream, target, target.rerank_settings().source_fields):
+            console.print(note, markup=False)
         events = Events(
             _rejections(console, rejects), advance, lambda reason: console.print("Waiting:", reason)
         )
@@ -104,9 +110,8 @@ def index_command(
 def status_command(index: str, as_json: bool, bundle_path: Path, connecting: Connecting) -> None:
     """Say how far INDEX is covered with vectors, and what to do next."""
     bundle = Bundle.open(bundle_path)
-    model = Model(bundle.vectors_of, bundle.model_tag)
     with connected(connecting) as upstream:
-        report = coverage(upstream, index, model).as_json(model)
+        report = measured_status(upstream, index, bundle)
     if as_json:
         click.echo(json.dumps(report))
         return
@@ -144,6 +149,16 @@ def _settings_given(
     return assigned({"enabled": True} | given, more)
 
 
+def _tell_next(upstream: Upstream, names: Sequence[str], bundle_path: Path) -> None:
+    """Print what to do next with each index, as far as the bundle at hand can tell."""
+    if len(names) > MAX_SHOWN_NEXT:
+        click.echo("next: twinrank status INDEX says how far each index is, and what to do")
+        return
+    for name in names:
+        click.echo(f"{name}: {next_step(upstream, name, Bundle.open(bundle_path))}")
+    click.echo("To rebuild the index later and keep its vectors (_reindex, alias swap): docs/reindex.md")
+
+
 def tell_enabled(enabled: Enabled, *, word: str, dry_run: bool) -> None:
     """Print what became of an index, or would become; a dry run shows the mapping change too."""
     click.echo(f"{enabled.index}: {'would be changed' if dry_run else word}")
@@ -156,17 +171,8 @@ def tell_enabled(enabled: Enabled, *, word: str, dry_run: bool) -> None:
         click.echo(f"  note: {note}", err=True)
     if enabled.vectors_stale:
         click.echo(
-            "  note: vectors stored before no longer fit; index the documents again:"
-            f" twinrank index {enabled.index} FILE",
+            f"  note: vectors stored before no longer fit; next: twinrank sync {enabled.index}",
             err=True,
-        )
-
-
-def _warn_of_pipelines(console: Console, index: Index) -> None:
-    if index.pipelines:
-        console.print(
-            f"{index.name} runs ingest pipelines ({', '.join(index.pipelines)}): where they change the source"
-            " fields, vectors do not fit"
         )
 
 

@@ -203,18 +203,59 @@ def test_status_counts_and_says_what_to_do(command: Command, client: OpenSearch)
         report: dict[str, Any] = json.loads(command("status", "--json").stdout)
         return report
 
-    assert status()["next"] == f"Index documents: twinrank index {command.index} FILE"
+    assert status()["next"] == (
+        f"The index is empty; next: twinrank index {command.index} FILE, or write through the proxy"
+    )
     command.load(numbered(4))
     full = status()
     assert (full["documents"], full["with_vector"], full["coverage"]) == (4, 4, 1.0)
     assert full["sample"] == {"current": 4, "stale": 0, "other_model": 0, "unusable": 0}
     assert full["next"] == "Nothing: every document has a vector."
     client.index(index=command.index, id="new", body={"title": "around us"})
-    assert status()["next"].startswith("1 documents have no vector")
+    expected = f"4 of 5 documents have vectors; next: twinrank sync {command.index} (less than 1 min here)"
+    assert status()["next"] == expected
     stored = source_of(client, command.index, "1")
     client.index(index=command.index, id="1", body=stored | {"title": "changed around us"})
     client.index(index=command.index, id="2", body={"title": "x", "rerank": {"vector": "AAAA"}})
     sampled = status()
     assert sampled["sample"] == {"current": 2, "stale": 1, "other_model": 0, "unusable": 1}
-    assert "index the documents again" in sampled["next"]
+    assert sampled["next"].endswith(f"1 stale, 1 unusable; next: twinrank sync {command.index}")
     assert b"coverage: 0.8" in command("status").stdout
+
+
+def test_enable_names_sync_for_an_index_that_has_documents(command: Command, client: OpenSearch) -> None:
+    """And what status names, works: the vectors are there afterwards."""
+    for number in range(3):
+        client.index(index=command.index, body={"title": f"around {number}"}, refresh=True)
+    said = command("enable", "--field", "title").stdout.decode()
+    sync = f"twinrank sync {command.index}"
+    assert f"0 of 3 documents have vectors; next: {sync} (less than 1 min here)" in said
+    assert "docs/reindex.md" in said
+    assert f"{command.index} FILE" not in said
+    assert command("sync").returncode == 0
+    assert b"next: Nothing: every document has a vector." in command("status").stdout
+    off = command.run("disable", "--strip").stdout.decode()
+    assert f"twinrank enable {command.index}, then {sync}" in off
+    client.indices.refresh(index=command.index)
+    after = command("status").stdout.decode()
+    assert f"reranking is off; next: twinrank enable {command.index}, then {sync}" in after
+    assert "FILE" not in after
+
+
+def test_enable_names_a_file_for_an_empty_index_alone(command: Command) -> None:
+    said = command("enable", "--field", "title").stdout.decode()
+    assert f"twinrank index {command.index} FILE" in said
+    changed = command("enable", "--field", "text")
+    assert f"no longer fit; next: twinrank sync {command.index}" in changed.stderr.decode()
+    said = command("enable", "--field", "text", "--dry-run").stdout.decode()
+    assert "next:" not in said
+
+
+def test_documents_without_text_need_no_sync(command: Command, client: OpenSearch) -> None:
+    """A wrong field is told of, and documents that can have no vector are no work that is left."""
+    client.index(index=command.index, body={"other": "around"}, refresh=True)
+    said = command("enable", "--field", "title").stdout.decode()
+    assert "the 1 that were looked at have no text in title" in said
+    assert "choose other fields" in said
+    command.load(numbered(2))
+    assert "2 of 3 documents have vectors; of the others, the 1 that" in command("status").stdout.decode()
