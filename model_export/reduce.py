@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from model_export.base import TOKENIZER_FILE, Base
+from model_export.base import Base
+from model_export.base_tokenizer import TOKENIZER_FILE
 from model_export.collection import Collection, Hits
 from model_export.cosines import document_vectors
 from model_export.errors import ExportError

@@ -51,6 +51,16 @@ POOLINGS = ("cls", "mean", "weighted")
 Pooling = Cls | Mean | Weighted
 
 
+def check_pooling(name: str) -> None:
+    """Check the name of a pooling that has no weights of its own.
+
+    Raises:
+        ExportError: it is none of `cls` and `mean`.
+    """
+    if name not in ("cls", "mean"):
+        raise ExportError(f"expected the pooling to be cls or mean, found {name!r}")
+
+
 def pooling_of(name: str, hidden: int) -> Pooling:
     """Return a pooling by its name, new.
 

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import BertConfig, BertModel
 
+from model_export.checkpoint import check_finite, check_types
 from model_export.errors import ExportError
 from model_export.model.crossing import CosineCrossing, ResidualCrossing, TrainedCrossing
 from model_export.model.tower import Input, Tower
@@ -135,6 +136,7 @@ class TwinBert(nn.Module):
             weights = load_file(folder / WEIGHTS_FILE)
         except (OSError, msgspec.MsgspecError, SafetensorError) as error:
             raise ExportError(f"expected a trained model in {folder}, found: {error}") from error
+        check_types(folder / WEIGHTS_FILE)
         model = cls.of_shape(shape)
         expected = {name: list(tensor.shape) for name, tensor in model._own_state().items()}
         found = {name: list(tensor.shape) for name, tensor in weights.items()}
@@ -142,6 +144,7 @@ class TwinBert(nn.Module):
             wrong = sorted(set(map(str, found.items())) ^ set(map(str, expected.items())))[:4]
             raise ExportError(f"expected the weights that {folder / SHAPE_FILE} describes, found: {wrong}")
         model.load_state_dict(weights, strict=False)
+        check_finite(folder / WEIGHTS_FILE, model._own_state())
         frozen: TwinBert = model.train(mode=False)
         return frozen
 

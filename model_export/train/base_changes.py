@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from model_export.base import TOKENIZER_FILE, Base, load
+from model_export.base import Base, load
+from model_export.base_tokenizer import TOKENIZER_FILE
 from model_export.manifest_writer import QUERY_TOKENS
 from model_export.model.twin import TwinBert
 from model_export.train.config import Config

@@ -11,7 +11,8 @@ from tokenizers import Encoding, Tokenizer
 from torch import nn
 from transformers import BertForSequenceClassification
 
-from model_export.base import TOKENIZER_FILE, Base
+from model_export.base import Base
+from model_export.base_tokenizer import TOKENIZER_FILE
 from model_export.collection import Collection
 from model_export.errors import TrainingError
 from model_export.quality import ndcg

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from model_export.base import DESCRIPTION_FILE, TOKENIZER_FILE, Base, Description
+from model_export.base import DESCRIPTION_FILE, Base, Description
+from model_export.base_tokenizer import TOKENIZER_FILE
 from model_export.errors import TrainingError
 from model_export.model.twin import TwinBert
 from model_export.train.config import DataSection
@@ -23,6 +24,7 @@ def write_model(folder: Path, twin: TwinBert, about: Base) -> None:
         licence=about.licence,
         trained_on=about.trained_on,
         projected_prefix=about.projected_prefix,
+        max_tokens=about.max_tokens,
     )
     twin.save(folder)
     (folder / TOKENIZER_FILE).write_text(about.tokenizer)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from model_export.base import TOKENIZER_FILE, Base, load
+from model_export.base import Base, load
+from model_export.base_tokenizer import TOKENIZER_FILE
 from model_export.collection import Collection
 from model_export.errors import TrainingError
 from model_export.manifest_writer import QUERY_TOKENS

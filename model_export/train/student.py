@@ -51,6 +51,7 @@ def student(section: ModelSection, texts: Iterable[str], *, seed: int) -> Base:
         trained_on=(),
         crossing=ResidualCrossing(query.dim, section.crossing_hidden) if residual else CosineCrossing(),
         projected_prefix=base.projected_prefix if base else "",
+        max_tokens=base.max_tokens if base else None,
     )
 
 

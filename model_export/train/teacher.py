@@ -10,7 +10,8 @@ import torch
 from tokenizers import Encoding, Tokenizer
 from transformers import AutoModelForSequenceClassification
 
-from model_export.base import TOKENIZER_FILE, Base
+from model_export.base import Base
+from model_export.base_tokenizer import TOKENIZER_FILE
 from model_export.errors import TrainingError
 from model_export.quantize import Floats
 from model_export.train.device import device_of
