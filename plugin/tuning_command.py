@@ -19,6 +19,7 @@ from plugin.progress_lines import shown_progress
 from plugin.settings_cache import SettingsCache
 from plugin.upstream_options import connection_options
 from reranker.bundle import Bundle
+from reranker.extras import missing_package
 
 if TYPE_CHECKING:
     from plugin.tuning import Pair, Tuned, Window
@@ -99,10 +100,7 @@ def _pair(settings: RerankSettings, bundle_weight: float) -> "Pair":
     try:
         from plugin.tuning import Pair
     except ModuleNotFoundError as error:
-        raise CommandError(
-            f"expected the package {error.name}, which `tune` needs. Install it with:"
-            " pip install 'twinrank[evaluate]'"
-        ) from error
+        raise CommandError(missing_package("twinrank tune", "evaluate", error)) from error
     weight = settings.fusion.weight if settings.fusion.method == "log_linear" else None
     return Pair(bundle_weight if weight is None else weight, settings.window_size)
 

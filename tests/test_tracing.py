@@ -52,7 +52,8 @@ def test_without_the_extra_it_says_what_to_install() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert ended.returncode == 1
-    assert "pip install 'twinrank[otel]'" in ended.stderr
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT needs the package opentelemetry" in ended.stderr
+    assert "-m pip install --constraint constraints.txt --editable '.[otel]'" in ended.stderr
 
 
 def test_nothing_is_imported_without_a_collector() -> None:

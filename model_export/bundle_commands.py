@@ -1,0 +1,151 @@
+"""`twinrank-export export`, `compare`, `calibrate` and `table`: from a base to a measured bundle.
+
+What a command needs is imported when it runs, so that its help works without torch.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from model_export.options import FOLDER
+from reranker.bundle import Bundle
+from reranker.fusion import MAX_FEEDBACK
+
+if TYPE_CHECKING:
+    from model_export.bundle_writer import Precision
+    from model_export.calibrate import Measured
+
+
+@click.command("export")
+@click.option("--base", required=True, help="bge-small, minilm, the .jar of bge-small, or a folder")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="the bundle's folder, to be made")
+@click.option("--name", help="the bundle's, in place of the base's own")
+@click.option("--query-prefix", help="in place of the base's own; may be empty")
+@click.option("--precision", type=click.Choice(["int8", "fp32"]), default="int8", show_default=True)
+@click.option("--max-mb", default=50, show_default=True, help="largest size of the bundle, in megabytes")
+@click.option("--documents-of", type=FOLDER, help="a bundle whose document tower is kept, with its vectors")
+@click.option("--whole-beyond", type=int, help="longer queries, in tokens, are left to that bundle's tower")
+@click.option("--dim", type=int, help="fewer dimensions, by a rotation fitted on --sample")
+@click.option("--sample", type=FOLDER, help="a BEIR-layout folder whose documents the rotation is fitted on")
+def export_command(
+    base: str,
+    out: Path,
+    name: str | None,
+    query_prefix: str | None,
+    precision: "Precision",
+    max_mb: int,
+    documents_of: Path | None,
+    whole_beyond: int | None,
+    dim: int | None,
+    sample: Path | None,
+) -> None:
+    """Write a bundle, compare it with its base in torch, and fail without a trace beyond the limits."""
+    from model_export.base import load
+    from model_export.bundle_writer import Choices, export
+    from model_export.collection import read
+    from model_export.reduce import reduced, rotation, sampled_vectors
+
+    choices = Choices(
+        query_prefix=query_prefix,
+        precision=precision,
+        max_bytes=max_mb * 1_000_000,
+        documents_of=Bundle.open(documents_of) if documents_of else None,
+        whole_beyond=whole_beyond,
+    )
+    loaded = load(base)
+    loaded = replace(loaded, name=name) if name else loaded
+    if dim is not None:
+        if sample is None:
+            raise click.UsageError("--dim needs --sample, whose documents the rotation is fitted on")
+        texts = list(read(sample).documents.values())
+        loaded = reduced(loaded, rotation(sampled_vectors(loaded, texts), dim))
+    exported = export(loaded, out, choices)
+    click.echo(
+        f"{out}: {exported.size_bytes} bytes, float32 graph within {exported.exact_difference:.1e} of torch"
+    )
+    click.echo(str(exported.comparison))
+
+
+@click.command("compare")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--base", required=True, help="what the bundle was made from")
+def compare_command(bundle: Path, base: str) -> None:
+    """Compare a bundle with its base in torch, on its canonical texts and further ones."""
+    from model_export.base import load
+    from model_export.bundle_writer import compare_bundle
+
+    click.echo(str(compare_bundle(Bundle.open(bundle), load(base))))
+
+
+@click.command("calibrate")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--pairs", multiple=True, required=True, type=FOLDER, help="one relevant document a query")
+@click.option("--judged", multiple=True, type=FOLDER, help="further collections, for the weight alone")
+@click.option("--queries", default=300, show_default=True, help="how many queries of each collection")
+@click.option("--cache", required=True, type=FOLDER, help="where document vectors are kept")
+@click.option(
+    "--feedback",
+    type=click.FloatRange(0, MAX_FEEDBACK),
+    help="what the best hits' vote counts; the weight is fitted beside it  [default: as it is]",
+)
+@click.option("--smoothing", type=click.FloatRange(0, 1), help="the nearest hits' share, likewise")
+def calibrate_command(
+    bundle: Path,
+    pairs: tuple[Path, ...],
+    judged: tuple[Path, ...],
+    queries: int,
+    cache: Path,
+    feedback: float | None,
+    smoothing: float | None,
+) -> None:
+    """Fit probability, fusion weight and neutral value on BEIR-layout folders; write them in the manifest."""
+    from model_export.calibrate import calibrated, ndcg_by_weight
+    from model_export.manifest_writer import write_manifest
+
+    opened = Bundle.open(bundle)
+    measured = [_measured(opened, folder, queries, cache) for folder in (*pairs, *judged)]
+    collections = [data for data, _ in measured]
+    given = {"feedback": feedback, "smoothing": smoothing}
+    changed = {name: value for name, value in given.items() if value is not None}
+    fusion = msgspec.structs.replace(opened.manifest.fusion, **changed)
+    by_weight = ndcg_by_weight(opened, collections, fusion, cache)
+    found = calibrated(measured[: len(pairs)], measured, by_weight)
+    manifest = msgspec.structs.replace(opened.manifest, fusion=fusion)
+    write_manifest(bundle, found.applied(manifest, [data.name for data in collections]))
+    click.echo(str(found))
+
+
+@click.command("table")
+@click.option("--base", "bases", multiple=True, required=True, help="an encoder; give it for each bundle")
+@click.option("--bundle", "bundles", multiple=True, required=True, type=FOLDER, help="its bundle")
+@click.option("--judged", multiple=True, required=True, type=FOLDER, help="a BEIR-layout folder")
+@click.option("--queries", default=500, show_default=True, help="how many queries of each collection")
+@click.option("--cache", required=True, type=FOLDER, help="where document vectors are kept")
+def table_command(
+    bases: tuple[str, ...], bundles: tuple[Path, ...], judged: tuple[Path, ...], queries: int, cache: Path
+) -> None:
+    """Print quality and query latency of encoders, in float32 and as bundles, as a Markdown table."""
+    from model_export.base import load
+    from model_export.collection import read
+    from model_export.table import candidates_of, lines
+
+    candidates = [
+        candidate
+        for base, bundle in zip(bases, bundles, strict=True)
+        for candidate in candidates_of(load(base), Bundle.open(bundle), cache)
+    ]
+    collections = [read(folder, queries) for folder in judged]
+    for line in lines(candidates, collections, cache):
+        click.echo(line)
+
+
+def _measured(bundle: Bundle, folder: Path, queries: int, cache: Path) -> "Measured":
+    from model_export.collection import read
+    from model_export.cosines import document_vectors, hit_cosines
+
+    data = read(folder, queries)
+    vectors = document_vectors(bundle, data, cache, threads=1)
+    return data, hit_cosines(data, bundle.query_encoder(), vectors, bundle.crossing())

@@ -1,0 +1,95 @@
+"""`twinrank-export evaluate` and its kin, which write sections of docs/models.md.
+
+What a command needs is imported when it runs, so that its help works without torch.
+"""
+
+from pathlib import Path
+
+import click
+
+from model_export.options import CONFIG, FOLDER
+from reranker.bundle import Bundle
+
+
+@click.command("evaluate")
+@click.option("--bundle", "bundles", multiple=True, required=True, type=FOLDER, help="give it for each")
+@click.option("--cross-encoder", type=FOLDER, help="the teacher, for the gain that the others keep")
+@click.option("--judged", multiple=True, required=True, type=FOLDER, help="a BEIR-layout folder")
+@click.option("--queries", default=300, show_default=True, help="how many queries of each collection")
+@click.option("--cache", required=True, type=FOLDER, help="where vectors and scores are kept")
+@click.option("--document", default="docs/models.md", show_default=True, type=CONFIG)
+def evaluate_command(
+    bundles: tuple[Path, ...],
+    cross_encoder: Path | None,
+    judged: tuple[Path, ...],
+    queries: int,
+    cache: Path,
+    document: Path,
+) -> None:
+    """Measure bundles and the teacher, and write the quality section of the document, with its images."""
+    from model_export.collection import read
+    from model_export.evaluation.sections import write_quality
+
+    collections = [read(folder, queries) for folder in judged]
+    opened = [Bundle.open(path) for path in bundles]
+    click.echo(write_quality(opened, cross_encoder, collections, cache, document))
+
+
+@click.command("sizes")
+@click.option("--bundle", required=True, type=FOLDER)
+@click.option("--judged", multiple=True, required=True, type=FOLDER, help="a BEIR-layout folder")
+@click.option("--sample", required=True, type=FOLDER, help="a further one, for the rotation")
+@click.option("--dims", default=(384, 256, 128), show_default=True, multiple=True, type=int)
+@click.option("--queries", default=300, show_default=True, help="how many queries of each collection")
+@click.option("--cache", required=True, type=FOLDER, help="where vectors are kept")
+@click.option("--document", default="docs/models.md", show_default=True, type=CONFIG)
+def sizes_command(
+    bundle: Path,
+    judged: tuple[Path, ...],
+    sample: Path,
+    dims: tuple[int, ...],
+    queries: int,
+    cache: Path,
+    document: Path,
+) -> None:
+    """Measure what smaller stored vectors lose, and write the sizes section of the document."""
+    from model_export.collection import read
+    from model_export.evaluation.section import write_section
+    from model_export.reduce import size_lines
+
+    collections = [read(folder, queries) for folder in judged]
+    lines = list(size_lines(Bundle.open(bundle), collections, read(sample, queries), cache, dims))
+    write_section(document, "sizes", lines)
+    click.echo("\n".join(lines))
+
+
+@click.command("feedback")
+@click.option("--bundle", "bundles", required=True, multiple=True, type=FOLDER, help="may be given again")
+@click.option("--judged", multiple=True, required=True, type=FOLDER, help="a BEIR-layout folder")
+@click.option("--queries", default=300, show_default=True, help="how many queries of each collection")
+@click.option("--cache", required=True, type=FOLDER, help="where vectors are kept")
+@click.option("--document", default="docs/models.md", show_default=True, type=CONFIG)
+def feedback_command(
+    bundles: tuple[Path, ...], judged: tuple[Path, ...], queries: int, cache: Path, document: Path
+) -> None:
+    """Measure what feedback and smoothing are worth, and write the feedback section of the document."""
+    from model_export.collection import read
+    from model_export.evaluation.feedback import feedback_lines
+    from model_export.evaluation.section import write_section
+
+    collections = [read(folder, queries) for folder in judged]
+    lines = list(feedback_lines([Bundle.open(path) for path in bundles], collections, cache))
+    write_section(document, "feedback", lines)
+    click.echo("\n".join(lines))
+
+
+@click.command("speed")
+@click.option("--bundle", required=True, type=FOLDER, help="the bundle beside the paper's shapes")
+@click.option("--threads", default=1, show_default=True)
+@click.option("--rounds", default=3, show_default=True)
+@click.option("--document", default="docs/models.md", show_default=True, type=CONFIG)
+def speed_command(bundle: Path, threads: int, rounds: int, document: Path) -> None:
+    """Measure the paper's speed table here, and write the speed section of the document."""
+    from model_export.evaluation.sections import write_speed
+
+    click.echo(write_speed(Bundle.open(bundle), threads, rounds, document))

@@ -1,0 +1,72 @@
+"""`twinrank-export train` and its kin: models from data, and bases from bases.
+
+What a command needs is imported when it runs, so that its help works without torch.
+"""
+
+from pathlib import Path
+
+import click
+
+from model_export.options import CONFIG, FOLDER
+
+
+@click.command("train")
+@click.argument("config", type=CONFIG)
+@click.option("--out", required=True, type=FOLDER, help="checkpoints, scores, log, curve, and the model")
+def train_command(config: Path, out: Path) -> None:
+    """Train a student as the TOML file CONFIG says; the same command goes on after an interruption."""
+    from model_export.train.config import read_config
+    from model_export.train.run import train
+
+    click.echo(f"{train(read_config(config), out, click.echo)}: export it with --base")
+
+
+@click.command("score")
+@click.argument("config", type=CONFIG)
+@click.option("--out", required=True, type=FOLDER, help="where scores are kept")
+def score_command(config: Path, out: Path) -> None:
+    """Measure the teacher of CONFIG on the development queries, before anything is learned from it."""
+    from model_export.train.config import read_config
+    from model_export.train.run import score
+
+    score(read_config(config), out, click.echo)
+
+
+@click.command("teacher")
+@click.argument("config", type=CONFIG)
+@click.option("--out", required=True, type=FOLDER, help="checkpoints, log, curve, and the cross-encoder")
+def teacher_command(config: Path, out: Path) -> None:
+    """Fine-tune a cross-encoder on labelled pairs as the TOML file CONFIG says."""
+    from model_export.train.config import read_teacher_config
+    from model_export.train.run import train_teacher
+
+    click.echo(f"{train_teacher(read_teacher_config(config), out, click.echo)}: name it in cross_encoders")
+
+
+@click.command("project")
+@click.argument("config", type=CONFIG)
+@click.option("--base", required=True, help="whose query tower gets the layer; reads no prefix")
+@click.option("--towards", required=True, help="whose vectors, with its query prefix, it shall give")
+@click.option("--texts", default=20_000, show_default=True, help="how many queries of CONFIG's data")
+@click.option("--out", required=True, type=FOLDER, help="where vectors are kept, and the new base")
+def project_command(config: Path, base: str, towards: str, texts: int, out: Path) -> None:
+    """Fit a linear layer behind a query tower that stands for a query prefix, without the prefix's time."""
+    from model_export.train.base_changes import project
+    from model_export.train.config import read_config
+
+    found = project(read_config(config), base, towards, texts, out, click.echo)
+    click.echo(f"{found}: export it with --base")
+
+
+@click.command("prefix")
+@click.argument("config", type=CONFIG)
+@click.option("--base", required=True, help="whose query prefix is made constant")
+@click.option("--texts", default=800, show_default=True, help="how many queries of CONFIG's data")
+@click.option("--out", required=True, type=FOLDER, help="the new base")
+def prefix_command(config: Path, base: str, texts: int, out: Path) -> None:
+    """Make a query prefix constant in every layer, so that no query has to read it."""
+    from model_export.train.base_changes import prefix
+    from model_export.train.config import read_config
+
+    found = prefix(read_config(config), base, texts, out, click.echo)
+    click.echo(f"{found}: export it with --base")
