@@ -108,6 +108,8 @@ class Indexing:
     def _document(self, line: Line) -> Document:
         if not line.whole:
             raise DocumentError(f"expected at most {len(line.raw)} bytes in a line, found more")
+        if line.refusal is not None:
+            raise DocumentError(line.refusal)
         document = parse(line.raw)
         self.enrich.check(document)
         return document

@@ -45,7 +45,7 @@ _COMMANDS = {
     "explain": _Lazy("admin_commands", "explain_command", "Show a search for TEXT in INDEX step by step."),
     "index": _Lazy(
         "index_commands", "index_command",
-        "Index the JSON lines of FILE (plain or gzip; - is standard input) into INDEX, with their vectors.",
+        "Index the documents of FILE (JSON lines or another form; - is standard input) with their vectors.",
     ),
     "migrate": _Lazy(
         "migrate_command", "migrate_command",
@@ -93,13 +93,14 @@ def expected_errors() -> tuple[type[Exception], ...]:
 
     They are imported when an error is there, and so its module is too.
     """
+    from indexer.errors import InputError
     from indexer.migration import MigrationError
     from opensearch.errors import OpenSearchError
     from opensearch.settings import SettingsError
     from plugin.errors import CommandError, RerankFailedError, UpstreamError
     from reranker.errors import RerankerError
 
-    ours = CommandError, MigrationError, OpenSearchError, RerankerError, RerankFailedError
+    ours = CommandError, InputError, MigrationError, OpenSearchError, RerankerError, RerankFailedError
     return (*ours, SettingsError, UpstreamError)
 
 

@@ -12,9 +12,9 @@ from typing import IO, Any
 import click
 from rich.console import Console
 
+from indexer.document_file import read_documents
 from indexer.fills import Fills
 from indexer.indexing import Events, Indexing
-from indexer.lines import read_lines
 from indexer.summary import Rejection
 from opensearch import indices
 from opensearch.client import Upstream
@@ -86,8 +86,9 @@ def index_command(
     bundle_path: Path,
     connecting: Connecting,
 ) -> None:
-    """Index the JSON lines of FILE (plain or gzip; - is standard input) into INDEX, with their vectors."""
+    """Index the documents of FILE (JSON lines or another form; - is standard input) with their vectors."""
     bundle = Bundle.open(bundle_path)
+    documents = read_documents(file)  # another form is refused before anything is asked or written
     with connected(connecting) as upstream, progress_bar(file, hidden=as_json) as (console, advance):
         target = indices.written_by(upstream, index)
         fills = fills_of(target, bundle, bundle.document_encoder(threads=threads))
@@ -96,7 +97,7 @@ def index_command(
         events = Events(
             _rejections(console, rejects), advance, lambda reason: console.print("Waiting:", reason)
         )
-        summary = Indexing(upstream, target.name, Fills(*fills), events).run(read_lines(file))
+        summary = Indexing(upstream, target.name, Fills(*fills), events).run(documents)
     click.echo(json.dumps(summary.as_json()) if as_json else summary.in_words())
     if not summary.complete:
         raise click.exceptions.Exit(1)

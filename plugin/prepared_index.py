@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from indexer.document_file import read_documents
 from indexer.enrich import Enricher
 from indexer.indexing import Events, Indexing
-from indexer.lines import read_lines
 from indexer.summary import Rejection, Summary
 from opensearch import indices
 from opensearch.client import Upstream, path_of
@@ -74,7 +74,7 @@ def _index_file(
     rejections: list[Rejection] = []
     events = Events(rejected=rejections.append, progress=progress)
     with file.open("rb") as stream:
-        summary = Indexing(upstream, index, enricher, events).run(read_lines(stream))
+        summary = Indexing(upstream, index, enricher, events).run(read_documents(stream))
     return _checked(summary, rejections, file)
 
 

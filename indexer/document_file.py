@@ -1,0 +1,84 @@
+"""The documents of a file, whatever form that is read it has, as lines."""
+
+import io
+from collections.abc import Iterator
+from itertools import chain
+
+from indexer.bulk_file import bulk_documents, unwrapped_hits
+from indexer.file_form import Form, form_of
+from indexer.json_values import read_values
+from indexer.lines import READ_ERRORS, Line, plain_lines, unpacked
+
+HEAD_BYTES = 1 << 16
+"""How much of a file is looked at; of a pipe, what it gives at first, if that is two lines."""
+
+
+def read_documents(stream: io.BufferedReader) -> Iterator[Line]:
+    """Return the documents of a stream, plain or compressed, each as a line of JSON.
+
+    They may be JSON lines, one array, objects spread over lines, hits with `_source`, or a `_bulk` request.
+    The form is looked at before this returns.
+
+    Raises:
+        InputError: the file has another form, which the message names; later, the stream breaks off.
+    """
+    plain = unpacked(stream)
+    head, end = _head(plain)
+    form = form_of(head, ended=end is not None)
+    whole = io.BufferedReader(_Continued(head, plain, end))
+    if form is Form.VALUES:
+        return _of_values(read_values(whole))
+    return _in_form(form, plain_lines(whole))
+
+
+def _of_values(values: Iterator[Line]) -> Iterator[Line]:
+    """Return values as documents, in the form that the first one has."""
+    first = next(values, None)
+    if first is None:
+        return iter(())
+    form = form_of(first.raw, ended=True) if first.raw.startswith(b"{") else Form.LINES
+    return _in_form(form, chain([first], values))
+
+
+def _in_form(form: Form, lines: Iterator[Line]) -> Iterator[Line]:
+    if form is Form.BULK:
+        return bulk_documents(lines)
+    return unwrapped_hits(lines) if form is Form.HITS else lines
+
+
+def _head(plain: io.BufferedIOBase) -> tuple[bytes, Exception | bool | None]:
+    """Return the beginning, and what ended it: True for the end, an error, None if there is more."""
+    head = b""
+    try:
+        while len(head) < HEAD_BYTES:
+            part = plain.read1(HEAD_BYTES - len(head))
+            if not part:
+                return head, True
+            head += part
+            if head.count(b"\n") > 1:
+                break
+    except READ_ERRORS as error:
+        return head, error
+    return head, None
+
+
+class _Continued(io.RawIOBase):
+    """What was read already, and the rest."""
+
+    def __init__(self, head: bytes, rest: io.BufferedIOBase, end: Exception | bool | None) -> None:
+        self._head, self._rest, self._end = head, rest, end
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]  # any buffer, in typeshed
+        """Fill a buffer."""
+        if self._head:
+            part, self._head = self._head[: len(buffer)], self._head[len(buffer) :]
+        elif isinstance(self._end, Exception):
+            raise self._end
+        else:
+            part = b"" if self._end else self._rest.read1(len(buffer))
+        buffer[: len(part)] = part
+        return len(part)
