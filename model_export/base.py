@@ -49,6 +49,8 @@ class Base:
     """Its scale and offset are the defaults until `calibrate` has fitted them."""
     fusion_weight: float = 10.0
     neutral_crossing: float = 0.5
+    languages: tuple[str, ...] | None = None
+    """BCP 47 tags of what the model reads; None: not known."""
     projected_prefix: str = ""
     """The prefix that the query tower's projection, or constants in its layers, stand for. It is not read,
     but is in the sample of texts by which weights are rounded, so that they are rounded as without those."""
@@ -99,6 +101,7 @@ def _bge(jar: Path) -> Base:
         origin="BAAI/bge-small-en-v1.5",
         licence="MIT",
         trained_on=("as BAAI/bge-small-en-v1.5",),
+        languages=("en",),
     )
 
 
@@ -120,6 +123,7 @@ def _minilm() -> Base:
         origin="sentence-transformers/all-MiniLM-L6-v2",
         licence="Apache-2.0",
         trained_on=("as sentence-transformers/all-MiniLM-L6-v2",),
+        languages=("en",),
     )
 
 
@@ -134,6 +138,7 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pooling: str = ""
     projected_prefix: str = ""
     max_tokens: Annotated[int, msgspec.Meta(ge=3)] | None = None
+    languages: tuple[str, ...] | None = None
 
 
 def _folder(folder: Path) -> Base:

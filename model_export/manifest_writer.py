@@ -61,6 +61,7 @@ def manifest_of(base: Base, query_prefix: str, folder: Path, *, vectors_of: str 
         canonical=CANONICAL_FILE,
         input=base.query.kind,
         vectors_of=vectors_of,
+        languages=base.languages,
     )
 
 

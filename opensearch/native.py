@@ -71,6 +71,7 @@ def values_of(index: str, settings: RerankSettings, options: NativeOptions) -> d
         "FIELD": settings.field,
         "SOURCE_FIELDS": list(settings.source_fields),
         "WINDOW_SIZE": str(settings.window_size),
+        "LANGUAGES": settings.languages,
         "WEIGHT": "null" if weight is None else str(weight),
         "READ_TIMEOUT_S": options.read_timeout_s,
         "INGEST_TIMEOUT_S": options.ingest_timeout_s,

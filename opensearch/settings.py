@@ -151,6 +151,13 @@ class RerankSettings(_Settings, frozen=True):
             " and takes those of other texts for absent."
         ),
     ] = False
+    languages: Annotated[
+        Literal["model", "any"],
+        Meta(
+            description="Which searches are reranked: those in a script that the model reads, or `any`. See"
+            " models.md."
+        ),
+    ] = "model"
     migration: MigrationSettings = MigrationSettings()
 
     @property

@@ -4,7 +4,7 @@ Only what is used is named; a member that is not named here is passed over, as t
 """
 
 import json
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -105,12 +105,14 @@ class RescoreRequest(msgspec.Struct):
     field: Annotated[str, Meta(min_length=1)] = "rerank.vector"
     window_size: Annotated[float, Meta(ge=1, le=10_000)] = 100
     weight: Annotated[float, Meta(ge=0, le=40)] | None = None
+    languages: Literal["model", "any"] = "model"
 
 
-class RescoreAnswer(msgspec.Struct):
-    """The value for a search's `rescore`."""
+class RescoreAnswer(msgspec.Struct, omit_defaults=True):
+    """The value for a search's `rescore`; `reason` says why it changes nothing, where it does not."""
 
     rescore: dict[str, Any]
+    reason: str | None = None
 
 
 def short_numbers(values: npt.NDArray[np.float32]) -> list[float]:

@@ -1,6 +1,7 @@
 """What every endpoint beside search does around its own work: token, body, JSON, the API's own errors."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import flask
@@ -15,6 +16,17 @@ Work = Callable[[bytes], Any]
 
 View = Callable[[], flask.Response]
 
+WARNING = "Warning"
+"""The header in which OpenSearch warns too: 299, who warns, and the text in quotes."""
+
+
+@dataclass(frozen=True)
+class Warned:
+    """An answer with a warning for its header."""
+
+    value: Any
+    warning: str
+
 
 def api_view(work: Work, error_shape: ErrorShape, tokens: BearerTokens) -> View:
     """Return the Flask view for one endpoint."""
@@ -23,7 +35,7 @@ def api_view(work: Work, error_shape: ErrorShape, tokens: BearerTokens) -> View:
         try:
             if not tokens.accept(flask.request.headers.get("Authorization", "")):
                 raise ApiError(401, "expected a valid token: Authorization: Bearer TOKEN")
-            return _json(work(_body()), 200)
+            return _answer(work(_body()))
         except RerankFailedError as failed:
             error = ApiError.of(failed)
         except ApiError as refused:
@@ -45,6 +57,14 @@ def _body() -> bytes:
     if len(body) > BODY_LIMIT_BYTES:
         raise ApiError(413, f"expected at most {BODY_LIMIT_BYTES} bytes, found more: send several requests")
     return body
+
+
+def _answer(value: Any) -> flask.Response:  # noqa: ANN401  # any JSON value
+    if not isinstance(value, Warned):
+        return _json(value, 200)
+    answer = _json(value.value, 200)
+    answer.headers[WARNING] = f'299 twinrank "{value.warning}"'
+    return answer
 
 
 def _json(value: Any, status: int) -> flask.Response:  # noqa: ANN401  # any JSON value

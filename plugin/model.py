@@ -1,5 +1,6 @@
 """What of a bundle searches and writes need, loaded once a worker."""
 
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from plugin.write_vectors import WriteVectors
 from reranker.bundle import Bundle
 from reranker.crossing import Crossing
 from reranker.encoder import DocumentEncoder
+from reranker.languages import ReadableScripts
 from reranker.manifest import FusionDefault
 
 
@@ -23,7 +25,8 @@ from reranker.manifest import FusionDefault
 class Model:
     """A bundle's encoders behind their caches, the crossing layer, and the tag of its vectors.
 
-    `vectors_of` is the `model` of the indices that it serves.
+    `vectors_of` is the `model` of the indices that it serves. `scripts` are those that the bundle reads, None
+    if it names no languages; `max_query_chars` is how much of a query it reads.
     """
 
     name: str
@@ -41,6 +44,8 @@ class Model:
     admission: Admission = field(default_factory=Admission)
     in_flight: InFlight = field(default_factory=InFlight)
     others: Mapping[str, WriteVectors] = field(default_factory=dict)
+    scripts: ReadableScripts | None = None
+    max_query_chars: int = sys.maxsize
 
     def __post_init__(self) -> None:
         """Let admission see how long queries wait for the encoder."""
@@ -80,6 +85,10 @@ class Model:
                 follows_page=all(plan.follows_page for plan in plans),
             )
         )
+
+    def reads(self, query_text: str) -> bool:
+        """Whether what the bundle reads of a query has no letter in a script that it does not read."""
+        return self.scripts is None or self.scripts.include(query_text[: self.max_query_chars])
 
     def feedback(self, chosen: FusionSettings) -> float:
         """Return what the best hits' vote counts: where nothing is set, `log_linear` has the bundle's own."""
@@ -128,6 +137,8 @@ class Model:
             load_document_encoder=load_document_encoder,
             documents=WriteVectors(load_document_encoder, bundle.model_tag),
             others={each.vectors_of: _document_writer(each) for each in also},
+            scripts=bundle.scripts(),
+            max_query_chars=bundle.max_query_chars,
         )
 
 

@@ -17,6 +17,7 @@ from plugin.api_shapes import (
     read,
     short_numbers,
 )
+from plugin.api_view import Warned
 from plugin.document_scores import DocumentScores
 from plugin.model import Model
 
@@ -27,14 +28,15 @@ MAX_DOCUMENTS = 1000
 class RerankEndpoint:
     """Answers every document of a request with a score, best first; ties keep their order.
 
-    A blank document and an unusable stored vector get the lowest score.
+    A blank document and an unusable stored vector get the lowest score. There is no first stage whose order
+    could be kept, so a query or documents that the model does not read are scored too, with a warning.
     """
 
     def __init__(self, model: Model, scores: DocumentScores) -> None:
         self._model = model
         self._scores = scores
 
-    def cohere(self, body: bytes) -> CohereRerankAnswer:
+    def cohere(self, body: bytes) -> CohereRerankAnswer | Warned:
         """Answer Cohere's request: `relevance_score` is the crossing's calibrated probability, 0 to 1.
 
         Raises:
@@ -51,10 +53,13 @@ class RerankEndpoint:
             )
             for place, score in _best_first(probabilities)
         ]
-        meta = {"api_version": {"version": "1"}, "model": self._model.name}
-        return CohereRerankAnswer(str(uuid.uuid4()), results[: request.top_n], meta)
+        meta: dict[str, Any] = {"api_version": {"version": "1"}, "model": self._model.name}
+        warning = self._warning(request.query, texts)
+        if warning is not None:
+            meta["warnings"] = [warning]
+        return _with(warning, CohereRerankAnswer(str(uuid.uuid4()), results[: request.top_n], meta))
 
-    def tei(self, body: bytes) -> list[TeiResult]:
+    def tei(self, body: bytes) -> list[TeiResult] | Warned:
         """Answer TEI's request: the probability, or with `raw_scores` the crossing score in -1 to 1.
 
         Raises:
@@ -67,10 +72,28 @@ class RerankEndpoint:
             scores = short_numbers(np.nan_to_num(crossing, nan=-1.0).clip(-1.0, 1.0))
         else:
             scores = self._probabilities(request.query, request.texts)
-        return [
+        results = [
             TeiResult(place, score, request.texts[place] if request.return_text else None)
             for place, score in _best_first(scores)
         ]
+        return _with(self._warning(request.query, request.texts), results)
+
+    def _warning(self, query: str, texts: Sequence[str]) -> str | None:
+        """Return what to say of a query or documents in scripts that the model does not read."""
+        scripts = self._model.scripts
+        if scripts is None:
+            return None
+        if self._model.reads(query):
+            num_foreign = sum(map(scripts.are_foreign_to, texts))
+            if not num_foreign:
+                return None
+            what = f"{num_foreign} of {len(texts)} documents are"
+        else:
+            what = "the query is"
+        return (
+            f"{what} not in a script that {self._model.name} reads (languages:"
+            f" {', '.join(scripts.languages)}): these scores say little about relevance"
+        )
 
     def _crossing(self, query: str, texts: list[str]) -> npt.NDArray[np.float32]:
         if len(texts) > MAX_DOCUMENTS:
@@ -91,6 +114,10 @@ def check_model(model: Model, asked: str | None) -> None:
     """
     if asked not in (None, model.name):
         raise ApiError(404, f"expected the model {model.name}, found {asked!r}")
+
+
+def _with(warning: str | None, value: Any) -> Any:  # noqa: ANN401  # any answer
+    return value if warning is None else Warned(value, warning)
 
 
 def _best_first(scores: list[float]) -> list[tuple[int, float]]:

@@ -1,5 +1,7 @@
 """`/rescore`: the whole rescore clause for a query text, which a search pipeline puts into the search."""
 
+from typing import Any
+
 from opensearch.cluster_rescore import cluster_rescore
 from plugin.api_errors import ApiError
 from plugin.api_shapes import RescoreAnswer, RescoreRequest, read
@@ -9,9 +11,12 @@ from plugin.rerank_endpoint import check_model
 from reranker.crossing import Cosine
 from reranker.integer_query import integer_query
 
+NO_CHANGE: dict[str, Any] = {"window_size": 1, "query": {"rescore_query": {"match_none": {}}}}
+"""A clause that leaves every hit its place and its score."""
+
 
 class RescoreEndpoint:
-    """Encodes the query; OpenSearch does the rest."""
+    """Encodes the query; OpenSearch does the rest. A query that the model does not read changes nothing."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
@@ -30,6 +35,8 @@ class RescoreEndpoint:
             raise ApiError(501, f"expected a model with the cosine crossing, found {model.name}")
         if not request.input.strip():
             raise ApiError(422, "input: expected a query text, found a blank one")
+        if request.languages != "any" and not model.reads(request.input):
+            return RescoreAnswer(NO_CHANGE, "language")
         query = integer_query(query_vector(model, request.input))
         return RescoreAnswer(
             cluster_rescore(

@@ -70,6 +70,8 @@ class SearchPlanner:
         forward = plan.request if plan.request != search else None
         if plan.settings.model != self._model.vectors_of:
             return Skip("model", forward)
+        if plan.settings.languages != "any" and not self._model.reads(plan.query_text):
+            return Skip("language", forward)
         note_query(plan.query_text)
         is_stopped = self.breaker.is_open(kind_of(request, plan.request))
         return Skip("upstream", forward) if is_stopped else plan

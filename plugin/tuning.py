@@ -92,7 +92,7 @@ def tune(windows: Mapping[str, Window], qrels: Qrels, now: Pair) -> Tuned:
     if len(judged) < MIN_QUERIES:
         raise TuningError(
             f"expected at least {MIN_QUERIES} judged queries, found {len(judged)}:"
-            " a query id must stand in both files"
+            " a query id must stand in both files, and its text be in a script that the model reads"
         )
     longest = max(len(window.ids) for window in windows.values())
     pairs = [now, *(Pair(weight, size) for size in _sizes(longest) for weight in WEIGHTS)]

@@ -8,6 +8,7 @@ import numpy as np
 from plugin.explanation import Asked, explain
 from plugin.http_messages import Headers
 from plugin.search_door import SearchDoor
+from plugin.search_retry import reason_of_status
 from plugin.settings_cache import SettingsCache
 from plugin.tuning import WINDOWS, TuningError, Window
 
@@ -26,7 +27,7 @@ def searched_windows(
     queries: Mapping[str, str],
     fields: Sequence[str],
 ) -> Iterator[tuple[str, Window]]:
-    """Yield every query's id and its widest window.
+    """Yield every query's id and its widest window, but for queries in a script that the model does not read.
 
     Raises:
         TuningError: the index is not reranked as it stands; says why.
@@ -34,7 +35,9 @@ def searched_windows(
     """
     for query, text in queries.items():
         asked = Asked(index, _search(text, fields))
-        yield query, _window(door, settings, headers, asked)
+        window = _window(door, settings, headers, asked)
+        if window is not None:
+            yield query, window
 
 
 def _search(text: str, fields: Sequence[str]) -> dict[str, Any]:
@@ -46,10 +49,12 @@ def _search(text: str, fields: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _window(door: SearchDoor, settings: SettingsCache, headers: Headers, asked: Asked) -> Window:
+def _window(door: SearchDoor, settings: SettingsCache, headers: Headers, asked: Asked) -> Window | None:
     steps = explain(door, settings, headers, asked, (), tries=TRIES)
     if str(steps["rerank_status"]).startswith("applied"):
         return _of_hits(steps["hits"])
+    if reason_of_status(str(steps["rerank_status"])) == "language":
+        return None
     raise TuningError(
         f"expected reranked searches of {asked.indices}, found `{steps['rerank_status']}`: docs/proxy.md says"
         f" what that means, and twinrank settings {asked.indices} what is set"

@@ -7,9 +7,10 @@ from pathlib import Path
 from reranker import manifest as manifests
 from reranker.crossing import Cosine, Crossing, Residual
 from reranker.encoder import DocumentEncoder, Encoder, QueryEncoder, Tokeniser
-from reranker.errors import EXPORT_AGAIN, BundleError
+from reranker.errors import EXPORT_AGAIN, BundleError, LanguageError
+from reranker.languages import ReadableScripts
 from reranker.manifest import CosineParameters, Manifest
-from reranker.tokens import Tokens
+from reranker.tokens import MAX_CHARS_PER_TOKEN, Tokens
 from reranker.tri_letters import TriLetters
 
 BUNDLES = Path(__file__).parent / "bundles"
@@ -32,6 +33,7 @@ class Bundle:
         """
         bundle = cls(path, manifests.parse(_read(path / manifests.FILE_NAME), str(path)))
         bundle._check_names()
+        bundle.scripts()  # a language that is not known is told now, not at the first search
         for name, expected in bundle.manifest.checksums.items():
             _check(path / name, expected)
         return bundle
@@ -48,6 +50,11 @@ class Bundle:
         The settings' `model` is this name. Vectors of another tower are told by their tag all the same.
         """
         return self.manifest.vectors_of or self.name
+
+    @property
+    def max_query_chars(self) -> int:
+        """How many characters of a query are read at most."""
+        return self.manifest.query.max_tokens * MAX_CHARS_PER_TOKEN
 
     @property
     def model_tag(self) -> int:
@@ -87,6 +94,19 @@ class Bundle:
             self.path / given.file, dim=self.manifest.dim, hidden=given.hidden, scale=given.scale,
             offset=given.offset,
         )  # fmt: skip
+
+    def scripts(self) -> ReadableScripts | None:
+        """Return the scripts that the model reads; None if the manifest names no languages.
+
+        Raises:
+            BundleError: it names a language whose script is not known.
+        """
+        if self.manifest.languages is None:
+            return None
+        try:
+            return ReadableScripts(self.manifest.languages)
+        except LanguageError as error:
+            raise BundleError(f"{self.path}: languages: {error}") from error
 
     def _tokens(self, max_tokens: int, prefix: str) -> Tokeniser:
         kind = TriLetters if self.manifest.input == "tri_letters" else Tokens

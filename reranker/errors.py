@@ -21,5 +21,9 @@ class ScoresError(RerankerError):
     """First-stage scores that the chosen fusion is not defined for."""
 
 
+class LanguageError(RerankerError):
+    """A language tag whose script is not known."""
+
+
 EXPORT_AGAIN = "Restore the bundle from the release, or export it again: python -m model_export export"
 """What to do about a bundle that cannot be used."""

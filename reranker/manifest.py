@@ -17,6 +17,8 @@ Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 PlainName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z")]
 """A name without folders, fit for a file in the bundle's own folder and for an HTTP header."""
 Positive = Annotated[int, Meta(ge=1, le=65535)]
+LanguageTag = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z")]
+"""A BCP 47 language tag: `en`, `pt-BR`, `sr-Latn`."""
 
 
 class _Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,6 +74,8 @@ class Manifest(_Frozen, frozen=True):
     a text is cut: into word pieces, or into words that are sums of their letter trigrams. `vectors_of` names
     the bundle whose document tower this one has, where that is another's: it serves that one's indices.
     Queries of more than `whole_beyond` tokens are read by that bundle's query tower, inside the same graph.
+    `languages` are those that the model reads; None: not known, and then no search is passed through for its
+    language.
     """
 
     format: Annotated[int, Meta(ge=FORMAT, le=FORMAT)]
@@ -95,6 +99,7 @@ class Manifest(_Frozen, frozen=True):
     input: Literal["word_pieces", "tri_letters"] = "word_pieces"
     vectors_of: PlainName | None = None
     whole_beyond: Positive | None = None
+    languages: Annotated[tuple[LanguageTag, ...], Meta(min_length=1)] | None = None
 
 
 def parse(data: bytes, where: str) -> Manifest:

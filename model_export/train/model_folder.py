@@ -25,6 +25,7 @@ def write_model(folder: Path, twin: TwinBert, about: Base) -> None:
         trained_on=about.trained_on,
         projected_prefix=about.projected_prefix,
         max_tokens=about.max_tokens,
+        languages=about.languages,
     )
     twin.save(folder)
     (folder / TOKENIZER_FILE).write_text(about.tokenizer)

@@ -52,6 +52,7 @@ def student(section: ModelSection, texts: Iterable[str], *, seed: int) -> Base:
         crossing=ResidualCrossing(query.dim, section.crossing_hidden) if residual else CosineCrossing(),
         projected_prefix=base.projected_prefix if base else "",
         max_tokens=base.max_tokens if base else None,
+        languages=base.languages if base else None,
     )
 
 
