@@ -25,6 +25,7 @@ from plugin.assignments import assigned
 from plugin.connecting import Connecting
 from plugin.fills import fills_of
 from plugin.index_progress import progress_bar
+from plugin.language_notes import tell_languages
 from plugin.next_step import measured_status, next_step
 from plugin.options import bundle_option, json_option
 from plugin.upstream_options import connection_options
@@ -57,12 +58,13 @@ def enable_command(
 
     What is not given stays as the index has it.
     """
-    model = given["model_name"] or Bundle.open(bundle_path).vectors_of
-    wanted = Wanted(model, _settings_given(**given))
+    bundle = Bundle.open(bundle_path)
+    wanted = Wanted(given["model_name"] or bundle.vectors_of, _settings_given(**given))
     with connected(connecting) as upstream:
         done = enable(upstream, index, wanted, dry_run=dry_run)
         for enabled in done:
             tell_enabled(enabled, word="enabled", dry_run=dry_run)
+        tell_languages(upstream, index, bundle)
         if not dry_run:
             _tell_next(upstream, [enabled.index for enabled in done], bundle_path)
 

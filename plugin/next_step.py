@@ -8,6 +8,7 @@ from indexer.enrich import chunking_of
 from indexer.estimate import estimated_s
 from opensearch.client import Upstream
 from opensearch.errors import RequestError
+from plugin.language_notes import languages_of
 from reranker.bundle import Bundle
 from reranker.errors import RerankerError
 
@@ -15,13 +16,16 @@ from reranker.errors import RerankerError
 def measured_status(upstream: Upstream, index: str, bundle: Bundle) -> dict[str, Any]:
     """Return the coverage of the index that `index` writes to, with the next step and its estimate.
 
+    `languages` warns if much of it is in scripts that the bundle does not read.
+
     Raises:
         SettingsError: the index has no valid settings.
         RequestError: OpenSearch cannot be asked.
     """
     model = Model(bundle.vectors_of, bundle.model_tag)
     found = coverage(upstream, index, model)
-    return found.as_json(model, _sync_s(found, model, bundle))
+    languages = languages_of(upstream, found.index, found.settings, bundle)
+    return {**found.as_json(model, _sync_s(found, model, bundle)), "languages": languages}
 
 
 def next_step(upstream: Upstream, index: str, bundle: Bundle) -> str:

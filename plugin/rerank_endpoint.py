@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ from plugin.api_shapes import (
 from plugin.api_view import Warned
 from plugin.document_scores import DocumentScores
 from plugin.model import Model
+
+Value = TypeVar("Value")
 
 MAX_DOCUMENTS = 1000
 """Documents of one request."""
@@ -84,7 +86,7 @@ class RerankEndpoint:
         if scripts is None:
             return None
         if self._model.reads(query):
-            num_foreign = sum(map(scripts.are_foreign_to, texts))
+            num_foreign = sum(scripts.count(text).are_mostly_foreign for text in texts)
             if not num_foreign:
                 return None
             what = f"{num_foreign} of {len(texts)} documents are"
@@ -116,7 +118,7 @@ def check_model(model: Model, asked: str | None) -> None:
         raise ApiError(404, f"expected the model {model.name}, found {asked!r}")
 
 
-def _with(warning: str | None, value: Any) -> Any:  # noqa: ANN401  # any answer
+def _with(warning: str | None, value: Value) -> Value | Warned:
     return value if warning is None else Warned(value, warning)
 
 

@@ -1,5 +1,6 @@
 """What becomes of one search: its indices' settings, and the plan that they and the request make."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import unquote
 
@@ -8,9 +9,12 @@ import msgspec
 from opensearch.point_in_time import indices_of
 from opensearch.search_plan import Plan, plan_search
 from opensearch.search_request import SearchRequest
+from opensearch.settings import RerankSettings
 from opensearch.target import Skip, Target
+from plugin.caller import identity
 from plugin.cluster_search import has_script
 from plugin.http_messages import Request
+from plugin.language_cache import LanguageCache
 from plugin.model import Model
 from plugin.request_notes import note_query
 from plugin.settings_cache import SettingsCache
@@ -23,6 +27,10 @@ class SearchPlanner:
     def __init__(self, settings: SettingsCache, model: Model) -> None:
         self._settings = settings
         self._model = model
+        scripts = model.scripts
+        self._languages = (
+            None if scripts is None else LanguageCache(settings.upstream, scripts, waits=settings.waits)
+        )
         self._no_script = None if has_script(model) else "crossing"
         self.breaker = UpstreamBreaker()
 
@@ -35,14 +43,24 @@ class SearchPlanner:
         parameters = {} if isinstance(search, Skip) else search.parameters
         if not isinstance(search, Skip) and "pit" in search.body:
             behind = _behind_the_point_in_time(search)
-            return Target(Skip("pit")) if behind is None else self._settings.of(request, behind, parameters)
+            return Target(Skip("pit")) if behind is None else self._target(request, behind, parameters)
         local = ",".join(name for name in indices.split(",") if not _is_remote(name))
         if local == indices:
-            return self._settings.of(request, local, parameters)
+            return self._target(request, local, parameters)
         remote = Skip("remote_indices")
         if not local:
             return Target(remote)
         return replace(self._settings.of(request, local, parameters), settings=remote)
+
+    def _target(self, request: Request, indices: str, parameters: Mapping[str, str]) -> Target:
+        target = self._settings.of(request, indices, parameters)
+        settings = target.settings
+        if self._languages is None or not isinstance(settings, RerankSettings) or settings.languages == "any":
+            return target
+        caller, fields = identity(request), settings.source_fields
+        if self._languages.are_unreadable(indices, fields, caller):
+            return replace(target, settings=Skip("language"))
+        return target
 
     def shows(self, request: Request, indices: str) -> bool:
         """Whether the caller may see the settings of indices, `indices` as they stand in a path.

@@ -71,6 +71,7 @@ class SettingsCache:
         self._upstream = upstream
         self._poller = poller
         self.defaults = defaults or {}
+        self.waits = waits_for_coverage
         self._clock = clock
         self._coverage = CoverageCache(upstream, clock, waits=waits_for_coverage)
         self._entries: LRUCache[tuple[str, Headers], _Entry] = LRUCache(MAX_ENTRIES)
@@ -81,6 +82,11 @@ class SettingsCache:
         self._mistrusted_until_s = 0.0
         if poller is not None:
             poller.on_change = self._refresh_all
+
+    @property
+    def upstream(self) -> Upstream:
+        """The OpenSearch whose settings these are."""
+        return self._upstream
 
     @property
     def poller(self) -> SettingsPoller | None:

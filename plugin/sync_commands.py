@@ -6,6 +6,8 @@ from pathlib import Path
 import click
 
 from plugin.connecting import Connecting
+from plugin.index_commands import connected
+from plugin.language_notes import tell_languages
 from plugin.listen_address import ListenAddress, ListenType
 from plugin.options import bundle_option, json_option
 from plugin.sync_run import SyncOptions, run_sync
@@ -59,4 +61,7 @@ def sync_command(
 ) -> None:
     """Give every document of INDEX a current vector, or none, whoever wrote it and how."""
     options = SyncOptions(follow, from_scratch, rate, shards, threads, as_json, until_stdin_ends, metrics)
-    run_sync(connecting, index, Bundle.open(bundle_path), options)
+    bundle = Bundle.open(bundle_path)
+    with connected(connecting) as upstream:
+        tell_languages(upstream, index, bundle)
+    run_sync(connecting, index, bundle, options)

@@ -52,6 +52,12 @@ SYMBOL_LETTERS = 2
 COUNTED_CHARS = 400
 """How much of a document is looked at to tell its scripts."""
 
+READABLE_SHARE = 0.05
+"""A text with a smaller share of readable letters has none of the words that a readable query looks for.
+
+Descriptions of software in Russian or Japanese have a tenth to a quarter: names and commands.
+"""
+
 _BEYOND_LATIN = re.compile("[^\x00-\u024f]")
 """Everything before this is Latin or Common: a plain range, 40 times as fast as a script property."""
 
@@ -69,6 +75,11 @@ class Letters:
     def are_mostly_foreign(self) -> bool:
         """Whether more letters are outside the model's scripts than in them."""
         return self.foreign > self.readable
+
+    @property
+    def are_unreadable(self) -> bool:
+        """Whether next to no letter is in the model's scripts: a query that the model reads finds none."""
+        return self.readable < READABLE_SHARE * (self.readable + self.foreign)
 
 
 class ReadableScripts:
@@ -99,12 +110,9 @@ class ReadableScripts:
             start = beyond.start()
         return self._foreign.search(text, start) is None
 
-    def are_foreign_to(self, text: str) -> bool:
-        """Whether most letters at the beginning of a text are outside these scripts."""
-        return self.count(text[:COUNTED_CHARS]).are_mostly_foreign
-
     def count(self, text: str) -> Letters:
-        """Count the letters of a text."""
+        """Count the letters at the beginning of a document's text, `COUNTED_CHARS` long."""
+        text = text[:COUNTED_CHARS]
         if self._reads_latin and text.isascii():
             return Letters(sum(map(str.isalpha, text)), 0)
         foreign = sum(len(_MARK.sub("", run)) for run in self._foreign.findall(text))

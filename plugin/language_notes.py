@@ -1,0 +1,29 @@
+"""What commands say about the languages of an index, from a sample of its documents."""
+
+import click
+
+from indexer.language_sample import language_warning
+from opensearch import indices
+from opensearch.client import Upstream
+from opensearch.settings import META_KEY, RerankSettings, SettingsError
+from reranker.bundle import Bundle
+
+
+def languages_of(upstream: Upstream, index: str, settings: RerankSettings, bundle: Bundle) -> str | None:
+    """Return a warning if much of a concrete index is in scripts that the bundle does not read, else None."""
+    if settings.of_model(bundle.vectors_of) is None:  # another bundle's index: nothing is known of that one
+        return None
+    return language_warning(upstream, index, settings, bundle.name, bundle.scripts())
+
+
+def tell_languages(upstream: Upstream, name: str, bundle: Bundle) -> None:
+    """Print such a warning for each index behind a name, on standard error."""
+    for index in indices.find(upstream, name):
+        if META_KEY not in index.meta:
+            continue
+        try:
+            warning = languages_of(upstream, index.name, index.rerank_settings(), bundle)
+        except SettingsError:  # the command itself says what is wrong with them
+            continue
+        if warning is not None:
+            click.echo(f"{index.name}: {warning}", err=True)
