@@ -64,7 +64,7 @@ def enable_command(
         done = enable(upstream, index, wanted, dry_run=dry_run)
         for enabled in done:
             tell_enabled(enabled, word="enabled", dry_run=dry_run)
-        tell_languages(upstream, index, bundle)
+            tell_languages(upstream, enabled.index, enabled.settings, bundle)
         if not dry_run:
             _tell_next(upstream, [enabled.index for enabled in done], bundle_path)
 

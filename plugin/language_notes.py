@@ -16,14 +16,19 @@ def languages_of(upstream: Upstream, index: str, settings: RerankSettings, bundl
     return language_warning(upstream, index, settings, bundle.name, bundle.scripts())
 
 
-def tell_languages(upstream: Upstream, name: str, bundle: Bundle) -> None:
-    """Print such a warning for each index behind a name, on standard error."""
+def tell_languages(upstream: Upstream, index: str, settings: RerankSettings, bundle: Bundle) -> None:
+    """Print such a warning on standard error."""
+    warning = languages_of(upstream, index, settings, bundle)
+    if warning is not None:
+        click.echo(f"{index}: {warning}", err=True)
+
+
+def tell_languages_behind(upstream: Upstream, name: str, bundle: Bundle) -> None:
+    """Print such a warning for each index behind a name that is enabled."""
     for index in indices.find(upstream, name):
         if META_KEY not in index.meta:
             continue
         try:
-            warning = languages_of(upstream, index.name, index.rerank_settings(), bundle)
+            tell_languages(upstream, index.name, index.rerank_settings(), bundle)
         except SettingsError:  # the command itself says what is wrong with them
             continue
-        if warning is not None:
-            click.echo(f"{index.name}: {warning}", err=True)

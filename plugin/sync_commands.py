@@ -7,7 +7,7 @@ import click
 
 from plugin.connecting import Connecting
 from plugin.index_commands import connected
-from plugin.language_notes import tell_languages
+from plugin.language_notes import tell_languages_behind
 from plugin.listen_address import ListenAddress, ListenType
 from plugin.options import bundle_option, json_option
 from plugin.sync_run import SyncOptions, run_sync
@@ -63,5 +63,5 @@ def sync_command(
     options = SyncOptions(follow, from_scratch, rate, shards, threads, as_json, until_stdin_ends, metrics)
     bundle = Bundle.open(bundle_path)
     with connected(connecting) as upstream:
-        tell_languages(upstream, index, bundle)
+        tell_languages_behind(upstream, index, bundle)
     run_sync(connecting, index, bundle, options)

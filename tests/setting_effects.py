@@ -12,8 +12,10 @@ from werkzeug.test import Client
 
 from plugin.model import Model
 from plugin.query_vectors import Floats, QueryVectors
+from plugin.settings_cache import SettingsCache
 from plugin.upstream import Upstream
 from plugin.wsgi import Proxy
+from reranker.languages import ReadableScripts
 from reranker.text import text_hash
 from tests.effect_bench import JSON_BODY, NUM_DOCUMENTS, Bench, best_first, until
 from tests.raw_http import ask
@@ -221,6 +223,19 @@ def a_late_vector_is_waited_for_so_long(bench: Bench) -> None:
     with slow_encoder(bench) as status:
         assert status(bench.plain, "patiently").startswith("applied")  # 10,000 ms
         assert status(hurried, "at once") == "skipped; reason=deadline"
+
+
+@effect_of("languages")
+def a_query_in_another_script_is_reranked_if_any_language_may_be(bench: Bench) -> None:
+    """With a bundle that reads English, through a proxy in this process."""
+    model = replace(Model.load(bench.toy.bundle), scripts=ReadableScripts(["en"]))
+    allowing = bench.index(languages="any")
+    query = {"query": {"match": {"text": f"{bench.toy.query_text} пароль"}}}
+    with closing(Upstream(bench.url)) as upstream:
+        proxied = Client(Proxy(upstream, model, SettingsCache(upstream, waits_for_coverage=True)))
+        for index, reason in ((bench.plain, "skipped; reason=language"), (allowing, "applied")):
+            answer = proxied.post(f"/{index}/_search", json=query, buffered=True)
+            assert str(answer.headers["Rerank-Status"]).startswith(reason)
 
 
 @effect_of("on_failure")
