@@ -97,7 +97,7 @@ class RerankControls(_Table, frozen=True):
 
 
 def taken_out(body: dict[str, Raw]) -> tuple[RerankControls, dict[str, Raw]]:
-    """Return what a search body says under `ext.rerank`, and the body without it.
+    """Return what a search body says under `ext.rerank`, and the body without it; an empty `ext` goes too.
 
     Raises:
         InvalidError: an unknown key or a wrong value.
@@ -105,11 +105,11 @@ def taken_out(body: dict[str, Raw]) -> tuple[RerankControls, dict[str, Raw]]:
     if EXT not in body:
         return RerankControls(), body
     ext = msgspec.json.decode(body[EXT])
+    rest = {name: raw for name, raw in body.items() if name != EXT}
     if not isinstance(ext, dict) or RERANK not in ext:
-        return RerankControls(), body
+        return RerankControls(), rest if ext == {} else body
     controls = validated(ext[RERANK], RerankControls, _PLACE, _REMEDY)
     others = {name: value for name, value in ext.items() if name != RERANK}
-    rest = {name: raw for name, raw in body.items() if name != EXT}
     return controls, {**rest, EXT: Raw(msgspec.json.encode(others))} if others else rest
 
 

@@ -12,15 +12,15 @@ import msgspec
 
 from opensearch.json_members import JsonObjectError
 from opensearch.json_members import members as json_members
+from opensearch.lenient_values import is_true, whole_number, whole_number_of_url
 from opensearch.search_parameters import OF_THE_FORMAT, WIDENED_KEYS, WIDENED_PARAMETERS
+from opensearch.sort_clauses import Clause, clauses_of_body, clauses_of_url, is_descending_score
 
 _BODY = msgspec.json.Decoder(dict[str, msgspec.Raw])
 DEFAULT_SIZE = 10
 DEFAULT_RESCORE_WINDOW = 10
 
-_MAX_DIGITS = 18
-
-_BY_SCORE: tuple[Any, ...] = ("_score", {"_score": "desc"}, {"_score": {"order": "desc"}}, {"_score": {}})
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class NotUnderstoodError(Exception):
@@ -79,27 +79,24 @@ class SearchRequest:
         return self.member("query")
 
     @property
-    def sort(self) -> list[Any]:
+    def sort(self) -> list[Clause]:
         """What hits are sorted by, the body's first, then the URL's; empty for the default."""
-        body = self.member("sort")
-        in_body = body if isinstance(body, list) else [] if body is None else [body]
-        in_url = [part for part in self.parameters.get("sort", "").split(",") if part]
-        return [*in_body, *("_score" if part == "_score:desc" else part for part in in_url)]
+        return [*clauses_of_body(self.member("sort")), *clauses_of_url(self.parameters.get("sort", ""))]
 
     @property
     def sorts_by_score(self) -> bool:
         """Whether hits come by descending `_score` alone, said or by default."""
-        return self.sort == [] or (len(self.sort) == 1 and self.sort[0] in _BY_SCORE)
+        return len(self.sort) <= 1 and all(map(is_descending_score, self.sort))
 
     @property
     def breaks_score_ties(self) -> bool:
         """Whether hits come by descending `_score` first, but then by something else."""
-        return len(self.sort) > 1 and self.sort[0] in _BY_SCORE
+        return len(self.sort) > 1 and is_descending_score(self.sort[0])
 
     @property
     def is_pretty(self) -> bool:
         """Whether the answer is to be indented."""
-        return self.is_set("pretty")
+        return self.parameters.get("pretty", "false") != "false"
 
     @property
     def filters_source(self) -> bool:
@@ -136,16 +133,12 @@ class SearchRequest:
         rescore = self.member("rescore")
         each = rescore if isinstance(rescore, list) else [rescore]
         sizes = [one.get("window_size", DEFAULT_RESCORE_WINDOW) for one in each if isinstance(one, dict)]
-        return [size for size in sizes if isinstance(size, int) and size > 0]
+        return [size for size in map(whole_number, sizes) if size is not None and size > 0]
 
     @property
     def explains(self) -> bool:
-        """Whether OpenSearch is asked to explain each hit's score."""
-        return self.is_set("explain") or ("explain" not in self.parameters and self.member("explain") is True)
-
-    def is_set(self, parameter: str) -> bool:
-        """Whether a yes-or-no parameter stands in the URL and says yes; one without a value does."""
-        return self.parameters.get(parameter, "false") != "false"
+        """Whether OpenSearch is asked to explain each hit's score; a parameter without a value says no."""
+        return is_true(self.parameters["explain"] if "explain" in self.parameters else self.member("explain"))
 
     def member(self, name: str) -> Any:  # noqa: ANN401  # any JSON
         """Decode one member of the body, None where it is absent."""
@@ -185,24 +178,13 @@ class SearchRequest:
         return [part for part in self.parameters.get(name, "").split(",") if part]
 
     def _count(self, name: str, default: int) -> int:
-        if name in self.parameters:
-            text = self.parameters[name]
-            if not _is_count(text):
-                raise NotUnderstoodError(name)
-            return int(text)
-        if name not in self.body:
+        if name not in self.parameters and name not in self.body:
             return default
-        value = self.member(name)
-        if isinstance(value, str) and _is_count(value):
-            return int(value)  # OpenSearch takes it, and templates written as objects cannot say it otherwise
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        in_url = self.parameters.get(name)
+        number = whole_number(self.member(name)) if in_url is None else whole_number_of_url(in_url)
+        if number is None or number < 0:
             raise NotUnderstoodError(name)
-        return value
-
-
-def _is_count(text: str) -> bool:
-    """Whether a text is digits, and not so many that Python refuses to count them."""
-    return text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+        return number
 
 
 def members_of(body: bytes) -> dict[str, msgspec.Raw]:
@@ -211,6 +193,7 @@ def members_of(body: bytes) -> dict[str, msgspec.Raw]:
     Raises:
         NotUnderstoodError: not plain JSON.
     """
+    body = body.removeprefix(_BYTE_ORDER_MARK)
     try:
         body.decode()  # msgspec looks at no text before somebody reads it, and raises there then
         members = _BODY.decode(body) if body.strip() else {}

@@ -24,7 +24,7 @@ from plugin.planned_item import PlannedItem, cut_of_items
 from plugin.rerank_status import of_items, skipped
 from plugin.reranked_items import RefusedError, RerankedItems
 from plugin.reranked_search import answered, holds_for_the_clients_own
-from plugin.search_door import LINE_TYPES, MAX_BODY_BYTES, plain_json, with_warnings
+from plugin.search_door import MAX_BODY_BYTES, plain_json, with_warnings
 from plugin.search_planner import SearchPlanner
 from plugin.stage_clock import StageClock
 from plugin.template_renderer import TemplateRenderer
@@ -62,7 +62,7 @@ class MultiSearchDoor:
         body = request.stream.read(MAX_BODY_BYTES + 1)
         try:
             with clock.stage("plan"):
-                items = read_items(request.target, endpoint.indices, plain_json(request, body, LINE_TYPES))
+                items = read_items(request.target, endpoint.indices, plain_json(request, body))
                 if endpoint.api is Api.MULTI_SEARCH_TEMPLATE:
                     items = self._rendered(request, items)
                 planned = self._planned(request, items)

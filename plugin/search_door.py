@@ -1,7 +1,6 @@
 """One `_search` from the client's request to the answer: reranked, or passed through with the reason."""
 
 import logging
-from collections.abc import Collection
 from dataclasses import replace
 
 from opensearch.endpoints import Endpoint
@@ -28,11 +27,14 @@ from plugin.upstream_breaker import kind_of
 MAX_BODY_BYTES = 10 * 1024 * 1024
 """A longer search is passed through unread."""
 
-_JSON_TYPES = ("application/json", "application/vnd.opensearch+json")
-"""What OpenSearch reads as JSON; it refuses a body without a type."""
+_JSON_TYPES = (
+    "application/json", "application/vnd.opensearch+json", "application/x-ndjson",
+    "application/vnd.opensearch+x-ndjson",
+)  # fmt: skip
+"""What OpenSearch reads as JSON, one value or lines of it; it refuses a body without a type."""
 
-LINE_TYPES = (*_JSON_TYPES, "application/x-ndjson", "application/vnd.opensearch+x-ndjson")
-"""What it reads as lines in JSON."""
+_OTHER_FORMATS = ("cbor", "smile", "yaml")
+"""What an `Accept` names if the answer is not to be JSON; OpenSearch ignores what it does not know."""
 
 _UNSEEN = Skip("not_enabled")
 """What is told whoever may not see an index, whatever it has."""
@@ -184,7 +186,7 @@ def understood(request: Request, body: bytes) -> SearchRequest | Skip:
         return Skip(error.reason)
 
 
-def plain_json(request: Request, body: bytes, types: Collection[str] = _JSON_TYPES) -> bytes:
+def plain_json(request: Request, body: bytes) -> bytes:
     """Return a request's body as JSON text, unpacked.
 
     Raises:
@@ -193,9 +195,9 @@ def plain_json(request: Request, body: bytes, types: Collection[str] = _JSON_TYP
     if len(body) > MAX_BODY_BYTES:
         raise NotUnderstoodError("body_size")
     content_type, accept = request.header("content-type").lower(), request.header("accept").lower()
-    if body and content_type.partition(";")[0].strip() not in types:
+    if body and content_type.partition(";")[0].strip() not in _JSON_TYPES:
         raise NotUnderstoodError("content_type")
-    if accept and "json" not in accept and "*/*" not in accept:
+    if "json" not in accept and any(name in accept for name in _OTHER_FORMATS):
         raise NotUnderstoodError("accept")
     encoding = request.header("content-encoding").lower()
     if encoding not in ("", "identity", "gzip"):

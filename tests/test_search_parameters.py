@@ -94,7 +94,7 @@ def test_the_server_knows_the_key_and_the_proxy_does_what_the_table_says(
 
 
 _AS_SENT_HERE = {
-    "docvalue_fields", "from", "search_pipeline", "size", "sort", "stored_fields",
+    "docvalue_fields", "ext", "from", "search_pipeline", "size", "sort", "stored_fields",
 }  # fmt: skip
 """Keys that depend on their value, which here is one that is reranked."""
 
