@@ -65,7 +65,8 @@ def enable(upstream: Upstream, name: str, wanted: Wanted, *, dry_run: bool = Fal
 
 def _created(upstream: Upstream, name: str, wanted: Wanted, *, dry_run: bool) -> Enabled:
     """Plan for an empty mapping first, so that wrong settings create nothing; a template may add to it."""
-    plan, notes = _plan(Index(name, {}, {}, {}), wanted), ()
+    plan = _plan(Index(name, {}, {}, {}), wanted)
+    notes: tuple[str, ...] = ()
     if not dry_run:
         indices.create(upstream, name)
         index = indices.written_by(upstream, name)

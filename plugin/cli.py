@@ -146,7 +146,8 @@ class Commands(click.Group):
             return super().resolve_command(context, arguments)
         except click.UsageError as error:
             if near := difflib.get_close_matches(arguments[0], _COMMANDS, n=1):
-                error.message = f"{error.message} Did you mean {near[0]!r}?"
+                message = f"{error.message} Did you mean {near[0]!r}?"
+                raise click.UsageError(message, error.ctx) from error
             raise
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:

@@ -51,7 +51,8 @@ def compare_page(
 
     A 401 always has a `WWW-Authenticate`, so that a browser asks for user and password.
     """
-    shown, status, challenges = _Shown(), 200, ()
+    shown, status = _Shown(), 200
+    challenges: tuple[str, ...] = ()
     try:
         if index and text:
             shown = _compared(door, settings, headers, index, text)
@@ -90,10 +91,10 @@ def _compared(door: SearchDoor, settings: SettingsCache, headers: Headers, index
     )
     words = outcome_in_words(status)
     notes += [words] if words else []
-    sides = [_hits(found, fields) for found in (straight, reranked)]
+    sides: list[list[Any]] = [_hits(found, fields) for found in (straight, reranked)]
     moved = moves(*([hit["id"] for hit in side] for side in sides))
     start = search.get("from", 0)
-    rows = list(zip_longest(*sides, moved, fillvalue=""))
+    rows = [(before, after, move) for before, after, move in zip_longest(*sides, moved, fillvalue="")]
     return _Shown(rows, start if isinstance(start, int) else 0, status, notes)
 
 

@@ -11,6 +11,7 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opensearchpy import OpenSearch
@@ -202,7 +203,7 @@ def test_hits_that_are_not_whole_are_refused_one_by_one() -> None:
 
 
 def test_an_object_of_a_users_own_is_no_action_and_no_hit() -> None:
-    own = [
+    own: list[dict[str, Any]] = [
         {"index": {"name": "x"}}, {"index": 1, "title": "a"}, {"_id": "1", "hits": 3, "took": 2},
         {"error": "x", "status": 4, "_id": "2"}, {"docs": "x"}, {"delete": None},
     ]  # fmt: skip
@@ -268,7 +269,7 @@ def test_a_value_above_the_limit_is_cut_and_the_rest_goes_on() -> None:
 
 def test_a_pipe_that_goes_on_slowly_is_read_as_it_comes() -> None:
     reading, writing = os.pipe()
-    with io.BufferedReader(io.FileIO(reading)) as stream, io.FileIO(writing, "w") as pipe:
+    with os.fdopen(reading, "rb") as stream, io.FileIO(writing, "w") as pipe:
         pipe.write(plain() + b"\n")
         found: list[Line] = []
         taken = threading.Event()

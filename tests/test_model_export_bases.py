@@ -39,7 +39,12 @@ from tests.bundles.make_tiny import make_tiny
 
 pytestmark = pytest.mark.export
 
-SHAPE = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 64}
+SHAPE: dict[str, Any] = {
+    "hidden_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+}
 MEAN = {"word_embedding_dimension": 32, "pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}
 TEXT = "sentence_transformers.models"
 
@@ -140,7 +145,8 @@ def test_an_adapter_is_not_left_out(folder: Path) -> None:
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_floats_are_read_as_float32(folder: Path, tmp_path: Path, kind: torch.dtype) -> None:
-    BertModel.from_pretrained(folder, add_pooling_layer=False).to(kind).save_pretrained(folder)
+    model: Any = BertModel.from_pretrained(folder, add_pooling_layer=False)
+    model.to(kind).save_pretrained(folder)
     base = load(str(folder))
     assert {weight.dtype for weight in base.query.parameters()} == {torch.float32}
     # What transformers itself gives for the same files, in double precision.

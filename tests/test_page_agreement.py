@@ -29,6 +29,7 @@ class Worker:
     """A proxy in this process whose encoder can be held up."""
 
     client: Client
+    model: Model
     toy: ToyIndex
     delay_s: float = 0.0
     is_broken: bool = False
@@ -72,12 +73,13 @@ def workers(hurried: ToyIndex) -> Iterator[tuple[Worker, Worker]]:
     table, both = PageTable(), []
     with ExitStack() as open_ones:
         for _ in range(2):
-            worker = Worker(Client(lambda *_: []), hurried)
             model = Model.load(hurried.bundle)
+            worker = Worker(Client(lambda *_: []), model, hurried)
             encode, spoiled = hurried.bundle.query_encoder(), worker.encode
             vectors = QueryVectors(lambda text, encode=encode, spoiled=spoiled: spoiled(encode, text))  # type: ignore[misc]
             upstream = open_ones.enter_context(closing(Upstream(hurried.url)))
-            worker.client = Client(Proxy(upstream, replace(model, query_vectors=vectors), pages=table))
+            worker.model = replace(model, query_vectors=vectors)
+            worker.client = Client(Proxy(upstream, worker.model, pages=table))
             both.append(worker)
         yield both[0], both[1]
 
@@ -181,12 +183,12 @@ def test_a_refused_page_is_followed_too(workers: tuple[Worker, Worker]) -> None:
     """Of a search that was reranked a later page is admitted, however much is to be done."""
     one, other = workers
     for worker in workers:
-        worker.client.application._model.query_vectors.encoding_s = 1e9
-    with one.client.application._model.in_flight.one():
+        worker.model.query_vectors.encoding_s = 1e9
+    with one.model.in_flight.one():
         assert one.told(0) == "overloaded"
     assert other.told(5) == "earlier_page"
     assert one.told(0) == "applied"
-    with other.client.application._model.in_flight.one():
+    with other.model.in_flight.one():
         assert other.told(5) == "applied"
 
 
@@ -203,8 +205,8 @@ def test_the_items_of_an_msearch_are_pages_too(workers: tuple[Worker, Worker]) -
     assert items(one, 0) == "deadline"
     assert items(other, 5) == "earlier_page"
     assert items(other, 0) == "applied"
-    other.client.application._model.query_vectors.encoding_s = 1e9
-    with other.client.application._model.in_flight.one():
+    other.model.query_vectors.encoding_s = 1e9
+    with other.model.in_flight.one():
         assert items(other, 5) == "applied"
 
 

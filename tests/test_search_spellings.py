@@ -10,6 +10,11 @@ from tests.raw_http import RawAnswer, ask, ids
 from tests.toy_index import ToyIndex
 
 JSON = {"Content-Type": "application/json"}
+SOURCES: list[Any] = ["true", "false", "*", [], {}]
+FROMS: list[Any] = [1.0, "1", "1.9", -0.5]
+SORTS: list[Any] = [
+    {"_score": "DESC"}, [{"_score": {"order": "Desc"}}], {}, [{}], ["_score", {}], {"_score": {}},
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("value", "number"), [
@@ -31,13 +36,11 @@ def test_a_number_of_the_url(text: str, number: int | None) -> None:
 
 BODIES: list[dict[str, Any]] = [
     *({"size": value} for value in (3.0, 3.9, "3", "3.0", " 3e0 ", "+3", "3f")),
-    *({"size": 3, "from": value} for value in (1.0, "1", "1.9", -0.5)),
-    *({"size": 3, "sort": value} for value in (
-        {"_score": "DESC"}, [{"_score": {"order": "Desc"}}], {}, [{}], ["_score", {}], {"_score": {}},
-    )),
+    *({"size": 3, "from": value} for value in FROMS),
+    *({"size": 3, "sort": value} for value in SORTS),
     *({"size": 3, "explain": value} for value in ("true", "false", "")),
     *({"size": 3, "track_total_hits": value} for value in ("true", "false", 5.0, "5", -1)),
-    *({"size": 3, "_source": value} for value in ("true", "false", "*", [], {})),
+    *({"size": 3, "_source": value} for value in SOURCES),
     *({"size": 3, name: "true"} for name in ("version", "seq_no_primary_term", "track_scores", "profile")),
     *({"size": 3, name: value} for name, value in [
         ("terminate_after", "500"), ("min_score", "0.000001"), ("ext", {}),
@@ -59,7 +62,7 @@ URLS = [
 
 
 def both(
-    toy_index: ToyIndex, proxy_url: str, body: object, parameters: str = "", **headers: str
+    toy_index: ToyIndex, proxy_url: str, body: Any, parameters: str = "", **headers: str  # noqa: ANN401
 ) -> list[RawAnswer]:
     data = body if isinstance(body, bytes) else json.dumps({"query": toy_index.query, **body}).encode()
     target = f"/{toy_index.name}/_search{parameters}"
@@ -68,7 +71,7 @@ def both(
 
 def shown(answer: RawAnswer) -> dict[str, Any]:
     """Return what the order does not change: the names of the hits' members, and what is beside the hits."""
-    body = json.loads(answer.body)
+    body: dict[str, Any] = json.loads(answer.body)
     for name in ("took", "profile", "max_score"):
         body.pop(name, None)
     hits = body["hits"]["hits"]
