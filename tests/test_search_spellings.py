@@ -62,7 +62,11 @@ URLS = [
 
 
 def both(
-    toy_index: ToyIndex, proxy_url: str, body: Any, parameters: str = "", **headers: str  # noqa: ANN401
+    toy_index: ToyIndex,
+    proxy_url: str,
+    body: Any,
+    parameters: str = "",
+    **headers: str,  # noqa: ANN401
 ) -> list[RawAnswer]:
     data = body if isinstance(body, bytes) else json.dumps({"query": toy_index.query, **body}).encode()
     target = f"/{toy_index.name}/_search{parameters}"
