@@ -27,6 +27,8 @@ def plan_update(operation: Operation, body: UpdateBody, situation: Situation) ->
         return _scripted(operation, body, situation, runs_pipeline=runs_pipeline)
     if not touches(doc, (*settings.source_fields, *settings.fields)):
         return _aside(operation, body, situation, runs_pipeline=runs_pipeline)
+    if not _writes_for_certain(situation, doc):
+        return _left_alone(operation, situation)
     if runs_pipeline:
         return _by_pipeline(operation, body, situation, doc)
     if determines(doc, settings.source_fields):
@@ -53,6 +55,29 @@ def _aside(operation: Operation, body: UpdateBody, situation: Situation, *, runs
         return Plan.as_it_came(operation, Check.ALWAYS if runs_pipeline else Check.NEVER)
     texts = situation.texts(upsert, upsert)
     return Plan(operation, texts, lambda fresh: Sent(_body_line(_with(body, "upsert", texts, fresh))))
+
+
+def _writes_for_certain(situation: Situation, doc: dict[str, Any]) -> bool:
+    """Return whether OpenSearch writes the document in any case, so that what we add to `doc` loses nothing.
+
+    An update that changes nothing is a `noop`. If we made a write of it, the document would be indexed again
+    from a `_source` that may lack a field. For an index that keeps every field that is no matter.
+    """
+    kept, stored = situation.target.kept, situation.stored
+    if kept.is_whole or kept.drops(doc):  # what is not kept is never equal to what is stored
+        return True
+    if stored is None or situation.is_repeated:
+        return False
+    return stored.source is None or merged(stored.source, doc) != stored.source
+
+
+def _left_alone(operation: Operation, situation: Situation) -> Plan:
+    """As it came; what has been written then may be looked at, unless the vectors are those of the text."""
+    stored = situation.stored
+    held = {} if stored is None or situation.is_repeated else stored.source or {}
+    texts = situation.texts(held, held)
+    is_current = bool(held) and all(text.held or not text.text for text in texts)
+    return Plan.as_it_came(operation, Check.NEVER if is_current else Check.ALWAYS)
 
 
 def _by_pipeline(operation: Operation, body: UpdateBody, situation: Situation, doc: dict[str, Any]) -> Plan:

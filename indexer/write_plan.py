@@ -33,7 +33,9 @@ class Check(Enum):
     ALWAYS = "always"
 
     def is_due(self, result: str) -> bool:
-        """Return whether a write with that `result` must be looked at."""
+        """Return whether a write with that `result` must be looked at; what it has deleted need not."""
+        if result == "deleted":
+            return False
         if self in (Check.IF_CREATED, Check.UNLESS_CREATED):
             return result != "noop" and (result == "created") == (self is Check.IF_CREATED)
         return self is Check.ALWAYS

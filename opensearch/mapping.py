@@ -7,6 +7,7 @@ from typing import Any
 from opensearch.client import Upstream, path_of
 from opensearch.errors import MappingError
 from opensearch.indices import Index, find
+from opensearch.kept_source import KeptSource, matches
 from opensearch.settings import DEFAULT_FIELD, META_KEY
 
 FIELD_NAME = re.compile(r"[^_.*\s][^.*\s]*(\.[^.*\s]+)*")
@@ -44,6 +45,21 @@ def is_mapped(index: Index, name: str) -> bool:
     for part in parts:
         node = (node or {}).get("properties", {}).get(part)
     return node is not None or name in index.mapping.get("properties", {})
+
+
+def is_seen_by_exists(index: Index, name: str) -> bool:
+    """Return whether an `exists` query sees every text that documents have in a field."""
+    node: Mapping[str, Any] = index.mapping
+    rest = name
+    while rest:
+        properties: Mapping[str, Mapping[str, Any]] = node.get("properties", {})
+        key = next((key for key in properties if f"{rest}.".startswith(f"{key}.")), None)
+        if key is None:
+            return False
+        node, rest = properties[key], rest[len(key) + 1 :]
+        if rest and (node.get("type", "object") != "object" or node.get("enabled") is False):
+            return False
+    return node.get("type") == "text" and node.get("index", True) is not False
 
 
 def is_overwritten(index: Index) -> bool:
@@ -90,31 +106,26 @@ def _read(upstream: Upstream, name: str) -> Index:
 
 
 def _check_source(index: Index, field: str) -> None:
-    source = index.mapping.get("_source", {})
-    if source.get("enabled") is False:
+    kept = KeptSource.of(index.mapping)
+    if not kept.is_stored:
         raise MappingError(
             f"{index.name}: expected `_source` to be kept, found `_source.enabled: false`: vectors could not"
-            " be read, nor kept by partial updates. Reindex into an index that keeps `_source`"
+            " be read, nor kept by partial updates. Make an index that keeps `_source`, and index the"
+            " documents again from where they come from: `_reindex` has nothing to read here"
         )
-    excludes, includes = source.get("excludes", []), source.get("includes", [])
-    if any(_matches(pattern, field) for pattern in excludes):
-        what = f"`_source.excludes` {excludes}"
-    elif includes and not any(_matches(pattern, field) for pattern in includes):
-        what = f"`_source.includes` {includes}"
-    else:
+    if kept.keeps(field):
         return
+    is_excluded = any(matches(pattern, field) for pattern in kept.excludes)
+    what = (
+        f"`_source.excludes` {list(kept.excludes)}"
+        if is_excluded
+        else f"`_source.includes` {list(kept.includes)}"
+    )
     raise MappingError(
         f"{index.name}: expected a `_source` that keeps {field}, found {what}: the next partial update"
-        f" would destroy the vector. Reindex into an index that keeps {field}, or choose another"
-        " --vector-field"
+        f" would destroy the vector. Choose another --vector-field, or make an index that keeps {field} and"
+        " index the documents again from where they come from: `_reindex` copies only what `_source` keeps"
     )
-
-
-def _matches(pattern: str, field: str) -> bool:
-    """Return whether a source pattern names the field or an object that holds it; only `*` is special."""
-    expression = re.compile(".*".join(map(re.escape, pattern.split("*"))))
-    parts = field.split(".")
-    return any(expression.fullmatch(".".join(parts[:end])) for end in range(1, len(parts) + 1))
 
 
 def _lookup(index: Index, node: Mapping[str, Any], rest: str, field: str) -> Mapping[str, Any] | None:

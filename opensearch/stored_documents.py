@@ -24,10 +24,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Stored:
-    """What was found: the members that were asked for, None without a document, and its lock."""
+    """What was found: the members that were asked for, None without a document, its lock and its routing."""
 
     source: dict[str, Any] | None
     lock: Lock
+    routing: str | None = None
 
     def packed(self, field: str) -> bytes | None:
         """Return the stored vector's bytes."""
@@ -35,6 +36,9 @@ class Stored:
 
 
 ABSENT = Stored(None, Lock(-1, -1))
+
+_NOWHERE = frozenset({"index_not_found_exception", "routing_missing_exception"})
+"""Errors that say that no document is where it was looked for."""
 
 
 def mget_body(wanted: Sequence[tuple[Place, Sequence[str]]]) -> bytes:
@@ -63,10 +67,11 @@ def read_mget(body: bytes) -> list[Stored | None]:
 
 def _stored(doc: dict[str, Any]) -> Stored | None:
     if "error" in doc:
-        return ABSENT if doc["error"].get("type") == "index_not_found_exception" else None
+        return ABSENT if doc["error"].get("type") in _NOWHERE else None
     if not doc["found"]:
         return ABSENT
-    return Stored(doc.get("_source", {}), Lock(int(doc["_seq_no"]), int(doc["_primary_term"])))
+    lock = Lock(int(doc["_seq_no"]), int(doc["_primary_term"]))
+    return Stored(doc.get("_source", {}), lock, doc.get("_routing"))
 
 
 def repair_lines(place: Place, lock: Lock, packed: Mapping[str, bytes | None]) -> bytes:

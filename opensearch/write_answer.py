@@ -5,17 +5,23 @@ from typing import Any
 
 import msgspec
 
+from opensearch.write_operation import Lock
+
 Item = dict[str, msgspec.Raw]
 
 
 @dataclass(frozen=True)
 class Written:
-    """What became of one operation. `index` is the concrete one; `result` is empty where it failed."""
+    """What became of one operation. `index` is the concrete one; `result` is empty where it failed.
+
+    `lock` is where the document is then, None if the answer does not say.
+    """
 
     status: int
     result: str
     index: str
     id: str
+    lock: Lock | None = None
 
     @classmethod
     def of(cls, item: Item, status: int | None = None) -> "Written":
@@ -28,7 +34,8 @@ class Written:
             found = msgspec.convert(_plain(item), _Outcome)
         except msgspec.MsgspecError as error:
             raise ValueError(f"expected the outcome of a write, found: {error}") from error
-        return cls(found.status if status is None else status, found.result, found.index, found.id)
+        lock = None if found.seq_no < 0 else Lock(found.seq_no, found.primary_term)
+        return cls(found.status if status is None else status, found.result, found.index, found.id, lock)
 
 
 class _Outcome(msgspec.Struct):
@@ -36,6 +43,8 @@ class _Outcome(msgspec.Struct):
     result: str = ""
     index: str = msgspec.field(name="_index", default="")
     id: str = msgspec.field(name="_id", default="")
+    seq_no: int = msgspec.field(name="_seq_no", default=-1)
+    primary_term: int = msgspec.field(name="_primary_term", default=0)
 
 
 class BulkAnswer:
@@ -66,6 +75,15 @@ class BulkAnswer:
         [content] = self.items[position].values()
         return content
 
+    def deleted(self) -> dict[tuple[str, str], int]:
+        """Return the last position at which each document was deleted, by index and id."""
+        found = {}
+        for position, item in enumerate(self.items):
+            if "delete" in item:
+                written = Written.of(item["delete"])
+                found[written.index, written.id] = position
+        return found
+
     def body(self, *, is_pretty: bool) -> bytes:
         """Return the answer's JSON, `errors` made anew."""
         errors = any("error" in content for item in self.items for content in item.values())
@@ -86,5 +104,5 @@ def as_json(content: Any, *, is_pretty: bool) -> bytes:  # noqa: ANN401  # any J
 
 
 def _plain(item: Item) -> dict[str, Any]:
-    wanted = {"status", "result", "_index", "_id"}
+    wanted = {"status", "result", "_index", "_id", "_seq_no", "_primary_term"}
     return {key: msgspec.json.decode(value) for key, value in item.items() if key in wanted}

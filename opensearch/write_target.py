@@ -2,20 +2,24 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
+from opensearch.kept_source import KeptSource
+from opensearch.routing import ShardCount
 from opensearch.setting_layers import Defaults, with_defaults
 from opensearch.settings import META_KEY, RerankSettings, SettingsError, parse_settings
 from opensearch.write_operation import Operation
 
 _NO_PIPELINE = "_none"
 _FILTER = ",".join((
-    f"*.mappings._meta.{META_KEY}", "*.aliases", "*.settings.index.creation_date",
+    f"*.mappings._meta.{META_KEY}", "*.mappings._source", "*.aliases", "*.settings.index.creation_date",
     "*.settings.index.default_pipeline", "*.settings.index.final_pipeline",
+    "*.settings.index.append_only.enabled", "*.settings.index.number_of_shards",
+    "*.settings.index.routing_partition_size",
 ))  # fmt: skip
 
 
@@ -24,7 +28,8 @@ class WriteTarget:
     """The index that a write goes to.
 
     `index` is what its documents are read from; `exists` is False where the write will create it from a
-    template. `routing` is an alias's own.
+    template. `routing` is an alias's own. `kept` says what of a document stays in `_source`; an append-only
+    index (`index.append_only.enabled`) takes no second write of a document.
     """
 
     index: str
@@ -33,6 +38,9 @@ class WriteTarget:
     routing: str | None = None
     default_pipeline: str = _NO_PIPELINE
     final_pipeline: str = _NO_PIPELINE
+    kept: KeptSource = field(default_factory=KeptSource)
+    is_append_only: bool = False
+    shards: ShardCount = field(default_factory=ShardCount)
 
     def runs_pipeline(self, operation: Operation) -> bool:
         """Return whether an ingest pipeline may see the operation."""
@@ -74,10 +82,7 @@ def existing_target(body: bytes, name: str, defaults: Defaults) -> WriteTarget |
     settings = _settings(described, defaults)
     if settings is None:
         return None
-    return WriteTarget(
-        index, settings, True, _alias(described, name).get("index_routing"),
-        _setting(described, "default_pipeline"), _setting(described, "final_pipeline"),
-    )  # fmt: skip
+    return _target(index, described, settings, True, _alias(described, name).get("index_routing"))
 
 
 def template_target(body: bytes, name: str, defaults: Defaults) -> WriteTarget | None:
@@ -86,8 +91,23 @@ def template_target(body: bytes, name: str, defaults: Defaults) -> WriteTarget |
     settings = _settings(described, defaults)
     if settings is None:
         return None
-    pipelines = _setting(described, "default_pipeline"), _setting(described, "final_pipeline")
-    return WriteTarget(name, settings, False, None, *pipelines)
+    return _target(name, described, settings, False, None)
+
+
+def _target(
+    index: str, described: Mapping[str, Any], settings: RerankSettings, exists: bool, routing: str | None
+) -> WriteTarget:
+    append_only = described.get("settings", {}).get("index", {}).get("append_only", {})
+    return WriteTarget(
+        index, settings, exists, routing,
+        _setting(described, "default_pipeline"), _setting(described, "final_pipeline"),
+        KeptSource.of(described.get("mappings", {})),
+        str(append_only.get("enabled", False)).lower() == "true",
+        ShardCount(
+            int(_setting(described, "number_of_shards", "1")),
+            int(_setting(described, "routing_partition_size", "1")),
+        ),
+    )  # fmt: skip
 
 
 def _settings(described: Mapping[str, Any], defaults: Defaults) -> RerankSettings | None:

@@ -136,11 +136,13 @@ class FollowUps:
     def _repaired(self, answer: BulkAnswer) -> bool:
         """Give documents their vectors after the write, and show the numbers that they have now."""
         due: dict[int, Repair] = {}
+        deleted = answer.deleted()
         for one in self._noted:
             written = Written.of(answer.item(one.position))
-            if 200 <= written.status < 300 and one.sent.check.is_due(written.result):
-                place = Place(written.index, written.id, one.target.routing_of(one.operation))
-                due[one.position] = Repair(place, one.target)
+            is_gone = deleted.get((written.index, written.id), -1) > one.position
+            if 200 <= written.status < 300 and one.sent.check.is_due(written.result) and not is_gone:
+                repair = self._context.repair_of(one.operation, one.target, written)
+                due |= {} if repair is None else {one.position: repair}
         items = self._context.repair(due, {one.position: one.operation for one in self._noted})
         for position, item in items.items():
             [(action, before)] = answer.items[position].items()
@@ -149,14 +151,11 @@ class FollowUps:
 
     def repair_known(self) -> None:
         """Repair by the ids that the client gave, where the answer tells nothing."""
-        due = {
-            one.position: Repair(
-                Place(one.target.index, one.operation.id, one.target.routing_of(one.operation)), one.target
-            )
-            for one in self._noted
-            if one.operation.id is not None
-        }
-        self._context.tally.left += len(self._noted) - len(due)
+        unknown = Written(200, "", "", "")
+        known = [one for one in self._noted if one.operation.id is not None]
+        self._context.tally.left += len(self._noted) - len(known)
+        repairs = {one.position: self._context.repair_of(one.operation, one.target, unknown) for one in known}
+        due = {position: repair for position, repair in repairs.items() if repair is not None}
         self._context.repair(due, {one.position: one.operation for one in self._noted})
 
 

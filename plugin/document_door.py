@@ -7,14 +7,12 @@ import msgspec
 from indexer.write_plan import Sent
 from opensearch.bulk_lines import MAX_LINE_BYTES
 from opensearch.endpoints import Api, Endpoint
-from opensearch.stored_documents import Place
 from opensearch.write_answer import Item, Written, as_json, renumbered
 from opensearch.write_operation import Operation
 from opensearch.write_target import WriteTarget
 from plugin.client_presence import ClientGoneError
 from plugin.http_messages import Answer, Request, gunzipped
 from plugin.passthrough import passed_through
-from plugin.repairs import Repair
 from plugin.upstream import Exchange
 from plugin.write_context import WriteContext
 from plugin.write_request import is_answer_readable, is_pretty, with_parameters
@@ -94,11 +92,11 @@ class DocumentDoor:
         """Give the document its vector after the write where need be, and show its numbers then."""
         item = _item(exchange) if self._is_readable else None
         written = Written(exchange.status, "", "", "") if item is None else Written.of(item, exchange.status)
-        id_ = written.id or operation.id
         body = exchange.body
-        if id_ and 200 <= exchange.status < 300 and sent.check.is_due(written.result):
-            place = Place(written.index or target.index, id_, target.routing_of(operation))
-            items = self._context.repair({0: Repair(place, target)}, {0: operation})
+        is_known = bool(written.id or operation.id)
+        if is_known and 200 <= exchange.status < 300 and sent.check.is_due(written.result):
+            repair = self._context.repair_of(operation, target, written)
+            items = self._context.repair({0: repair}, {0: operation}) if repair else {}
             if item is not None and items:
                 changed = renumbered(item, items[0])
                 body = as_json(changed, is_pretty=is_pretty(self._context.parameters))

@@ -11,11 +11,12 @@ from indexer.enrich import chunking_of
 from indexer.write_plan import Fresh, Situation, Text
 from opensearch.stored_documents import Place, Stored, repair_lines
 from opensearch.write_answer import BulkAnswer, Item
+from opensearch.write_operation import Lock
 from opensearch.write_target import WriteTarget
-from plugin.document_reader import read_documents
 from plugin.errors import UpstreamError
 from plugin.http_messages import Headers
 from plugin.model import Model
+from plugin.stray_documents import Sought, find_documents
 from plugin.upstream import Upstream
 from reranker.text import Chunking
 
@@ -32,18 +33,34 @@ _log = logging.getLogger("twinrank.writes")
 
 @dataclass(frozen=True)
 class Repair:
-    """One document to be looked at: where it lies, by the concrete index, and whose settings hold."""
+    """One document to be looked at: where it lies, by the concrete index, and whose settings hold.
+
+    `lock` is what its write was answered with, None if that is not known; `is_noop` whether nothing was
+    written, so that there may be no document.
+    """
 
     place: Place
     target: WriteTarget
+    lock: Lock | None = None
+    is_noop: bool = False
+
+    @property
+    def sought(self) -> Sought:
+        """What is read of the document."""
+        settings = self.target.settings
+        return Sought((*settings.source_fields, *settings.fields), self.lock, self.target.shards)
 
 
 @dataclass(frozen=True)
 class Repaired:
-    """What came of repairs: OpenSearch's item for each document that was written, and how many are left."""
+    """What came of repairs: OpenSearch's item for each document that was written, and how many are left.
+
+    `num_missing` of those that are left were not found again.
+    """
 
     items: dict[Place, Item]
     num_left: int
+    num_missing: int = 0
 
 
 class Repairs:
@@ -59,17 +76,24 @@ class Repairs:
     def now(self, headers: Headers, repairs: Sequence[Repair], refresh: str = "") -> Repaired:
         """Repair documents and say what was written; `refresh` is the parameter of the client's own write."""
         items: dict[Place, Item] = {}
+        missing: set[Place] = set()
         left = 0
         for start in range(0, len(repairs), MAX_AT_ONCE):
             part = {repair.place: repair for repair in repairs[start : start + MAX_AT_ONCE]}
             for _ in range(ROUNDS):
-                part = self._round(headers, part, refresh, items)
+                part = self._round(headers, part, refresh, items, missing)
                 if not part:
                     break
             left += len(part)
         if left:
             _log.warning("%d documents stay without the vector that fits, until twinrank sync", left)
-        return Repaired(items, left)
+        if missing:
+            first = next(iter(sorted(missing, key=str)))
+            _log.warning(
+                "%d documents were not found after their write, such as %s/%s: they have no vector until"
+                " twinrank sync, unless they are deleted", len(missing), first.index, first.id,
+            )  # fmt: skip
+        return Repaired(items, left + len(missing), len(missing))
 
     def later(self, headers: Headers, repairs: Sequence[Repair]) -> int:
         """Repair documents behind the answer; return how many there is no room for."""
@@ -91,30 +115,36 @@ class Repairs:
                 self._waiting -= len(repairs)
 
     def _round(
-        self, headers: Headers, part: dict[Place, Repair], refresh: str, items: dict[Place, Item]
-    ) -> dict[Place, Repair]:
-        """Repair what can be; return what must be looked at again."""
-        wanted = [
-            (place, (*repair.target.settings.source_fields, *repair.target.settings.fields))
-            for place, repair in part.items()
-        ]
-        found = dict(zip(part, read_documents(self._upstream, headers, wanted), strict=True))
-        known = {place: stored for place, stored in found.items() if stored is not None}
-        lines = self._lines(part, {place: one for place, one in known.items() if one.source is not None})
+        self, headers: Headers, part: dict[Place, Repair], refresh: str, items: dict[Place, Item],
+        missing: set[Place],
+    ) -> dict[Place, Repair]:  # fmt: skip
+        """Repair what can be, note what is nowhere, and return what must be looked at again."""
+        sought = {place: repair.sought for place, repair in part.items()}
+        found = find_documents(self._upstream, headers, sought)
+        known = {place: one.stored for place, one in found.items() if one.stored is not None}
+        nowhere = {place for place, stored in known.items() if stored.source is None}
+        missing |= {place for place in nowhere if not part[place].is_noop}
+        lines = self._lines(
+            part,
+            {place: one for place, one in known.items() if place not in nowhere},
+            {place: one.place for place, one in found.items()},
+        )
         written = self._written(headers, lines, refresh)
         items |= {place: item for place, item in written.items() if "error" not in item}
         done = (set(known) - set(lines)) | set(items)
         return {place: repair for place, repair in part.items() if place not in done}
 
-    def _lines(self, part: dict[Place, Repair], found: dict[Place, Stored]) -> dict[Place, bytes]:
-        """Return the writes of the documents whose vectors are not the ones that fit."""
+    def _lines(
+        self, part: dict[Place, Repair], found: dict[Place, Stored], places: dict[Place, Place]
+    ) -> dict[Place, bytes]:
+        """Return the writes of documents whose vectors are not the ones that fit, at their true places."""
         texts = {place: self._texts(part[place], stored) for place, stored in found.items()}
         fresh = self._encoded(part, texts)
         lines = {}
         for place, wanted in texts.items():
             fitting = {text.field: text.vector(fresh) for text in wanted}
             if any(packed != found[place].packed(field) for field, packed in fitting.items()):
-                lines[place] = repair_lines(place, found[place].lock, fitting)
+                lines[place] = repair_lines(places[place], found[place].lock, fitting)
         return lines
 
     def _texts(self, repair: Repair, stored: Stored) -> tuple[Text, ...]:

@@ -131,7 +131,9 @@ class Batches:
         if body is not None:
             every = (*settings.source_fields, *settings.fields)
             doc = body.value("doc")
-            return every if doc is not None and not body.has_script and touches(doc, every) else ()
+            if doc is None or body.has_script or not touches(doc, every):
+                return ()
+            return every if situation.target.kept.is_whole else (*every, *doc)  # to know a `noop` before
         if operation.action != "index":
             return ()
         unknown = (text for text in plan.texts if text.text and not text.held)

@@ -3,10 +3,13 @@
 import logging
 from collections.abc import Mapping
 
-from opensearch.write_answer import Item
+from opensearch.second_write import Refusal, second_write_refusal
+from opensearch.stored_documents import Place
+from opensearch.write_answer import Item, Written
 from opensearch.write_operation import Operation
 from opensearch.write_target import WriteTarget
 from plugin.caller import caller
+from plugin.errors import UpstreamError
 from plugin.http_messages import Request
 from plugin.model import Model
 from plugin.repairs import Repair, Repairs
@@ -80,6 +83,38 @@ class WriteContext:
             streamed.close()
         return Exchange(streamed.status, streamed.reason, streamed.headers, content)
 
+    def repair_of(self, operation: Operation, target: WriteTarget, written: Written) -> Repair | None:
+        """Return how a document is looked at after its write; None if that must not or need not be.
+
+        Not if its second write would lose something: then it is counted as left. Nor if an ingest pipeline
+        has sent it to an index without settings.
+        """
+        by_pipeline = target.runs_pipeline(operation)
+        if written.index not in ("", target.index):
+            try:
+                rerouted = self.target(written.index)
+            except UpstreamError as error:  # what is written is written, and must be answered
+                _log.warning("a document in %s cannot be looked at: %s", written.index, error)
+                self.tally.left += 1
+                return None
+            if rerouted is None:
+                return None
+            target = rerouted
+        refusal = second_write_refusal(target, operation, written.result, by_pipeline=by_pipeline)
+        if refusal is not None:
+            self._refuse(target, refusal)
+            return None
+        id_ = written.id or operation.id or ""
+        place = Place(written.index or target.index, id_, target.routing_of(operation))
+        return Repair(place, target, written.lock, written.result == "noop")
+
+    def _refuse(self, target: WriteTarget, refusal: Refusal) -> None:
+        """Count a document that must not be written again; the first one of a request is logged."""
+        self.tally.left += 1
+        if refusal.reason not in self.tally.reasons:
+            _log.warning("%s: documents stay without the vector that fits: %s", target.index, refusal.problem)
+        self.tally.reasons.add(refusal.reason)
+
     def repair(self, due: Mapping[int, Repair], operations: Mapping[int, Operation]) -> dict[int, Item]:
         """Give documents the vectors that fit; return OpenSearch's items of those that were written.
 
@@ -101,5 +136,7 @@ class WriteContext:
             return {}
         self.tally.repaired += len(done.items)
         self.tally.left += done.num_left
+        if done.num_missing:
+            self.tally.reasons.add("not_found")
         last = {one.place: at for at, one in sorted(mine.items())}  # an id may stand twice in a bulk
         return {at: done.items[place] for place, at in last.items() if place in done.items}
