@@ -12,10 +12,11 @@ from indexer.enrich import hash_of
 from indexer.estimate import in_words
 from opensearch import indices, mapping, vectors
 from opensearch.client import Upstream
-from opensearch.errors import MappingError
+from opensearch.errors import BlockedError, MappingError
 from opensearch.indices import Index
 from opensearch.settings import RerankSettings, settings_meta
 from opensearch.vectors import Counts
+from opensearch.write_obstacle import write_obstacle
 from reranker.errors import StoredVectorError
 from reranker.stored_vector import unpack
 
@@ -46,7 +47,8 @@ class Coverage:
     """One index: exact counts, and the states of a random sample of its stored vectors.
 
     `problem` says what is wrong with the mapping, None where it is as it must be. `missing_texts` are the
-    texts of a few documents without a vector; a document without text has an empty one.
+    texts of a few documents without a vector; a document without text has an empty one. `obstacle` is what
+    keeps sync from writing here, None if nothing does; `missing` documents have a source field and no vector.
     """
 
     index: str
@@ -55,6 +57,8 @@ class Coverage:
     sampled: Mapping[State, int] = field(default_factory=dict)
     problem: str | None = None
     missing_texts: tuple[str, ...] = ()
+    obstacle: str | None = None
+    missing: int = 0
 
     @property
     def num_missing(self) -> int:
@@ -78,6 +82,8 @@ class Coverage:
         if not self.settings.enabled:
             then = f", then twinrank sync {self.index}" if self.num_missing else ""
             return f"{self._have_vectors}, and reranking is off; next: twinrank enable {self.index}{then}"
+        if self.obstacle and self.missing:
+            return f"{self._have_vectors}, and sync cannot write here: {self.obstacle}"
         worn = [f"{number} {state.value}" for state, number in self.sampled.items() if state != State.CURRENT]
         if worn:
             return f"Of {sum(self.sampled.values())} vectors looked at, {', '.join(worn)}; {sync}"
@@ -110,7 +116,9 @@ class Coverage:
             "with_vector": self.counts.with_vector,
             "coverage": round(self.share, 4),
             "sample": {state.value: self.sampled.get(state, 0) for state in State},
+            "missing": self.missing,
             "problem": self.problem,
+            "obstacle": self.obstacle,
             "next": self.next_step(model, sync_s),
         }
 
@@ -120,10 +128,14 @@ def coverage(upstream: Upstream, name: str, model: Model) -> Coverage:
 
     Raises:
         SettingsError: the index has no valid settings.
+        BlockedError: the index is closed.
         RequestError: OpenSearch cannot be asked.
     """
     index = indices.written_by(upstream, name)
     settings = index.rerank_settings()
+    obstacle = write_obstacle(index)
+    if obstacle is not None and not obstacle.is_readable:
+        raise BlockedError(f"{index.name}: {obstacle.problem}")
     counts = vectors.count(upstream, index.name, settings.field)
     sources = vectors.sample(upstream, index.name, settings, SAMPLE_SIZE) if counts.with_vector else []
     sampled = Counter(_state(source, settings, model) for source in sources)
@@ -132,7 +144,11 @@ def coverage(upstream: Upstream, name: str, model: Model) -> Coverage:
         vectors.sample_without(upstream, index.name, settings, MISSING_SAMPLE_SIZE) if is_missing else []
     )
     texts = tuple(text_of(source, settings.source_fields) for source in missing)
-    return Coverage(index.name, settings, counts, sampled, _problem(index, settings), texts)
+    return Coverage(
+        index.name, settings, counts, sampled, _problem(index, settings), texts,
+        None if obstacle is None else obstacle.problem,
+        vectors.count_missing(upstream, index, settings),
+    )  # fmt: skip
 
 
 def _problem(index: Index, settings: RerankSettings) -> str | None:

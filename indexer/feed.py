@@ -17,9 +17,10 @@ from indexer.throttle import Throttle
 from opensearch.bulk import Bulk, Result
 from opensearch.changes import Change, read_changes
 from opensearch.client import Upstream
-from opensearch.errors import RefusedError
+from opensearch.errors import BlockedError, RefusedError
 from opensearch.patience import Patience, Persistence
 from opensearch.shards import Shard
+from opensearch.write_obstacle import Obstacle
 
 FIRST_PAGE = 64
 LARGEST_PAGE = 1024
@@ -67,14 +68,21 @@ class Pass:
         lease: renewed after each page.
         repairs: for the shard's index.
         fresh_s: longest time between reading a document and writing it; None: a lock guards that.
+        obstacle: what keeps documents from being written; None if nothing does.
+        moved: told how far the shard has been followed, after each page.
     """
 
-    def __init__(self, run: Run, shard: Shard, lease: Lease, repairs: Repairs, fresh_s: float | None) -> None:
+    def __init__(
+        self, run: Run, shard: Shard, lease: Lease, repairs: Repairs, fresh_s: float | None,
+        obstacle: Obstacle | None = None, moved: Callable[[int], None] = lambda position: None,
+    ) -> None:  # fmt: skip
         self._run = run
         self._shard = shard
         self._lease = lease
         self._repairs = repairs
         self._fresh_s = fresh_s
+        self._obstacle = obstacle
+        self._moved = moved
         self._bulk = Bulk(run.upstream, shard.index, run.patience, run.waiting)
         self._largest = LARGEST_PAGE
         if run.throttle.docs_s is not None:  # a pause must not outlast the lease
@@ -87,7 +95,8 @@ class Pass:
         Raises:
             StoppedError: the run was asked to end.
             LeaseLostError: another runner has the shard now.
-            RequestError: OpenSearch cannot be asked, or blocks writing.
+            BlockedError: a document must be written, and cannot be; those before it are noted as done.
+            RequestError: OpenSearch cannot be asked.
         """
         with ThreadPoolExecutor(2) as pool:
             next_page = pool.submit(self._read, self._lease.checkpoint)
@@ -98,6 +107,7 @@ class Pass:
                 repairs = self._repairs(page.changes)
                 writing()
                 writing = _nothing
+                self._check(repairs)
                 if self._is_too_old(page):
                     next_page = self._again(pool, page)
                     continue
@@ -117,6 +127,10 @@ class Pass:
         self._lease.advance(checkpoint, as_of_ms)
         summary.passed += checkpoint - before
         summary.pending = max(0, summary.pending - (checkpoint - before))
+
+    def _check(self, repairs: Sequence[Repair]) -> None:
+        if self._obstacle is not None and any(repair.item is not None for repair in repairs):
+            raise BlockedError(f"{self._shard.index}: {self._obstacle.problem}")
 
     def _read(self, after: int) -> _Page:
         read_s = time.monotonic()
@@ -151,6 +165,7 @@ class Pass:
             for repair in repairs:
                 self._count(repair, next(results) if repair.item is not None else None)
             self._advance(page.changes[-1].seq_no)
+            self._moved(page.changes[-1].seq_no)
             self._run.progress(self._run.summary)
 
         return finish
@@ -170,8 +185,9 @@ class Pass:
             summary.written += 1
         elif result.status in _CONFLICTS:
             summary.conflicts += 1
-        elif result.status == 403:  # a block on the index: true of every document, and may be lifted
-            raise RefusedError(f"{self._shard.index}: OpenSearch blocks writing: {result.reason}")
+        elif result.status == 403:  # a block or a missing right: true of every document, and may be lifted
+            kind = BlockedError if "cluster_block_exception" in result.reason else RefusedError
+            raise kind(f"{self._shard.index}: OpenSearch blocks writing: {result.reason}")
         else:
             summary.reject(self._shard.index, document_id, f"OpenSearch: {result.status} {result.reason}")
 

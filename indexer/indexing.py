@@ -57,6 +57,7 @@ class Indexing:
         enrich: gives documents their vectors.
         events: whom to tell.
         patience: how long to go on when OpenSearch is busy or away.
+        keeps_source: whether `_source` keeps every field; if not, it cannot tell that nothing changes.
     """
 
     upstream: Upstream
@@ -64,6 +65,7 @@ class Indexing:
     enrich: Fill
     events: Events = field(default_factory=Events)
     patience: Patience = field(default_factory=Patience)
+    keeps_source: bool = True
 
     def __post_init__(self) -> None:
         self._summary = Summary()
@@ -146,7 +148,7 @@ class Indexing:
             for entry, one in zip(batch, enriched, strict=True)
             if entry.document.id is not None and one.outcome in (Outcome.REUSED, Outcome.NO_TEXT)
         }
-        if not ours:
+        if not ours or not self.keeps_source:
             return set()
         persistence = Persistence(self.patience, self.events.waiting)
         try:

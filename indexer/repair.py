@@ -141,13 +141,6 @@ def _check(index: Index, *, is_external: bool, by_update: bool) -> None:
 
 
 def _problems(index: Index, *, is_external: bool, by_update: bool) -> Iterator[str]:
-    source = index.mapping.get("_source", {})
-    kept = {key: source[key] for key in ("excludes", "includes") if source.get(key)}
-    if kept:
-        yield (
-            f"expected a `_source` that keeps every field, found {kept}: writing a document again would make"
-            " what it does not keep unsearchable. Index the documents again instead: twinrank index"
-        )
     if is_external and by_update:
         yield (
             "expected no final ingest pipeline beside `versioning: external`, found"

@@ -4,35 +4,43 @@ For each shard: its global checkpoint G is read, then the index is refreshed, th
 stored checkpoint C and G is looked at (`feed.Pass`), then C = G. A backfill is the same from C = -1.
 """
 
-import json
 import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
-from indexer.enrich import chunking_of
+from indexer.blocked_indices import BlockedIndices
 from indexer.feed import Pass, Run, StoppedError
 from indexer.fills import Fill
+from indexer.followed import Followed, work_of
 from indexer.lease import Lease, LeaseLostError, Leases, Work, is_valid
 from indexer.refreshing import Refresher
 from indexer.repair import Repairs
-from indexer.sync_summary import Lag
+from indexer.sync_lag import Key, Lags
+from indexer.sync_missing import MissingCount
 from opensearch import indices
 from opensearch.checkpoints import Stored
-from opensearch.durations import seconds
-from opensearch.errors import BusyError, IndexMissingError, RefusedError, RequestError, UnreachableError
+from opensearch.errors import (
+    BlockedError,
+    BusyError,
+    IndexMissingError,
+    RefusedError,
+    RequestError,
+    UnreachableError,
+)
 from opensearch.indices import Index
 from opensearch.patience import Persistence
-from opensearch.settings import META_KEY, RerankSettings
+from opensearch.settings import META_KEY
 from opensearch.shards import Shard, primary_shards
+from opensearch.write_obstacle import write_obstacle
 
 POLL_S = 1.0
 FAILOVER_S = 60.0
 """After a failover the new primary may know a smaller global checkpoint for a moment: so long we wait."""
 
-Key = tuple[str, int]
 Answer = TypeVar("Answer")
 
 
@@ -61,18 +69,21 @@ class Sync:
     leases: Leases
     wanted: Wanted
     fills: Callable[[Index], Sequence[Fill]]
-    _indices: list["_Followed"] = field(default_factory=list, init=False)
+    _indices: list[Followed] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         self._refresher = Refresher(self.run)
         self._begun: set[Key] = set()
         self._ahead_since: dict[Key, float] = {}
         self._caught_up_ms: dict[Key, int] = {}
-        self._lags: list[Lag] = []
-        self._pending: dict[Key, int] = {}
+        self._lags = Lags()
+        self._missing = MissingCount(self.run)
+        self._blocked = BlockedIndices(self.run)
 
     def once(self) -> None:
         """Look at everything that was written before now; return when it is done, by us or by others.
+
+        An index that cannot be written to, though a document must be, is told in the summary.
 
         Raises:
             StoppedError: the run was asked to end.
@@ -83,6 +94,7 @@ class Sync:
         goals: dict[Key, int] = {}
         while not self._round(goals):
             self._sleep()
+        self._missing.count_at_end(self._readable())
 
     def follow(self) -> None:
         """Go on until asked to stop, also while OpenSearch is away.
@@ -91,6 +103,7 @@ class Sync:
             StoppedError: the run was asked to end.
             BusyError: OpenSearch answered nothing but refusals while the patience lasted; one alone may
                 be a node that is going down, or a block that is lifted again.
+            BlockedError: no index that is followed can ever be written to.
             MappingError, SettingsError: the index can no longer be followed.
         """
         refusals = Persistence(self.run.patience, self.run.waiting)
@@ -98,9 +111,14 @@ class Sync:
             try:
                 self._resolve()
                 self._round({})
+                self._blocked.check(self._indices)
             except (BusyError, UnreachableError) as error:
                 self.run.waiting(str(error))
+                self._lose_sight()
             except RefusedError as error:
+                self._lose_sight()
+                if isinstance(error, BlockedError) and not self._may_unblock():
+                    raise
                 refusals.failed(BusyError(str(error)))
             else:
                 refusals.succeeded()
@@ -122,64 +140,86 @@ class Sync:
         known = {(each.index.name, each.work): each for each in self._indices}
         self._indices = [self._followed(index, known) for index in enabled]
 
-    def _followed(self, index: Index, known: dict[tuple[str, Work], "_Followed"]) -> "_Followed":
+    def _followed(self, index: Index, known: dict[tuple[str, Work], Followed]) -> Followed:
         settings = index.rerank_settings()
         fills = self.fills(index)
         work = work_of(settings, fills)
         kept = known.get((index.name, work))
         repairs = kept.repairs if kept else Repairs(index, settings, fills)
-        return _Followed(index, settings, repairs, work)
+        return Followed(index, settings, repairs, work, write_obstacle(index))
 
     def _round(self, goals: dict[Key, int]) -> bool:
         """Pass over every shard that is free and has something new; return whether all goals are reached."""
-        self._lags = []
-        if not self._pending:
-            for followed in self._indices:
-                self._expect(followed)
+        if self.run.summary.lag is None:
+            self._look_first()
+        seen: set[Key] = set()
         # a list, since every shard must be visited; in any order, so that runners seldom ask for the same one
-        reached = [self._round_of(followed, goals) for followed in self._indices]
-        self.run.summary.lag = Lag(
-            sum(lag.operations for lag in self._lags), max((lag.seconds for lag in self._lags), default=0.0)
-        )
-        self.run.progress(self.run.summary)
+        reached = [self._round_of(followed, goals, seen) for followed in self._indices]
+        self._lags.end_round(seen)
+        self._tell()
         return all(reached)
 
-    def _round_of(self, followed: "_Followed", goals: dict[Key, int]) -> bool:
-        as_of_ms = int(time.time() * 1000)
+    def _look_first(self) -> None:
+        """Note how far everything is before the first pass, which may take hours."""
+        for followed in self._indices:
+            as_of_ms = int(time.time() * 1000)
+            for shard, stored in self._looked_up(followed):
+                position = self._position(followed, shard, stored)
+                self._note_lag(followed.index, shard, stored, position, as_of_ms)
+        self._tell()
+
+    def _looked_up(self, followed: Followed) -> list[tuple[Shard, Stored | None]]:
+        """Return the shards of an index with their checkpoints; of a closed one none can be asked."""
+        self._blocked.begin(followed)
+        if not followed.is_readable:
+            return []
         shards = self._insist(lambda: self._shards(followed.index))
         found = self._insist(lambda: self.leases.checkpoints.read(shards, followed.work.field))
+        return list(zip(shards, found, strict=True))
+
+    def _round_of(self, followed: Followed, goals: dict[Key, int], seen: set[Key]) -> bool:
+        as_of_ms = int(time.time() * 1000)
         is_done = True
-        for shard, stored in random.sample(list(zip(shards, found, strict=True)), len(shards)):
-            goal = goals.setdefault(_key(shard), shard.global_checkpoint)
+        shards = self._looked_up(followed)
+        for shard, stored in random.sample(shards, len(shards)):
+            key = _key(shard)
+            goal = goals.setdefault(key, shard.global_checkpoint)
+            position = self._position(followed, shard, stored)
+            if position < shard.global_checkpoint:  # shown while the pass goes on
+                self._note_lag(followed.index, shard, stored, position, as_of_ms)
             position = self._visit(followed, shard, stored, as_of_ms)
-            self._expect_of(shard, position)
-            self._lags.append(self._lag(followed.index, shard, stored, position, as_of_ms))
-            is_done &= position >= goal
+            self._note_lag(followed.index, shard, stored, position, as_of_ms)
+            seen.add(key)
+            is_done &= position >= goal or key in self._blocked
         return is_done
 
-    def _expect(self, followed: "_Followed") -> None:
-        """Note how many operations of each shard are still to be looked at, before the first one is."""
-        shards = self._insist(lambda: self._shards(followed.index))
-        found = self._insist(lambda: self.leases.checkpoints.read(shards, followed.work.field))
-        for shard, stored in zip(shards, found, strict=True):
-            self._expect_of(shard, self._position(followed, shard, stored))
+    def _show_lag(self) -> None:
+        lag = self._lags.total
+        self.run.summary.lag, self.run.summary.pending = lag, 0 if lag is None else lag.operations
 
-    def _expect_of(self, shard: Shard, position: int) -> None:
-        self._pending[_key(shard)] = max(0, shard.global_checkpoint - position)
-        self.run.summary.pending = sum(self._pending.values())
+    def _tell(self) -> None:
+        self._show_lag()
+        self._missing.count_now_and_then(self._readable())
+        self.run.progress(self.run.summary)
 
-    def _position(self, followed: "_Followed", shard: Shard, stored: Stored | None) -> int:
-        """Return how far a shard was looked at; -1 where it has to be looked at from its beginning."""
-        from_scratch = self.wanted.from_scratch and _key(shard) not in self._begun
-        if stored is None or from_scratch or not is_valid(stored.checkpoint, shard, followed.work):
-            return -1
-        return stored.checkpoint.checkpoint
+    def _lose_sight(self) -> None:
+        """Show that nothing is known of what is written meanwhile."""
+        self._lags.lose_sight()
+        self._show_lag()
+        self.run.progress(self.run.summary)
+
+    def _readable(self) -> list[Followed]:
+        """Return the indices whose documents without a vector can be counted."""
+        return [one for one in self._indices if one.is_readable]
+
+    def _may_unblock(self) -> bool:
+        return any(one.obstacle is None or one.obstacle.may_end for one in self._indices)
 
     def _shards(self, index: Index) -> list[Shard]:
         shards = primary_shards(self.run.upstream, index)
         return [one for one in shards if self.wanted.shards is None or one.number in self.wanted.shards]
 
-    def _visit(self, followed: "_Followed", shard: Shard, stored: Stored | None, as_of_ms: int) -> int:
+    def _visit(self, followed: Followed, shard: Shard, stored: Stored | None, as_of_ms: int) -> int:
         """Pass over one shard where there is need and nobody else does; return how far it is done."""
         key = _key(shard)
         from_scratch = self.wanted.from_scratch and key not in self._begun
@@ -190,7 +230,8 @@ class Sync:
             return -1
         else:
             from_scratch, position = True, -1
-        if position == shard.global_checkpoint:
+        is_waiting = self._blocked.is_unchanged(followed, key, shard.global_checkpoint)
+        if position == shard.global_checkpoint or is_waiting:
             return position
         lease = self.leases.take(shard, followed.work, stored, from_scratch=from_scratch)
         if lease is None:
@@ -201,11 +242,24 @@ class Sync:
         self._pass(followed, shard, lease, as_of_ms)
         return lease.checkpoint
 
-    def _pass(self, followed: "_Followed", shard: Shard, lease: Lease, as_of_ms: int) -> None:
+    def _position(self, followed: Followed, shard: Shard, stored: Stored | None) -> int:
+        """Return how far a shard is done, as its checkpoint says."""
+        if self.wanted.from_scratch and _key(shard) not in self._begun:
+            return -1
+        is_ours = stored is not None and is_valid(stored.checkpoint, shard, followed.work)
+        return stored.checkpoint.checkpoint if stored is not None and is_ours else -1
+
+    def _pass(self, followed: Followed, shard: Shard, lease: Lease, as_of_ms: int) -> None:
         try:
             shard = self._refresher.refresh(followed.index, shard)
             if shard.global_checkpoint > lease.checkpoint:
-                Pass(self.run, shard, lease, followed.repairs, followed.fresh_s).run(as_of_ms)
+                moved = partial(self._moved, _key(shard))
+                one = Pass(
+                    self.run, shard, lease, followed.repairs, followed.fresh_s, followed.obstacle, moved
+                )
+                one.run(as_of_ms)
+        except BlockedError as error:
+            self._blocked.note_shard(followed, _key(shard), shard.global_checkpoint, error)
         except LeaseLostError as error:
             self.run.waiting(str(error))
             return
@@ -215,48 +269,29 @@ class Sync:
             raise
         lease.release()
 
+    def _moved(self, key: Key, position: int) -> None:
+        self._lags.move(key, position)
+        self._show_lag()
+        self._missing.count_now_and_then(self._readable())
+
     def _is_lost(self, key: Key) -> bool:
         """Whether operations that we have seen are gone; after a failover it may seem so for a moment."""
         return time.monotonic() - self._ahead_since.setdefault(key, time.monotonic()) > FAILOVER_S
 
-    def _lag(self, index: Index, shard: Shard, stored: Stored | None, position: int, as_of_ms: int) -> Lag:
+    def _note_lag(
+        self, index: Index, shard: Shard, stored: Stored | None, position: int, as_of_ms: int
+    ) -> None:
         key = _key(shard)
         if position >= shard.global_checkpoint:
             self._caught_up_ms[key] = as_of_ms
-            return Lag()
         stored_ms = stored.checkpoint.as_of_ms if stored and position >= 0 else 0
         since_ms = max(stored_ms, self._caught_up_ms.get(key, 0)) or int(
             index.settings["index.creation_date"]
         )
-        return Lag(shard.global_checkpoint - position, max(0.0, time.time() - since_ms / 1000))
+        self._lags.note(key, position, shard.global_checkpoint, since_ms)
 
     def _insist(self, ask: Callable[[], Answer]) -> Answer:
         return Persistence(self.run.patience, self.run.waiting).insist(ask)
-
-
-@dataclass(frozen=True)
-class _Followed:
-    """One index with what is done for it; `work` says what that is."""
-
-    index: Index
-    settings: RerankSettings
-    repairs: Repairs
-    work: Work
-
-    @property
-    def fresh_s(self) -> float | None:
-        """How long what was read may be written without a lock: half of the time that deletions are known."""
-        if self.settings.versioning == "internal":
-            return None
-        return seconds(self.index.settings.get("index.gc_deletes", "60s")) / 2
-
-
-def work_of(settings: RerankSettings, fills: Sequence[Fill]) -> Work:
-    """Return what a pass looks for: which models' vectors in which fields, of which texts."""
-    chunk = chunking_of(settings)
-    seen_to = [f"{fill.field}:{fill.name}" for fill in fills]
-    cut = [chunk.max_tokens, chunk.overlap, chunk.max_chunks]
-    return Work(fills[0].field, json.dumps([seen_to, list(settings.source_fields), cut]))
 
 
 def _key(shard: Shard) -> Key:

@@ -24,7 +24,9 @@ class SyncSummary:
     or an old one taken away), `conflicts` had been changed or deleted since: their newer operation is looked
     at next. `rejected` could not be repaired, with some ids and reasons in `samples`. `started_over` lists
     shards whose checkpoint no longer held. `passed` operations of the feed were looked at, `pending` are to
-    come: the share that is done and the time left are told by them.
+    come: the share that is done and the time left are told by them. `blocked` says of indices that must be
+    written to, by name, why they cannot be. `lag` is None until the shards were looked at, `missing` until
+    documents with a source field and without a vector were counted.
     """
 
     checked: int = 0
@@ -36,15 +38,17 @@ class SyncSummary:
     samples: list[dict[str, str]] = field(default_factory=list)
     started_over: list[str] = field(default_factory=list)
     seconds: float = 0.0
-    lag: Lag = field(default_factory=Lag)
+    lag: Lag | None = None
+    missing: int | None = None
+    blocked: dict[str, str] = field(default_factory=dict)
     stopped: str | None = None
     passed: int = 0
     pending: int = 0
 
     @property
     def complete(self) -> bool:
-        """Whether nothing was rejected and nothing ended the run early."""
-        return self.rejected == 0 and self.stopped is None
+        """Whether nothing was rejected or blocked, and nothing ended the run early."""
+        return self.rejected == 0 and not self.blocked and self.stopped is None
 
     def reject(self, index: str, document_id: str, reason: str) -> None:
         """Count a document that cannot be repaired, and keep the first of them."""
@@ -59,8 +63,9 @@ class SyncSummary:
             f"{self.checked} documents checked in {self.seconds:.1f} s ({rate:.0f}/s):"
             f" {self.current} current, {self.written} written ({self.outcomes[Outcome.ENCODED]} encoded),"
             f" {self.conflicts} changed meanwhile, {self.outcomes[Outcome.NO_TEXT]} without text",
-            f"lag: {self.lag.operations} operations, {self.lag.seconds:.1f} s",
+            f"lag: {self.lag_in_words()}; missing: {self.missing_in_words()}",
         ]
+        words += [f"{index} cannot be written to: {problem}" for index, problem in self.blocked.items()]
         words += [f"started over: {reason}" for reason in self.started_over]
         if self.rejected:
             words.append(f"{self.rejected} documents could not be repaired:")
@@ -70,6 +75,16 @@ class SyncSummary:
                 f"Stopped before the end: {self.stopped}. Run the same command again: it goes on there"
             )
         return "\n".join(words)
+
+    def lag_in_words(self) -> str:
+        """Return how far sync is behind; that is not known before the first look."""
+        if self.lag is None:
+            return "not known yet"
+        return f"{self.lag.operations} operations, {self.lag.seconds:.1f} s"
+
+    def missing_in_words(self) -> str:
+        """Return how many documents have text and no vector, when they were last counted."""
+        return "not counted" if self.missing is None else f"{self.missing} documents without a vector"
 
     def as_json(self) -> dict[str, Any]:
         """Return the machine-readable form."""
@@ -83,7 +98,9 @@ class SyncSummary:
             "samples": self.samples,
             "started_over": self.started_over,
             "seconds": round(self.seconds, 3),
-            "lag_operations": self.lag.operations,
-            "lag_seconds": round(self.lag.seconds, 3),
+            "lag_operations": None if self.lag is None else self.lag.operations,
+            "lag_seconds": None if self.lag is None else round(self.lag.seconds, 3),
+            "missing": self.missing,
+            "blocked": self.blocked,
             "stopped": self.stopped,
         }

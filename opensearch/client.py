@@ -16,6 +16,7 @@ from opensearch.connection_advice import DENIED, answer_advice, connection_advic
 from opensearch.credentials import basic_authorization, url_without_credentials
 from opensearch.errors import (
     AddressError,
+    BlockedError,
     BusyError,
     ConflictError,
     DeniedError,
@@ -160,6 +161,11 @@ def _ours(error: library.TransportError, url: str) -> RequestError:
     reason = reason_of(info.get("error", error.error))
     if status in BUSY:
         return BusyError(f"OpenSearch at {url} is busy ({status}): {reason}")
+    if status == 403 and "cluster_block_exception" in reason:
+        return BlockedError(
+            f"OpenSearch at {url} takes no such request ({status}): {reason}."
+            ' Lift the block, as with PUT /INDEX/_settings {"index.blocks.read_only": null}'
+        )
     if status in (401, 403):
         return DeniedError(
             f"OpenSearch at {url} does not allow this ({status}): {_sentence(reason)} {DENIED}", status

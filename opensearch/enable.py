@@ -10,6 +10,7 @@ from opensearch.indices import Index
 from opensearch.ingest_pipelines import pipeline_notes
 from opensearch.setting_layers import flat
 from opensearch.settings import META_KEY, RerankSettings, SettingsError, parse_settings, settings_meta
+from opensearch.write_obstacle import enable_notes
 
 _DECIDE_VECTORS = ("model", "field", "source_fields", "chunk")
 
@@ -72,7 +73,8 @@ def _created(upstream: Upstream, name: str, wanted: Wanted, *, dry_run: bool) ->
         index = indices.written_by(upstream, name)
         plan = _plan(index, wanted)
         mapping.write(upstream, plan.index, plan.settings.field, settings_meta(plan.settings))
-        notes = tuple(pipeline_notes(upstream, index, plan.settings.source_fields))  # a template may name one
+        # a template may name a pipeline, or say what `_source` keeps
+        notes = (*pipeline_notes(upstream, index, plan.settings.source_fields), *enable_notes(index))
     return replace(plan, changes=("index created", *plan.changes), notes=notes)
 
 
@@ -139,5 +141,6 @@ def _notes(index: Index, settings: RerankSettings) -> Iterator[str]:
     for name in settings.source_fields:
         if not mapping.is_mapped(index, name):
             yield f"{name} is not mapped in {index.name} yet: check the spelling, or index documents with it"
+    yield from enable_notes(index)
     if index.name.startswith(".ds-"):
         yield f"{index.name} is part of a data stream: put the same mapping into its index template too"

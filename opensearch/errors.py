@@ -18,6 +18,7 @@
         ├── IndexMissingError   no such index
         ├── DeniedError         401 or 403
         └── RefusedError        any other error answer
+            ├── BlockedError    403: the index or the cluster takes no writes
             ├── MissingError    404 for something that is no index
             └── ConflictError   409: the document is no longer as the request expected it
 
@@ -99,6 +100,10 @@ class DeniedError(RequestError):
 
 class RefusedError(RequestError):
     """Any other error answer, with OpenSearch's own reason."""
+
+
+class BlockedError(RefusedError):
+    """An index that takes no writes: OpenSearch says so (403, for no want of a right), or its settings do."""
 
 
 class MissingError(RefusedError):

@@ -10,6 +10,7 @@ from opensearch.client import Upstream, path_of
 from opensearch.errors import DeniedError, MappingError
 from opensearch.indices import find, refresh
 from opensearch.reasons import reason_of
+from opensearch.write_obstacle import check_writable
 
 PAGE = 250
 """Documents of one request."""
@@ -48,10 +49,13 @@ def check_strip(upstream: Upstream, name: str) -> None:
     """Check that vectors may be removed from every index behind a name.
 
     Raises:
-        MappingError: an index's writers give versions of their own, which an update would move.
+        MappingError: an index's writers give versions of their own, which an update would move; or its
+            documents cannot be written again, or not without a loss.
         RequestError: OpenSearch cannot be asked.
     """
-    for index in find(upstream, name):
+    found = find(upstream, name)
+    check_writable(found)
+    for index in found:
         if index.rerank_settings().versioning == "external":
             raise MappingError(
                 f"{index.name}: expected versions that OpenSearch counts, found `versioning: external`:"

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from opensearch import mapping
 from opensearch.client import Upstream, path_of
+from opensearch.indices import Index
 from opensearch.settings import RerankSettings
 
 
@@ -61,6 +63,24 @@ def count(upstream: Upstream, index: str, field: str) -> Counts:
     everything = upstream.request("GET", path)["count"]
     query = {"query": {"exists": {"field": field}}}
     return Counts(everything, upstream.request("POST", path, query)["count"])
+
+
+def count_missing(upstream: Upstream, index: Index, settings: RerankSettings) -> int:
+    """Count the searchable documents that have a source field and no vector.
+
+    If OpenSearch cannot see in its own index whether a document has one of the fields (one that is not
+    indexed, or lies in a nested object), every document without a vector counts.
+
+    Raises:
+        RequestError: OpenSearch cannot be asked.
+    """
+    clauses: dict[str, Any] = {"must_not": {"exists": {"field": settings.field}}}
+    if all(mapping.is_seen_by_exists(index, name) for name in settings.source_fields):
+        present = [{"exists": {"field": name}} for name in settings.source_fields]
+        clauses |= {"should": present, "minimum_should_match": 1}
+    query = {"query": {"bool": clauses}}
+    count: int = upstream.request("POST", path_of(index.name, "_count"), query)["count"]
+    return count
 
 
 def sample(upstream: Upstream, index: str, settings: RerankSettings, size: int) -> list[dict[str, Any]]:

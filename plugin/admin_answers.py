@@ -7,6 +7,7 @@ import msgspec
 
 from opensearch.errors import (
     AddressError,
+    BlockedError,
     BusyError,
     DeniedError,
     IndexMissingError,
@@ -26,6 +27,7 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     SettingsError: (400, "rerank_settings_exception"),
     MappingError: (400, "rerank_mapping_exception"),
     AddressError: (400, "illegal_argument_exception"),
+    BlockedError: (403, "cluster_block_exception"),
     RefusedError: (400, "illegal_argument_exception"),
     DeniedError: (403, "security_exception"),
     IndexMissingError: (404, "index_not_found_exception"),

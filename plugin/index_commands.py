@@ -20,7 +20,9 @@ from opensearch import indices
 from opensearch.client import Upstream
 from opensearch.enable import Enabled, Wanted, enable
 from opensearch.ingest_pipelines import pipeline_notes
+from opensearch.kept_source import KeptSource
 from opensearch.settings import META_KEY, settings_meta
+from opensearch.write_obstacle import check_indexable
 from plugin.assignments import assigned
 from plugin.connecting import Connecting
 from plugin.fills import fills_of
@@ -93,13 +95,16 @@ def index_command(
     documents = read_documents(file)  # another form is refused before anything is asked or written
     with connected(connecting) as upstream, progress_bar(file, hidden=as_json) as (console, advance):
         target = indices.written_by(upstream, index)
+        check_indexable(target)
         fills = fills_of(target, bundle, bundle.document_encoder(threads=threads))
         for note in pipeline_notes(upstream, target, target.rerank_settings().source_fields):
             console.print(note, markup=False)
         events = Events(
             _rejections(console, rejects), advance, lambda reason: console.print("Waiting:", reason)
         )
-        summary = Indexing(upstream, target.name, Fills(*fills), events).run(documents)
+        keeps_source = KeptSource.of(target.mapping).is_whole
+        indexing = Indexing(upstream, target.name, Fills(*fills), events, keeps_source=keeps_source)
+        summary = indexing.run(documents)
     click.echo(json.dumps(summary.as_json()) if as_json else summary.in_words())
     if not summary.complete:
         raise click.exceptions.Exit(1)

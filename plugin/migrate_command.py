@@ -15,6 +15,7 @@ from indexer.sync_summary import SyncSummary
 from opensearch.client import Upstream
 from opensearch.indices import Index
 from opensearch.settings import RerankSettings
+from opensearch.write_obstacle import check_writable
 from plugin.connecting import Connecting
 from plugin.index_commands import connected
 from plugin.options import bundle_folder, json_option
@@ -70,6 +71,7 @@ def migrate_command(
         found = migration.enabled(upstream, index)
         if step == "fill":
             new = _required(bundle)
+            check_writable(found)
             begun = [_begun(upstream, one, new.vectors_of, vector_field, as_json=as_json) for one in found]
             if any(begun):
                 time.sleep(PROXIES_FOLLOW_S)
@@ -142,6 +144,7 @@ def _looking_at(index: Index, *, hidden: bool) -> Iterator[Callable[[int, int], 
 def _clean_up(
     upstream: Upstream, connecting: Connecting, found: list[Index], options: SyncOptions
 ) -> SyncSummary | None:
+    check_writable(found)
     summary = None
     for one in found:
         field = migration.forget(upstream, one)

@@ -2,9 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from indexer.sync_summary import SyncSummary
 from plugin.listen_address import ListenAddress
+
+if TYPE_CHECKING:
+    from prometheus_client import Gauge
 
 _OUTCOMES = ("checked", "current", "written", "conflicts", "rejected")
 
@@ -16,14 +20,23 @@ class SyncMetrics:
         from prometheus_client import CollectorRegistry, Counter, Gauge
 
         self.registry = own = CollectorRegistry()
+        self._index = index
         self._lag_operations = Gauge(
             "twinrank_sync_lag_operations", "Operations that sync has not looked at yet.", ["index"],
             registry=own, multiprocess_mode="livemostrecent",
-        ).labels(index)  # fmt: skip
+        )  # fmt: skip
         self._lag_seconds = Gauge(
             "twinrank_sync_lag_seconds", "How long vectors may have been stale.", ["index"],
             registry=own, multiprocess_mode="livemostrecent",
-        ).labels(index)  # fmt: skip
+        )  # fmt: skip
+        self._missing = Gauge(
+            "twinrank_sync_missing_documents", "Documents with text and without a vector.", ["index"],
+            registry=own, multiprocess_mode="livemostrecent",
+        )  # fmt: skip
+        self._blocked = Gauge(
+            "twinrank_sync_blocked_indices", "Indices that must be written to, and cannot be.", ["index"],
+            registry=own, multiprocess_mode="livemostrecent",
+        )  # fmt: skip
         documents = Counter(
             "twinrank_sync_documents", "Documents by what sync did: checked (all), current, written,"
             " conflicts (changed meanwhile), rejected, and by how their text was encoded.",
@@ -35,8 +48,15 @@ class SyncMetrics:
 
     def tell(self, summary: SyncSummary) -> None:
         """Take over what a summary says now."""
-        self._lag_operations.set(summary.lag.operations)
-        self._lag_seconds.set(summary.lag.seconds)
+        known: dict[Gauge, float | None] = {
+            self._lag_operations: None if summary.lag is None else summary.lag.operations,
+            self._lag_seconds: None if summary.lag is None else summary.lag.seconds,
+            self._missing: summary.missing,
+            self._blocked: len(summary.blocked),
+        }
+        for gauge, value in known.items():
+            if value is not None:  # a gauge without a value is not shown: 0 would be untrue
+                gauge.labels(self._index).set(value)
         now = summary.as_json()
         for name, counter in (*self._documents.items(), ("encoded", self._encoded)):
             counter.inc(now[name] - self._told[name])

@@ -46,4 +46,6 @@ def sync_words(summary: SyncSummary, elapsed_s: float) -> str:
     share = f" ({summary.passed / operations:.0%} of {operations:,} operations)" if operations else ""
     rate = f", {summary.checked / elapsed_s:.0f}/s" if elapsed_s > 0 else ""
     left = time_left(summary.passed, operations, elapsed_s) if summary.pending else ""
-    return f"{summary.checked:,} checked{share.replace('%', ' %')}{rate}, {summary.written:,} written{left}"
+    missing = "" if summary.missing is None else f", missing {summary.missing:,}"
+    done = f"{summary.checked:,} checked{share.replace('%', ' %')}{rate}, {summary.written:,} written"
+    return f"{done}{missing}{left}"

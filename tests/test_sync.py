@@ -15,7 +15,7 @@ from opensearch import indices, vectors
 from opensearch.bulk import Bulk
 from opensearch.changes import read_changes
 from opensearch.client import Upstream
-from opensearch.errors import MappingError, RefusedError
+from opensearch.errors import MappingError
 from opensearch.patience import Patience
 from opensearch.shards import primary_shards
 from reranker.stored_vector import unpack
@@ -191,30 +191,72 @@ def test_an_index_that_would_lose_something_is_refused(
     client.indices.put_settings(index=index_name, body={"index.final_pipeline": pipeline})
     with pytest.raises(MappingError, match="no final ingest pipeline"):
         synced(opensearch_url, index_name)
-    client.indices.delete(index=index_name)
-    client.indices.create(
-        index=index_name,
-        body={
-            "mappings": {
-                "_source": {"excludes": ["secret"]},
-                "_meta": {"rerank": {"model": "tiny", "source_fields": ["text"]}},
-            }
-        },
-    )
-    with pytest.raises(MappingError, match="keeps every field"):
-        synced(opensearch_url, index_name)
 
 
-def test_a_blocked_index_stops_the_run_and_loses_nothing(
+def test_an_index_whose_source_is_not_whole_is_looked_at_and_not_written(
     opensearch_url: str, client: OpenSearch, index_name: str
+) -> None:
+    body = index_body(BUNDLE)
+    body["mappings"]["_source"] = {"excludes": ["secret"]}
+    client.indices.create(index=index_name, body=body)
+    assert synced(opensearch_url, index_name).complete, "nothing to write"
+    put(opensearch_url, index_name, "1", b'{"text": "a", "secret": "invoice"}')
+    done = synced(opensearch_url, index_name)
+    assert "keeps every field, found `_source.excludes` ['secret']" in done.blocked[index_name]
+    assert (done.complete, done.written, done.missing) == (False, 0, 1)
+    query = {"query": {"match": {"secret": "invoice"}}}
+    assert client.count(index=index_name, body=query)["count"] == 1
+
+
+BLOCKED = {
+    "write": {"index.blocks.write": True},
+    "read_only": {"index.blocks.read_only": True},
+    "read_only_allow_delete": {"index.blocks.read_only_allow_delete": True},
+}
+
+
+@pytest.mark.parametrize("settings", BLOCKED.values(), ids=BLOCKED)
+def test_a_blocked_index_ends_the_run_at_once_and_loses_nothing(
+    opensearch_url: str, client: OpenSearch, index_name: str, settings: dict[str, Any]
 ) -> None:
     make_index(client, index_name)
     put(opensearch_url, index_name, "1", b'{"text": "a"}')
-    client.indices.put_settings(index=index_name, body={"index.blocks.write": True})
-    with pytest.raises(RefusedError, match="blocks writing"):
-        synced(opensearch_url, index_name)
-    client.indices.put_settings(index=index_name, body={"index.blocks.write": None})
-    assert synced(opensearch_url, index_name).written == 1
+    client.indices.put_settings(index=index_name, body=settings)
+    done = synced(opensearch_url, index_name)
+    assert f"`{next(iter(settings))}: true`" in done.blocked[index_name]
+    assert (done.complete, done.missing) == (False, 1)
+    assert done.lag is not None
+    assert done.lag.operations > 0
+    client.indices.put_settings(index=index_name, body=dict.fromkeys(settings))
+    lifted = synced(opensearch_url, index_name)
+    assert (lifted.written, lifted.missing, lifted.complete) == (1, 0, True)
+
+
+def test_an_append_only_index_is_told(opensearch_url: str, client: OpenSearch, index_name: str) -> None:
+    body = index_body(BUNDLE)
+    body["settings"]["index.append_only.enabled"] = True
+    client.indices.create(index=index_name, body=body)
+    client.index(index=index_name, body={"text": "a"}, refresh=True)
+    done = synced(opensearch_url, index_name)
+    assert "`index.append_only.enabled: true`" in done.blocked[index_name]
+    assert (done.complete, done.missing) == (False, 1)
+
+
+def test_one_blocked_index_does_not_keep_the_others_waiting(
+    opensearch_url: str, client: OpenSearch, index_name: str
+) -> None:
+    names = [f"{index_name}-{part}" for part in ("a", "b", "c")]
+    for name in names:
+        make_index(client, name)
+        put(opensearch_url, name, "1", b'{"text": "a"}')
+    client.indices.put_settings(index=names[0], body={"index.blocks.write": True})
+    client.indices.close(index=names[1])
+    done = synced(opensearch_url, ",".join(names))
+    assert set(done.blocked) == set(names[:2])
+    assert "POST /" in done.blocked[names[1]], "how to open it"
+    assert done.written == 1
+    for name in names:
+        client.indices.delete(index=name)
 
 
 def test_an_alias_and_a_data_stream_are_followed_whole(opensearch_url: str, client: OpenSearch) -> None:

@@ -1,0 +1,48 @@
+"""An index that sync follows: what is looked for in it, what is done, and what stands in the way."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from indexer.enrich import chunking_of
+from indexer.fills import Fill
+from indexer.lease import Work
+from indexer.repair import Repairs
+from opensearch.durations import seconds
+from opensearch.indices import Index
+from opensearch.settings import RerankSettings
+from opensearch.write_obstacle import Obstacle
+
+
+@dataclass(frozen=True)
+class Followed:
+    """One index with what is done for it; `work` says what that is.
+
+    `obstacle` is what keeps its documents from being written, None if nothing does.
+    """
+
+    index: Index
+    settings: RerankSettings
+    repairs: Repairs
+    work: Work
+    obstacle: Obstacle | None
+
+    @property
+    def fresh_s(self) -> float | None:
+        """How long what was read may be written without a lock: half of the time that deletions are known."""
+        if self.settings.versioning == "internal":
+            return None
+        return seconds(self.index.settings.get("index.gc_deletes", "60s")) / 2
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether its documents can be looked at and counted."""
+        return self.obstacle is None or self.obstacle.is_readable
+
+
+def work_of(settings: RerankSettings, fills: Sequence[Fill]) -> Work:
+    """Return what a pass looks for: which models' vectors in which fields, of which texts."""
+    chunk = chunking_of(settings)
+    seen_to = [f"{fill.field}:{fill.name}" for fill in fills]
+    cut = [chunk.max_tokens, chunk.overlap, chunk.max_chunks]
+    return Work(fills[0].field, json.dumps([seen_to, list(settings.source_fields), cut]))
