@@ -62,6 +62,7 @@ def _show(progress: Progress, task: TaskID, stream: io.BufferedReader | None, su
 def _size(stream: io.BufferedReader) -> int | None:
     if not stream.seekable():
         return None
+    position = stream.tell()  # the file's form was looked at already
     size = stream.seek(0, io.SEEK_END)
-    stream.seek(0)
+    stream.seek(position)
     return size

@@ -305,3 +305,19 @@ def test_a_bulk_file_and_a_dump_go_in_with_their_ids(
     assert client.indices.get_mapping(index=index_name) == before
     assert client.count(index=index_name)["count"] == 2
     assert command("index", "-", data=b"[]").returncode == 0
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_named_file_is_read_once_from_its_beginning(
+    opensearch_url: str, index_name: str, client: OpenSearch, tmp_path: Path, packed: bool
+) -> None:
+    """Its form is looked at before its length is."""
+    command, data = Command(opensearch_url, index_name).enabled(), numbered(3000)
+    file = tmp_path / "documents"
+    file.write_bytes(gzip.compress(data) if packed else data)
+    done = command("index", str(file), "--json")
+    report = json.loads(done.stdout)
+    assert (report["lines"], report["indexed"], report["rejected"]) == (3000, 3000, 0)
+    client.indices.refresh(index=index_name)
+    assert client.count(index=index_name)["count"] == 3000
