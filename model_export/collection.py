@@ -1,18 +1,22 @@
 """A collection in BEIR layout, and its first stage: BM25's best hits for each query."""
 
-import csv
 import gzip
-import io
-import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import bm25s
+import msgspec
 import numpy as np
 
 from model_export.errors import ExportError
+from reranker.judgements import JudgementsError, read_judgements
+
+_Record = TypeVar("_Record")
+_GZIP_MAGIC = b"\x1f\x8b"
 
 WINDOW = 100
 """Hits of a query that are reranked."""
@@ -45,53 +49,103 @@ class Collection:
         return sorted({document for hits in self.hits.values() for document in hits})
 
 
-def read(folder: Path, max_queries: int | None = None) -> Collection:
-    """Read a folder with `corpus.jsonl.gz`, `queries.jsonl.gz`, `qrels.tsv.gz` and maybe `bm25_run.tsv.gz`.
+class _Query(msgspec.Struct):
+    id: str | int = msgspec.field(name="_id")
+    text: str
 
-    Only queries with a judgement are kept, the first `max_queries` of them.
+
+class _Document(msgspec.Struct):
+    id: str | int = msgspec.field(name="_id")
+    text: str | None = ""
+    title: str | None = ""
+
+
+def read(folder: Path, max_queries: int | None = None) -> Collection:
+    """Read `corpus.jsonl`, `queries.jsonl`, `qrels.tsv` or `qrels/test.tsv`, and maybe `bm25_run.tsv`.
+
+    Each file may be gzipped. Only queries with a judgement are kept, the first `max_queries` of them.
 
     Raises:
-        ExportError: a file is missing.
+        ExportError: a file is missing, a line of it is not as BEIR writes it, or no judged document is there.
     """
+    qrels_file = _first_of(folder, "qrels.tsv", "qrels/test.tsv")
     try:
-        qrels = _qrels(folder / "qrels.tsv.gz")
-        queries = {row["_id"]: row["text"] for row in _json_lines(folder / "queries.jsonl.gz")}
-        documents = {
-            row["_id"]: f"{row.get('title', '')} {row['text']}".strip()
-            for row in _json_lines(folder / "corpus.jsonl.gz")
-        }
-    except FileNotFoundError as error:
+        qrels = read_judgements(qrels_file)
+    except JudgementsError as error:
+        raise ExportError(str(error)) from error
+    queries = _queries(_first_of(folder, "queries.jsonl"))
+    corpus = _first_of(folder, "corpus.jsonl")
+    documents = {
+        str(row.id): f"{row.title or ''} {row.text or ''}".strip() for row in _objects(corpus, _Document)
+    }
+    judged = {document for grades in qrels.values() for document in grades}
+    if judged.isdisjoint(documents):
         raise ExportError(
-            f"expected a collection in BEIR layout, gzipped, found no {error.filename}"
-        ) from error
+            f"{corpus}: expected judged documents, found 0 of the {len(judged)} in {qrels_file}"
+        )
     kept = dict([(i, text) for i, text in queries.items() if i in qrels][:max_queries])
-    return Collection(folder.name, documents, kept, qrels, _run(folder / "bm25_run.tsv.gz", kept, documents))
+    run = next((file for file in _both(folder / "bm25_run.tsv") if file.is_file()), None)
+    hits = _run(run, kept, documents) if run else None
+    return Collection(folder.name, documents, kept, qrels, hits)
 
 
-def _json_lines(file: Path) -> Iterator[dict[str, str]]:
-    with gzip.open(file, "rt", encoding="utf-8") as lines:
-        yield from map(json.loads, lines)
+def _both(file: Path) -> tuple[Path, Path]:
+    """Return a file's two names, plain and gzipped."""
+    return file, file.with_name(f"{file.name}.gz")
 
 
-def _table(file: Path) -> Iterator[dict[str, str]]:
-    with io.TextIOWrapper(gzip.open(file), encoding="utf-8") as lines:
-        yield from csv.DictReader(lines, delimiter="\t")
+def _first_of(folder: Path, *names: str) -> Path:
+    for file in (each for name in names for each in _both(folder / name)):
+        if file.is_file():
+            return file
+    raise ExportError(
+        f"expected a collection in BEIR layout in {folder}, found no {' or '.join(names)}, plain or gzipped"
+    )
 
 
-def _qrels(file: Path) -> dict[str, dict[str, int]]:
-    qrels: dict[str, dict[str, int]] = {}
-    for row in _table(file):
-        qrels.setdefault(row["query-id"], {})[row["corpus-id"]] = int(row["score"])
-    return qrels
+def _queries(file: Path) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for row in _objects(file, _Query):
+        if texts.setdefault(str(row.id), row.text) != row.text:
+            raise ExportError(f"{file}: expected one text of query {row.id}, found two")
+    return texts
 
 
-def _run(file: Path, queries: dict[str, str], documents: dict[str, str]) -> Hits | None:
-    if not file.exists():
-        return None
+def _lines(file: Path) -> Iterator[tuple[int, str]]:
+    """Yield the numbered lines of a plain or gzipped file, without blank ones."""
+    try:
+        with file.open("rb") as data:
+            is_gzip = data.read(2) == _GZIP_MAGIC
+        with (gzip.open if is_gzip else open)(file, "rt", encoding="utf-8-sig") as lines:
+            yield from ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise ExportError(f"expected UTF-8 text, plain or gzipped, in {file}, found: {error}") from error
+
+
+def _objects(file: Path, kind: type[_Record]) -> Iterator[_Record]:
+    decoder = msgspec.json.Decoder(kind)
+    for number, line in _lines(file):
+        try:
+            yield decoder.decode(line)
+        except msgspec.MsgspecError as error:
+            expected = '{"_id": "1", "text": "..."} as one line of JSON'
+            raise ExportError(f"{file}, line {number}: expected {expected}, found: {error}") from error
+
+
+def _run(file: Path, queries: dict[str, str], documents: dict[str, str]) -> Hits:
     run: Hits = {query: {} for query in queries}
-    for row in _table(file):
+    rows = ((number, line.rstrip("\r\n").split("\t")) for number, line in _lines(file))
+    columns = next(rows, (1, []))[1]
+    if not {"query-id", "corpus-id", "score"} <= set(columns):
+        raise ExportError(f"{file}, line 1: expected the columns query-id, corpus-id, score, found {columns}")
+    for number, cells in rows:
+        try:
+            row = dict(zip(columns, cells, strict=True))
+            score = float(row["score"])
+        except ValueError as error:
+            raise ExportError(f"{file}, line {number}: expected {columns}, found {cells}") from error
         if row["query-id"] in run and row["corpus-id"] in documents:
-            run[row["query-id"]][row["corpus-id"]] = float(row["score"])
+            run[row["query-id"]][row["corpus-id"]] = score
     return run
 
 

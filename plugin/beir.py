@@ -1,6 +1,7 @@
 """A test collection in the layout of BEIR: documents, queries and relevance judgements."""
 
 import gzip
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ from typing import TypeVar
 import msgspec
 
 from plugin.errors import CommandError
+from reranker.judgements import Judgements, JudgementsError, read_judgements
 
 _Record = TypeVar("_Record")
 _QRELS = ("qrels.tsv", "qrels/test.tsv")
+_GZIP_MAGIC = b"\x1f\x8b"
 
 
 class CollectionError(CommandError):
@@ -20,14 +23,14 @@ class CollectionError(CommandError):
 
 
 class _Query(msgspec.Struct):
-    id: str = msgspec.field(name="_id")
+    id: str | int = msgspec.field(name="_id")
     text: str
 
 
 class _Document(msgspec.Struct):
-    id: str = msgspec.field(name="_id")
-    text: str = ""
-    title: str = ""
+    id: str | int = msgspec.field(name="_id")
+    text: str | None = ""
+    title: str | None = ""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class Collection:
     queries: dict[str, str]
     qrels: dict[str, dict[str, int]]
     left_out: dict[str, set[str]]
+    num_missing: int = 0
+    """How many judged documents are not in the corpus: no search can return them."""
 
     def counted(self, query: str, ids: Sequence[str], judged_only: bool) -> list[str]:
         """Return those ids, in order, that count as hits of a query: not left out, and judged where asked."""
@@ -64,16 +69,34 @@ def read_collection(
     Raises:
         CollectionError: a file is missing, or a line of it is not as BEIR writes it.
     """
-    judged = read_qrels(qrels_file or _first_of(folder, *_QRELS))
+    qrels_path = qrels_file or _first_of(folder, *_QRELS)
+    judged = read_qrels(qrels_path)
     texts = read_queries(_first_of(folder, "queries.jsonl"))
     queries = {query: texts[query] for query in [q for q in texts if q in judged][:queries_limit]}
     if not queries:
         raise CollectionError(f"{folder}: expected judged queries, found none that stands in both files")
     corpus = _first_of(folder, "corpus.jsonl")
-    num_documents, fields = _survey(corpus)
-    left_out = _read_left_out(folder)
     qrels = {query: judged[query] for query in queries}
-    return Collection(folder.resolve().name, corpus, num_documents, fields, queries, qrels, left_out)
+    documents = judged_documents(qrels)
+    num_documents, fields, missing = _survey(corpus, documents)
+    if len(missing) == len(documents):
+        raise CollectionError(
+            f"{corpus}: expected judged documents, found {coverage(qrels_path, documents, missing)}"
+        )
+    left_out = _read_left_out(folder)
+    name = folder.resolve().name
+    return Collection(name, corpus, num_documents, fields, queries, qrels, left_out, len(missing))
+
+
+def judged_documents(qrels: Judgements) -> set[str]:
+    """Return the ids of all documents that have a grade."""
+    return {document for grades in qrels.values() for document in grades}
+
+
+def coverage(qrels: Path, judged: set[str], missing: set[str]) -> str:
+    """Say how many judged documents are there, with an example of those that are not."""
+    words = f"{len(judged) - len(missing)} of the {len(judged)} in {qrels}"
+    return f"{words} (missing: {min(missing)!r}, for example)" if missing else words
 
 
 def _first_of(folder: Path, *names: str) -> Path:
@@ -85,12 +108,13 @@ def _first_of(folder: Path, *names: str) -> Path:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the numbered lines of a plain or gzipped file."""
-    opened = gzip.open if path.suffix == ".gz" else open
+    """Yield the numbered lines of a plain or gzipped file, without blank ones."""
     try:
-        with opened(path, "rt", encoding="utf-8") as lines:
-            yield from enumerate(lines, 1)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+        with path.open("rb") as file:
+            is_gzip = file.read(2) == _GZIP_MAGIC
+        with (gzip.open if is_gzip else open)(path, "rt", encoding="utf-8-sig") as lines:
+            yield from ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise CollectionError(f"expected UTF-8 text, plain or gzipped, in {path}, found: {error}") from error
 
 
@@ -100,7 +124,8 @@ def _objects(path: Path, type_: type[_Record]) -> Iterator[_Record]:
         try:
             yield decoder.decode(line)
         except msgspec.MsgspecError as error:
-            raise CollectionError(f"{path}, line {number}: {error}") from error
+            expected = '{"_id": "1", "text": "..."} as one line of JSON'
+            raise CollectionError(f"{path}, line {number}: expected {expected}, found: {error}") from error
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -111,39 +136,39 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
             yield number, row
 
 
-def _survey(path: Path) -> tuple[int, tuple[str, ...]]:
-    """Count the documents and name the fields that have text in any of them."""
-    count, titles = 0, 0
+def _survey(path: Path, judged: set[str]) -> tuple[int, tuple[str, ...], set[str]]:
+    """Count the documents, name the fields that have text in any, and return the judged that are missing."""
+    count, titles, missing = 0, 0, set(judged)
     for document in _objects(path, _Document):
         count += 1
-        titles += bool(document.title.strip())
-    return count, ("title", "text") if titles else ("text",)
+        titles += bool((document.title or "").strip())
+        missing.discard(str(document.id))
+    return count, ("title", "text") if titles else ("text",), missing
 
 
 def read_queries(path: Path) -> dict[str, str]:
     """Return query id -> text of a file of JSON lines, plain or gzipped.
 
     Raises:
-        CollectionError: a line of it is not as BEIR writes it.
+        CollectionError: a line of it is not as BEIR writes it, or an id has two texts.
     """
-    return {query.id: query.text for query in _objects(path, _Query)}
+    texts: dict[str, str] = {}
+    for query in _objects(path, _Query):
+        if texts.setdefault(str(query.id), query.text) != query.text:
+            raise CollectionError(f"{path}: expected one text of query {query.id}, found two")
+    return texts
 
 
-def read_qrels(path: Path) -> dict[str, dict[str, int]]:
-    """Return query id -> document id -> grade of a file between tabs, plain or gzipped.
+def read_qrels(path: Path) -> Judgements:
+    """Return query id -> document id -> grade of a file in any layout that `reranker.judgements` reads.
 
     Raises:
-        CollectionError: a line of it is not as BEIR writes it.
+        CollectionError: a line of it is no judgement.
     """
-    qrels: dict[str, dict[str, int]] = defaultdict(dict)
-    for number, row in _rows(path):
-        try:
-            query, document, grade = row[:3]
-            qrels[query][document] = int(grade)
-        except ValueError as error:
-            expected = "query-id, corpus-id and a whole number, between tabs"
-            raise CollectionError(f"{path}, line {number}: expected {expected}, found {row}") from error
-    return dict(qrels)
+    try:
+        return read_judgements(path)
+    except JudgementsError as error:
+        raise CollectionError(str(error)) from error
 
 
 def _read_left_out(folder: Path) -> dict[str, set[str]]:

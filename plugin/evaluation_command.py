@@ -9,6 +9,7 @@ from rich.console import Console
 
 from plugin.connecting import Connecting
 from plugin.errors import CommandError
+from plugin.judged_documents import note
 from plugin.options import bundle_option, json_option
 from plugin.progress_lines import shown_progress
 from plugin.upstream_options import connection_options
@@ -53,6 +54,8 @@ def evaluation_command(
     evaluation = _evaluated(bundle=bundle_path, connecting=connecting, **options)
     from plugin.evaluation_report import evaluation_json, evaluation_markdown, evaluation_table
 
+    if missing := evaluation.collection.num_missing:
+        note(f"{missing} judged documents are not in the corpus")
     if as_json:
         click.echo(json.dumps(evaluation_json(evaluation), indent=2))
     elif markdown:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from indexer.summary import Summary
 from opensearch.client import path_of
-from plugin.beir import Collection, read_collection
+from plugin.beir import Collection, CollectionError, read_collection
 from plugin.connecting import Connecting
 from plugin.evaluation import Evaluation, evaluate
 from plugin.prepared_index import prepare_index
@@ -56,6 +56,8 @@ def run_evaluation(plan: EvaluationPlan, listeners: Listeners) -> Evaluation:
         CollectionError, PreparationError, ProxyError, SearchError, OpenSearchError: a step failed.
     """
     collection = read_collection(plan.folder, queries_limit=plan.queries_limit, qrels_file=plan.qrels)
+    if not any(grade >= plan.relevant for grades in collection.qrels.values() for grade in grades.values()):
+        raise CollectionError(f"{plan.folder}: expected a grade of at least {plan.relevant}, found none")
     index = plan.index or f"evaluate-{collection.name.lower()}"
 
     _index(plan, collection, index, listeners)

@@ -13,6 +13,7 @@ from plugin.connecting import Connecting
 from plugin.errors import CommandError
 from plugin.explanation import search_door
 from plugin.index_commands import connected
+from plugin.judged_documents import judged_queries
 from plugin.model import Model
 from plugin.options import bundle_option, json_option
 from plugin.progress_lines import shown_progress
@@ -20,13 +21,14 @@ from plugin.settings_cache import SettingsCache
 from plugin.upstream_options import connection_options
 from reranker.bundle import Bundle
 from reranker.extras import missing_package
+from reranker.judgements import Judgements
 
 if TYPE_CHECKING:
     from plugin.tuning import Pair, Tuned, Window
 
 NEEDS = """`twinrank tune` needs judgements. Give
   --queries FILE  JSON lines {"_id": "q1", "text": "how to wait a bit"}
-  --qrels FILE    rows of query id, document id and grade (0 is not relevant), between tabs
+  --qrels FILE    rows of query id, document id and grade (0 is not relevant), or TREC's four columns
 At least ten queries that people really ask, each with the grades of the documents on its first page, in the
 order of OpenSearch and in the reranked one alike: `twinrank search INDEX TEXT` shows both."""
 
@@ -36,7 +38,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.command("tune")
 @click.argument("index")
 @click.option("--queries", type=_FILE, help="Queries, as JSON lines with _id and text.")
-@click.option("--qrels", type=_FILE, help="Judgements: query id, document id, grade, between tabs.")
+@click.option("--qrels", type=_FILE, help="Judgements: query id, document id, grade; or TREC's four columns.")
 @click.option("--field", "fields", multiple=True, help="Fields to search.  [default: the source fields]")
 @json_option
 @bundle_option
@@ -58,9 +60,11 @@ def tune_command(
         raise CommandError(NEEDS)
     with connected(connecting) as client:
         settings = indices.written_by(client, index).rerank_settings()
+        texts, judged = judged_queries(client, index, queries, qrels)
     bundle = Bundle.open(bundle_path)
     now = _pair(settings, bundle.manifest.fusion.weight)
-    tuned = _tuned(index, queries, qrels, fields or settings.source_fields, now, bundle, connecting, as_json)
+    chosen = fields or settings.source_fields
+    tuned = _tuned(index, texts, judged, chosen, now, bundle, connecting, as_json)
     if as_json:
         click.echo(json.dumps(_as_json(tuned)))
         return
@@ -69,20 +73,17 @@ def tune_command(
 
 def _tuned(
     index: str,
-    queries: Path,
-    qrels: Path,
+    texts: dict[str, str],
+    judged: Judgements,
     fields: tuple[str, ...],
     now: "Pair",
     bundle: Bundle,
     connecting: Connecting,
     as_json: bool,
 ) -> "Tuned":
-    from plugin.beir import read_qrels, read_queries
     from plugin.tuning import tune
     from plugin.tuning_windows import searched_windows
 
-    judged = read_qrels(qrels)
-    texts = {query: text for query, text in read_queries(queries).items() if query in judged}
     with closing(connecting.upstream()) as upstream:
         cache = SettingsCache(upstream, waits_for_coverage=True)
         door = search_door(upstream, cache, Model.load(bundle))

@@ -66,7 +66,7 @@ def both(
     proxy_url: str,
     body: Any,
     parameters: str = "",
-    **headers: str,  # noqa: ANN401
+    **headers: str,
 ) -> list[RawAnswer]:
     data = body if isinstance(body, bytes) else json.dumps({"query": toy_index.query, **body}).encode()
     target = f"/{toy_index.name}/_search{parameters}"

@@ -239,6 +239,7 @@ def test_the_vocabulary_has_the_most_frequent_trigrams() -> None:
 
 def test_the_command_says_what_it_needs() -> None:
     code = "import sys; sys.modules['torch'] = None; from model_export.entry import main; main()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", code, "train", "my.toml", "--out", "var"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith("twinrank-export needs the libraries of the export extra, found no torch")
+    assert done.stderr.startswith("Error: twinrank-export train needs the package torch, found none. Run: ")
