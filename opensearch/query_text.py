@@ -4,8 +4,8 @@ One small function a query type; a type that is not here contributes nothing and
 """
 
 import base64
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from opensearch.query_string_text import (
     query_string_text,
     simple_query_string_text,
 )
+from opensearch.wildcard_text import words_of_regexp, words_of_wildcard
 
 Query = dict[str, Any]
 MAX_DEPTH = 100
@@ -28,10 +29,14 @@ _NOT_FLAG = 2
 
 @dataclass(slots=True)
 class _Visit:
-    """One query's visit: how deep it is, and how many characters of query strings it has read."""
+    """One query's visit: how deep it is, and how many characters of query strings it has read.
+
+    `words_of_patterns` is what patterns such as `*words*` say: the text of a query that has no other.
+    """
 
     depth: int = 0
     chars_read: int = 0
+    words_of_patterns: list[str] = field(default_factory=list)
 
     def take(self, text: str) -> str:
         """Return what is still read of a query string: a search has MAX_CHARS for all it holds."""
@@ -39,14 +44,23 @@ class _Visit:
         self.chars_read += len(text)
         return text
 
+    def take_patterns(self, patterns: Iterable[object], words_of: Callable[[str], str]) -> None:
+        """Read the words of patterns, within the same limit; one that it cuts off has none."""
+        texts = (each for each in patterns if isinstance(each, str))
+        self.words_of_patterns += [words_of(self.take(text)) for text in texts]
+
 
 Visitor = Callable[[Query, _Visit], Iterator[str]]
 
 
 def query_text(query: Any) -> str | None:  # noqa: ANN401  # whatever JSON the client sent
     """Return the texts of a query, each once, in order, joined by a space; None where there is none."""
-    texts = dict.fromkeys(text.strip() for text in _texts(query, _Visit()))
-    return " ".join(text for text in texts if text) or None
+    visit = _Visit()
+    return _joined(_texts(query, visit)) or _joined(visit.words_of_patterns) or None
+
+
+def _joined(texts: Iterable[str]) -> str:
+    return " ".join(filter(None, dict.fromkeys(text.strip() for text in texts)))
 
 
 def _texts(query: Any, visit: _Visit) -> Iterator[str]:  # noqa: ANN401
@@ -115,26 +129,42 @@ def _agentic(body: Query, visit: _Visit) -> Iterator[str]:
     return _neural({"": body}, visit)
 
 
+def _pattern(words_of: Callable[[str], str], *members: str) -> Visitor:
+    """Return a visitor of `{"FIELD": "a pattern"}` or `{"FIELD": {"value": "a pattern", ...}}`."""
+
+    def visitor(body: Query, visit: _Visit) -> Iterator[str]:
+        for name, value in body.items():
+            patterns = [value.get(member) for member in members] if isinstance(value, dict) else [value]
+            if not name.startswith("_"):  # a metadata field: `_index` and the like
+                visit.take_patterns(patterns, words_of)
+        yield from ()
+
+    return visitor
+
+
 def _intervals(body: Query, visit: _Visit) -> Iterator[str]:
     """`{"FIELD": RULE}`."""
     for rule in body.values():
-        yield from _rule(rule, visit.depth)
+        yield from _rule(rule, visit, visit.depth)
 
 
-def _rule(rule: Any, depth: int) -> Iterator[str]:  # noqa: ANN401
+def _rule(rule: Any, visit: _Visit, depth: int) -> Iterator[str]:  # noqa: ANN401
     """A rule's own words; its `filter` says only where they stand."""
     if not isinstance(rule, dict) or depth > MAX_DEPTH:
         return
     for name, body in rule.items():
         if name in _RULE_TEXT and isinstance(body, dict) and isinstance(body.get(_RULE_TEXT[name]), str):
             yield body[_RULE_TEXT[name]]
+        elif name in _RULE_PATTERN and isinstance(body, dict):
+            visit.take_patterns([body.get("pattern")], _RULE_PATTERN[name])
         elif name in ("all_of", "any_of") and isinstance(body, dict):
             rules = body.get("intervals")
             for inner in rules if isinstance(rules, list) else ():
-                yield from _rule(inner, depth + 1)
+                yield from _rule(inner, visit, depth + 1)
 
 
 _RULE_TEXT = {"match": "query", "prefix": "prefix", "fuzzy": "term"}
+_RULE_PATTERN = {"wildcard": words_of_wildcard, "regexp": words_of_regexp}
 
 
 def _inside(*members: str) -> Visitor:
@@ -168,6 +198,8 @@ VISITORS: dict[str, Visitor] = {
     "combined_fields": _multi_match,
     "query_string": _query_string,
     "simple_query_string": _simple_query_string,
+    "wildcard": _pattern(words_of_wildcard, "value", "wildcard"),
+    "regexp": _pattern(words_of_regexp, "value"),
     "intervals": _intervals,
     "more_like_this": _more_like_this,
     "neural": _neural,

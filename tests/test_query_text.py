@@ -44,6 +44,29 @@ DETAILS: list[tuple[Query, str | None]] = [
         {"any_of": {"intervals": [{"prefix": {"prefix": "porr"}}, {"fuzzy": {"term": "oats"}}]}},
         {"wildcard": {"pattern": "o?ts"}}, {"regexp": {"pattern": "o.*"}},
     ], "filter": {"before": {"match": {"query": "cold"}}}}}), "hot water porr oats"),
+    (rule({"any_of": {"intervals": [
+        {"wildcard": {"pattern": "*oat*"}}, {"regexp": {"pattern": ".*rye.*"}},
+    ]}}), "oat rye"),
+    (rule({"any_of": {"intervals": [
+        {"wildcard": {"pattern": "*oat*"}}, {"match": {"query": "rye"}},
+    ]}}), "rye"),
+    ({"bool": {"should": [{"wildcard": {"a": "*red shoe*"}}, {"wildcard": {"b": "*Red  shoe*"}}]}},
+     "red shoe Red shoe"),
+    ({"bool": {"must": [OTHER], "should": [{"wildcard": {"path": "*/api/*"}}]}}, "sleep"),
+    ({"bool": {"must": [{"match_all": {}}], "filter": [{"wildcard": {"a": "*red*"}}]}}, None),
+    ({"constant_score": {"filter": {"wildcard": {"a": "*red*"}}}}, "red"),
+    ({"wildcard": {"a": r"*9\*9 \?*"}}, "9*9 ?"),
+    *(({"wildcard": {name: pattern}}, None) for name, pattern in [
+        ("a", "red*"), ("a", "*red"), ("a", "*r?d*"), ("a", "*"), ("a", "**"), ("a", "*.*"), ("a", ""),
+        ("_index", "*red*"), ("a", 5),
+    ]),
+    ({"regexp": {"a": r".*a\.b.*"}}, "a.b"),
+    *(({"regexp": {"a": pattern}}, None) for pattern in (
+        "red.*", ".*[rR]ed.*", ".*red|blue.*", r".*\d.*", ".*.*", ".+red.+", "red",
+    )),
+    ({"query_string": {"query": "*red* AND *shoe*", "analyze_wildcard": True}}, "red shoe"),
+    ({"bool": {"must": [{"query_string": {"query": "*red running shoe*", "fields": ["a", "b^2"]}}]}},
+     "red running shoe"),
     (wrapped(wrapped(OTHER)), "sleep"),
     (wrapped([1]), None),
     ({"wrapper": {"query": "no base64!"}}, None),
@@ -123,6 +146,11 @@ LARGE: list[Any] = [
     {"query_string": {"query": "(" * 100_000}},
     {"simple_query_string": {"query": "-(" * 50_000}},
     {"bool": {"should": [{"query_string": {"query": f'{n}"' + '"' * 1900}} for n in range(1024)]}},
+    {"query_string": {"query": "*a" * 50_000}},
+    {"query_string": {"query": '*"' * 50_000}},
+    {"simple_query_string": {"query": "*a" * 50_000}},
+    {"bool": {"should": [{"wildcard": {"a": "*a" * 5_000}} for _ in range(1024)]}},
+    {"bool": {"should": [{"regexp": {"a": ".*a" * 5_000}} for _ in range(1024)]}},
 ]
 
 
