@@ -64,7 +64,7 @@ URLS = [
 def both(
     toy_index: ToyIndex,
     proxy_url: str,
-    body: Any,
+    body: Any,  # noqa: ANN401  # any JSON
     parameters: str = "",
     **headers: str,
 ) -> list[RawAnswer]:
