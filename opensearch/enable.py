@@ -10,6 +10,7 @@ from opensearch.indices import Index
 from opensearch.ingest_pipelines import pipeline_notes
 from opensearch.setting_layers import flat
 from opensearch.settings import META_KEY, RerankSettings, SettingsError, parse_settings, settings_meta
+from opensearch.source_fields import field_notes, proposal
 from opensearch.write_obstacle import enable_notes
 
 _DECIDE_VECTORS = ("model", "field", "source_fields", "chunk")
@@ -80,7 +81,7 @@ def _created(upstream: Upstream, name: str, wanted: Wanted, *, dry_run: bool) ->
 
 def _plan(index: Index, wanted: Wanted) -> Enabled:
     before, changes = _present(index)
-    settings = _merged(before, wanted)
+    settings = _merged(index, before, wanted)
     mapped = mapping.check(index, settings.field)
     if not mapped:
         changes.append(f"field {settings.field} mapped as binary with doc values")
@@ -101,7 +102,7 @@ def _present(index: Index) -> tuple[RerankSettings | None, list[str]]:
         return None, [f"invalid settings replaced ({error})"]
 
 
-def _merged(before: RerankSettings | None, wanted: Wanted) -> RerankSettings:
+def _merged(index: Index, before: RerankSettings | None, wanted: Wanted) -> RerankSettings:
     present: dict[str, Any] = settings_meta(before) if before else {"model": wanted.default_model}
     merged = present | wanted.settings
     for part in ("fusion", "chunk"):
@@ -109,7 +110,8 @@ def _merged(before: RerankSettings | None, wanted: Wanted) -> RerankSettings:
         merged[part] = present.get(part, {}) | changes if isinstance(changes, dict) else changes
     if "source_fields" not in merged:
         raise SettingsError(
-            "expected at least one field whose text is encoded, found none. Give --field FIELD"
+            "expected at least one field whose text is encoded, found none. Give --field FIELD."
+            + proposal(index)
         )
     settings = parse_settings(merged)
     ours = [name for name in settings.source_fields if _overlap(name, settings.field)]
@@ -138,9 +140,7 @@ def _shown(value: Any) -> str:  # noqa: ANN401  # the value of any setting
 
 
 def _notes(index: Index, settings: RerankSettings) -> Iterator[str]:
-    for name in settings.source_fields:
-        if not mapping.is_mapped(index, name):
-            yield f"{name} is not mapped in {index.name} yet: check the spelling, or index documents with it"
+    yield from field_notes(index, settings.source_fields)
     yield from enable_notes(index)
     if index.name.startswith(".ds-"):
         yield f"{index.name} is part of a data stream: put the same mapping into its index template too"

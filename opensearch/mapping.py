@@ -38,15 +38,6 @@ def check(index: Index, field: str) -> bool:
     return True
 
 
-def is_mapped(index: Index, name: str) -> bool:
-    """Return whether any field of that dotted name is in the mapping."""
-    node: Mapping[str, Any] | None = index.mapping
-    parts = name.split(".")
-    for part in parts:
-        node = (node or {}).get("properties", {}).get(part)
-    return node is not None or name in index.mapping.get("properties", {})
-
-
 def is_seen_by_exists(index: Index, name: str) -> bool:
     """Return whether an `exists` query sees every text that documents have in a field."""
     node: Mapping[str, Any] = index.mapping
