@@ -61,7 +61,7 @@ _COMMANDS = {
     ),
     "search": _Lazy(
         "search_command", "search_command",
-        "Search INDEX for TEXT straight at OpenSearch and through the proxy, side by side.",
+        "Search INDEX for TEXT directly in OpenSearch and through the proxy, side by side.",
     ),
     "serve": _Lazy("serve", "serve", "Stand in front of OpenSearch and rerank its searches."),
     "settings": _Lazy(
