@@ -26,7 +26,7 @@ from tests.api_client import HOSTILE_TEXTS, ApiClient, bundle
 
 SETTINGS = RerankSettings(
     bundle().name, ("title", "body.text"), window_size=70,
-    fusion=FusionSettings(weight=2.5), chunk=ChunkSettings(64, 8, 2),
+    fusion=FusionSettings(weight=2.5), chunk=ChunkSettings(64, 8, 2), languages="any",
 )  # fmt: skip
 VALUES = values_of("articles", SETTINGS, NativeOptions("http://127.0.0.1:9100/", "the-token", 2, 20))
 IDS = {name: f"id-of-{name}" for name in CONNECTORS}
@@ -106,6 +106,7 @@ def test_an_indexs_settings_reach_the_endpoints() -> None:
     rescore = json.loads(body_of_a_call("rescore", input="a"))
     assert rescore == {
         "model": bundle().name, "input": "a", "field": "rerank.vector", "window_size": 70, "weight": 2.5,
+        "languages": "any",
     }  # fmt: skip
     stored = json.loads(body_of_a_call("embeddings", input="a"))
     assert stored["chunk"] == {"max_tokens": 64, "overlap": 8, "max_chunks": 2}
