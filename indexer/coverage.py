@@ -84,7 +84,8 @@ class Coverage:
             return f"{self._have_vectors}, and reranking is off; next: twinrank enable {self.index}{then}"
         if self.obstacle and self.missing:
             return f"{self._have_vectors}, and sync cannot write here: {self.obstacle}"
-        worn = [f"{number} {state.value}" for state, number in self.sampled.items() if state != State.CURRENT]
+        unfit = [state for state in State if state != State.CURRENT and self.sampled.get(state)]
+        worn = [f"{self.sampled[state]} {state.value}" for state in unfit]
         if worn:
             return f"Of {sum(self.sampled.values())} vectors looked at, {', '.join(worn)}; {sync}"
         if not self.num_missing:

@@ -137,11 +137,11 @@ class BulkDoor:
             return Answer(streamed.status, headers, _Joined(content, blocks, streamed), streamed.reason)
         streamed.close()
         headers = tuple(header for header in streamed.headers if header[0].lower() != "content-length")
-        answer = Answer(streamed.status, (*headers, written_header(tally)), content, streamed.reason)
+        answer = Answer(streamed.status, headers, content, streamed.reason)
         settled = with_change(answer, self._settled, MAX_ANSWER_BYTES)
         if settled is None:
             self._follow_ups.repair_known()
-        return settled or answer
+        return (settled or answer).with_headers(written_header(tally))  # which the repairs have counted in
 
     def _settled(self, content: bytes) -> bytes:
         """Do what is left after the bulk, and return its answer with what that changes."""
