@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
+from indexer.sync_summary import Lag, SyncSummary
 from plugin.http_messages import Answer
 from plugin.metrics import MAX_REASONS, Metrics
 from plugin.proxy_process import ProxyProcess, running_proxy
@@ -109,7 +110,9 @@ def test_dashboard_and_alerts_name_only_what_is_counted(file: str) -> None:
     metrics.writes.written("bulk", {"documents": 1})
     metrics.settings.polled({"index": "why"})
     counted = {name.partition("{")[0] for name in numbers(metrics.exposition()[0].decode())}
-    synced = generate_latest(SyncMetrics("index").registry).decode()
+    sync = SyncMetrics("index")
+    sync.tell(SyncSummary(lag=Lag(), missing=0))
+    synced = generate_latest(sync.registry).decode()
     counted |= {name.partition("{")[0] for name in numbers(synced)}
     written = (MONITORING / file).read_text()
     json.loads(written)
