@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from opensearch.endpoints import Api, endpoint
 from opensearch.index_changes import changes_indices
+from opensearch.unranked_apis import unranked_api
 from plugin.admin_answers import JSON
 from plugin.api_endpoints import API_PATHS
 from plugin.app import OWN_PREFIX, create_app
@@ -31,6 +32,7 @@ from plugin.publish_address import AUTO, asks_for_addresses
 from plugin.read_door import READS, ReadDoor, asked_in_url
 from plugin.readiness import Readiness
 from plugin.request_notes import noting
+from plugin.rerank_status import skipped
 from plugin.search_door import SearchDoor
 from plugin.search_planner import SearchPlanner
 from plugin.settings_cache import SettingsCache
@@ -139,6 +141,8 @@ class Proxy:
         if asks_for_addresses(request.method, request.target):
             return self._nodes.answer(request)
         answer = passed_through(self._upstream, request)
+        if reason := unranked_api(request.method, request.path):
+            return answer.with_headers(("Rerank-Status", skipped(reason)))
         if answer.status < 400 and changes_indices(request.method, request.path):
             self._settings.changed()
         return answer
