@@ -68,12 +68,26 @@ def enriched(context: WriteContext, request: Request) -> Answer:
         target = context.target(name)
         for number, source in enumerate(documents.sources, 1):
             _check(source, number, DEFAULT_FIELD if target is None else target.settings.field)
-        body = documents.joined(_with_vectors(context.batches(), name, context, documents.sources))
+        body = documents.joined(_encoded(name, context, documents.sources))
     except _BadRequestError as error:
         reason = error_body(error.status, "rerank_request_exception", str(error))
         return Answer(error.status, (("Content-Type", _JSON),), reason)
     headers = ("Content-Type", documents.content_type), enriched_header(context.tally)
     return Answer(200, headers, body)
+
+
+def _encoded(name: str, context: WriteContext, sources: Sequence[str]) -> Sequence[bytes]:
+    """Return documents with their vectors.
+
+    Raises:
+        _BadRequestError: too many requests wait for the encoder.
+    """
+    if not context.slot.take():
+        raise _BadRequestError(429, "expected fewer requests that wait for the encoder; try again later")
+    try:
+        return _with_vectors(context.batches(), name, context, sources)
+    finally:
+        context.slot.give_back()
 
 
 def _refusal(context: WriteContext, name: str) -> Exchange | None:
@@ -82,8 +96,6 @@ def _refusal(context: WriteContext, name: str) -> Exchange | None:
     Raises:
         _BadRequestError: no index is named, or it has no settings.
     """
-    if not context.may_encode:
-        raise _BadRequestError(429, "expected fewer requests that wait for the encoder; try again later")
     if not name:
         raise _BadRequestError(400, "expected the parameter index, whose settings hold, found none")
     target = context.target(name)

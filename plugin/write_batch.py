@@ -20,6 +20,7 @@ from opensearch.write_operation import Operation
 from opensearch.write_target import WriteTarget
 from plugin.caller import caller
 from plugin.document_reader import Wanted, read_documents
+from plugin.encoder_slot import EncoderSlot
 from plugin.http_messages import Request
 from plugin.model import Model
 from plugin.upstream import Upstream
@@ -57,18 +58,18 @@ class Batches:
         target_of: what stands behind a name; None where it is no concern of ours.
         model: whose vectors are stored.
         tally: where encoded texts are counted.
-        may_encode: False where too many wait for the encoder already.
+        slot: the request's place at the encoder; what finds none gets its vectors later.
     """
 
     def __init__(
         self, upstream: Upstream, request: Request, target_of: Callable[[str], WriteTarget | None],
-        model: Model, tally: Tally, *, may_encode: bool,
+        model: Model, tally: Tally, slot: EncoderSlot,
     ) -> None:  # fmt: skip
         self._upstream = upstream
         self._request = request
         self._target_of = target_of
         self._model = model
-        self._may_encode = may_encode
+        self._slot = slot
         self._seen: set[Place] = set()
         self._tally = tally
         self._submitted: set[tuple[str, int]] = set()
@@ -174,11 +175,13 @@ class Batches:
                 elif target.settings.enabled and text.model in self._model.writers:
                     missing[text.model, chunking_of(target.settings)][text.hash] = text.text
         for (model, chunking), texts in missing.items():
-            if self._may_encode:
+            if self._slot.take():
                 keys = {(model, hashed) for hashed in texts}
                 self._tally.encoded += len(keys - self._submitted)  # the batch before may still encode some
                 self._submitted |= keys
-                batch.encodings.append((model, self._model.writers[model].submit(texts, chunking)))
+                encoding = self._model.writers[model].submit(texts, chunking)
+                encoding.add_done_callback(self._slot.give_back)
+                batch.encodings.append((model, encoding))
 
 
 def _finished(plan: Plan, fresh: Fresh) -> Sent:

@@ -9,6 +9,7 @@ from opensearch.write_answer import Item, Written
 from opensearch.write_operation import Operation
 from opensearch.write_target import WriteTarget
 from plugin.caller import caller
+from plugin.encoder_slot import EncoderSlot
 from plugin.errors import UpstreamError
 from plugin.http_messages import Request
 from plugin.model import Model
@@ -27,7 +28,6 @@ class WriteContext:
 
     def __init__(
         self, upstream: Upstream, request: Request, targets: WriteTargets, model: Model, repairs: Repairs,
-        *, may_encode: bool,
     ) -> None:  # fmt: skip
         self.upstream = upstream
         self.parameters: Mapping[str, str] = url_parameters(request)
@@ -36,7 +36,7 @@ class WriteContext:
         self._targets = targets
         self._model = model
         self._repairs = repairs
-        self.may_encode = may_encode
+        self.slot = EncoderSlot(model.documents.writers)
         self.creates = False
         """Whether a name that was asked about is of no index yet, but of a template with settings."""
 
@@ -65,9 +65,7 @@ class WriteContext:
 
     def batches(self) -> Batches:
         """Return what plans the request's operations."""
-        return Batches(
-            self.upstream, self._request, self.target, self._model, self.tally, may_encode=self.may_encode
-        )
+        return Batches(self.upstream, self._request, self.target, self._model, self.tally, self.slot)
 
     def write(self, method: str, target: str, body: bytes) -> Exchange:
         """Send a write once and read the whole answer.
@@ -125,7 +123,7 @@ class WriteContext:
         if not mine:
             return {}
         headers = caller(self._request)
-        if not self.may_encode:
+        if not self.slot.take():
             self.tally.left += self._repairs.later(headers, list(mine.values()))
             return {}
         try:
@@ -134,6 +132,8 @@ class WriteContext:
             _log.exception("documents could not be looked at after their write in a way that nobody foresaw")
             self.tally.left += len(mine)
             return {}
+        finally:
+            self.slot.give_back()
         self.tally.repaired += len(done.items)
         self.tally.left += done.num_left
         if done.num_missing:

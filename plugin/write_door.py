@@ -1,8 +1,5 @@
 """Where writes come in: a bulk, or one document; what is no concern of ours is passed through."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from opensearch.endpoints import Api, Endpoint
 from plugin.bulk_door import BulkDoor
 from plugin.document_door import DocumentDoor
@@ -42,9 +39,9 @@ class WriteDoor:
         """
         if not is_json(request):
             return passed_through(self._upstream, request)
-        with self._context(request) as context:
-            door = BulkDoor if endpoint.api is Api.BULK else DocumentDoor
-            answer = door(context, request, endpoint).answer()
+        context = self._context(request)
+        door = BulkDoor if endpoint.api is Api.BULK else DocumentDoor
+        answer = door(context, request, endpoint).answer()
         if context.creates and answer.status < 400:
             self._settings.changed()  # searches of the new index through this worker know it at once
         return answer
@@ -55,17 +52,8 @@ class WriteDoor:
         Raises:
             UpstreamError: OpenSearch cannot be asked.
         """
-        with self._context(request) as context:
-            return enriched(context, request)
+        return enriched(self._context(request), request)
 
-    @contextmanager
-    def _context(self, request: Request) -> Iterator[WriteContext]:
-        """Yield what the request's writes share; it may encode where not too many wait for the encoder."""
-        may_encode = self._model.documents.writers.acquire(blocking=False)
-        try:
-            yield WriteContext(
-                self._upstream, request, self._targets, self._model, self._repairs, may_encode=may_encode
-            )
-        finally:
-            if may_encode:
-                self._model.documents.writers.release()
+    def _context(self, request: Request) -> WriteContext:
+        """Return what the request's writes share."""
+        return WriteContext(self._upstream, request, self._targets, self._model, self._repairs)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 import time
 from collections.abc import Iterator
 
@@ -22,6 +23,8 @@ from tests.toy_index import index_body
 from tests.write_checks import state
 
 pytestmark = pytest.mark.live
+
+NDJSON = (("Content-Type", "application/x-ndjson"),)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +66,7 @@ def test_no_room_at_the_encoder_and_the_vectors_come_later(
     client: OpenSearch, door: WriteDoor, model: Model, index: str
 ) -> None:
     for _ in range(MAX_WRITERS):
-        assert model.documents.writers.acquire(blocking=False)
+        assert model.documents.writers.acquire(timeout=10)  # a place comes back just after its vectors
     try:
         content, said = send(door, "POST", f"/{index}/_bulk", lines(20))
     finally:
@@ -75,6 +78,48 @@ def test_no_room_at_the_encoder_and_the_vectors_come_later(
     while len(state(client, index).current) < 20 and time.monotonic() < deadline:
         time.sleep(0.1)
     assert len(state(client, index).current) == 20
+
+
+class SlowBody:
+    """A body of which the first lines come, and the rest when the client likes."""
+
+    def __init__(self, is_over: threading.Event) -> None:
+        self._left = [lines(1), lines(1)]
+        self._is_over = is_over
+        self.is_asked_again = threading.Event()
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return the next lines, the second ones once the client goes on."""
+        if len(self._left) == 1:
+            self.is_asked_again.set()
+            assert self._is_over.wait(60)
+        return self._left.pop(0) if self._left else b""
+
+
+def test_bulks_that_come_slowly_take_no_place_at_the_encoder_from_others(door: WriteDoor, index: str) -> None:
+    is_over = threading.Event()
+    bodies = [SlowBody(is_over) for _ in range(MAX_WRITERS)]
+    target, length = f"/{index}/_bulk", 2 * len(lines(1))
+    spoken = endpoint("POST", target)
+    assert spoken is not None
+
+    def slow(body: SlowBody) -> None:
+        answer = door.answer(Request("POST", target, NDJSON, body, length), spoken)
+        if isinstance(answer.body, StreamedAnswer):
+            list(answer.body)
+            answer.body.close()
+
+    threads = [threading.Thread(target=slow, args=(body,)) for body in bodies]
+    for thread in threads:
+        thread.start()
+    try:
+        assert all(body.is_asked_again.wait(60) for body in bodies)
+        _, said = send(door, "PUT", f"/{index}/_doc/other", b'{"text":"nobody else wrote this"}')
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
+    assert said == "documents=1; encoded=1; repaired=0; left=0"
 
 
 @pytest.mark.parametrize("room", [1, 1000])
