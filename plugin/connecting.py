@@ -22,8 +22,8 @@ VARIABLES = {
     "certificate": "TWINRANK_CLIENT_CERT",
     "key": "TWINRANK_CLIENT_KEY",
     "user": "TWINRANK_USER",
-    "password": "TWINRANK_PASSWORD",
-    "password_file": "TWINRANK_PASSWORD_FILE",
+    "password": "TWINRANK_PASSWORD",  # pragma: allowlist secret
+    "password_file": "TWINRANK_PASSWORD_FILE",  # pragma: allowlist secret
     "aws_region": "TWINRANK_AWS_REGION",
     "aws_service": "TWINRANK_AWS_SERVICE",
 }
