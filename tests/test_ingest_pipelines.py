@@ -20,6 +20,7 @@ HARMLESS: list[list[dict[str, Any]]] = [
     [{"lowercase": {"field": "brand"}}, {"date": {"field": "day", "formats": ["ISO8601"]}}],
     [{"set": {"field": "ingested_at", "value": "{{_ingest.timestamp}}"}}],
     [{"uppercase": {"field": "text", "target_field": "shouted"}}],
+    [{"copy": {"source_field": "text", "target_field": "label"}}],
     [{"remove": {"field": ["a", "b"]}}, {"rename": {"field": "c", "target_field": "d"}}],
     [{"set": {"field": "product.titles", "value": "x"}}],
     [{"set": {"field": "_routing", "value": "x"}}, {"drop": {"if": "ctx.gone == true"}}],

@@ -17,14 +17,14 @@ TABLE: dict[tuple[str, str], dict[str | None, int]] = {
     ("GET", f"{OWN}/health/live"): dict.fromkeys(EVERYBODY, 200),
     ("GET", f"{OWN}/health/ready"): dict.fromkeys(EVERYBODY, 200),
     ("GET", f"{OWN}/metrics"): {None: 401, "nothing": 403, "reader": 403, "service": 200, "admin": 200},
-    ("GET", f"{OWN}/settings/articles"): {None: 403, "nothing": 403, "reader": 200, "admin": 200},
-    ("GET", f"{OWN}/settings/private"): {None: 403, "reader": 403, "admin": 200},
-    ("PUT", f"{OWN}/settings/articles"): {None: 403, "nothing": 403, "reader": 403, "writer": 200},
-    ("POST", f"{OWN}/enable/articles"): {None: 403, "nothing": 403, "reader": 403, "writer": 200},
-    ("POST", f"{OWN}/disable/private"): {None: 403, "nothing": 403, "reader": 403, "writer": 403},
-    ("GET", f"{OWN}/status/articles"): {None: 403, "nothing": 403, "reader": 200, "admin": 200},
-    ("GET", f"{OWN}/explain/articles?text=and"): {None: 403, "nothing": 403, "reader": 200, "admin": 200},
-    ("GET", f"{OWN}/explain/private?text=and"): {None: 403, "reader": 403, "admin": 200},
+    ("GET", f"{OWN}/settings/articles"): {None: 401, "nothing": 403, "reader": 200, "admin": 200},
+    ("GET", f"{OWN}/settings/private"): {None: 401, "reader": 403, "admin": 200},
+    ("PUT", f"{OWN}/settings/articles"): {None: 401, "nothing": 403, "reader": 403, "writer": 200},
+    ("POST", f"{OWN}/enable/articles"): {None: 401, "nothing": 403, "reader": 403, "writer": 200},
+    ("POST", f"{OWN}/disable/private"): {None: 401, "nothing": 403, "reader": 403, "writer": 403},
+    ("GET", f"{OWN}/status/articles"): {None: 401, "nothing": 403, "reader": 200, "admin": 200},
+    ("GET", f"{OWN}/explain/articles?text=and"): {None: 401, "nothing": 403, "reader": 200, "admin": 200},
+    ("GET", f"{OWN}/explain/private?text=and"): {None: 401, "reader": 403, "admin": 200},
     ("POST", f"{OWN}/enrich?index=articles"): {None: 401, "nothing": 403, "reader": 200, "admin": 200},
     ("POST", "/v1/rerank"): dict.fromkeys(EVERYBODY, 200),
     ("POST", "/v1/embeddings"): dict.fromkeys(EVERYBODY, 200),
@@ -56,6 +56,19 @@ def test_the_page_that_compares_shows_nothing_to_who_may_not_search(secured: Sec
     assert [answer.status for answer in found] == [403, 403, 403]
     assert all(b"security_exception" in answer.body for answer in found)
     assert secured.through("admin", "GET", f"{OWN}/compare?index=private&text=and").status == 200
+
+
+@pytest.mark.parametrize("user", [None, "reader"])
+def test_a_browser_asks_for_user_and_password(secured: Secured, user: str | None) -> None:
+    """Without credentials, and with a wrong password; the form stays as it was filled in."""
+    headers = {} if user is None else basic(user, "Wrong-secret-of-this-test-78")
+    answer = ask(secured.proxy_url, "GET", f"{OWN}/compare?index=articles&text=and", None, headers)
+    assert answer.status == 401
+    assert answer.headers["www-authenticate"].startswith("Basic ")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert b'value="articles"' in answer.body
+    form = ask(secured.proxy_url, "GET", f"{OWN}/compare", None, headers)
+    assert (form.status, "www-authenticate" in form.headers) == (200, False)
 
 
 def test_no_log_and_no_error_holds_a_credential(secured: Secured) -> None:
