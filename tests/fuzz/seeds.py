@@ -91,6 +91,7 @@ _LINES = {
     ],
     "query_strings": [
         b'title:(wait AND "a bit"~2) NOT x^2 [a TO b] /re/ wai* -no', b'+"a b"~1 | -c (d e)*', b"a\\:b",
+        b'*a b* **c** *d*e* -*f*g* *"h i"* n:*j* k\\* *?*',
     ],
     "headers": [
         b"applied=1; skipped=2; items=0:applied,1-2:sort", b"plan;dur=0.11, total;dur=4.3",
