@@ -64,8 +64,8 @@ def test_everything_else_in_the_mapping_stays(
     assert after["_meta"]["owner"] == {"team": "x", "n": 1.5}
     assert after["dynamic"] == "strict"
     assert after["properties"] == {"title": {"type": "text"}, "rerank": {"properties": {"vector": VECTOR}}}
-    assert [note for note in enabled.notes if note.startswith("text is not mapped")]
-    assert not [note for note in enabled.notes if note.startswith("title is not mapped")]
+    assert [note for note in enabled.notes if note.startswith("text: not mapped")]
+    assert not [note for note in enabled.notes if note.startswith("title: ")]
 
 
 def test_a_second_time_says_and_writes_what_changed(
