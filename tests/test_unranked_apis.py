@@ -37,7 +37,7 @@ def test_rank_eval_measures_opensearch_alone_and_says_so(
     rating = {"_index": toy_index.name, "_id": toy_index.first_stage(1)[0]["_id"], "rating": 1}
     requests = [{"id": "q", "request": {"query": toy_index.query}, "ratings": [rating]}]
     body = json.dumps({"requests": requests, "metric": {"mean_reciprocal_rank": {"k": 10}}}).encode()
-    headers = {"Content-Type": "application/json"}
-    answers = [ask(url, "POST", "/_rank_eval", body, headers) for url in (toy_index.url, proxy_url)]
+    target, headers = f"/{toy_index.name}/_rank_eval", {"Content-Type": "application/json"}
+    answers = [ask(url, "POST", target, body, headers) for url in (toy_index.url, proxy_url)]
     assert [json.loads(answer.body)["metric_score"] for answer in answers] == [1.0, 1.0]
     assert answers[1].rerank_status == "skipped; reason=rank_eval"
