@@ -11,9 +11,9 @@ from typing import Any
 
 from indexer.document import Document
 from indexer.enrich import hash_of
-from opensearch import vectors
-from opensearch.settings import RerankSettings
-from opensearch.snapshot import Stored
+from opensearch.changes.snapshot import Stored
+from opensearch.fields import stored_vectors
+from opensearch.settings.table import RerankSettings
 from reranker.errors import StoredVectorError
 from reranker.stored_vector import unpack
 
@@ -72,7 +72,7 @@ def worth_of(stored: Stored, settings: RerankSettings, model_tag: int) -> Worth:
     has_text = bool(document.text(settings.source_fields))
     if not stored.vectors:
         return Worth.ABSENT if has_text else Worth.WITHOUT_TEXT
-    packed = vectors.decoded(stored.vectors[0]) if len(stored.vectors) == 1 else None
+    packed = stored_vectors.decoded(stored.vectors[0]) if len(stored.vectors) == 1 else None
     try:
         vector = unpack(packed or b"")
     except StoredVectorError:

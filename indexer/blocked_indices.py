@@ -6,7 +6,7 @@ from indexer.feed import Run
 from indexer.followed import Followed
 from indexer.sync_lag import Key
 from opensearch.errors import BlockedError
-from opensearch.write_obstacle import Obstacle
+from opensearch.index.write_obstacle import Obstacle
 
 
 class BlockedIndices:

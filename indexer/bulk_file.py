@@ -7,7 +7,7 @@ from typing import Any
 
 from indexer.document import ID
 from indexer.lines import Line
-from opensearch.json_members import JsonObjectError, members
+from opensearch.rawjson.members import JsonObjectError, members
 
 READ_ACTIONS, OTHER_ACTIONS = ("index", "create"), ("update", "delete")
 

@@ -10,13 +10,14 @@ from typing import Any
 from indexer.document import Document, text_of
 from indexer.enrich import hash_of
 from indexer.estimate import in_words
-from opensearch import indices, mapping, vectors
 from opensearch.client import Upstream
 from opensearch.errors import BlockedError, MappingError
-from opensearch.indices import Index
-from opensearch.settings import RerankSettings, settings_meta
-from opensearch.vectors import Counts
-from opensearch.write_obstacle import write_obstacle
+from opensearch.fields import stored_vectors
+from opensearch.fields.stored_vectors import Counts
+from opensearch.index import mapping, metadata
+from opensearch.index.metadata import Index
+from opensearch.index.write_obstacle import write_obstacle
+from opensearch.settings.table import RerankSettings, settings_meta
 from reranker.errors import StoredVectorError
 from reranker.stored_vector import unpack
 
@@ -132,23 +133,25 @@ def coverage(upstream: Upstream, name: str, model: Model) -> Coverage:
         BlockedError: the index is closed.
         RequestError: OpenSearch cannot be asked.
     """
-    index = indices.written_by(upstream, name)
+    index = metadata.written_by(upstream, name)
     settings = index.rerank_settings()
     obstacle = write_obstacle(index)
     if obstacle is not None and not obstacle.is_readable:
         raise BlockedError(f"{index.name}: {obstacle.problem}")
-    counts = vectors.count(upstream, index.name, settings.field)
-    sources = vectors.sample(upstream, index.name, settings, SAMPLE_SIZE) if counts.with_vector else []
+    counts = stored_vectors.count(upstream, index.name, settings.field)
+    sources = stored_vectors.sample(upstream, index.name, settings, SAMPLE_SIZE) if counts.with_vector else []
     sampled = Counter(_state(source, settings, model) for source in sources)
     is_missing = counts.documents > counts.with_vector
     missing = (
-        vectors.sample_without(upstream, index.name, settings, MISSING_SAMPLE_SIZE) if is_missing else []
+        stored_vectors.sample_without(upstream, index.name, settings, MISSING_SAMPLE_SIZE)
+        if is_missing
+        else []
     )
     texts = tuple(text_of(source, settings.source_fields) for source in missing)
     return Coverage(
         index.name, settings, counts, sampled, _problem(index, settings), texts,
         None if obstacle is None else obstacle.problem,
-        vectors.count_missing(upstream, index, settings),
+        stored_vectors.count_missing(upstream, index, settings),
     )  # fmt: skip
 
 
@@ -162,7 +165,7 @@ def _problem(index: Index, settings: RerankSettings) -> str | None:
 
 def _state(source: Mapping[str, Any], settings: RerankSettings, model: Model) -> State:
     try:
-        vector = unpack(vectors.decoded(vectors.value_at(source, settings.field)) or b"")
+        vector = unpack(stored_vectors.decoded(stored_vectors.value_at(source, settings.field)) or b"")
     except StoredVectorError:
         return State.UNUSABLE
     if vector.model_tag != model.tag:

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from indexer.errors import DocumentError
-from opensearch.json_members import JsonObjectError, Member, appended, members, without
+from opensearch.rawjson.members import JsonObjectError, Member, appended, members, without
 
 ID = "_id"
 MAX_ID_BYTES = 512

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.document import Document, text_of
-from opensearch import vectors
-from opensearch.settings import RerankSettings
+from opensearch.fields import stored_vectors
+from opensearch.settings.table import RerankSettings
 from reranker.errors import StoredVectorError
 from reranker.stored_vector import pack, unpack
 from reranker.text import Chunking, text_hash
@@ -107,7 +107,7 @@ class Enricher:
     def is_current(self, values: Mapping[str, Any]) -> bool:
         """Return whether a source with these values has this model's vector of its text."""
         text = text_of(values, self._settings.source_fields)
-        packed = vectors.decoded(vectors.value_at(values, self.field)) if text else None
+        packed = stored_vectors.decoded(stored_vectors.value_at(values, self.field)) if text else None
         return packed is not None and self._is_vector_of(packed, text_hash(text, self._chunking))
 
     def _is_vector_of(self, packed: bytes, hashed: int) -> bool:
@@ -119,7 +119,7 @@ class Enricher:
         return vector.text_hash == hashed and vector.model_tag == self._model_tag
 
     def _current(self, document: Document, stored: Mapping[str, bytes], hashed: int) -> bytes | None:
-        own = vectors.decoded(vectors.value_at(document.values, self.field))
+        own = stored_vectors.decoded(stored_vectors.value_at(document.values, self.field))
         held = None if document.id is None else stored.get(document.id)
         for packed in (held, own):
             if packed is not None and self._is_vector_of(packed, hashed):
@@ -145,4 +145,4 @@ class Enricher:
             outcome = Outcome.NOT_ENCODABLE if has_text else Outcome.NO_TEXT
             return Enriched(document.without_vector(self.field).encode(), outcome)
         outcome = Outcome.REUSED if known else Outcome.ENCODED
-        return Enriched(document.with_vector(self.field, vectors.encoded(packed)).encode(), outcome)
+        return Enriched(document.with_vector(self.field, stored_vectors.encoded(packed)).encode(), outcome)

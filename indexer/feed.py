@@ -14,13 +14,13 @@ from indexer.lease import Lease
 from indexer.repair import Repair, Repairs
 from indexer.sync_summary import SyncSummary
 from indexer.throttle import Throttle
-from opensearch.bulk import Bulk, Result
-from opensearch.changes import Change, read_changes
+from opensearch.changes.feed import Change, read_changes
+from opensearch.changes.shards import Shard
 from opensearch.client import Upstream
 from opensearch.errors import BlockedError, RefusedError
-from opensearch.patience import Patience, Persistence
-from opensearch.shards import Shard
-from opensearch.write_obstacle import Obstacle
+from opensearch.index.write_obstacle import Obstacle
+from opensearch.retry import Patience, Persistence
+from opensearch.writes.bulk import Bulk, Result
 
 FIRST_PAGE = 64
 LARGEST_PAGE = 1024

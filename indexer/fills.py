@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 from indexer.document import Document, text_of
 from indexer.enrich import Enriched, Outcome, chunking_of, hash_of
-from opensearch import vectors
-from opensearch.settings import RerankSettings
+from opensearch.fields import stored_vectors
+from opensearch.settings.table import RerankSettings
 from reranker.errors import StoredVectorError
 from reranker.stored_vector import unpack
 from reranker.text import text_hash
@@ -82,7 +82,7 @@ class Guard:
 
     def _hash_in(self, values: Mapping[str, Any]) -> int | None:
         """Return the hash in the whole stored vector of a source, None where there is none."""
-        packed = vectors.decoded(vectors.value_at(values, self.field))
+        packed = stored_vectors.decoded(stored_vectors.value_at(values, self.field))
         try:
             return unpack(packed or b"").text_hash
         except StoredVectorError:

@@ -9,9 +9,9 @@ from indexer.fills import Fill
 from indexer.lease import Work
 from indexer.repair import Repairs
 from opensearch.durations import seconds
-from opensearch.indices import Index
-from opensearch.settings import RerankSettings
-from opensearch.write_obstacle import Obstacle
+from opensearch.index.metadata import Index
+from opensearch.index.write_obstacle import Obstacle
+from opensearch.settings.table import RerankSettings
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,12 @@ from indexer.errors import DocumentError, InputError
 from indexer.fills import Fill
 from indexer.lines import Line
 from indexer.summary import Rejection, Summary
-from opensearch import indices, vectors
-from opensearch.bulk import Bulk, Item, Result
 from opensearch.client import Upstream
 from opensearch.errors import DeniedError, RefusedError, RequestError
-from opensearch.patience import Patience, Persistence
+from opensearch.fields import stored_vectors
+from opensearch.index import metadata
+from opensearch.retry import Patience, Persistence
+from opensearch.writes.bulk import Bulk, Item, Result
 
 BATCH_DOCUMENTS = 256
 BATCH_BYTES = 8_000_000
@@ -75,12 +76,12 @@ class Indexing:
         """Index every line that can be, refresh, and return the counts, with what ended the run early."""
         started = time.monotonic()
         try:
-            indices.refresh(self.upstream, self.index)  # what an earlier run wrote is found again
+            metadata.refresh(self.upstream, self.index)  # what an earlier run wrote is found again
             self._send_all(lines)
         except (InputError, RequestError) as error:
             self._summary.stopped = str(error)
         try:
-            indices.refresh(self.upstream, self.index)
+            metadata.refresh(self.upstream, self.index)
         except RequestError as error:
             self._summary.stopped = self._summary.stopped or f"indexed, but not refreshed: {error}"
         self._summary.seconds = time.monotonic() - started
@@ -120,7 +121,7 @@ class Indexing:
         known = [entry.document.id for entry in batch if entry.document.id is not None]
         persistence = Persistence(self.patience, self.events.waiting)
         stored = persistence.insist(
-            lambda: vectors.fetch(self.upstream, self.index, known, self.enrich.field)
+            lambda: stored_vectors.fetch(self.upstream, self.index, known, self.enrich.field)
         )
         return self.enrich([entry.document for entry in batch], stored)
 
@@ -152,7 +153,9 @@ class Indexing:
             return set()
         persistence = Persistence(self.patience, self.events.waiting)
         try:
-            held = persistence.insist(lambda: vectors.fetch_sources(self.upstream, self.index, list(ours)))
+            held = persistence.insist(
+                lambda: stored_vectors.fetch_sources(self.upstream, self.index, list(ours))
+            )
         except (DeniedError, RefusedError):  # no right to read them: all are written
             return set()
         return {key for key, source in held.items() if _is_same(source, ours[key])}

@@ -7,7 +7,7 @@ from typing import Any
 from indexer.document import text_of
 from opensearch.client import Upstream, path_of
 from opensearch.errors import RequestError
-from opensearch.settings import RerankSettings
+from opensearch.settings.table import RerankSettings
 from reranker.languages import ReadableScripts
 
 SAMPLE_SIZE = 100

@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
-from opensearch.checkpoints import Checkpoint, Checkpoints, Stored
+from opensearch.changes.checkpoints import Checkpoint, Checkpoints, Stored
+from opensearch.changes.shards import Shard
 from opensearch.errors import ConflictError
-from opensearch.patience import Patience, Persistence
-from opensearch.shards import Shard
+from opensearch.retry import Patience, Persistence
 
 LEASE_S = 30.0
 

@@ -10,11 +10,13 @@ from typing import Any
 import msgspec
 
 from indexer.audit import Audit, Worth, worth_of
-from opensearch import indices, mapping, snapshot, vectors
+from opensearch.changes import snapshot
 from opensearch.client import Upstream
 from opensearch.errors import IndexMissingError
-from opensearch.indices import Index
-from opensearch.settings import META_KEY, MigrationSettings, RerankSettings, settings_meta
+from opensearch.fields import stored_vectors
+from opensearch.index import mapping, metadata
+from opensearch.index.metadata import Index
+from opensearch.settings.table import META_KEY, MigrationSettings, RerankSettings, settings_meta
 
 Progress = Callable[[int, int], None]
 """Is told how many documents were looked at, and of how many."""
@@ -31,7 +33,7 @@ def enabled(upstream: Upstream, name: str) -> list[Index]:
         IndexMissingError: there is none.
         RequestError: OpenSearch cannot be asked.
     """
-    found = [index for index in indices.find(upstream, name) if META_KEY in index.meta]
+    found = [index for index in metadata.find(upstream, name) if META_KEY in index.meta]
     if not found:
         raise IndexMissingError(
             f"expected an index {name} with settings, found none."
@@ -78,8 +80,8 @@ def coverage(
     Raises:
         RequestError: OpenSearch cannot be asked.
     """
-    indices.refresh(upstream, index.name)
-    audit, total = Audit(), vectors.count(upstream, index.name, settings.field).documents
+    metadata.refresh(upstream, index.name)
+    audit, total = Audit(), stored_vectors.count(upstream, index.name, settings.field).documents
     for stored in snapshot.documents(upstream, index, settings.field, settings.source_fields):
         audit.add(stored.id, worth_of(stored, settings, model_tag))
         progress(audit.documents, total)

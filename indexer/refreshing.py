@@ -5,13 +5,13 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from indexer.feed import Run, StoppedError
-from opensearch import indices
-from opensearch.changes import read_changes
+from opensearch.changes.feed import read_changes
+from opensearch.changes.shards import Shard, primary_shards
 from opensearch.durations import seconds
 from opensearch.errors import DeniedError
-from opensearch.indices import Index
-from opensearch.patience import Persistence
-from opensearch.shards import Shard, primary_shards
+from opensearch.index import metadata
+from opensearch.index.metadata import Index
+from opensearch.retry import Persistence
 
 _QUIET_S = 5.0
 _QUIET_INTERVALS = 5.0
@@ -53,7 +53,7 @@ class Refresher:
         if index.name in self._denied:
             return False
         try:
-            self._insist(lambda: indices.refresh(self._run.upstream, index.name))
+            self._insist(lambda: metadata.refresh(self._run.upstream, index.name))
         except DeniedError as error:
             self._run.waiting(f"{error}. Waiting for the index's own refreshes instead")
             self._denied.add(index.name)

@@ -11,12 +11,12 @@ from indexer.document import Document
 from indexer.enrich import Outcome
 from indexer.errors import DocumentError
 from indexer.fills import Fill
-from opensearch import vectors
-from opensearch.bulk import Item
-from opensearch.changes import Change
+from opensearch.changes.feed import Change
 from opensearch.errors import MappingError
-from opensearch.indices import Index
-from opensearch.settings import RerankSettings
+from opensearch.fields import stored_vectors
+from opensearch.index.metadata import Index
+from opensearch.settings.table import RerankSettings
+from opensearch.writes.bulk import Item
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Repairs:
             *parents, last = fill.field.split(".")
             for name in parents:
                 inner = inner.setdefault(name, {})
-            inner[last] = vectors.value_at(values, fill.field)
+            inner[last] = stored_vectors.value_at(values, fill.field)
         return json.dumps({"doc": doc}).encode()
 
 

@@ -21,8 +21,8 @@ from indexer.refreshing import Refresher
 from indexer.repair import Repairs
 from indexer.sync_lag import Key, Lags
 from indexer.sync_missing import MissingCount
-from opensearch import indices
-from opensearch.checkpoints import Stored
+from opensearch.changes.checkpoints import Stored
+from opensearch.changes.shards import Shard, primary_shards
 from opensearch.errors import (
     BlockedError,
     BusyError,
@@ -31,11 +31,11 @@ from opensearch.errors import (
     RequestError,
     UnreachableError,
 )
-from opensearch.indices import Index
-from opensearch.patience import Persistence
-from opensearch.settings import META_KEY
-from opensearch.shards import Shard, primary_shards
-from opensearch.write_obstacle import write_obstacle
+from opensearch.index import metadata
+from opensearch.index.metadata import Index
+from opensearch.index.write_obstacle import write_obstacle
+from opensearch.retry import Persistence
+from opensearch.settings.table import META_KEY
 
 POLL_S = 1.0
 FAILOVER_S = 60.0
@@ -130,7 +130,7 @@ class Sync:
 
     def _resolve(self) -> None:
         """Look up the indices: a data stream may have rolled over, settings may have changed."""
-        found = self._insist(lambda: indices.find(self.run.upstream, self.wanted.name))
+        found = self._insist(lambda: metadata.find(self.run.upstream, self.wanted.name))
         enabled = [index for index in found if META_KEY in index.meta]
         if not enabled:
             raise IndexMissingError(

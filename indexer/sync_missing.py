@@ -6,8 +6,9 @@ from contextlib import suppress
 
 from indexer.feed import Run
 from indexer.followed import Followed
-from opensearch import indices, vectors
 from opensearch.errors import DeniedError, RequestError
+from opensearch.fields import stored_vectors
+from opensearch.index import metadata
 
 COUNT_S = 10.0
 """So often while a run goes on: two counts an index."""
@@ -30,7 +31,7 @@ class MissingCount:
         if self._run.summary.written:
             for one in wanted:
                 with suppress(DeniedError):
-                    indices.refresh(self._run.upstream, one.index.name)
+                    metadata.refresh(self._run.upstream, one.index.name)
         self._count(wanted)
 
     def _count(self, wanted: Sequence[Followed]) -> None:
@@ -39,5 +40,5 @@ class MissingCount:
         self._run.summary.missing = None
         with suppress(RequestError):
             self._run.summary.missing = sum(
-                vectors.count_missing(self._run.upstream, one.index, one.settings) for one in wanted
+                stored_vectors.count_missing(self._run.upstream, one.index, one.settings) for one in wanted
             )

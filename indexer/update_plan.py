@@ -9,9 +9,9 @@ from typing import Any
 
 from indexer.document import Document
 from indexer.write_plan import Check, Fresh, Plan, Sent, Situation, Text, line_of, vector_in, with_vectors
-from opensearch import vectors
-from opensearch.update_body import UpdateBody, determines, merged, touches
-from opensearch.write_operation import Lock, Operation
+from opensearch.fields import stored_vectors
+from opensearch.writes.operation import Lock, Operation
+from opensearch.writes.update import UpdateBody, determines, merged, touches
 
 
 def plan_update(operation: Operation, body: UpdateBody, situation: Situation) -> Plan:
@@ -120,7 +120,7 @@ def _bare_before_and_after(situation: Situation, texts: Sequence[Text], doc: dic
     ):
         return None
     fields = situation.settings.fields
-    is_bare = all(vectors.value_at(stored.source, field) is None for field in fields)
+    is_bare = all(stored_vectors.value_at(stored.source, field) is None for field in fields)
     return stored.lock if is_bare and not touches(doc, fields) else None
 
 

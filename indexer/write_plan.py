@@ -11,11 +11,11 @@ from typing import Any
 
 from indexer.document import Document, text_of
 from indexer.enrich import chunking_of
-from opensearch import vectors
-from opensearch.settings import RerankSettings
-from opensearch.stored_documents import Stored
-from opensearch.write_operation import Lock, Operation
-from opensearch.write_target import WriteTarget
+from opensearch.fields import stored_vectors
+from opensearch.settings.table import RerankSettings
+from opensearch.writes.documents import Stored
+from opensearch.writes.operation import Lock, Operation
+from opensearch.writes.target import WriteTarget
 from reranker.errors import StoredVectorError
 from reranker.stored_vector import unpack
 from reranker.text import text_hash
@@ -147,7 +147,7 @@ class Situation:
 
 def vector_in(values: Mapping[str, Any], field: str) -> bytes | None:
     """Return the stored vector that a document carries in a field."""
-    return vectors.decoded(vectors.value_at(values, field))
+    return stored_vectors.decoded(stored_vectors.value_at(values, field))
 
 
 def plan_index(operation: Operation, source: str, situation: Situation) -> Plan:
@@ -181,7 +181,7 @@ def with_vectors(source: str, texts: Sequence[Text], fresh: Fresh, *, drops: boo
     for text in reversed(texts):
         document, packed = Document(source), text.vector(fresh)
         if packed is not None:
-            source = document.with_vector(text.field, vectors.encoded(packed))
+            source = document.with_vector(text.field, stored_vectors.encoded(packed))
         else:
             source = document.with_null(text.field) if drops else document.without_vector(text.field)
     return source

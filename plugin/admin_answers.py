@@ -17,7 +17,7 @@ from opensearch.errors import (
     TooLargeError,
     UnreachableError,
 )
-from opensearch.settings import SettingsError
+from opensearch.settings.table import SettingsError
 from plugin.errors import RerankFailedError, UpstreamError, error_body
 from plugin.filtered_json import filtered
 

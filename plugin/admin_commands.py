@@ -9,10 +9,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from opensearch.disable import disable
-from opensearch.setting_layers import Defaults
-from opensearch.settings_report import SettingsReport, settings_report
-from opensearch.strip import check_strip, strip
+from opensearch.index.disable import disable
+from opensearch.index.settings_report import SettingsReport, settings_report
+from opensearch.index.strip import check_strip, strip
+from opensearch.settings.layers import Defaults
 from plugin.connecting import Connecting
 from plugin.explanation import Asked, explain, search_door
 from plugin.explanation_report import explanation_report

@@ -14,10 +14,10 @@ import flask
 from indexer.coverage import Model as CoveredModel
 from indexer.coverage import coverage
 from opensearch.client import Upstream as Client
-from opensearch.disable import disable
-from opensearch.enable import Enabled, Wanted, enable
-from opensearch.settings import settings_meta
-from opensearch.settings_report import settings_report
+from opensearch.index.disable import disable
+from opensearch.index.enable import Enabled, Wanted, enable
+from opensearch.index.settings_report import settings_report
+from opensearch.settings.table import settings_meta
 from plugin.admin_answers import STATUSES, BodyError, answered, body_object, failed, is_set
 from plugin.compare_page import compare_page
 from plugin.errors import UpstreamError

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from opensearch.settings import SettingsError
+from opensearch.settings.table import SettingsError
 
 
 def assigned(settings: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:

@@ -8,10 +8,10 @@ document must be looked at after its write.
 from collections.abc import Iterator, Mapping
 
 from indexer.write_plan import Sent
-from opensearch.bulk_lines import read_bulk
 from opensearch.endpoints import Endpoint
-from opensearch.write_answer import BulkAnswer
-from opensearch.write_operation import Operation
+from opensearch.writes.bulk_lines import read_bulk
+from opensearch.writes.operation import Operation
+from opensearch.writes.response import BulkAnswer
 from plugin.bulk_body import MAX_CONTENT_BYTES, BulkBody
 from plugin.bulk_follow_ups import FollowUp, FollowUps, operation_lines
 from plugin.content_coding import readable_codings, with_change

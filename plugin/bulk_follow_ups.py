@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from indexer.write_plan import Check, Sent
-from opensearch.stored_documents import Place
-from opensearch.write_answer import BulkAnswer, Written, renumbered
-from opensearch.write_operation import Operation
-from opensearch.write_target import WriteTarget
+from opensearch.writes.documents import Place
+from opensearch.writes.operation import Operation
+from opensearch.writes.response import BulkAnswer, Written, renumbered
+from opensearch.writes.target import WriteTarget
 from plugin.errors import UpstreamError
 from plugin.http_messages import Request
 from plugin.repairs import Repair

@@ -96,7 +96,7 @@ def expected_errors() -> tuple[type[Exception], ...]:
     from indexer.errors import InputError
     from indexer.migration import MigrationError
     from opensearch.errors import OpenSearchError
-    from opensearch.settings import SettingsError
+    from opensearch.settings.table import SettingsError
     from plugin.errors import CommandError, RerankFailedError, UpstreamError
     from reranker.errors import RerankerError
 

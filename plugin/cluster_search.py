@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from opensearch.cluster_rescore import cluster_rescore
-from opensearch.search_plan import Plan
-from opensearch.widened_search import rescored_page
+from opensearch.search.cluster_rescore import cluster_rescore
+from opensearch.search.plan import Plan
+from opensearch.search.window_request import rescored_page
 from plugin.arrival import queued_s
 from plugin.errors import RerankFailedError
 from plugin.http_messages import Answer, Request

@@ -6,9 +6,9 @@ from urllib.parse import unquote
 import msgspec
 from cachetools import LRUCache
 
-from opensearch.index_settings import IndexRecord, resolve_records
-from opensearch.setting_layers import Defaults
-from opensearch.target import Target
+from opensearch.settings.index_settings import IndexRecord, resolve_records
+from opensearch.settings.layers import Defaults
+from opensearch.settings.target import Target
 
 MAX_RESOLVED = 10_000
 """Index expressions whose settings are kept."""

@@ -9,7 +9,7 @@ import msgspec
 
 from opensearch.client import path_of
 from opensearch.errors import AddressError
-from opensearch.settings import RerankSettings
+from opensearch.settings.table import RerankSettings
 from plugin.admin_answers import BASIC_CHALLENGE
 from plugin.both_orders import moves, without_reranking
 from plugin.compare_html import PAGE, POLICY

@@ -13,8 +13,8 @@ import msgspec
 from indexer.enrich import Outcome
 from indexer.indexing import BATCH_DOCUMENTS
 from indexer.summary import Summary
-from opensearch.folders import make_folder
-from opensearch.local_server import LocalServer
+from opensearch.local.folders import make_folder
+from opensearch.local.server import LocalServer
 from plugin.both_orders import BothOrders, search_both
 from plugin.docstrings import Documented, standard_library
 from plugin.prepared_index import prepare_index

@@ -5,11 +5,11 @@ from urllib.parse import unquote
 import msgspec
 
 from indexer.write_plan import Sent
-from opensearch.bulk_lines import MAX_LINE_BYTES
 from opensearch.endpoints import Api, Endpoint
-from opensearch.write_answer import Item, Written, as_json, renumbered
-from opensearch.write_operation import Operation
-from opensearch.write_target import WriteTarget
+from opensearch.writes.bulk_lines import MAX_LINE_BYTES
+from opensearch.writes.operation import Operation
+from opensearch.writes.response import Item, Written, as_json, renumbered
+from opensearch.writes.target import WriteTarget
 from plugin.client_presence import ClientGoneError
 from plugin.http_messages import Answer, Request, gunzipped
 from plugin.passthrough import passed_through

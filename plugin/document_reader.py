@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from opensearch.stored_documents import Place, Stored, mget_body, read_mget
+from opensearch.writes.documents import Place, Stored, mget_body, read_mget
 from plugin.errors import UpstreamError
 from plugin.http_messages import Headers
 from plugin.upstream import Upstream

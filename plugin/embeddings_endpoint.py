@@ -5,7 +5,7 @@ import base64
 import numpy as np
 import numpy.typing as npt
 
-from opensearch import vectors
+from opensearch.fields import stored_vectors
 from plugin.api_errors import ApiError
 from plugin.api_shapes import Embedding, EmbeddingsAnswer, EmbeddingsRequest, read, short_numbers
 from plugin.document_scores import query_vector
@@ -108,7 +108,7 @@ class EmbeddingsEndpoint:
             packed = pack(chunks, text_hash=text_hash(text, chunking), model_tag=self._model.model_tag)
         except StoredVectorError as error:
             raise ApiError(500, str(error)) from error
-        return vectors.encoded(packed)
+        return stored_vectors.encoded(packed)
 
 
 def _as(encoding: str, row: Floats) -> list[float] | str:

@@ -11,9 +11,9 @@ import msgspec
 
 from indexer.document import Document
 from indexer.errors import DocumentError
-from opensearch.json_members import JsonObjectError
-from opensearch.settings import DEFAULT_FIELD
-from opensearch.write_operation import Operation
+from opensearch.rawjson.members import JsonObjectError
+from opensearch.settings.table import DEFAULT_FIELD
+from opensearch.writes.operation import Operation
 from plugin.errors import error_body
 from plugin.http_messages import Answer, Request, gunzipped
 from plugin.upstream import Exchange

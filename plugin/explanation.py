@@ -10,10 +10,10 @@ import msgspec
 
 from opensearch.client import path_of
 from opensearch.endpoints import Api, Endpoint
+from opensearch.index.settings_report import SettingsReport
 from opensearch.reasons import reason_of
-from opensearch.settings import RerankSettings, SettingsError
-from opensearch.settings_report import SettingsReport
-from opensearch.target import Target
+from opensearch.settings.table import RerankSettings, SettingsError
+from opensearch.settings.target import Target
 from plugin.errors import UpstreamError
 from plugin.hit_text import hit_text
 from plugin.http_messages import Answer, Headers, Request

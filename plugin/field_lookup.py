@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from urllib.parse import quote
 
-from opensearch.field_cutter import cut_answer
+from opensearch.fields.redaction import cut_answer
 from plugin.errors import UpstreamError
 from plugin.http_messages import Request
 from plugin.passthrough import Cut

@@ -4,8 +4,8 @@ import click
 
 from indexer.enrich import Encode, Enricher
 from indexer.fills import Fill, Guard
-from opensearch.indices import Index
-from opensearch.settings import RerankSettings
+from opensearch.index.metadata import Index
+from opensearch.settings.table import RerankSettings
 from reranker.bundle import Bundle
 
 

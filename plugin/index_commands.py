@@ -16,13 +16,13 @@ from indexer.document_file import read_documents
 from indexer.fills import Fills
 from indexer.indexing import Events, Indexing
 from indexer.summary import Rejection
-from opensearch import indices
 from opensearch.client import Upstream
-from opensearch.enable import Enabled, Wanted, enable
-from opensearch.ingest_pipelines import pipeline_notes
-from opensearch.kept_source import KeptSource
-from opensearch.settings import META_KEY, settings_meta
-from opensearch.write_obstacle import check_indexable
+from opensearch.index import metadata
+from opensearch.index.enable import Enabled, Wanted, enable
+from opensearch.index.ingest_pipelines import pipeline_notes
+from opensearch.index.kept_source import KeptSource
+from opensearch.index.write_obstacle import check_indexable
+from opensearch.settings.table import META_KEY, settings_meta
 from plugin.assignments import assigned
 from plugin.connecting import Connecting
 from plugin.fills import fills_of
@@ -94,7 +94,7 @@ def index_command(
     bundle = Bundle.open(bundle_path)
     documents = read_documents(file)  # another form is refused before anything is asked or written
     with connected(connecting) as upstream, progress_bar(file, hidden=as_json) as (console, advance):
-        target = indices.written_by(upstream, index)
+        target = metadata.written_by(upstream, index)
         check_indexable(target)
         fills = fills_of(target, bundle, bundle.document_encoder(threads=threads))
         for note in pipeline_notes(upstream, target, target.rerank_settings().source_fields):

@@ -3,9 +3,9 @@
 import click
 
 from indexer.language_sample import language_warning
-from opensearch import indices
 from opensearch.client import Upstream
-from opensearch.settings import META_KEY, RerankSettings, SettingsError
+from opensearch.index import metadata
+from opensearch.settings.table import META_KEY, RerankSettings, SettingsError
 from reranker.bundle import Bundle
 
 
@@ -25,7 +25,7 @@ def tell_languages(upstream: Upstream, index: str, settings: RerankSettings, bun
 
 def tell_languages_behind(upstream: Upstream, name: str, bundle: Bundle) -> None:
     """Print such a warning for each index behind a name that is enabled."""
-    for index in indices.find(upstream, name):
+    for index in metadata.find(upstream, name):
         if META_KEY not in index.meta:
             continue
         try:

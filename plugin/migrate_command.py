@@ -13,9 +13,9 @@ from indexer import migration
 from indexer.fills import Emptied
 from indexer.sync_summary import SyncSummary
 from opensearch.client import Upstream
-from opensearch.indices import Index
-from opensearch.settings import RerankSettings
-from opensearch.write_obstacle import check_writable
+from opensearch.index.metadata import Index
+from opensearch.index.write_obstacle import check_writable
+from opensearch.settings.table import RerankSettings
 from plugin.connecting import Connecting
 from plugin.index_commands import connected
 from plugin.options import bundle_folder, json_option

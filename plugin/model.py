@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from opensearch.search_plan import Plan
-from opensearch.settings import FusionSettings
+from opensearch.search.plan import Plan
+from opensearch.settings.table import FusionSettings
 from plugin.admission import Admission, Waits
 from plugin.arrival import num_waiting
 from plugin.errors import RerankFailedError

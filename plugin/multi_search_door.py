@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from opensearch.endpoints import Api, Endpoint
-from opensearch.multi_search import Item, read_items
-from opensearch.search_plan import Plan
-from opensearch.search_request import NotUnderstoodError, parameters_of
-from opensearch.search_response import UnusableResponseError
-from opensearch.search_template import TEMPLATE_PARAMETERS
-from opensearch.target import Skip
-from opensearch.validation import InvalidError
+from opensearch.rawjson.validation import InvalidError
+from opensearch.search.msearch import Item, read_items
+from opensearch.search.plan import Plan
+from opensearch.search.request import NotUnderstoodError, parameters_of
+from opensearch.search.response import UnusableResponseError
+from opensearch.search.template import TEMPLATE_PARAMETERS
+from opensearch.settings.target import Skip
 from plugin.caller import refusal
 from plugin.client_presence import ClientGoneError
 from plugin.errors import UpstreamError

@@ -7,9 +7,10 @@ from urllib.parse import urlsplit
 
 import click
 
-from opensearch import indices, native
-from opensearch.native import NativeOptions
-from opensearch.native_templates import CONNECTORS
+from opensearch.index import metadata
+from opensearch.native import install
+from opensearch.native.install import NativeOptions
+from opensearch.native.templates import CONNECTORS
 from plugin.bearer import read_tokens
 from plugin.connecting import Connecting
 from plugin.errors import CommandError
@@ -51,14 +52,14 @@ def install_command(
     token = read_tokens(token_file)[0] if token_file else "none"
     options = NativeOptions(sidecar, token, read_timeout)
     with connected(connecting) as upstream:
-        settings = indices.written_by(upstream, index).rerank_settings()
+        settings = metadata.written_by(upstream, index).rerank_settings()
         if dry_run:
             hidden = NativeOptions(sidecar, _HIDDEN, read_timeout)
-            _show(native.values_of(index, settings, hidden))
+            _show(install.values_of(index, settings, hidden))
             return
-        for line in native.install(upstream, native.values_of(index, settings, options)):
+        for line in install.install(upstream, install.values_of(index, settings, options)):
             click.echo(line)
-    name = native.name_of(index)
+    name = install.name_of(index)
     click.echo(f"Search {index} with search_pipeline={name}-rescore or {name}-rerank; see docs/native.md.")
 
 
@@ -68,12 +69,12 @@ def install_command(
 def uninstall_command(index: str, connecting: Connecting) -> None:
     """Remove what `install` made for INDEX. Its documents and their vectors stay."""
     with connected(connecting) as upstream:
-        lines = list(native.uninstall(upstream, index))
-    click.echo("\n".join(lines) or f"nothing of {native.name_of(index)} was there")
+        lines = list(install.uninstall(upstream, index))
+    click.echo("\n".join(lines) or f"nothing of {install.name_of(index)} was there")
 
 
 def _show(values: dict[str, object]) -> None:
     unknown = {name: f"${{{name.upper()}_MODEL_ID}}" for name in CONNECTORS}
-    steps = [*native.connector_steps(values).values(), *native.pipeline_steps(values, unknown)]
+    steps = [*install.connector_steps(values).values(), *install.pipeline_steps(values, unknown)]
     for step in steps:
         click.echo(json.dumps(asdict(step), indent=2))

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from opensearch.settings import RerankSettings
-from opensearch.settings_schema import whole_number
+from opensearch.settings.json_schema import whole_number
+from opensearch.settings.table import RerankSettings
 from plugin.api_shapes import (
     CohereRerankAnswer,
     CohereRerankRequest,

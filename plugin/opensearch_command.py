@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from opensearch.local_server import DEFAULT_PORT, LocalServer
+from opensearch.local.server import DEFAULT_PORT, LocalServer
 
 
 def default_home() -> Path:

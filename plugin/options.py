@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from opensearch.setting_layers import Defaults, server_defaults
+from opensearch.settings.layers import Defaults, server_defaults
 from plugin.processor import LIGHT_BUNDLE, default_bundle
 from reranker.bundle import BUNDLES, DEFAULT_BUNDLE
 

@@ -11,10 +11,10 @@ from typing import TypeVar
 import msgspec
 from xxhash import xxh3_64
 
-from opensearch.search_plan import Plan
-from opensearch.search_request import SearchRequest
-from opensearch.settings import RerankSettings
-from opensearch.target import Skip, Target
+from opensearch.search.plan import Plan
+from opensearch.search.request import SearchRequest
+from opensearch.settings.table import RerankSettings
+from opensearch.settings.target import Skip, Target
 from plugin.caller import identity
 from plugin.http_messages import Answer, Request
 from plugin.page_table import PageTable

@@ -3,10 +3,10 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator
 
-from opensearch.asked_fields import asks_for
-from opensearch.field_cutter import FieldsOf, cut_answer
-from opensearch.search_request import SearchRequest
-from opensearch.target import Skip, Target
+from opensearch.fields.redaction import FieldsOf, cut_answer
+from opensearch.search.request import SearchRequest
+from opensearch.search.requested_fields import asks_for
+from opensearch.settings.target import Skip, Target
 from plugin.content_coding import readable_codings, with_change
 from plugin.http_messages import Answer, Headers, Request
 from plugin.upstream import StreamedAnswer, Upstream

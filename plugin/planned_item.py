@@ -5,16 +5,16 @@ from dataclasses import dataclass, replace
 
 from msgspec import Raw
 
-from opensearch.asked_fields import asks_for
-from opensearch.field_cutter import cut_answer, cut_part
-from opensearch.json_style import Style
-from opensearch.multi_search import DEPTH_OF_AN_ITEM, Item, MultiAnswer, without_template
-from opensearch.search_plan import Plan
-from opensearch.search_request import SearchRequest
-from opensearch.search_response import UnusableResponseError
-from opensearch.target import Skip, Target
-from opensearch.validation import InvalidError
-from opensearch.widened_search import whole_window
+from opensearch.fields.redaction import cut_answer, cut_part
+from opensearch.rawjson.style import Style
+from opensearch.rawjson.validation import InvalidError
+from opensearch.search.msearch import DEPTH_OF_AN_ITEM, Item, MultiAnswer, without_template
+from opensearch.search.plan import Plan
+from opensearch.search.request import SearchRequest
+from opensearch.search.requested_fields import asks_for
+from opensearch.search.response import UnusableResponseError
+from opensearch.search.window_request import whole_window
+from opensearch.settings.target import Skip, Target
 from plugin.page_agreement import Page
 from plugin.passthrough import Cut, hidden_fields
 from plugin.rerank_status import APPLIED, REFUSED

@@ -9,9 +9,9 @@ from indexer.document_file import read_documents
 from indexer.enrich import Enricher
 from indexer.indexing import Events, Indexing
 from indexer.summary import Rejection, Summary
-from opensearch import indices
 from opensearch.client import Upstream, path_of
-from opensearch.enable import Wanted, enable
+from opensearch.index import metadata
+from opensearch.index.enable import Wanted, enable
 from plugin.connecting import Connecting
 from plugin.errors import CommandError
 from reranker.bundle import Bundle
@@ -63,7 +63,7 @@ def prepare_index(
 
 def _create_analyzed(upstream: Upstream, index: str, fields: Sequence[str], analyzer: str) -> None:
     """Create the index, where there is none, with an analyzer for its text fields."""
-    if not indices.find(upstream, index):
+    if not metadata.find(upstream, index):
         properties = {field: {"type": "text", "analyzer": analyzer} for field in fields}
         upstream.request("PUT", path_of(index), {"mappings": {"properties": properties}})
 

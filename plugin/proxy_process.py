@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from opensearch.server_process import ServerProcess, birth_of, read_process
+from opensearch.local.process import ServerProcess, birth_of, read_process
 from plugin.connecting import Connecting
 from plugin.errors import CommandError
 from reranker.bundle import DEFAULT_BUNDLE

@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from opensearch.asked_fields import asks_in_documents, asks_in_url
 from opensearch.endpoints import Api, Endpoint
-from opensearch.search_request import NotUnderstoodError, parameters_of
-from opensearch.vector_field import vector_field
+from opensearch.fields.vector_field import vector_field
+from opensearch.search.request import NotUnderstoodError, parameters_of
+from opensearch.search.requested_fields import asks_in_documents, asks_in_url
 from plugin.field_lookup import FieldLookup
 from plugin.http_messages import Answer, Request
 from plugin.passthrough import Cut, passed_through

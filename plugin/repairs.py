@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from indexer.enrich import chunking_of
 from indexer.write_plan import Fresh, Situation, Text
-from opensearch.stored_documents import Place, Stored, repair_lines
-from opensearch.write_answer import BulkAnswer, Item
-from opensearch.write_operation import Lock
-from opensearch.write_target import WriteTarget
+from opensearch.writes.documents import Place, Stored, repair_lines
+from opensearch.writes.operation import Lock
+from opensearch.writes.response import BulkAnswer, Item
+from opensearch.writes.target import WriteTarget
 from plugin.errors import UpstreamError
 from plugin.http_messages import Headers
 from plugin.model import Model

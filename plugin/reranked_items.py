@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from opensearch.json_style import Style, written
-from opensearch.multi_search import DEPTH_OF_AN_ITEM, MultiAnswer, error_of
-from opensearch.search_plan import Plan
-from opensearch.search_response import SearchResponse, UnusableResponseError
-from opensearch.validation import InvalidError
+from opensearch.rawjson.style import Style, written
+from opensearch.rawjson.validation import InvalidError
+from opensearch.search.msearch import DEPTH_OF_AN_ITEM, MultiAnswer, error_of
+from opensearch.search.plan import Plan
+from opensearch.search.response import SearchResponse, UnusableResponseError
 from plugin.caller import DENIED
 from plugin.errors import RerankFailedError, error_body
 from plugin.http_messages import Answer, Request, warnings_of

@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from opensearch.field_cutter import cut_part
-from opensearch.hit_scores import score, with_details, with_explanation, with_score, with_score_of
-from opensearch.search_plan import Plan
-from opensearch.search_response import SearchResponse
-from opensearch.vector_field import Hit, vector_field
+from opensearch.fields.redaction import cut_part
+from opensearch.fields.vector_field import Hit, vector_field
+from opensearch.search.plan import Plan
+from opensearch.search.response import SearchResponse
+from opensearch.search.scores import score, with_details, with_explanation, with_score, with_score_of
 from plugin.window_scores import WindowScores
 
 HitsAt = Callable[[Sequence[int]], list[Hit]]

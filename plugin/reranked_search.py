@@ -6,10 +6,10 @@ Whatever goes wrong once the window is there gives the first-stage page, and `Re
 import logging
 from collections.abc import Sequence
 
-from opensearch.search_plan import Plan
-from opensearch.search_response import SearchResponse, UnusableResponseError, name_of
-from opensearch.vector_field import Hit, vector_field
-from opensearch.widened_search import (
+from opensearch.fields.vector_field import Hit, vector_field
+from opensearch.search.plan import Plan
+from opensearch.search.response import SearchResponse, UnusableResponseError, name_of
+from opensearch.search.window_request import (
     SEQ_NO,
     Asked,
     HitName,

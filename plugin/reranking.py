@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from opensearch.search_plan import Plan
-from opensearch.search_response import SearchResponse
-from opensearch.settings import RerankSettings
-from opensearch.vector_field import vector_field
+from opensearch.fields.vector_field import vector_field
+from opensearch.search.plan import Plan
+from opensearch.search.response import SearchResponse
+from opensearch.settings.table import RerankSettings
 from plugin.arrival import queued_s
 from plugin.errors import RerankFailedError
 from plugin.model import Model

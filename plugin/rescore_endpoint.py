@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from opensearch.cluster_rescore import cluster_rescore
+from opensearch.search.cluster_rescore import cluster_rescore
 from plugin.api_errors import ApiError
 from plugin.api_shapes import RescoreAnswer, RescoreRequest, read
 from plugin.document_scores import query_vector

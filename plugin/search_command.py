@@ -6,10 +6,10 @@ from typing import IO, Any
 
 import click
 
-from opensearch import indices
 from opensearch.client import Upstream
 from opensearch.errors import RequestError
-from opensearch.settings import SettingsError
+from opensearch.index import metadata
+from opensearch.settings.table import SettingsError
 from plugin.both_orders import BothOrders, search_both
 from plugin.both_orders_table import orders_report
 from plugin.connecting import Connecting
@@ -84,7 +84,7 @@ def _source_fields(client: Upstream, index: str) -> tuple[str, ...]:
     """Return the source fields of the indices behind a name, each once; none if no settings can be read."""
     fields: list[str] = []
     with suppress(RequestError):  # whoever may search need not be allowed to read a mapping
-        for each in indices.find(client, index):
+        for each in metadata.find(client, index):
             with suppress(SettingsError):
                 fields += each.rerank_settings().source_fields
     return tuple(dict.fromkeys(fields))

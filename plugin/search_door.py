@@ -4,11 +4,11 @@ import logging
 from dataclasses import replace
 
 from opensearch.endpoints import Endpoint
-from opensearch.search_plan import Plan
-from opensearch.search_request import NotUnderstoodError, SearchRequest
-from opensearch.search_response import UnusableResponseError
-from opensearch.target import Skip, Target
-from opensearch.validation import InvalidError
+from opensearch.rawjson.validation import InvalidError
+from opensearch.search.plan import Plan
+from opensearch.search.request import NotUnderstoodError, SearchRequest
+from opensearch.search.response import UnusableResponseError
+from opensearch.settings.target import Skip, Target
 from plugin.caller import DENIED, refusal
 from plugin.client_presence import ClientGoneError
 from plugin.cluster_search import ClusterSearch

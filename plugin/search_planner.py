@@ -6,11 +6,11 @@ from urllib.parse import unquote
 
 import msgspec
 
-from opensearch.point_in_time import indices_of
-from opensearch.search_plan import Plan, plan_search
-from opensearch.search_request import SearchRequest
-from opensearch.settings import RerankSettings
-from opensearch.target import Skip, Target
+from opensearch.search.plan import Plan, plan_search
+from opensearch.search.point_in_time import indices_of
+from opensearch.search.request import SearchRequest
+from opensearch.settings.table import RerankSettings
+from opensearch.settings.target import Skip, Target
 from plugin.caller import identity
 from plugin.cluster_search import has_script
 from plugin.http_messages import Request

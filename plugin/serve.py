@@ -12,7 +12,7 @@ from typing import Any
 import click
 from gunicorn.app.base import BaseApplication
 
-from opensearch.setting_layers import Defaults
+from opensearch.settings.layers import Defaults
 from plugin.bearer import BearerTokens
 from plugin.client_options import ClientOptions, client_options
 from plugin.connecting import Connecting

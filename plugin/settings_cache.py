@@ -15,16 +15,16 @@ from io import BytesIO
 
 from cachetools import LRUCache
 
-from opensearch.index_settings import (
+from opensearch.settings.index_settings import (
     EXPANSION_PARAMETERS,
     read_records,
     resolve_target,
     settings_problems,
     settings_target,
 )
-from opensearch.setting_layers import Defaults
-from opensearch.settings import RerankSettings
-from opensearch.target import Skip, Target
+from opensearch.settings.layers import Defaults
+from opensearch.settings.table import RerankSettings
+from opensearch.settings.target import Skip, Target
 from plugin.caller import identity
 from plugin.cluster_view import ClusterView
 from plugin.coverage_cache import CoverageCache

@@ -17,8 +17,8 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from opensearch.index_settings import INDEX_FILTER, IndexRecord, read_records, settings_problems
-from opensearch.setting_layers import Defaults
+from opensearch.settings.index_settings import INDEX_FILTER, IndexRecord, read_records, settings_problems
+from opensearch.settings.layers import Defaults
 from plugin.cluster_view import ClusterRecords, ClusterView
 from plugin.errors import UpstreamError
 from plugin.http_messages import Headers

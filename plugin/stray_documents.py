@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from opensearch.routing import ShardCount
-from opensearch.stored_documents import ABSENT, Place, Stored
-from opensearch.write_operation import Lock
+from opensearch.writes.documents import ABSENT, Place, Stored
+from opensearch.writes.operation import Lock
+from opensearch.writes.routing import ShardCount
 from plugin.document_reader import Wanted, read_documents
 from plugin.http_messages import Headers
 from plugin.upstream import Upstream

@@ -19,10 +19,10 @@ from indexer.lease import Leases
 from indexer.sync import Sync, Wanted
 from indexer.sync_summary import SyncSummary
 from indexer.throttle import Throttle
-from opensearch.checkpoints import Checkpoints
+from opensearch.changes.checkpoints import Checkpoints
 from opensearch.client import Upstream, path_of
 from opensearch.errors import RequestError
-from opensearch.indices import Index
+from opensearch.index.metadata import Index
 from plugin.connecting import Connecting
 from plugin.fills import fills_of
 from plugin.index_commands import connected

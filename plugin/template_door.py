@@ -6,10 +6,10 @@ import msgspec
 from msgspec import Raw
 
 from opensearch.endpoints import Endpoint
-from opensearch.filter_path import shows
-from opensearch.json_style import style_of
-from opensearch.search_request import SearchRequest
-from opensearch.target import Skip
+from opensearch.rawjson.filter_path import shows
+from opensearch.rawjson.style import style_of
+from opensearch.search.request import SearchRequest
+from opensearch.settings.target import Skip
 from plugin.http_messages import Answer, Request
 from plugin.search_door import MAX_BODY_BYTES, SearchDoor, understood
 from plugin.stage_clock import StageClock

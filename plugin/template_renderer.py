@@ -1,8 +1,8 @@
 """Has OpenSearch render search templates, as the caller."""
 
-from opensearch.search_request import NotUnderstoodError, SearchRequest
-from opensearch.search_template import RENDER_TARGET, render_body, rendered_search
-from opensearch.target import Skip
+from opensearch.search.request import NotUnderstoodError, SearchRequest
+from opensearch.search.template import RENDER_TARGET, render_body, rendered_search
+from opensearch.settings.target import Skip
 from plugin.http_messages import Request
 from plugin.reranked_search import plain_headers
 from plugin.upstream import Upstream

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from opensearch import indices
-from opensearch.settings import RerankSettings
+from opensearch.index import metadata
+from opensearch.settings.table import RerankSettings
 from plugin.connecting import Connecting
 from plugin.errors import CommandError
 from plugin.explanation import search_door
@@ -59,7 +59,7 @@ def tune_command(
     if queries is None or qrels is None:
         raise CommandError(NEEDS)
     with connected(connecting) as client:
-        settings = indices.written_by(client, index).rerank_settings()
+        settings = metadata.written_by(client, index).rerank_settings()
         texts, judged = judged_queries(client, index, queries, qrels)
     bundle = Bundle.open(bundle_path)
     now = _pair(settings, bundle.manifest.fusion.weight)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from cachetools import LRUCache
 
-from opensearch.search_request import SearchRequest
+from opensearch.search.request import SearchRequest
 from plugin.caller import identity
 from plugin.http_messages import Headers, Request
 

@@ -6,11 +6,13 @@ from pathlib import Path
 import click
 
 from indexer.audit import Audit, worth_of
-from opensearch import indices, snapshot, vectors
+from opensearch.changes import snapshot
 from opensearch.client import Upstream
 from opensearch.errors import DeniedError, IndexMissingError
-from opensearch.indices import Index
-from opensearch.settings import META_KEY
+from opensearch.fields import stored_vectors
+from opensearch.index import metadata
+from opensearch.index.metadata import Index
+from opensearch.settings.table import META_KEY
 from plugin.connecting import Connecting
 from plugin.fills import settings_for
 from plugin.index_commands import connected
@@ -32,7 +34,7 @@ def verify_command(index: str, as_json: bool, bundle_path: Path, connecting: Con
     """
     bundle = Bundle.open(bundle_path)
     with connected(connecting) as upstream:
-        found = [one for one in indices.find(upstream, index) if META_KEY in one.meta]
+        found = [one for one in metadata.find(upstream, index) if META_KEY in one.meta]
         if not found:
             raise IndexMissingError(
                 f"expected an index {index} with settings, found none."
@@ -52,10 +54,10 @@ def verify_command(index: str, as_json: bool, bundle_path: Path, connecting: Con
 def _audit(upstream: Upstream, index: Index, bundle: Bundle, show: Show) -> Audit:
     settings = settings_for(index, bundle)
     try:
-        indices.refresh(upstream, index.name)
+        metadata.refresh(upstream, index.name)
     except DeniedError as error:
         click.echo(f"{error}. What is not yet refreshed is not looked at", err=True)
-    audit, total = Audit(), vectors.count(upstream, index.name, settings.field).documents
+    audit, total = Audit(), stored_vectors.count(upstream, index.name, settings.field).documents
     for stored in snapshot.documents(upstream, index, settings.field, settings.source_fields):
         audit.add(stored.id, worth_of(stored, settings, bundle.model_tag))
         show(f"documents of {index.name}", audit.documents, total)

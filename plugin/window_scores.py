@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from opensearch.hit_scores import HitScores
-from opensearch.search_response import SearchResponse
-from opensearch.settings import RerankSettings
+from opensearch.search.response import SearchResponse
+from opensearch.search.scores import HitScores
+from opensearch.settings.table import RerankSettings
 from plugin.model import Model
 from reranker.window import Ranking
 

@@ -8,10 +8,10 @@ import msgspec
 
 from indexer.document import text_of
 from indexer.enrich import chunking_of
-from opensearch.search_plan import Plan
-from opensearch.settings import RerankSettings
-from opensearch.stored_documents import Place
-from opensearch.vector_field import Hit
+from opensearch.fields.vector_field import Hit
+from opensearch.search.plan import Plan
+from opensearch.settings.table import RerankSettings
+from opensearch.writes.documents import Place
 from plugin.caller import caller
 from plugin.document_reader import read_documents
 from plugin.errors import RerankFailedError

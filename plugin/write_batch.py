@@ -13,11 +13,11 @@ from indexer.enrich import chunking_of
 from indexer.errors import DocumentError
 from indexer.update_plan import plan_update
 from indexer.write_plan import Check, Fresh, Plan, Sent, Situation, Text, plan_index
-from opensearch.json_members import JsonObjectError
-from opensearch.stored_documents import Place, Stored
-from opensearch.update_body import UpdateBody, touches
-from opensearch.write_operation import Operation
-from opensearch.write_target import WriteTarget
+from opensearch.rawjson.members import JsonObjectError
+from opensearch.writes.documents import Place, Stored
+from opensearch.writes.operation import Operation
+from opensearch.writes.target import WriteTarget
+from opensearch.writes.update import UpdateBody, touches
 from plugin.caller import caller
 from plugin.document_reader import Wanted, read_documents
 from plugin.encoder_slot import EncoderSlot

@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Mapping
 
-from opensearch.second_write import Refusal, second_write_refusal
-from opensearch.stored_documents import Place
-from opensearch.write_answer import Item, Written
-from opensearch.write_operation import Operation
-from opensearch.write_target import WriteTarget
+from opensearch.writes.documents import Place
+from opensearch.writes.operation import Operation
+from opensearch.writes.response import Item, Written
+from opensearch.writes.second_write import Refusal, second_write_refusal
+from opensearch.writes.target import WriteTarget
 from plugin.caller import caller
 from plugin.encoder_slot import EncoderSlot
 from plugin.errors import UpstreamError

@@ -10,8 +10,8 @@ from typing import Final, cast
 
 from cachetools import TTLCache
 
-from opensearch.setting_layers import Defaults
-from opensearch.write_target import (
+from opensearch.settings.layers import Defaults
+from opensearch.writes.target import (
     WriteTarget,
     existing_path,
     existing_target,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from opensearch.endpoints import Api, endpoint
 from opensearch.index_changes import changes_indices
-from opensearch.unranked_apis import unranked_api
+from opensearch.search.unranked_apis import unranked_api
 from plugin.admin_answers import JSON
 from plugin.api_endpoints import API_PATHS
 from plugin.app import OWN_PREFIX, create_app

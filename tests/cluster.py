@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from opensearch.local_server import LocalServer
-from opensearch.server_config import Setting
+from opensearch.local.config import Setting
+from opensearch.local.server import LocalServer
 from plugin.opensearch_command import local_server
 from plugin.proxy_process import free_port
 from tests.conftest import QUICK_START

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch.artifact import Distribution
+from opensearch.local.artifact import Distribution
 from plugin.opensearch_command import local_server
 from plugin.proxy_process import running_proxy
 from reranker.bundle import Bundle

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from opensearchpy import OpenSearch, helpers
 
-from opensearch.vectors import value_at
+from opensearch.fields.stored_vectors import value_at
 from reranker.stored_vector import StoredVector, unpack
 from tests.raw_http import RawAnswer, ask, search
 from tests.test_search_scores import Expected

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from opensearch.json_members import members
+from opensearch.rawjson.members import members
 from tests.golden_index import Key
 
 _MEMBER = r'"rerank"\s*:\s*\{\s*"vector"\s*:\s*"[A-Za-z0-9+/=]*"\s*\}'

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from opensearch.settings import RerankSettings
+from opensearch.settings.table import RerankSettings
 
 
 def settings_table() -> str:

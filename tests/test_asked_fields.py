@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from opensearch.asked_fields import asks_for, asks_in_documents, asks_in_url, names_among_fields
-from opensearch.search_request import SearchRequest
-from opensearch.target import Skip, Target
+from opensearch.search.request import SearchRequest
+from opensearch.search.requested_fields import asks_for, asks_in_documents, asks_in_url, names_among_fields
+from opensearch.settings.target import Skip, Target
 
 FIELD = "rerank.vector"
 

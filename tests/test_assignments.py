@@ -2,7 +2,7 @@
 
 import pytest
 
-from opensearch.settings import SettingsError
+from opensearch.settings.table import SettingsError
 from plugin.assignments import assigned
 
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch.bulk import Bulk, Item, body_of
 from opensearch.client import Upstream
 from opensearch.errors import BusyError, IndexMissingError, UnreachableError
-from opensearch.patience import Patience
 from opensearch.reasons import reason_of
+from opensearch.retry import Patience
+from opensearch.writes.bulk import Bulk, Item, body_of
 from tests.raw_http import ask
 from tests.relay import Relay
 

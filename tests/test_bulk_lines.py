@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch import bulk_lines
-from opensearch.bulk_lines import read_bulk
-from opensearch.write_operation import Lock, Operation, parse_action
+from opensearch.writes import bulk_lines
+from opensearch.writes.bulk_lines import read_bulk
+from opensearch.writes.operation import Lock, Operation, parse_action
 
 ACTIONS = st.sampled_from([
     b'{"index":{"_id":"1"}}\n', b'{"create":{}}\r\n', b'{"update":{"_id":2,"retry_on_conflict":3}}\n',

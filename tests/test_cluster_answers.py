@@ -10,7 +10,7 @@ import pytest
 from opensearchpy import OpenSearch
 from werkzeug.test import Client, TestResponse
 
-from opensearch.execution import GAVE_WAY
+from opensearch.search.execution import GAVE_WAY
 from plugin.model import Model
 from plugin.query_vectors import Floats, QueryVectors
 from plugin.upstream import Upstream

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from opensearchpy import OpenSearch, helpers
 
-from opensearch.cluster_rescore import cluster_rescore, script_source
-from opensearch.vectors import encoded
+from opensearch.fields.stored_vectors import encoded
+from opensearch.search.cluster_rescore import cluster_rescore, script_source
 from reranker.crossing import Cosine
 from reranker.integer_query import integer_query
 from reranker.stored_vector import HEADER, ValueType, pack

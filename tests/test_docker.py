@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from opensearch.artifact import Distribution
+from opensearch.local.artifact import Distribution
 
 ROOT = Path(__file__).parent.parent
 HEALTH = "/_plugins/_rerank/health/ready"

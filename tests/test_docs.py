@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from opensearch.execution import GAVE_WAY
+from opensearch.search.execution import GAVE_WAY
 from tests.settings_table import settings_table
 
 ROOT = Path(__file__).parent.parent

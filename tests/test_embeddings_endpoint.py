@@ -9,8 +9,8 @@ import pytest
 
 from indexer.document import Document
 from indexer.enrich import Enricher
-from opensearch.settings import ChunkSettings, RerankSettings
-from opensearch.vectors import decoded, value_at
+from opensearch.fields.stored_vectors import decoded, value_at
+from opensearch.settings.table import ChunkSettings, RerankSettings
 from reranker.text import Chunking
 from tests.api_client import HOSTILE_TEXTS, ApiClient, bundle
 from tests.toy_index import known_words

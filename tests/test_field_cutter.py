@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from opensearch.field_cutter import cut_answer
+from opensearch.fields.redaction import cut_answer
 
 SOURCE = '{"n":1.10,"rerank":{"vector":"QQ=="}}'
 CLEAN = '{"n":1.10}'

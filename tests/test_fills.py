@@ -11,7 +11,7 @@ from indexer.document import Document
 from indexer.enrich import Outcome, hash_of
 from indexer.errors import DocumentError
 from indexer.fills import Emptied, Fills, Guard
-from opensearch.settings import MigrationSettings, RerankSettings
+from opensearch.settings.table import MigrationSettings, RerankSettings
 from reranker.stored_vector import pack
 
 SETTINGS = RerankSettings(

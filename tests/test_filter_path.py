@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from opensearch.filter_path import FilterPath, widened
-from opensearch.json_style import Compact, Pretty
+from opensearch.rawjson.filter_path import FilterPath, widened
+from opensearch.rawjson.style import Compact, Pretty
 
 NEEDED = (("timed_out",), ("hits", "hits", "_score"), ("hits", "hits", "fields", "rerank.vector"))
 

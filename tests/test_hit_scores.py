@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from opensearch.hit_scores import (
+from opensearch.rawjson.style import Compact
+from opensearch.search.scores import (
     HitScores,
     score,
     with_details,
@@ -17,7 +18,6 @@ from opensearch.hit_scores import (
     with_score,
     with_score_of,
 )
-from opensearch.json_style import Compact
 
 SCORES = HitScores(
     first_stage=2.5,

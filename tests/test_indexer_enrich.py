@@ -10,7 +10,7 @@ import pytest
 
 from indexer.document import Document
 from indexer.enrich import Enricher, Floats, Outcome, hash_of
-from opensearch.settings import ChunkSettings, RerankSettings
+from opensearch.settings.table import ChunkSettings, RerankSettings
 from reranker.stored_vector import pack, unpack
 from reranker.text import Chunking
 

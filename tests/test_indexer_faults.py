@@ -11,9 +11,9 @@ from indexer.enrich import Enricher
 from indexer.indexing import Events, Indexing
 from indexer.lines import read_lines
 from indexer.summary import Rejection, Summary
-from opensearch import indices
 from opensearch.client import Upstream
-from opensearch.patience import Patience
+from opensearch.index import metadata
+from opensearch.retry import Patience
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
 from tests.index_command import Command, numbered
@@ -37,7 +37,7 @@ def relay(opensearch_url: str) -> Iterator[Relay]:
 def indexing(url: str, index: str, events: Events, total_s: float) -> Indexing:
     upstream = Upstream(url)
     bundle = Bundle.open(TINY_BUNDLE)
-    settings = indices.written_by(upstream, index).rerank_settings()
+    settings = metadata.written_by(upstream, index).rerank_settings()
     enricher = Enricher(bundle.document_encoder(threads=1), bundle.model_tag, settings)
     return Indexing(upstream, index, enricher, events, Patience(0.05, 0.3, total_s))
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch import indices
 from opensearch.client import Upstream
-from opensearch.ingest_pipelines import pipeline_notes
+from opensearch.index import metadata
+from opensearch.index.ingest_pipelines import pipeline_notes
 from tests.index_command import Command, lines
 
 pytestmark = pytest.mark.live
@@ -66,7 +66,7 @@ def notes(client: OpenSearch, opensearch_url: str, index_name: str) -> Iterator[
         settings = {"index.default_pipeline": put("main", processors=processors, **more)}
         client.indices.create(index=index_name, body={"settings": settings})
         with closing(Upstream(opensearch_url)) as upstream:
-            return pipeline_notes(upstream, indices.written_by(upstream, index_name), FIELDS)
+            return pipeline_notes(upstream, metadata.written_by(upstream, index_name), FIELDS)
 
     noted.put = put  # type: ignore[attr-defined]
     yield noted

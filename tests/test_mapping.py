@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch import indices
 from opensearch.client import Upstream
-from opensearch.enable import Wanted, enable
 from opensearch.errors import AddressError, MappingError, RequestError, UnreachableError
-from opensearch.settings import SettingsError
+from opensearch.index import metadata
+from opensearch.index.enable import Wanted, enable
+from opensearch.settings.table import SettingsError
 from plugin.proxy_process import free_port
 
 pytestmark = pytest.mark.live
@@ -39,7 +39,7 @@ def test_an_index_is_created(upstream: Upstream, client: OpenSearch, index_name:
     assert mapping["_meta"] == {"rerank": {"model": "m", "source_fields": ["title", "text"]}}
     assert mapping["properties"] == {"rerank": {"properties": {"vector": VECTOR}}}
     assert enabled.changes[0] == "index created"
-    assert indices.written_by(upstream, index_name).rerank_settings() == enabled.settings
+    assert metadata.written_by(upstream, index_name).rerank_settings() == enabled.settings
 
 
 def test_a_dry_run_changes_nothing(upstream: Upstream, client: OpenSearch, index_name: str) -> None:
@@ -175,12 +175,12 @@ def test_an_alias_enables_all_its_indices_or_none(
             enable(upstream, alias, WANTED)
         assert mapping_of(client, first) == {}
         with pytest.raises(MappingError, match="found 2 indices"):
-            indices.written_by(upstream, alias)
+            metadata.written_by(upstream, alias)
         client.indices.delete(index=second)
         make(client, second, {})
         client.indices.put_alias(index=second, name=alias, body={"is_write_index": True})
         assert [enabled.index for enabled in enable(upstream, alias, WANTED)] == [first, second]
-        assert indices.written_by(upstream, alias).name == second
+        assert metadata.written_by(upstream, alias).name == second
     finally:
         client.indices.delete(index=f"{first},{second}")
 

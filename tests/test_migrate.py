@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch, helpers
 
-from opensearch import indices
 from opensearch.client import Upstream
+from opensearch.index import metadata
 from plugin.proxy_process import running_proxy
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
@@ -97,7 +97,7 @@ def count(client: OpenSearch, index: str, field: str) -> int:
 
 
 def settings(url: str, index: str) -> Any:  # noqa: ANN401
-    return indices.written_by(Upstream(url), index).rerank_settings()
+    return metadata.written_by(Upstream(url), index).rerank_settings()
 
 
 def test_from_one_model_to_another_and_back(

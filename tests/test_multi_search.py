@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch.multi_search import MAX_ITEMS, MultiAnswer, error_of, read_items, without_template
-from opensearch.search_request import NotUnderstoodError, SearchRequest
-from opensearch.search_response import UnusableResponseError
-from opensearch.target import Skip
+from opensearch.search.msearch import MAX_ITEMS, MultiAnswer, error_of, read_items, without_template
+from opensearch.search.request import NotUnderstoodError, SearchRequest
+from opensearch.search.response import UnusableResponseError
+from opensearch.settings.target import Skip
 
 
 def read(body: bytes, target: str = "/_msearch", indices: str = "") -> list[SearchRequest | Skip]:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch.native import NativeOptions, connector_steps, pipeline_steps, values_of
-from opensearch.native_templates import (
+from opensearch.fields.stored_vectors import decoded
+from opensearch.native.install import NativeOptions, connector_steps, pipeline_steps, values_of
+from opensearch.native.templates import (
     CONNECTORS,
     INGEST_PIPELINES,
     SEARCH_PIPELINES,
@@ -19,8 +20,7 @@ from opensearch.native_templates import (
     placeholders,
     template,
 )
-from opensearch.settings import ChunkSettings, FusionSettings, RerankSettings
-from opensearch.vectors import decoded
+from opensearch.settings.table import ChunkSettings, FusionSettings, RerankSettings
 from reranker.stored_vector import HEADER
 from tests.api_client import HOSTILE_TEXTS, ApiClient, bundle
 

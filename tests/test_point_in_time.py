@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opensearchpy import OpenSearch
 
-from opensearch.point_in_time import indices_of
+from opensearch.search.point_in_time import indices_of
 
 
 @pytest.mark.live

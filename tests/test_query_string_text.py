@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opensearch.query_string_text import plain_words, query_string_text, simple_query_string_text
+from opensearch.query.query_string import plain_words, query_string_text, simple_query_string_text
 
 LUCENE = [
     ("wait a bit", "wait a bit"),

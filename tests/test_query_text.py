@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opensearch.query_text import VISITORS, query_text
+from opensearch.query.text import VISITORS, query_text
 from tests.query_examples import MATCH, TEXT, WITH_TEXT, WITH_TEXT_BY_PLUGIN, WITHOUT_TEXT, Query, wrapped
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "query-text.md"

@@ -7,9 +7,9 @@ import msgspec
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch.rerank_controls import taken_out
-from opensearch.settings import FusionSettings, RerankSettings
-from opensearch.validation import InvalidError
+from opensearch.rawjson.validation import InvalidError
+from opensearch.search.ext import taken_out
+from opensearch.settings.table import FusionSettings, RerankSettings
 from tests.raw_http import ids, search
 from tests.toy_index import ToyIndex
 

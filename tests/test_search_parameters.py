@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch.java import find_java
-from opensearch.maven import Maven
-from opensearch.search_parameters import NEEDS_ONE_REQUEST, OF_EACH_HIT, WIDENED_KEYS, WIDENED_PARAMETERS
+from opensearch.local.java import find_java
+from opensearch.local.maven import Maven
+from opensearch.search.parameters import NEEDS_ONE_REQUEST, OF_EACH_HIT, WIDENED_KEYS, WIDENED_PARAMETERS
 from tests.raw_http import ask, search
 from tests.toy_index import ToyIndex
 

@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from opensearch.search_plan import Plan, plan_search
-from opensearch.search_request import NotUnderstoodError, SearchRequest
-from opensearch.settings import RerankSettings
-from opensearch.target import Skip, Target
-from opensearch.widened_search import Asked, rescored_page, whole_window
+from opensearch.search.plan import Plan, plan_search
+from opensearch.search.request import NotUnderstoodError, SearchRequest
+from opensearch.search.window_request import Asked, rescored_page, whole_window
+from opensearch.settings.table import RerankSettings
+from opensearch.settings.target import Skip, Target
 
 SETTINGS = RerankSettings(model="tiny", source_fields=("text",))
 QUERY: dict[str, Any] = {"match": {"text": "wait a bit"}}

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from opensearch.hit_scores import with_score_of
-from opensearch.search_response import SearchResponse, UnusableResponseError
+from opensearch.search.response import SearchResponse, UnusableResponseError
+from opensearch.search.scores import with_score_of
 
 
 def answer(hits: str = "", **members: object) -> bytes:

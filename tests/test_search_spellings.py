@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from opensearch.lenient_values import whole_number, whole_number_of_url
+from opensearch.rawjson.lenient_values import whole_number, whole_number_of_url
 from tests.raw_http import RawAnswer, ask, ids
 from tests.toy_index import ToyIndex
 

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from werkzeug.test import Client, TestResponse
 
-from opensearch.filter_path import shows
-from opensearch.search_request import NotUnderstoodError, SearchRequest
-from opensearch.search_template import render_body, rendered_search
+from opensearch.rawjson.filter_path import shows
+from opensearch.search.request import NotUnderstoodError, SearchRequest
+from opensearch.search.template import render_body, rendered_search
 from plugin.model import Model
 from plugin.upstream import Upstream
 from plugin.wsgi import Proxy

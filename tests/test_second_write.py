@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch.bulk_lines import MAX_LINE_BYTES
+from opensearch.writes.bulk_lines import MAX_LINE_BYTES
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
 from tests.raw_http import RawAnswer

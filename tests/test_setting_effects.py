@@ -13,10 +13,10 @@ import msgspec
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch.rerank_controls import RerankControls, taken_out
-from opensearch.setting_layers import OF_AN_INDEX, server_defaults
-from opensearch.settings import RerankSettings, SettingsError, parse_settings
-from opensearch.validation import InvalidError
+from opensearch.rawjson.validation import InvalidError
+from opensearch.search.ext import RerankControls, taken_out
+from opensearch.settings.layers import OF_AN_INDEX, server_defaults
+from opensearch.settings.table import RerankSettings, SettingsError, parse_settings
 from plugin.proxy_process import free_port, start_proxy, stop_proxy
 from tests.conftest import TINY_BUNDLE
 from tests.control_effects import CONTROLS, SERVER, Server

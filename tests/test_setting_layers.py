@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch.index_settings import IndexRecord, resolve_records, settings_problem
-from opensearch.setting_layers import (
+from opensearch.settings.index_settings import IndexRecord, resolve_records, settings_problem
+from opensearch.settings.layers import (
     OF_AN_INDEX,
     effective_settings,
     flat,
     server_defaults,
     with_defaults,
 )
-from opensearch.settings import RerankSettings, SettingsError, parse_settings
-from opensearch.target import Skip
+from opensearch.settings.table import RerankSettings, SettingsError, parse_settings
+from opensearch.settings.target import Skip
 
 LEAST: dict[str, Any] = {"model": "m", "source_fields": ["t"]}
 DEFAULTS = {"window_size": 40, "fusion": {"weight": 3}, "deadline_ms": 20}

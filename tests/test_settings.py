@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch.settings import (
+from opensearch.settings.table import (
     ChunkSettings,
     FusionSettings,
     RerankSettings,

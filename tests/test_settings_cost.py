@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch.index_settings import IndexRecord
+from opensearch.settings.index_settings import IndexRecord
 from plugin.cluster_view import ClusterRecords
 from plugin.http_messages import Request
 from plugin.settings_cache import SettingsCache

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch.settings import RerankSettings
-from opensearch.target import Skip
+from opensearch.settings.table import RerankSettings
+from opensearch.settings.target import Skip
 from plugin.http_messages import Headers
 from plugin.settings_poller import SettingsPoller
 from plugin.upstream import Exchange, Upstream

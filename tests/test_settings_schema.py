@@ -2,12 +2,12 @@
 
 import json
 
-from opensearch.settings import RerankSettings
-from opensearch.settings_schema import SCHEMA_FILE, schema_text
+from opensearch.settings.json_schema import SCHEMA_FILE, schema_text
+from opensearch.settings.table import RerankSettings
 
 
 def test_the_committed_schema_is_that_of_the_code() -> None:
-    assert SCHEMA_FILE.read_text() == schema_text(), "run: python -m opensearch.settings_schema"
+    assert SCHEMA_FILE.read_text() == schema_text(), "run: python -m opensearch.settings.json_schema"
 
 
 def test_it_refuses_what_the_code_refuses() -> None:

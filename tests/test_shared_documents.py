@@ -9,8 +9,8 @@ import pytest
 from opensearchpy import OpenSearch
 from werkzeug.test import Client
 
-from opensearch import indices
 from opensearch.client import Upstream as IndexClient
+from opensearch.index import metadata
 from plugin.fills import settings_for
 from plugin.model import Model
 from plugin.upstream import Upstream
@@ -87,7 +87,7 @@ def test_what_is_written_through_one_is_current_for_the_other(
     assert (status["coverage"], status["sample"]["current"]) == (1.0, 1)
     assert status["next"] == "Nothing: every document has a vector."
     with closing(IndexClient(opensearch_url)) as upstream:
-        index = indices.written_by(upstream, index_name)
+        index = metadata.written_by(upstream, index_name)
     assert settings_for(index, hasty) == settings_for(index, Bundle.open(TINY_BUNDLE))
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch.indices import Index
-from opensearch.source_fields import field_notes, proposal, text_fields
+from opensearch.index.metadata import Index
+from opensearch.index.source_fields import field_notes, proposal, text_fields
 from tests.index_command import Command
 
 PROPERTIES: dict[str, Any] = {

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch.routing import ShardCount, murmur3
+from opensearch.writes.routing import ShardCount, murmur3
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
 from tests.toy_index import index_body

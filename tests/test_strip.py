@@ -5,10 +5,10 @@ import time
 import pytest
 from opensearchpy import OpenSearch, helpers
 
-from opensearch import strip as strip_module
 from opensearch.client import Upstream
 from opensearch.errors import MappingError
-from opensearch.strip import Stripped, check_strip, strip
+from opensearch.index import strip as strip_module
+from opensearch.index.strip import Stripped, check_strip, strip
 
 pytestmark = pytest.mark.live
 FIELD = "rerank.vector"

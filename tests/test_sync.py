@@ -11,13 +11,14 @@ from opensearchpy import OpenSearch
 from indexer.document import Document
 from indexer.enrich import hash_of
 from indexer.repair import Repairs
-from opensearch import indices, vectors
-from opensearch.bulk import Bulk
-from opensearch.changes import read_changes
+from opensearch.changes.feed import read_changes
+from opensearch.changes.shards import primary_shards
 from opensearch.client import Upstream
 from opensearch.errors import MappingError
-from opensearch.patience import Patience
-from opensearch.shards import primary_shards
+from opensearch.fields import stored_vectors
+from opensearch.index import metadata
+from opensearch.retry import Patience
+from opensearch.writes.bulk import Bulk
 from reranker.stored_vector import unpack
 from tests.raw_http import ask
 from tests.sync_run import BUNDLE, make_index, synced, tiny_fills
@@ -37,8 +38,8 @@ def put(url: str, index: str, document_id: str, body: bytes, query: str = "") ->
 
 def is_current(url: str, index: str, source: dict[str, Any]) -> bool:
     """Whether the vector in a source is the tiny bundle's for the text that stands beside it."""
-    settings = indices.written_by(Upstream(url), index).rerank_settings()
-    packed = vectors.decoded(vectors.value_at(source, settings.field))
+    settings = metadata.written_by(Upstream(url), index).rerank_settings()
+    packed = stored_vectors.decoded(stored_vectors.value_at(source, settings.field))
     assert packed is not None
     vector = unpack(packed)
     return (vector.model_tag, vector.text_hash) == (
@@ -147,7 +148,7 @@ def test_a_repair_never_runs_an_ingest_pipeline_again(
     client.update(index=index_name, id="1", body={"doc": {"text": ""}})
     client.indices.put_settings(index=index_name, body={f"index.{kind}": pipeline})
     assert synced(opensearch_url, index_name).written == 1
-    assert vectors.value_at(source_of(client, index_name, "1"), "rerank.vector") is None
+    assert stored_vectors.value_at(source_of(client, index_name, "1"), "rerank.vector") is None
 
 
 @pytest.mark.parametrize("versioning", ["internal", "external"])
@@ -159,7 +160,7 @@ def test_a_newer_document_is_not_overwritten_and_a_deleted_one_not_brought_back(
         put(opensearch_url, index_name, str(number), b'{"text": "old"}', "?version=7&version_type=external")
     client.indices.refresh(index=index_name)
     upstream = Upstream(opensearch_url)
-    index = indices.written_by(upstream, index_name)
+    index = metadata.written_by(upstream, index_name)
     [shard] = primary_shards(upstream, index)
     changes = read_changes(upstream, shard, -1, shard.global_checkpoint, 10)
     repairs = Repairs(index, index.rerank_settings(), tiny_fills()(index))(changes)

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch import indices, mapping
 from opensearch.client import Upstream
-from opensearch.settings import parse_settings
+from opensearch.index import mapping, metadata
+from opensearch.settings.table import parse_settings
 from reranker.bundle import DEFAULT_BUNDLE, Bundle
 from tests.raw_http import ids, search
 from tests.toy_index import ToyIndex, index_body
 
 pytestmark = pytest.mark.live
-FOLDER = Path(__file__).parent.parent / "opensearch" / "templates"
+FOLDER = Path(__file__).parent.parent / "opensearch" / "deploy" / "templates"
 NAMES = ("component_template", "index_template", "data_stream_template", "search_pipeline", "ingest_pipeline")
 """The files that need nothing but OpenSearch itself."""
 
@@ -54,7 +54,7 @@ def test_new_indices_and_data_streams_are_enabled(
     client.create(index="messages", id="1", body={"@timestamp": "2026-01-01", "title": "alpha"})
     client.indices.rollover(alias="messages")
     upstream = Upstream(opensearch_url)
-    found = [*indices.find(upstream, "articles-1"), *indices.find(upstream, "messages")]
+    found = [*metadata.find(upstream, "articles-1"), *metadata.find(upstream, "messages")]
     assert len(found) == 3
     for index in found:
         settings = index.rerank_settings()

@@ -5,7 +5,7 @@ import json
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch.unranked_apis import unranked_api
+from opensearch.search.unranked_apis import unranked_api
 from tests.raw_http import ask
 from tests.toy_index import ToyIndex
 

@@ -10,11 +10,11 @@ import pytest
 
 from indexer.update_plan import plan_update
 from indexer.write_plan import Check, Plan, Situation
-from opensearch.settings import MigrationSettings, RerankSettings
-from opensearch.stored_documents import ABSENT, Stored
-from opensearch.update_body import UpdateBody, merged
-from opensearch.write_operation import Lock, Operation
-from opensearch.write_target import WriteTarget
+from opensearch.settings.table import MigrationSettings, RerankSettings
+from opensearch.writes.documents import ABSENT, Stored
+from opensearch.writes.operation import Lock, Operation
+from opensearch.writes.target import WriteTarget
+from opensearch.writes.update import UpdateBody, merged
 from reranker.stored_vector import pack
 from reranker.text import Chunking, text_hash
 

@@ -2,7 +2,7 @@
 
 from io import BytesIO
 
-from opensearch.search_request import SearchRequest
+from opensearch.search.request import SearchRequest
 from plugin.http_messages import Request
 from plugin.upstream_breaker import MAX_FAILURES, PAUSE_S, Kind, UpstreamBreaker, kind_of
 

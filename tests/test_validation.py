@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from opensearch.validation import InvalidError, validated
+from opensearch.rawjson.validation import InvalidError, validated
 
 
 class Inner(msgspec.Struct, forbid_unknown_fields=True):

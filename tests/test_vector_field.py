@@ -6,7 +6,7 @@ import json
 import msgspec
 import pytest
 
-from opensearch.vector_field import VectorField
+from opensearch.fields.vector_field import VectorField
 
 PACKED = bytes(range(41))
 PADDED = base64.b64encode(PACKED).decode()

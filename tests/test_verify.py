@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch import indices, snapshot
+from opensearch.changes import snapshot
 from opensearch.client import Upstream
+from opensearch.index import metadata
 from reranker.stored_vector import pack
 from reranker.text import Chunking, text_hash
 from tests.index_command import Command
@@ -76,7 +77,7 @@ def test_a_snapshot_has_each_document_once_whatever_is_written_meanwhile(
     body = "".join(f'{{"index":{{"_id":"{n}"}}}}\n{{"text":"t"}}\n' for n in range(1_700))
     client.bulk(index=index_name, body=body, refresh=True)
     with closing(Upstream(opensearch_url)) as upstream:
-        index = indices.written_by(upstream, index_name)
+        index = metadata.written_by(upstream, index_name)
         found: list[str] = []
         for stored in snapshot.documents(upstream, index, "rerank.vector", ("text",)):
             if len(found) == 10:

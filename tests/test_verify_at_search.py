@@ -11,10 +11,10 @@ import msgspec
 import pytest
 from opensearchpy import OpenSearch, helpers
 
-from opensearch.search_plan import Plan, plan_search
-from opensearch.search_request import SearchRequest
-from opensearch.settings import RerankSettings
-from opensearch.target import Target
+from opensearch.search.plan import Plan, plan_search
+from opensearch.search.request import SearchRequest
+from opensearch.settings.table import RerankSettings
+from opensearch.settings.target import Target
 from plugin.errors import RerankFailedError
 from plugin.http_messages import Request
 from plugin.upstream import Upstream

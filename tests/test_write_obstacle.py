@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch.indices import Index
-from opensearch.kept_source import KeptSource
-from opensearch.write_obstacle import write_obstacle
+from opensearch.index.kept_source import KeptSource
+from opensearch.index.metadata import Index
+from opensearch.index.write_obstacle import write_obstacle
 from tests.index_command import Command, lines
 from tests.sync_run import BUNDLE
 from tests.toy_index import index_body

@@ -11,7 +11,7 @@ from cachetools import TTLCache
 from opensearchpy import OpenSearch
 from werkzeug.test import Client
 
-from opensearch.write_target import existing_target
+from opensearch.writes.target import existing_target
 from plugin.model import Model
 from plugin.settings_cache import SettingsCache
 from plugin.upstream import Upstream

@@ -9,8 +9,8 @@ from opensearchpy import OpenSearch
 
 from indexer.document import Document
 from indexer.enrich import hash_of
-from opensearch.settings import parse_settings
-from opensearch.vectors import value_at
+from opensearch.fields.stored_vectors import value_at
+from opensearch.settings.table import parse_settings
 from reranker.bundle import Bundle
 from reranker.stored_vector import unpack
 from tests.conftest import TINY_BUNDLE

@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 
 from opensearch.client import Upstream as Client
-from opensearch.settings import RerankSettings
+from opensearch.settings.table import RerankSettings
 from plugin.docstrings import Documented, standard_library
 from plugin.errors import CommandError
 from plugin.opensearch_command import default_home, local_server

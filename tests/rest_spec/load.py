@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from opensearch.java import find_java
-from opensearch.maven import Maven
+from opensearch.local.java import find_java
+from opensearch.local.maven import Maven
 from plugin.opensearch_command import default_home
 
 VERSION = "3.1.0"

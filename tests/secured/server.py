@@ -13,11 +13,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from opensearch.folders import open_to_all
-from opensearch.java import Java
-from opensearch.local_server import LocalServer
-from opensearch.server_config import Setting
-from opensearch.server_process import ServerProcess
+from opensearch.local.config import Setting
+from opensearch.local.folders import open_to_all
+from opensearch.local.java import Java
+from opensearch.local.process import ServerProcess
+from opensearch.local.server import LocalServer
 from plugin.opensearch_command import default_home
 from tests.native.assembled import assembled, java_for_assembled
 from tests.raw_http import ask, basic

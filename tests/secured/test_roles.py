@@ -1,4 +1,4 @@
-"""The roles of opensearch/roles: each lets its commands work, and with one right less they are refused."""
+"""The deployed roles: each lets its commands work, and with one right less they are refused."""
 
 import json
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from tests.toy_index import index_body
 
 pytestmark = pytest.mark.live
 
-FOLDER = Path(__file__).parent.parent.parent / "opensearch" / "roles"
+FOLDER = Path(__file__).parent.parent.parent / "opensearch" / "deploy" / "roles"
 INDEX = "articles-of-roles"
 BUNDLE = ("--bundle", str(TINY_BUNDLE))
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from opensearch import vectors
+from opensearch.fields import stored_vectors
 from reranker.stored_vector import pack
 from reranker.text import text_hash
 from tests.conftest import TINY_BUNDLE
@@ -18,7 +18,7 @@ def vector_of(text: str) -> str:
     """Return a stored vector with the hash of that text."""
     values = np.full((1, BUNDLE.manifest.dim), BUNDLE.manifest.dim**-0.5, np.float32)
     packed = pack(values, text_hash=text_hash(text, CHUNKING), model_tag=BUNDLE.model_tag)
-    return vectors.encoded(packed)
+    return stored_vectors.encoded(packed)
 
 
 def bare(source: Source) -> Source:

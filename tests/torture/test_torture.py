@@ -18,8 +18,9 @@ import pytest
 from opensearchpy import OpenSearch, helpers
 
 from indexer.audit import Audit, Worth, worth_of
-from opensearch import indices, snapshot
+from opensearch.changes import snapshot
 from opensearch.client import Upstream
+from opensearch.index import metadata
 from plugin.proxy_process import running_proxy
 from tests.cluster import Cluster
 from tests.conftest import TINY_BUNDLE
@@ -104,7 +105,7 @@ def run_for(seconds: float, writers: list[Writer], cluster: Cluster, log: Path) 
 
 def audit(url: str, index: str) -> Audit:
     upstream = Upstream(url)
-    written = indices.written_by(upstream, index)
+    written = metadata.written_by(upstream, index)
     settings = written.rerank_settings()
     result = Audit()
     for stored in snapshot.documents(upstream, written, settings.field, settings.source_fields):

@@ -17,9 +17,9 @@ from typing import Any
 from opensearchpy import ConflictError, NotFoundError, OpenSearch, TransportError
 
 from indexer.audit import Worth, worth_of
-from opensearch import vectors
-from opensearch.settings import RerankSettings
-from opensearch.snapshot import Stored
+from opensearch.changes.snapshot import Stored
+from opensearch.fields import stored_vectors
+from opensearch.settings.table import RerankSettings
 from tests.sync_run import BUNDLE
 from tests.torture.sources import Source, bare, vector_of
 
@@ -197,7 +197,7 @@ class ThroughProxy(Writer):
         ids = [f"{self._number}-{number}" for number in range(IDS)]
         for doc in self._looks_at.mget(index=self._index, body={"ids": ids})["docs"]:
             if doc["found"]:
-                value = vectors.value_at(doc["_source"], "rerank.vector")
+                value = stored_vectors.value_at(doc["_source"], "rerank.vector")
                 stored = Stored(doc["_id"], doc["_source"], [] if value is None else [value])
                 worth = worth_of(stored, SETTINGS, BUNDLE.model_tag)
                 assert worth in (Worth.CURRENT, Worth.ABSENT, Worth.WITHOUT_TEXT), (worth, doc)

@@ -1,0 +1,1 @@
+"""What has changed in an index, in the order of its sequence numbers."""

@@ -1,0 +1,106 @@
+"""How far each shard has been followed, and by whom: one document a shard and field in an index of our own.
+
+Every write compares and sets: it names the `_seq_no` that it replaces, so that of two runners one fails.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import msgspec
+
+from opensearch.changes.shards import Shard
+from opensearch.client import Upstream
+from opensearch.errors import RefusedError
+
+CHECKPOINTS_INDEX = ".twinrank-sync"
+
+_BODY = {
+    "settings": {"index.hidden": True, "number_of_shards": 1, "auto_expand_replicas": "0-1"},
+    "mappings": {"dynamic": False, "properties": {"index": {"type": "keyword"}}},
+}
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """One shard and vector field: every operation up to `checkpoint` has been looked at for `work`.
+
+    `index_uuid` and `history_uuid` say of which life of the shard; `work` names the models, fields and
+    texts that were looked for. `as_of_ms`: everything that was written before then (epoch milliseconds) has
+    been looked at. `owner` works on the shard until `expires_ms`; None: nobody does.
+    """
+
+    index: str
+    field: str
+    shard: int
+    index_uuid: str
+    history_uuid: str
+    primary_term: int
+    work: str
+    checkpoint: int = -1
+    as_of_ms: int = 0
+    owner: str | None = None
+    expires_ms: int = 0
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A checkpoint as it was read or written, with the sequence number that the next write must name."""
+
+    checkpoint: Checkpoint
+    seq_no: int
+    primary_term: int
+
+
+class Checkpoints:
+    """The checkpoints in one OpenSearch."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+
+    def ensure(self) -> None:
+        """Make the index where it is missing.
+
+        Raises:
+            RequestError: OpenSearch cannot be asked, or the user may not.
+        """
+        try:
+            self._upstream.request("PUT", f"/{CHECKPOINTS_INDEX}", _BODY)
+        except RefusedError as error:
+            if "already_exists" not in str(error):
+                raise
+
+    def read(self, shards: Sequence[Shard], field: str) -> list[Stored | None]:
+        """Return the shards' checkpoints for a field, in order; None where there is none.
+
+        Raises:
+            RequestError: OpenSearch cannot be asked.
+        """
+        ids = [_id(shard.index, shard.number, field) for shard in shards]
+        answer = self._upstream.request("POST", f"/{CHECKPOINTS_INDEX}/_mget", {"ids": ids})
+        return [
+            Stored(msgspec.convert(doc["_source"], Checkpoint), doc["_seq_no"], doc["_primary_term"])
+            if doc.get("found")
+            else None
+            for doc in answer["docs"]
+        ]
+
+    def write(self, checkpoint: Checkpoint, replaced: Stored | None) -> Stored:
+        """Write one checkpoint in the place of `replaced`, or where there is none.
+
+        Raises:
+            ConflictError: somebody else has written it since.
+            RequestError: OpenSearch cannot be asked.
+        """
+        condition = (
+            {"op_type": "create"}
+            if replaced is None
+            else {"if_seq_no": str(replaced.seq_no), "if_primary_term": str(replaced.primary_term)}
+        )
+        document_id = quote(_id(checkpoint.index, checkpoint.shard, checkpoint.field), safe="")
+        path = f"/{CHECKPOINTS_INDEX}/_doc/{document_id}"
+        answer = self._upstream.request("PUT", path, msgspec.to_builtins(checkpoint), params=condition)
+        return Stored(checkpoint, answer["_seq_no"], answer["_primary_term"])
+
+
+def _id(index: str, shard: int, field: str) -> str:
+    return f"{index}/{shard}/{field}"

@@ -1,0 +1,1 @@
+"""The field of vectors in documents and responses."""

@@ -1,0 +1,147 @@
+"""Stored vectors as OpenSearch gives them back: of given documents, of a sample, and how many there are."""
+
+import base64
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from opensearch.client import Upstream, path_of
+from opensearch.index import mapping
+from opensearch.index.metadata import Index
+from opensearch.settings.table import RerankSettings
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many documents an index has, and how many of them hold a value in the vector field."""
+
+    documents: int
+    with_vector: int
+
+
+def fetch(upstream: Upstream, index: str, ids: Sequence[str], field: str) -> dict[str, bytes]:
+    """Return the stored vectors of those documents that have one and are searchable.
+
+    They come from doc values, without a source being parsed: 40 ms for 256 documents where `_mget` with a
+    source filter took 103 (both p50, interleaved on a busy machine).
+
+    Raises:
+        RequestError: OpenSearch cannot be asked.
+    """
+    if not ids:
+        return {}
+    body = {
+        "size": len(ids),
+        "query": {"ids": {"values": list(ids)}},
+        "_source": False,
+        "docvalue_fields": [field],
+        "track_total_hits": False,
+    }
+    answer = upstream.request("POST", path_of(index, "_search"), body)
+    found = {hit["_id"]: hit.get("fields", {}).get(field, []) for hit in answer["hits"]["hits"]}
+    packed = {key: decoded(values[0]) for key, values in found.items() if len(values) == 1}
+    return {key: value for key, value in packed.items() if value is not None}
+
+
+def fetch_sources(upstream: Upstream, index: str, ids: Sequence[str]) -> dict[str, Any]:
+    """Return the whole sources of those documents that are there now, searchable or not, as JSON values.
+
+    Raises:
+        RequestError: OpenSearch cannot be asked.
+    """
+    answer = upstream.request("POST", path_of(index, "_mget"), {"ids": list(ids)})
+    return {doc["_id"]: doc["_source"] for doc in answer["docs"] if doc.get("found") and "_source" in doc}
+
+
+def count(upstream: Upstream, index: str, field: str) -> Counts:
+    """Count the searchable documents and those with a vector.
+
+    Raises:
+        RequestError: OpenSearch cannot be asked.
+    """
+    path = path_of(index, "_count")
+    everything = upstream.request("GET", path)["count"]
+    query = {"query": {"exists": {"field": field}}}
+    return Counts(everything, upstream.request("POST", path, query)["count"])
+
+
+def count_missing(upstream: Upstream, index: Index, settings: RerankSettings) -> int:
+    """Count the searchable documents that have a source field and no vector.
+
+    If OpenSearch cannot see in its own index whether a document has one of the fields (one that is not
+    indexed, or lies in a nested object), every document without a vector counts.
+
+    Raises:
+        RequestError: OpenSearch cannot be asked.
+    """
+    clauses: dict[str, Any] = {"must_not": {"exists": {"field": settings.field}}}
+    if all(mapping.is_seen_by_exists(index, name) for name in settings.source_fields):
+        present = [{"exists": {"field": name}} for name in settings.source_fields]
+        clauses |= {"should": present, "minimum_should_match": 1}
+    query = {"query": {"bool": clauses}}
+    count: int = upstream.request("POST", path_of(index.name, "_count"), query)["count"]
+    return count
+
+
+def sample(upstream: Upstream, index: str, settings: RerankSettings, size: int) -> list[dict[str, Any]]:
+    """Return the sources, cut to source fields and vector, of up to `size` random documents with a vector.
+
+    Raises:
+        RequestError: OpenSearch cannot be asked.
+    """
+    chosen = {"query": {"exists": {"field": settings.field}}, "random_score": {}}
+    body = {
+        "size": size,
+        "_source": [settings.field, *settings.source_fields],
+        "query": {"function_score": chosen},
+    }
+    answer = upstream.request("POST", path_of(index, "_search"), body)
+    return [hit["_source"] for hit in answer["hits"]["hits"]]
+
+
+def sample_without(
+    upstream: Upstream, index: str, settings: RerankSettings, size: int
+) -> list[dict[str, Any]]:
+    """Return the sources, cut to the source fields, of up to `size` random documents without a vector.
+
+    Raises:
+        RequestError: OpenSearch cannot be asked.
+    """
+    missing = {"bool": {"must_not": {"exists": {"field": settings.field}}}}
+    body = {
+        "size": size,
+        "_source": list(settings.source_fields),
+        "query": {"function_score": {"query": missing, "random_score": {}}},
+    }
+    answer = upstream.request("POST", path_of(index, "_search"), body)
+    return [hit.get("_source", {}) for hit in answer["hits"]["hits"]]
+
+
+def value_at(source: Any, path: str) -> Any:  # noqa: ANN401  # any JSON value
+    """Return the one value at a dotted path, names with dots included; None where there is none."""
+    found = list(_values_at(source, path))
+    return found[0] if len(found) == 1 else None
+
+
+def _values_at(source: Any, path: str) -> Iterator[Any]:  # noqa: ANN401
+    if isinstance(source, dict):
+        for key, value in source.items():
+            if key == path:
+                yield value
+            elif path.startswith(f"{key}."):
+                yield from _values_at(value, path[len(key) + 1 :])
+
+
+def decoded(value: Any) -> bytes | None:  # noqa: ANN401  # any JSON value
+    """Return the bytes of a base64 string, with or without padding; None for anything else."""
+    if not isinstance(value, str):
+        return None
+    try:
+        return base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
+    except ValueError:  # not base64, or not even ASCII
+        return None
+
+
+def encoded(packed: bytes) -> str:
+    """Return the base64 form that OpenSearch takes in a write: standard alphabet, padded."""
+    return base64.b64encode(packed).decode("ascii")

@@ -1,0 +1,139 @@
+"""Our field in a hit or a document: how it is read and cut out, in `_source` and in `fields`."""
+
+import binascii
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from opensearch.rawjson.members import JsonObjectError, Member, without_path
+from opensearch.rawjson.style import Compact, Style
+
+_OBJECT = msgspec.json.Decoder(dict[str, Raw])
+
+Hit = dict[str, Raw]
+
+_DEPTH_OF_A_HIT = 3
+"""A hit lies in an array in an object in the answer."""
+
+
+class VectorField:
+    """One field that holds vectors, by its dotted name."""
+
+    def __init__(self, field: str) -> None:
+        self.name = field
+        self._path = tuple(field.split("."))
+        self._opening, self._closing = _as_last_member(self._path)
+
+    def packed(self, hit: Hit) -> bytes | None:
+        """Return the stored vector's bytes, None where the hit has no single one."""
+        encoded = self._from_fields(hit) if "fields" in hit else None
+        if encoded is None and "_source" in hit:
+            encoded = self._from_source(bytes(hit["_source"]))
+        return None if encoded is None else _decoded(encoded)
+
+    def cut(self, hit: Hit, style: Style | None = None, depth: int = _DEPTH_OF_A_HIT) -> Hit:
+        """Return the hit, or any object with a `_source` or `fields`, without our field.
+
+        An object that held nothing else goes with it. What does not hold it comes back as it is.
+        """
+        cut = self.cut_fields(hit, style or Compact(), depth)
+        source = bytes(hit.get("_source", b""))
+        without = self.cut_source(source)
+        return cut if without == source else {**cut, "_source": Raw(without)}
+
+    def cut_source(self, source: bytes) -> bytes:
+        """Return a document's source without our field; every other byte stays."""
+        start = self._start_at_end(source)
+        return source[:start] + b"}" if start >= 0 else self._looked_for(source)[0]
+
+    def cut_fields(self, hit: Hit, style: Style, depth: int = _DEPTH_OF_A_HIT) -> Hit:
+        """Return the hit, or any object with `fields`, without our field there."""
+        raw = hit.get("fields")
+        if raw is None or not bytes(raw).startswith(b"{"):
+            return hit
+        fields = _OBJECT.decode(raw)
+        if self.name not in fields:
+            return hit
+        rest = {name: value for name, value in fields.items() if name != self.name}
+        if rest:
+            return {**hit, "fields": style.object(rest, depth + 1)}
+        return {name: value for name, value in hit.items() if name != "fields"}
+
+    def _from_source(self, source: bytes) -> bytes | None:
+        start = self._start_at_end(source)
+        if start >= 0:
+            return source[start + len(self._opening) : -len(self._closing)]
+        value = self._looked_for(source)[1]
+        return value.encode("ascii", "replace") if isinstance(value, str) else None
+
+    def _looked_for(self, source: bytes) -> tuple[bytes, Any]:
+        """Return the source without our member, wherever it stands, and the member's value.
+
+        It may stand under its dotted name too; and its parent alone, `null`, is how a vector is taken away.
+        """
+        if self._path[0].encode() not in source:
+            return source, None
+        try:
+            rest, member = _without(source.decode(), self._path)
+        except (JsonObjectError, UnicodeDecodeError):  # nothing that we can read, so nothing of ours
+            return source, None
+        if member is None:
+            return source, None
+        is_empty = "\n" in rest and not rest.strip("{} \n")  # `pretty` writes it with one space
+        return b"{ }" if is_empty else rest.encode(), member.value
+
+    def _from_fields(self, hit: Hit) -> bytes | None:
+        raw = _OBJECT.decode(hit["fields"]).get(self.name)
+        if raw is None:
+            return None
+        values: list[Any] = msgspec.json.decode(raw)
+        # one value, which a client's own wildcard may have asked for once more; several are unusable
+        is_single = bool(values) and isinstance(values[0], str) and values.count(values[0]) == len(values)
+        single = values[0] if is_single else ""
+        return single.encode("ascii", "replace")
+
+    def _start_at_end(self, source: bytes) -> int:
+        """Return where `,"rerank":{"vector":"BASE64"}}` begins that ends the source, -1 where it does not.
+
+        The indexer puts it there. Anchored at the end, the closing braces fix its depth, and a comma followed
+        by a quote cannot stand inside a JSON string without ending it: what is found is the member itself,
+        never text that looks like it.
+        """
+        if not source.endswith(self._closing):
+            return -1
+        start, end = source.rfind(self._opening), len(source) - len(self._closing)
+        is_whole = start >= 0 and source.find(b'"', start + len(self._opening)) == end
+        return start if is_whole else -1
+
+
+@lru_cache
+def vector_field(name: str) -> VectorField:
+    """Return the field of that name; made once, since a search reads it for every hit."""
+    return VectorField(name)
+
+
+def _without(source: str, path: tuple[str, ...]) -> tuple[str, Member | None]:
+    rest, member = without_path(source, path)
+    if member is not None or len(path) == 1:
+        return rest, member
+    rest, member = without_path(source, (".".join(path),))
+    if member is not None:
+        return rest, member
+    rest, parent = without_path(source, path[:-1])
+    return (rest, parent) if parent is not None and parent.value is None else (source, None)
+
+
+def _as_last_member(path: tuple[str, ...]) -> tuple[bytes, bytes]:
+    """Return what stands before and after the value where the field is a source's last member."""
+    opening = b":{".join(msgspec.json.encode(name) for name in path)
+    return b"," + opening + b':"', b'"' + b"}" * len(path)
+
+
+def _decoded(encoded: bytes) -> bytes | None:
+    """Decode base64 with or, as doc values give it, without padding; None where it is none."""
+    try:
+        return binascii.a2b_base64(encoded + b"=" * (-len(encoded) % 4))
+    except binascii.Error:
+        return None

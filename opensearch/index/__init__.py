@@ -1,0 +1,1 @@
+"""An index: its mapping, its documents' source, and enabling reranking on it."""

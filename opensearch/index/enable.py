@@ -1,0 +1,146 @@
+"""Switch reranking on for an index: the vector field and the settings, in its mapping."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from opensearch.client import Upstream
+from opensearch.index import mapping, metadata
+from opensearch.index.ingest_pipelines import pipeline_notes
+from opensearch.index.metadata import Index
+from opensearch.index.source_fields import field_notes, proposal
+from opensearch.index.write_obstacle import enable_notes
+from opensearch.settings.layers import flat
+from opensearch.settings.table import META_KEY, RerankSettings, SettingsError, parse_settings, settings_meta
+
+_DECIDE_VECTORS = ("model", "field", "source_fields", "chunk")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to set. `settings` holds what was given, in the form of `_meta.rerank`; the rest stays.
+
+    `default_model` is set where an index has no model yet.
+    """
+
+    default_model: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Enabled:
+    """What became of one index, or would become of it.
+
+    `changes` says it in words, one line each; `vectors_stale` that stored vectors no longer fit the settings.
+    """
+
+    index: str
+    settings: RerankSettings
+    changes: tuple[str, ...]
+    vectors_stale: bool
+    notes: tuple[str, ...] = ()
+
+
+def enable(upstream: Upstream, name: str, wanted: Wanted, *, dry_run: bool = False) -> list[Enabled]:
+    """Enable every index behind `name`, as `PUT _mapping` itself does; create it where there is none.
+
+    All are checked before the first one is changed.
+
+    Raises:
+        MappingError: a mapping that would lose the vectors (`mapping.check`).
+        SettingsError: the settings that would result are not valid.
+        RequestError: OpenSearch cannot be asked, or refuses.
+    """
+    found = metadata.find(upstream, name)
+    if not found:
+        return [_created(upstream, name, wanted, dry_run=dry_run)]
+    plans = [_plan(index, wanted) for index in found]
+    plans = [
+        replace(plan, notes=(*plan.notes, *pipeline_notes(upstream, index, plan.settings.source_fields)))
+        for index, plan in zip(found, plans, strict=True)
+    ]
+    if not dry_run:
+        for plan in plans:
+            mapping.write(upstream, plan.index, plan.settings.field, settings_meta(plan.settings))
+    return plans
+
+
+def _created(upstream: Upstream, name: str, wanted: Wanted, *, dry_run: bool) -> Enabled:
+    """Plan for an empty mapping first, so that wrong settings create nothing; a template may add to it."""
+    plan = _plan(Index(name, {}, {}, {}), wanted)
+    notes: tuple[str, ...] = ()
+    if not dry_run:
+        metadata.create(upstream, name)
+        index = metadata.written_by(upstream, name)
+        plan = _plan(index, wanted)
+        mapping.write(upstream, plan.index, plan.settings.field, settings_meta(plan.settings))
+        # a template may name a pipeline, or say what `_source` keeps
+        notes = (*pipeline_notes(upstream, index, plan.settings.source_fields), *enable_notes(index))
+    return replace(plan, changes=("index created", *plan.changes), notes=notes)
+
+
+def _plan(index: Index, wanted: Wanted) -> Enabled:
+    before, changes = _present(index)
+    settings = _merged(index, before, wanted)
+    mapped = mapping.check(index, settings.field)
+    if not mapped:
+        changes.append(f"field {settings.field} mapped as binary with doc values")
+    changes += _differences(before, settings)
+    stale = before is not None and any(
+        getattr(before, key) != getattr(settings, key) for key in _DECIDE_VECTORS
+    )
+    return Enabled(index.name, settings, tuple(changes), stale, tuple(_notes(index, settings)))
+
+
+def _present(index: Index) -> tuple[RerankSettings | None, list[str]]:
+    """Return the settings as they stand; invalid ones count as none, and that is a change to tell."""
+    if META_KEY not in index.meta:
+        return None, []
+    try:
+        return index.rerank_settings(), []
+    except SettingsError as error:
+        return None, [f"invalid settings replaced ({error})"]
+
+
+def _merged(index: Index, before: RerankSettings | None, wanted: Wanted) -> RerankSettings:
+    present: dict[str, Any] = settings_meta(before) if before else {"model": wanted.default_model}
+    merged = present | wanted.settings
+    for part in ("fusion", "chunk"):
+        changes = wanted.settings.get(part, {})  # what is no object is not merged: it is refused below
+        merged[part] = present.get(part, {}) | changes if isinstance(changes, dict) else changes
+    if "source_fields" not in merged:
+        raise SettingsError(
+            "expected at least one field whose text is encoded, found none. Give --field FIELD."
+            + proposal(index)
+        )
+    settings = parse_settings(merged)
+    ours = [name for name in settings.source_fields if _overlap(name, settings.field)]
+    if ours:
+        raise SettingsError(
+            f"expected source fields other than the vector field {settings.field}, found {ours[0]!r}"
+        )
+    return settings
+
+
+def _overlap(name: str, other: str) -> bool:
+    return f"{name}.".startswith(f"{other}.") or f"{other}.".startswith(f"{name}.")
+
+
+def _differences(before: RerankSettings | None, after: RerankSettings) -> Iterator[str]:
+    old = dict(flat(before)) if before else {}
+    for key, value in flat(after):
+        if before is None and key in ("model", "source_fields"):
+            yield f"{key}: {_shown(value)}"
+        elif key in old and old[key] != value:
+            yield f"{key}: {_shown(old[key])} -> {_shown(value)}"
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401  # the value of any setting
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _notes(index: Index, settings: RerankSettings) -> Iterator[str]:
+    yield from field_notes(index, settings.source_fields)
+    yield from enable_notes(index)
+    if index.name.startswith(".ds-"):
+        yield f"{index.name} is part of a data stream: put the same mapping into its index template too"

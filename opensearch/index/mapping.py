@@ -1,0 +1,140 @@
+"""The vector field in a mapping: what it must be, and what in a mapping would lose or hide it."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from opensearch.client import Upstream, path_of
+from opensearch.errors import MappingError
+from opensearch.index.kept_source import KeptSource, matches
+from opensearch.index.metadata import Index, find
+from opensearch.settings.table import DEFAULT_FIELD, META_KEY
+
+FIELD_NAME = re.compile(r"[^_.*\s][^.*\s]*(\.[^.*\s]+)*")
+_ATTEMPTS = 3
+
+
+def vector_field(index: Index) -> dict[str, Any]:
+    """Return the mapping of the vector field; derived source can rebuild a binary field only from `store`."""
+    field: dict[str, Any] = {"type": "binary", "doc_values": True}
+    return field | {"store": True} if index.derived_source else field
+
+
+def check(index: Index, field: str) -> bool:
+    """Return whether the vector field is mapped already.
+
+    Raises:
+        MappingError: the mapping would drop the vector, or holds something else under that name.
+    """
+    if not FIELD_NAME.fullmatch(field):
+        raise MappingError(f"expected a field name such as rerank.vector, found {field!r}")
+    _check_source(index, field)
+    found = _lookup(index, index.mapping, field, field)
+    if found is None:
+        return False
+    expected = vector_field(index)
+    if any(found.get(key, False) != value for key, value in expected.items()):
+        raise _foreign(index, field, found)
+    return True
+
+
+def is_seen_by_exists(index: Index, name: str) -> bool:
+    """Return whether an `exists` query sees every text that documents have in a field."""
+    node: Mapping[str, Any] = index.mapping
+    rest = name
+    while rest:
+        properties: Mapping[str, Mapping[str, Any]] = node.get("properties", {})
+        key = next((key for key in properties if f"{rest}.".startswith(f"{key}.")), None)
+        if key is None:
+            return False
+        node, rest = properties[key], rest[len(key) + 1 :]
+        if rest and (node.get("type", "object") != "object" or node.get("enabled") is False):
+            return False
+    return node.get("type") == "text" and node.get("index", True) is not False
+
+
+def is_overwritten(index: Index) -> bool:
+    """Return whether the settings are gone though the vector field, by its default name, is still mapped."""
+    if META_KEY in index.meta:
+        return False
+    try:
+        found = _lookup(index, index.mapping, DEFAULT_FIELD, DEFAULT_FIELD)
+    except MappingError:  # something else stands under that name
+        return False
+    return found is not None and found.get("type") == "binary"
+
+
+def write(upstream: Upstream, name: str, field: str, rerank: Mapping[str, Any]) -> Index:
+    """Map the vector field and set `_meta.rerank` on one concrete index, and return it as it stands then.
+
+    `PUT _mapping` replaces `_meta` whole, so it is read just before, written whole with everybody's keys,
+    and read again.
+
+    Raises:
+        MappingError: the mapping is refused (see `check`), or does not stand as it was written.
+        RequestError: OpenSearch cannot be asked, or refuses.
+    """
+    for _ in range(_ATTEMPTS):
+        index = _read(upstream, name)
+        check(index, field)
+        meta = index.meta | {META_KEY: dict(rerank)}
+        body = {"_meta": meta, "properties": {field: vector_field(index)}}
+        upstream.request("PUT", path_of(name, "_mapping"), body)
+        after = _read(upstream, name)
+        if after.meta == meta and check(after, field):
+            return after
+    raise MappingError(
+        f"{name}: expected the mapping as it was just written, found other values {_ATTEMPTS} times."
+        " Somebody else is changing this mapping; try again when they are done"
+    )
+
+
+def _read(upstream: Upstream, name: str) -> Index:
+    found = find(upstream, name)
+    if len(found) != 1:
+        raise MappingError(f"{name}: expected one index, found {len(found)}: it changed while we worked")
+    return found[0]
+
+
+def _check_source(index: Index, field: str) -> None:
+    kept = KeptSource.of(index.mapping)
+    if not kept.is_stored:
+        raise MappingError(
+            f"{index.name}: expected `_source` to be kept, found `_source.enabled: false`: vectors could not"
+            " be read, nor kept by partial updates. Make an index that keeps `_source`, and index the"
+            " documents again from where they come from: `_reindex` has nothing to read here"
+        )
+    if kept.keeps(field):
+        return
+    is_excluded = any(matches(pattern, field) for pattern in kept.excludes)
+    what = (
+        f"`_source.excludes` {list(kept.excludes)}"
+        if is_excluded
+        else f"`_source.includes` {list(kept.includes)}"
+    )
+    raise MappingError(
+        f"{index.name}: expected a `_source` that keeps {field}, found {what}: the next partial update"
+        f" would destroy the vector. Choose another --vector-field, or make an index that keeps {field} and"
+        " index the documents again from where they come from: `_reindex` copies only what `_source` keeps"
+    )
+
+
+def _lookup(index: Index, node: Mapping[str, Any], rest: str, field: str) -> Mapping[str, Any] | None:
+    """Return the mapping of `field`, None where nothing stands in its way; its names may hold dots."""
+    properties: Mapping[str, Mapping[str, Any]] = node.get("properties", {})
+    if rest in properties:
+        return properties[rest]
+    for key, inner in properties.items():
+        if rest.startswith(key + "."):
+            if inner.get("type", "object") != "object" or inner.get("enabled") is False:
+                raise _foreign(index, field[: -len(rest) + len(key)], inner)
+            return _lookup(index, inner, rest[len(key) + 1 :], field)
+    return None
+
+
+def _foreign(index: Index, name: str, found: Mapping[str, Any]) -> MappingError:
+    shown = {key: value for key, value in found.items() if key != "properties"} or {"type": "object"}
+    return MappingError(
+        f"{index.name}: expected the field {name} to be free or ours (`binary` with doc values),"
+        f" found {shown}. Choose another name with --vector-field, or reindex into a new index"
+    )

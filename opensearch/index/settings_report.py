@@ -1,0 +1,75 @@
+"""What holds for an index, where each value comes from, and what is wrong."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from opensearch.client import Upstream
+from opensearch.errors import IndexMissingError, MappingError
+from opensearch.index import mapping, metadata
+from opensearch.index.index_templates import TemplateSettings, template_settings
+from opensearch.index.metadata import Index
+from opensearch.settings.index_settings import IndexRecord, settings_problem
+from opensearch.settings.layers import Defaults, EffectiveSetting, effective_settings, with_defaults
+from opensearch.settings.table import META_KEY, SettingsError, parse_settings
+
+NOT_ENABLED = "not enabled: its mapping has no settings under _meta.rerank"
+
+
+@dataclass(frozen=True)
+class SettingsReport:
+    """One concrete index. `settings` is empty where they are invalid or there are none."""
+
+    index: str
+    settings: tuple[EffectiveSetting, ...]
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the machine-readable form."""
+        settings = {each.name: {"value": each.value, "from": each.origin} for each in self.settings}
+        return {"settings": settings, "problems": list(self.problems), "notes": list(self.notes)}
+
+
+def settings_report(upstream: Upstream, name: str, defaults: Defaults) -> list[SettingsReport]:
+    """Report on every concrete index behind a name, alias, data stream or pattern.
+
+    Raises:
+        IndexMissingError: there is none.
+        RequestError: OpenSearch cannot be asked.
+    """
+    found = metadata.find(upstream, name)
+    if not found:
+        raise IndexMissingError(f"no index {name!r}. Create it with: twinrank enable {name} --field FIELD")
+    return [_report(upstream, index, defaults) for index in found]
+
+
+def _report(upstream: Upstream, index: Index, defaults: Defaults) -> SettingsReport:
+    rerank = index.meta.get(META_KEY)
+    problem = settings_problem(IndexRecord(rerank, mapping.is_overwritten(index)), defaults)
+    if rerank is None or problem is not None:
+        problems = () if problem is None else (problem,)
+        return SettingsReport(index.name, (), problems, () if problems else (NOT_ENABLED,))
+    template = template_settings(upstream, index)
+    return _valid(index, rerank, template, defaults)
+
+
+def _valid(
+    index: Index, rerank: dict[str, Any], template: TemplateSettings, defaults: Defaults
+) -> SettingsReport:
+    settings = parse_settings(with_defaults(defaults, rerank))
+    values = effective_settings(settings, rerank, template.rerank, defaults)
+    problems, notes = [], [] if template.note is None else [template.note]
+    try:
+        if not mapping.check(index, settings.field):
+            problems.append(f"{settings.field} is not mapped: twinrank enable {index.name}")
+    except MappingError as error:
+        problems.append(str(error))
+    try:
+        parse_settings(rerank)
+    except SettingsError as error:  # only the server's defaults make it whole
+        notes.append(f"valid only with this server's defaults: {error}")
+    if index.search_pipeline not in (None, *settings.pipelines_allowed):
+        notes.append(
+            f"its default search pipeline {index.search_pipeline} keeps searches from being reranked"
+        )
+    return SettingsReport(index.name, tuple(values), tuple(problems), tuple(notes))

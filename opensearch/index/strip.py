@@ -1,0 +1,155 @@
+"""Remove the stored vectors of an index, document by document, none of which may have changed meanwhile."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from opensearch.client import Upstream, path_of
+from opensearch.errors import DeniedError, MappingError
+from opensearch.index.metadata import find, refresh
+from opensearch.index.write_obstacle import check_writable
+from opensearch.reasons import reason_of
+
+PAGE = 250
+"""Documents of one request."""
+
+MAX_PASSES = 5
+"""Documents that somebody writes at that moment are looked at again, so many times."""
+
+_SCROLL = "5m"
+_SCRIPT = """
+String[] path = params.path.splitOnToken('.');
+if (ctx._source.containsKey(params.path)) { ctx._source.remove(params.path); }
+List parents = new ArrayList();
+def node = ctx._source;
+for (int i = 0; i < path.length - 1 && node instanceof Map; i++) {
+  parents.add(node);
+  node = node.get(path[i]);
+}
+if (node instanceof Map) { node.remove(path[path.length - 1]); }
+for (int i = parents.size() - 1; i >= 0; i--) {
+  def child = parents[i].get(path[i]);
+  if (child instanceof Map && child.isEmpty()) { parents[i].remove(path[i]); }
+}
+""".replace("\n", " ")
+"""An object that held nothing but the vector goes with it."""
+
+
+@dataclass
+class Stripped:
+    """What became of it: documents without their vector now, and those that still have one."""
+
+    removed: int = 0
+    left: int = 0
+
+
+def check_strip(upstream: Upstream, name: str) -> None:
+    """Check that vectors may be removed from every index behind a name.
+
+    Raises:
+        MappingError: an index's writers give versions of their own, which an update would move; or its
+            documents cannot be written again, or not without a loss.
+        RequestError: OpenSearch cannot be asked.
+    """
+    found = find(upstream, name)
+    check_writable(found)
+    for index in found:
+        if index.rerank_settings().versioning == "external":
+            raise MappingError(
+                f"{index.name}: expected versions that OpenSearch counts, found `versioning: external`:"
+                " removing vectors moves versions, and the writers' next ones could be refused. Reindex into"
+                " a new index, with the ingest pipeline of opensearch/deploy/templates"
+            )
+
+
+def strip(
+    upstream: Upstream,
+    index: str,
+    field: str,
+    *,
+    documents_per_s: float | None = None,
+    progress: Callable[[int, int], None] = lambda removed, total: None,
+) -> Stripped:
+    """Remove `field` from every document of one concrete index that has it.
+
+    Each is a `_bulk` update under `if_seq_no`: an index's ingest pipelines do not run, and what was written
+    in between is not touched but looked at again in the next pass. `progress` gets the number removed so
+    far, and of how many.
+
+    Args:
+        upstream: the OpenSearch.
+        index: a concrete index.
+        field: the vector field, dotted.
+        documents_per_s: pace; None is as fast as it goes.
+        progress: told after each request.
+
+    Raises:
+        RequestError: OpenSearch cannot be asked, or refuses; what was removed stays removed.
+    """
+    done, started_s = Stripped(), time.monotonic()
+    for _ in range(MAX_PASSES):
+        refresh(upstream, index)
+        done.left = _count(upstream, index, field)
+        if not done.left:
+            break
+        total = done.removed + done.left
+        for hits in _pages(upstream, index, field):
+            done.removed += _removed(upstream, index, field, hits)
+            progress(done.removed, total)
+            if documents_per_s is not None:
+                time.sleep(max(0.0, done.removed / documents_per_s - (time.monotonic() - started_s)))
+    return done
+
+
+def _count(upstream: Upstream, index: str, field: str) -> int:
+    count: int = upstream.request("POST", path_of(index, "_count"), {"query": _exists(field)})["count"]
+    return count
+
+
+def _pages(upstream: Upstream, index: str, field: str) -> Iterator[list[dict[str, Any]]]:
+    body = {
+        "size": PAGE,
+        "query": _exists(field),
+        "sort": ["_doc"],
+        "_source": False,
+        "seq_no_primary_term": True,
+    }
+    answer = upstream.request("POST", path_of(index, "_search"), body, params={"scroll": _SCROLL})
+    try:
+        while answer["hits"]["hits"]:
+            yield answer["hits"]["hits"]
+            more = {"scroll": _SCROLL, "scroll_id": answer["_scroll_id"]}
+            answer = upstream.request("POST", "/_search/scroll", more)
+    finally:
+        upstream.request("DELETE", "/_search/scroll", {"scroll_id": answer["_scroll_id"]})
+
+
+def _removed(upstream: Upstream, index: str, field: str, hits: list[dict[str, Any]]) -> int:
+    script = json.dumps({"script": {"source": _SCRIPT, "lang": "painless", "params": {"path": field}}})
+    lines = [line for hit in hits for line in (json.dumps({"update": _address(hit)}), script)]
+    body = "\n".join([*lines, ""]).encode()
+    items = upstream.request("POST", path_of(index, "_bulk"), body)["items"]
+    for item in items:
+        if item["update"]["status"] in (401, 403):
+            reason = reason_of(item["update"].get("error"))
+            raise DeniedError(
+                f"{index}: OpenSearch does not allow to remove a vector: {reason}."
+                " docs/admin.md says what rights that takes"
+            )
+    return sum(item["update"]["status"] == 200 for item in items)
+
+
+def _address(hit: dict[str, Any]) -> dict[str, Any]:
+    routing = {"routing": hit["_routing"]} if "_routing" in hit else {}
+    return {
+        "_id": hit["_id"],
+        "if_seq_no": hit["_seq_no"],
+        "if_primary_term": hit["_primary_term"],
+        **routing,
+    }
+
+
+def _exists(field: str) -> dict[str, Any]:
+    return {"exists": {"field": field}}

@@ -1,0 +1,1 @@
+"""Reranking by OpenSearch's own pipelines and connectors."""

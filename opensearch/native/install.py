@@ -1,0 +1,223 @@
+"""Connectors, remote models and pipelines of one index in OpenSearch: made, replaced and removed.
+
+Everything of an index bears the name `twinrank-INDEX`. What is new is made first, then the pipelines are
+switched to it, then what is old is removed, so that a second installation leaves no gap and nothing behind.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from opensearch.client import Upstream
+from opensearch.errors import (
+    BusyError,
+    IndexMissingError,
+    MissingError,
+    NativeError,
+    RefusedError,
+    RequestError,
+)
+from opensearch.native.templates import (
+    CONNECTORS,
+    INGEST_PIPELINES,
+    SEARCH_PIPELINES,
+    filled,
+    template,
+)
+from opensearch.settings.table import RerankSettings
+
+_ML = "/_plugins/_ml"
+
+
+@dataclass(frozen=True)
+class NativeOptions:
+    """What the templates are filled with beside an index's settings.
+
+    `sidecar_url` is where OpenSearch reaches our endpoints, `token` what they ask for. The timeouts are how
+    long a search, and the indexing of a document, may wait for them; ml-commons takes whole seconds.
+    """
+
+    sidecar_url: str
+    token: str = "none"  # noqa: S105  # ml-commons wants a credential, used or not
+    read_timeout_s: int = 3
+    ingest_timeout_s: int = 30
+
+
+@dataclass(frozen=True)
+class Step:
+    """One request of an installation, as `--dry-run` shows it and as it is sent."""
+
+    method: str
+    path: str
+    body: Any = None
+
+
+def name_of(index: str) -> str:
+    """Return the name under which everything of an index is found."""
+    return f"twinrank-{index}"
+
+
+def values_of(index: str, settings: RerankSettings, options: NativeOptions) -> dict[str, Any]:
+    """Return the values of all placeholders but the models' ids."""
+    fusion = settings.fusion
+    weight = fusion.weight if fusion.method == "log_linear" else None  # another method's means something else
+    return {
+        "NAME": name_of(index),
+        "SIDECAR_URL": options.sidecar_url.rstrip("/"),
+        "TOKEN": options.token,
+        "MODEL_NAME": settings.model,
+        "FIELD": settings.field,
+        "SOURCE_FIELDS": list(settings.source_fields),
+        "WINDOW_SIZE": str(settings.window_size),
+        "LANGUAGES": settings.languages,
+        "WEIGHT": "null" if weight is None else str(weight),
+        "READ_TIMEOUT_S": options.read_timeout_s,
+        "INGEST_TIMEOUT_S": options.ingest_timeout_s,
+        "MAX_TOKENS": str(settings.chunk.max_tokens),
+        "OVERLAP": str(settings.chunk.overlap),
+        "MAX_CHUNKS": str(settings.chunk.max_chunks),
+    }
+
+
+def connector_steps(values: Mapping[str, Any]) -> dict[str, Step]:
+    """Return for each connector the request that makes it."""
+    return {
+        name: Step("POST", f"{_ML}/connectors/_create", filled(template(f"connector-{name}"), values))
+        for name in CONNECTORS
+    }
+
+
+def pipeline_steps(values: Mapping[str, Any], model_ids: Mapping[str, str]) -> list[Step]:
+    """Return the requests that make or replace the pipelines, which call the models by their ids."""
+    ids = {f"{name.upper()}_MODEL_ID": model_id for name, model_id in model_ids.items()}
+    everything = {**values, **ids}
+    found = [(f"/_search/pipeline/{values['NAME']}-{each}", f"pipeline-{each}") for each in SEARCH_PIPELINES]
+    found += [(f"/_ingest/pipeline/{values['NAME']}-{each}", f"ingest-{each}") for each in INGEST_PIPELINES]
+    return [Step("PUT", quote(path), filled(template(name), everything)) for path, name in found]
+
+
+def install(upstream: Upstream, values: Mapping[str, Any], *, patience_s: float = 60.0) -> Iterator[str]:
+    """Make everything of one index anew, and yield a line about each thing that was made or removed.
+
+    Raises:
+        RequestError: OpenSearch cannot be asked, or refuses; what stood before still stands then.
+        NativeError: no ml-commons, a model cannot be deployed, or our endpoints do not answer it.
+    """
+    name = values["NAME"]
+    old_models, old_connectors = _found(upstream, "models", name), _found(upstream, "connectors", name)
+    model_ids: dict[str, str] = {}
+    try:
+        for kind, step in connector_steps(values).items():
+            connector_id = _send_patiently(upstream, step, patience_s)["connector_id"]
+            yield f"connector {name}-{kind}: {connector_id}"
+            model_ids[kind] = _deployed(upstream, f"{name}-{kind}", connector_id, patience_s)
+            yield f"model {name}-{kind}: {model_ids[kind]}"
+        _check(upstream, model_ids["rescore"])
+        yield "the rescore model was called: the endpoints answer"
+    except (RequestError, NativeError):
+        kept = frozenset({*old_models, *old_connectors})
+        yield from _removed(upstream, name, keep=kept)
+        raise
+    for step in pipeline_steps(values, model_ids):
+        upstream.request(step.method, step.path, step.body)
+        yield f"pipeline {step.path.removeprefix('/_')}"
+    for model_id in old_models:
+        yield from _remove_model(upstream, model_id)
+    for connector_id in old_connectors:
+        yield from _remove(upstream, f"{_ML}/connectors/{connector_id}")
+
+
+def uninstall(upstream: Upstream, index: str) -> Iterator[str]:
+    """Remove everything of one index, and yield a line about each thing that was removed.
+
+    Raises:
+        RequestError: OpenSearch cannot be asked, or refuses.
+        NativeError: no ml-commons.
+    """
+    name = name_of(index)
+    for each in SEARCH_PIPELINES:
+        yield from _remove(upstream, quote(f"/_search/pipeline/{name}-{each}"))
+    for each in INGEST_PIPELINES:
+        yield from _remove(upstream, quote(f"/_ingest/pipeline/{name}-{each}"))
+    yield from _removed(upstream, name)
+
+
+def _removed(upstream: Upstream, name: str, keep: frozenset[str] = frozenset()) -> Iterator[str]:
+    for model_id in _found(upstream, "models", name):
+        if model_id not in keep:
+            yield from _remove_model(upstream, model_id)
+    for connector_id in _found(upstream, "connectors", name):
+        if connector_id not in keep:
+            yield from _remove(upstream, f"{_ML}/connectors/{connector_id}")
+
+
+def _remove_model(upstream: Upstream, model_id: str) -> Iterator[str]:
+    upstream.request("POST", f"{_ML}/models/{model_id}/_undeploy")
+    yield from _remove(upstream, f"{_ML}/models/{model_id}")
+
+
+def _remove(upstream: Upstream, path: str) -> Iterator[str]:
+    try:
+        upstream.request("DELETE", path)
+    except MissingError:  # somebody was quicker
+        return
+    yield f"removed {path.removeprefix('/_')}"
+
+
+def _found(upstream: Upstream, kind: str, name: str) -> list[str]:
+    """Return the ids of the models or connectors of that name."""
+    names = [f"{name}-{each}" for each in CONNECTORS]
+    body = {"size": 100, "query": {"terms": {"name.keyword": names}}, "_source": ["name"]}
+    try:
+        answer = upstream.request("POST", f"{_ML}/{kind}/_search", body)
+    except (IndexMissingError, MissingError):  # nobody has made one yet
+        return []
+    except RefusedError as error:
+        if "no handler found" not in str(error):
+            raise
+        raise NativeError(
+            "expected the plugins ml-commons and neural-search in OpenSearch, found nothing of ml-commons at"
+            f" {upstream.url}. Install them, or put the proxy in the path: twinrank serve"
+        ) from error
+    return [hit["_id"] for hit in answer["hits"]["hits"]]
+
+
+def _deployed(upstream: Upstream, name: str, connector_id: str, patience_s: float) -> str:
+    body = {"name": name, "function_name": "remote", "connector_id": connector_id}
+    step = Step("POST", f"{_ML}/models/_register?deploy=true", body)
+    model_id: str = _send_patiently(upstream, step, patience_s)["model_id"]
+    deadline_s = time.monotonic() + patience_s
+    while True:
+        state = upstream.request("GET", f"{_ML}/models/{model_id}").get("model_state")
+        if state == "DEPLOYED":
+            return model_id
+        if state == "DEPLOY_FAILED" or time.monotonic() > deadline_s:
+            raise NativeError(
+                f"expected the model {name} to be deployed, found {state}. See OpenSearch's log"
+            )
+        time.sleep(0.2)
+
+
+def _check(upstream: Upstream, model_id: str) -> None:
+    body = {"parameters": {"input": "how to wait a bit"}}
+    try:
+        upstream.request("POST", f"{_ML}/models/{model_id}/_predict", body)
+    except RequestError as error:  # ml-commons hands on the endpoint's own status, a 401 for instance
+        raise NativeError(
+            "expected our endpoints to answer OpenSearch; check --sidecar as OpenSearch's nodes see it,"
+            f" and the token. Found: {error}"
+        ) from error
+
+
+def _send_patiently(upstream: Upstream, step: Step, patience_s: float) -> Any:  # noqa: ANN401
+    """Send a request; again while ml-commons makes its own indices: a new cluster answers 503 at first."""
+    deadline_s = time.monotonic() + patience_s
+    while True:
+        try:
+            return upstream.request(step.method, step.path, step.body)
+        except BusyError:
+            if time.monotonic() > deadline_s:
+                raise
+        time.sleep(1.0)

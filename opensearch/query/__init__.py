@@ -1,0 +1,1 @@
+"""The text of a query, read from OpenSearch's query DSL."""

@@ -1,0 +1,1 @@
+"""JSON as bytes: what OpenSearch wrote is passed on to the last byte."""

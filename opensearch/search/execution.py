@@ -1,0 +1,77 @@
+"""Where a search's hits are scored, and why one that was to be scored in the cluster is scored here.
+
+In the cluster OpenSearch's own `rescore` scores them: what does not go together with it gives way.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from opensearch.search.request import SearchRequest
+from opensearch.settings.table import RerankSettings
+
+GAVE_WAY = (
+    "crossing", "multi_search", "verify", "fusion", "score", "explain", "collapse", "rescore", "hybrid",
+    "scoreless", "top_hits",
+)  # fmt: skip
+"""Every reason for scoring hits here in spite of `execution: cluster`, as `Rerank-Status` shows it."""
+
+
+def reason_to_give_way(request: SearchRequest, settings: RerankSettings, *, details: bool) -> str | None:
+    """Return why this search cannot be rescored by OpenSearch, None where it can.
+
+    Args:
+        request: the client's search, without `ext.rerank`.
+        settings: what holds for it.
+        details: whether `ext.rerank.explain` asks for each hit's scores.
+    """
+    return next(_reasons(request, settings, details=details), None)
+
+
+def _reasons(request: SearchRequest, settings: RerankSettings, *, details: bool) -> Iterator[str]:
+    if settings.verify_at_search:
+        yield "verify"  # a script on the data nodes has no text to compare with
+    fusion = settings.fusion
+    if fusion.method != "log_linear" or fusion.feedback or fusion.smoothing:
+        yield "fusion"  # the others, feedback and smoothing need the whole window at once
+    if settings.score == "probability":
+        yield "score"
+    if details or request.explains:
+        yield "explain"  # first-stage score, rank and crossing of each hit are not in the answer
+    if "collapse" in request.body:
+        yield "collapse"  # OpenSearch refuses both together
+    if "rescore" in request.body:
+        yield "rescore"  # a second one would multiply what the client's own has made of the scores
+    if _is_of_type(request.query, "hybrid"):
+        yield "hybrid"
+    if _is_scoreless(request.query):
+        yield "scoreless"  # a product with 0 has no order
+    if any(_names(request.member(key), "top_hits") for key in ("aggs", "aggregations")):
+        yield "top_hits"  # OpenSearch would rescore their hits too
+
+
+def _is_of_type(query: Any, name: str) -> bool:  # noqa: ANN401  # any JSON
+    return isinstance(query, dict) and name in query
+
+
+def _is_scoreless(query: Any) -> bool:  # noqa: ANN401
+    """Whether every hit's first-stage score is 0, as far as the query's form says it."""
+    if not isinstance(query, dict) or len(query) != 1:
+        return False
+    ((name, body),) = query.items()
+    if not isinstance(body, dict):
+        return False
+    if name == "bool":
+        scoring = [*_clauses(body.get("must")), *_clauses(body.get("should"))]
+        return all(_is_scoreless(clause) for clause in scoring)
+    return body.get("boost") == 0
+
+
+def _clauses(value: Any) -> list[Any]:  # noqa: ANN401
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _names(value: Any, name: str) -> bool:  # noqa: ANN401
+    """Whether a member of this name stands anywhere in a value."""
+    if isinstance(value, list):
+        return any(_names(each, name) for each in value)
+    return isinstance(value, dict) and (name in value or any(_names(each, name) for each in value.values()))

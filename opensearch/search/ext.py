@@ -1,0 +1,141 @@
+"""`ext.rerank` of a search: what one request says about its own reranking."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Raw
+
+from opensearch.rawjson.validation import InvalidError, refusal, validated
+from opensearch.settings.table import FusionSettings, RerankSettings, check_together
+
+EXT = "ext"
+RERANK = "rerank"
+_PLACE = f"{EXT}.{RERANK}"
+_REMEDY = "Correct the request, or leave the key out"
+_MAX_DIGITS = 10
+
+MAX_REQUEST_DEADLINE_MS = 10_000
+"""The longest deadline that a request may ask for, in milliseconds.
+
+A search that waits holds one of the proxy's threads. The setting may be longer: an admin decides that.
+"""
+
+
+_PLAIN = ("enabled", "window_size", "execution", "score", "deadline_ms")
+"""Settings that a request replaces as they are."""
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Immutable, and an unknown key is an error."""
+
+
+class QueryContext(_Table, frozen=True):
+    """The query's text, or where in the search body it stands: OpenSearch's own shape."""
+
+    query_text: str | None = None
+    query_text_path: str | None = None
+
+
+class FusionControls(_Table, frozen=True):
+    """What differs from the index's fusion."""
+
+    method: Literal["log_linear", "weighted", "rrf", "none"] | None = None
+    weight: Annotated[float, Meta(ge=0, le=40)] | None = None
+    rank_constant: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    feedback: Annotated[float, Meta(ge=0, le=2)] | None = None
+    smoothing: Annotated[float, Meta(ge=0, le=1)] | None = None
+
+
+class RerankControls(_Table, frozen=True):
+    """Everything that a request may say; what it leaves out is as the index has it."""
+
+    enabled: bool | None = None
+    window_size: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    execution: Literal["sidecar", "cluster"] | None = None
+    score: Literal["first_stage", "fused", "probability"] | None = None
+    deadline_ms: Annotated[int, Meta(ge=1, le=MAX_REQUEST_DEADLINE_MS)] | None = None
+    fusion: FusionControls = FusionControls()
+    query_context: QueryContext = QueryContext()
+    explain: bool = False
+
+    def over(self, settings: RerankSettings) -> RerankSettings:
+        """Return the index's settings as this request has them.
+
+        Raises:
+            InvalidError: a value does not go together with the index's own.
+        """
+        given = {name: getattr(self, name) for name in _PLAIN}
+        changed = {name: value for name, value in given.items() if value is not None}
+        effective = msgspec.structs.replace(settings, **changed, fusion=self._fusion(settings.fusion))
+        check_together(effective, _PLACE, _REMEDY)
+        return effective
+
+    def query_text(self, body: dict[str, Raw]) -> str | None:
+        """Return the text that the request gives, or points to in its body; None where it does neither.
+
+        Raises:
+            InvalidError: both, or the path leads to no string.
+        """
+        text, path = self.query_context.query_text, self.query_context.query_text_path
+        place = f"{_PLACE}.query_context"
+        if text is not None and path is not None:
+            raise refusal(place, "query_text or query_text_path", "both", _REMEDY)
+        if path is None:
+            return text
+        found = _at(body, path)
+        if not isinstance(found, str):
+            raise refusal(f"{place}.query_text_path", f"a string at {path!r}", _kind(found), _REMEDY)
+        return found
+
+    def _fusion(self, fusion: FusionSettings) -> FusionSettings:
+        given = {name: getattr(self.fusion, name) for name in FusionControls.__struct_fields__}
+        changed = {name: value for name, value in given.items() if value is not None}
+        is_other_method = changed.get("method", fusion.method) != fusion.method
+        kept = msgspec.structs.replace(fusion, method=FusionSettings().method, weight=None)
+        base = kept if is_other_method else fusion
+        return msgspec.structs.replace(base, **changed)
+
+
+def taken_out(body: dict[str, Raw]) -> tuple[RerankControls, dict[str, Raw]]:
+    """Return what a search body says under `ext.rerank`, and the body without it; an empty `ext` goes too.
+
+    Raises:
+        InvalidError: an unknown key or a wrong value.
+    """
+    if EXT not in body:
+        return RerankControls(), body
+    ext = msgspec.json.decode(body[EXT])
+    rest = {name: raw for name, raw in body.items() if name != EXT}
+    if not isinstance(ext, dict) or RERANK not in ext:
+        return RerankControls(), rest if ext == {} else body
+    controls = validated(ext[RERANK], RerankControls, _PLACE, _REMEDY)
+    others = {name: value for name, value in ext.items() if name != RERANK}
+    return controls, {**rest, EXT: Raw(msgspec.json.encode(others))} if others else rest
+
+
+def _at(body: dict[str, Raw], path: str) -> Any:  # noqa: ANN401  # any JSON value
+    """Return the value at a dotted path; a name may hold dots itself, and numbers count in arrays."""
+    first, _, rest = path.partition(".")
+    return None if first not in body else _inside(msgspec.json.decode(body[first]), rest)
+
+
+def _inside(value: Any, path: str) -> Any:  # noqa: ANN401
+    if not path:
+        return value
+    if isinstance(value, list):
+        first, _, rest = path.partition(".")
+        is_place = first.isdecimal() and len(first) < _MAX_DIGITS and int(first) < len(value)
+        return _inside(value[int(first)], rest) if is_place else None
+    for name, inner in value.items() if isinstance(value, dict) else ():
+        if path == name or path.startswith(f"{name}."):
+            found = _inside(inner, path[len(name) + 1 :])
+            if found is not None:
+                return found
+    return None
+
+
+def _kind(value: object) -> str:
+    return "nothing" if value is None else msgspec.json.encode(value).decode()[:80]
+
+
+__all__ = ["FusionControls", "InvalidError", "QueryContext", "RerankControls", "taken_out"]

@@ -1,0 +1,163 @@
+"""OpenSearch's answer to a search, read no further than reranking needs and rebuilt from its own bytes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec import Raw
+
+from opensearch.fields.vector_field import Hit
+from opensearch.rawjson.filter_path import FilterPath
+from opensearch.rawjson.style import Style, style_of
+from opensearch.rawjson.surrogates import swapped
+from opensearch.search.window_request import SEQ_NO, HitName
+
+_OBJECT = msgspec.json.Decoder(dict[str, Raw])
+_HITS = msgspec.json.Decoder(list[dict[str, Raw]])
+_NUMBER = msgspec.json.Decoder(float)
+_STRING = msgspec.json.Decoder(str)
+_NUMBERS = msgspec.json.Decoder(list[int])
+
+
+class _Shards(msgspec.Struct):
+    failed: int
+    total: int = 1
+
+
+_SHARDS = msgspec.json.Decoder(_Shards)
+
+
+class UnusableResponseError(Exception):
+    """The answer is partial, or not what a search answers: it must not be reordered.
+
+    `warnings` are its `Warning` headers, as name and value: OpenSearch gives a warning once for each
+    `X-Opaque-Id`, so an answer that is given in its place has none.
+    """
+
+    def __init__(self, message: str, warnings: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(message)
+        self.warnings = warnings
+
+
+@dataclass(frozen=True)
+class SearchResponse:
+    """A complete answer: `hits` in first-stage order, everything else as OpenSearch wrote it."""
+
+    top: dict[str, Raw]
+    envelope: dict[str, Raw]
+    hits: list[Hit]
+    style: Style
+    num_bytes: int
+
+    @classmethod
+    def parse(cls, body: bytes, *, is_filtered: bool = False, within: int = 0) -> "SearchResponse":
+        """Read an answer, or one that lies `within` so many objects and arrays.
+
+        `filter_path` leaves empty hits out, and an empty list of them.
+
+        Raises:
+            UnusableResponseError: not JSON of a search, timed out, or a shard failed.
+        """
+        try:
+            return cls._parsed(body, is_filtered=is_filtered, within=within)
+        except (msgspec.DecodeError, KeyError, UnicodeDecodeError, RecursionError) as error:
+            halves = swapped(body)
+            if halves is None:
+                raise UnusableResponseError(f"expected the answer to a search, found: {error}") from error
+        try:
+            return cls._parsed(halves.text, is_filtered=is_filtered, within=within)._each(halves.back)
+        except (msgspec.DecodeError, KeyError, UnicodeDecodeError, RecursionError) as error:
+            raise UnusableResponseError(f"expected the answer to a search, found: {error}") from error
+
+    @classmethod
+    def _parsed(cls, body: bytes, *, is_filtered: bool, within: int) -> "SearchResponse":
+        if not body.isascii():
+            body.decode()  # msgspec looks at no text before somebody reads it, and raises there then
+        top = _OBJECT.decode(body)
+        _check_complete(top)
+        envelope = _OBJECT.decode(top.get("hits", b"{}") if is_filtered else top["hits"])
+        hits = _HITS.decode(envelope.get("hits", b"[]") if is_filtered else envelope["hits"])
+        return cls(top, envelope, hits, style_of(body, within), len(body))
+
+    def _each(self, changed: Callable[[bytes], bytes]) -> "SearchResponse":
+        """Return the answer with every value changed."""
+
+        def members(found: dict[str, Raw]) -> dict[str, Raw]:
+            return {name: Raw(changed(bytes(raw))) for name, raw in found.items()}
+
+        return replace(
+            self, top=members(self.top), envelope=members(self.envelope), hits=[*map(members, self.hits)]
+        )
+
+    @property
+    def num_shards(self) -> int:
+        """How many shards were searched."""
+        return max(1, _SHARDS.decode(self.top["_shards"]).total)
+
+    def scores(self) -> list[float]:
+        """Return each hit's `_score`.
+
+        Raises:
+            UnusableResponseError: a hit has none, or `null`.
+        """
+        try:
+            return [_NUMBER.decode(hit["_score"]) for hit in self.hits]
+        except (msgspec.DecodeError, KeyError) as error:
+            raise UnusableResponseError(f"expected a _score in every hit, found: {error}") from error
+
+    def with_hits(
+        self,
+        hits: Sequence[Hit],
+        *,
+        max_score: Raw | None = None,
+        beside: dict[str, Raw] | None = None,
+        filter_path: FilterPath | None = None,
+    ) -> bytes:
+        """Return the answer with these hits in place of its own.
+
+        `max_score` replaces the answer's unless that is absent or null; `beside` is added at the top.
+        """
+        style = self.style
+        envelope = dict(self.envelope)
+        if filter_path is not None:
+            hits = [shown for shown in (filter_path.hit(hit, style) for hit in hits) if shown]
+        if hits or filter_path is None:
+            envelope["hits"] = style.array([style.object(hit, 3) for hit in hits], 2)
+        else:
+            envelope.pop("hits", None)
+        if max_score is not None and envelope.get("max_score", _NULL) != _NULL:
+            envelope["max_score"] = max_score
+        top = {**self.top, "hits": style.object(envelope, 1), **(beside or {})}
+        if filter_path is not None:
+            shown = top if envelope else {name: raw for name, raw in top.items() if name != "hits"}
+            top = filter_path.top(shown, style)
+        return bytes(style.object(top, 0)) + style.end
+
+
+_NULL = Raw(b"null")
+
+
+def name_of(hit: Hit, field: str) -> HitName:
+    """Return what tells a hit from all others; `field` holds the vectors.
+
+    Raises:
+        UnusableResponseError: it does not say it.
+    """
+    try:
+        fields = _OBJECT.decode(hit["fields"])
+        (seq_no,) = _NUMBERS.decode(fields[SEQ_NO])
+        return HitName(_STRING.decode(hit["_index"]), seq_no, _vector_of(fields.get(field, Raw(b"[]"))))
+    except (msgspec.DecodeError, KeyError, ValueError) as error:
+        raise UnusableResponseError(f"expected _index and {SEQ_NO} in every hit, found: {error}") from error
+
+
+def _vector_of(raw: Raw) -> str:
+    """Return a field's values as one text; `fields` gives them once more, padded, beside doc values."""
+    values: list[object] = msgspec.json.decode(raw)
+    return ",".join(sorted({str(value).rstrip("=") for value in values}))
+
+
+def _check_complete(top: dict[str, Raw]) -> None:
+    shards = _SHARDS.decode(top["_shards"])
+    if top["timed_out"] != Raw(b"false") or shards.failed:
+        raise UnusableResponseError(f"expected a complete answer, found timed_out or failed shards: {shards}")

@@ -1,0 +1,105 @@
+"""What a reranked hit shows of its scores: `_score`, and on request how it came about."""
+
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from msgspec import Raw
+
+from opensearch.fields.vector_field import Hit
+from opensearch.rawjson.style import Style
+
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True)
+class HitScores:
+    """The scores of one hit of the window.
+
+    `first_stage_rank` counts from 1. `crossing` is None where the hit had no usable vector; `neutral` is what
+    stood in for it. `similarity` is the one to the best hits, None where they had no vote or the hit has no
+    vector; `neighbours` likewise the mean fused value of the nearest hits. `fused` is as `fused_by` says.
+    """
+
+    first_stage: float
+    first_stage_rank: int
+    crossing: float | None
+    neutral: float
+    fused: float
+    probability: float
+    fused_by: str
+    similarity: float | None = None
+    neighbours: float | None = None
+
+
+def score(value: float) -> Raw:
+    """Return a `_score` as OpenSearch writes one: the shortest text of a float32."""
+    return Raw(str(np.float32(min(value, _LARGEST))).encode())
+
+
+def with_score(hit: Hit, value: Raw) -> Hit:
+    """Return the hit with another `_score`; a `sort` value, which repeats it, follows."""
+    scored = {**hit, "_score": value}
+    return {**scored, "sort": Raw(b"[" + bytes(value) + b"]")} if "sort" in hit else scored
+
+
+def with_score_of(hit: Hit, other: Hit) -> Hit:
+    """Return the hit with another one's `_score` and `sort`, as they are written there."""
+    return {**hit, **{name: other[name] for name in ("_score", "sort") if name in other}}
+
+
+def with_explanation(hit: Hit, scores: HitScores, style: Style, depth: int) -> Hit:
+    """Return the hit with OpenSearch's `_explanation` nested in one of how the fused value came about."""
+    if "_explanation" not in hit:
+        return hit
+    crossing = scores.neutral if scores.crossing is None else scores.crossing
+    what = "crossing of query and document" if scores.crossing is not None else "neutral crossing: no vector"
+    parts = [_leaf(crossing, what, style, depth + 2)]
+    if scores.similarity is not None:
+        parts.append(_leaf(scores.similarity, "similarity to the best hits", style, depth + 2))
+    if scores.neighbours is not None:
+        parts.append(_leaf(scores.neighbours, "neighbours: the nearest hits' mean", style, depth + 2))
+    own = style.object(
+        {
+            "value": score(scores.fused),
+            "description": _text(f"{scores.fused_by}, of:"),
+            "details": style.array([*parts, _deeper(hit["_explanation"], style, 2)], depth + 1),
+        },
+        depth,
+    )
+    return {**hit, "_explanation": own}
+
+
+def with_details(hit: Hit, scores: HitScores, rank: int, style: Style, depth: int) -> Hit:
+    """Return the hit with a member `_rerank`: its scores and ranks, both counted from 1."""
+    details = {
+        "rank": Raw(str(rank).encode()),
+        "first_stage_rank": Raw(str(scores.first_stage_rank).encode()),
+        "first_stage_score": score(scores.first_stage),
+        "crossing": Raw(b"null") if scores.crossing is None else _number(scores.crossing),
+        "fused": _number(scores.fused),
+        "probability": _number(scores.probability),
+    }
+    if scores.similarity is not None:
+        details["similarity"] = _number(scores.similarity)
+    if scores.neighbours is not None:
+        details["neighbours"] = _number(scores.neighbours)
+    return {**hit, "_rerank": style.object(details, depth)}
+
+
+def _leaf(value: float, description: str, style: Style, depth: int) -> Raw:
+    members = {"value": _number(value), "description": _text(description), "details": style.array([], depth)}
+    return style.object(members, depth)
+
+
+def _deeper(raw: Raw, style: Style, levels: int) -> Raw:
+    """Return a value as it stands so many levels further in."""
+    return Raw(bytes(raw).replace(b"\n", b"\n" + b"  " * levels)) if style.end else raw
+
+
+def _number(value: float) -> Raw:
+    return Raw(msgspec.json.encode(float(np.float32(value)))) if np.isfinite(value) else Raw(b"null")
+
+
+def _text(value: str) -> Raw:
+    return Raw(msgspec.json.encode(value))

@@ -1,0 +1,178 @@
+"""What is asked of OpenSearch: the window at once, or its vectors, then the page; or the page, rescored."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from opensearch.search.parameters import NEEDS_ONE_REQUEST, OF_EACH_HIT
+from opensearch.search.plan import MAX_DOCVALUE_FIELDS, Plan
+from opensearch.search.request import SearchRequest
+
+SEQ_NO = "_seq_no"
+
+_ZERO = Raw(b"0")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request for OpenSearch: the raw target and a JSON body."""
+
+    target: str
+    body: bytes
+
+
+@dataclass(frozen=True)
+class HitName:
+    """What tells one hit from all others, and costs OpenSearch no stored field: an `_id` is one.
+
+    A sequence number stands once in every shard; where those of two shards are equal, `vector`, the field's
+    doc value as it is written, tells them apart unless their texts are equal too.
+    """
+
+    index: str
+    seq_no: int
+    vector: str
+
+
+def whole_window(plan: Plan) -> Asked:
+    """Ask for the window from its first hit, each hit as the client wants it, and for the vector."""
+    request = plan.request
+    body = {**request.body, "from": _ZERO, "size": _number(plan.num_hits)}
+    if plan.needs_docvalue:
+        in_body = request.member("docvalue_fields") or []
+        body["docvalue_fields"] = _json([*in_body, plan.settings.field])
+    parameters = request.parameters_but("from", "size")
+    if plan.filter_path is not None:
+        parameters["filter_path"] = plan.filter_path.parameter
+    if request.is_pretty:
+        parameters["pretty"] = "true"
+    return Asked(request.target(parameters), msgspec.json.encode(body))
+
+
+def rescored_page(plan: Plan, rescore: Mapping[str, Any]) -> Asked:
+    """Ask for the client's own page with this `rescore`: its order is OpenSearch's then, beyond it too."""
+    request = plan.request
+    parameters = request.parameters_but()
+    if plan.filter_path is not None:
+        parameters["filter_path"] = plan.filter_path.parameter
+    if request.is_pretty:
+        parameters["pretty"] = "true"
+    body = {**request.body, "rescore": _json(rescore)}
+    return Asked(request.target(parameters), msgspec.json.encode(body))
+
+
+def can_split(plan: Plan) -> bool:
+    """Whether the window's vectors and the page's hits can be asked for one after the other."""
+    request = plan.request
+    one_request = NEEDS_ONE_REQUEST | {"filter_path", "q"}
+    says_so = one_request.intersection(request.parameters) or one_request.intersection(request.body)
+    query = bytes(request.body.get("query", b""))
+    has_room = len(request.docvalue_fields) <= MAX_DOCVALUE_FIELDS - len(naming_fields(plan))
+    is_part = plan.page_end - plan.page_start < plan.num_hits
+    return not says_so and b'"hybrid"' not in query and is_part and has_room and not plan.keep_vector
+
+
+def naming_fields(plan: Plan) -> tuple[str, ...]:
+    """Return the doc values that name a hit."""
+    return (plan.settings.field, SEQ_NO)
+
+
+def asks_much_of_each_hit(plan: Plan) -> bool:
+    """Whether every hit costs so much more than its source that only the page's shall."""
+    return bool(OF_EACH_HIT.intersection(plan.request.body)) or _has_inner_hits(plan.request)
+
+
+_OF_THE_PAGE = frozenset({
+    "_source", "docvalue_fields", "fields", "highlight", "script_fields", "seq_no_primary_term",
+    "stored_fields", "version",
+})  # fmt: skip
+_SOURCE_PARAMETERS = frozenset({"_source", "_source_includes", "_source_excludes"})
+_OF_THE_WINDOW = frozenset({
+    "aggregations", "aggs", "from", "indices_boost", "min_score", "post_filter", "size", "sort", "stats",
+    "suggest", "track_scores", "track_total_hits",
+})  # fmt: skip
+_WITH_INNER_HITS = frozenset({"has_child", "has_parent", "nested"})
+_SUGGESTER = frozenset({"suggest_field", "suggest_mode", "suggest_size", "suggest_text"})
+
+
+def vectors_of_window(plan: Plan) -> Asked:
+    """Ask for the window's order and vectors, and for everything that is said beside the hits."""
+    request = plan.request
+    body = {name: raw for name, raw in request.body.items() if name not in _OF_THE_PAGE}
+    if _has_inner_hits(request):
+        body["query"] = _json(_without_inner_hits(request.query))
+    body |= {
+        "from": _ZERO,
+        "size": _number(plan.num_hits),
+        "docvalue_fields": _json(naming_fields(plan)),
+    }
+    if plan.settings.verify_at_search:
+        body["_source"] = _json(plan.settings.source_fields)
+    else:  # no stored field at all: OpenSearch would unpack a fat source for the sake of `_id` alone
+        body["stored_fields"] = Raw(b'"_none_"')
+    parameters = request.parameters_but("from", "size", *_SOURCE_PARAMETERS, *_OF_THE_PAGE)
+    if request.is_pretty:
+        parameters["pretty"] = "true"
+    return Asked(request.target(parameters), msgspec.json.encode(body))
+
+
+def hits_of_page(plan: Plan, names: Sequence[HitName], num_shards: int) -> Asked:
+    """Ask for the page's hits by name, as the client wants them; the original query is there to highlight.
+
+    What names them is asked for too, since another shard may have a hit of the same sequence number.
+    """
+    request = plan.request
+    body = {name: raw for name, raw in request.body.items() if name not in _OF_THE_WINDOW}
+    query = request.body.get("query", Raw(b'{"match_all":{}}'))
+    clause = {"must": [query], "filter": [{"bool": {"should": _by_name(names)}}]}
+    if "highlight" in body:  # not the names: an index may be called like a word of the text
+        body["highlight"] = _json({"highlight_query": query, **request.member("highlight")})
+    body |= {
+        "query": _json({"bool": clause}),
+        "docvalue_fields": _json([*(request.member("docvalue_fields") or []), *naming_fields(plan)]),
+        "size": _number(min(num_shards * len(names), max(plan.num_hits, len(names)))),
+        "track_total_hits": Raw(b"false"),
+    }
+    left_out = _OF_THE_WINDOW | _SUGGESTER | {"request_cache", "search_type", "typed_keys"}
+    parameters = request.parameters_but(*left_out)
+    if request.is_pretty:
+        parameters["pretty"] = "true"
+    return Asked(request.target(parameters), msgspec.json.encode(body))
+
+
+def _by_name(names: Sequence[HitName]) -> list[dict[str, Any]]:
+    numbers: dict[str, list[int]] = {}
+    for name in names:
+        numbers.setdefault(name.index, []).append(name.seq_no)
+    return [
+        {"bool": {"filter": [{"term": {"_index": index}}, {"terms": {SEQ_NO: values}}]}}
+        for index, values in numbers.items()
+    ]
+
+
+def _has_inner_hits(request: SearchRequest) -> bool:
+    return b'"inner_hits"' in bytes(request.body.get("query", b""))
+
+
+def _without_inner_hits(value: Any) -> Any:  # noqa: ANN401  # any JSON value
+    """Return a query whose `nested`, `has_child` and `has_parent` ask for no inner hits."""
+    if isinstance(value, list):
+        return [_without_inner_hits(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    rest = {name: _without_inner_hits(inner) for name, inner in value.items()}
+    for name in _WITH_INNER_HITS & rest.keys():
+        if isinstance(rest[name], dict):
+            rest[name].pop("inner_hits", None)
+    return rest
+
+
+def _json(value: object) -> Raw:
+    return Raw(msgspec.json.encode(value))
+
+
+def _number(value: int) -> Raw:
+    return Raw(str(value).encode())

@@ -1,0 +1,1 @@
+"""The settings of reranking, as index mappings hold them."""

@@ -1,0 +1,37 @@
+"""The settings as a JSON Schema, made from the one table, for editors and for checks before a `PUT _mapping`.
+
+`settings.schema.json` beside it is the committed form: `python -m opensearch.settings.json_schema` writes it.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from opensearch.settings.table import RerankSettings
+
+SCHEMA_FILE = Path(__file__).with_name("settings.schema.json")
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def settings_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of what may stand under `_meta.rerank`."""
+    (schema,), definitions = msgspec.json.schema_components([RerankSettings], ref_template="#/$defs/{name}")
+    return {"$schema": DIALECT, "title": "Twinrank: _meta.rerank", **schema, "$defs": definitions}
+
+
+def schema_text() -> str:
+    """Return the schema as the committed file holds it."""
+    plain = json.loads(json.dumps(settings_schema()), parse_float=whole_number)
+    return json.dumps(plain, indent=2) + "\n"
+
+
+def whole_number(text: str) -> float:
+    """`40.0` is written as `40`: which of the two `typing` hands out depends on what was imported before."""
+    value = float(text)
+    return int(value) if value.is_integer() else value
+
+
+if __name__ == "__main__":
+    SCHEMA_FILE.write_text(schema_text())

@@ -1,0 +1,123 @@
+"""Settings come in layers, a server's defaults, the index template, the index mapping: what holds, and why.
+
+A template's settings arrive in the mapping of each index that is made from it, so the mapping is what counts;
+that a value came from the template is known by comparing.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from opensearch.settings.table import FusionSettings, Place, RerankSettings, SettingsError, parse_settings
+
+OF_AN_INDEX = frozenset({"model", "source_fields", "field", "chunk", "versioning", "migration"})
+"""What decides how vectors are made and where they are: who writes them reads the mapping alone."""
+
+OF_BUNDLE = ("weight", "feedback", "smoothing")
+"""What of `fusion` a model bundle brings where nothing is set."""
+
+Defaults = Mapping[str, Any]
+"""A server's defaults, in the form of `_meta.rerank`, checked by `server_defaults`."""
+
+_REQUIRED = {"model": "any", "source_fields": ["any"]}
+
+
+@dataclass(frozen=True)
+class EffectiveSetting:
+    """One setting as it holds: its dotted name, its value and the layer that it comes from."""
+
+    name: str
+    value: Any
+    origin: str
+
+
+def server_defaults(value: Any, name: str) -> Defaults:  # noqa: ANN401  # any JSON value
+    """Check a server's defaults, which were read from the file `name`.
+
+    Raises:
+        SettingsError: no object, an unknown or wrong setting, or one that belongs to an index.
+    """
+    if not isinstance(value, dict):
+        raise SettingsError(f"{name}: expected an object of settings, found {type(value).__name__}")
+    for key in value.keys() & OF_AN_INDEX:
+        raise SettingsError(
+            f"{name}.{key}: expected only settings that a server may decide, found `{key}`, by which vectors"
+            " are made or found. Set it in the mapping of each index: twinrank enable"
+        )
+    parse_settings(_REQUIRED | value, Place(name, "Correct the file"))
+    return value
+
+
+def with_defaults(defaults: Defaults, rerank: Any) -> Any:  # noqa: ANN401  # any JSON value may stand in a mapping
+    """Return `_meta.rerank` with what it leaves unsaid taken from the defaults.
+
+    A default weight is for the defaults' own fusion method: where the mapping names another, it is not taken.
+    """
+    if not defaults or not isinstance(rerank, dict):
+        return rerank
+    merged = {**defaults, **rerank}
+    for key, value in defaults.items():
+        if isinstance(value, dict) and isinstance(rerank.get(key), dict):
+            merged[key] = {**value, **rerank[key]}
+    said = rerank.get("fusion")
+    if (
+        isinstance(said, dict)
+        and "weight" not in said
+        and _method(said) != _method(defaults.get("fusion", {}))
+    ):
+        merged["fusion"].pop("weight", None)
+    return merged
+
+
+def _method(fusion: Mapping[str, Any]) -> Any:  # noqa: ANN401  # a mapping may hold anything there
+    return fusion.get("method", FusionSettings().method)
+
+
+def effective_settings(
+    settings: RerankSettings, rerank: Mapping[str, Any], template: Mapping[str, Any], defaults: Defaults
+) -> list[EffectiveSetting]:
+    """Return every setting with its origin, in the table's order.
+
+    Args:
+        settings: what holds.
+        rerank: the index's own `_meta.rerank`.
+        template: the `_meta.rerank` of its index template, empty where there is none.
+        defaults: the server's.
+    """
+    layers = dict(_values(rerank)), dict(_values(template)), dict(_values(defaults))
+    unsaid = "model bundle" if settings.fusion.method == "log_linear" else "default"
+    of_bundle = {f"fusion.{name}": getattr(settings.fusion, name) for name in OF_BUNDLE}
+    origins = {name: unsaid if value is None else "default" for name, value in of_bundle.items()}
+    return [
+        EffectiveSetting(name, value, _origin(name, *layers) or origins.get(name, "default"))
+        for name, value in flat(settings)
+    ]
+
+
+def flat(settings: msgspec.Struct, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every setting by its dotted name."""
+    for info in msgspec.structs.fields(settings):
+        value = getattr(settings, info.name)
+        if isinstance(value, msgspec.Struct):
+            yield from flat(value, f"{prefix}{info.name}.")
+        else:
+            yield prefix + info.name, value
+
+
+def _values(layer: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in layer.items():
+        if isinstance(value, dict):
+            yield from _values(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _origin(
+    name: str, mapping: dict[str, Any], template: dict[str, Any], defaults: dict[str, Any]
+) -> str | None:
+    if name in mapping:
+        same = name in template and template[name] == mapping[name]
+        return "index template" if same else "index mapping"
+    return "server defaults" if name in defaults else None

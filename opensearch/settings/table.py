@@ -1,0 +1,255 @@
+"""The settings of one index, as they stand in its mapping under `_meta.rerank`.
+
+This is the one table: name, type, default, limits and sentence of every setting. Validation comes from it.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from opensearch.rawjson.validation import InvalidError, refusal, validated
+
+META_KEY = "rerank"
+DEFAULT_FIELD = "rerank.vector"
+
+
+class SettingsError(Exception):
+    """`_meta.rerank` is not what it must be: says which key, what was expected and what was found."""
+
+
+class _Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Immutable, and an unknown key is an error: a misspelt setting must not pass for its default."""
+
+
+class FusionSettings(_Settings, frozen=True):
+    """How first-stage and crossing scores are combined."""
+
+    method: Annotated[
+        Literal["log_linear", "weighted", "rrf", "none"],
+        Meta(
+            description="`log_linear`: first-stage score x exp(weight x crossing); `weighted`: both scaled to"
+            " 0 to 1 over the window, weight being the crossing's share; `rrf`: the sum of 1 / (rank_constant"
+            " + rank) in both orders; `none`: crossing alone."
+        ),
+    ] = "log_linear"
+    weight: Annotated[
+        Annotated[float, Meta(ge=0, le=40)] | None,
+        Meta(
+            description="Weight of the crossing; unset: the bundle's own, or 0.9 for `weighted`, which takes"
+            " 0 to 1. `rrf` and `none` have no weight."
+        ),
+    ] = None
+    rank_constant: Annotated[
+        int, Meta(ge=1, le=10_000, description="Of `rrf`: the larger, the less the first ranks stand out.")
+    ] = 60
+    feedback: Annotated[
+        Annotated[float, Meta(ge=0, le=2)] | None,
+        Meta(
+            description="What a hit's similarity to the three best hits of the first order counts beside its"
+            " crossing (pseudo-relevance feedback); 0: nothing; unset: the bundle's own with `log_linear`."
+            " In `sidecar`; `none` takes none."
+        ),
+    ] = None
+    smoothing: Annotated[
+        Annotated[float, Meta(ge=0, le=1)] | None,
+        Meta(
+            description="Share of a hit's score that is the mean of the ten nearest hits', by their vectors"
+            " (score smoothing, the cluster hypothesis); 0: nothing; unset: the bundle's own with"
+            " `log_linear`. In `sidecar`; `none` takes none."
+        ),
+    ] = None
+
+
+class ChunkSettings(_Settings, frozen=True):
+    """How a document longer than the encoder's limit is cut."""
+
+    max_tokens: Annotated[int, Meta(ge=16, le=512, description="Length of a chunk, in tokens.")] = 256
+    overlap: Annotated[
+        int, Meta(ge=0, le=128, description="What a chunk repeats of the one before, in tokens.")
+    ] = 32
+    max_chunks: Annotated[int, Meta(ge=1, le=64, description="Most chunks encoded of one document.")] = 4
+
+
+class MigrationSettings(_Settings, frozen=True):
+    """A change of model under way: the field beside the one that searches use. All unset: none is."""
+
+    model: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(description="Bundle whose vectors are built in a second field, or kept there for a rollback."),
+    ] = None
+    field: Annotated[Annotated[str, Meta(min_length=1)] | None, Meta(description="The second field.")] = None
+    cut_over: Annotated[
+        bool, Meta(description="Whether searches have changed already: then this is the model before.")
+    ] = False
+
+
+class RerankSettings(_Settings, frozen=True):
+    """Everything an admin can set for an index."""
+
+    model: Annotated[str, Meta(min_length=1, description="Name of the bundle whose vectors the field holds.")]
+    source_fields: Annotated[
+        tuple[Annotated[str, Meta(min_length=1)], ...],
+        Meta(min_length=1, description="Fields, as dotted paths, whose text is encoded, in this order."),
+    ]
+    enabled: Annotated[bool, Meta(description="Whether searches are reranked.")] = True
+    field: Annotated[str, Meta(min_length=1, description="The `binary` field that holds the vector.")] = (
+        DEFAULT_FIELD
+    )
+    window_size: Annotated[
+        int, Meta(ge=1, le=10_000, description="How many first-stage hits are reranked.")
+    ] = 100
+    min_coverage: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="Share of documents, 0 to 1, that must have a vector before searches are reranked.",
+        ),
+    ] = 0.0
+    execution: Annotated[
+        Literal["sidecar", "cluster"],
+        Meta(
+            description="Where hits are scored: in the proxy, or on the data nodes by `rescore`, where the"
+            " window is one of each shard."
+        ),
+    ] = "sidecar"
+    fusion: FusionSettings = FusionSettings()
+    score: Annotated[
+        Literal["first_stage", "fused", "probability"],
+        Meta(
+            description="What `_score` holds in `sidecar`: the first stage's values in the new order, the"
+            " fused value, or the calibrated probability of relevance."
+        ),
+    ] = "first_stage"
+    pipelines_allowed: Annotated[
+        tuple[Annotated[str, Meta(min_length=1)], ...],
+        Meta(description="Search pipelines that do no harm to a window; others pass a search through."),
+    ] = ()
+    chunk: ChunkSettings = ChunkSettings()
+    deadline_ms: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=60_000,
+            description="Longest wait for the query's vector once OpenSearch has answered, in milliseconds.",
+        ),
+    ] = 50
+    on_failure: Annotated[
+        Literal["first_stage", "error"],
+        Meta(description="When reranking fails: answer the first-stage page, or a 503."),
+    ] = "first_stage"
+    versioning: Annotated[
+        Literal["internal", "external"],
+        Meta(description="`external`: writers give version numbers of their own; repairs keep them."),
+    ] = "internal"
+    verify_at_search: Annotated[
+        bool,
+        Meta(
+            description="Whether each search compares the vectors of its window with the texts beside them,"
+            " and takes those of other texts for absent."
+        ),
+    ] = False
+    languages: Annotated[
+        Literal["model", "any"],
+        Meta(
+            description="Which searches are reranked: those in a script that the model reads, or `any`. See"
+            " models.md."
+        ),
+    ] = "model"
+    migration: MigrationSettings = MigrationSettings()
+
+    @property
+    def second(self) -> "RerankSettings | None":
+        """The settings with the two fields and their models exchanged; None without a migration."""
+        other = self.migration
+        if other.model is None or other.field is None:
+            return None
+        first = MigrationSettings(self.model, self.field, other.cut_over)
+        return msgspec.structs.replace(self, model=other.model, field=other.field, migration=first)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Every field that holds vectors, the one that searches use first."""
+        return (self.field,) if self.migration.field is None else (self.field, self.migration.field)
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Every model whose vectors are held, with its field, the one that searches use first."""
+        other = self.migration
+        second = {} if other.model is None or other.field is None else {other.model: other.field}
+        return {self.model: self.field} | second
+
+    def of_model(self, name: str) -> "RerankSettings | None":
+        """Return the settings with which a bundle of that name searches: its own field's, or None.
+
+        The second field serves only after the cut-over: before it is not filled.
+        """
+        if self.model == name:
+            return self
+        second = self.second if self.migration.cut_over else None
+        return second if second is not None and second.model == name else None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where settings stand, for messages: the name of the whole, and how it is corrected."""
+
+    name: str
+    remedy: str
+
+
+IN_MAPPING = Place(f"_meta.{META_KEY}", "Correct it with PUT _mapping")
+
+
+def parse_settings(rerank: Any, place: Place = IN_MAPPING) -> RerankSettings:  # noqa: ANN401  # any JSON value
+    """Validate what stands under `_meta.rerank`, already decoded from JSON.
+
+    Raises:
+        SettingsError: unknown key, missing key, wrong type or a value outside its limits.
+    """
+    try:
+        settings = validated(rerank, RerankSettings, place.name, place.remedy)
+        check_together(settings, place.name, place.remedy)
+    except InvalidError as error:
+        raise SettingsError(str(error)) from error
+    return settings
+
+
+def check_together(settings: RerankSettings, place: str, remedy: str) -> None:
+    """Check what one setting demands of another.
+
+    Raises:
+        InvalidError: they do not go together.
+    """
+    weight = settings.fusion.weight
+    if settings.fusion.method == "weighted" and weight is not None and weight > 1:
+        expected = "a share of 0 to 1, since the method is `weighted`"
+        raise refusal(f"{place}.fusion.weight", expected, str(weight), remedy)
+    other = settings.migration
+    if (other.model is None) != (other.field is None):
+        raise refusal(f"{place}.migration", "both `model` and `field`, or neither", "one of them", remedy)
+    if other.field == settings.field:
+        raise refusal(f"{place}.migration.field", "another field than `field`", repr(other.field), remedy)
+    if other.model == settings.model:
+        raise refusal(f"{place}.migration.model", "another model than `model`", repr(other.model), remedy)
+
+
+def settings_meta(settings: RerankSettings) -> dict[str, Any]:
+    """Return the JSON value for `_meta.rerank`: everything that is not at its default."""
+    return _changed(settings)
+
+
+def _changed(settings: _Settings) -> dict[str, Any]:
+    """Compare by value: msgspec's `omit_defaults` compares by identity, so what was parsed stays."""
+    changed = {}
+    for field in msgspec.structs.fields(settings):
+        value = getattr(settings, field.name)
+        if value != field.default:
+            changed[field.name] = _changed(value) if isinstance(value, _Settings) else _as_json(value)
+    return changed
+
+
+def _as_json(value: Any) -> Any:  # noqa: ANN401  # a setting's value
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,1 @@
+"""Write requests and responses, single and bulk."""

@@ -1,0 +1,121 @@
+"""Bulk writes: documents' bytes in, one result a document out; what OpenSearch puts off is sent again."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from opensearch.client import BUSY, Upstream, path_of
+from opensearch.errors import BusyError, TooLargeError, UnreachableError
+from opensearch.reasons import reason_of
+from opensearch.retry import Patience, Persistence
+
+LARGE_BYTES = 8_000_000
+MAX_TRIES_OF_LARGE = 6
+"""A larger document, refused alone so often, is rejected: it must not end the run for the others."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One document to be indexed: `source` is its JSON on one line, UTF-8, sent byte for byte.
+
+    `conditions` are further members of its action line: `if_seq_no`, `routing`, `version` and so on. With the
+    action `update`, `source` is the body of an update.
+    """
+
+    id: str
+    source: bytes
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+    action: Literal["index", "update"] = "index"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What OpenSearch said to one document: `reason` is None where it was indexed."""
+
+    status: int
+    reason: str | None
+
+
+class Bulk:
+    """Writes documents to one index.
+
+    Every item carries its id, so that sending one twice after a lost connection does no harm. A whole
+    request that is put off or too large is halved: there may be room for less.
+
+    Args:
+        upstream: the OpenSearch.
+        index: a concrete index.
+        patience: how long to go on without any success.
+        waiting: told the reason before each wait.
+    """
+
+    def __init__(
+        self, upstream: Upstream, index: str, patience: Patience, waiting: Callable[[str], None]
+    ) -> None:
+        self._upstream = upstream
+        self._path = path_of(index, "_bulk")
+        self._patience = patience
+        self._waiting = waiting
+
+    def write(self, items: Sequence[Item]) -> list[Result]:
+        """Index the items and return their results, in order. No id may stand twice.
+
+        Raises:
+            UnreachableError: no answer within the patience.
+            BusyError: OpenSearch put everything off for that long.
+            RequestError: OpenSearch refuses the whole request.
+        """
+        results: dict[int, Result] = {}
+        pending, size = list(range(len(items))), len(items)
+        persistence = Persistence(self._patience, self._waiting)
+        while pending:
+            part, rest = pending[:size], pending[size:]
+            try:
+                done = dict(zip(part, self._send([items[i] for i in part]), strict=True))
+            except (UnreachableError, BusyError) as problem:
+                size = max(1, len(part) // 2)
+                persistence.failed(problem)
+                alone = len(part) == 1 and isinstance(problem, BusyError) and _is_large(items[part[0]])
+                if alone and persistence.failures > MAX_TRIES_OF_LARGE:
+                    results[part[0]] = Result(429, str(problem))  # no memory for this one
+                    pending = rest
+                continue
+            put_off = [i for i in part if done[i].status in BUSY]
+            results |= {i: result for i, result in done.items() if result.status not in BUSY}
+            pending = put_off + rest
+            if len(put_off) < len(part):
+                persistence.succeeded()
+                size *= 2
+            if put_off:
+                persistence.failed(BusyError(f"{done[put_off[0]].status} {done[put_off[0]].reason}"))
+        return [results[i] for i in range(len(items))]
+
+    def _send(self, items: Sequence[Item]) -> list[Result]:
+        """Send one request, in halves where it is too large as a whole."""
+        try:
+            answer = self._upstream.request("POST", self._path, body_of(items))
+        except TooLargeError as error:
+            if len(items) == 1:
+                return [Result(413, str(error))]
+            middle = len(items) // 2
+            return self._send(items[:middle]) + self._send(items[middle:])
+        return [_result(*outcome.values()) for outcome in answer["items"]]
+
+
+def body_of(items: Sequence[Item]) -> bytes:
+    """Return the NDJSON of a `_bulk` request to one index."""
+    lines: list[bytes] = []
+    for item in items:
+        action = {item.action: {"_id": item.id, **item.conditions}}
+        lines += (json.dumps(action).encode(), item.source)
+    return b"\n".join([*lines, b""])
+
+
+def _is_large(item: Item) -> bool:
+    return len(item.source) > LARGE_BYTES
+
+
+def _result(outcome: dict[str, Any]) -> Result:
+    error = outcome.get("error")
+    return Result(outcome["status"], None if error is None else reason_of(error))
