@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any
 
 from indexer.document import Document
-from indexer.enrich import hash_of
+from indexer.enricher import hash_of
 from opensearch.changes.snapshot import Stored
 from opensearch.fields import stored_vectors
 from opensearch.settings.table import RerankSettings

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from indexer.document import Document, text_of
-from indexer.enrich import hash_of
+from indexer.enricher import hash_of
 from indexer.estimate import in_words
 from opensearch.client import Upstream
 from opensearch.errors import BlockedError, MappingError

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 
-from indexer.enrich import Encode
+from indexer.enricher import Encode
 from reranker.text import Chunking
 
 BUDGET_S = 1.5

@@ -1,7 +1,7 @@
 """From one model to another: a second field beside the first, until searches change over, or back.
 
 Every step is one mapping update. The settings name both fields: `model` and `field` are what searches use,
-`migration` is the other pair. `indexer.fills` keeps both free of vectors of former texts, whoever writes.
+`migration` is the other pair. `indexer.vector_fields` keeps both free of vectors of former texts.
 """
 
 from collections.abc import Callable, Mapping

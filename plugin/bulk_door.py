@@ -7,7 +7,7 @@ document must be looked at after its write.
 
 from collections.abc import Iterator, Mapping
 
-from indexer.write_plan import Sent
+from indexer.writes.plan import Sent
 from opensearch.endpoints import Endpoint
 from opensearch.writes.bulk_lines import read_bulk
 from opensearch.writes.operation import Operation

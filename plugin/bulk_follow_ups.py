@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from indexer.write_plan import Check, Sent
+from indexer.writes.plan import Check, Sent
 from opensearch.writes.documents import Place
 from opensearch.writes.operation import Operation
 from opensearch.writes.response import BulkAnswer, Written, renumbered

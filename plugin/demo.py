@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from indexer.enrich import Outcome
-from indexer.indexing import BATCH_DOCUMENTS
-from indexer.summary import Summary
+from indexer.enricher import Outcome
+from indexer.load.indexing import BATCH_DOCUMENTS
+from indexer.load.summary import Summary
 from opensearch.local.folders import make_folder
 from opensearch.local.server import LocalServer
 from plugin.both_orders import BothOrders, search_both

@@ -4,7 +4,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from indexer.write_plan import Sent
+from indexer.writes.plan import Sent
 from opensearch.endpoints import Api, Endpoint
 from opensearch.writes.bulk_lines import MAX_LINE_BYTES
 from opensearch.writes.operation import Operation

@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.summary import Summary
+from indexer.load.summary import Summary
 from opensearch.client import path_of
 from plugin.beir import Collection, CollectionError, read_collection
 from plugin.connecting import Connecting

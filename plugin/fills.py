@@ -2,8 +2,8 @@
 
 import click
 
-from indexer.enrich import Encode, Enricher
-from indexer.fills import Fill, Guard
+from indexer.enricher import Encode, Enricher
+from indexer.vector_fields import Fill, Guard
 from opensearch.index.metadata import Index
 from opensearch.settings.table import RerankSettings
 from reranker.bundle import Bundle

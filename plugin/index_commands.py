@@ -12,10 +12,10 @@ from typing import IO, Any
 import click
 from rich.console import Console
 
-from indexer.document_file import read_documents
-from indexer.fills import Fills
-from indexer.indexing import Events, Indexing
-from indexer.summary import Rejection
+from indexer.load.document_file import read_documents
+from indexer.load.indexing import Events, Indexing
+from indexer.load.summary import Rejection
+from indexer.vector_fields import Fills
 from opensearch.client import Upstream
 from opensearch.index import metadata
 from opensearch.index.enable import Enabled, Wanted, enable

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from indexer.summary import Summary
+from indexer.load.summary import Summary
 from plugin.progress_lines import ProgressLines, progress_words, stderr_console, time_left
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from indexer import migration
-from indexer.fills import Emptied
-from indexer.sync_summary import SyncSummary
+from indexer.sync.summary import SyncSummary
+from indexer.vector_fields import Emptied
 from opensearch.client import Upstream
 from opensearch.index.metadata import Index
 from opensearch.index.write_obstacle import check_writable

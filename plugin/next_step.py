@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from indexer.coverage import Coverage, Model, coverage
-from indexer.enrich import chunking_of
+from indexer.enricher import chunking_of
 from indexer.estimate import estimated_s
 from opensearch.client import Upstream
 from opensearch.errors import RequestError

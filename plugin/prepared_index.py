@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from indexer.document_file import read_documents
-from indexer.enrich import Enricher
-from indexer.indexing import Events, Indexing
-from indexer.summary import Rejection, Summary
+from indexer.enricher import Enricher
+from indexer.load.document_file import read_documents
+from indexer.load.indexing import Events, Indexing
+from indexer.load.summary import Rejection, Summary
 from opensearch.client import Upstream, path_of
 from opensearch.index import metadata
 from opensearch.index.enable import Wanted, enable

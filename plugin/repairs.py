@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from indexer.enrich import chunking_of
-from indexer.write_plan import Fresh, Situation, Text
+from indexer.enricher import chunking_of
+from indexer.writes.plan import Fresh, Situation, Text
 from opensearch.writes.documents import Place, Stored, repair_lines
 from opensearch.writes.operation import Lock
 from opensearch.writes.response import BulkAnswer, Item

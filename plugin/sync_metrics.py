@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from indexer.sync_summary import SyncSummary
+from indexer.sync.summary import SyncSummary
 from plugin.listen_address import ListenAddress
 
 if TYPE_CHECKING:

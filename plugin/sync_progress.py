@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from indexer.sync_summary import SyncSummary
+from indexer.sync.summary import SyncSummary
 from plugin.progress_lines import ProgressLines, stderr_console, time_left
 
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import click
 
-from indexer.feed import Run, StoppedError
-from indexer.fills import Fill
-from indexer.lease import Leases
-from indexer.sync import Sync, Wanted
-from indexer.sync_summary import SyncSummary
-from indexer.throttle import Throttle
+from indexer.sync.lease import Leases
+from indexer.sync.runner import Sync, Wanted
+from indexer.sync.shard_pass import Run, StoppedError
+from indexer.sync.summary import SyncSummary
+from indexer.sync.throttle import Throttle
+from indexer.vector_fields import Fill
 from opensearch.changes.checkpoints import Checkpoints
 from opensearch.client import Upstream, path_of
 from opensearch.errors import RequestError

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from indexer.document import text_of
-from indexer.enrich import chunking_of
+from indexer.enricher import chunking_of
 from opensearch.fields.vector_field import Hit
 from opensearch.search.plan import Plan
 from opensearch.settings.table import RerankSettings

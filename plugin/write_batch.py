@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
-from indexer.enrich import chunking_of
+from indexer.enricher import chunking_of
 from indexer.errors import DocumentError
-from indexer.update_plan import plan_update
-from indexer.write_plan import Check, Fresh, Plan, Sent, Situation, Text, plan_index
+from indexer.writes.plan import Check, Fresh, Plan, Sent, Situation, Text, plan_index
+from indexer.writes.update_plan import plan_update
 from opensearch.rawjson.members import JsonObjectError
 from opensearch.writes.documents import Place, Stored
 from opensearch.writes.operation import Operation

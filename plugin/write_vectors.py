@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property
 
-from indexer.packed_vectors import Encode, Floats, PackedVectors
+from indexer.vector_cache import Encode, Floats, PackedVectors
 from reranker.text import Chunking
 
 MAX_WRITERS = 16

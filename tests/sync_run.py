@@ -6,11 +6,11 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from indexer.feed import Run
-from indexer.fills import Fill
-from indexer.lease import Leases
-from indexer.sync import Sync, Wanted
-from indexer.sync_summary import SyncSummary
+from indexer.sync.lease import Leases
+from indexer.sync.runner import Sync, Wanted
+from indexer.sync.shard_pass import Run
+from indexer.sync.summary import SyncSummary
+from indexer.vector_fields import Fill
 from opensearch.changes.checkpoints import Checkpoints
 from opensearch.client import Upstream
 from opensearch.index.metadata import Index

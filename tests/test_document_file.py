@@ -17,9 +17,9 @@ import pytest
 from opensearchpy import OpenSearch
 
 from indexer.document import parse
-from indexer.document_file import read_documents
 from indexer.errors import InputError
-from indexer.lines import Line
+from indexer.load.document_file import read_documents
+from indexer.load.lines import Line
 from tests.index_command import Command, lines, numbered
 
 DOCUMENTS = [{"_id": "1", "title": "one"}, {"_id": "2", "title": "zwei, größer"}]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from indexer.document import Document
-from indexer.enrich import Enricher
+from indexer.enricher import Enricher
 from opensearch.fields.stored_vectors import decoded, value_at
 from opensearch.settings.table import ChunkSettings, RerankSettings
 from reranker.text import Chunking

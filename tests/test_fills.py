@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from indexer.document import Document
-from indexer.enrich import Outcome, hash_of
+from indexer.enricher import Outcome, hash_of
 from indexer.errors import DocumentError
-from indexer.fills import Emptied, Fills, Guard
+from indexer.vector_fields import Emptied, Fills, Guard
 from opensearch.settings.table import MigrationSettings, RerankSettings
 from reranker.stored_vector import pack
 

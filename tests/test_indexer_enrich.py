@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from indexer.document import Document
-from indexer.enrich import Enricher, Floats, Outcome, hash_of
+from indexer.enricher import Enricher, Floats, Outcome, hash_of
 from opensearch.settings.table import ChunkSettings, RerankSettings
 from reranker.stored_vector import pack, unpack
 from reranker.text import Chunking

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from opensearchpy import OpenSearch
 
-from indexer.enrich import Enricher
-from indexer.indexing import Events, Indexing
-from indexer.lines import read_lines
-from indexer.summary import Rejection, Summary
+from indexer.enricher import Enricher
+from indexer.load.indexing import Events, Indexing
+from indexer.load.lines import read_lines
+from indexer.load.summary import Rejection, Summary
 from opensearch.client import Upstream
 from opensearch.index import metadata
 from opensearch.retry import Patience

@@ -6,7 +6,7 @@ import io
 import pytest
 
 from indexer.errors import InputError
-from indexer.lines import Line, read_lines
+from indexer.load.lines import Line, read_lines
 
 
 def lines_of(data: bytes, **options: int) -> list[Line]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from indexer.errors import InputError
-from indexer.json_values import read_values
-from indexer.lines import Line
+from indexer.load.json_values import read_values
+from indexer.load.lines import Line
 
 
 class Slowly(io.RawIOBase):

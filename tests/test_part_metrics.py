@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from opensearchpy import OpenSearch
 
-from indexer.sync_summary import Lag, SyncSummary
+from indexer.sync.summary import Lag, SyncSummary
 from plugin.errors import CommandError
 from plugin.listen_address import ListenAddress
 from plugin.metrics import Metrics

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from opensearchpy import OpenSearch
 from rich.console import Console
 
-from indexer.sync_summary import SyncSummary
+from indexer.sync.summary import SyncSummary
 from plugin import progress_lines
 from plugin.cli import main
 from plugin.progress_lines import EVERY_S, ProgressLines, progress_words, time_left

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
-from indexer.sync_summary import Lag, SyncSummary
+from indexer.sync.summary import Lag, SyncSummary
 from plugin.http_messages import Answer
 from plugin.metrics import MAX_REASONS, Metrics
 from plugin.proxy_process import ProxyProcess, running_proxy

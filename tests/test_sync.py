@@ -9,8 +9,8 @@ import pytest
 from opensearchpy import OpenSearch
 
 from indexer.document import Document
-from indexer.enrich import hash_of
-from indexer.repair import Repairs
+from indexer.enricher import hash_of
+from indexer.sync.repair import Repairs
 from opensearch.changes.feed import read_changes
 from opensearch.changes.shards import primary_shards
 from opensearch.client import Upstream

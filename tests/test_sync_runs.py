@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch, helpers
 
-from indexer.feed import Run
-from indexer.lease import LeaseLostError, Leases, Work
-from indexer.sync import Wanted
+from indexer.sync.lease import LeaseLostError, Leases, Work
+from indexer.sync.runner import Wanted
+from indexer.sync.shard_pass import Run
 from opensearch.changes.checkpoints import CHECKPOINTS_INDEX, Checkpoints
 from opensearch.changes.shards import primary_shards
 from opensearch.client import Upstream

@@ -2,7 +2,7 @@
 
 import pytest
 
-from indexer.throttle import MIN_SHARE, Throttle
+from indexer.sync.throttle import MIN_SHARE, Throttle
 from opensearch.durations import seconds
 
 

@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from indexer.update_plan import plan_update
-from indexer.write_plan import Check, Plan, Situation
+from indexer.writes.plan import Check, Plan, Situation
+from indexer.writes.update_plan import plan_update
 from opensearch.settings.table import MigrationSettings, RerankSettings
 from opensearch.writes.documents import ABSENT, Stored
 from opensearch.writes.operation import Lock, Operation

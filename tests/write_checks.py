@@ -8,7 +8,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from indexer.document import Document
-from indexer.enrich import hash_of
+from indexer.enricher import hash_of
 from opensearch.fields.stored_vectors import value_at
 from opensearch.settings.table import parse_settings
 from reranker.bundle import Bundle

@@ -10,7 +10,7 @@ import pytest
 from opensearchpy.exceptions import TransportError
 
 from indexer.document import Document
-from indexer.enrich import Enricher
+from indexer.enricher import Enricher
 from opensearch.fields.stored_vectors import decoded, value_at
 from opensearch.settings.table import RerankSettings
 from reranker.stored_vector import unpack

@@ -15,7 +15,7 @@ from contextlib import closing
 from random import Random
 from urllib.parse import urlsplit
 
-from indexer.packed_vectors import CACHE_BYTES
+from indexer.vector_cache import CACHE_BYTES
 from plugin.query_vectors import CACHE_ENTRIES
 from reranker.stored_vector import packed_size
 from tests.benchmarks.queries import distinct_queries

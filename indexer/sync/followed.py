@@ -4,10 +4,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from indexer.enrich import chunking_of
-from indexer.fills import Fill
-from indexer.lease import Work
-from indexer.repair import Repairs
+from indexer.enricher import chunking_of
+from indexer.sync.lease import Work
+from indexer.sync.repair import Repairs
+from indexer.vector_fields import Fill
 from opensearch.durations import seconds
 from opensearch.index.metadata import Index
 from opensearch.index.write_obstacle import Obstacle

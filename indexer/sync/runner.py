@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from indexer.blocked_indices import BlockedIndices
-from indexer.feed import Pass, Run, StoppedError
-from indexer.fills import Fill
-from indexer.followed import Followed, work_of
-from indexer.lease import Lease, LeaseLostError, Leases, Work, is_valid
-from indexer.refreshing import Refresher
-from indexer.repair import Repairs
-from indexer.sync_lag import Key, Lags
-from indexer.sync_missing import MissingCount
+from indexer.sync.blocked_indices import BlockedIndices
+from indexer.sync.followed import Followed, work_of
+from indexer.sync.lag import Key, Lags
+from indexer.sync.lease import Lease, LeaseLostError, Leases, Work, is_valid
+from indexer.sync.missing import MissingCount
+from indexer.sync.refresh import Refresher
+from indexer.sync.repair import Repairs
+from indexer.sync.shard_pass import Pass, Run, StoppedError
+from indexer.vector_fields import Fill
 from opensearch.changes.checkpoints import Stored
 from opensearch.changes.shards import Shard, primary_shards
 from opensearch.errors import (

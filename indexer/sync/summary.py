@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from indexer.enrich import Outcome
+from indexer.enricher import Outcome
 
 MAX_SAMPLES = 10
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from indexer.feed import Run
-from indexer.followed import Followed
-from indexer.sync_lag import Key
+from indexer.sync.followed import Followed
+from indexer.sync.lag import Key
+from indexer.sync.shard_pass import Run
 from opensearch.errors import BlockedError
 from opensearch.index.write_obstacle import Obstacle
 

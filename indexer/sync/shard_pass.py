@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from indexer.enrich import Outcome
-from indexer.lease import Lease
-from indexer.repair import Repair, Repairs
-from indexer.sync_summary import SyncSummary
-from indexer.throttle import Throttle
+from indexer.enricher import Outcome
+from indexer.sync.lease import Lease
+from indexer.sync.repair import Repair, Repairs
+from indexer.sync.summary import SyncSummary
+from indexer.sync.throttle import Throttle
 from opensearch.changes.feed import Change, read_changes
 from opensearch.changes.shards import Shard
 from opensearch.client import Upstream

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any
 
 from indexer.document import Document, text_of
-from indexer.enrich import chunking_of
+from indexer.enricher import chunking_of
 from opensearch.fields import stored_vectors
 from opensearch.settings.table import RerankSettings
 from opensearch.writes.documents import Stored

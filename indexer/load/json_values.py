@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from indexer.errors import InputError
-from indexer.lines import MAX_LINE_BYTES, READ_ERRORS, Line
+from indexer.load.lines import MAX_LINE_BYTES, READ_ERRORS, Line
 
 CHUNK_BYTES = 1 << 20
 

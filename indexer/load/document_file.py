@@ -4,10 +4,10 @@ import io
 from collections.abc import Iterator
 from itertools import chain
 
-from indexer.bulk_file import bulk_documents, unwrapped_hits
-from indexer.file_form import Form, form_of
-from indexer.json_values import read_values
-from indexer.lines import READ_ERRORS, Line, plain_lines, unpacked
+from indexer.load.bulk_file import bulk_documents, unwrapped_hits
+from indexer.load.file_form import Form, form_of
+from indexer.load.json_values import read_values
+from indexer.load.lines import READ_ERRORS, Line, plain_lines, unpacked
 
 HEAD_BYTES = 1 << 16
 """How much of a file is looked at; of a pipe, what it gives at first, if that is two lines."""

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from indexer.feed import Run, StoppedError
+from indexer.sync.shard_pass import Run, StoppedError
 from opensearch.changes.feed import read_changes
 from opensearch.changes.shards import Shard, primary_shards
 from opensearch.durations import seconds

@@ -4,9 +4,9 @@ import json
 import re
 from enum import Enum, auto
 
-from indexer.bulk_file import INSTEAD, OTHER_ACTIONS, action_of, is_hit
 from indexer.errors import InputError
-from indexer.lines import UTF8_MARK
+from indexer.load.bulk_file import INSTEAD, OTHER_ACTIONS, action_of, is_hit
+from indexer.load.lines import UTF8_MARK
 
 
 class Form(Enum):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from indexer.document import Document, text_of
-from indexer.enrich import Enriched, Outcome, chunking_of, hash_of
+from indexer.enricher import Enriched, Outcome, chunking_of, hash_of
 from opensearch.fields import stored_vectors
 from opensearch.settings.table import RerankSettings
 from reranker.errors import StoredVectorError
@@ -17,7 +17,7 @@ from reranker.text import text_hash
 
 
 class Fill(Protocol):
-    """Sees to one field: `indexer.enrich.Enricher`, and the others here.
+    """Sees to one field: `indexer.enricher.Enricher`, and the others here.
 
     `name` changes where documents that it has seen must be seen anew.
     """

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from indexer.document import Document, parse
-from indexer.enrich import Enriched, Outcome
+from indexer.enricher import Enriched, Outcome
 from indexer.errors import DocumentError, InputError
-from indexer.fills import Fill
-from indexer.lines import Line
-from indexer.summary import Rejection, Summary
+from indexer.load.lines import Line
+from indexer.load.summary import Rejection, Summary
+from indexer.vector_fields import Fill
 from opensearch.client import Upstream
 from opensearch.errors import DeniedError, RefusedError, RequestError
 from opensearch.fields import stored_vectors

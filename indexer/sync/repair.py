@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from indexer.document import Document
-from indexer.enrich import Outcome
+from indexer.enricher import Outcome
 from indexer.errors import DocumentError
-from indexer.fills import Fill
+from indexer.vector_fields import Fill
 from opensearch.changes.feed import Change
 from opensearch.errors import MappingError
 from opensearch.fields import stored_vectors

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from indexer.sync_summary import Lag
+from indexer.sync.summary import Lag
 
 Key = tuple[str, int]
 """A shard: the index's UUID and its number."""

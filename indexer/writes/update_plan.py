@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from indexer.document import Document
-from indexer.write_plan import Check, Fresh, Plan, Sent, Situation, Text, line_of, vector_in, with_vectors
+from indexer.writes.plan import Check, Fresh, Plan, Sent, Situation, Text, line_of, vector_in, with_vectors
 from opensearch.fields import stored_vectors
 from opensearch.writes.operation import Lock, Operation
 from opensearch.writes.update import UpdateBody, determines, merged, touches

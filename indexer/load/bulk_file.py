@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from indexer.document import ID
-from indexer.lines import Line
+from indexer.load.lines import Line
 from opensearch.rawjson.members import JsonObjectError, members
 
 READ_ACTIONS, OTHER_ACTIONS = ("index", "create"), ("update", "delete")

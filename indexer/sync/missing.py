@@ -4,8 +4,8 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from indexer.feed import Run
-from indexer.followed import Followed
+from indexer.sync.followed import Followed
+from indexer.sync.shard_pass import Run
 from opensearch.errors import DeniedError, RequestError
 from opensearch.fields import stored_vectors
 from opensearch.index import metadata

@@ -1,0 +1,1 @@
+"""Files of documents, read and indexed with their vectors."""

@@ -1,0 +1,1 @@
+"""Indices followed: documents without a current vector are found and written."""

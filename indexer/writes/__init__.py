@@ -1,0 +1,1 @@
+"""What a write needs so that its document has a current vector."""
