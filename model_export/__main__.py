@@ -5,21 +5,21 @@ from typing import Any
 
 import click
 
-from model_export.bundle_commands import calibrate_command, compare_command, export_command, table_command
-from model_export.errors import ExportError
-from model_export.evaluation_commands import (
+from model_export.commands.bundle import calibrate_command, compare_command, export_command, table_command
+from model_export.commands.evaluation import (
     evaluate_command,
     feedback_command,
     sizes_command,
     speed_command,
 )
-from model_export.training_commands import (
+from model_export.commands.training import (
     prefix_command,
     project_command,
     score_command,
     teacher_command,
     train_command,
 )
+from model_export.errors import ExportError
 from reranker.errors import RerankerError
 from reranker.extras import PROJECT, missing_package
 from reranker.printable import make_printable

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 pytest.importorskip("torch", reason="needs torch: the export extra")
 
 from model_export.__main__ import main
-from model_export.collection import Collection, read
-from model_export.cosines import document_vectors, hit_cosines
+from model_export.data.collection import Collection, read
+from model_export.data.quality import fused, ndcg
 from model_export.errors import ExportError
+from model_export.evaluation.cosines import document_vectors, hit_cosines
 from model_export.evaluation.measures import by_query, interval, macro, reliability
 from model_export.evaluation.section import write_section
 from model_export.evaluation.speed import Shape, processor, speed_lines
-from model_export.quality import fused, ndcg
 from reranker.bundle import Bundle
 from tests.small_collection import write_small_collection
 

@@ -105,7 +105,7 @@ def folder(tmp_path: Path) -> Path:
 def exporters(folder: Path) -> dict[str, dict[str, int]]:
     """Read a collection in `twinrank-export`; its queries and documents are compared here."""
     pytest.importorskip("bm25s", reason="needs the export extra")
-    from model_export.collection import read
+    from model_export.data.collection import read
 
     found = read(folder)
     assert found.queries == {"1001": "query 1001", "1002": "query 1002"}
@@ -171,7 +171,7 @@ def test_both_programs_refuse_one_collection_alike(
     with pytest.raises(CollectionError, match=message):
         read_collection(folder)
     pytest.importorskip("bm25s", reason="needs the export extra")
-    from model_export.collection import read
+    from model_export.data.collection import read
     from model_export.errors import ExportError
 
     with pytest.raises(ExportError, match=message):
@@ -180,7 +180,7 @@ def test_both_programs_refuse_one_collection_alike(
 
 def test_a_ready_run_says_its_columns(folder: Path) -> None:
     pytest.importorskip("bm25s", reason="needs the export extra")
-    from model_export.collection import read
+    from model_export.data.collection import read
     from model_export.errors import ExportError
 
     run = folder / "bm25_run.tsv"

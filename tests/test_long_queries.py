@@ -10,8 +10,8 @@ from click.testing import CliRunner, Result
 pytest.importorskip("torch", reason="needs torch: the export extra")
 
 from model_export.__main__ import main
-from model_export.base import load
-from model_export.bundle_writer import compare_bundle
+from model_export.bundle.writer import compare_bundle
+from model_export.model.base import load
 from model_export.model.twin import TwinBert
 from model_export.train.model_folder import write_model
 from reranker.bundle import Bundle

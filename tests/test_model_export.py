@@ -16,18 +16,18 @@ pytest.importorskip("torch", reason="needs torch: the export extra")
 import torch
 
 from model_export.__main__ import main
-from model_export.activations import peaks
-from model_export.base import Base, load
-from model_export.bundle_writer import Choices, export
-from model_export.compare import Limits, check_exact
+from model_export.bundle.compare import Limits, check_exact
+from model_export.bundle.manifest import DOCUMENT_FILE, QUERY_FILE
+from model_export.bundle.writer import Choices, export
 from model_export.errors import ExportError
-from model_export.graph import check_fusion, encoder
-from model_export.linear import for_documents, for_queries
-from model_export.manifest_writer import DOCUMENT_FILE, QUERY_FILE
+from model_export.model.base import Base, load
+from model_export.model.reference import torch_embeddings
 from model_export.model.tower import Tower
-from model_export.quantize import LARGEST, Dense, columns, quantised, rows
-from model_export.reference import torch_embeddings
-from model_export.weights import WeightFile
+from model_export.onnx.activations import peaks
+from model_export.onnx.encoder import check_fusion, encoder
+from model_export.onnx.linear import for_documents, for_queries
+from model_export.onnx.quantize import LARGEST, Dense, columns, quantised, rows
+from model_export.onnx.weights import WeightFile
 from reranker.bundle import Bundle
 from reranker.canonical import replay
 from reranker.encoder import Encoder

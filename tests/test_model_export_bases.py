@@ -28,11 +28,11 @@ from transformers import (
     XLMRobertaModel,
 )
 
-from model_export.base import load
-from model_export.bundle_writer import Choices, export
+from model_export.bundle.writer import Choices, export
 from model_export.errors import ExportError
+from model_export.model.base import load
+from model_export.model.reference import torch_embeddings
 from model_export.model.twin import TowerShape, TwinBert, TwinShape
-from model_export.reference import torch_embeddings
 from reranker.bundle import Bundle
 from tests.bundles.make_tiny import make_tiny
 from tests.json_files import change

@@ -14,11 +14,11 @@ from click.testing import CliRunner
 pytest.importorskip("torch", reason="needs torch: the export extra")
 
 from model_export.__main__ import main
-from model_export.calibrate import NEGATIVES, WEIGHTS, calibrated, ndcg_by_weight
-from model_export.collection import Collection, read
+from model_export.data.collection import Collection, read
+from model_export.data.quality import fused, ndcg
 from model_export.errors import ExportError
+from model_export.evaluation.calibrate import NEGATIVES, WEIGHTS, calibrated, ndcg_by_weight
 from model_export.evaluation.shipped import shipped_runs
-from model_export.quality import fused, ndcg
 from reranker.bundle import Bundle
 from reranker.manifest import FusionDefault
 from tests.bundles.make_tiny import make_tiny

@@ -8,9 +8,9 @@ import pytest
 
 pytest.importorskip("torch", reason="needs torch: the export extra")
 
-from model_export.base import load
-from model_export.bundle_writer import Choices, export
+from model_export.bundle.writer import Choices, export
 from model_export.errors import ExportError
+from model_export.model.base import load
 from reranker.bundle import Bundle
 from tests.bundles.make_tiny import make_tiny
 from tests.json_files import change

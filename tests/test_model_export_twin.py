@@ -13,10 +13,10 @@ pytest.importorskip("torch", reason="needs torch: the export extra")
 
 import torch
 
-from model_export.base import Base, load
-from model_export.bundle_writer import Choices, export
-from model_export.compare import Limits
+from model_export.bundle.compare import Limits
+from model_export.bundle.writer import Choices, export
 from model_export.errors import ExportError
+from model_export.model.base import Base, load
 from model_export.model.crossing import CosineCrossing, ResidualCrossing
 from model_export.model.pooling import Mean, Weighted
 from model_export.model.tower import Tower

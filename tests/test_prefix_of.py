@@ -10,8 +10,8 @@ pytest.importorskip("torch", reason="needs torch: the export extra")
 
 import torch
 
-from model_export.base import load
 from model_export.errors import TrainingError
+from model_export.model.base import load
 from model_export.model.twin import TwinBert
 from model_export.train.config import ModelSection
 from model_export.train.model_folder import write_model

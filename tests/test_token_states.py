@@ -9,9 +9,9 @@ pytest.importorskip("torch", reason="needs torch: the export extra")
 
 import torch
 
-from model_export.base import load
 from model_export.errors import TrainingError
-from model_export.train import first_token
+from model_export.model import first_token
+from model_export.model.base import load
 from model_export.train.config import ModelSection
 from model_export.train.student import student
 from model_export.train.token_states import begin_after

@@ -9,10 +9,10 @@ pytest.importorskip("torch", reason="needs torch: the export extra")
 
 import torch
 
-from model_export.base import load
 from model_export.errors import TrainingError
+from model_export.model import first_token
+from model_export.model.base import load
 from model_export.model.tower import Tower
-from model_export.train import first_token
 from model_export.train.align import Alignment, of_bundle
 from model_export.train.config import RunSection
 from reranker.bundle import Bundle

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 pytest.importorskip("torch", reason="needs torch: the export extra")
 
 from model_export.__main__ import main
-from model_export.base import load
+from model_export.model.base import load
 from model_export.train.loop import LOG
 from reranker.bundle import DEFAULT_BUNDLE
 from tests.bundles.make_tiny import make_tiny

@@ -15,9 +15,11 @@ pytest.importorskip("torch", reason="needs torch: the export extra")
 
 import torch
 
+from model_export.data.examples import Examples, gathered
+from model_export.data.split import NEAR, NearDuplicates, normalised, split, without_near_duplicates
+from model_export.data.texts import SPAN_WORDS, WORDNET_FILES, spans, wordnet_texts
 from model_export.errors import TrainingError
 from model_export.train.config import Source
-from model_export.train.examples import Examples, gathered
 from model_export.train.losses import (
     alignment,
     gold_cross_entropy,
@@ -26,9 +28,7 @@ from model_export.train.losses import (
     soft_cross_entropy,
 )
 from model_export.train.negatives import groups
-from model_export.train.split import NEAR, NearDuplicates, normalised, split, without_near_duplicates
 from model_export.train.student import layer_numbers, trigram_vocabulary
-from model_export.train.texts import SPAN_WORDS, WORDNET_FILES, spans, wordnet_texts
 
 pytestmark = pytest.mark.export
 

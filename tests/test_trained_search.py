@@ -9,9 +9,9 @@ pytest.importorskip("torch", reason="needs torch: the export extra")
 
 import torch
 
-from model_export.base import Base
-from model_export.bundle_writer import Choices, export
-from model_export.compare import Limits
+from model_export.bundle.compare import Limits
+from model_export.bundle.writer import Choices, export
+from model_export.model.base import Base
 from model_export.model.twin import TowerShape, TwinBert, TwinShape
 from plugin.proxy_process import running_proxy
 from reranker.bundle import Bundle

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from msgspec.structs import replace
 
-from model_export.collection import Collection
+from model_export.data.collection import Collection
+from model_export.data.quality import ndcg
 from model_export.evaluation.shipped import shipped_runs
-from model_export.quality import ndcg
 from reranker.bundle import Bundle
 
 SETTINGS = ((0.0, 0.0), (0.3, 0.0), (0.5, 0.0), (0.0, 0.6), (0.3, 0.6), (0.5, 0.6))

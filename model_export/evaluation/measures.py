@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
-from model_export.collection import Collection, Hits
+from model_export.data.collection import Collection, Hits
 
 Floats64 = npt.NDArray[np.float64]
 CUT = 10

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from model_export.collection import Collection
+from model_export.data.collection import Collection
 from model_export.evaluation.measures import (
     NAMES,
     Floats64,

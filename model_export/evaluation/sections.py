@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from model_export.collection import Collection
+from model_export.data.collection import Collection
 from model_export.evaluation.measures import macro
 from model_export.evaluation.plots import write_pareto, write_reliability
 from model_export.evaluation.report import calibration, measured, quality_lines

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from model_export.collection import Collection, Hits
-from model_export.cosines import document_vectors
+from model_export.data.collection import Collection, Hits
+from model_export.evaluation.cosines import document_vectors
 from reranker.bundle import Bundle
 from reranker.fusion import fusion
 from reranker.manifest import FusionDefault

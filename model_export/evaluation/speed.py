@@ -13,13 +13,13 @@ import onnxruntime
 import torch
 from transformers import BertConfig, BertModel
 
-from model_export.crossing_graph import crossing_graph
-from model_export.graph import encoder
-from model_export.linear import exact
 from model_export.model.crossing import ResidualCrossing
 from model_export.model.tower import Tower
-from model_export.quantize import Floats
-from model_export.weights import WeightFile
+from model_export.onnx.crossing import crossing_graph
+from model_export.onnx.encoder import encoder
+from model_export.onnx.linear import exact
+from model_export.onnx.quantize import Floats
+from model_export.onnx.weights import WeightFile
 from reranker.bundle import Bundle
 from reranker.crossing import Cosine
 from reranker.encoder import Encoder

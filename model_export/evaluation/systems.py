@@ -7,10 +7,10 @@ from time import perf_counter
 
 import numpy as np
 
-from model_export.collection import Collection, Hits
-from model_export.cosines import document_vectors
+from model_export.data.collection import Collection, Hits
+from model_export.data.quality import fused
+from model_export.evaluation.cosines import document_vectors
 from model_export.evaluation.shipped import shipped_runs
-from model_export.quality import fused
 from model_export.train.score_cache import cached_scores
 from model_export.train.teacher import Teacher
 from reranker.bundle import Bundle

@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import BertConfig, BertModel
 
-from model_export.checkpoint import check_finite, check_types
 from model_export.errors import ExportError
+from model_export.model.checkpoint import check_finite, check_types
 from model_export.model.crossing import CosineCrossing, ResidualCrossing, TrainedCrossing
 from model_export.model.tower import Input, Tower
 

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from model_export.base import load
 from model_export.errors import TrainingError
+from model_export.model import first_token
+from model_export.model.base import load
 from model_export.model.tower import Tower
-from model_export.quantize import Floats
-from model_export.train import first_token
+from model_export.model.vectors import encoded, searched, vectors
+from model_export.onnx.quantize import Floats
 from model_export.train.config import RunSection
 from model_export.train.device import device_of, products
 from model_export.train.losses import alignment
-from model_export.train.vectors import encoded, searched, vectors
 from reranker.bundle import Bundle
 from reranker.encoder import Ids
 from reranker.errors import BundleError

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from model_export.base import Base
 from model_export.errors import TrainingError
+from model_export.model.base import Base
 from model_export.model.tower import Tower
+from model_export.model.vectors import cut, encoded
 from model_export.train.projection import mean_cosine
-from model_export.train.vectors import cut, encoded
 from reranker.encoder import Ids
 
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from model_export.collection import Collection
+from model_export.data.collection import Collection
+from model_export.data.quality import ndcg
 from model_export.model.twin import TwinBert
-from model_export.quality import ndcg
-from model_export.quantize import Floats
+from model_export.model.vectors import encoded
+from model_export.onnx.quantize import Floats
 from model_export.train.config import DistilSection
 from model_export.train.losses import OBJECTIVES, gold_cross_entropy
 from model_export.train.negatives import Group
-from model_export.train.vectors import encoded
 from reranker.encoder import Ids
 
 

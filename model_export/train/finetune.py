@@ -11,12 +11,12 @@ from tokenizers import Encoding, Tokenizer
 from torch import nn
 from transformers import BertForSequenceClassification
 
-from model_export.base import Base
-from model_export.base_tokenizer import TOKENIZER_FILE
-from model_export.collection import Collection
+from model_export.data.collection import Collection
+from model_export.data.examples import Examples
+from model_export.data.quality import ndcg
 from model_export.errors import TrainingError
-from model_export.quality import ndcg
-from model_export.train.examples import Examples
+from model_export.model.base import Base
+from model_export.model.base_tokenizer import TOKENIZER_FILE
 from model_export.train.losses import gold_cross_entropy
 from model_export.train.negatives import Group
 from model_export.train.teacher import BATCH, relevance

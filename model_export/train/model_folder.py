@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from model_export.base import DESCRIPTION_FILE, Base, Description
-from model_export.base_tokenizer import TOKENIZER_FILE
 from model_export.errors import TrainingError
+from model_export.model.base import DESCRIPTION_FILE, Base, Description
+from model_export.model.base_tokenizer import TOKENIZER_FILE
 from model_export.model.twin import TwinBert
 from model_export.train.config import DataSection
 

@@ -6,10 +6,10 @@ from random import Random
 
 import numpy as np
 
-from model_export.collection import Hits, bm25
+from model_export.data.collection import Hits, bm25
+from model_export.data.examples import Examples
 from model_export.errors import TrainingError
-from model_export.quantize import Floats
-from model_export.train.examples import Examples
+from model_export.onnx.quantize import Floats
 
 DEPTH = 50
 """Negatives are drawn from so many best hits."""

@@ -7,28 +7,28 @@ from pathlib import Path
 
 import numpy as np
 
-from model_export.base import Base, load
-from model_export.base_tokenizer import TOKENIZER_FILE
-from model_export.collection import Collection
+from model_export.bundle.manifest import QUERY_TOKENS
+from model_export.data.collection import Collection
+from model_export.data.examples import Examples
+from model_export.data.quality import ndcg
+from model_export.data.split import split_examples
 from model_export.errors import TrainingError
-from model_export.manifest_writer import QUERY_TOKENS
+from model_export.model.base import Base, load
+from model_export.model.base_tokenizer import TOKENIZER_FILE
 from model_export.model.twin import TwinBert
-from model_export.quality import ndcg
-from model_export.quantize import Floats
+from model_export.model.vectors import cut, encoded, vectors
+from model_export.onnx.quantize import Floats
 from model_export.train.align import Alignment, of_base, of_bundle
 from model_export.train.config import Config, TeacherConfig, TeacherSection
 from model_export.train.device import device_of
 from model_export.train.distil import Distillation, Tokenised
-from model_export.train.examples import Examples
 from model_export.train.finetune import FineTuning
 from model_export.train.loop import Progressed, fit
 from model_export.train.model_folder import MODEL_FOLDER, placed, sources, write_model
 from model_export.train.negatives import Group, bm25_hits, groups, student_hits
 from model_export.train.score_cache import cached_scores
-from model_export.train.split import split_examples
 from model_export.train.student import student
 from model_export.train.teacher import BiEncoder, BundleEncoder, CrossEncoder, Ensemble, Teacher
-from model_export.train.vectors import cut, encoded, vectors
 from reranker.bundle import Bundle
 from reranker.manifest import FILE_NAME
 

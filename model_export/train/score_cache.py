@@ -10,7 +10,7 @@ import numpy as np
 from rich.progress import Progress
 
 from model_export.errors import TrainingError
-from model_export.quantize import Floats
+from model_export.onnx.quantize import Floats
 from model_export.train.teacher import Pair, Teacher
 
 PART = 512

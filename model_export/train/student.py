@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from model_export.base import Base, load
 from model_export.errors import TrainingError
+from model_export.model.base import Base, load
 from model_export.model.crossing import CosineCrossing, ResidualCrossing
 from model_export.model.tower import Tower
 from model_export.model.twin import TowerShape

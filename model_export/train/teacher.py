@@ -10,12 +10,12 @@ import torch
 from tokenizers import Encoding, Tokenizer
 from transformers import AutoModelForSequenceClassification
 
-from model_export.base import Base
-from model_export.base_tokenizer import TOKENIZER_FILE
 from model_export.errors import TrainingError
-from model_export.quantize import Floats
+from model_export.model.base import Base
+from model_export.model.base_tokenizer import TOKENIZER_FILE
+from model_export.model.vectors import cut, encoded
+from model_export.onnx.quantize import Floats
 from model_export.train.device import device_of
-from model_export.train.vectors import cut, encoded
 from reranker.bundle import Bundle
 from reranker.text import Chunking
 

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from model_export.errors import TrainingError
+from model_export.model import first_token
 from model_export.model.tower import Tower
-from model_export.train import first_token
 
 FIRST_PIECE, LAST_PIECE = "[CLS]", "[SEP]"
 BATCH = 1024

@@ -25,7 +25,7 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from model_export.base import fetched_jar, load
+from model_export.model.base import fetched_jar, load
 from plugin.docstrings import standard_library
 from plugin.options import bundle_option
 from reranker.bundle import Bundle

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import msgspec
 
-from model_export.base import Base
-from model_export.base_tokenizer import TOKENIZER_FILE
-from model_export.crossing_graph import CROSSING_FILE
+from model_export.model.base import Base
+from model_export.model.base_tokenizer import TOKENIZER_FILE
 from model_export.model.crossing import CosineCrossing
+from model_export.onnx.crossing import CROSSING_FILE
 from reranker import manifest as manifests
 from reranker.manifest import (
     CosineParameters,

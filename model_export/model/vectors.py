@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from rich.progress import track
 
-from model_export.bundle_writer import tokeniser
+from model_export.bundle.writer import tokeniser
+from model_export.model import first_token
 from model_export.model.tower import Tower
-from model_export.quantize import Floats
-from model_export.train import first_token
+from model_export.onnx.quantize import Floats
 from reranker.bundle import Bundle
 from reranker.encoder import Ids
 

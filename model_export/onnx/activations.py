@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
+from model_export.model.reference import torch_embeddings
 from model_export.model.tower import Tower
-from model_export.quantize import Floats
-from model_export.reference import torch_embeddings
+from model_export.onnx.quantize import Floats
 from reranker.encoder import Ids
 
 _PARTS = ("query", "key", "value")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from model_export.collection import Collection, Hits
-from model_export.quantize import Floats
+from model_export.data.collection import Collection, Hits
+from model_export.onnx.quantize import Floats
 from reranker.bundle import Bundle
 from reranker.crossing import Cosine, Crossing
 from reranker.text import Chunking

@@ -9,15 +9,15 @@ import numpy as np
 import onnx
 from scipy.stats import kendalltau
 
-from model_export.crossing_graph import torch_scores
 from model_export.errors import ExportError
-from model_export.graph import encoder
-from model_export.linear import exact
 from model_export.model.crossing import ResidualCrossing, TrainedCrossing
+from model_export.model.reference import torch_embeddings
 from model_export.model.tower import Tower
-from model_export.quantize import Floats
-from model_export.reference import torch_embeddings
-from model_export.weights import WeightFile
+from model_export.onnx.crossing import torch_scores
+from model_export.onnx.encoder import encoder
+from model_export.onnx.linear import exact
+from model_export.onnx.quantize import Floats
+from model_export.onnx.weights import WeightFile
 from reranker.crossing import Crossing
 from reranker.encoder import Encoder, Ids
 

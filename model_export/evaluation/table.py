@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from model_export.base import Base
-from model_export.bundle_writer import tokeniser
-from model_export.collection import Collection
-from model_export.compare import exact_encoder
-from model_export.cosines import document_vectors, hit_cosines
-from model_export.manifest_writer import QUERY_TOKENS
-from model_export.quality import fused, ndcg
+from model_export.bundle.compare import exact_encoder
+from model_export.bundle.manifest import QUERY_TOKENS
+from model_export.bundle.writer import tokeniser
+from model_export.data.collection import Collection
+from model_export.data.quality import fused, ndcg
+from model_export.evaluation.cosines import document_vectors, hit_cosines
+from model_export.model.base import Base
 from reranker.bundle import Bundle
 from reranker.encoder import Encoder, Ids, QueryEncoder, Tokeniser
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from model_export.options import FOLDER
+from model_export.commands.options import FOLDER
 from reranker.bundle import Bundle
 from reranker.fusion import MAX_FEEDBACK
 
 if TYPE_CHECKING:
-    from model_export.bundle_writer import Precision
-    from model_export.calibrate import Measured
+    from model_export.bundle.writer import Precision
+    from model_export.evaluation.calibrate import Measured
 
 
 @click.command("export")
@@ -43,10 +43,10 @@ def export_command(
     sample: Path | None,
 ) -> None:
     """Write a bundle, compare it with its base in torch, and fail without a trace beyond the limits."""
-    from model_export.base import load
-    from model_export.bundle_writer import Choices, export
-    from model_export.collection import read
-    from model_export.reduce import reduced, rotation, sampled_vectors
+    from model_export.bundle.writer import Choices, export
+    from model_export.data.collection import read
+    from model_export.evaluation.reduce import reduced, rotation, sampled_vectors
+    from model_export.model.base import load
 
     choices = Choices(
         query_prefix=query_prefix,
@@ -74,8 +74,8 @@ def export_command(
 @click.option("--base", required=True, help="what the bundle was made from")
 def compare_command(bundle: Path, base: str) -> None:
     """Compare a bundle with its base in torch, on its canonical texts and further ones."""
-    from model_export.base import load
-    from model_export.bundle_writer import compare_bundle
+    from model_export.bundle.writer import compare_bundle
+    from model_export.model.base import load
 
     click.echo(str(compare_bundle(Bundle.open(bundle), load(base))))
 
@@ -102,8 +102,8 @@ def calibrate_command(
     smoothing: float | None,
 ) -> None:
     """Fit probability, fusion weight and neutral value on BEIR-layout folders; write them in the manifest."""
-    from model_export.calibrate import calibrated, ndcg_by_weight
-    from model_export.manifest_writer import write_manifest
+    from model_export.bundle.manifest import write_manifest
+    from model_export.evaluation.calibrate import calibrated, ndcg_by_weight
 
     opened = Bundle.open(bundle)
     measured = [_measured(opened, folder, queries, cache) for folder in (*pairs, *judged)]
@@ -128,9 +128,9 @@ def table_command(
     bases: tuple[str, ...], bundles: tuple[Path, ...], judged: tuple[Path, ...], queries: int, cache: Path
 ) -> None:
     """Print quality and query latency of encoders, in float32 and as bundles, as a Markdown table."""
-    from model_export.base import load
-    from model_export.collection import read
-    from model_export.table import candidates_of, lines
+    from model_export.data.collection import read
+    from model_export.evaluation.table import candidates_of, lines
+    from model_export.model.base import load
 
     candidates = [
         candidate
@@ -143,8 +143,8 @@ def table_command(
 
 
 def _measured(bundle: Bundle, folder: Path, queries: int, cache: Path) -> "Measured":
-    from model_export.collection import read
-    from model_export.cosines import document_vectors, hit_cosines
+    from model_export.data.collection import read
+    from model_export.evaluation.cosines import document_vectors, hit_cosines
 
     data = read(folder, queries)
     vectors = document_vectors(bundle, data, cache, threads=1)

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from msgspec.structs import replace
 from scipy.optimize import minimize
 
-from model_export.collection import Collection, Hits
+from model_export.data.collection import Collection, Hits
+from model_export.data.quality import ndcg
 from model_export.evaluation.shipped import shipped_runs
-from model_export.quality import ndcg
 from reranker.bundle import Bundle
 from reranker.manifest import FusionDefault, Manifest
 

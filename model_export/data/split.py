@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from model_export.data.examples import Examples, gathered, query_texts
 from model_export.errors import TrainingError
 from model_export.train.config import DataSection
-from model_export.train.examples import Examples, gathered, query_texts
 from reranker.tri_letters import words
 
 NEAR = 0.8

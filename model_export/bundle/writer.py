@@ -12,17 +12,9 @@ import msgspec
 import numpy as np
 import onnx
 
-from model_export.activations import peaks
-from model_export.base import Base
-from model_export.base_tokenizer import TOKENIZER_FILE
-from model_export.canonical import written
-from model_export.compare import Comparison, Limits, check_exact, compared
-from model_export.crossing_graph import write_crossing
-from model_export.errors import ExportError
-from model_export.graph import encoder
-from model_export.linear import Linear, exact, for_documents, for_queries
-from model_export.long_queries import LongQueries
-from model_export.manifest_writer import (
+from model_export.bundle.canonical import written
+from model_export.bundle.compare import Comparison, Limits, check_exact, compared
+from model_export.bundle.manifest import (
     CANONICAL_FILE,
     DOCUMENT_FILE,
     QUERY_FILE,
@@ -34,11 +26,19 @@ from model_export.manifest_writer import (
     query_tokens,
     write_manifest,
 )
+from model_export.bundle.texts import CANONICAL_DOCUMENTS, CANONICAL_QUERIES, SAMPLE_DOCUMENTS, SAMPLE_QUERIES
+from model_export.errors import ExportError
+from model_export.model.base import Base
+from model_export.model.base_tokenizer import TOKENIZER_FILE
+from model_export.model.reference import torch_embeddings
 from model_export.model.tower import Tower
-from model_export.quantize import Floats
-from model_export.reference import torch_embeddings
-from model_export.texts import CANONICAL_DOCUMENTS, CANONICAL_QUERIES, SAMPLE_DOCUMENTS, SAMPLE_QUERIES
-from model_export.weights import WeightFile, places
+from model_export.onnx.activations import peaks
+from model_export.onnx.crossing import write_crossing
+from model_export.onnx.encoder import encoder
+from model_export.onnx.linear import Linear, exact, for_documents, for_queries
+from model_export.onnx.long_queries import LongQueries
+from model_export.onnx.quantize import Floats
+from model_export.onnx.weights import WeightFile, places
 from reranker.bundle import Bundle
 from reranker.encoder import Ids, Tokeniser
 from reranker.text import Chunking

@@ -13,12 +13,12 @@ import onnx
 from onnx import TensorProto
 
 from model_export.errors import ExportError
-from model_export.linear import Linear, exact
 from model_export.model.pooling import Weighted
 from model_export.model.tower import Tower
-from model_export.nodes import CONTRIB, Nodes
-from model_export.quantize import Dense, Floats, columns, rows
-from model_export.weights import WeightFile
+from model_export.onnx.linear import Linear, exact
+from model_export.onnx.nodes import CONTRIB, Nodes
+from model_export.onnx.quantize import Dense, Floats, columns, rows
+from model_export.onnx.weights import WeightFile
 from reranker.tri_letters import PADDING
 
 _PROJECTIONS = ("query", "key", "value")

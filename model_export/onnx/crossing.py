@@ -10,9 +10,9 @@ from onnx import TensorProto, helper
 
 from model_export.errors import ExportError
 from model_export.model.crossing import CosineCrossing, TrainedCrossing
-from model_export.nodes import Nodes
-from model_export.quantize import Floats
-from model_export.weights import WeightFile
+from model_export.onnx.nodes import Nodes
+from model_export.onnx.quantize import Floats
+from model_export.onnx.weights import WeightFile
 from reranker.crossing import Residual
 
 CROSSING_FILE, CROSSING_GRAPH = "crossing.npz", "crossing.onnx"

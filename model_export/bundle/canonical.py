@@ -3,11 +3,11 @@
 import msgspec
 import numpy as np
 
-from model_export.compare import Limits
-from model_export.crossing_graph import torch_scores
+from model_export.bundle.compare import Limits
+from model_export.bundle.texts import CANONICAL_DOCUMENTS, CANONICAL_QUERIES
 from model_export.model.crossing import TrainedCrossing
-from model_export.quantize import Floats
-from model_export.texts import CANONICAL_DOCUMENTS, CANONICAL_QUERIES
+from model_export.onnx.crossing import torch_scores
+from model_export.onnx.quantize import Floats
 from reranker.canonical import Canonical
 
 DIGITS = 6

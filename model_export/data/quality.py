@@ -3,7 +3,7 @@
 import ir_measures
 import numpy as np
 
-from model_export.collection import Collection, Hits
+from model_export.data.collection import Collection, Hits
 from reranker.fusion import log_linear
 
 NDCG = ir_measures.parse_measure("nDCG@10")

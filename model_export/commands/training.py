@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from model_export.options import CONFIG, FOLDER
+from model_export.commands.options import CONFIG, FOLDER
 
 
 @click.command("train")

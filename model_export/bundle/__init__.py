@@ -1,0 +1,1 @@
+"""Bundles: written, described, and compared with the model that they come from."""

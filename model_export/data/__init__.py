@@ -1,0 +1,1 @@
+"""Collections and examples to train and evaluate on."""

@@ -1,0 +1,1 @@
+"""Towers and crossing as ONNX graphs, quantised."""
