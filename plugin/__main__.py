@@ -1,5 +1,5 @@
 """`python -m plugin`: the command `twinrank` without an installation."""
 
-from plugin.cli import main
+from plugin.commands.main import main
 
 main(prog_name="twinrank")

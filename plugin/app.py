@@ -5,21 +5,21 @@ from collections.abc import Callable
 import flask
 from werkzeug.exceptions import HTTPException
 
-from plugin.admin_answers import JSON
-from plugin.admin_views import AdminViews
-from plugin.api_endpoints import add_api_endpoints
-from plugin.bearer import BearerTokens
-from plugin.caller import caller
+from plugin.admin.health_views import HealthViews
+from plugin.admin.readiness import Readiness
+from plugin.admin.responses import JSON
+from plugin.admin.views import AdminViews
+from plugin.admin.worker_status import WorkerStatus
+from plugin.apis.openapi import document
+from plugin.apis.routes import add_api_endpoints
+from plugin.apis.tokens import BearerTokens
+from plugin.encoding.model import Model
 from plugin.errors import UpstreamError, error_body
-from plugin.health_views import HealthViews
-from plugin.http_messages import Request
-from plugin.metrics import Metrics
-from plugin.model import Model
-from plugin.openapi import document
-from plugin.readiness import Readiness
-from plugin.settings_cache import SettingsCache
-from plugin.upstream import Exchange, Upstream
-from plugin.worker_status import WorkerStatus
+from plugin.http.caller import caller
+from plugin.http.messages import Request
+from plugin.settings.cache import SettingsCache
+from plugin.telemetry.metrics import Metrics
+from plugin.upstream.client import Exchange, Upstream
 
 OWN_PREFIX = "/_plugins/_rerank/"
 _STATE = "/_cluster/state/version?filter_path=cluster_uuid"

@@ -1,10 +1,10 @@
 """Who watches what: each part of a worker is handed the counters that it tells."""
 
-from plugin.metrics import Metrics
-from plugin.model import Model
-from plugin.settings_cache import SettingsCache
-from plugin.upstream import Upstream
-from plugin.upstream_breaker import UpstreamBreaker
+from plugin.encoding.model import Model
+from plugin.search.breaker import UpstreamBreaker
+from plugin.settings.cache import SettingsCache
+from plugin.telemetry.metrics import Metrics
+from plugin.upstream.client import Upstream
 
 
 def watch(

@@ -7,13 +7,13 @@ from typing import Any
 
 from werkzeug.test import TestResponse
 
+from plugin.admin.readiness import Readiness
+from plugin.apis.tokens import BearerTokens
 from plugin.app import create_app
-from plugin.bearer import BearerTokens
-from plugin.metrics import Metrics
-from plugin.model import Model
-from plugin.readiness import Readiness
-from plugin.settings_cache import SettingsCache
-from plugin.upstream import Upstream
+from plugin.encoding.model import Model
+from plugin.settings.cache import SettingsCache
+from plugin.telemetry.metrics import Metrics
+from plugin.upstream.client import Upstream
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
 

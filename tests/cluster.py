@@ -9,8 +9,8 @@ from pathlib import Path
 
 from opensearch.local.config import Setting
 from opensearch.local.server import LocalServer
-from plugin.opensearch_command import local_server
-from plugin.proxy_process import free_port
+from plugin.commands.local_server import local_server
+from plugin.harness.proxy_process import free_port
 from tests.conftest import QUICK_START
 
 

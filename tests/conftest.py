@@ -11,8 +11,8 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch.local.artifact import Distribution
-from plugin.opensearch_command import local_server
-from plugin.proxy_process import running_proxy
+from plugin.commands.local_server import local_server
+from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
 from tests.native.assembled import VERSION, assembled_server
 from tests.native.differences import mark_differences

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from opensearch.credentials import url_with_credentials
-from plugin.http_messages import basic_credentials
+from plugin.http.messages import basic_credentials
 from tests.tls_relay import Certificates
 
 USER, PASSWORD = "shop", "Gr\u00fc\u00dfe, 100 %: \u4e2d/\u6587?#@"

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from werkzeug.test import Client
 
-from plugin.model import Model
-from plugin.query_vectors import Floats, QueryVectors
-from plugin.settings_cache import SettingsCache
-from plugin.upstream import Upstream
-from plugin.wsgi import Proxy
+from plugin.encoding.model import Model
+from plugin.encoding.query_encoder import Floats, QueryVectors
+from plugin.proxy import Proxy
+from plugin.settings.cache import SettingsCache
+from plugin.upstream.client import Upstream
 from reranker.languages import ReadableScripts
 from reranker.text import text_hash
 from tests.effect_bench import JSON_BODY, NUM_DOCUMENTS, Bench, best_first, until

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-from plugin.admission import Admission, Waits
+from plugin.encoding.admission import Admission, Waits
 
 Event = Callable[[], None]
 

@@ -6,7 +6,7 @@ import random
 from functools import cache
 from pathlib import Path
 
-from plugin.docstrings import Documented, standard_library
+from plugin.demo.docstrings import Documented, standard_library
 
 FILLERS = [
     "please",

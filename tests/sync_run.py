@@ -15,7 +15,7 @@ from opensearch.changes.checkpoints import Checkpoints
 from opensearch.client import Upstream
 from opensearch.index.metadata import Index
 from opensearch.retry import Patience
-from plugin.fills import fills_of
+from plugin.commands.fills import fills_of
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
 from tests.toy_index import index_body

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from opensearchpy import OpenSearch, helpers
 
-from plugin.proxy_process import free_port, running_proxy
-from plugin.search_client import SearchClient
+from plugin.harness.proxy_process import free_port, running_proxy
+from plugin.upstream.search_client import SearchClient
 from tests.index_command import ROOT
 from tests.raw_http import ask, search
 from tests.toy_collection import DOCUMENTS, QUERIES

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from opensearchpy import OpenSearch
 
-from plugin.settings_poller import SettingsPoller
-from plugin.upstream import Upstream
+from plugin.settings.poller import SettingsPoller
+from plugin.upstream.client import Upstream
 from tests.index_command import ROOT, Command, lines
 from tests.recording_relay import recording_relay
 from tests.test_settings_poller import until

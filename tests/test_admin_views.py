@@ -10,10 +10,10 @@ import pytest
 from opensearchpy import OpenSearch
 from werkzeug.test import Client
 
-from plugin import admin_answers
-from plugin.model import Model
-from plugin.upstream import Upstream
-from plugin.wsgi import Proxy
+from plugin.admin import responses
+from plugin.encoding.model import Model
+from plugin.proxy import Proxy
+from plugin.upstream.client import Upstream
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
 from tests.raw_http import RawAnswer, ask
@@ -175,4 +175,4 @@ def test_opensearch_is_asked_as_the_caller_and_its_no_is_answered(method: str, p
 
 
 def test_every_error_has_a_status() -> None:
-    assert all(400 <= status < 600 for status, _ in admin_answers.STATUSES.values())
+    assert all(400 <= status < 600 for status, _ in responses.STATUSES.values())

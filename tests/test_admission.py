@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from plugin.admission import MAX_SERVICE_WAIT_S, MAX_WAITING_REQUESTS, Admission, Waits
-from plugin.standing_queue import WINDOW_S, StandingQueue
+from plugin.encoding.admission import MAX_SERVICE_WAIT_S, MAX_WAITING_REQUESTS, Admission, Waits
+from plugin.encoding.standing_queue import WINDOW_S, StandingQueue
 from tests.simulated_worker import DEADLINE_S, SimulatedWorker, Times
 
 FREE = Waits(num_others=3, num_requests=0, num_queries=0, encoding_s=0.004, deadline_s=DEADLINE_S)

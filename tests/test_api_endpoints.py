@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from plugin.api_endpoints import API_PATHS
+from plugin.apis.routes import API_PATHS
 from tests.api_client import bundle
 from tests.raw_http import ask
 

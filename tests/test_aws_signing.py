@@ -12,12 +12,12 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from werkzeug.test import Client
 
-from plugin import aws_signing
-from plugin.connecting import Connecting
+from plugin.encoding.model import Model
 from plugin.errors import UpstreamError
-from plugin.model import Model
-from plugin.upstream import Upstream
-from plugin.wsgi import Proxy
+from plugin.proxy import Proxy
+from plugin.upstream import aws_signing
+from plugin.upstream.client import Upstream
+from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from plugin.api_endpoints import API_PATHS
-from plugin.bearer import BearerTokens
+from plugin.apis.routes import API_PATHS
+from plugin.apis.tokens import BearerTokens
 from plugin.errors import CommandError
 from tests.api_client import ApiClient
 

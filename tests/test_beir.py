@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from plugin.beir import CollectionError, read_collection
+from plugin.evaluation.collection import CollectionError, read_collection
 
 CORPUS = '{"_id":"d1","title":"","text":"one"}\n{"_id":"d2","title":"Two","text":"two"}\n'
 QUERIES = '{"_id":"q1","text":"first"}\n{"_id":"q2","text":"second"}\n{"_id":"q3","text":"unjudged"}\n'

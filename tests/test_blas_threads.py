@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from plugin.proxy_process import running_proxy
+from plugin.harness.proxy_process import running_proxy
 from reranker.blas_threads import BLAS_THREADS
 from tests.raw_http import ask
 
@@ -54,7 +54,7 @@ def test_numpy_alone_takes_several_threads() -> None:
     assert max(blas_threads("math")) > 1
 
 
-@pytest.mark.parametrize("module", ["plugin.cli", "tests.benchmarks.run", "tests.load.generator"])
+@pytest.mark.parametrize("module", ["plugin.commands.main", "tests.benchmarks.run", "tests.load.generator"])
 def test_a_process_has_one_blas_thread(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert set(blas_threads(module)) == {1}
@@ -75,7 +75,7 @@ def test_the_exporter_has_one_blas_thread_beside_those_of_torch() -> None:
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one processor: there is never a second thread")
 def test_a_number_that_somebody_chose_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
-    assert blas_threads("plugin.cli") == blas_threads("math")
+    assert blas_threads("plugin.commands.main") == blas_threads("math")
 
 
 def test_a_worker_that_answers_has_one_blas_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,10 +4,10 @@ from io import StringIO
 
 from rich.console import Console
 
-from plugin.both_orders import BothOrders, moves
-from plugin.both_orders_table import orders_table, timing_line
-from plugin.search_client import Answer
-from plugin.stage_clock import server_timing
+from plugin.harness.comparison_table import orders_table, timing_line
+from plugin.search.comparison import BothOrders, moves
+from plugin.telemetry.stage_clock import server_timing
+from plugin.upstream.search_client import Answer
 
 
 def _answer(ids: list[str], headers: dict[str, str] | None = None) -> Answer:

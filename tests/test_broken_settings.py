@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from plugin.proxy_process import running_proxy
+from plugin.harness.proxy_process import running_proxy
 from tests.conftest import TINY_BUNDLE
 from tests.effect_bench import JSON_BODY, Bench, until
 from tests.index_command import Command

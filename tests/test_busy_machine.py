@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from opensearchpy import OpenSearch
 
-from plugin.proxy_process import running_proxy
+from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import DEFAULT_BUNDLE, Bundle
 from tests.raw_http import ask, ids, search
 from tests.toy_index import ToyIndex, index_body, make_toy_index

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from plugin.cli import main
+from plugin.commands.main import main
 from reranker import manifest as manifests
 from reranker.bundle import DEFAULT_BUNDLE
 from tests.conftest import TINY_BUNDLE

@@ -9,7 +9,7 @@ import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
-from plugin.cli import expected_errors, main
+from plugin.commands.main import expected_errors, main
 from tests.index_command import ROOT
 
 HEAVY = {"numpy", "onnxruntime", "opensearchpy", "flask", "gunicorn", "rich", "msgspec", "tokenizers"}
@@ -30,7 +30,7 @@ def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
 def test_help_imports_no_library_but_clicks(arguments: list[str]) -> None:
     """Each costs a tenth of a second of processor time or more."""
     program = (
-        "import sys; from plugin.cli import main\n"
+        "import sys; from plugin.commands.main import main\n"
         f"try: main({arguments!r})\n"
         "finally: print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
     )
@@ -64,7 +64,7 @@ def test_a_shell_completes_commands_and_options() -> None:
 
 def test_the_shells_ask_for_the_completion_in_the_documented_way() -> None:
     asked = subprocess.run(
-        [sys.executable, "-c", "from plugin.cli import main; main(prog_name='twinrank')"],
+        [sys.executable, "-c", "from plugin.commands.main import main; main(prog_name='twinrank')"],
         cwd=ROOT, env={**os.environ, "_TWINRANK_COMPLETE": "zsh_source"},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from gunicorn.http.errors import InvalidHeader, InvalidResponseHeader, LimitRequestLine
 
-from plugin.client_errors import is_of_the_client, refusal
-from plugin.proxy_process import running_proxy
+from plugin.harness.proxy_process import running_proxy
+from plugin.server.client_errors import is_of_the_client, refusal
 from tests.conftest import TINY_BUNDLE
 from tests.raw_wire import ANSWER, exchanged, kept_upstream
 from tests.test_http_hardening import CHUNKS, REFUSED, got, posted

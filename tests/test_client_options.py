@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from plugin.client_options import KEEP_ALIVE_S
-from plugin.keep_alive import GRACE_S
-from plugin.proxy_process import running_proxy
+from plugin.harness.proxy_process import running_proxy
+from plugin.server.client_options import KEEP_ALIVE_S
+from plugin.server.keep_alive import GRACE_S
 from tests.conftest import TINY_BUNDLE
 from tests.raw_wire import exchanged, kept_upstream, statuses
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from plugin.client_presence import ClientGoneError, absent, await_readable, present
+from plugin.http.client_presence import ClientGoneError, absent, await_readable, present
 
 Pair = tuple[socket.socket, socket.socket]
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from plugin.closing_port import begin_no_more
+from plugin.server.closing_port import begin_no_more
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux drops handshakes")

@@ -11,10 +11,10 @@ from opensearchpy import OpenSearch
 from werkzeug.test import Client, TestResponse
 
 from opensearch.search.execution import GAVE_WAY
-from plugin.model import Model
-from plugin.query_vectors import Floats, QueryVectors
-from plugin.upstream import Upstream
-from plugin.wsgi import Proxy
+from plugin.encoding.model import Model
+from plugin.encoding.query_encoder import Floats, QueryVectors
+from plugin.proxy import Proxy
+from plugin.upstream.client import Upstream
 from tests.cluster_requests import CLUSTER, controls, hits_of, rescored
 from tests.raw_http import ask, ids, search
 from tests.toy_index import ToyIndex, index_body

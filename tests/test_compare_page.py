@@ -10,10 +10,10 @@ import pytest
 from opensearchpy import OpenSearch
 from werkzeug.test import Client
 
-from plugin.admin_answers import BASIC_CHALLENGE
-from plugin.compare_page import MAX_ROWS
-from plugin.upstream import Upstream
-from plugin.wsgi import Proxy
+from plugin.admin.compare_page import MAX_ROWS
+from plugin.admin.responses import BASIC_CHALLENGE
+from plugin.proxy import Proxy
+from plugin.upstream.client import Upstream
 from tests.api_client import NO_OPENSEARCH, model
 from tests.one_answer import answering
 from tests.raw_http import RawAnswer, ask

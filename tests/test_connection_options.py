@@ -13,10 +13,10 @@ import pytest
 from click.testing import CliRunner, Result
 from opensearchpy import OpenSearch
 
-from plugin.cli import main
-from plugin.connecting import VARIABLES, Connecting
-from plugin.index_commands import connected
-from plugin.proxy_process import free_port, running_proxy
+from plugin.commands.index import connected
+from plugin.commands.main import main
+from plugin.harness.proxy_process import free_port, running_proxy
+from plugin.upstream.connecting import VARIABLES, Connecting
 from tests.conftest import TINY_BUNDLE
 from tests.guarded_relay import PASSWORD, USER, Guard, guarded
 from tests.index_command import ROOT

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from opensearchpy import OpenSearch
 
-from plugin.proxy_process import running_proxy
+from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
 from tests.toy_index import index_body

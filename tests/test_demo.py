@@ -9,12 +9,12 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console, RenderableType
 
-from plugin.cli import main
-from plugin.demo import INDEX, QUERIES, DemoPlan, start_demo, stop_demo
-from plugin.demo_report import demo_report
-from plugin.opensearch_command import local_server
-from plugin.proxy_process import ProxyError
-from plugin.search_client import SearchClient, SearchError
+from plugin.commands.local_server import local_server
+from plugin.commands.main import main
+from plugin.demo.demo import INDEX, QUERIES, DemoPlan, start_demo, stop_demo
+from plugin.demo.report import demo_report
+from plugin.harness.proxy_process import ProxyError
+from plugin.upstream.search_client import SearchClient, SearchError
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from plugin.docstrings import Documented, first_paragraph, module_documents, standard_library
+from plugin.demo.docstrings import Documented, first_paragraph, module_documents, standard_library
 
 
 @pytest.fixture(scope="module")

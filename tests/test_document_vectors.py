@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from plugin.api_errors import ApiError
-from plugin.document_vectors import MAX_WAITING, DocumentVectors
+from plugin.apis.errors import ApiError
+from plugin.encoding.on_demand_encoder import MAX_WAITING, DocumentVectors
 from plugin.errors import RerankFailedError
 from reranker.encoder import DocumentEncoder
 from reranker.errors import BundleError

@@ -7,12 +7,12 @@ import pytest
 from click.testing import CliRunner
 from opensearchpy import OpenSearch
 
-from plugin.beir import Collection
-from plugin.cli import main
-from plugin.evaluation import Evaluation, evaluate, search_body
-from plugin.evaluation_report import MARKDOWN_HEAD, evaluation_markdown, evaluation_table
-from plugin.measures import difference, measured
-from plugin.search_client import SearchClient
+from plugin.commands.main import main
+from plugin.evaluation.collection import Collection
+from plugin.evaluation.evaluate import Evaluation, evaluate, search_body
+from plugin.evaluation.measures import difference, measured
+from plugin.evaluation.report import MARKDOWN_HEAD, evaluation_markdown, evaluation_table
+from plugin.upstream.search_client import SearchClient
 from tests.toy_collection import DOCUMENTS, QUERIES, write_toy_collection
 from tests.toy_index import ToyIndex
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from opensearchpy import OpenSearch
 
-from plugin.filtered_json import filtered
+from plugin.admin.filter_path import filtered
 from tests.raw_http import ask
 
 pytestmark = pytest.mark.live

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from plugin.proxy_process import ProxyProcess, free_port, running_proxy, start_proxy, stop_proxy
+from plugin.harness.proxy_process import ProxyProcess, free_port, running_proxy, start_proxy, stop_proxy
 from tests.conftest import TINY_BUNDLE
 from tests.raw_http import RawAnswer, search
 from tests.steady_traffic import steady_traffic

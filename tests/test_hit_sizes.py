@@ -8,10 +8,10 @@ import pytest
 from opensearchpy import OpenSearch, helpers
 from werkzeug.test import Client, TestResponse
 
-from plugin.hit_sizes import WORTH_BYTES, HitSizes
-from plugin.model import Model
-from plugin.upstream import Upstream
-from plugin.wsgi import Proxy
+from plugin.encoding.model import Model
+from plugin.proxy import Proxy
+from plugin.search.hit_sizes import WORTH_BYTES, HitSizes
+from plugin.upstream.client import Upstream
 from tests.toy_index import ToyIndex, index_body
 
 

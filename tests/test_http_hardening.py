@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from plugin.bulk_body import MAX_CONTENT_BYTES, BulkBody
-from plugin.http_messages import BLOCK_BYTES, Request, end_to_end, gunzipped
-from plugin.proxy_process import running_proxy
+from plugin.harness.proxy_process import running_proxy
+from plugin.http.messages import BLOCK_BYTES, Request, end_to_end, gunzipped
+from plugin.writes.bulk_body import MAX_CONTENT_BYTES, BulkBody
 from tests.conftest import TINY_BUNDLE
 from tests.raw_http import ask
 from tests.raw_wire import ANSWER, Kept, exchanged, kept_upstream, statuses
@@ -201,7 +201,7 @@ def test_a_bomb_is_not_unpacked() -> None:
     packer = zlib.compressobj(wbits=31)
     bomb = b"".join(packer.compress(bytes(1_000_000)) for _ in range(100)) + packer.flush()
     measured = (
-        "import resource, sys; from plugin.http_messages import gunzipped;"
+        "import resource, sys; from plugin.http.messages import gunzipped;"
         " peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
         " bomb = sys.stdin.buffer.read(); before = peak(); found = gunzipped(bomb, 1_000_000);"
         " print(found is None, peak() - before)"

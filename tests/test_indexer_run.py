@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from plugin.proxy_process import free_port
+from plugin.harness.proxy_process import free_port
 from reranker.bundle import Bundle
 from reranker.stored_vector import unpack
 from tests.conftest import TINY_BUNDLE

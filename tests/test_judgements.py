@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from plugin.beir import CollectionError, read_collection
+from plugin.evaluation.collection import CollectionError, read_collection
 from reranker.judgements import JudgementsError, read_judgements
 from tests.index_command import Command, lines
 

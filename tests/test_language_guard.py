@@ -12,15 +12,15 @@ import pytest
 from opensearchpy import OpenSearch
 from werkzeug.test import Client
 
+from plugin.admin.readiness import Readiness
+from plugin.apis.tokens import BearerTokens
 from plugin.app import create_app
-from plugin.bearer import BearerTokens
-from plugin.metrics import Metrics
-from plugin.model import Model
-from plugin.query_vectors import Floats, QueryVectors
-from plugin.readiness import Readiness
-from plugin.settings_cache import SettingsCache
-from plugin.upstream import Upstream
-from plugin.wsgi import Proxy
+from plugin.encoding.model import Model
+from plugin.encoding.query_encoder import Floats, QueryVectors
+from plugin.proxy import Proxy
+from plugin.settings.cache import SettingsCache
+from plugin.telemetry.metrics import Metrics
+from plugin.upstream.client import Upstream
 from reranker.bundle import BUNDLES, Bundle
 from reranker.languages import ReadableScripts
 from tests.api_client import NO_OPENSEARCH, bundle

@@ -17,16 +17,16 @@ from contextlib import closing, contextmanager, suppress
 import pytest
 from werkzeug.test import Client
 
-from plugin import upstream_connection
-from plugin.client_presence import ClientGoneError
+from plugin.encoding.model import Model
+from plugin.encoding.query_encoder import MAX_FAULTS
 from plugin.errors import RequestBodyError, UpstreamError, UpstreamTimeoutError
-from plugin.http_messages import Headers
-from plugin.model import Model
-from plugin.query_vectors import MAX_FAULTS
-from plugin.settings_cache import SettingsCache
-from plugin.upstream import Upstream
-from plugin.upstream_connection import SURELY_READ_BYTES
-from plugin.wsgi import Proxy
+from plugin.http.client_presence import ClientGoneError
+from plugin.http.messages import Headers
+from plugin.proxy import Proxy
+from plugin.settings.cache import SettingsCache
+from plugin.upstream import connection
+from plugin.upstream.client import Upstream
+from plugin.upstream.connection import SURELY_READ_BYTES
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
 from tests.raw_http import ask
@@ -178,7 +178,7 @@ def test_what_must_not_be_repeated_takes_no_connection_that_was_idle_for_long(
         assert streamed(upstream, "POST") == 200, "a moment later it is used"
         assert num_idle(upstream) == 1
         kept = upstream._hosts._all[0]
-        monkeypatch.setattr(upstream_connection, "MAX_IDLE_WRITE_S", 0.0)
+        monkeypatch.setattr(connection, "MAX_IDLE_WRITE_S", 0.0)
         assert kept.idle(may_repeat=False) is None
         assert num_idle(upstream) == 1
         assert streamed(upstream, "GET") == 200, "a read may still use it, since it can be repeated"

@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 import pytest
 
-from plugin.listen_address import ListenAddress, ListenError, ListenType
-from plugin.proxy_process import free_port
+from plugin.harness.proxy_process import free_port
+from plugin.http.listen_address import ListenAddress, ListenError, ListenType
 from tests.conftest import TINY_BUNDLE
 from tests.index_command import ROOT
 
@@ -77,7 +77,7 @@ def test_a_port_of_root() -> None:
     if lowest <= 1:
         pytest.skip("every user may listen on every port here")
     program = (
-        "import os; from plugin.listen_address import ListenAddress; os.geteuid() or os.setuid(65534);"
+        "import os; from plugin.http.listen_address import ListenAddress; os.geteuid() or os.setuid(65534);"
         " ListenAddress('127.0.0.1', 1).check_free()"
     )
     ended = subprocess.run(

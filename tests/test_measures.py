@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from plugin.measures import difference, measured
+from plugin.evaluation.measures import difference, measured
 
 QRELS = {"q1": {"a": 3, "b": 1, "c": 0}, "q2": {"x": 1}}
 

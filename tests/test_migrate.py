@@ -13,7 +13,7 @@ from opensearchpy import OpenSearch, helpers
 
 from opensearch.client import Upstream
 from opensearch.index import metadata
-from plugin.proxy_process import running_proxy
+from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
 from tests.index_command import ROOT, Command

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from werkzeug.test import Client, TestResponse
 
-from plugin.model import Model
-from plugin.upstream import Upstream
-from plugin.wsgi import Proxy
+from plugin.encoding.model import Model
+from plugin.proxy import Proxy
+from plugin.upstream.client import Upstream
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
 from tests.test_upstream_faults import CLOSE, COMPLETE, http_answer, index_settings, patience_s, scripted

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from plugin.cli import main
+from plugin.commands.main import main
 from tests.toy_index import ToyIndex
 
 pytestmark = pytest.mark.live

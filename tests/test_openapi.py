@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from opensearchpy import OpenSearch
 from schemathesis.checks import not_a_server_error
 
+from plugin.admin.readiness import Readiness
+from plugin.apis.openapi import PREFIX, document, openapi
+from plugin.apis.tokens import BearerTokens
 from plugin.app import create_app
-from plugin.bearer import BearerTokens
-from plugin.metrics import Metrics
-from plugin.openapi import PREFIX, document, openapi
-from plugin.readiness import Readiness
-from plugin.settings_cache import SettingsCache
-from plugin.upstream import Upstream
-from plugin.write_door import ENRICH
+from plugin.settings.cache import SettingsCache
+from plugin.telemetry.metrics import Metrics
+from plugin.upstream.client import Upstream
+from plugin.writes.handler import ENRICH
 from tests.api_client import NO_OPENSEARCH, model
 from tests.raw_http import ask
 
@@ -32,7 +32,7 @@ OPERATIONS = [(method, path) for path, methods in openapi()["paths"].items() for
 
 
 def test_the_kept_document_is_the_codes() -> None:
-    assert KEPT.read_bytes() == document(), "write it: python -m plugin.openapi > docs/openapi.json"
+    assert KEPT.read_bytes() == document(), "write it: python -m plugin.apis.openapi > docs/openapi.json"
 
 
 def test_it_names_every_endpoint_and_no_other() -> None:

@@ -9,10 +9,10 @@ import pytest
 from opensearchpy import OpenSearch
 from werkzeug.test import Client
 
-from plugin.model import Model
-from plugin.proxy_process import running_proxy
-from plugin.upstream import Upstream
-from plugin.wsgi import Proxy
+from plugin.encoding.model import Model
+from plugin.harness.proxy_process import running_proxy
+from plugin.proxy import Proxy
+from plugin.upstream.client import Upstream
 from reranker.bundle import DEFAULT_BUNDLE, Bundle
 from tests.benchmarks.open_loop import open_loop
 from tests.benchmarks.overload import DEADLINE_MS, capacity

@@ -11,11 +11,11 @@ import pytest
 from opensearchpy import OpenSearch
 from werkzeug.test import Client, TestResponse
 
-from plugin.model import Model
-from plugin.page_table import PageTable
-from plugin.query_vectors import Floats, QueryVectors
-from plugin.upstream import Upstream
-from plugin.wsgi import Proxy
+from plugin.encoding.model import Model
+from plugin.encoding.query_encoder import Floats, QueryVectors
+from plugin.proxy import Proxy
+from plugin.search.page_table import PageTable
+from plugin.upstream.client import Upstream
 from tests.toy_index import ToyIndex, index_body, make_toy_index
 
 pytestmark = pytest.mark.live

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from plugin.page_table import NUM_SLOTS, REMEMBERED_S, PageTable
+from plugin.search.page_table import NUM_SLOTS, REMEMBERED_S, PageTable
 
 KEY = 0xF1E2D3C4B5A69788
 ROOT = Path(__file__).parent.parent
@@ -67,7 +67,7 @@ def test_a_bit_that_flipped_is_seen() -> None:
 def test_processes_that_are_forked_share_one_table() -> None:
     code = f"""
 import os
-from plugin.page_table import PageTable
+from plugin.search.page_table import PageTable
 table = PageTable.shared()
 if os.fork() == 0:
     table.note({KEY}, reranked=True)

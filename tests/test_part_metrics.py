@@ -12,16 +12,16 @@ import pytest
 from opensearchpy import OpenSearch
 
 from indexer.sync.summary import Lag, SyncSummary
+from plugin.encoding.query_encoder import QueryVectors, awaited
 from plugin.errors import CommandError
-from plugin.listen_address import ListenAddress
-from plugin.metrics import Metrics
-from plugin.part_metrics import MAX_INDICES
-from plugin.proxy_process import free_port, running_proxy
-from plugin.query_vectors import QueryVectors, awaited
-from plugin.sync_metrics import SyncMetrics
-from plugin.upstream import Upstream
-from plugin.upstream_breaker import MAX_FAILURES, UpstreamBreaker
-from plugin.write_tally import Tally, read_written, written_header
+from plugin.harness.proxy_process import free_port, running_proxy
+from plugin.http.listen_address import ListenAddress
+from plugin.search.breaker import MAX_FAILURES, UpstreamBreaker
+from plugin.telemetry.component_metrics import MAX_INDICES
+from plugin.telemetry.metrics import Metrics
+from plugin.telemetry.sync_metrics import SyncMetrics
+from plugin.telemetry.write_counts import Tally, read_written, written_header
+from plugin.upstream.client import Upstream
 from tests.conftest import TINY_BUNDLE
 from tests.raw_http import ask, search
 from tests.relay import Relay

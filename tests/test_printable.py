@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from plugin.cli import main
+from plugin.commands.main import main
 from reranker.printable import make_printable
 from tests.conftest import TINY_BUNDLE
 from tests.index_command import ROOT

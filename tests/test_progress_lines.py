@@ -10,10 +10,10 @@ from opensearchpy import OpenSearch
 from rich.console import Console
 
 from indexer.sync.summary import SyncSummary
-from plugin import progress_lines
-from plugin.cli import main
-from plugin.progress_lines import EVERY_S, ProgressLines, progress_words, time_left
-from plugin.sync_progress import sync_words
+from plugin.commands import progress_lines
+from plugin.commands.main import main
+from plugin.commands.progress_lines import EVERY_S, ProgressLines, progress_words, time_left
+from plugin.commands.sync_progress import sync_words
 from tests.conftest import TINY_BUNDLE
 from tests.other_bundle import other_bundle
 from tests.sync_run import make_index

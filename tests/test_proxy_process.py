@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from plugin.proxy_process import ProxyError, free_port, running_proxy, start_proxy, stop_proxy
+from plugin.harness.proxy_process import ProxyError, free_port, running_proxy, start_proxy, stop_proxy
 from tests.conftest import TINY_BUNDLE
 
 _ASKED_TO_STOP_WHEN_JUST_FORKED = """
@@ -15,13 +15,13 @@ import signal
 
 from gunicorn.app.base import BaseApplication
 
-from plugin.patient_arbiter import PatientArbiter
+from plugin.server.arbiter import PatientArbiter
 
 
 class Application(BaseApplication):
     def load_config(self):
         self.cfg.set("bind", "127.0.0.1:0")
-        self.cfg.set("worker_class", "plugin.patient_worker.PatientWorker")
+        self.cfg.set("worker_class", "plugin.server.worker.PatientWorker")
         self.cfg.set("control_socket_disable", True)
         self.cfg.set("post_fork", lambda master, worker: os.kill(worker.pid, signal.SIGTERM))
         self.cfg.set("child_exit", lambda master, worker: os.kill(master.pid, signal.SIGTERM))

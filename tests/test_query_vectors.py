@@ -5,8 +5,8 @@ import threading
 import numpy as np
 import pytest
 
+from plugin.encoding.query_encoder import MAX_FAULTS, Floats, QueryFuture, QueryVectors, awaited, hopeful
 from plugin.errors import RerankFailedError
-from plugin.query_vectors import MAX_FAULTS, Floats, QueryFuture, QueryVectors, awaited, hopeful
 
 
 class Counted:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugin.rerank_status import APPLIED, MAX_CHARS, REFUSED, UNTOLD, of_items, read_items, skipped
+from plugin.telemetry.rerank_status import APPLIED, MAX_CHARS, REFUSED, UNTOLD, of_items, read_items, skipped
 
 
 def test_neighbours_are_told_together() -> None:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from plugin.http_messages import basic_credentials
-from plugin.runtime_folder import RuntimeFolderError, runtime_folder
-from plugin.upstream import Upstream
+from plugin.http.messages import basic_credentials
+from plugin.server.runtime_folder import RuntimeFolderError, runtime_folder
+from plugin.upstream.client import Upstream
 
 
 @pytest.fixture(autouse=True)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from plugin.proxy_process import free_port
-from plugin.search_client import SearchClient, SearchError
+from plugin.harness.proxy_process import free_port
+from plugin.upstream.search_client import SearchClient, SearchError
 from tests.toy_index import ToyIndex
 
 

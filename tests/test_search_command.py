@@ -3,8 +3,8 @@
 import pytest
 from click.testing import CliRunner
 
-from plugin.cli import main
-from plugin.proxy_process import free_port
+from plugin.commands.main import main
+from plugin.harness.proxy_process import free_port
 from tests.toy_index import ToyIndex
 
 

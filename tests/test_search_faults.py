@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from werkzeug.test import Client, TestResponse
 
-from plugin.model import Model
-from plugin.query_vectors import MAX_FAULTS, Floats, QueryVectors
-from plugin.upstream import Upstream
-from plugin.wsgi import Proxy
+from plugin.encoding.model import Model
+from plugin.encoding.query_encoder import MAX_FAULTS, Floats, QueryVectors
+from plugin.proxy import Proxy
+from plugin.upstream.client import Upstream
 from tests.toy_index import ToyIndex
 
 pytestmark = pytest.mark.live

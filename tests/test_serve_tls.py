@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from plugin.proxy_process import free_port
+from plugin.harness.proxy_process import free_port
 from tests.conftest import TINY_BUNDLE
 from tests.raw_http import ask
 from tests.raw_wire import exchanged, statuses

@@ -17,7 +17,7 @@ from opensearch.rawjson.validation import InvalidError
 from opensearch.search.ext import RerankControls, taken_out
 from opensearch.settings.layers import OF_AN_INDEX, server_defaults
 from opensearch.settings.table import RerankSettings, SettingsError, parse_settings
-from plugin.proxy_process import free_port, start_proxy, stop_proxy
+from plugin.harness.proxy_process import free_port, start_proxy, stop_proxy
 from tests.conftest import TINY_BUNDLE
 from tests.control_effects import CONTROLS, SERVER, Server
 from tests.effect_bench import JSON_BODY, Bench, names_in

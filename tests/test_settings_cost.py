@@ -12,10 +12,10 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch.settings.index_settings import IndexRecord
-from plugin.cluster_view import ClusterRecords
-from plugin.http_messages import Request
-from plugin.settings_cache import SettingsCache
-from plugin.settings_poller import SettingsPoller
+from plugin.http.messages import Request
+from plugin.settings.cache import SettingsCache
+from plugin.settings.cluster_view import ClusterRecords
+from plugin.settings.poller import SettingsPoller
 from tests.test_settings_poller import CountingUpstream, body, until
 
 pytestmark = pytest.mark.live

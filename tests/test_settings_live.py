@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from opensearchpy import OpenSearch
 
-from plugin.http_messages import Request
-from plugin.proxy_process import running_proxy
-from plugin.settings_cache import SettingsCache
-from plugin.settings_poller import SettingsPoller
-from plugin.upstream import Upstream
+from plugin.harness.proxy_process import running_proxy
+from plugin.http.messages import Request
+from plugin.settings.cache import SettingsCache
+from plugin.settings.poller import SettingsPoller
+from plugin.upstream.client import Upstream
 from tests.conftest import TINY_BUNDLE
 from tests.raw_http import ask, search
 from tests.toy_index import CHUNKING, ToyIndex, index_body, vector_member

@@ -14,9 +14,9 @@ from opensearchpy import OpenSearch
 
 from opensearch.settings.table import RerankSettings
 from opensearch.settings.target import Skip
-from plugin.http_messages import Headers
-from plugin.settings_poller import SettingsPoller
-from plugin.upstream import Exchange, Upstream
+from plugin.http.messages import Headers
+from plugin.settings.poller import SettingsPoller
+from plugin.upstream.client import Exchange, Upstream
 
 pytestmark = pytest.mark.live
 META = {"rerank": {"model": "m", "source_fields": ["text"]}}
@@ -255,5 +255,5 @@ def test_a_view_without_heartbeat_is_not_used(
 ) -> None:
     client.indices.create(index=index_name, body=body())
     until(lambda: window(poller, index_name) == 100, "created")
-    monkeypatch.setattr("plugin.settings_poller.STALE_S", 0.0)
+    monkeypatch.setattr("plugin.settings.poller.STALE_S", 0.0)
     assert poller.view() is None

@@ -11,10 +11,10 @@ from werkzeug.test import Client
 
 from opensearch.client import Upstream as IndexClient
 from opensearch.index import metadata
-from plugin.fills import settings_for
-from plugin.model import Model
-from plugin.upstream import Upstream
-from plugin.wsgi import Proxy
+from plugin.commands.fills import settings_for
+from plugin.encoding.model import Model
+from plugin.proxy import Proxy
+from plugin.upstream.client import Upstream
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
 from tests.other_bundle import hasty_bundle, other_bundle, voting_bundle

@@ -9,12 +9,12 @@ import pytest
 from prometheus_client import generate_latest
 
 from indexer.sync.summary import Lag, SyncSummary
-from plugin.http_messages import Answer
-from plugin.metrics import MAX_REASONS, Metrics
-from plugin.proxy_process import ProxyProcess, running_proxy
-from plugin.rerank_status import of_items
-from plugin.search_record import SearchRecord
-from plugin.sync_metrics import SyncMetrics
+from plugin.harness.proxy_process import ProxyProcess, running_proxy
+from plugin.http.messages import Answer
+from plugin.telemetry.metrics import MAX_REASONS, Metrics
+from plugin.telemetry.record import SearchRecord
+from plugin.telemetry.rerank_status import of_items
+from plugin.telemetry.sync_metrics import SyncMetrics
 from tests.conftest import TINY_BUNDLE
 from tests.raw_http import ask, search
 from tests.toy_index import WINDOW, ToyIndex

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from plugin.proxy_process import free_port, running_proxy
-from plugin.waiting_request import MAX_HELD_BYTES
+from plugin.harness.proxy_process import free_port, running_proxy
+from plugin.server.buffered_request import MAX_HELD_BYTES
 from tests.conftest import TINY_BUNDLE
 from tests.raw_http import search
 from tests.tls_relay import make_certificates

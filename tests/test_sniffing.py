@@ -12,12 +12,12 @@ from click.testing import CliRunner
 from opensearchpy import OpenSearch
 from werkzeug.test import Client
 
-from plugin.http_messages import is_address
-from plugin.model import Model
-from plugin.publish_address import AUTO, UNCHANGED, asks_for_addresses, with_address
-from plugin.serve import serve
-from plugin.upstream import Upstream
-from plugin.wsgi import Proxy
+from plugin.encoding.model import Model
+from plugin.http.messages import is_address
+from plugin.passthrough.publish_address import AUTO, UNCHANGED, asks_for_addresses, with_address
+from plugin.proxy import Proxy
+from plugin.server.gunicorn_app import serve
+from plugin.upstream.client import Upstream
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
 from tests.raw_http import ask

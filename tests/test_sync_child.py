@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from opensearchpy import OpenSearch
 
-from plugin.proxy_process import free_port
+from plugin.harness.proxy_process import free_port
 from tests.conftest import TINY_BUNDLE
 from tests.index_command import ROOT
 from tests.sync_run import make_index

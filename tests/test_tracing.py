@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from plugin.proxy_process import free_port, running_proxy
-from plugin.tracing import TracingError, check_tracing, wants_spans
+from plugin.harness.proxy_process import free_port, running_proxy
+from plugin.telemetry.tracing import TracingError, check_tracing, wants_spans
 from tests.conftest import TINY_BUNDLE
 from tests.header_echo import header_echo
 from tests.otlp_receiver import otlp_receiver
@@ -47,7 +47,7 @@ def test_another_protocol_is_refused() -> None:
 def test_without_the_extra_it_says_what_to_install() -> None:
     program = (
         "import sys; sys.modules['opentelemetry.exporter'] = None\n"
-        "from plugin.tracing import check_tracing\n"
+        "from plugin.telemetry.tracing import check_tracing\n"
         f"check_tracing({{{ENDPOINT!r}: 'http://c:4318'}})"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
@@ -58,8 +58,8 @@ def test_without_the_extra_it_says_what_to_install() -> None:
 
 def test_nothing_is_imported_without_a_collector() -> None:
     program = (
-        "import sys, plugin.serve\n"
-        "from plugin.tracing import tracing_from_environment\n"
+        "import sys, plugin.server.gunicorn_app\n"
+        "from plugin.telemetry.tracing import tracing_from_environment\n"
         "tracing_from_environment()\n"
         "sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"
     )

@@ -24,7 +24,7 @@ from model_export.train.config import RunSection
 from model_export.train.loop import CHECKPOINT, CURVE, LOG, fit
 from model_export.train.score_cache import cached_scores
 from model_export.train.teacher import CrossEncoder, Ensemble, Pair
-from plugin.proxy_process import running_proxy
+from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import DEFAULT_BUNDLE, Bundle
 from reranker.canonical import replay
 from tests.bundles.make_tiny import make_tiny

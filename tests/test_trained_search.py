@@ -13,7 +13,7 @@ from model_export.bundle.compare import Limits
 from model_export.bundle.writer import Choices, export
 from model_export.model.base import Base
 from model_export.model.twin import TowerShape, TwinBert, TwinShape
-from plugin.proxy_process import running_proxy
+from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
 from tests.raw_http import ids, search
 from tests.toy_index import WINDOW, make_toy_index

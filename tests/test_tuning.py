@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from opensearchpy import OpenSearch
 
-from plugin.explanation import search_door
-from plugin.http_messages import basic_credentials
-from plugin.model import Model
-from plugin.query_vectors import QueryFuture
-from plugin.settings_cache import SettingsCache
-from plugin.tuning import MIN_QUERIES, Pair, TuningError, Window, tune
-from plugin.tuning_windows import searched_windows
-from plugin.upstream import Upstream
+from plugin.encoding.model import Model
+from plugin.encoding.query_encoder import QueryFuture
+from plugin.evaluation.tune import MIN_QUERIES, Pair, TuningError, Window, tune
+from plugin.evaluation.tune_windows import searched_windows
+from plugin.http.messages import basic_credentials
+from plugin.search.explain import search_door
+from plugin.settings.cache import SettingsCache
+from plugin.upstream.client import Upstream
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
 from tests.index_command import ROOT, Command, lines

@@ -3,8 +3,8 @@
 from io import BytesIO
 
 from opensearch.search.request import SearchRequest
-from plugin.http_messages import Request
-from plugin.upstream_breaker import MAX_FAILURES, PAUSE_S, Kind, UpstreamBreaker, kind_of
+from plugin.http.messages import Request
+from plugin.search.breaker import MAX_FAILURES, PAUSE_S, Kind, UpstreamBreaker, kind_of
 
 
 def kind(path: str = "/books/_search", body: bytes = b'{"query":{}}', user: str = "ann") -> Kind:

@@ -10,11 +10,11 @@ from typing import IO
 import pytest
 from werkzeug.test import Client, TestResponse
 
+from plugin.encoding.model import Model
 from plugin.errors import UpstreamError
-from plugin.model import Model
-from plugin.proxy_process import free_port
-from plugin.upstream import Upstream
-from plugin.wsgi import Proxy
+from plugin.harness.proxy_process import free_port
+from plugin.proxy import Proxy
+from plugin.upstream.client import Upstream
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
 

@@ -9,13 +9,13 @@ import pytest
 from opensearchpy import OpenSearch
 from werkzeug.test import Client
 
+from plugin.encoding.model import Model
 from plugin.errors import UpstreamError, UpstreamTimeoutError
-from plugin.model import Model
-from plugin.proxy_process import free_port
-from plugin.upstream import Upstream
-from plugin.upstream_host import Host
-from plugin.upstream_hosts import Hosts
-from plugin.wsgi import Proxy
+from plugin.harness.proxy_process import free_port
+from plugin.proxy import Proxy
+from plugin.upstream.client import Upstream
+from plugin.upstream.host import Host
+from plugin.upstream.pool import Hosts
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
 from tests.relay import Relay

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from plugin.cli import main
-from plugin.connecting import Connecting, warn_unverified
+from plugin.commands.main import main
 from plugin.errors import UpstreamError
-from plugin.proxy_process import running_proxy
+from plugin.harness.proxy_process import running_proxy
+from plugin.upstream.connecting import Connecting, warn_unverified
 from tests.conftest import TINY_BUNDLE
 from tests.raw_http import ask, search
 from tests.tls_relay import Certificates, make_certificates, tls_relay

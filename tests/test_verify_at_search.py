@@ -16,9 +16,9 @@ from opensearch.search.request import SearchRequest
 from opensearch.settings.table import RerankSettings
 from opensearch.settings.target import Target
 from plugin.errors import RerankFailedError
-from plugin.http_messages import Request
-from plugin.upstream import Upstream
-from plugin.window_texts import WindowTexts
+from plugin.http.messages import Request
+from plugin.search.verification import WindowTexts
+from plugin.upstream.client import Upstream
 from tests.raw_http import RawAnswer, ids, search
 from tests.several_searches import item_ids, items, lines, msearch
 from tests.toy_index import ToyIndex, index_body

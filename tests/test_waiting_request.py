@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugin.waiting_request import MAX_HELD_BYTES, WaitingRequest
+from plugin.server.buffered_request import MAX_HELD_BYTES, WaitingRequest
 
 WHOLE = [
     b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",

@@ -9,10 +9,10 @@ import pytest
 from opensearchpy import OpenSearch, helpers
 from werkzeug.test import Client, TestResponse
 
-from plugin.model import Model
-from plugin.upstream import Exchange, Upstream
-from plugin.upstream_breaker import MAX_FAILURES
-from plugin.wsgi import Proxy
+from plugin.encoding.model import Model
+from plugin.proxy import Proxy
+from plugin.search.breaker import MAX_FAILURES
+from plugin.upstream.client import Exchange, Upstream
 from tests.raw_http import RawAnswer, ask, ids, search
 from tests.toy_index import ToyIndex, index_body
 

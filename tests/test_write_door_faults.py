@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from plugin.opensearch_command import local_server
-from plugin.proxy_process import running_proxy
+from plugin.commands.local_server import local_server
+from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
 from tests.benchmarks.memory import children_of
 from tests.conftest import TINY_BUNDLE

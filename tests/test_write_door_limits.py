@@ -10,13 +10,13 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch.endpoints import endpoint
-from plugin import bulk_door
-from plugin.http_messages import Answer, Request
-from plugin.model import Model
-from plugin.settings_cache import SettingsCache
-from plugin.upstream import StreamedAnswer, Upstream
-from plugin.write_door import WriteDoor
-from plugin.write_vectors import MAX_WRITERS
+from plugin.encoding.document_encoder import MAX_WRITERS
+from plugin.encoding.model import Model
+from plugin.http.messages import Answer, Request
+from plugin.settings.cache import SettingsCache
+from plugin.upstream.client import StreamedAnswer, Upstream
+from plugin.writes import bulk
+from plugin.writes.handler import WriteDoor
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
 from tests.toy_index import index_body
@@ -126,8 +126,8 @@ def test_bulks_that_come_slowly_take_no_place_at_the_encoder_from_others(door: W
 def test_no_room_for_all_vectors_in_the_request(
     client: OpenSearch, door: WriteDoor, index: str, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
-    monkeypatch.setattr(bulk_door, "BATCH_OPERATIONS", 5)
-    monkeypatch.setattr(bulk_door, "MAX_CONTENT_BYTES", len(lines(40)) + room)
+    monkeypatch.setattr(bulk, "BATCH_OPERATIONS", 5)
+    monkeypatch.setattr(bulk, "MAX_CONTENT_BYTES", len(lines(40)) + room)
     content, said = send(door, "POST", f"/{index}/_bulk", lines(40))
     assert json.loads(content)["errors"] is False
     num_repaired = int(said.partition("repaired=")[2].partition(";")[0])

@@ -12,10 +12,10 @@ from opensearchpy import OpenSearch
 from werkzeug.test import Client
 
 from opensearch.writes.target import existing_target
-from plugin.model import Model
-from plugin.settings_cache import SettingsCache
-from plugin.upstream import Upstream
-from plugin.wsgi import Proxy
+from plugin.encoding.model import Model
+from plugin.proxy import Proxy
+from plugin.settings.cache import SettingsCache
+from plugin.upstream.client import Upstream
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
 from tests.toy_index import index_body
@@ -51,7 +51,7 @@ def test_an_answer_that_ends_while_it_is_looked_up_is_asked_for_anew(
     """Every look at the clock finds it 0.6 s later, so an answer of one second lives for one look alone."""
     client.indices.create(index=index_name, body=index_body(BUNDLE))
     clock = partial(next, itertools.count(step=0.6))
-    monkeypatch.setattr("plugin.write_targets.TTLCache", partial(TTLCache, timer=clock))
+    monkeypatch.setattr("plugin.writes.targets.TTLCache", partial(TTLCache, timer=clock))
     with closing(Upstream(opensearch_url)) as upstream:
         proxy = Client(Proxy(upstream, Model.load(BUNDLE)))
         target = f"/{index_name}/_update/1"

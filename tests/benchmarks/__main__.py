@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from plugin.docstrings import standard_library
-from plugin.opensearch_command import default_home, local_server
-from plugin.options import bundle_option
+from plugin.commands.local_server import default_home, local_server
+from plugin.commands.options import bundle_option
+from plugin.demo.docstrings import standard_library
 from reranker.bundle import Bundle
 from tests.benchmarks.report import (
     RESULTS,

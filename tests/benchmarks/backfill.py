@@ -23,10 +23,10 @@ import click
 import numpy as np
 from opensearchpy import OpenSearch, helpers
 
-from plugin.docstrings import standard_library
-from plugin.opensearch_command import default_home, local_server
-from plugin.options import bundle_option
-from plugin.search_client import SearchClient
+from plugin.commands.local_server import default_home, local_server
+from plugin.commands.options import bundle_option
+from plugin.demo.docstrings import standard_library
+from plugin.upstream.search_client import SearchClient
 from reranker.bundle import Bundle
 from reranker.text import Chunking
 from tests.benchmarks.report import machine_line

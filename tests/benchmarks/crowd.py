@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from opensearch.client import Upstream as Client
-from plugin.http_messages import Headers
-from plugin.upstream import Exchange, Upstream
+from plugin.http.messages import Headers
+from plugin.upstream.client import Exchange, Upstream
 
 SERVER_SETTINGS: dict[str, str | int | bool | list[str]] = {"cluster.max_shards_per_node": 20_000}
 FIELDS = 20

@@ -26,8 +26,8 @@ import numpy as np
 import numpy.typing as npt
 
 from model_export.model.base import fetched_jar, load
-from plugin.docstrings import standard_library
-from plugin.options import bundle_option
+from plugin.commands.options import bundle_option
+from plugin.demo.docstrings import standard_library
 from reranker.bundle import Bundle
 from reranker.text import Chunking
 from tests.benchmarks.backfill import verdict

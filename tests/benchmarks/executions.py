@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from plugin.search_client import SearchClient
+from plugin.upstream.search_client import SearchClient
 from tests.benchmarks.samples import Figure, Floats, percentile_difference
 from tests.benchmarks.sized_index import SizedIndex, query_texts
 

@@ -16,14 +16,14 @@ from rich.console import Console
 
 from opensearch.client import Upstream as Client
 from opensearch.settings.table import RerankSettings
-from plugin.docstrings import Documented, standard_library
+from plugin.commands.local_server import default_home, local_server
+from plugin.commands.options import bundle_option
+from plugin.demo.docstrings import Documented, standard_library
 from plugin.errors import CommandError
-from plugin.opensearch_command import default_home, local_server
-from plugin.options import bundle_option
-from plugin.prepared_index import prepare_index
-from plugin.proxy_process import running_proxy
-from plugin.search_client import SearchClient
-from plugin.settings_poller import SettingsPoller
+from plugin.harness.prepared_index import prepare_index
+from plugin.harness.proxy_process import running_proxy
+from plugin.settings.poller import SettingsPoller
+from plugin.upstream.search_client import SearchClient
 from reranker.bundle import Bundle
 from tests.benchmarks.crowd import (
     SERVER_SETTINGS,

@@ -17,11 +17,11 @@ from rich.console import Console
 from opensearch.client import Upstream
 from opensearch.index import metadata
 from opensearch.native import install
-from plugin.docstrings import standard_library
-from plugin.options import bundle_option
-from plugin.prepared_index import prepare_index
-from plugin.proxy_process import running_proxy
-from plugin.search_client import SearchClient
+from plugin.commands.options import bundle_option
+from plugin.demo.docstrings import standard_library
+from plugin.harness.prepared_index import prepare_index
+from plugin.harness.proxy_process import running_proxy
+from plugin.upstream.search_client import SearchClient
 from reranker.bundle import Bundle
 from tests.benchmarks.queries import distinct_queries
 from tests.benchmarks.report import (

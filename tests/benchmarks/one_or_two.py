@@ -18,11 +18,11 @@ from opensearch.search.plan import Plan, plan_search
 from opensearch.search.request import SearchRequest
 from opensearch.search.window_request import can_split
 from opensearch.settings.target import Target
-from plugin.http_messages import Answer, Request
-from plugin.model import Model
-from plugin.reranked_search import RerankedSearch
-from plugin.stage_clock import StageClock
-from plugin.upstream import Upstream
+from plugin.encoding.model import Model
+from plugin.http.messages import Answer, Request
+from plugin.search.sidecar import RerankedSearch
+from plugin.telemetry.stage_clock import StageClock
+from plugin.upstream.client import Upstream
 from tests.benchmarks.samples import Floats
 from tests.benchmarks.sized_index import SizedIndex, query_texts
 

@@ -15,9 +15,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from plugin.opensearch_command import default_home, local_server
-from plugin.options import bundle_option
-from plugin.proxy_process import running_proxy
+from plugin.commands.local_server import default_home, local_server
+from plugin.commands.options import bundle_option
+from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
 from tests.benchmarks.open_loop import Answered, open_loop
 from tests.benchmarks.report import machine_line

@@ -12,8 +12,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from plugin.docstrings import standard_library
-from plugin.options import bundle_option
+from plugin.commands.options import bundle_option
+from plugin.demo.docstrings import standard_library
 from reranker.bundle import Bundle
 from tests.benchmarks.queries import distinct_queries
 from tests.benchmarks.report import machine_line

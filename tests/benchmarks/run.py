@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from plugin.docstrings import Documented
-from plugin.prepared_index import prepare_index
-from plugin.proxy_process import ProxyProcess, running_proxy
+from plugin.demo.docstrings import Documented
+from plugin.harness.prepared_index import prepare_index
+from plugin.harness.proxy_process import ProxyProcess, running_proxy
 from reranker.bundle import Bundle
 from tests.benchmarks.memory import worker_memory
 from tests.benchmarks.model_speed import crossing, query_encoding

@@ -12,7 +12,7 @@ import numpy as np
 from opensearchpy import OpenSearch, helpers
 
 from opensearch.settings.table import RerankSettings
-from plugin.docstrings import standard_library
+from plugin.demo.docstrings import standard_library
 from reranker.bundle import Bundle
 from reranker.stored_vector import pack
 

@@ -21,15 +21,15 @@ from rich.console import Console
 from rich.table import Table
 
 from opensearch.local.process import birth_of
-from plugin.opensearch_command import default_home, local_server
-from plugin.options import bundle_option
-from plugin.proxy_process import HOST, _answers, free_port
+from plugin.commands.local_server import default_home, local_server
+from plugin.commands.options import bundle_option
+from plugin.harness.proxy_process import HOST, _answers, free_port
 from reranker.bundle import Bundle
 from tests.benchmarks.overload import prepared, searches
 from tests.benchmarks.report import machine_line
 from tests.raw_http import search
 
-WORKERS = {"ours": "plugin.patient_worker.PatientWorker", "gunicorn's gthread": "gthread"}
+WORKERS = {"ours": "plugin.server.worker.PatientWorker", "gunicorn's gthread": "gthread"}
 BEGINNINGS = {
     "no slow client": None,
     "slow heads": b"GET /_cluster/hea",

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
-from plugin.search_client import SearchClient
+from plugin.upstream.search_client import SearchClient
 from tests.benchmarks.samples import Figure
 from tests.benchmarks.search_latency import Target, match_body
 

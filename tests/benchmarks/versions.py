@@ -22,11 +22,11 @@ import click
 import msgspec
 import numpy as np
 
-from plugin.docstrings import standard_library
-from plugin.opensearch_command import default_home, local_server
-from plugin.prepared_index import prepare_index
-from plugin.proxy_process import free_port, running_proxy
-from plugin.search_client import SearchClient, SearchError
+from plugin.commands.local_server import default_home, local_server
+from plugin.demo.docstrings import standard_library
+from plugin.harness.prepared_index import prepare_index
+from plugin.harness.proxy_process import free_port, running_proxy
+from plugin.upstream.search_client import SearchClient, SearchError
 from reranker.bundle import Bundle
 from tests.benchmarks.memory import children_of
 from tests.benchmarks.queries import distinct_queries

@@ -9,10 +9,10 @@ import click
 from rich.console import Console
 from rich.markdown import Markdown
 
-from plugin.model import Model
-from plugin.opensearch_command import default_home, local_server
-from plugin.options import bundle_option
-from plugin.proxy_process import running_proxy
+from plugin.commands.local_server import default_home, local_server
+from plugin.commands.options import bundle_option
+from plugin.encoding.model import Model
+from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
 from tests.benchmarks.executions import Cell, measure_executions
 from tests.benchmarks.one_or_two import Comparison, measure_one_or_two

@@ -18,10 +18,10 @@ from time import perf_counter, thread_time
 import click
 from opensearchpy import OpenSearch
 
-from plugin.docstrings import standard_library
-from plugin.opensearch_command import local_server
-from plugin.proxy_process import running_proxy
-from plugin.write_vectors import NICENESS
+from plugin.commands.local_server import local_server
+from plugin.demo.docstrings import standard_library
+from plugin.encoding.document_encoder import NICENESS
+from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
 from reranker.encoder import DocumentEncoder
 from reranker.text import Chunking

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from plugin.model import Model
-from plugin.query_vectors import Floats, QueryVectors
+from plugin.encoding.model import Model
+from plugin.encoding.query_encoder import Floats, QueryVectors
 from reranker.bundle import Bundle
 
 FAULTS = ("model_raises", "model_slow", "model_nan", "model_dimension", "clock_ahead", "clock_back",
@@ -94,7 +94,7 @@ def _descriptors() -> int:
 
 def main() -> None:
     """Run `twinrank` with the arguments that follow the switch."""
-    from plugin.cli import main as command
+    from plugin.commands.main import main as command
 
     switch = Switch(Path(sys.argv.pop(1)))
     load = Model.load

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from plugin.proxy_process import free_port
+from plugin.harness.proxy_process import free_port
 from tests import raw_http
 from tests.conftest import TINY_BUNDLE
 

@@ -33,10 +33,10 @@ from opensearch.writes.bulk_lines import read_bulk
 from opensearch.writes.operation import Operation
 from opensearch.writes.response import BulkAnswer
 from opensearch.writes.update import UpdateBody
-from plugin.filtered_json import filtered
-from plugin.rerank_status import read_items as read_status
-from plugin.stage_clock import server_timing
-from plugin.write_tally import read_written
+from plugin.admin.filter_path import filtered
+from plugin.telemetry.rerank_status import read_items as read_status
+from plugin.telemetry.stage_clock import server_timing
+from plugin.telemetry.write_counts import read_written
 from reranker.errors import BundleError, StoredVectorError
 from reranker.manifest import parse as parse_manifest
 from reranker.stored_vector import unpack

@@ -11,11 +11,11 @@ import msgspec
 from opensearchpy import OpenSearch
 from rich.console import Console
 
-from plugin.docstrings import Documented, standard_library
-from plugin.opensearch_command import default_home, local_server
-from plugin.options import bundle_option
-from plugin.prepared_index import prepare_index
-from plugin.proxy_process import running_proxy
+from plugin.commands.local_server import default_home, local_server
+from plugin.commands.options import bundle_option
+from plugin.demo.docstrings import Documented, standard_library
+from plugin.harness.prepared_index import prepare_index
+from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
 from tests.benchmarks.queries import distinct_queries
 from tests.benchmarks.report import RESULTS, machine_line, read_results, written_into

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from plugin.proxy_process import free_port
+from plugin.harness.proxy_process import free_port
 from tests.raw_http import ask
 
 _CONFIGURATION = """

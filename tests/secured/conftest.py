@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from plugin.proxy_process import running_proxy
+from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
 from tests.conftest import QUICK_START, TINY_BUNDLE
 from tests.raw_http import RawAnswer, ask, basic

@@ -18,7 +18,7 @@ from opensearch.local.folders import open_to_all
 from opensearch.local.java import Java
 from opensearch.local.process import ServerProcess
 from opensearch.local.server import LocalServer
-from plugin.opensearch_command import default_home
+from plugin.commands.local_server import default_home
 from tests.native.assembled import assembled, java_for_assembled
 from tests.raw_http import ask, basic
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from indexer import migration
 from opensearch.client import Upstream
-from plugin.cli import main
+from plugin.commands.main import main
 from reranker.bundle import Bundle
 from tests.conftest import TINY_BUNDLE
 from tests.other_bundle import other_bundle

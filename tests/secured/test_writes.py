@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from plugin.proxy_process import running_proxy
+from plugin.harness.proxy_process import running_proxy
 from tests.conftest import TINY_BUNDLE
 from tests.raw_http import ask
 from tests.secured.conftest import Secured

@@ -10,11 +10,11 @@ from pathlib import Path
 import click
 import msgspec
 
-from plugin.docstrings import standard_library
-from plugin.opensearch_command import default_home, local_server
-from plugin.options import bundle_option
-from plugin.prepared_index import prepare_index
-from plugin.proxy_process import running_proxy
+from plugin.commands.local_server import default_home, local_server
+from plugin.commands.options import bundle_option
+from plugin.demo.docstrings import standard_library
+from plugin.harness.prepared_index import prepare_index
+from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
 from tests.benchmarks.report import RESULTS, machine_line, read_results, written_into
 from tests.soak.traffic import CLIENTS, INDEX, Traffic

@@ -16,7 +16,7 @@ from random import Random
 from urllib.parse import urlsplit
 
 from indexer.vector_cache import CACHE_BYTES
-from plugin.query_vectors import CACHE_ENTRIES
+from plugin.encoding.query_encoder import CACHE_ENTRIES
 from reranker.stored_vector import packed_size
 from tests.benchmarks.queries import distinct_queries
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from opensearchpy import OpenSearch
 
-from plugin.proxy_process import running_proxy
+from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
 from tests.cluster import Cluster
 from tests.cluster_requests import controls, hits_of, rescored

@@ -21,7 +21,7 @@ from indexer.audit import Audit, Worth, worth_of
 from opensearch.changes import snapshot
 from opensearch.client import Upstream
 from opensearch.index import metadata
-from plugin.proxy_process import running_proxy
+from plugin.harness.proxy_process import running_proxy
 from tests.cluster import Cluster
 from tests.conftest import TINY_BUNDLE
 from tests.index_command import ROOT

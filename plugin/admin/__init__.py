@@ -1,0 +1,1 @@
+"""Views for administrators: settings, coverage, comparison, health."""

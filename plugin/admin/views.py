@@ -1,0 +1,133 @@
+"""The admin's endpoints under `/_plugins/_rerank/`: each asks OpenSearch as the caller.
+
+GET and PUT settings/INDEX, POST enable/INDEX and disable/INDEX, GET status/INDEX, GET and POST explain/INDEX,
+and the compare page, to which the prefix alone redirects.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import flask
+
+from indexer.coverage import Model as CoveredModel
+from indexer.coverage import coverage
+from opensearch.client import Upstream as Client
+from opensearch.index.disable import disable
+from opensearch.index.enable import Enabled, Wanted, enable
+from opensearch.index.settings_report import settings_report
+from opensearch.settings.table import settings_meta
+from plugin.admin.compare_page import compare_page
+from plugin.admin.responses import STATUSES, BodyError, answered, body_object, failed, is_set
+from plugin.encoding.model import Model
+from plugin.errors import UpstreamError
+from plugin.http.messages import Headers, Request
+from plugin.search.explain import Asked, explain, search_door
+from plugin.settings.cache import SettingsCache
+from plugin.upstream.client import Upstream
+
+_NOT_THE_CALLERS = frozenset({
+    "host", "content-length", "content-type", "content-encoding", "accept", "accept-encoding", "user-agent",
+    "expect",
+})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class AdminViews:
+    """The endpoints in front of one OpenSearch."""
+
+    upstream: Upstream
+    model: Model
+    cache: SettingsCache
+
+    def register(self, app: flask.Flask, prefix: str) -> None:
+        """Add the endpoints and their errors to an app."""
+        for name, view, methods in (
+            ("settings", self.settings, ["GET"]),
+            ("settings", self.change, ["PUT"]),
+            ("enable", self.enable, ["POST"]),
+            ("disable", self.disable, ["POST"]),
+            ("status", self.status, ["GET"]),
+            ("explain", self.explain, ["GET", "POST"]),
+        ):
+            app.add_url_rule(
+                f"{prefix}{name}/<index>", f"{name} {methods[0]}", view, methods=methods, strict_slashes=False
+            )
+        app.add_url_rule(f"{prefix}compare", "compare", self.compare)
+        app.add_url_rule(prefix, "start", lambda: flask.redirect("compare"))
+        for error in (*STATUSES, UpstreamError, BodyError):
+            app.register_error_handler(error, failed)
+
+    def settings(self, index: str) -> flask.Response:
+        """What holds, where each value comes from, and what is wrong, for every index behind the name."""
+        with self._client() as client:
+            reports = settings_report(client, index, self.cache.defaults)
+        return answered({report.index: report.as_json() for report in reports})
+
+    def change(self, index: str) -> flask.Response:
+        """Change settings: the body holds those to set, the rest stays."""
+        return self._enabled(index, body_object())
+
+    def enable(self, index: str) -> flask.Response:
+        """Switch reranking on, with the settings in the body; creates the index where there is none."""
+        return self._enabled(index, body_object() | {"enabled": True})
+
+    def _enabled(self, index: str, settings: dict[str, Any]) -> flask.Response:
+        wanted, dry_run = Wanted(self.model.vectors_of, settings), is_set("dry_run")
+        with self._client() as client:
+            return self._written(enable(client, index, wanted, dry_run=dry_run), dry_run=dry_run)
+
+    def disable(self, index: str) -> flask.Response:
+        """Switch reranking off; settings and vectors stay."""
+        dry_run = is_set("dry_run")
+        with self._client() as client:
+            return self._written(disable(client, index, dry_run=dry_run), dry_run=dry_run)
+
+    def status(self, index: str) -> flask.Response:
+        """How far the index is covered with vectors, and what to do next."""
+        model = CoveredModel(self.model.vectors_of, self.model.model_tag)
+        with self._client() as client:
+            return answered(coverage(client, index, model).as_json(model))
+
+    def explain(self, index: str) -> flask.Response:
+        """One search step by step: the body is a search, or `text` is given as a parameter."""
+        asked = Asked(index, body_object() or None, flask.request.args.get("text"))
+        with self._client() as client:
+            reports = settings_report(client, index, self.cache.defaults)
+        door = search_door(self.upstream, self.cache, self.model)
+        return answered(explain(door, self.cache, _callers_headers(), asked, reports))
+
+    def compare(self) -> flask.Response:
+        """Both orders of one search side by side, as a page."""
+        door = search_door(self.upstream, self.cache, self.model)
+        asked = flask.request.args
+        return compare_page(
+            door, self.cache, _callers_headers(), asked.get("index", ""), asked.get("text", "")
+        )
+
+    def _written(self, done: list[Enabled], *, dry_run: bool) -> flask.Response:
+        if not dry_run:
+            self.cache.changed()
+        return answered(
+            {"acknowledged": not dry_run, "indices": {each.index: _as_json(each) for each in done}}
+        )
+
+    @contextmanager
+    def _client(self) -> Iterator[Client]:
+        with closing(self.upstream.client(dict(_callers_headers()))) as client:
+            yield client
+
+
+def _as_json(enabled: Enabled) -> dict[str, Any]:
+    return {
+        "changes": list(enabled.changes),
+        "_meta": {"rerank": settings_meta(enabled.settings)},
+        "vectors_stale": enabled.vectors_stale,
+        "notes": list(enabled.notes),
+    }
+
+
+def _callers_headers() -> Headers:
+    """What tells OpenSearch who asks: all end-to-end headers but those of this message."""
+    return Request.from_environ(flask.request.environ).headers_without(*_NOT_THE_CALLERS)

@@ -1,0 +1,1 @@
+"""Endpoints that OpenSearch does not have: scores, embeddings, reranking of texts."""

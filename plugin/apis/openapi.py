@@ -1,0 +1,184 @@
+"""The OpenAPI document of the endpoints that are not OpenSearch's: served, and kept in docs/openapi.json.
+
+The shapes of requests and answers are the structs that read and write them, so the document is the code's.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+
+from opensearch.settings.json_schema import whole_number
+from opensearch.settings.table import RerankSettings
+from plugin.apis.schemas import (
+    CohereRerankAnswer,
+    CohereRerankRequest,
+    EmbeddingsAnswer,
+    EmbeddingsRequest,
+    RescoreAnswer,
+    RescoreRequest,
+    TeiRerankRequest,
+    TeiResult,
+)
+
+PREFIX = "/_plugins/_rerank"
+
+_SHAPES = (
+    CohereRerankRequest, CohereRerankAnswer, TeiRerankRequest, EmbeddingsRequest, EmbeddingsAnswer,
+    RescoreRequest, RescoreAnswer, TeiResult, RerankSettings,
+)  # fmt: skip
+_CHANGE = "RerankSettingsChange"
+_ANY: Mapping[str, Any] = {"type": "object"}
+_INDEX = {
+    "name": "index", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1},
+    "description": "An index, alias or pattern.",
+}  # fmt: skip
+_TEXT = {"name": "text", "in": "query", "schema": {"type": "string"}, "description": "The query text."}
+_OF_INDEX = {"name": "index", "in": "query", "schema": {"type": "string"}, "description": "What is searched."}
+_DRY_RUN = {"name": "dry_run", "in": "query", "schema": {"type": "boolean"}, "description": "Change nothing."}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of one path: what it does, what it takes, what it answers, and with which other statuses."""
+
+    method: str
+    path: str
+    summary: str
+    body: Mapping[str, Any] | None = None
+    needs_body: bool = False
+    answer: Mapping[str, Any] | None = None
+    answer_type: str = "application/json"
+    parameters: tuple[Mapping[str, Any], ...] = ()
+    errors: tuple[int, ...] = (401, 403)
+
+    def described(self) -> dict[str, Any]:
+        """Return OpenAPI's operation object."""
+        content = {self.answer_type: {"schema": dict(self.answer or _ANY)}}
+        answers: dict[str, Any] = {"200": {"description": "Done.", "content": content}}
+        for status in self.errors:
+            answers[str(status)] = {"description": _STATUSES[status]}
+        told: dict[str, Any] = {"summary": self.summary, "responses": answers}
+        in_path = (_INDEX,) if "{index}" in self.path else ()
+        if in_path or self.parameters:
+            told["parameters"] = [*in_path, *self.parameters]
+        if self.body is not None:
+            body = {"application/json": {"schema": dict(self.body)}}
+            told["requestBody"] = {"required": self.needs_body, "content": body}
+        return told
+
+
+_STATUSES = {
+    302: "Look at the address in `Location`.",
+    400: "The request is wrong: the body says where, what was expected, and what was found.",
+    401: "Credentials or a token are missing or wrong.",
+    403: "The caller may not.",
+    404: "There is no such index.",
+    413: "Longer than is read.",
+    415: "Another format than is read.",
+    422: "JSON of another shape.",
+    502: "OpenSearch cannot be reached.",
+    503: "Not now: the body says why.",
+    504: "OpenSearch does not answer in time.",
+}
+_OPENSEARCH = (400, 401, 403, 404, 502, 503, 504)
+_API = (400, 401, 413, 415, 422, 503)
+
+
+def openapi() -> dict[str, Any]:
+    """Return the document, OpenAPI 3.1."""
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in _operations():
+        paths.setdefault(operation.path, {})[operation.method] = operation.described()
+    _, components = msgspec.json.schema_components(_SHAPES, ref_template="#/components/schemas/{name}")
+    settings = components[RerankSettings.__name__]
+    components[_CHANGE] = {name: value for name, value in settings.items() if name != "required"}
+    tokens = {"type": "http", "scheme": "bearer"}
+    basic = {"type": "http", "scheme": "basic"}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Twinrank",
+            "version": version("twinrank"),
+            "description": "What Twinrank answers beside OpenSearch's own API, which it passes on.",
+        },
+        "paths": paths,
+        "components": {"schemas": components, "securitySchemes": {"token": tokens, "opensearch": basic}},
+    }
+
+
+def _operations() -> tuple[Operation, ...]:
+    return (*_health(), *_admin(), *_apis())
+
+
+def _health() -> tuple[Operation, ...]:
+    text, none = {"type": "string"}, ()
+    return (
+        Operation("get", f"{PREFIX}/health", "The bundle, and whether OpenSearch answers.", errors=(503,)),
+        Operation("get", f"{PREFIX}/health/live", "Whether the process answers.", errors=none),
+        Operation("get", f"{PREFIX}/health/ready", "Whether searches can be reranked.", errors=(503,)),
+        Operation("get", f"{PREFIX}/metrics", "Counters for Prometheus.", answer=text,
+                  answer_type="text/plain"),
+        Operation("get", f"{PREFIX}/status", "What the worker that answers does now."),
+        Operation("get", f"{PREFIX}/openapi.json", "This document.", errors=none),
+    )  # fmt: skip
+
+
+def _admin() -> tuple[Operation, ...]:
+    some, search = {"$ref": f"#/components/schemas/{_CHANGE}"}, {"type": "object", "description": "A search."}
+    page = {"type": "string"}
+    return (
+        Operation("get", f"{PREFIX}/settings/{{index}}", "What holds, and from where.", errors=_OPENSEARCH),
+        Operation("put", f"{PREFIX}/settings/{{index}}", "Change settings; the rest stays.", some,
+                  parameters=(_DRY_RUN,), errors=_OPENSEARCH),
+        Operation("post", f"{PREFIX}/enable/{{index}}", "Switch reranking on.", some,
+                  parameters=(_DRY_RUN,), errors=_OPENSEARCH),
+        Operation("post", f"{PREFIX}/disable/{{index}}", "Switch reranking off.",
+                  parameters=(_DRY_RUN,), errors=_OPENSEARCH),
+        Operation("get", f"{PREFIX}/status/{{index}}", "How far the index is covered.", errors=_OPENSEARCH),
+        Operation("get", f"{PREFIX}/explain/{{index}}", "One search step by step.", parameters=(_TEXT,),
+                  errors=_OPENSEARCH),
+        Operation("post", f"{PREFIX}/explain/{{index}}", "One search step by step.", search,
+                  errors=_OPENSEARCH),
+        Operation("get", f"{PREFIX}/", "Leads to the compare page.", answer=page, answer_type="text/html",
+                  errors=(302,)),
+        Operation("get", f"{PREFIX}/compare", "Both orders of one search, as a page.", answer=page,
+                  answer_type="text/html", parameters=(_OF_INDEX, _TEXT), errors=_OPENSEARCH),
+        Operation("post", f"{PREFIX}/enrich", "Documents in, documents with vectors out.",
+                  {"anyOf": [_ANY, {"type": "array", "items": _ANY}]}, needs_body=True, answer={},
+                  parameters=({**_OF_INDEX, "required": True},), errors=(*_OPENSEARCH, 413, 415)),
+    )  # fmt: skip
+
+
+def _apis() -> tuple[Operation, ...]:
+    cohere, results = _reference(CohereRerankRequest), {"type": "array", "items": _reference(TeiResult)}
+    return tuple(
+        Operation("post", path, summary, body, needs_body=True, answer=answer, errors=_API)
+        for path, summary, body, answer in (
+            ("/v1/rerank", "Cohere's rerank.", cohere, _reference(CohereRerankAnswer)),
+            ("/v2/rerank", "Cohere's rerank, v2.", cohere, _reference(CohereRerankAnswer)),
+            ("/rerank", "The rerank of text-embeddings-inference.", _reference(TeiRerankRequest), results),
+            ("/v1/embeddings", "OpenAI's embeddings.", _reference(EmbeddingsRequest),
+             _reference(EmbeddingsAnswer)),
+            ("/rescore", "A `rescore` for a search of one's own.", _reference(RescoreRequest),
+             _reference(RescoreAnswer)),
+        )
+    )  # fmt: skip
+
+
+def _reference(shape: type[msgspec.Struct]) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{shape.__name__}"}
+
+
+def document() -> bytes:
+    """Return the document as it is served and kept."""
+    plain = json.loads(json.dumps(openapi()), parse_float=whole_number)
+    return msgspec.json.format(msgspec.json.encode(plain), indent=1) + b"\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(document())

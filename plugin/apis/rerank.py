@@ -1,0 +1,136 @@
+"""`/v1/rerank` and `/v2/rerank` in Cohere's shape, `/rerank` in that of text-embeddings-inference."""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from plugin.apis.api_view import Warned
+from plugin.apis.document_scores import DocumentScores
+from plugin.apis.errors import ApiError
+from plugin.apis.schemas import (
+    CohereRerankAnswer,
+    CohereRerankRequest,
+    CohereResult,
+    TeiRerankRequest,
+    TeiResult,
+    read,
+    short_numbers,
+)
+from plugin.encoding.model import Model
+
+Value = TypeVar("Value")
+
+MAX_DOCUMENTS = 1000
+"""Documents of one request."""
+
+
+class RerankEndpoint:
+    """Answers every document of a request with a score, best first; ties keep their order.
+
+    A blank document and an unusable stored vector get the lowest score. There is no first stage whose order
+    could be kept, so a query or documents that the model does not read are scored too, with a warning.
+    """
+
+    def __init__(self, model: Model, scores: DocumentScores) -> None:
+        self._model = model
+        self._scores = scores
+
+    def cohere(self, body: bytes) -> CohereRerankAnswer | Warned:
+        """Answer Cohere's request: `relevance_score` is the crossing's calibrated probability, 0 to 1.
+
+        Raises:
+            ApiError: a request that is not of that shape, or too large.
+            RerankFailedError: it cannot be answered now.
+        """
+        request = read(body, CohereRerankRequest)
+        check_model(self._model, request.model)
+        texts = [_text(document, request.rank_fields) for document in request.documents]
+        probabilities = self._probabilities(request.query, texts)
+        results = [
+            CohereResult(
+                place, score, _document(request.documents[place]) if request.return_documents else None
+            )
+            for place, score in _best_first(probabilities)
+        ]
+        meta: dict[str, Any] = {"api_version": {"version": "1"}, "model": self._model.name}
+        warning = self._warning(request.query, texts)
+        if warning is not None:
+            meta["warnings"] = [warning]
+        return _with(warning, CohereRerankAnswer(str(uuid.uuid4()), results[: request.top_n], meta))
+
+    def tei(self, body: bytes) -> list[TeiResult] | Warned:
+        """Answer TEI's request: the probability, or with `raw_scores` the crossing score in -1 to 1.
+
+        Raises:
+            ApiError: a request that is not of that shape, or too large.
+            RerankFailedError: it cannot be answered now.
+        """
+        request = read(body, TeiRerankRequest)
+        if request.raw_scores:
+            crossing = self._crossing(request.query, request.texts)
+            scores = short_numbers(np.nan_to_num(crossing, nan=-1.0).clip(-1.0, 1.0))
+        else:
+            scores = self._probabilities(request.query, request.texts)
+        results = [
+            TeiResult(place, score, request.texts[place] if request.return_text else None)
+            for place, score in _best_first(scores)
+        ]
+        return _with(self._warning(request.query, request.texts), results)
+
+    def _warning(self, query: str, texts: Sequence[str]) -> str | None:
+        """Return what to say of a query or documents in scripts that the model does not read."""
+        scripts = self._model.scripts
+        if scripts is None:
+            return None
+        if self._model.reads(query):
+            num_foreign = sum(scripts.count(text).are_mostly_foreign for text in texts)
+            if not num_foreign:
+                return None
+            what = f"{num_foreign} of {len(texts)} documents are"
+        else:
+            what = "the query is"
+        return (
+            f"{what} not in a script that {self._model.name} reads (languages:"
+            f" {', '.join(scripts.languages)}): these scores say little about relevance"
+        )
+
+    def _crossing(self, query: str, texts: list[str]) -> npt.NDArray[np.float32]:
+        if len(texts) > MAX_DOCUMENTS:
+            raise ApiError(413, f"expected at most {MAX_DOCUMENTS} documents, found {len(texts)}")
+        return self._scores(query, texts)
+
+    def _probabilities(self, query: str, texts: list[str]) -> list[float]:
+        crossing = self._crossing(query, texts)
+        probabilities = self._model.crossing.probability(np.nan_to_num(crossing, nan=-1.0))
+        return short_numbers(np.where(np.isnan(crossing), np.float32(0.0), probabilities))
+
+
+def check_model(model: Model, asked: str | None) -> None:
+    """Refuse a request for another model: its caller expects other scores.
+
+    Raises:
+        ApiError: 404.
+    """
+    if asked not in (None, model.name):
+        raise ApiError(404, f"expected the model {model.name}, found {asked!r}")
+
+
+def _with(warning: str | None, value: Value) -> Value | Warned:
+    return value if warning is None else Warned(value, warning)
+
+
+def _best_first(scores: list[float]) -> list[tuple[int, float]]:
+    return sorted(enumerate(scores), key=lambda each: -each[1])
+
+
+def _text(document: str | dict[str, Any], fields: Sequence[str]) -> str:
+    if isinstance(document, str):
+        return document
+    return "\n".join(value for field in fields if isinstance(value := document.get(field), str))
+
+
+def _document(document: str | dict[str, Any]) -> dict[str, Any]:
+    return {"text": document} if isinstance(document, str) else document

@@ -1,0 +1,1 @@
+"""The commands of `twinrank`, a module each."""

@@ -1,0 +1,36 @@
+"""`twinrank check`: is a bundle whole, and does it compute on this machine what its original computed?"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from plugin.commands.options import bundle_option, json_option
+from reranker.bundle import Bundle
+from reranker.canonical import Replay, replay
+
+
+@click.command("check")
+@bundle_option
+@json_option
+def check_command(bundle_path: Path, as_json: bool) -> None:
+    """Check a bundle's files, and replay its canonical texts through ONNX Runtime on this machine."""
+    bundle = Bundle.open(bundle_path)
+    found = replay(bundle)
+    described = {"bundle": bundle.name, "digest": bundle.manifest.digest, **asdict(found)}
+    click.echo(json.dumps(described) if as_json else _sentences(bundle, found))
+    if not found.within:
+        raise click.ClickException(
+            f"{bundle_path}: expected the canonical vectors and scores within their tolerances, found the"
+            " differences above. This CPU or ONNX Runtime computes something else: export the bundle here"
+        )
+
+
+def _sentences(bundle: Bundle, found: Replay) -> str:
+    return (
+        f"{bundle.name}: every file fits its checksum.\n"
+        "Against the original model, on the canonical texts: cosine of queries at least"
+        f" {found.query_cosine:.4f}, of documents {found.document_cosine:.4f};"
+        f" largest difference of a score {found.score_difference:.4f}."
+    )

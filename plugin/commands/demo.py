@@ -1,0 +1,30 @@
+"""`twinrank demo`."""
+
+from pathlib import Path
+
+import click
+from rich.text import Text
+
+from plugin.commands.local_server import default_home, local_server
+from plugin.commands.options import bundle_option
+from plugin.commands.terminal import fitted_console
+from plugin.demo.demo import DemoPlan, start_demo, stop_demo
+from plugin.demo.report import demo_report
+from reranker.bundle import Bundle
+
+
+@click.command("demo")
+@click.option("--stop", is_flag=True, help="Stop what an earlier demo left running.")
+@click.option("--documents", type=click.IntRange(min=100), help="Index only so many docstrings.")
+@bundle_option
+def demo_command(stop: bool, documents: int | None, bundle_path: Path) -> None:
+    """Start OpenSearch and Twinrank on this machine and show searches both ways."""
+    home, server = default_home(), local_server()
+    if stop:
+        stopped = stop_demo(home, server)
+        click.echo(f"Stopped {' and '.join(stopped)}." if stopped else "No demo was running.")
+        return
+    console = fitted_console()
+    plan = DemoPlan(home, server, Bundle.open(bundle_path), documents)
+    for part in demo_report(start_demo(plan, click.echo)):
+        console.print(part, soft_wrap=isinstance(part, Text))  # what is to be copied must not be broken

@@ -1,0 +1,168 @@
+"""The command `twinrank`: one group; each command's module is imported when it is asked for."""
+
+import difflib
+import importlib
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from reranker.printable import make_printable
+
+WIDEST_HELP = 120
+"""Columns of the help on a wide terminal: longer lines are hard to read."""
+
+
+@dataclass(frozen=True)
+class _Lazy:
+    """A command that is not imported yet: its module in plugin/, and its first sentence for the list."""
+
+    module: str
+    name: str
+    help: str
+
+
+_COMMANDS = {
+    "check": _Lazy(
+        "commands.check", "check_command",
+        "Check a bundle's files, and replay its canonical texts through ONNX Runtime on this machine.",
+    ),
+    "demo": _Lazy(
+        "commands.demo", "demo_command",
+        "Start OpenSearch and Twinrank on this machine and show searches both ways.",
+    ),
+    "disable": _Lazy("commands.settings", "disable_command", "Switch reranking off for INDEX."),
+    "enable": _Lazy(
+        "commands.index", "enable_command",
+        "Switch reranking on for INDEX; create it where there is none.",
+    ),
+    "evaluate": _Lazy(
+        "commands.evaluate", "evaluation_command",
+        "Measure FOLDER's queries (BEIR layout) on OpenSearch alone and through Twinrank.",
+    ),
+    "explain": _Lazy("commands.settings", "explain_command", "Show a search for TEXT in INDEX step by step."),
+    "index": _Lazy(
+        "commands.index", "index_command",
+        "Index the documents of FILE (JSON lines or another form; - is standard input) with their vectors.",
+    ),
+    "migrate": _Lazy(
+        "commands.migrate", "migrate_command",
+        "Change the model of INDEX while it is searched and written.",
+    ),
+    "native": _Lazy(
+        "commands.native", "native_command",
+        "Let OpenSearch's own pipelines rerank, with ml-commons; no proxy in the path.",
+    ),
+    "opensearch": _Lazy(
+        "commands.local_server", "opensearch_command",
+        "Start, stop and look at a local OpenSearch.",
+    ),
+    "search": _Lazy(
+        "commands.search", "search_command",
+        "Search INDEX for TEXT directly in OpenSearch and through the proxy, side by side.",
+    ),
+    "serve": _Lazy("server.gunicorn_app", "serve", "Stand in front of OpenSearch and rerank its searches."),
+    "settings": _Lazy(
+        "commands.settings", "settings_command",
+        "Show every setting of INDEX, where each value comes from, and what is wrong.",
+    ),
+    "status": _Lazy(
+        "commands.index", "status_command",
+        "Say how far INDEX is covered with vectors, and what to do next.",
+    ),
+    "sync": _Lazy(
+        "commands.sync", "sync_command",
+        "Give every document of INDEX a current vector, or none, whoever wrote it and how.",
+    ),
+    "tune": _Lazy(
+        "commands.tune", "tune_command",
+        "Fit INDEX's fusion weight and window on judged queries, and print the mapping change.",
+    ),
+    "verify": _Lazy(
+        "commands.verify", "verify_command",
+        "Look at every document of INDEX and say what its vector is worth.",
+    ),
+}  # fmt: skip
+"""Every command. The sentences are those of the commands themselves, which a test compares."""
+
+
+def expected_errors() -> tuple[type[Exception], ...]:
+    """Return the roots of our own error trees: shown as a message and exit status 1, without a traceback.
+
+    They are imported when an error is there, and so its module is too.
+    """
+    from indexer.errors import InputError
+    from indexer.migration import MigrationError
+    from opensearch.errors import OpenSearchError
+    from opensearch.settings.table import SettingsError
+    from plugin.errors import CommandError, RerankFailedError, UpstreamError
+    from reranker.errors import RerankerError
+
+    ours = CommandError, InputError, MigrationError, OpenSearchError, RerankerError, RerankFailedError
+    return (*ours, SettingsError, UpstreamError)
+
+
+class Commands(click.Group):
+    """A group that imports its commands late, and turns our own errors into messages on standard error."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - click's own signature
+        """Run the command line on outputs that can hold everything."""
+        make_printable(sys.stdout, sys.stderr)
+        return super().main(*arguments, **options)
+
+    def invoke(self, context: click.Context) -> Any:  # noqa: ANN401 - click's own signature
+        """Run the command; raise click.ClickException (exit status 1) for one of our own errors."""
+        try:
+            return super().invoke(context)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise  # before our own errors are imported
+        except UnicodeEncodeError as error:
+            found = ascii(error.object[error.start : error.end])
+            raise click.ClickException(
+                f"expected arguments in {sys.getfilesystemencoding()}, found {found}, which is no text"
+            ) from error
+        except expected_errors() as error:
+            raise click.ClickException(str(error)) from error
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Return the commands' names."""
+        return sorted(_COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Import a command; None if there is none of that name."""
+        lazy = _COMMANDS.get(name)
+        if lazy is None:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"plugin.{lazy.module}"), lazy.name)
+        return command
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is meant; an unknown one is answered with the one that is most like it."""
+        try:
+            return super().resolve_command(context, arguments)
+        except click.UsageError as error:
+            if near := difflib.get_close_matches(arguments[0], _COMMANDS, n=1):
+                message = f"{error.message} Did you mean {near[0]!r}?"
+                raise click.UsageError(message, error.ctx) from error
+            raise
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, lazy.help) for name, lazy in sorted(_COMMANDS.items())])
+
+    def shell_complete(self, context: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name without importing any."""
+        found = [name for name in sorted(_COMMANDS) if name.startswith(incomplete)]
+        names = [CompletionItem(name, help=_COMMANDS[name].help) for name in found]
+        return [*names, *click.Command.shell_complete(self, context, incomplete)]
+
+
+@click.group(cls=Commands, context_settings={"max_content_width": WIDEST_HELP})
+@click.version_option(package_name="twinrank")
+def main() -> None:
+    """Twinrank: a neural reranker for OpenSearch."""

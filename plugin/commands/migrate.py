@@ -1,0 +1,152 @@
+"""`twinrank migrate`: arguments in, words out."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from indexer import migration
+from indexer.sync.summary import SyncSummary
+from indexer.vector_fields import Emptied
+from opensearch.client import Upstream
+from opensearch.index.metadata import Index
+from opensearch.index.write_obstacle import check_writable
+from opensearch.settings.table import RerankSettings
+from plugin.commands.index import connected
+from plugin.commands.options import bundle_folder, json_option
+from plugin.commands.progress_lines import shown_progress
+from plugin.commands.sync_run import SyncOptions, run_sync
+from plugin.commands.upstream_options import connection_options
+from plugin.upstream.connecting import Connecting
+from reranker.bundle import Bundle
+
+PROXIES_FOLLOW_S = 2.5
+"""Proxies follow a change of settings within about a second: before the second field holds anything, they
+know that it is not to be shown."""
+
+_STEPS = ("fill", "status", "cutover", "rollback", "cleanup")
+
+
+@click.command("migrate")
+@click.argument("index")
+@click.argument("step", type=click.Choice(_STEPS), default="fill")
+@click.option("--to", "to", type=bundle_folder, metavar="FOLDER", help="The new model's bundle.")
+@click.option(
+    "--vector-field", metavar="NAME", help="The second field.  [default: the first one's name and _2]"
+)
+@click.option(
+    "--coverage",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    show_default=True,
+    help="Of cutover: the share of documents with text that must have a current new vector.",
+)
+@click.option(
+    "--rate", type=click.FloatRange(0, min_open=True), help="At most so many written documents a second."
+)
+@json_option
+@connection_options
+def migrate_command(
+    index: str,
+    step: str,
+    to: Path | None,
+    vector_field: str | None,
+    coverage: float,
+    rate: float | None,
+    as_json: bool,
+    connecting: Connecting,
+) -> None:
+    """Change the model of INDEX while it is searched and written.
+
+    fill (the default): build the new model's vectors in a second field. status: how far that is. cutover: let
+    searches use them. rollback: use the old ones again, at once. cleanup: take away what is no longer used.
+    """
+    bundle = Bundle.open(to) if to is not None else None
+    options = SyncOptions(rate=rate, as_json=as_json)
+    with connected(connecting) as upstream:
+        found = migration.enabled(upstream, index)
+        if step == "fill":
+            new = _required(bundle)
+            check_writable(found)
+            begun = [_begun(upstream, one, new.vectors_of, vector_field, as_json=as_json) for one in found]
+            if any(begun):
+                time.sleep(PROXIES_FOLLOW_S)
+            run_sync(connecting, index, new, options)
+        elif step == "status":
+            for line in _status(upstream, found, bundle, as_json=as_json):
+                click.echo(line)
+        elif step == "cutover":
+            new = _required(bundle)
+            for one in found:
+                with _looking_at(one, hidden=as_json) as progress:
+                    settings = migration.cut_over(upstream, one, new.model_tag, coverage, progress)
+                _told(one, settings, as_json=as_json)
+        elif step == "rollback":
+            for one in found:
+                _told(one, migration.roll_back(upstream, one), as_json=as_json)
+        else:
+            _clean_up(upstream, connecting, found, options)
+
+
+def _begun(upstream: Upstream, index: Index, model: str, field: str | None, *, as_json: bool) -> bool:
+    """Say in an index's settings whose vectors its second field is for; return whether that is new."""
+    before = index.rerank_settings()
+    after = migration.begin(upstream, index, model, field)
+    _told(index, after, as_json=as_json)
+    return after != before
+
+
+def _required(bundle: Bundle | None) -> Bundle:
+    if bundle is None:
+        raise click.UsageError("expected the new model's bundle: --to FOLDER")
+    return bundle
+
+
+def _told(index: Index, settings: RerankSettings, *, as_json: bool) -> None:
+    if not as_json:
+        other = settings.migration
+        click.echo(
+            f"{index.name}: searches use {settings.field} of {settings.model}; {other.field} of {other.model}"
+            f" is {'kept for a rollback' if other.cut_over else 'being filled'}"
+        )
+
+
+def _status(upstream: Upstream, found: list[Index], bundle: Bundle | None, *, as_json: bool) -> Iterator[str]:
+    for one in found:
+        report = dict(migration.state(one))
+        settings = one.rerank_settings()
+        for each in (settings, settings.second):
+            if bundle is not None and each is not None and each.model == bundle.vectors_of:
+                with _looking_at(one, hidden=as_json) as progress:
+                    share, audit = migration.coverage(upstream, one, each, bundle.model_tag, progress)
+                report |= {"coverage": round(share, 6), "audit": audit.as_json()}
+        yield json.dumps(report) if as_json else "\n".join(_in_words(report))
+
+
+def _in_words(report: dict[str, Any]) -> Iterator[str]:
+    """Yield a line for each entry that there is; objects as JSON, as every other command has them."""
+    for key, value in report.items():
+        if value is not None:
+            yield f"{key}: {json.dumps(value) if isinstance(value, dict) else value}"
+
+
+@contextmanager
+def _looking_at(index: Index, *, hidden: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show how many documents of an index were looked at."""
+    with shown_progress(hidden=hidden) as show:
+        yield lambda done, total: show(f"documents of {index.name}", done, total)
+
+
+def _clean_up(
+    upstream: Upstream, connecting: Connecting, found: list[Index], options: SyncOptions
+) -> SyncSummary | None:
+    check_writable(found)
+    summary = None
+    for one in found:
+        field = migration.forget(upstream, one)
+        summary = run_sync(connecting, one.name, [Emptied(field)], options)
+    return summary

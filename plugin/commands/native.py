@@ -1,0 +1,80 @@
+"""`twinrank native`: OpenSearch's own pipelines call our endpoints, where no proxy stands in the path."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+
+from opensearch.index import metadata
+from opensearch.native import install
+from opensearch.native.install import NativeOptions
+from opensearch.native.templates import CONNECTORS
+from plugin.apis.tokens import read_tokens
+from plugin.commands.index import connected
+from plugin.commands.upstream_options import connection_options
+from plugin.errors import CommandError
+from plugin.upstream.connecting import Connecting
+
+_HIDDEN = "(the token)"
+
+
+@click.group("native")
+def native_command() -> None:
+    """Let OpenSearch's own pipelines rerank, with ml-commons; no proxy in the path."""
+
+
+@native_command.command("install")
+@click.argument("index")
+@click.option("--sidecar", required=True, metavar="URL", help="`twinrank serve`, as OpenSearch reaches it.")
+@click.option(
+    "--token-file", type=click.Path(path_type=Path), help="That of `serve`; its first token is used."
+)
+@click.option(
+    "--read-timeout", type=click.IntRange(1, 60), default=3, show_default=True, metavar="SECONDS",
+    help="Longest that a search waits for us.",
+)  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Print the requests and send none that changes anything.")
+@connection_options
+def install_command(
+    index: str,
+    sidecar: str,
+    token_file: Path | None,
+    read_timeout: int,
+    dry_run: bool,
+    connecting: Connecting,
+) -> None:
+    """Make connectors, models and pipelines for INDEX, which is enabled; a second time replaces them."""
+    parts = urlsplit(sidecar)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise CommandError(f"--sidecar: expected a URL such as http://10.0.0.5:9100, found {sidecar!r}")
+    token = read_tokens(token_file)[0] if token_file else "none"
+    options = NativeOptions(sidecar, token, read_timeout)
+    with connected(connecting) as upstream:
+        settings = metadata.written_by(upstream, index).rerank_settings()
+        if dry_run:
+            hidden = NativeOptions(sidecar, _HIDDEN, read_timeout)
+            _show(install.values_of(index, settings, hidden))
+            return
+        for line in install.install(upstream, install.values_of(index, settings, options)):
+            click.echo(line)
+    name = install.name_of(index)
+    click.echo(f"Search {index} with search_pipeline={name}-rescore or {name}-rerank; see docs/native.md.")
+
+
+@native_command.command("uninstall")
+@click.argument("index")
+@connection_options
+def uninstall_command(index: str, connecting: Connecting) -> None:
+    """Remove what `install` made for INDEX. Its documents and their vectors stay."""
+    with connected(connecting) as upstream:
+        lines = list(install.uninstall(upstream, index))
+    click.echo("\n".join(lines) or f"nothing of {install.name_of(index)} was there")
+
+
+def _show(values: dict[str, object]) -> None:
+    unknown = {name: f"${{{name.upper()}_MODEL_ID}}" for name in CONNECTORS}
+    steps = [*install.connector_steps(values).values(), *install.pipeline_steps(values, unknown)]
+    for step in steps:
+        click.echo(json.dumps(asdict(step), indent=2))

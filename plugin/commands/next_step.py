@@ -1,0 +1,47 @@
+"""What to do next with an index, with how long a sync takes here."""
+
+import os
+from typing import Any
+
+from indexer.coverage import Coverage, Model, coverage
+from indexer.enricher import chunking_of
+from indexer.estimate import estimated_s
+from opensearch.client import Upstream
+from opensearch.errors import RequestError
+from plugin.commands.language_notes import languages_of
+from reranker.bundle import Bundle
+from reranker.errors import RerankerError
+
+
+def measured_status(upstream: Upstream, index: str, bundle: Bundle) -> dict[str, Any]:
+    """Return the coverage of the index that `index` writes to, with the next step and its estimate.
+
+    `languages` warns if much of it is in scripts that the bundle does not read.
+
+    Raises:
+        SettingsError: the index has no valid settings.
+        RequestError: OpenSearch cannot be asked.
+    """
+    model = Model(bundle.vectors_of, bundle.model_tag)
+    found = coverage(upstream, index, model)
+    languages = languages_of(upstream, found.index, found.settings, bundle)
+    return {**found.as_json(model, _sync_s(found, model, bundle)), "languages": languages}
+
+
+def next_step(upstream: Upstream, index: str, bundle: Bundle) -> str:
+    """Return the next step, or which command tells it if the user may not search the index."""
+    try:
+        return str(measured_status(upstream, index, bundle)["next"])
+    except RequestError:
+        return f"next: twinrank status {index}"
+
+
+def _sync_s(found: Coverage, model: Model, bundle: Bundle) -> float | None:
+    """Return about how many seconds a sync takes, None if there is nothing to measure by."""
+    if found.settings.model != model.name or not any(found.missing_texts):
+        return None
+    try:
+        encode = bundle.document_encoder(threads=os.cpu_count() or 1)
+        return estimated_s(found.missing_texts, found.num_missing, encode, chunking_of(found.settings))
+    except RerankerError:  # a bundle that cannot encode is told by the command that encodes
+        return None

@@ -1,0 +1,81 @@
+"""The password of OpenSearch's user: from a file, the environment or a terminal, never from the arguments."""
+
+import getpass
+import os
+import sys
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import click
+
+from plugin.upstream.client import first_url
+from plugin.upstream.connecting import VARIABLES, urls_of_user
+
+STDIN = "-"
+_TERMINAL = "/dev/tty"
+
+
+def urls_with_password(urls: str, user: str | None, password_file: str | None) -> str:
+    """Return the URLs with user and password in them; as they are if there is no user.
+
+    A user that is given replaces the one in the URLs. A password in the URLs stays if it is that user's.
+
+    Raises:
+        click.BadParameter: the user or the file cannot be used.
+        click.UsageError: a password without a user, or the reverse and no terminal to ask at.
+        click.Abort: nobody answered at the terminal.
+    """
+    parts = urlsplit(first_url(urls))
+    in_url = None if parts.username is None else unquote(parts.username)
+    name = in_url if user is None else user
+    if name is None:
+        if password_file is not None:
+            raise click.UsageError("expected the password's user too: --user NAME")
+        return urls
+    if name == in_url and parts.password is not None:
+        return urls
+    if user is not None and (":" in user or not user):
+        raise click.BadParameter(
+            f"expected a name without a colon, found {user.partition(':')[0]}:... The password comes from"
+            " --password-file, TWINRANK_PASSWORD or the terminal, never from the command line",
+            param_hint="--user",
+        )
+    return urls_of_user(urls, name, _password(name, password_file, parts.hostname))
+
+
+def _password(user: str, file: str | None, host: str | None) -> str:
+    if file is not None:
+        return _read(file)
+    told = os.environ.get(VARIABLES["password"])
+    return _asked(user, host) if told is None else told
+
+
+def _read(file: str) -> str:
+    """Return the one line of a file, or the first line of standard input."""
+    try:
+        content = sys.stdin.buffer.readline() if file == STDIN else Path(file).read_bytes()
+        lines = content.decode("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise _bad_file(f"expected a file with the password, found: {error}") from error
+    if len(lines) != 1 or not lines[0]:
+        raise _bad_file(f"expected one line with the password in {file}, found {len(lines)}")
+    return lines[0]
+
+
+def _bad_file(message: str) -> click.BadParameter:
+    return click.BadParameter(message, param_hint="--password-file")
+
+
+def _asked(user: str, host: str | None) -> str:
+    """Ask at the terminal, even if standard input is a pipe of documents."""
+    try:
+        os.close(os.open(_TERMINAL, os.O_RDWR | os.O_NOCTTY))
+    except OSError as error:
+        raise click.UsageError(
+            f"expected the password of {user}, found no terminal to ask at."
+            " Give --password-file FILE or TWINRANK_PASSWORD"
+        ) from error
+    try:
+        return getpass.getpass(f"Password of {user} at {host}: ")
+    except EOFError as error:
+        raise click.Abort from error

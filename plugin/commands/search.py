@@ -1,0 +1,106 @@
+"""`twinrank search`."""
+
+import json
+from contextlib import suppress
+from typing import IO, Any
+
+import click
+
+from opensearch.client import Upstream
+from opensearch.errors import RequestError
+from opensearch.index import metadata
+from opensearch.settings.table import SettingsError
+from plugin.commands.index import connected
+from plugin.commands.options import json_option
+from plugin.commands.search_argument import body_or_text, read_body
+from plugin.commands.terminal import fitted_console
+from plugin.commands.upstream_options import connection_options
+from plugin.harness.comparison_table import orders_report
+from plugin.search.comparison import BothOrders, search_both
+from plugin.search.hit_text import hit_text
+from plugin.upstream.connecting import Connecting
+
+DEFAULT_SIZE = 10
+
+
+@click.command("search")
+@click.argument("index")
+@click.argument("text", required=False)
+@click.option("--body", type=click.File("rb"), help="A search as JSON, in place of TEXT; - is stdin.")
+@click.option("--size", type=click.IntRange(1, 100), help=f"Hits to show.  [default: {DEFAULT_SIZE}]")
+@click.option("--field", "fields", multiple=True, help="Field to search.  [default: the source fields]")
+@click.option(
+    "--proxy",
+    envvar="TWINRANK_PROXY",
+    default="http://127.0.0.1:9100",
+    show_default=True,
+    show_envvar=True,
+    metavar="URL",
+    help="Twinrank in front of it; asked as the same user unless the URL names another.",
+)
+@json_option
+@connection_options
+def search_command(
+    index: str,
+    text: str | None,
+    body: IO[bytes] | None,
+    size: int | None,
+    fields: tuple[str, ...],
+    proxy: str,
+    as_json: bool,
+    connecting: Connecting,
+) -> None:
+    """Search INDEX for TEXT directly in OpenSearch and through the proxy, side by side.
+
+    A TEXT that begins with { is the body of a search. A search that a busy machine leaves unranked is sent
+    again, a few times, with a longer deadline.
+    """
+    if (text is None) == (body is None):
+        raise click.UsageError("expected either TEXT or --body FILE")
+    given, words = (read_body(body.read()), None) if body else body_or_text(text or "")
+    with connected(connecting) as client:
+        sources = _source_fields(client, index)
+    search = _with_size(given, size) if given else _search(words or "", fields or sources, size)
+    with connecting.search_client() as straight, connecting.proxy_client(proxy) as proxied:
+        orders = search_both(straight, proxied, index, words or "a search body", search)
+    if as_json:
+        click.echo(json.dumps(_as_json(orders, sources)))
+        return
+    console = fitted_console()
+    for part in orders_report(orders, sources):
+        console.print(part)
+
+
+def _search(text: str, fields: tuple[str, ...], size: int | None) -> dict[str, Any]:
+    query = {"multi_match": {"query": text, **({"fields": fields} if fields else {})}}
+    return {"query": query, "size": size or DEFAULT_SIZE}
+
+
+def _with_size(body: dict[str, Any], size: int | None) -> dict[str, Any]:
+    return body | {"size": size} if size else body
+
+
+def _source_fields(client: Upstream, index: str) -> tuple[str, ...]:
+    """Return the source fields of the indices behind a name, each once; none if no settings can be read."""
+    fields: list[str] = []
+    with suppress(RequestError):  # whoever may search need not be allowed to read a mapping
+        for each in metadata.find(client, index):
+            with suppress(SettingsError):
+                fields += each.rerank_settings().source_fields
+    return tuple(dict.fromkeys(fields))
+
+
+def _as_json(orders: BothOrders, fields: tuple[str, ...]) -> dict[str, Any]:
+    sides = {"opensearch": orders.straight, "twinrank": orders.reranked}
+    told: dict[str, Any] = {
+        name: {
+            "elapsed_ms": round(answer.elapsed_ms, 2),
+            "hits": [
+                {"_id": hit["_id"], "_score": hit.get("_score"), "text": hit_text(hit, fields)}
+                for hit in answer.hits
+            ],
+        }
+        for name, answer in sides.items()
+    }
+    told["twinrank"]["rerank_status"] = orders.reranked.status
+    return {**told, "moved": orders.moves, "repeats": orders.repeats}

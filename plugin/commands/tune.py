@@ -1,0 +1,143 @@
+"""`twinrank tune`."""
+
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from opensearch.index import metadata
+from opensearch.settings.table import RerankSettings
+from plugin.commands.index import connected
+from plugin.commands.options import bundle_option, json_option
+from plugin.commands.progress_lines import shown_progress
+from plugin.commands.upstream_options import connection_options
+from plugin.encoding.model import Model
+from plugin.errors import CommandError
+from plugin.evaluation.judged_documents import judged_queries
+from plugin.search.explain import search_door
+from plugin.settings.cache import SettingsCache
+from plugin.upstream.connecting import Connecting
+from reranker.bundle import Bundle
+from reranker.extras import missing_package
+from reranker.judgements import Judgements
+
+if TYPE_CHECKING:
+    from plugin.evaluation.tune import Pair, Tuned, Window
+
+NEEDS = """`twinrank tune` needs judgements. Give
+  --queries FILE  JSON lines {"_id": "q1", "text": "how to wait a bit"}
+  --qrels FILE    rows of query id, document id and grade (0 is not relevant), or TREC's four columns
+At least ten queries that people really ask, each with the grades of the documents on its first page, in the
+order of OpenSearch and in the reranked one alike: `twinrank search INDEX TEXT` shows both."""
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command("tune")
+@click.argument("index")
+@click.option("--queries", type=_FILE, help="Queries, as JSON lines with _id and text.")
+@click.option("--qrels", type=_FILE, help="Judgements: query id, document id, grade; or TREC's four columns.")
+@click.option("--field", "fields", multiple=True, help="Fields to search.  [default: the source fields]")
+@json_option
+@bundle_option
+@connection_options
+def tune_command(
+    index: str,
+    queries: Path | None,
+    qrels: Path | None,
+    fields: tuple[str, ...],
+    as_json: bool,
+    bundle_path: Path,
+    connecting: Connecting,
+) -> None:
+    """Fit INDEX's fusion weight and window on judged queries, and print the mapping change.
+
+    Feedback is left out: all figures are without it, the bundle's own too.
+    """
+    if queries is None or qrels is None:
+        raise CommandError(NEEDS)
+    with connected(connecting) as client:
+        settings = metadata.written_by(client, index).rerank_settings()
+        texts, judged = judged_queries(client, index, queries, qrels)
+    bundle = Bundle.open(bundle_path)
+    now = _pair(settings, bundle.manifest.fusion.weight)
+    chosen = fields or settings.source_fields
+    tuned = _tuned(index, texts, judged, chosen, now, bundle, connecting, as_json)
+    if as_json:
+        click.echo(json.dumps(_as_json(tuned)))
+        return
+    _tell(index, tuned, now)
+
+
+def _tuned(
+    index: str,
+    texts: dict[str, str],
+    judged: Judgements,
+    fields: tuple[str, ...],
+    now: "Pair",
+    bundle: Bundle,
+    connecting: Connecting,
+    as_json: bool,
+) -> "Tuned":
+    from plugin.evaluation.tune import tune
+    from plugin.evaluation.tune_windows import searched_windows
+
+    with closing(connecting.upstream()) as upstream:
+        cache = SettingsCache(upstream, waits_for_coverage=True)
+        door = search_door(upstream, cache, Model.load(bundle))
+        found = searched_windows(door, cache, connecting.credentials, index, texts, fields)
+        windows: dict[str, Window] = {}
+        with shown_progress(hidden=as_json) as show:
+            for query, window in found:
+                windows[query] = window
+                show("queries", len(windows), len(texts))
+    return tune(windows, judged, now)
+
+
+def _pair(settings: RerankSettings, bundle_weight: float) -> "Pair":
+    """Return what holds now; under another method than `log_linear`, what it would be under that one."""
+    try:
+        from plugin.evaluation.tune import Pair
+    except ModuleNotFoundError as error:
+        raise CommandError(missing_package("twinrank tune", "evaluate", error)) from error
+    weight = settings.fusion.weight if settings.fusion.method == "log_linear" else None
+    return Pair(bundle_weight if weight is None else weight, settings.window_size)
+
+
+def _tell(index: str, tuned: "Tuned", now: "Pair") -> None:
+    gain = tuned.gain
+    click.echo(f"{tuned.num_queries} judged queries, nDCG@10")
+    click.echo(f"  OpenSearch alone            {tuned.first_stage:.3f}")
+    click.echo(f"  now, weight {now.weight:g}, window {now.window_size}: {tuned.now:.3f}")
+    click.echo(f"  tuned, on queries not seen  {tuned.tuned:.3f}")
+    click.echo(
+        f"  gain {gain.mean:+.3f} (95 %: {gain.low:+.3f} to {gain.high:+.3f}),"
+        f" won {gain.won}, lost {gain.lost}"
+    )
+    best = tuned.best
+    if best is None:
+        click.echo("Nothing is better beyond chance: leave the settings as they are, or judge more queries.")
+        return
+    if not tuned.is_worth_it:
+        click.echo("The gain is within chance: leave the settings as they are, or judge more queries.")
+        click.echo("What fits these queries best would be:")
+    click.echo(f"  twinrank enable {index} --weight {best.weight:g} --window-size {best.window_size}")
+    click.echo(f"  _meta.rerank: {json.dumps(_change(best))}")
+
+
+def _as_json(tuned: "Tuned") -> dict[str, Any]:
+    means = {"first_stage": tuned.first_stage, "now": tuned.now, "tuned": tuned.tuned}
+    return {
+        "queries": tuned.num_queries,
+        "ndcg@10": means,
+        "gain": vars(tuned.gain),
+        "is_worth_it": tuned.is_worth_it,
+        "change": tuned.best and _change(tuned.best),
+    }
+
+
+def _change(best: "Pair") -> dict[str, Any]:
+    """Return what `_meta.rerank` has to say for it."""
+    return {"window_size": best.window_size, "fusion": {"method": "log_linear", "weight": best.weight}}

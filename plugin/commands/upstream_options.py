@@ -1,0 +1,146 @@
+"""The options that say how OpenSearch is reached: one table, for `serve` and for every other command."""
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from plugin.commands.options import Command
+from plugin.commands.password import urls_with_password
+from plugin.upstream.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
+from plugin.upstream.connecting import VARIABLES, Connecting, ConnectionOptionError
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def _option(*names: str, **given: Any) -> Callable[[Command], Command]:  # noqa: ANN401  # as click's own
+    """Return an option that its environment variable sets too; the last of the names is the parameter's."""
+    return click.option(*names, envvar=VARIABLES[names[-1]], show_envvar=True, **given)
+
+
+_ADDRESS = _option(
+    "--upstream",
+    "urls",
+    multiple=True,
+    default=("http://127.0.0.1:9200",),
+    show_default=True,
+    metavar="URL,...",
+    help="OpenSearch. Several hosts by commas or repeated: `serve` uses all, other commands the first.",
+)
+
+_SECRETS = (
+    (
+        ("--ca", "--upstream-ca", "ca"),
+        {"type": _FILE, "help": "Certificates to verify https hosts by, in PEM."},
+    ),
+    (
+        ("--insecure", "--upstream-insecure", "insecure"),
+        {"is_flag": True, "help": "Do NOT verify https hosts. Only for trials."},
+    ),
+    (
+        ("--client-cert", "--upstream-cert", "certificate"),
+        {"type": _FILE, "help": "Our own certificate for OpenSearch, in PEM."},
+    ),
+    (
+        ("--client-key", "--upstream-key", "key"),
+        {"type": _FILE, "help": "Its key, if the certificate's file has none."},
+    ),
+    (
+        ("--user", "user"),
+        {
+            "metavar": "NAME",
+            "help": "OpenSearch's user. The password: --password-file, TWINRANK_PASSWORD, or asked for at the"
+            " terminal.",
+        },
+    ),
+    (
+        ("--password-file", "password_file"),
+        {"metavar": "FILE", "help": "One line with the user's password; - is standard input."},
+    ),
+    (
+        ("--aws-region", "aws_region"),
+        {"metavar": "REGION", "help": "Sign requests for Amazon OpenSearch Service (SigV4) there."},
+    ),
+    (
+        ("--aws-service", "aws_service"),
+        {"default": "es", "show_default": True, "help": "What they are signed for: es, or aoss."},
+    ),
+)
+"""Names, the parameter last, and the rest of each option. `--upstream-...` are names of `serve` alone."""
+
+_TIMEOUTS = (
+    click.option(
+        "--upstream-connect-timeout",
+        "connect_timeout_s",
+        type=click.FloatRange(min=0, min_open=True),
+        default=CONNECT_TIMEOUT_S,
+        show_default=True,
+        metavar="SECONDS",
+        help="Longest wait for a connection to a host.",
+    ),
+    click.option(
+        "--upstream-read-timeout",
+        "read_timeout_s",
+        type=click.FloatRange(min=0, min_open=True),
+        default=READ_TIMEOUT_S,
+        show_default=True,
+        metavar="SECONDS",
+        help="Longest silence of OpenSearch's; then the client is answered 504.",
+    ),
+)
+
+
+def connection_options(command: Command) -> Command:
+    """Add the options of a command that talks to OpenSearch, passed as checked `connecting`."""
+    return _with_options(command, _ADDRESS, *_secrets(is_server=False))
+
+
+def connecting_options(command: Command) -> Command:
+    """Add the options of `serve`, which has timeouts and former names too, passed as checked `connecting`."""
+    return _with_options(command, _ADDRESS, *_TIMEOUTS, *_secrets(is_server=True))
+
+
+def _secrets(*, is_server: bool) -> list[Callable[[Any], Any]]:
+    return [
+        _option(*(name for name in names if is_server or not name.startswith("--upstream-")), **given)
+        for names, given in _SECRETS
+    ]
+
+
+def _with_options(command: Command, *options: Callable[[Any], Any]) -> Command:
+    @wraps(command)
+    def with_connecting(**given: Any) -> Any:  # noqa: ANN401
+        return command(connecting=_connecting(given), **given)
+
+    decorated: Any = with_connecting
+    for option in reversed(options):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
+
+
+def _connecting(given: dict[str, Any]) -> Connecting:
+    """Take what is ours from the parameters.
+
+    Raises:
+        click.UsageError: the options do not fit together, or a file cannot be used.
+        AwsError: requests cannot be signed.
+    """
+    user, password_file = given.pop("user"), given.pop("password_file")
+    urls, insecure = ",".join(given.pop("urls")), given.pop("insecure")
+    chosen = {name: given.pop(name) for name in Connecting.__dataclass_fields__ if name in given}
+    if chosen["key"] and not chosen["certificate"]:
+        raise click.UsageError("expected the key's certificate too: --client-cert FILE")
+    if chosen["aws_region"] and (user or password_file):
+        raise click.UsageError(
+            "expected --user or --aws-region, found both: a request is signed or has a password"
+        )
+    connecting = Connecting(urls_with_password(urls, user, password_file), verifies=not insecure, **chosen)
+    try:
+        connecting.check()
+        if "connect_timeout_s" in chosen:  # `serve`, which does not come back to them
+            connecting.upstream().close()
+    except ConnectionOptionError as error:
+        raise click.UsageError(str(error)) from error
+    return connecting

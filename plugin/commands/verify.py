@@ -1,0 +1,64 @@
+"""`twinrank verify`: arguments in, words out."""
+
+import json
+from pathlib import Path
+
+import click
+
+from indexer.audit import Audit, worth_of
+from opensearch.changes import snapshot
+from opensearch.client import Upstream
+from opensearch.errors import DeniedError, IndexMissingError
+from opensearch.fields import stored_vectors
+from opensearch.index import metadata
+from opensearch.index.metadata import Index
+from opensearch.settings.table import META_KEY
+from plugin.commands.fills import settings_for
+from plugin.commands.index import connected
+from plugin.commands.options import bundle_option, json_option
+from plugin.commands.progress_lines import Show, shown_progress
+from plugin.commands.upstream_options import connection_options
+from plugin.upstream.connecting import Connecting
+from reranker.bundle import Bundle
+
+
+@click.command("verify")
+@click.argument("index")
+@json_option
+@bundle_option
+@connection_options
+def verify_command(index: str, as_json: bool, bundle_path: Path, connecting: Connecting) -> None:
+    """Look at every document of INDEX and say what its vector is worth. Changes nothing.
+
+    Exit status 1 when one is stale: made from a text that is no longer there.
+    """
+    bundle = Bundle.open(bundle_path)
+    with connected(connecting) as upstream:
+        found = [one for one in metadata.find(upstream, index) if META_KEY in one.meta]
+        if not found:
+            raise IndexMissingError(
+                f"expected an index {index} with settings, found none."
+                f" Write them with: twinrank enable {index} --field FIELD"
+            )
+        with shown_progress(hidden=as_json) as show:
+            audits = {one.name: _audit(upstream, one, bundle, show) for one in found}
+    if as_json:
+        click.echo(json.dumps({name: audit.as_json() for name, audit in audits.items()}))
+    else:
+        for name, audit in audits.items():
+            click.echo(f"{name}: " + "\n".join(audit.lines()))
+    if not all(audit.sound for audit in audits.values()):
+        raise click.exceptions.Exit(1)
+
+
+def _audit(upstream: Upstream, index: Index, bundle: Bundle, show: Show) -> Audit:
+    settings = settings_for(index, bundle)
+    try:
+        metadata.refresh(upstream, index.name)
+    except DeniedError as error:
+        click.echo(f"{error}. What is not yet refreshed is not looked at", err=True)
+    audit, total = Audit(), stored_vectors.count(upstream, index.name, settings.field).documents
+    for stored in snapshot.documents(upstream, index, settings.field, settings.source_fields):
+        audit.add(stored.id, worth_of(stored, settings, bundle.model_tag))
+        show(f"documents of {index.name}", audit.documents, total)
+    return audit

@@ -1,0 +1,1 @@
+"""The demo: real text, searched both ways."""

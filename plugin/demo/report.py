@@ -1,0 +1,84 @@
+"""What the demo shows: both orders of every search, what happened, and what to try."""
+
+import json
+import shlex
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+from rich.table import Table
+from rich.text import Text
+
+from plugin.demo.demo import INDEX, SHOWN_FIELDS, RunningDemo, search_body
+from plugin.harness.comparison_table import orders_report
+
+COMPARE = "/_plugins/_rerank/compare"
+_EXAMPLE = "check whether a file exists"
+
+
+def demo_report(demo: RunningDemo) -> Iterator[Table | Text]:
+    """Yield everything that is shown once the demo runs, in order."""
+    for orders in demo.orders:
+        yield from orders_report(orders, SHOWN_FIELDS)
+        yield Text("")
+    yield Text("\n".join([*_what_happened(demo), "", *_to_try(demo)]))
+
+
+def _what_happened(demo: RunningDemo) -> Iterator[str]:
+    """Yield what was done, by what each search's answer says: nothing is claimed that was not shown."""
+    applied, total = sum(orders.is_reranked for orders in demo.orders), len(demo.orders)
+    yield "What just happened:"
+    yield f"1. {demo.num_documents:,} docstrings went into OpenSearch, each with a vector in the same write."
+    yield f"2. Each of the {total} searches above was sent to OpenSearch and through Twinrank."
+    yield "3. Twinrank asked OpenSearch for its best 100 hits, and encoded the query while that request ran."
+    if applied:
+        yield f"4. Twinrank reranked {applied} of the {total} searches: it scored the hits' stored vectors"
+        yield "   against the query's, reordered the hits, and cut the page."
+    else:
+        yield f"4. Twinrank reranked none of the {total} searches: both columns show OpenSearch's order."
+    yield from _exceptions(demo)
+    yield "5. The answer keeps OpenSearch's shape and texts; its header Rerank-Status says what was done."
+
+
+def _exceptions(demo: RunningDemo) -> Iterator[str]:
+    """Yield the exceptions: searches that were sent again, and those that were not reranked."""
+    repeated = sum(bool(orders.repeats) for orders in demo.orders)
+    if repeated:
+        yield f"   This machine is busy: {_searches(repeated)} sent again, with a longer deadline"
+        yield "   (ext.rerank.deadline_ms)."
+    skipped = Counter(orders.reranked.status for orders in demo.orders if not orders.is_reranked)
+    for status, number in skipped.items():
+        why = status or "no Rerank-Status"
+        yield f"   {_searches(number)} not reranked ({why}), so both columns are the same."
+    if skipped:
+        yield "   Close other programs, and run the demo again."
+
+
+def _searches(number: int) -> str:
+    return "1 search was" if number == 1 else f"{number} searches were"
+
+
+def _to_try(demo: RunningDemo) -> Iterator[str]:
+    yield "It is left running. Compare both orders in your browser, with words of your own:"
+    yield f"  {compare_url(demo.proxy.url, INDEX, _EXAMPLE)}"
+    yield "Or in a terminal:"
+    body = shlex.quote(json.dumps(search_body(_EXAMPLE) | {"_source": ["text"]}))
+    for url in (demo.upstream, demo.proxy.url):
+        yield f"  curl -si '{url}/{INDEX}/_search?pretty' -H 'Content-Type: application/json' -d {body}"
+    where = f"--upstream {demo.upstream} --proxy {demo.proxy.url}"
+    yield f"  {program()} search {INDEX} '{_EXAMPLE}' {where}"
+    yield f"Stop it: {program()} demo --stop (make demo-stop)"
+
+
+def compare_url(proxy: str, index: str, text: str) -> str:
+    """Return the address of the compare page for one search."""
+    return f"{proxy}{COMPARE}?{urlencode({'index': index, 'text': text}, quote_via=quote)}"
+
+
+def program() -> str:
+    """Return how `twinrank` is called here: by its path if it is not on the PATH."""
+    beside = Path(sys.executable).with_name("twinrank")
+    return "twinrank" if shutil.which("twinrank") or not beside.exists() else str(beside)

@@ -1,0 +1,159 @@
+"""What of a bundle searches and writes need, loaded once a worker."""
+
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from opensearch.search.plan import Plan
+from opensearch.settings.table import FusionSettings
+from plugin.encoding.admission import Admission, Waits
+from plugin.encoding.document_encoder import WriteVectors
+from plugin.encoding.in_flight import InFlight
+from plugin.encoding.query_encoder import QueryFuture, QueryVectors, hopeful
+from plugin.errors import RerankFailedError
+from plugin.http.arrival import num_waiting
+from reranker.bundle import Bundle
+from reranker.crossing import Crossing
+from reranker.encoder import DocumentEncoder
+from reranker.languages import ReadableScripts
+from reranker.manifest import FusionDefault
+
+
+@dataclass(frozen=True)
+class Model:
+    """A bundle's encoders behind their caches, the crossing layer, and the tag of its vectors.
+
+    `vectors_of` is the `model` of the indices that it serves. `scripts` are those that the bundle reads, None
+    if it names no languages; `max_query_chars` is how much of a query it reads.
+    """
+
+    name: str
+    vectors_of: str
+    digest: str
+    model_tag: int
+    crossing: Crossing
+    fusion: FusionDefault
+    query_vectors: QueryVectors
+    dim: int
+    neutral_crossing: float
+    num_query_tokens: Callable[[str], int]
+    load_document_encoder: Callable[[], DocumentEncoder]
+    documents: WriteVectors
+    admission: Admission = field(default_factory=Admission)
+    in_flight: InFlight = field(default_factory=InFlight)
+    others: Mapping[str, WriteVectors] = field(default_factory=dict)
+    scripts: ReadableScripts | None = None
+    max_query_chars: int = sys.maxsize
+
+    def __post_init__(self) -> None:
+        """Let admission see how long queries wait for the encoder."""
+        self.query_vectors.on_started = self.admission.encoder.waited
+
+    @cached_property
+    def writers(self) -> Mapping[str, WriteVectors]:
+        """What encodes documents, by the bundle's name: its own, and others during a change of model."""
+        return {**self.others, self.vectors_of: self.documents}
+
+    @cached_property
+    def tags(self) -> Mapping[str, int]:
+        """The tags of these bundles' vectors, by name."""
+        return {name: vectors.model_tag for name, vectors in self.writers.items()}
+
+    def vector_in_time(self, plan: Plan) -> QueryFuture:
+        """Start encoding a search's query, if the search is reranked.
+
+        Raises:
+            RerankFailedError: this worker has too much to do, or the encoder rests.
+        """
+        if not self.admits(plan):
+            raise RerankFailedError("overloaded", "too much waits in this worker")
+        return hopeful(self.query_vectors.submit(plan.query_text))
+
+    def admits(self, *plans: Plan) -> bool:
+        """Whether the search that this thread answers is reranked; the items of several are one."""
+        waiting = num_waiting()
+        is_known = all(self.query_vectors.knows(plan.query_text) for plan in plans)
+        return self.admission.admits(
+            Waits(
+                num_others=max(0, self.in_flight.number - 1) + waiting,
+                num_requests=waiting,
+                num_queries=self.query_vectors.num_waiting,
+                encoding_s=None if is_known else self.query_vectors.encoding_s,
+                deadline_s=min((plan.settings.deadline_ms for plan in plans), default=0) / 1000,
+                follows_page=all(plan.follows_page for plan in plans),
+            )
+        )
+
+    def reads(self, query_text: str) -> bool:
+        """Whether what the bundle reads of a query has no letter in a script that it does not read."""
+        return self.scripts is None or self.scripts.include(query_text[: self.max_query_chars])
+
+    def feedback(self, chosen: FusionSettings) -> float:
+        """Return what the best hits' vote counts: where nothing is set, `log_linear` has the bundle's own."""
+        return self._of_window(chosen, chosen.feedback, self.fusion.feedback)
+
+    def smoothing(self, chosen: FusionSettings) -> float:
+        """Return the share of a hit's score that its nearest hits have, where nothing is set likewise."""
+        return self._of_window(chosen, chosen.smoothing, self.fusion.smoothing)
+
+    @staticmethod
+    def _of_window(chosen: FusionSettings, value: float | None, of_bundle: float) -> float:
+        if chosen.method == "none":
+            return 0.0
+        own = of_bundle if chosen.method == "log_linear" else 0.0
+        return own if value is None else value
+
+    def known_vector(self, key: tuple[str, int]) -> bytes | None:
+        """Return the stored vector of a text that was encoded lately, by the bundle's name and its hash."""
+        model, hashed = key
+        return self.writers[model].known(hashed) if model in self.writers else None
+
+    @classmethod
+    def load(cls, bundle: Bundle, also: Sequence[Bundle] = ()) -> "Model":
+        """Load the query tower of a bundle, and encode once: the first search shall not pay for that.
+
+        Of the bundles `also` only document towers serve, for writes during a change of model.
+
+        Raises:
+            BundleError: a file cannot be used.
+            EncodingError: the tower does not run here.
+        """
+        encode = bundle.query_encoder()
+        encode("how to wait a bit")
+        load_document_encoder = _once(lambda: bundle.document_encoder(threads=1))
+        return cls(
+            name=bundle.name,
+            vectors_of=bundle.vectors_of,
+            digest=bundle.manifest.digest,
+            model_tag=bundle.model_tag,
+            crossing=bundle.crossing(),
+            fusion=bundle.manifest.fusion,
+            query_vectors=QueryVectors(encode, dim=bundle.manifest.dim),
+            dim=bundle.manifest.dim,
+            neutral_crossing=bundle.manifest.neutral_crossing,
+            num_query_tokens=encode.num_tokens,
+            load_document_encoder=load_document_encoder,
+            documents=WriteVectors(load_document_encoder, bundle.model_tag),
+            others={each.vectors_of: _document_writer(each) for each in also},
+            scripts=bundle.scripts(),
+            max_query_chars=bundle.max_query_chars,
+        )
+
+
+def _document_writer(bundle: Bundle) -> WriteVectors:
+    return WriteVectors(lambda: bundle.document_encoder(threads=1), bundle.model_tag)
+
+
+def _once(load: Callable[[], DocumentEncoder]) -> Callable[[], DocumentEncoder]:
+    """Return what loads the document tower when first asked, and then gives everybody that one."""
+    lock, loaded = threading.Lock(), list[DocumentEncoder]()
+
+    def encoder() -> DocumentEncoder:
+        with lock:
+            if not loaded:
+                loaded.append(load())
+            return loaded[0]
+
+    return encoder

@@ -1,0 +1,1 @@
+"""Judged queries: measured, reported, and settings tuned by them."""

@@ -1,0 +1,109 @@
+"""An evaluation from a folder to its measures: index, proxy, searches."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexer.load.summary import Summary
+from opensearch.client import path_of
+from plugin.evaluation.collection import Collection, CollectionError, read_collection
+from plugin.evaluation.evaluate import Evaluation, evaluate
+from plugin.harness.prepared_index import prepare_index
+from plugin.harness.proxy_process import running_proxy
+from plugin.upstream.connecting import Connecting
+from reranker.bundle import DEFAULT_BUNDLE, Bundle
+
+DEADLINE_MS = 5000
+"""An evaluation measures order, not speed: no query's vector is given up because the machine is busy."""
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """What to evaluate, and how.
+
+    `index` is made from the folder's name where none is given; `proxy` is started where none is given;
+    `relevant` is the lowest grade that counts as relevant; `analyzer` is that of a new index; `match` is the
+    type of the `multi_match` where a collection has titles; `judged_only` leaves unjudged hits out.
+    """
+
+    folder: Path
+    connecting: Connecting
+    proxy: str | None = None
+    index: str | None = None
+    queries_limit: int | None = None
+    qrels: Path | None = None
+    relevant: int = 1
+    analyzer: str | None = None
+    match: str = "best_fields"
+    judged_only: bool = False
+    bundle: Path = DEFAULT_BUNDLE
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """Whom to tell how far it is: documents indexed of all, queries searched of all."""
+
+    indexed: Callable[[int, int], None] = lambda done, total: None
+    searched: Callable[[int, int], None] = lambda done, total: None
+
+
+def run_evaluation(plan: EvaluationPlan, listeners: Listeners) -> Evaluation:
+    """Index the collection, search every query both ways, measure. The index stays for the next run.
+
+    Raises:
+        CollectionError, PreparationError, ProxyError, SearchError, OpenSearchError: a step failed.
+    """
+    collection = read_collection(plan.folder, queries_limit=plan.queries_limit, qrels_file=plan.qrels)
+    if not any(grade >= plan.relevant for grades in collection.qrels.values() for grade in grades.values()):
+        raise CollectionError(f"{plan.folder}: expected a grade of at least {plan.relevant}, found none")
+    index = plan.index or f"evaluate-{collection.name.lower()}"
+
+    _index(plan, collection, index, listeners)
+    done = iter(range(1, len(collection.queries) + 1))
+    with (
+        _proxy(plan) as proxy,
+        plan.connecting.search_client() as straight,
+        plan.connecting.proxy_client(proxy) as proxied,
+    ):
+        return evaluate(
+            collection,
+            straight,
+            proxied,
+            index,
+            relevant=plan.relevant,
+            match=plan.match,
+            judged_only=plan.judged_only,
+            progress=lambda: listeners.searched(next(done), len(collection.queries)),
+        )
+
+
+def _index(plan: EvaluationPlan, collection: Collection, index: str, listeners: Listeners) -> None:
+    """Index the corpus, and merge away replaced documents: BM25's statistics would still count them."""
+
+    def indexed(summary: Summary) -> None:
+        listeners.indexed(summary.indexed, collection.num_documents)
+
+    prepare_index(
+        plan.connecting,
+        index,
+        collection.corpus,
+        collection.text_fields,
+        bundle=Bundle.open(plan.bundle),
+        settings={"deadline_ms": DEADLINE_MS},
+        analyzer=plan.analyzer,
+        progress=indexed,
+    )
+    with closing(plan.connecting.client()) as upstream:
+        upstream.request("POST", path_of(index, "_forcemerge"), params={"max_num_segments": "1"})
+
+
+@contextmanager
+def _proxy(plan: EvaluationPlan) -> Iterator[str]:
+    if plan.proxy:
+        yield plan.proxy
+        return
+    temporary = tempfile.TemporaryDirectory(prefix="twinrank-")
+    with temporary as folder, running_proxy(plan.connecting, Path(folder), bundle=plan.bundle) as proxy:
+        yield proxy.url

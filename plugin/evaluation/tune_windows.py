@@ -1,0 +1,72 @@
+"""The windows of judged queries, each searched once through the door that every search goes through."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from plugin.evaluation.tune import WINDOWS, TuningError, Window
+from plugin.http.messages import Headers
+from plugin.search.explain import Asked, explain
+from plugin.search.handler import SearchDoor
+from plugin.search.retry import reason_of_status
+from plugin.settings.cache import SettingsCache
+
+_FUSION = {"method": "log_linear", "feedback": 0, "smoothing": 0}
+"""What is fitted is the weight of the crossing alone."""
+
+TRIES = 20
+"""How often a query is asked at most: on a busy machine, a few seconds let all be reranked again."""
+
+
+def searched_windows(
+    door: SearchDoor,
+    settings: SettingsCache,
+    headers: Headers,
+    index: str,
+    queries: Mapping[str, str],
+    fields: Sequence[str],
+) -> Iterator[tuple[str, Window]]:
+    """Yield every query's id and its widest window, but for queries in a script that the model does not read.
+
+    Raises:
+        TuningError: the index is not reranked as it stands; says why.
+        UpstreamError: OpenSearch cannot be asked, or answers with an error.
+    """
+    for query, text in queries.items():
+        asked = Asked(index, _search(text, fields))
+        window = _window(door, settings, headers, asked)
+        if window is not None:
+            yield query, window
+
+
+def _search(text: str, fields: Sequence[str]) -> dict[str, Any]:
+    return {
+        "query": {"multi_match": {"query": text, "fields": list(fields)}},
+        "size": WINDOWS[-1],
+        "_source": False,
+        "ext": {"rerank": {"enabled": True, "window_size": WINDOWS[-1], "fusion": _FUSION}},
+    }
+
+
+def _window(door: SearchDoor, settings: SettingsCache, headers: Headers, asked: Asked) -> Window | None:
+    steps = explain(door, settings, headers, asked, (), tries=TRIES)
+    if str(steps["rerank_status"]).startswith("applied"):
+        return _of_hits(steps["hits"])
+    if reason_of_status(str(steps["rerank_status"])) == "language":
+        return None
+    raise TuningError(
+        f"expected reranked searches of {asked.indices}, found `{steps['rerank_status']}`: docs/proxy.md says"
+        f" what that means, and twinrank settings {asked.indices} what is set"
+    )
+
+
+def _of_hits(hits: Sequence[dict[str, Any]]) -> Window:
+    told = [hit["rerank"] | {"id": hit["_id"]} for hit in hits if hit["rerank"] is not None]
+    scored = sorted(told, key=lambda hit: hit["first_stage_rank"])
+    crossing = [np.nan if hit["crossing"] is None else hit["crossing"] for hit in scored]
+    return Window(
+        [hit["id"] for hit in scored],
+        np.array([hit["first_stage_score"] for hit in scored], np.float64),
+        np.array(crossing, np.float32),
+    )

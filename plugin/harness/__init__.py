@@ -1,0 +1,1 @@
+"""A proxy and a prepared index, run for a demo or an evaluation."""

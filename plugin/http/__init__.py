@@ -1,0 +1,1 @@
+"""Messages of one hop: requests, responses, and who sent them."""

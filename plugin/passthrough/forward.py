@@ -1,0 +1,139 @@
+"""What is not reranked: streamed both ways, byte for byte but for our own fields where an index has them."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+
+from opensearch.fields.redaction import FieldsOf, cut_answer
+from opensearch.search.request import SearchRequest
+from opensearch.search.requested_fields import asks_for
+from opensearch.settings.target import Skip, Target
+from plugin.http.content_coding import readable_codings, with_change
+from plugin.http.messages import Answer, Headers, Request
+from plugin.upstream.client import StreamedAnswer, Upstream
+from plugin.upstream.connection import Body
+
+Cut = Callable[[bytes], bytes]
+"""Takes our fields out of an answer in JSON."""
+
+MAX_CUT_BYTES = 256 * 1024 * 1024
+"""A longer answer is passed on as it is, our fields in it: it would not fit into a worker's memory."""
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing (RFC 9110, section 9.2.1)."""
+
+_log = logging.getLogger("twinrank")
+
+
+def passed_through(
+    upstream: Upstream,
+    request: Request,
+    cut: Cut | None = None,
+    *,
+    read: bytes = b"",
+    forward: SearchRequest | None = None,
+    may_repeat: bool | None = None,
+    keeps_coding: bool = False,
+) -> Answer:
+    """Send a request on as it came, or `forward` in its place, and give OpenSearch's answer back.
+
+    Args:
+        upstream: where to.
+        request: the client's request.
+        cut: takes our fields out of an answer in JSON; None where it cannot hold them.
+        read: what was read of the request's body already.
+        forward: what to send in place of the client's bytes.
+        may_repeat: whether it may be sent twice where a host fails; None: its method says so.
+        keeps_coding: whether `cut` may well find nothing, so that an answer in which it does stays packed.
+
+    Raises:
+        UpstreamError: OpenSearch cannot be asked.
+    """
+    headers = request.headers
+    if cut is not None:
+        unpacked = request.headers_without("accept-encoding")
+        headers = readable_codings(request.headers) if keeps_coding else unpacked
+    repeats = request.method in _SAFE if may_repeat is None else may_repeat
+    streamed = _sent(upstream, request, headers, read, forward, may_repeat=repeats)
+    if cut is None or request.method == "HEAD" or not _is_json(streamed):
+        return Answer(streamed.status, streamed.headers, streamed, streamed.reason)
+    start, rest = _read(streamed)
+    if rest is not None:
+        _log.warning("an answer of more than %d bytes keeps our fields", MAX_CUT_BYTES)
+        return Answer(streamed.status, streamed.headers, _joined(start, rest, streamed), streamed.reason)
+    kept = tuple(header for header in streamed.headers if header[0].lower() != "content-length")
+    answer = Answer(streamed.status, kept, start, streamed.reason)
+    cut_out = with_change(answer, cut, MAX_CUT_BYTES)
+    if cut_out is None:
+        _log.warning("an answer that cannot be unpacked, or not to %d bytes, keeps our fields", MAX_CUT_BYTES)
+    return cut_out or answer
+
+
+def cut_of(target: Target, search: SearchRequest | Skip) -> Cut | None:
+    """Return what takes a target's fields out of an answer, but for those that a search asks for by name.
+
+    None: it has none, or all of them are asked for.
+    """
+    fields_of = hidden_fields(target, search)
+    return None if fields_of is None else lambda body: cut_answer(body, fields_of)
+
+
+def hidden_fields(target: Target, search: SearchRequest | Skip) -> FieldsOf | None:
+    """Return which fields of each index are ours and not asked for by name; None: there are none."""
+    fields = target.all_fields
+    shown = () if isinstance(search, Skip) else [field for field in fields if asks_for(search, field)]
+    if not set(fields).difference(shown):
+        return None
+    return lambda index: tuple(field for field in target.fields_of(index) if field not in shown)
+
+
+def _sent(
+    upstream: Upstream,
+    request: Request,
+    headers: Headers,
+    read: bytes,
+    forward: SearchRequest | None,
+    *,
+    may_repeat: bool,
+) -> StreamedAnswer:
+    if forward is None:
+        is_whole = request.is_whole(read)
+        own: Body = read if is_whole else request.blocks(read)
+        return upstream.stream(
+            request.method,
+            request.target,
+            headers,
+            own,
+            request.content_length,
+            may_repeat=is_whole and may_repeat,
+        )
+    body = forward.encoded_body()
+    plain = tuple(
+        header for header in headers if header[0].lower() not in ("content-encoding", "content-type")
+    )
+    typed = (*plain, ("Content-Type", "application/json"))
+    return upstream.stream(request.method, forward.target(), typed, body, len(body), may_repeat=True)
+
+
+def _is_json(streamed: StreamedAnswer) -> bool:
+    content_type = next((value for name, value in streamed.headers if name.lower() == "content-type"), "")
+    return "json" in content_type
+
+
+def _read(streamed: StreamedAnswer) -> tuple[bytes, Iterator[bytes] | None]:
+    """Read an answer; return it, with the blocks that are left where it is longer than MAX_CUT_BYTES."""
+    blocks, read, num_bytes = iter(streamed), [], 0
+    for block in blocks:
+        read.append(block)
+        num_bytes += len(block)
+        if num_bytes > MAX_CUT_BYTES:
+            return b"".join(read), blocks
+    streamed.close()
+    return b"".join(read), None
+
+
+def _joined(start: bytes, rest: Iterator[bytes], streamed: StreamedAnswer) -> Iterable[bytes]:
+    try:
+        yield start
+        yield from rest
+    finally:
+        streamed.close()

@@ -1,0 +1,44 @@
+"""Which fields of an index are ours, where only an answer tells which indices a request spoke of."""
+
+import logging
+from collections.abc import Callable
+from urllib.parse import quote
+
+from opensearch.fields.redaction import cut_answer
+from plugin.errors import UpstreamError
+from plugin.http.messages import Request
+from plugin.passthrough.forward import Cut
+from plugin.settings.cache import SettingsCache
+
+_log = logging.getLogger("twinrank")
+
+
+class FieldLookup:
+    """Looks fields up as the caller."""
+
+    def __init__(self, settings: SettingsCache) -> None:
+        self._settings = settings
+
+    def fields(self, request: Request, indices: str) -> tuple[str, ...]:
+        """Return our fields in an index; none, and a warning in the log, where OpenSearch cannot be asked."""
+        try:
+            return self._settings.of(request, indices, {}).all_fields
+        except UpstreamError as error:
+            _log.warning("which fields of %s are ours cannot be told: %s", indices, error)
+            return ()
+
+    def cut_by_index(self, request: Request, is_asked: Callable[[str], bool], indices: str = "") -> Cut:
+        """Return what cuts from every index that an answer speaks of our fields but those asked for.
+
+        Where `filter_path` leaves an index's name out, it may be any of `indices`, or any at all.
+        """
+        known: dict[str, tuple[str, ...]] = {}
+
+        def fields_of(index: str | None) -> tuple[str, ...]:
+            path = indices if index is None else quote(index, safe="")
+            if path not in known:
+                fields = self.fields(request, path)
+                known[path] = tuple(field for field in fields if not is_asked(field))
+            return known[path]
+
+        return lambda body: cut_answer(body, fields_of)

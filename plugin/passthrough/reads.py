@@ -1,0 +1,92 @@
+"""Reads of documents: passed through, with our own fields cut out of what comes back."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from opensearch.endpoints import Api, Endpoint
+from opensearch.fields.vector_field import vector_field
+from opensearch.search.request import NotUnderstoodError, parameters_of
+from opensearch.search.requested_fields import asks_in_documents, asks_in_url
+from plugin.http.messages import Answer, Request
+from plugin.passthrough.forward import Cut, passed_through
+from plugin.passthrough.hidden_fields import FieldLookup
+from plugin.upstream.client import Upstream
+
+READS = frozenset({Api.GET, Api.SOURCE, Api.MULTI_GET, Api.EXPLAIN, Api.SCROLL})
+"""What this door answers."""
+
+MAX_BODY_BYTES = 10 * 1024 * 1024
+"""A longer `_mget` is passed on unread: fields that it asks for by name are cut out all the same."""
+
+
+class ReadDoor:
+    """Answers reads in front of one OpenSearch."""
+
+    def __init__(self, upstream: Upstream, lookup: FieldLookup) -> None:
+        self._upstream = upstream
+        self._lookup = lookup
+
+    def answer(self, request: Request, endpoint: Endpoint) -> Answer:
+        """Answer one read.
+
+        Raises:
+            UpstreamError: OpenSearch cannot be asked.
+        """
+        read = request.stream.read(MAX_BODY_BYTES + 1) if endpoint.api is Api.MULTI_GET else b""
+        asked = _Asked(_parameters(request), _documents(read))
+        if endpoint.api is Api.SOURCE:
+            cut = self._cut_of_source(request, endpoint, asked)
+        elif endpoint.api in (Api.GET, Api.EXPLAIN) and not self._lookup.fields(request, endpoint.indices):
+            cut = None
+        else:
+            cut = self._lookup.cut_by_index(request, asked.by_name, endpoint.indices)
+        may_repeat = endpoint.api is not Api.SCROLL  # asked for twice, a page would be skipped
+        return passed_through(
+            self._upstream, request, cut, read=read, may_repeat=may_repeat, keeps_coding=True
+        )
+
+    def _cut_of_source(self, request: Request, endpoint: Endpoint, asked: "_Asked") -> Cut | None:
+        fields = [
+            field for field in self._lookup.fields(request, endpoint.indices) if not asked.by_name(field)
+        ]
+        if not fields:
+            return None
+
+        def cut(source: bytes) -> bytes:
+            for field in fields:
+                source = vector_field(field).cut_source(source)
+            return source
+
+        return cut
+
+
+def asked_in_url(request: Request) -> Callable[[str], bool]:
+    """Return what tells whether a request's parameters ask for a field by name."""
+    return _Asked(_parameters(request), None).by_name
+
+
+class _Asked:
+    """What a read names itself, in its URL or its documents."""
+
+    def __init__(self, parameters: Mapping[str, str], documents: Any) -> None:  # noqa: ANN401  # any JSON
+        self._parameters = parameters
+        self._documents = documents
+
+    def by_name(self, field: str) -> bool:
+        return asks_in_url(self._parameters, field) or asks_in_documents(self._documents, field)
+
+
+def _parameters(request: Request) -> dict[str, str]:
+    try:
+        return parameters_of(request.target)
+    except NotUnderstoodError:
+        return {}
+
+
+def _documents(read: bytes) -> Any:  # noqa: ANN401  # any JSON
+    try:
+        return msgspec.json.decode(read) if read and len(read) <= MAX_BODY_BYTES else None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None

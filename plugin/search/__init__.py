@@ -1,0 +1,1 @@
+"""A search: planned, executed, reranked, and explained."""

@@ -1,0 +1,80 @@
+"""One search sent twice, straight to OpenSearch and through the proxy, and what moved in between."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from plugin.search.retry import search_until_reranked
+from plugin.upstream.search_client import Answer, SearchClient
+
+
+@dataclass(frozen=True)
+class BothOrders:
+    """The same search as OpenSearch orders it, and as the proxy does.
+
+    `repeats` is how often it was sent again through the proxy, because a busy machine left it unranked.
+    """
+
+    query: str
+    straight: Answer
+    reranked: Answer
+    repeats: int = 0
+
+    @property
+    def is_reranked(self) -> bool:
+        """Whether the proxy reordered the search."""
+        return self.reranked.status.startswith("applied")
+
+    @property
+    def moves(self) -> list[str]:
+        """What happened to each reranked hit: `↑3`, `↓2`, `=`, or `new` where it was not on the page."""
+        return moves(self.straight.ids, self.reranked.ids)
+
+
+def search_both(
+    straight: SearchClient, proxied: SearchClient, index: str, query: str, body: dict[str, Any]
+) -> BothOrders:
+    """Send one search to both; OpenSearch gets it without `ext.rerank`, which it does not know.
+
+    Raises:
+        SearchError: one of them does not answer, or not with 200.
+    """
+    first = straight.search(index, without_controls(body))
+    reranked, repeats = search_until_reranked(proxied, index, body)
+    return BothOrders(query, first, reranked, repeats)
+
+
+def without_controls(search: dict[str, Any]) -> dict[str, Any]:
+    """Return a search body without `ext.rerank`."""
+    ext = search.get("ext")
+    if not isinstance(ext, dict) or "rerank" not in ext:
+        return search
+    others = {name: value for name, value in ext.items() if name != "rerank"}
+    rest = {name: value for name, value in search.items() if name != "ext"}
+    return {**rest, "ext": others} if others else rest
+
+
+def without_reranking(search: dict[str, Any]) -> dict[str, Any]:
+    """Return a search body that asks for OpenSearch's own order, with `ext.rerank.enabled: false`.
+
+    A body whose `ext.rerank` is no object is returned as it is, for the proxy to refuse.
+    """
+    ext = search.get("ext", {})
+    rerank = ext.get("rerank", {}) if isinstance(ext, dict) else None
+    if not isinstance(rerank, dict):
+        return search
+    return search | {"ext": {**ext, "rerank": {**rerank, "enabled": False}}}
+
+
+def moves(before: Sequence[str], after: Sequence[str]) -> list[str]:
+    """Say of each id in `after` where it stood in `before`."""
+    places = {id_: place for place, id_ in enumerate(before)}
+    return [_move(places.get(id_), place) for place, id_ in enumerate(after)]
+
+
+def _move(before: int | None, after: int) -> str:
+    if before is None:
+        return "new"
+    if before == after:
+        return "="
+    return f"↑{before - after}" if before > after else f"↓{after - before}"

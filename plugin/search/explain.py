@@ -1,0 +1,199 @@
+"""One search step by step, answered by the same door as every search: settings, text, scores, order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from io import BytesIO
+from typing import Any
+
+import msgspec
+
+from opensearch.client import path_of
+from opensearch.endpoints import Api, Endpoint
+from opensearch.index.settings_report import SettingsReport
+from opensearch.reasons import reason_of
+from opensearch.settings.table import RerankSettings, SettingsError
+from opensearch.settings.target import Target
+from plugin.encoding.model import Model
+from plugin.errors import UpstreamError
+from plugin.http.messages import Answer, Headers, Request
+from plugin.search.handler import SearchDoor
+from plugin.search.hit_text import hit_text
+from plugin.search.planner import SearchPlanner
+from plugin.search.retry import until_reranked, with_deadline
+from plugin.settings.cache import SettingsCache
+from plugin.upstream.client import StreamedAnswer, Upstream
+
+EXPLAIN_TRIES = 3
+"""How often an explained search is sent at most: the endpoint holds a thread of the proxy meanwhile."""
+
+MAX_SHOWN_BYTES = 200
+"""Of a body that is not JSON, in an error."""
+
+
+class AnsweredError(UpstreamError):
+    """OpenSearch answered with an error, which its own status says.
+
+    `challenges` are the values of its `WWW-Authenticate`, if it is a 401.
+    """
+
+    type_name = "upstream_answered_exception"
+
+    def __init__(self, status: int, detail: str, challenges: tuple[str, ...] = ()) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.challenges = challenges
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to explain: a search's body, or a text that is looked for in the source fields."""
+
+    indices: str
+    body: dict[str, Any] | None = None
+    text: str | None = None
+    size: int = 10
+
+    def search(self, target: Target) -> dict[str, Any]:
+        """Return the search's body.
+
+        Raises:
+            SettingsError: neither a body nor a text was given.
+        """
+        if self.body is not None:
+            return self.body
+        if not self.text:
+            raise SettingsError("expected a search as body, or `?text=...`, found neither")
+        settings = target.settings
+        fields = {"fields": list(settings.source_fields)} if isinstance(settings, RerankSettings) else {}
+        return {"query": {"multi_match": {"query": self.text, **fields}}, "size": self.size}
+
+
+def search_door(upstream: Upstream, settings: SettingsCache, model: Model) -> SearchDoor:
+    """Return the door that searches go through, for searches that are to be looked at."""
+    return SearchDoor(upstream, SearchPlanner(settings, model), model)
+
+
+def explain(
+    door: SearchDoor,
+    settings: SettingsCache,
+    headers: Headers,
+    asked: Asked,
+    reports: Sequence[SettingsReport],
+    *,
+    tries: int = EXPLAIN_TRIES,
+) -> dict[str, Any]:
+    """Return every step of the search as plain JSON values.
+
+    It waits longer for the query's vector than a search does, and a search that a busy machine leaves
+    unranked is sent again, `tries` times in all.
+
+    `headers` are the caller's own: what they may not read is not shown. `reports` are the settings of the
+    indices, with where each comes from.
+
+    Raises:
+        AnsweredError: OpenSearch, or the proxy with `on_failure: error`, answers with an error.
+        UpstreamError: OpenSearch cannot be asked.
+        SettingsError: nothing was asked.
+        AddressError: no name of an index.
+    """
+    target = settings.of_indices(path_of(asked.indices)[1:], headers)
+    search = asked.search(target)
+    sent = with_deadline(_with_details(search)) if takes_ext(target) else search
+    found, status, timing = until_reranked(
+        lambda: _searched(door, headers, asked.indices, sent), lambda answer: answer[1], tries=tries
+    )
+    fields = target.settings.source_fields if isinstance(target.settings, RerankSettings) else ()
+    return {
+        "search": search,
+        "settings": {report.index: report.as_json() for report in reports},
+        "rerank_status": status,
+        "server_timing": timing,
+        "used": found.get("ext", {}).get("rerank"),
+        "hits": [_hit(hit, fields) for hit in found["hits"].get("hits", [])],
+    }
+
+
+def takes_ext(target: Target) -> bool:
+    """Whether `ext.rerank` of a search on this target is read here; else OpenSearch would refuse it."""
+    settings = target.settings
+    allowed = settings.pipelines_allowed if isinstance(settings, RerankSettings) else ()
+    return target.is_ours and not target.pipelines.difference(allowed)
+
+
+def answered_search(
+    door: SearchDoor, headers: Headers, indices: str, search: dict[str, Any]
+) -> tuple[dict[str, Any], str]:
+    """Send one search through the door, and return the decoded answer and its `Rerank-Status`.
+
+    Raises:
+        AnsweredError, UpstreamError, AddressError: as `explain`.
+    """
+    found, status, _ = _searched(door, headers, indices, search)
+    return found, status
+
+
+def _searched(
+    door: SearchDoor, headers: Headers, indices: str, search: dict[str, Any]
+) -> tuple[dict[str, Any], str, str]:
+    path, body = path_of(indices), msgspec.json.encode(search)
+    sent = (*headers, ("Content-Type", "application/json"))
+    request = Request("POST", f"{path}/_search", sent, BytesIO(body), len(body))
+    answer = door.answer(request, Endpoint(Api.SEARCH, path[1:]))
+    told = {name.lower(): value for name, value in answer.headers}
+    return _decoded(answer), told.get("rerank-status", ""), told.get("server-timing", "")
+
+
+def _with_details(search: dict[str, Any]) -> dict[str, Any]:
+    ext = search.get("ext", {})
+    rerank = ext.get("rerank", {}) if isinstance(ext, dict) else None
+    if not isinstance(rerank, dict):
+        return search  # it is refused as it stands
+    return search | {"ext": {**ext, "rerank": {**rerank, "explain": True}}}
+
+
+def _decoded(answer: Answer) -> dict[str, Any]:
+    """Return the JSON of an answered search.
+
+    Raises:
+        AnsweredError: another status than 200, with whatever body: the security plugin's errors may be plain
+            text, or empty.
+        UpstreamError: a 200 that is no answer to a search.
+    """
+    content = _content(answer)
+    try:
+        found = msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        found = None
+    if answer.status != 200:
+        challenges = tuple(value for name, value in answer.headers if name.lower() == "www-authenticate")
+        raise AnsweredError(answer.status, _error_reason(answer.status, found, content), challenges)
+    if not isinstance(found, dict) or not isinstance(found.get("hits"), dict):
+        raise UpstreamError(f"expected OpenSearch's JSON for a search, found {content[:MAX_SHOWN_BYTES]!r}")
+    return found
+
+
+def _content(answer: Answer) -> bytes:
+    """Return the body, and hand the connection of a streamed one back."""
+    if isinstance(answer.body, bytes):
+        return answer.body
+    try:
+        return b"".join(answer.body)
+    finally:
+        if isinstance(answer.body, StreamedAnswer):
+            answer.body.close()
+
+
+def _error_reason(status: int, found: Any, content: bytes) -> str:  # noqa: ANN401  # any JSON value
+    """Return what an error says: OpenSearch's reason, its plain text, or what the status means."""
+    if isinstance(found, dict) and "error" in found:
+        return reason_of(found["error"])
+    text = " ".join(content[:MAX_SHOWN_BYTES].decode("utf-8", "replace").split())
+    meanings = {each.value: each.phrase for each in HTTPStatus}
+    return text or meanings.get(status, "no reason given")
+
+
+def _hit(hit: dict[str, Any], fields: Sequence[str]) -> dict[str, Any]:
+    shown = {name: hit.get(name) for name in ("_index", "_id", "_score")}
+    text = {"text": hit_text(hit, fields)} if hit.get("_source") else {}
+    return {**shown, **text, "rerank": hit.get("_rerank")}

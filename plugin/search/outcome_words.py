@@ -1,0 +1,36 @@
+"""What a `Rerank-Status` means, in a sentence for people, with what to do about it."""
+
+from plugin.search.retry import reason_of_status
+
+_BUSY = "The machine is busy, and the query's vector was not ready in time. Search again."
+
+_WORDS = {
+    "deadline": _BUSY,
+    "overloaded": "The machine is busy, so Twinrank left this search to OpenSearch. Search again.",
+    "not_enabled": "Reranking is not enabled for this index, or you may not see its settings:"
+    " twinrank enable INDEX --field FIELD.",
+    "disabled": "Reranking is switched off for this index or this request: twinrank enable INDEX.",
+    "coverage": "Too few documents have vectors yet (min_coverage): twinrank status INDEX.",
+    "vectors": "None of these hits has a usable vector: twinrank sync INDEX.",
+    "model": "The index has vectors of another model, or the encoder failed: twinrank status INDEX.",
+    "query_text": "The query has no text to rerank by (docs/query-text.md).",
+    "sort": "The search is sorted by something other than its score.",
+    "settings": "The settings of this index are wrong: twinrank settings INDEX.",
+    "indices": "These indices have different settings, or some have none.",
+    "upstream": "OpenSearch refused the wider search, so your own was sent. The proxy's log says why.",
+    "size": "The search asks for no hits.",
+}
+
+
+def outcome_in_words(status: str) -> str:
+    """Return a sentence on a search that was not reranked, empty if it was.
+
+    An empty `status` means that no proxy answered.
+    """
+    if status.startswith("applied"):
+        return ""
+    if not status:
+        return "The answer has no Rerank-Status: is this address Twinrank's?"
+    reason = reason_of_status(status)
+    known = _WORDS.get(reason, f"The reason is `{reason}` (docs/proxy.md explains it).")
+    return f"Not reranked: this is OpenSearch's own order. {known}"

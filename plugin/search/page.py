@@ -1,0 +1,122 @@
+"""The page of a reranked search: which hits, in which order, with which scores, written for the client."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from opensearch.fields.redaction import cut_part
+from opensearch.fields.vector_field import Hit, vector_field
+from opensearch.search.plan import Plan
+from opensearch.search.response import SearchResponse
+from opensearch.search.scores import score, with_details, with_explanation, with_score, with_score_of
+from plugin.search.scores import WindowScores
+
+HitsAt = Callable[[Sequence[int]], list[Hit]]
+"""First-stage positions to hits as the client shall see them."""
+
+_DEPTH_IN_A_HIT = 4
+_WITH_HITS = ("aggregations", "suggest")
+"""What beside the hits may hold documents: `top_hits`, and the options of a completion."""
+
+
+@dataclass(frozen=True)
+class RerankedPage:
+    """Writes the page of one search, reranked or, where `scores` is None, in first-stage order."""
+
+    response: SearchResponse
+    plan: Plan
+    model_name: str
+    scores: WindowScores | None
+
+    def written(self, hits_at: HitsAt) -> bytes:
+        """Return the answer."""
+        order = self._order()[self.plan.page_start : self.plan.page_end]
+        hits = [
+            self._cut(self._told(self._scored(hit, position, rank), position, rank))
+            for rank, (hit, position) in enumerate(
+                zip(hits_at(order), order, strict=True), self.plan.page_start
+            )
+        ]
+        return self.response.with_hits(
+            hits, max_score=self._max_score(), beside=self._beside(), filter_path=self.plan.filter_path
+        )
+
+    def _order(self) -> list[int]:
+        """Return first-stage positions, best first: the window's as they were ranked, then the others."""
+        ranked = [] if self.scores is None else self.scores.ranking.order.tolist()
+        return [*ranked, *range(len(ranked), len(self.response.hits))]
+
+    def _scored(self, hit: Hit, position: int, rank: int) -> Hit:
+        """Give the hit its `_score`.
+
+        By default the k-th hit carries the k-th highest first-stage score: values are OpenSearch's own,
+        `max_score` stays right, and hits beyond the window stay below.
+        """
+        settings = self.plan.settings
+        if settings.score == "first_stage" or self.scores is None:
+            return with_score_of(hit, self.response.hits[rank])
+        if position < len(self.scores):
+            return with_score(hit, score(self.scores.shown(position)))
+        if settings.score == "fused" and settings.fusion.method == "log_linear":
+            return with_score_of(hit, self.response.hits[position])  # a fused score is at least as high
+        return with_score(hit, score(0))
+
+    def _told(self, hit: Hit, position: int, rank: int) -> Hit:
+        """Say how the hit was scored, where that is asked for."""
+        plan, style = self.plan, self.response.style
+        if self.scores is None or position >= len(self.scores) or not (plan.explains or plan.details):
+            return hit
+        scores = self.scores.of(position)
+        if plan.explains:
+            hit = with_explanation(hit, scores, style, _DEPTH_IN_A_HIT)
+        return with_details(hit, scores, rank + 1, style, _DEPTH_IN_A_HIT) if plan.details else hit
+
+    def _max_score(self) -> Raw | None:
+        if self.scores is None or self.plan.settings.score == "first_stage":
+            return None
+        return score(self.scores.highest())
+
+    def _beside(self) -> dict[str, Raw]:
+        """Return what is changed or added beside the hits."""
+        top = self.response.top
+        beside = {} if self.plan.keep_vector else {
+            name: cut_part(top[name], self._fields_of, self.response.style, 1, name)
+            for name in _WITH_HITS
+            if name in top
+        }  # fmt: skip
+        return {**beside, "ext": self._used()} if self.plan.details else beside
+
+    def _used(self) -> Raw:
+        """Return what was used for all hits alike, as OpenSearch's own answers have it under `ext`."""
+        settings, scores = self.plan.settings, self.scores
+        told: dict[str, Any] = {
+            "query_text": self.plan.query_text,
+            "model": self.model_name,
+            "window_size": 0 if scores is None else len(scores),
+            "scored": 0 if scores is None else scores.ranking.num_scored,
+            "fusion": settings.fusion.method,
+            "weight": settings.fusion.weight if scores is None else scores.weight,
+            "feedback": 0.0 if scores is None else scores.feedback,
+            "smoothing": 0.0 if scores is None else scores.smoothing,
+        }
+        style = self.response.style
+        written = {name: Raw(msgspec.json.encode(value)) for name, value in told.items()}
+        return style.object({"rerank": style.object(written, 2)}, 1)
+
+    def _cut(self, hit: Hit) -> Hit:
+        field, style = vector_field(self.plan.settings.field), self.response.style
+        if self.plan.keep_vector:
+            return field.cut_fields(hit, style) if self.plan.needs_docvalue else hit
+        cut = hit
+        for name in self.plan.settings.fields:
+            cut = vector_field(name).cut(cut, style)
+        if "inner_hits" not in cut:
+            return cut
+        inner = cut_part(cut["inner_hits"], self._fields_of, style, _DEPTH_IN_A_HIT)
+        return {**cut, "inner_hits": inner}
+
+    def _fields_of(self, _index: str | None) -> tuple[str, ...]:
+        return self.plan.settings.fields

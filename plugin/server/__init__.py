@@ -1,0 +1,1 @@
+"""The proxy as a gunicorn application: workers, sockets, signals."""

@@ -1,0 +1,55 @@
+"""The feed beside the proxy: `twinrank sync --follow` as one child process of gunicorn's master."""
+
+import logging
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from plugin.telemetry.metrics import process_ended
+from plugin.upstream.connecting import Connecting
+
+_log = logging.getLogger("twinrank")
+
+RESTART_S = 5.0
+STOP_S = 20.0
+
+
+class SyncChild:
+    """Runs the feed, and starts it again where it ends.
+
+    It is a process of its own: an encoder that works on documents would slow down the searches of a worker.
+    """
+
+    def __init__(self, connecting: Connecting, name: str, bundle: Path) -> None:
+        self._environment = connecting.environment()
+        self._command = [sys.executable, "-m", "plugin", "sync", name, "--follow", "--until-stdin-ends",
+                         "--bundle", str(bundle.resolve())]  # fmt: skip
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sync", daemon=True)
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the feed."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the feed after the batch that it has in hand."""
+        self._stopping.set()
+        if self._child is not None and self._child.stdin is not None:
+            self._child.stdin.close()
+        self._thread.join(STOP_S)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            # its standard input ends with us, however we end
+            self._child = subprocess.Popen(  # noqa: S603  # our own interpreter and module
+                self._command, cwd=_APPLICATION, env=self._environment, stdin=subprocess.PIPE
+            )
+            self._child.wait()
+            process_ended(self._child.pid)
+            if not self._stopping.wait(RESTART_S):
+                _log.warning("the sync beside the proxy has ended, and is started again")
+
+
+_APPLICATION = Path(__file__).resolve().parents[2]

@@ -1,0 +1,297 @@
+"""gunicorn's worker with threads, made patient: no thread waits for a client that has not sent its request.
+
+`accept`, `enqueue_req` -> `_receive` (in the main loop, without waiting) -> `_dispatch` (to a thread)
+
+In gunicorn's own, a client that is slow to send its head or its body holds a thread, and closing a connection
+waits for the client up to two seconds in the main loop (`python -m tests.benchmarks.slow_clients`).
+"""
+
+import errno
+import mmap
+import select
+import selectors
+import signal
+import socket
+import ssl
+import struct
+import time
+from collections import OrderedDict
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from gunicorn import http
+from gunicorn.http.body import ChunkedReader
+from gunicorn.sock import ssl_wrap_socket
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from plugin.encoding.admission import MAX_WAITING_REQUESTS
+from plugin.http.arrival import arrived, handed_over, num_waiting
+from plugin.server.buffered_request import MAX_HELD_BYTES, WaitingRequest
+from plugin.server.client_errors import is_of_the_client, refusal, too_long, too_slow
+from plugin.server.client_options import ClientOptions
+from plugin.server.keep_alive import announcing
+
+LINGER_S = 2.0
+"""How long a connection that is over is kept for its client to close it (RFC 9112, section 9.6)."""
+
+LONG_THREADS = 16
+"""Long requests that are read and answered at once in one worker, beside those that are whole."""
+
+MAX_UNREAD = 2 * MAX_WAITING_REQUESTS
+"""Requests that wait for a thread of one worker; from then on none is read until one is answered."""
+
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+"""What asks a worker to stop; the master holds it back until the worker can hear it."""
+
+_NOT_NOW = (BlockingIOError, ssl.SSLWantReadError)
+_PASSING = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED)
+
+
+@dataclass
+class _Held:
+    request: WaitingRequest
+    ends_s: float
+
+
+class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """One worker process."""
+
+    wsgi: Any
+
+    def __init__(self, *arguments: Any) -> None:  # noqa: ANN401  # gunicorn's own
+        super().__init__(*arguments)
+        self._ready = mmap.mmap(-1, 1)  # shared with the master, which makes this object before it forks
+        self._held: OrderedDict[TConn, _Held] = OrderedDict()
+        self._lingering: OrderedDict[socket.socket, float] = OrderedDict()
+        self._long: ThreadPoolExecutor
+        self._clients: ClientOptions = getattr(self.app, "clients", ClientOptions())
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has loaded what it needs and answers; the master may ask."""
+        return self._ready[0] == 1
+
+    def init_process(self) -> None:
+        """Begin, in the worker's own process."""
+        self._long = ThreadPoolExecutor(LONG_THREADS, "long")
+        super().init_process()
+
+    def load_wsgi(self) -> None:
+        """Load the application; clients are told how long its connections are kept."""
+        super().load_wsgi()
+        self.wsgi = announcing(self.wsgi, self._clients.keep_alive_s)
+
+    def init_signals(self) -> None:
+        """Hear signals, those too that came since the fork."""
+        super().init_signals()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+
+    def run(self) -> None:
+        """Answer requests until told to stop."""
+        self._ready[0] = 1
+        super().run()
+
+    def accept(self, listener: socket.socket) -> None:
+        """Take a new connection."""
+        self._accepts(listener)
+
+    def _accepts(self, listener: socket.socket) -> bool:
+        """Take a new connection, if there is one."""
+        try:
+            client, address = listener.accept()
+        except OSError as error:
+            if error.errno not in _PASSING:
+                raise
+            return False
+        self._begin(TConn(self.cfg, client, address, listener.getsockname()))
+        return True
+
+    def _begin(self, conn: TConn) -> None:
+        self.nr_conns += 1
+        if self.nr_conns >= self.worker_connections and self._held:
+            self._give_up(next(iter(self._held)))  # the slowest makes room
+        _bound_silence(conn.sock, self._clients.stall_timeout_s)
+        conn.initialized = True
+        try:
+            if self.cfg.is_ssl:  # the handshake is part of the first read
+                conn.sock = ssl_wrap_socket(conn.sock, self.cfg)
+        except OSError:
+            self._drop(conn)
+            return
+        conn.parser = http.get_parser(self.cfg, conn.sock, conn.client)
+        self._receive(conn, self._waiting())
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Take the next request of a connection that was kept."""
+        conn.sock.setblocking(False)
+        self._receive(conn, self._waiting(conn.parser.unreader.take_buffered()))
+
+    def handle(self, conn: TConn) -> Any:  # noqa: ANN401  # gunicorn's own
+        """Answer one request, in a thread."""
+        arrived(conn.received_s, was_handed_over=not conn.is_long)
+        return super().handle(conn)
+
+    def handle_request(self, req: Any, conn: TConn) -> Any:  # noqa: ANN401  # gunicorn's own
+        """Answer a request that was read; what follows its chunks is bounded as its head was."""
+        if isinstance(req.body.reader, ChunkedReader):
+            req.body.reader.limit_trailer_section = self._clients.max_head_bytes
+        return super().handle_request(req, conn)
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:  # noqa: ANN401
+        """Answer what is no request, or what failed in a way that nobody expected."""
+        if is_of_the_client(exc):
+            self.log.warning("Invalid request from ip=%s: %s", addr[0] if addr else "", exc)
+        else:
+            self.log.exception("Error handling request %s", getattr(req, "uri", "(no URI read)"))
+        with suppress(OSError):
+            client.sendall(refusal(exc, is_head=getattr(req, "method", "") == "HEAD"))
+
+    def finish_request(self, conn: TConn, fs: "Future[Any]") -> None:
+        """Keep a connection for the next request, or close it."""
+        is_kept = not fs.cancelled() and fs.exception() is None and fs.result()
+        if is_kept:
+            super().finish_request(conn, fs)
+        else:
+            self._linger(conn)
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Read what comes; if too many requests wait already, leave it unread until one is answered."""
+        if num_waiting() < MAX_UNREAD:
+            super().wait_for_and_dispatch_events(timeout)
+            return
+        answered = select.poll()
+        answered.register(self.method_queue.fileno(), select.POLLIN)
+        if answered.poll(timeout * 1000):
+            self.method_queue.run_callbacks(None)
+
+    def murder_pending(self) -> None:
+        """Close what has taken too long."""
+        now_s = time.monotonic()
+        for conn in [conn for conn, held in self._held.items() if held.ends_s <= now_s]:
+            self._give_up(conn)
+        for sock in [sock for sock, ends_s in self._lingering.items() if ends_s <= now_s]:
+            self._end(sock)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Take new connections, or none; at the end, take those that have been made, and no further one."""
+        if not enabled and not self.alive:
+            for listener in self.sockets:
+                while self._accepts(listener):
+                    pass
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                listener.close()
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        super()._cap_keepalive(deadline)
+        for held in self._held.values():
+            held.ends_s = min(held.ends_s, deadline)
+
+    def _receive(self, conn: TConn, request: WaitingRequest) -> None:
+        """Read what has come of a request; have it answered, or wait for more."""
+        while not (request.is_whole or request.is_long or request.is_too_long):
+            try:
+                received = conn.sock.recv(MAX_HELD_BYTES)
+            except _NOT_NOW:
+                self._hold(conn, request, selectors.EVENT_READ)
+                return
+            except ssl.SSLWantWriteError:
+                self._hold(conn, request, selectors.EVENT_WRITE)
+                return
+            except OSError:
+                received = b""
+            if not received:
+                self._drop(conn)
+                return
+            request.add(received)
+        if request.is_too_long:
+            self._refuse(conn, request)
+        else:
+            self._dispatch(conn, request)
+
+    def _waiting(self, received: bytes = b"") -> WaitingRequest:
+        return WaitingRequest(received, max_head_bytes=self._clients.max_head_bytes)
+
+    def _hold(self, conn: TConn, request: WaitingRequest, event: int) -> None:
+        again = partial(self._go_on, conn)
+        if conn in self._held:
+            self.poller.modify(conn.sock, event, again)
+            return
+        limit_s = self._clients.request_timeout_s if self.alive else LINGER_S
+        self._held[conn] = _Held(request, time.monotonic() + limit_s)
+        self.poller.register(conn.sock, event, again)
+
+    def _go_on(self, conn: TConn, _sock: socket.socket) -> None:
+        self._receive(conn, self._held[conn].request)
+
+    def _let_go(self, conn: TConn) -> None:
+        if self._held.pop(conn, None) is not None:
+            self.poller.unregister(conn.sock)
+
+    def _dispatch(self, conn: TConn, request: WaitingRequest) -> None:
+        self._let_go(conn)
+        conn.parser.unreader.unread(request.received)
+        conn.is_long = request.is_long
+        conn.received_s = time.monotonic() if request.is_long else handed_over()
+        answered = (self._long if request.is_long else self.tpool).submit(self.handle, conn)
+        answered.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
+
+    def _refuse(self, conn: TConn, request: WaitingRequest) -> None:
+        """Answer a head that is too long, and let the client read that."""
+        self._let_go(conn)
+        limit = self._clients.max_head_bytes
+        self.log.warning("Invalid request from ip=%s: a head of more than %d bytes", conn.client[0], limit)
+        with suppress(OSError):
+            conn.sock.send(too_long(limit, is_line=request.is_line_too_long))
+        self._linger(conn)
+
+    def _give_up(self, conn: TConn) -> None:
+        """Close a connection whose client takes too long, and say so if it had begun."""
+        if self._held[conn].request.received:
+            with suppress(OSError):
+                conn.sock.send(too_slow(self._clients.request_timeout_s))
+        self._drop(conn)
+
+    def _drop(self, conn: TConn) -> None:
+        self._let_go(conn)
+        self.nr_conns -= 1
+        conn.close()
+
+    def _linger(self, conn: TConn) -> None:
+        """Close our side, and let the client read what was sent before it is cut."""
+        sock = conn.sock
+        try:
+            sock.setblocking(False)
+            sock.shutdown(socket.SHUT_WR)
+            self.poller.register(sock, selectors.EVENT_READ, self._on_lingering)
+        except (OSError, ValueError):  # it was closed already
+            self._drop(conn)
+            return
+        self._lingering[sock] = time.monotonic() + LINGER_S
+
+    def _on_lingering(self, sock: socket.socket) -> None:
+        try:
+            has_ended = not sock.recv(MAX_HELD_BYTES)
+        except _NOT_NOW:
+            return
+        except OSError:
+            has_ended = True
+        if has_ended:
+            self._end(sock)
+
+    def _end(self, sock: socket.socket) -> None:
+        del self._lingering[sock]
+        self.poller.unregister(sock)
+        self.nr_conns -= 1
+        sock.close()
+
+
+def _bound_silence(client: socket.socket, limit_s: float) -> None:
+    """Let no read and no write of a thread wait for ever; the system counts from the last byte."""
+    limit = struct.pack("ll", int(limit_s), 0)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)

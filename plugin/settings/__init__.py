@@ -1,0 +1,1 @@
+"""The settings of each index, followed while they change."""

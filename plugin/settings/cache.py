@@ -1,0 +1,196 @@
+"""The settings of the indices that are searched, so that a search seldom waits for them.
+
+Plain names are looked up in the poller's view of the whole cluster, where there is one. Patterns, and
+everything where nothing is polled, are asked of OpenSearch as the caller and kept: what a pattern stands for
+depends on what its caller may see.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from io import BytesIO
+
+from cachetools import LRUCache
+
+from opensearch.settings.index_settings import (
+    EXPANSION_PARAMETERS,
+    read_records,
+    resolve_target,
+    settings_problems,
+    settings_target,
+)
+from opensearch.settings.layers import Defaults
+from opensearch.settings.table import RerankSettings
+from opensearch.settings.target import Skip, Target
+from plugin.http.caller import identity
+from plugin.http.messages import Headers, Request
+from plugin.settings.cluster_view import ClusterView
+from plugin.settings.coverage import CoverageCache
+from plugin.settings.poller import SettingsPoller
+from plugin.upstream.client import Upstream
+
+FRESH_S = 1.0
+"""An entry younger than this is used as it is; an older one is used once more while it is fetched again."""
+
+STALE_S = 30.0
+"""An entry older than this is not used: the search waits for the new one."""
+
+MAX_ENTRIES = 10_000
+
+MISTRUST_S = 5.0
+"""How long a view is not used, at most, after a change that went through this worker: the next one has it."""
+
+REFRESHED_AT_ONCE = 100
+"""Entries, the last used, that are fetched again when the cluster has changed."""
+
+_log = logging.getLogger("twinrank.settings")
+
+
+@dataclass
+class _Entry:
+    target: Target
+    fetched_s: float
+    is_refreshing: bool = False
+
+
+class SettingsCache:
+    """Looks settings up, in the view or with the caller's own credentials, one entry a caller and target."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        poller: SettingsPoller | None = None,
+        defaults: Defaults | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        waits_for_coverage: bool = False,
+    ) -> None:
+        self._upstream = upstream
+        self._poller = poller
+        self.defaults = defaults or {}
+        self.waits = waits_for_coverage
+        self._clock = clock
+        self._coverage = CoverageCache(upstream, clock, waits=waits_for_coverage)
+        self._entries: LRUCache[tuple[str, Headers], _Entry] = LRUCache(MAX_ENTRIES)
+        self._lock = threading.Lock()
+        self._refresher = ThreadPoolExecutor(1, thread_name_prefix="settings")
+        self._told: list[Callable[[], None]] = []
+        self._mistrusted: ClusterView | None = None
+        self._mistrusted_until_s = 0.0
+        if poller is not None:
+            poller.on_change = self._refresh_all
+
+    @property
+    def upstream(self) -> Upstream:
+        """The OpenSearch whose settings these are."""
+        return self._upstream
+
+    @property
+    def poller(self) -> SettingsPoller | None:
+        """What follows the cluster, where something does."""
+        return self._poller
+
+    def of(self, request: Request, indices: str, parameters: Mapping[str, str]) -> Target:
+        """Return what the indices of an expression, as it stands in a path, say to the request's caller.
+
+        Raises:
+            UpstreamError: there is no usable entry and OpenSearch cannot be asked.
+        """
+        caller = identity(request)
+        expansion = {name: parameters[name] for name in EXPANSION_PARAMETERS if name in parameters}
+        target = self._found(indices, expansion, caller)
+        settings = target.settings
+        if isinstance(settings, RerankSettings) and settings.min_coverage > 0:
+            covered = self._coverage.of(indices, settings.field, caller)
+            if covered is None or covered < settings.min_coverage:
+                return replace(target, settings=Skip("coverage"))
+        return target
+
+    def of_indices(self, indices: str, headers: Headers) -> Target:
+        """Return what OpenSearch shows of the indices to whoever these headers name, coverage left out.
+
+        Raises:
+            UpstreamError: as `of`.
+        """
+        caller = identity(Request("GET", f"/{indices}", headers, BytesIO(), 0))
+        return self._of_caller((settings_target(indices, {}), caller))
+
+    def are_shown(self, request: Request, indices: str) -> bool:
+        """Whether OpenSearch shows the request's caller settings of the indices.
+
+        Raises:
+            UpstreamError: as `of`.
+        """
+        return self.of_indices(indices, request.headers).is_ours
+
+    def changed(self) -> None:
+        """Note that a change went through this worker: nothing that was read before it is used any more."""
+        with self._lock:
+            self._entries.clear()
+            self._mistrusted = self._poller.view() if self._poller else None
+            self._mistrusted_until_s = self._clock() + MISTRUST_S
+        for tell in self._told:
+            tell()
+
+    def on_change(self, tell: Callable[[], None]) -> None:
+        """Have somebody else told too where a change went through this worker, or the poller has seen one."""
+        self._told.append(tell)
+
+    def _found(self, indices: str, expansion: dict[str, str], caller: Headers) -> Target:
+        view = None if expansion else self._view()
+        target = view.target(indices) if view else None
+        if target is None:
+            return self._of_caller((settings_target(indices, expansion), caller))
+        return target
+
+    def _view(self) -> ClusterView | None:
+        view = self._poller.view() if self._poller else None
+        is_mistrusted = view is self._mistrusted and self._clock() < self._mistrusted_until_s
+        return None if is_mistrusted else view
+
+    def _of_caller(self, key: tuple[str, Headers]) -> Target:
+        with self._lock:
+            entry = self._entries.get(key)
+        age_s = self._clock() - entry.fetched_s if entry is not None else STALE_S
+        if entry is None or age_s >= STALE_S:
+            return self._fetch(key)
+        if age_s >= FRESH_S:
+            self._refresh(key, entry)
+        return entry.target
+
+    def _refresh(self, key: tuple[str, Headers], entry: _Entry) -> None:
+        with self._lock:
+            if entry.is_refreshing:
+                return
+            entry.is_refreshing = True
+        self._refresher.submit(self._fetch, key)
+
+    def _refresh_all(self) -> None:
+        """Fetch what was used lately again: the poller has seen a change."""
+        for tell in self._told:
+            tell()
+        with self._lock:
+            used = list(self._entries.items())[-REFRESHED_AT_ONCE:]
+        for key, entry in used:
+            if self._clock() - entry.fetched_s < STALE_S:
+                self._refresh(key, entry)
+
+    def _fetch(self, key: tuple[str, Headers]) -> Target:
+        target, headers = key
+        started_s = self._clock()
+        answer = self._upstream.exchange("GET", target, headers)
+        is_found = answer.status == 200
+        found = resolve_target(answer.body, self.defaults) if is_found else Target(Skip("not_enabled"))
+        with self._lock:
+            before = self._entries.get(key)
+            self._entries[key] = _Entry(found, started_s)
+        if found.settings == Skip("settings") and (before is None or before.target != found):
+            self._tell_problems(answer.body)
+        return found
+
+    def _tell_problems(self, body: bytes) -> None:
+        for name, problem in settings_problems(read_records(body), self.defaults).items():
+            _log.error("%s is not reranked, reason=settings: %s", name, problem)

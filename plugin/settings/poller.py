@@ -1,0 +1,242 @@
+"""One poller a host: follows the cluster's state, and shares what it reads with every worker of the host.
+
+Whoever holds the lock file polls: `_cluster/state/version`, which costs OpenSearch nothing, every second, and
+all indices' settings only when it has changed. The others read the file that it writes. The system frees the
+lock of a process that dies, and the next one takes it.
+"""
+
+import fcntl
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlencode
+
+import msgspec
+
+from opensearch.settings.index_settings import INDEX_FILTER, IndexRecord, read_records, settings_problems
+from opensearch.settings.layers import Defaults
+from plugin.errors import UpstreamError
+from plugin.http.messages import Headers
+from plugin.settings.cluster_view import ClusterRecords, ClusterView
+from plugin.upstream.client import Upstream
+
+PERIOD_S = 1.0
+"""Between two looks at the cluster's state."""
+
+TICK_S = 0.2
+"""Between two looks at the shared file."""
+
+STALE_S = 10.0
+"""A view whose poller has been silent for longer is not used."""
+
+DENIED_S = 60.0
+"""Until the next attempt, where the account may not read the cluster's state."""
+
+REST_FACTOR = 10
+"""After reading all settings, the poller rests for so many times the time that it took, whatever changes."""
+
+MAX_REST_S = 30.0
+
+_STATE = "/_cluster/state/version?filter_path=cluster_uuid,state_uuid"
+_EVERYTHING = "/*?" + urlencode({
+    "expand_wildcards": "all", "filter_path": f"{INDEX_FILTER},*.aliases,*.data_stream",
+})  # fmt: skip
+_RECORDS = msgspec.json.Decoder(ClusterRecords)
+
+_log = logging.getLogger("twinrank.settings")
+
+
+class DeniedPollError(Exception):
+    """The account may not read what the poller needs: says what was answered."""
+
+
+class SettingsPoller:
+    """A worker's part in it: leads or follows, and keeps the newest view.
+
+    Args:
+        upstream: the OpenSearch.
+        headers: the service account's, none for a cluster that asks for none.
+        folder: shared by all workers that poll the same OpenSearch as the same account.
+        defaults: the server's own settings.
+    """
+
+    def __init__(self, upstream: Upstream, headers: Headers, folder: Path, defaults: Defaults) -> None:
+        self._reader = _ClusterReader(upstream, headers)
+        self._defaults = defaults
+        self._file = folder / "settings.json"
+        self._lock_path = folder / "poller.lock"
+        self._lock: IO[str] | None = None
+        self._view: ClusterView | None = None
+        self._read_ns = 0
+        self._beat_ns, self._alive_s = _modified_ns(self._lock_path), float("-inf")
+        self._due_s = 0.0
+        self._problem = ""
+        self._told: dict[str, str] = {}
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="settings-poller", daemon=True)
+        self._has_looked = False
+        self.on_change: Callable[[], None] = lambda: None
+        self.on_poll: Callable[[Mapping[str, str]], None] = lambda problems: None
+
+    def start(self) -> None:
+        """Begin, in a thread of its own."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, and leave the lead to others."""
+        self._stopped.set()
+        self._thread.join()
+
+    @property
+    def leads(self) -> bool:
+        """Whether this one polls."""
+        return self._lock is not None
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether OpenSearch has answered the first look, be it with a refusal, or another one polls."""
+        return self._has_looked
+
+    @property
+    def last_read_ms(self) -> float | None:
+        """How long OpenSearch took to tell all settings, the last time; None where this one never asked."""
+        return self._reader.last_read_ms
+
+    def beat(self) -> None:
+        """Vouch for the shared file, and read it: what the leader does after each look, here and now."""
+        self._lock_path.touch()
+        self._follow()
+
+    def view(self) -> ClusterView | None:
+        """Return the newest view, None where there is none that is up to date."""
+        return self._view if time.monotonic() - self._alive_s < STALE_S else None
+
+    def _run(self) -> None:
+        while not self._stopped.wait(TICK_S):
+            if self._takes_lead() and time.monotonic() >= self._due_s:
+                self._poll()
+            self._follow()
+            self._has_looked |= not self.leads
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _takes_lead(self) -> bool:
+        if self._lock is not None:
+            return True
+        file = self._lock_path.open("a")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            return False
+        self._lock = file
+        return True
+
+    def _poll(self) -> None:
+        self._due_s = time.monotonic() + PERIOD_S
+        try:
+            changed = self._reader.changed()
+        except DeniedPollError as error:
+            self._due_s = time.monotonic() + DENIED_S
+            self._has_looked = True
+            self._tell(f"{error}. Until that is allowed, each search's settings are read as its caller")
+            return
+        except (UpstreamError, ValueError) as error:
+            self._tell(str(error))
+            return
+        self._tell("")
+        if changed is not None:
+            self._tell_problems(changed.indices)
+            self._write(changed)
+        self.beat()  # after what it vouches for
+        self._has_looked = True
+        self.on_poll(self._told)
+
+    def _write(self, records: ClusterRecords) -> None:
+        new = self._file.with_suffix(f".{os.getpid()}")
+        new.write_bytes(msgspec.json.encode(records))
+        new.replace(self._file)
+
+    def _follow(self) -> None:
+        beat_ns, written_ns = _modified_ns(self._lock_path), _modified_ns(self._file)
+        if written_ns != self._read_ns:
+            try:
+                records = _RECORDS.decode(self._file.read_bytes())
+            except (OSError, ValueError) as error:
+                self._tell(f"the shared settings cannot be read: {error}")
+                return
+            self._read_ns = written_ns
+            if self._view is None or self._view.state != records.state:
+                self._view = ClusterView(records, self._defaults)
+                self.on_change()
+        if beat_ns != self._beat_ns:
+            self._beat_ns, self._alive_s = beat_ns, time.monotonic()
+
+    def _tell(self, problem: str) -> None:
+        """Log a problem once, and its end."""
+        if problem and problem != self._problem:
+            _log.warning("settings are not polled: %s", problem)
+        elif self._problem and not problem:
+            _log.warning("settings are polled again")
+        self._problem = problem
+
+    def _tell_problems(self, records: dict[str, IndexRecord]) -> None:
+        problems = settings_problems(records, self._defaults)
+        for name, problem in problems.items():
+            if self._told.get(name) != problem:
+                _log.error("%s is not reranked, reason=settings: %s", name, problem)
+        self._told = problems
+
+
+def _modified_ns(file: Path) -> int:
+    try:
+        return file.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+class _ClusterReader:
+    """Asks OpenSearch what has changed."""
+
+    def __init__(self, upstream: Upstream, headers: Headers) -> None:
+        self._upstream = upstream
+        self._headers = headers
+        self._state = ""
+        self._rests_until_s = 0.0
+        self.last_read_ms: float | None = None
+
+    def changed(self) -> ClusterRecords | None:
+        """Return every index's record where the cluster has changed since it was last asked, else None.
+
+        Raises:
+            DeniedPollError: the account may not.
+            UpstreamError, ValueError: OpenSearch cannot be asked, or answers something else.
+        """
+        state = self._ask(_STATE).decode()
+        if state == self._state or time.monotonic() < self._rests_until_s:
+            return None
+        started_s = time.monotonic()
+        records = read_records(self._ask(_EVERYTHING))
+        ended_s = time.monotonic()
+        self.last_read_ms = (ended_s - started_s) * 1000
+        self._rests_until_s = ended_s + min(MAX_REST_S, REST_FACTOR * (ended_s - started_s))
+        self._state = state
+        return ClusterRecords(state, records)
+
+    def _ask(self, target: str) -> bytes:
+        answer = self._upstream.exchange("GET", target, self._headers)
+        if answer.status in (401, 403):
+            raise DeniedPollError(
+                f"OpenSearch answered {answer.status} to GET {target.partition('?')[0]}:"
+                f" {answer.body[:200].decode('utf-8', 'replace')}"
+            )
+        if answer.status != 200:
+            raise ValueError(
+                f"expected status 200 for {target}, found {answer.status}: {answer.body[:200]!r}"
+            )
+        return answer.body

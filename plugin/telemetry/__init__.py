@@ -1,0 +1,1 @@
+"""What is reported of each request: headers, access log, metrics, spans."""

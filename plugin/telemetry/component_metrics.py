@@ -1,0 +1,196 @@
+"""What single parts of the proxy count: the query cache and its queue, breakers, writes, settings.
+
+Each class is handed to its part as the one that watches it; the part itself knows nothing of Prometheus.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from plugin.encoding.admission import QUEUES
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+WAIT_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
+ENCODE_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+MAX_INDICES = 100
+"""Indices that are told by name in one worker; further ones are `other`."""
+
+
+class EncodingMetrics:
+    """Watches `QueryVectors`; `breakers` are told of its own."""
+
+    def __init__(self, registry: "CollectorRegistry", breakers: "BreakerMetrics") -> None:
+        from prometheus_client import Counter, Gauge, Histogram
+
+        self._breakers = breakers
+        lookups = Counter(
+            "twinrank_query_cache_lookups", "Query texts asked for: hit (encoded, or being encoded for"
+            " another search), miss, refused (too many wait).", ["result"], registry=registry,
+        )  # fmt: skip
+        self._lookups = {result: lookups.labels(result) for result in ("hit", "miss", "refused")}
+        self._entries = Gauge(
+            "twinrank_query_cache_entries", "Query vectors kept, of all workers.",
+            registry=registry, multiprocess_mode="livesum",
+        )  # fmt: skip
+        self._waiting = Gauge(
+            "twinrank_queries_waiting", "Queries at the encoder or before it, of all workers.",
+            registry=registry, multiprocess_mode="livesum",
+        )  # fmt: skip
+        self._queue_seconds = Histogram(
+            "twinrank_query_queue_seconds", "How long a query waited before the encoder took it.",
+            buckets=WAIT_BUCKETS_S, registry=registry,
+        )  # fmt: skip
+
+    def looked_up(self, result: str) -> None:
+        """Count a text that was asked for: `hit`, `miss` or `refused`."""
+        self._lookups[result].inc()
+
+    def holds(self, num_waiting: int, num_entries: int) -> None:
+        """Note how many queries wait, and how many vectors are kept."""
+        self._waiting.set(num_waiting)
+        self._entries.set(num_entries)
+
+    def started(self, waited_s: float) -> None:
+        """Note that the encoder took a query that had waited."""
+        self._queue_seconds.observe(waited_s)
+
+    def rests(self, *, is_open: bool, tripped: bool) -> None:
+        """Note that the encoder rests after faults, or works again."""
+        self._breakers.changed("model", int(is_open), tripped=tripped)
+
+
+class AdmissionMetrics:
+    """Watches admission: how long requests wait for a thread, and what refuses searches."""
+
+    def __init__(self, registry: "CollectorRegistry") -> None:
+        from prometheus_client import Counter, Histogram
+
+        self._wait_seconds = Histogram(
+            "twinrank_request_wait_seconds", "How long a request waited for a thread of its worker.",
+            buckets=WAIT_BUCKETS_S, registry=registry,
+        )  # fmt: skip
+        refused = Counter(
+            "twinrank_searches_refused", "Searches that were not reranked because of a queue: requests (too"
+            " many wait for a thread), service (all wait too long for one), encoder (the queries before it"
+            " take too long). An _msearch is one.", ["queue"], registry=registry,
+        )  # fmt: skip
+        self._refused = {queue: refused.labels(queue) for queue in QUEUES}
+        self._disagree = Counter(
+            "twinrank_pages_disagree", "Pages that are not as the earlier pages of their search.",
+            registry=registry,
+        )  # fmt: skip
+
+    def began(self, waited_s: float) -> None:
+        """Note that a thread began a request that had waited."""
+        self._wait_seconds.observe(waited_s)
+
+    def refused(self, queue: str) -> None:
+        """Count a search that was not reranked because of a queue."""
+        self._refused[queue].inc()
+
+    def pages_disagree(self) -> None:
+        """Count a page that contradicts an earlier one."""
+        self._disagree.inc()
+
+
+class BreakerMetrics:
+    """Watches circuit breakers, by name: `upstream` has one a search target, `model` is one."""
+
+    def __init__(self, registry: "CollectorRegistry") -> None:
+        from prometheus_client import Counter, Gauge
+
+        self._open = Gauge(
+            "twinrank_breakers_open", "Circuit breakers that are open, of all workers.", ["breaker"],
+            registry=registry, multiprocess_mode="livesum",
+        )  # fmt: skip
+        self._trips = Counter(
+            "twinrank_breaker_trips", "How often a circuit breaker has opened.", ["breaker"],
+            registry=registry,
+        )  # fmt: skip
+        self._left_out = Gauge(
+            "twinrank_upstream_hosts_left_out", "OpenSearch's hosts that do not answer, as the worker sees it"
+            " that misses most.", registry=registry, multiprocess_mode="livemax",
+        )  # fmt: skip
+        for name in ("upstream", "model"):
+            self._open.labels(name).set(0)
+            self._trips.labels(name)
+
+    def changed(self, name: str, num_open: int, *, tripped: bool) -> None:
+        """Note how many breakers of a name are open, and whether one has just opened."""
+        self._open.labels(name).set(num_open)
+        if tripped:
+            self._trips.labels(name).inc()
+
+    def left_out(self, num_hosts: int) -> None:
+        """Note how many of OpenSearch's hosts are not asked, since they do not answer."""
+        self._left_out.set(num_hosts)
+
+
+class WriteMetrics:
+    """Counts writes of documents, and watches their encoder."""
+
+    def __init__(self, registry: "CollectorRegistry") -> None:
+        from prometheus_client import Counter, Histogram
+
+        self._writes = Counter(
+            "twinrank_writes", "Requests with documents for indices with settings.", ["api"],
+            registry=registry,
+        )  # fmt: skip
+        self._documents = Counter(
+            "twinrank_documents", "Their documents: encoded, unchanged (nothing to encode), repaired (given"
+            " the vector after the write), left (without a current vector until sync).", ["api", "outcome"],
+            registry=registry,
+        )  # fmt: skip
+        self._texts = Counter("twinrank_document_texts", "Document texts encoded.", registry=registry)
+        self._seconds = Histogram(
+            "twinrank_document_encode_seconds", "Time of the document encoder for one batch.",
+            buckets=ENCODE_BUCKETS_S, registry=registry,
+        )  # fmt: skip
+
+    def written(self, api: str, told: Mapping[str, int]) -> None:
+        """Count a request's documents, as its `Rerank-Written` header tells them."""
+        counts = {name: told.get(name, 0) for name in ("encoded", "repaired", "left")}
+        counts["unchanged"] = max(0, told.get("documents", 0) - sum(counts.values()))
+        self._writes.labels(api).inc()
+        for outcome, count in counts.items():
+            self._documents.labels(api, outcome).inc(count)
+
+    def encoded(self, num_texts: int, seconds: float) -> None:
+        """Note a batch that went through the encoder."""
+        self._texts.inc(num_texts)
+        self._seconds.observe(seconds)
+
+
+class SettingsMetrics:
+    """Watches the poller: when it last looked, and which indices' settings are wrong."""
+
+    def __init__(self, registry: "CollectorRegistry") -> None:
+        from prometheus_client import Gauge
+
+        self._polled = Gauge(
+            "twinrank_settings_polled_timestamp_seconds", "When the settings were last seen to be current.",
+            registry=registry, multiprocess_mode="max",
+        )  # fmt: skip
+        self._invalid = Gauge(
+            "twinrank_settings_invalid", "1 for an index whose _meta.rerank is wrong, 0 once it is mended.",
+            ["index"], registry=registry, multiprocess_mode="livemostrecent",
+        )  # fmt: skip
+        self._named: set[str] = set()
+        self._wrong: frozenset[str] = frozenset()
+
+    def polled(self, problems: Mapping[str, str]) -> None:
+        """Note a look at the cluster, and the indices that it found wrong."""
+        self._polled.set_to_current_time()
+        if problems.keys() == self._wrong:
+            return
+        wrong = {self._known(name) for name in sorted(problems)}
+        for name in self._named:
+            self._invalid.labels(name).set(name in wrong)
+        self._wrong = frozenset(problems)
+
+    def _known(self, index: str) -> str:
+        shown = index if index in self._named or len(self._named) < MAX_INDICES else "other"
+        self._named.add(shown)
+        return shown

@@ -1,0 +1,168 @@
+"""What the proxy counts, for Prometheus: every search by what became of it, its stages, its hits.
+
+gunicorn's workers share their numbers through files in one folder, which the environment names before the
+library is imported: so it is imported here, in a worker, and not above.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from plugin.telemetry.component_metrics import (
+    AdmissionMetrics,
+    BreakerMetrics,
+    EncodingMetrics,
+    SettingsMetrics,
+    WriteMetrics,
+)
+from plugin.telemetry.metrics_room import reserve
+from plugin.telemetry.record import SearchRecord
+
+if TYPE_CHECKING:
+    from gunicorn.workers.base import Worker
+    from prometheus_client import CollectorRegistry, Metric
+
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+SEARCHES = "twinrank_searches"
+SEARCH_SECONDS = "twinrank_search_seconds"
+STAGE_SECONDS = "twinrank_search_stage_seconds"
+HITS = "twinrank_hits"
+REQUESTS = "twinrank_requests"
+BUILD = "twinrank_build_info"
+
+MAX_REASONS = 64
+"""Different reasons that are counted apart in one worker."""
+
+
+class Metrics:
+    """The counters of one worker."""
+
+    def __init__(self) -> None:
+        from prometheus_client import values
+
+        folder = os.environ.get(FOLDER_VARIABLE)
+        if folder and not reserve(Path(folder), os.getpid()):
+            del os.environ[FOLDER_VARIABLE]
+            # the library may have chosen maps already: a master that saw a worker end has imported it
+            values.ValueClass = values.MutexValue
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+        self._registry = own = CollectorRegistry()
+        self._searches = Counter(
+            SEARCHES, "Searches by outcome (applied, skipped, refused) and reason.", ["outcome", "reason"],
+            registry=own,
+        )  # fmt: skip
+        self._seconds = Histogram(
+            SEARCH_SECONDS, "Time of a search in the proxy, OpenSearch's part included.", ["outcome"],
+            buckets=_BUCKETS_S, registry=own,
+        )  # fmt: skip
+        self._stages = Histogram(
+            STAGE_SECONDS, "Time of each stage of a search.", ["stage"], buckets=_BUCKETS_S, registry=own
+        )
+        self._hits = Counter(
+            HITS, "Hits of reranked windows, with a usable vector and without.", ["vector"], registry=own
+        )
+        self._reasons: set[str] = set()
+        self._requests = Counter(REQUESTS, "Answers by class of status.", ["status"], registry=own)
+        self._build = Gauge(
+            BUILD, "1, with the version, and the bundle that a worker serves.",
+            ["version", "bundle", "digest"], registry=own, multiprocess_mode="livemax",
+        )  # fmt: skip
+        self.breakers = BreakerMetrics(own)
+        self.admission = AdmissionMetrics(own)
+        self.encoding = EncodingMetrics(own, self.breakers)
+        self.writes = WriteMetrics(own)
+        self.settings = SettingsMetrics(own)
+
+    def serves(self, bundle: str, digest: str) -> None:
+        """Note which bundle this worker serves."""
+        self._build.labels(version("twinrank"), bundle, digest).set(1)
+
+    def answered(self, status: int) -> None:
+        """Count an answer of any kind."""
+        self._requests.labels(f"{status // 100}xx").inc()
+
+    def searched(self, record: SearchRecord) -> None:
+        """Count one search, or each item of several."""
+        for (outcome, reason), count in (record.items or {(record.outcome, record.reason): 1}).items():
+            self._searches.labels(outcome, self._known(reason)).inc(count)
+        for stage, ms in record.stages_ms.items():
+            if stage == "total":
+                self._seconds.labels(record.outcome).observe(ms / 1000)
+            else:
+                self._stages.labels(stage).observe(ms / 1000)
+        if record.window:
+            self._hits.labels("usable").inc(record.scored)
+            self._hits.labels("missing").inc(record.window - record.scored)
+
+    def _known(self, reason: str) -> str:
+        """Return the reason, `other` once there are too many: it may be a key that a client made up."""
+        if reason not in self._reasons and len(self._reasons) >= MAX_REASONS:
+            return "other"
+        self._reasons.add(reason)
+        return reason
+
+    def exposition(self, *, with_indices: bool = True) -> tuple[bytes, str]:
+        """Return the numbers of all workers in Prometheus's text format, and its content type.
+
+        Without `with_indices` what is told by index is left out: not everybody may see indices' names.
+        """
+        from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+        found = self._of_all_workers()
+        return generate_latest(found if with_indices else _WithoutIndices(found)), CONTENT_TYPE_LATEST
+
+    def _of_all_workers(self) -> "CollectorRegistry":
+        if FOLDER_VARIABLE not in os.environ:
+            return self._registry
+        from prometheus_client import CollectorRegistry, multiprocess
+
+        together = CollectorRegistry()
+        multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return together
+
+
+class _WithoutIndices:
+    """What a registry collects, but for what is told by index."""
+
+    def __init__(self, registry: "CollectorRegistry") -> None:
+        self._registry = registry
+
+    def collect(self) -> "Iterator[Metric]":
+        """Yield the families that name no index."""
+        for family in self._registry.collect():
+            if not any("index" in sample.labels for sample in family.samples):
+                yield family
+
+
+def worker_ended(_server: object, worker: "Worker") -> None:
+    """Forget what a worker that has ended was just doing; what it counted stays."""
+    process_ended(worker.pid)
+
+
+def process_ended(pid: int) -> None:
+    """Forget what a process that has ended was just doing, where processes share their numbers."""
+    if FOLDER_VARIABLE in os.environ:
+        from prometheus_client import multiprocess
+
+        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def shared_between_workers() -> Iterator[None]:
+    """Keep a folder through which workers that are forked meanwhile share their numbers."""
+    folder, master = tempfile.mkdtemp(prefix="twinrank-metrics-"), os.getpid()
+    os.environ[FOLDER_VARIABLE] = folder
+    try:
+        yield
+    finally:
+        if os.getpid() == master:  # a worker's end leaves this block too, and the others still write there
+            shutil.rmtree(folder, ignore_errors=True)

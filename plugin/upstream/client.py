@@ -1,0 +1,266 @@
+"""The way to OpenSearch: kept connections to its hosts, streamed both ways, every fault translated here.
+
+`exchange` and `stream` -> `_failing_over` (host after host) -> `_on` (a kept connection, or a new one).
+"""
+
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from http.client import BadStatusLine, HTTPException, HTTPResponse
+from typing import TypeVar
+
+from opensearch.client import Upstream as Client
+from opensearch.connection_advice import tls_advice
+from plugin.errors import UpstreamError, UpstreamTimeoutError
+from plugin.http.client_presence import await_readable
+from plugin.http.messages import BLOCK_BYTES, Headers, end_to_end
+from plugin.upstream.aws_signing import Sign, client_signature, whole
+from plugin.upstream.connection import DROPPED, Body, Connection, guarded
+from plugin.upstream.host import Host, NotConnectedError
+from plugin.upstream.pool import Hosts, HostState
+
+CONNECT_TIMEOUT_S = 3.0
+READ_TIMEOUT_S = 60.0
+
+Answered = TypeVar("Answered")
+Use = Callable[[Host, Connection], Answered]
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A whole answer of OpenSearch."""
+
+    status: int
+    reason: str
+    headers: Headers
+    body: bytes
+
+
+class StreamedAnswer:
+    """An answer that is read while it is passed on.
+
+    Iterating yields the body's blocks as they come; `close` hands the connection back when everything was
+    read, and cuts it otherwise, so that OpenSearch notices a client that has gone.
+    """
+
+    def __init__(self, host: Host, connection: Connection, response: HTTPResponse) -> None:
+        self._host = host
+        self._connection = connection
+        self._response = response
+        self._is_released = False
+        self.status = response.status
+        self.reason = response.reason
+        self.headers = end_to_end(response.getheaders())
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            while block := self._response.read1(BLOCK_BYTES):
+                yield block
+        except (HTTPException, OSError) as error:
+            self.close()
+            raise _translated(error, self._host.url) from error
+        missing = self._response.length
+        if missing:  # the server behind us must cut its connection too: raising makes it
+            self.close()
+            raise UpstreamError(f"{self._host.url} broke off {missing} bytes early")
+
+    def close(self) -> None:
+        """Release the connection, once: later it may be somebody else's."""
+        if not self._is_released:
+            self._is_released = True
+            self._host.release(self._connection, self._response)
+
+
+class Upstream:
+    """One OpenSearch, by one host or several, asked in turn.
+
+    What fails on one host is asked of the next where that cannot do it twice: because nothing was sent, or
+    because the request says that it may be repeated and nothing of an answer was passed on. What OpenSearch
+    answers, errors too, is its answer; what it does not answer in time may still be at work, and is not
+    repeated.
+
+    Args:
+        urls: scheme, host and port, several separated by commas. A user in it is not used here: each caller
+            has credentials of its own.
+        connect_timeout_s: longest wait for a connection.
+        read_timeout_s: longest silence while an answer is awaited or read.
+        max_idle: how many unused connections are kept, a host.
+        context: what https hosts are verified by; None: the system's certificates.
+        sign: adds a signature to each request; None: none.
+
+    Raises:
+        ValueError: a URL is none of http or https with a host.
+    """
+
+    def __init__(
+        self,
+        urls: str,
+        *,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        read_timeout_s: float = READ_TIMEOUT_S,
+        max_idle: int = 64,
+        context: ssl.SSLContext | None = None,
+        sign: Sign | None = None,
+    ) -> None:
+        self._hosts = Hosts([
+            Host(
+                url.strip(), connect_timeout_s=connect_timeout_s, read_timeout_s=read_timeout_s,
+                max_idle=max_idle, context=context,
+            )
+            for url in urls.split(",")
+        ])  # fmt: skip
+        self._context, self._sign = context, sign
+
+    @property
+    def url(self) -> str:
+        """The address of a host that answers."""
+        return self._hosts.in_order()[0].url
+
+    def exchange(self, method: str, target: str, headers: Headers, body: bytes = b"") -> Exchange:
+        """Send a request that may be sent twice, such as a search, and read the whole answer.
+
+        Raises:
+            UpstreamError: OpenSearch cannot be reached, or answers no HTTP.
+            UpstreamTimeoutError: it does not answer in time.
+            ClientGoneError: nobody waits for the answer any more.
+        """
+
+        def use(host: Host, connection: Connection) -> Exchange:
+            response = self._asked(host, connection, method, target, headers, body, len(body))
+            content = response.read()
+            host.release(connection, response)
+            return Exchange(response.status, response.reason, end_to_end(response.getheaders()), content)
+
+        return self._failing_over(use, may_repeat=True)
+
+    def stream(
+        self,
+        method: str,
+        target: str,
+        headers: Headers,
+        body: Body,
+        content_length: int | None,
+        *,
+        may_repeat: bool = False,
+    ) -> StreamedAnswer:
+        """Send a request block by block (in chunks where `content_length` is None); the answer is read later.
+
+        `may_repeat` says that it may be sent twice, its body too.
+
+        Raises:
+            UpstreamError: OpenSearch cannot be reached, or answers no HTTP.
+            UpstreamTimeoutError: it does not answer in time.
+            ClientGoneError: nobody waits for the answer any more.
+        """
+
+        def use(host: Host, connection: Connection) -> StreamedAnswer:
+            response = self._asked(host, connection, method, target, headers, body, content_length)
+            return StreamedAnswer(host, connection, response)
+
+        return self._failing_over(use, may_repeat=may_repeat)
+
+    def client(self, headers: Mapping[str, str]) -> Client:
+        """Return a client of the library's for one of the hosts, with these headers in every request."""
+        sign = None if self._sign is None else client_signature(self._sign)
+        return Client(self.url, headers=headers, ssl_context=self._context, sign=sign)
+
+    def tell_hosts(self, on_change: Callable[[int], None]) -> None:
+        """Have somebody told how many hosts are left out, whenever that changes."""
+        self._hosts.on_change = on_change
+
+    def hosts(self) -> list[HostState]:
+        """Return what is known of each host."""
+        return self._hosts.states()
+
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        self._hosts.close()
+
+    def _failing_over(self, use: Use[Answered], *, may_repeat: bool) -> Answered:
+        """Return what one of the hosts answers."""
+        hosts = self._hosts.in_order()
+        for host in hosts:
+            try:
+                return _on(host, use, may_repeat=may_repeat)
+            except (HTTPException, OSError) as error:
+                self._note(host, error)
+                is_last = host is hosts[-1]
+                if is_last or not (isinstance(error, NotConnectedError) or _repeats(error, may_repeat)):
+                    raise _translated(error, host.url) from error
+        raise AssertionError("there is at least one host")
+
+    def _note(self, host: Host, error: Exception) -> None:
+        """Note what a request has shown of a host."""
+        if not isinstance(error, NotConnectedError):
+            self._hosts.doubt(host)
+        elif not error.is_own:
+            self._hosts.failed(host)
+
+    def _asked(
+        self,
+        host: Host,
+        connection: Connection,
+        method: str,
+        target: str,
+        headers: Headers,
+        body: Body,
+        content_length: int | None,
+    ) -> HTTPResponse:
+        """Send one request and return its answer, body unread."""
+        if self._sign is not None:
+            body = body if isinstance(body, bytes) else whole(guarded(body))
+            headers = self._sign(method, f"{host.base}{target}", headers, body)
+            content_length = len(body)
+        connection.send_request(method, target, headers, body, content_length)
+        await_readable(connection.sock, host.read_timeout_s)
+        return connection.getresponse()
+
+
+def first_url(urls: str) -> str:
+    """Return the first of several addresses, with its user and password."""
+    return urls.split(",")[0].strip()
+
+
+def _on(host: Host, use: Use[Answered], *, may_repeat: bool) -> Answered:
+    """Ask one host: by a kept connection, and by a new one where OpenSearch has closed that just now."""
+    kept = host.idle(may_repeat=may_repeat)
+    if kept is not None:
+        try:
+            return _used(host, kept, use)
+        except DROPPED:
+            if not may_repeat:
+                raise
+    return _used(host, host.connected(), use)
+
+
+def _used(host: Host, connection: Connection, use: Use[Answered]) -> Answered:
+    try:
+        return use(host, connection)
+    except BaseException:  # also where the body could not be made: OpenSearch must not wait for its end
+        connection.close()
+        raise
+
+
+def _repeats(error: Exception, may_repeat: bool) -> bool:
+    return may_repeat and not isinstance(error, TimeoutError)
+
+
+def _translated(error: Exception, url: str) -> UpstreamError:
+    cause = error.__cause__ if isinstance(error, NotConnectedError) else error
+    if isinstance(cause, TimeoutError):
+        return UpstreamTimeoutError(
+            f"expected an answer from OpenSearch at {url}, found none in time: {cause}."
+            " It is overloaded or the request is heavy; see its own log"
+        )
+    if isinstance(error, NotConnectedError) and error.is_own:
+        return UpstreamError(
+            f"expected a connection to OpenSearch at {url}, found none left on this machine: {cause}."
+            " Raise the limit of open files (ulimit -n), or look for clients that hold very many connections"
+        )
+    if isinstance(cause, ssl.SSLError):
+        advice = tls_advice(cause) or "Check its certificate and --ca, and that it speaks https there"
+        return UpstreamError(f"expected TLS with OpenSearch at {url}, found: {cause}. {advice}")
+    found = f"expected OpenSearch at {url}, found: {cause or type(cause).__name__}."
+    if isinstance(cause, BadStatusLine | ConnectionResetError) and url.startswith("http:"):
+        return UpstreamError(f"{found} If it speaks TLS there, --upstream has to say https://")
+    return UpstreamError(f"{found} Check that it runs and that --upstream names it")

@@ -1,0 +1,185 @@
+"""How OpenSearch is reached, as the options say it: hosts, certificates, user and signature."""
+
+import logging
+import os
+import ssl
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+
+from opensearch.client import Upstream as Client
+from opensearch.credentials import basic_authorization, url_with_credentials
+from plugin.errors import CommandError
+from plugin.http.messages import Headers, basic_credentials
+from plugin.upstream.aws_signing import Sign, client_signature, signed_for
+from plugin.upstream.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Upstream, first_url
+from plugin.upstream.search_client import SearchClient
+
+VARIABLES = {
+    "urls": "TWINRANK_UPSTREAM",
+    "ca": "TWINRANK_CA",
+    "insecure": "TWINRANK_INSECURE",
+    "certificate": "TWINRANK_CLIENT_CERT",
+    "key": "TWINRANK_CLIENT_KEY",
+    "user": "TWINRANK_USER",
+    "password": "TWINRANK_PASSWORD",  # pragma: allowlist secret
+    "password_file": "TWINRANK_PASSWORD_FILE",  # pragma: allowlist secret
+    "aws_region": "TWINRANK_AWS_REGION",
+    "aws_service": "TWINRANK_AWS_SERVICE",
+}
+"""What is said -> the environment variable that says it too."""
+
+_log = logging.getLogger("twinrank")
+
+
+class ConnectionOptionError(CommandError, ValueError):
+    """An option of the connection cannot be used: says which, and what was expected."""
+
+
+@dataclass(frozen=True)
+class Connecting:
+    """What the options say.
+
+    `urls` are separated by commas, with user and password in them; `ca`, `certificate` and `key` are files in
+    PEM; `aws_region` is None if nothing is signed.
+    """
+
+    urls: str = field(repr=False)
+    connect_timeout_s: float = CONNECT_TIMEOUT_S
+    read_timeout_s: float = READ_TIMEOUT_S
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    verifies: bool = True
+    aws_region: str | None = None
+    aws_service: str = "es"
+
+    @property
+    def url(self) -> str:
+        """The first host's URL, with user and password: the one that commands talk to."""
+        return first_url(self.urls)
+
+    @property
+    def credentials(self) -> Headers:
+        """The `Authorization` header of the user, none if there is no user."""
+        return basic_credentials(self.url)
+
+    def upstream(self) -> Upstream:
+        """Return the way to OpenSearch for requests of others; nothing is connected yet.
+
+        Raises:
+            ConnectionOptionError: a URL or a file cannot be used.
+            AwsError: requests cannot be signed.
+        """
+        self._warn()
+        context, sign = self._context_for(self.urls), self._sign
+        try:
+            return Upstream(
+                self.urls,
+                connect_timeout_s=self.connect_timeout_s,
+                read_timeout_s=self.read_timeout_s,
+                context=context,
+                sign=sign,
+            )
+        except ValueError as error:
+            raise ConnectionOptionError(f"--upstream: {error}") from error
+
+    def client(self) -> Client:
+        """Return a client of the library's for the first host; nothing is connected yet.
+
+        Raises:
+            AddressError: its URL cannot be used.
+            ConnectionOptionError, AwsError: as `upstream`.
+        """
+        self._warn()
+        sign = None if self._sign is None else client_signature(self._sign)
+        return Client(self.url, ssl_context=self._context_for(self.url), sign=sign)
+
+    def search_client(self) -> SearchClient:
+        """Return a client that searches the first host.
+
+        Raises:
+            SearchError: its URL cannot be used.
+            ConnectionOptionError, AwsError: as `upstream`.
+        """
+        self._warn()
+        return SearchClient(self.url, context=self._context_for(self.url), sign=self._sign)
+
+    def proxy_client(self, url: str) -> SearchClient:
+        """Return a client of a proxy in front, as the same user unless its URL names another.
+
+        Nothing is signed: the proxy signs what it passes on.
+
+        Raises:
+            SearchError: the URL cannot be used.
+        """
+        self._warn()
+        headers = () if basic_authorization(url) else self.credentials
+        return SearchClient(url, context=self._context_for(url), headers=headers)
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a process that is to connect in the same way.
+
+        Everybody may read a process's arguments, so no URL with a password may be among them.
+        """
+        ours = {
+            "urls": self.urls,
+            "ca": self.ca and str(self.ca.resolve()),
+            "certificate": self.certificate and str(self.certificate.resolve()),
+            "key": self.key and str(self.key.resolve()),
+            "insecure": None if self.verifies else "1",
+            "aws_region": self.aws_region,
+            "aws_service": self.aws_service,
+        }
+        others = {name: value for name, value in os.environ.items() if name not in VARIABLES.values()}
+        return others | {VARIABLES[name]: value for name, value in ours.items() if value}
+
+    def check(self) -> None:
+        """See whether files and signature can be used.
+
+        Raises:
+            ConnectionOptionError, AwsError: as `upstream`.
+        """
+        if self.ca or self.certificate or "https://" in self.urls:
+            _ = self._context
+        _ = self._sign
+
+    def _context_for(self, urls: str) -> ssl.SSLContext | None:
+        return self._context if "https://" in urls else None
+
+    @cached_property
+    def _context(self) -> ssl.SSLContext:
+        try:
+            context = ssl.create_default_context(cafile=self.ca)
+            if self.certificate is not None:
+                context.load_cert_chain(self.certificate, self.key)
+        except OSError as error:  # ssl.SSLError is one too
+            files = [str(file) for file in (self.ca, self.certificate, self.key) if file is not None]
+            raise ConnectionOptionError(
+                f"expected certificates in PEM in {', '.join(files)}, found: {error}"
+            ) from error
+        if not self.verifies:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
+
+    @cached_property
+    def _sign(self) -> Sign | None:
+        return None if self.aws_region is None else signed_for(self.aws_region, self.aws_service)
+
+    def _warn(self) -> None:
+        if not self.verifies and "https://" in self.urls:
+            warn_unverified(os.getpid())
+
+
+@cache
+def warn_unverified(process: int) -> None:
+    """Warn that a server may be another one than it says, once in each process."""
+    _log.warning(
+        "OpenSearch's certificate is NOT verified (--insecure): whoever is in between reads and changes"
+        " everything, passwords too. Use --ca with the certificate's authority"
+    )
+
+
+def urls_of_user(urls: str, user: str, password: str) -> str:
+    """Return URLs that are separated by commas, with this user and password in each."""
+    return ",".join(url_with_credentials(url.strip(), user, password) for url in urls.split(","))

@@ -1,0 +1,184 @@
+"""One connection to OpenSearch: how a request is sent on it, and whether it may carry another one.
+
+OpenSearch may answer a request that it has not read: a head over `http.max_header_size` is answered 400, the
+connection stays open, and nothing is read from it again. Whoever gets that connection next waits for nothing.
+"""
+
+import re
+import select
+import socket
+import ssl
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection, parse_headers
+
+from plugin.errors import RequestBodyError
+from plugin.http.messages import BLOCK_BYTES, Headers
+
+Body = bytes | Iterable[bytes]
+"""A request's body, whole or block by block."""
+
+DROPPED = (BrokenPipeError, ConnectionResetError)
+"""How a connection fails that the other side has closed."""
+
+MAX_IDLE_S = 30.0
+"""A connection that was not used for longer is not used again: what lies between may have forgotten it.
+
+OpenSearch closes none, but load balancers and address translation do after 60 s and more, some in silence.
+"""
+
+MAX_IDLE_WRITE_S = 2.0
+"""The same for a request that must not be sent twice: servers are known that close after 5 s, and a new
+connection costs far less than a write that may or may not have been carried out."""
+
+SURELY_READ_BYTES = 2048
+"""No server is set to take shorter heads: a 400 for one that is no longer is about what the request says."""
+
+_UNREAD = frozenset({101, 408, 411, 413, 414, 417, 421, 426, 431, 501, 502, 504, 505})
+"""Statuses that a server may give without having read the request to its end."""
+
+_BAD_REQUEST = 400
+_CONTINUE, _SWITCHING, _FINAL = 100, 101, 200
+_TIMEOUT = re.compile(r"timeout\s*=\s*(\d+)", re.IGNORECASE)
+
+
+class Response(HTTPResponse):
+    """An answer, whatever interim answers come before it: http.client itself takes 103 for the answer."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not _CONTINUE < status < _FINAL or status == _SWITCHING:
+                return version, status, reason
+            parse_headers(self.fp)
+
+
+class Connection(HTTPConnection):
+    """A connection over HTTP.
+
+    Attributes:
+        is_in_doubt: its last request was perhaps answered without having been read.
+    """
+
+    response_class = Response
+    is_in_doubt = False
+    _head_bytes = 0
+    _released_s = 0.0
+    _max_idle_s = MAX_IDLE_S
+
+    def send_request(
+        self, method: str, target: str, headers: Headers, body: Body, content_length: int | None
+    ) -> None:
+        """Send one request, its body in chunks where `content_length` is None.
+
+        Where OpenSearch answers and stops listening, a 413 for instance, that answer is there to be read.
+
+        Raises:
+            RequestBodyError: the body could not be read.
+            OSError: the connection broke, and there is no answer.
+        """
+        self._put_head(method, target, headers, content_length)
+        _cork(self, 1)  # head and body in one packet: OpenSearch is woken once
+        is_chunked = content_length is None
+        try:
+            self.endheaders(self._blocks(body, is_chunked=is_chunked), encode_chunked=is_chunked)
+            _cork(self, 0)
+        except DROPPED:
+            self.is_in_doubt = True
+        except TimeoutError:
+            if not is_readable(self):
+                raise
+            self.is_in_doubt = True
+
+    def is_reusable_after(self, response: HTTPResponse) -> bool:
+        """Whether it may carry another request: the last one was read, and `response` too, whole."""
+        # `read1` leaves an answer of known length open after its last byte, and closes one that broke off
+        is_whole = not response.length and (response.isclosed() or not response.chunked)
+        is_unread = response.status in _UNREAD or (
+            response.status == _BAD_REQUEST and self._head_bytes > SURELY_READ_BYTES
+        )
+        return is_whole and not response.will_close and not is_unread and not self.is_in_doubt
+
+    def released(self, response: HTTPResponse) -> None:
+        """Note that it is idle from now on, and for how long the other side says that it keeps it."""
+        self._released_s = time.monotonic()
+        told = _TIMEOUT.search(response.getheader("keep-alive") or "")
+        self._max_idle_s = min(MAX_IDLE_S, int(told[1]) - 1) if told else MAX_IDLE_S
+
+    def is_fresh(self, *, may_repeat: bool) -> bool:
+        """Whether it was idle for so short a time that it may carry a request of this kind."""
+        limit_s = self._max_idle_s if may_repeat else min(MAX_IDLE_WRITE_S, self._max_idle_s)
+        return time.monotonic() - self._released_s < limit_s
+
+    def _put_head(self, method: str, target: str, headers: Headers, content_length: int | None) -> None:
+        self.putrequest(method, target, skip_accept_encoding=True)
+        for name, value in headers:
+            self.putheader(name, value.encode("latin-1"))
+        if content_length is None:
+            self.putheader("Transfer-Encoding", "chunked")
+        elif content_length or method in ("POST", "PUT", "PATCH"):
+            self.putheader("Content-Length", str(content_length))
+        named = sum(len(name) + len(value) + 4 for name, value in headers)
+        self._head_bytes = len(method) + len(target) + named
+
+    def _blocks(self, body: Body, *, is_chunked: bool) -> Body:
+        if isinstance(body, bytes) and len(body) <= BLOCK_BYTES:
+            return body
+        blocks = _cut(body) if isinstance(body, bytes) else body
+        return self._watched(blocks, is_chunked=is_chunked)
+
+    def _watched(self, blocks: Iterable[bytes], *, is_chunked: bool) -> Iterator[bytes]:
+        """Yield a body's blocks, and see whether an answer is there before the last one is sent."""
+        is_first = True
+        for block in guarded(blocks):
+            if not is_first:
+                self._watch()
+            is_first = False
+            yield block
+        if is_chunked and not is_first:
+            self._watch()
+
+    def _watch(self) -> None:
+        """Look for an answer; over TLS what can be read may be no part of one."""
+        if not isinstance(self.sock, ssl.SSLSocket) and is_readable(self):
+            self.is_in_doubt = True
+
+    def _encode_request(self, request: str) -> bytes:
+        """Return the request line as the client wrote it, also bytes above 127, which http.client refuses."""
+        return request.encode("latin-1")
+
+
+class TlsConnection(Connection, HTTPSConnection):
+    """A connection over HTTPS."""
+
+
+def guarded(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield a body's blocks; their faults must not be taken for OpenSearch's.
+
+    Raises:
+        RequestBodyError: there is no next block, though the body is not at its end.
+    """
+    try:
+        yield from blocks
+    except OSError as error:
+        raise RequestBodyError(f"expected the rest of a request's body, found: {error}") from error
+
+
+def is_readable(connection: HTTPConnection) -> bool:
+    """Whether something has come in: the end of the connection too."""
+    poll = select.poll()
+    poll.register(connection.sock, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _cut(body: bytes) -> Iterator[bytes]:
+    for start in range(0, len(body), BLOCK_BYTES):
+        yield body[start : start + BLOCK_BYTES]
+
+
+def _cork(connection: HTTPConnection, value: int) -> None:
+    """Hold back packets that are not full while `value` is 1, where the system can."""
+    if hasattr(socket, "TCP_CORK"):
+        with suppress(*DROPPED):
+            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, value)

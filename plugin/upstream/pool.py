@@ -1,0 +1,118 @@
+"""The addresses of one OpenSearch: asked in turn; one that fails is left out until it answers again.
+
+opensearch-py's pool was the model and is not used: it takes a host back by time alone, so that a client's own
+request finds out, at the price of a connect timeout where the host swallows packets; and it goes by the wall
+clock, which may jump.
+"""
+
+import itertools
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from plugin.upstream.host import Host
+
+PROBE_S = 1.0
+"""Between two looks at hosts that are left out."""
+
+_log = logging.getLogger("twinrank")
+
+
+@dataclass(frozen=True)
+class HostState:
+    """What is known of one host: its address, whether it is asked, and the connections that are kept."""
+
+    url: str
+    is_left_out: bool
+    num_idle: int
+
+
+class Hosts:
+    """Which of several hosts is asked next."""
+
+    def __init__(self, hosts: Sequence[Host], *, probe_s: float = PROBE_S) -> None:
+        self._all = tuple(hosts)
+        self._probe_s = probe_s
+        self._left_out: frozenset[Host] = frozenset()
+        self._away: frozenset[Host] = frozenset()
+        self._turn = itertools.count()
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._asked_now = threading.Event()
+        self._prober: threading.Thread | None = None
+        self.on_change: Callable[[int], None] = lambda num_left_out: None
+
+    def in_order(self) -> Sequence[Host]:
+        """Return all hosts: those that answer first, from another one each time, then those left out."""
+        if len(self._all) == 1:
+            return self._all
+        left_out = self._left_out
+        asked = [host for host in self._all if host not in left_out]
+        start = next(self._turn) % max(1, len(asked))
+        return (*asked[start:], *asked[:start], *(host for host in self._all if host in left_out))
+
+    def failed(self, host: Host) -> None:
+        """Leave a host out until it answers: there is no connection to it."""
+        self._leave_out(host)
+        self._tell_away(host)
+
+    def doubt(self, host: Host) -> None:
+        """Ask another host first until this one has answered a question of our own.
+
+        One request was not answered, which may be that request's doing: OpenSearch ends a connection over
+        a method or an encoding that it does not know, and never answers some headers.
+        """
+        self._leave_out(host)
+
+    def states(self) -> list[HostState]:
+        """Return what is known of each host."""
+        left_out = self._left_out
+        return [HostState(host.url, host in left_out, host.num_idle) for host in self._all]
+
+    def close(self) -> None:
+        """Close every kept connection, and stop looking."""
+        self._closed.set()
+        self._asked_now.set()
+        for host in self._all:
+            host.close()
+
+    def _leave_out(self, host: Host) -> None:
+        """Leave a host out and have it asked at once."""
+        if len(self._all) == 1 or host in self._left_out:
+            return
+        with self._lock:
+            self._left_out |= {host}
+            self.on_change(len(self._left_out))
+            self._asked_now.set()
+            if self._prober is None and not self._closed.is_set():
+                self._prober = threading.Thread(target=self._probe, name="upstream-probe", daemon=True)
+                self._prober.start()
+
+    def _tell_away(self, host: Host) -> None:
+        """Log that a host is away, once, and close the connections that are kept to it."""
+        with self._lock:
+            if host in self._away or host not in self._left_out:
+                return
+            self._away |= {host}
+        _log.warning("%s does not answer, and is left out until it does", host.url)
+        host.close()
+
+    def _probe(self) -> None:
+        while not self._closed.is_set():
+            self._asked_now.clear()
+            asked = self._left_out
+            back = {host for host in asked if host.answers()}
+            for host in asked - back:
+                self._tell_away(host)
+            with self._lock:
+                self._left_out -= back
+                if back:
+                    self.on_change(len(self._left_out))
+                for host in back & self._away:
+                    _log.warning("%s answers again", host.url)
+                self._away -= back
+                if not self._left_out:
+                    self._prober = None
+                    return
+            self._asked_now.wait(self._probe_s)

@@ -1,0 +1,198 @@
+"""A bulk on its way to OpenSearch: one upstream bulk with vectors in it, and OpenSearch's own answer.
+
+The way of a bulk: `answer` -> `_send`, which pulls `_blocks` while OpenSearch's request is open (one batch is
+planned while the one before it is encoded) -> `_followed_up`, where a lock of ours has met a conflict or a
+document must be looked at after its write.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from indexer.writes.plan import Sent
+from opensearch.endpoints import Endpoint
+from opensearch.writes.bulk_lines import read_bulk
+from opensearch.writes.operation import Operation
+from opensearch.writes.response import BulkAnswer
+from plugin.http.content_coding import readable_codings, with_change
+from plugin.http.messages import Answer, Request
+from plugin.telemetry.write_counts import written_header
+from plugin.upstream.client import StreamedAnswer
+from plugin.writes.batch import Batch
+from plugin.writes.bulk_body import MAX_CONTENT_BYTES, BulkBody
+from plugin.writes.bulk_retries import FollowUp, FollowUps, operation_lines
+from plugin.writes.parameters import is_answer_readable, is_pretty, of_each_line
+from plugin.writes.session import WriteContext
+
+BATCH_OPERATIONS = 256
+BATCH_BYTES = 1_000_000
+"""A batch is full at either: enough texts to sort by length, little memory."""
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""A longer answer is passed on unread."""
+
+
+class BulkDoor:
+    """Writes one bulk."""
+
+    def __init__(self, context: WriteContext, request: Request, endpoint: Endpoint) -> None:
+        self._context = context
+        self._request = request
+        self._parameters = context.parameters
+        self._defaults: Mapping[str, str] = of_each_line(endpoint, self._parameters)
+        self._is_readable = is_answer_readable(request, self._parameters)
+        self._follow_ups = FollowUps(context, request, self._parameters)
+        self._num_operations = 0
+        self._may_show_documents = "_source" in self._parameters or "_source_includes" in self._parameters
+
+    def answer(self) -> Answer:
+        """Send the bulk and return OpenSearch's answer to it.
+
+        Raises:
+            UpstreamError: OpenSearch cannot be asked.
+        """
+        body = BulkBody(self._request)
+        try:
+            if body.is_unread:
+                return self._unread(body)
+            streamed = self._send(body, MAX_CONTENT_BYTES - body.num_bytes)
+            if (
+                streamed.status == 413
+                and self._context.tally.documents
+                and body.num_bytes <= MAX_CONTENT_BYTES
+            ):
+                streamed.close()
+                streamed = self._send(body, 0)  # a cluster that takes less: vectors come after the write
+        finally:
+            body.close()
+        return self._followed_up(streamed)
+
+    def _unread(self, body: BulkBody) -> Answer:
+        """Let OpenSearch answer a body that cannot be unpacked, or is longer than it takes."""
+        streamed = self._context.upstream.stream(
+            self._request.method, self._request.target, self._request.headers, body.blocks(), body.sent_bytes
+        )
+        return Answer(streamed.status, streamed.headers, streamed, streamed.reason)
+
+    def _send(self, body: BulkBody, allowance: int) -> StreamedAnswer:
+        self._follow_ups = FollowUps(self._context, self._request, self._parameters)
+        self._num_operations = 0
+        self._context.tally.documents = 0
+        headers = readable_codings(self._request.headers_without("content-encoding", "content-length"))
+        blocks = self._blocks(body, allowance)
+        target = self._request.target
+        return self._context.upstream.stream(self._request.method, target, headers, blocks, None)
+
+    def _blocks(self, body: BulkBody, allowance: int) -> Iterator[bytes]:
+        """Yield the body that OpenSearch gets, batch by batch, growing by at most `allowance` bytes."""
+        batches = self._context.batches()
+        before: tuple[list[Operation | bytes], Batch] | None = None
+        for parts in _batched(read_bulk(body.blocks(), self._defaults)):
+            operations = [part for part in parts if isinstance(part, Operation)]
+            may_lock = self._is_readable and self._follow_ups.has_room
+            started = batches.start(operations, may_lock=may_lock)
+            if before is not None:
+                block, allowance = self._block(*before, allowance)
+                yield block
+            before = parts, started
+        if before is not None:
+            yield self._block(*before, allowance)[0]
+
+    def _block(self, parts: list[Operation | bytes], batch: Batch, allowance: int) -> tuple[bytes, int]:
+        """Return the bytes of one batch, and how much more the body may grow."""
+        sent = batch.sent(may_grow=allowance > 0)
+        lines = self._lines(parts, batch, sent)
+        self._may_show_documents |= b'"_source"' in lines
+        num_bytes = sum(_size(part) for part in parts)
+        if len(lines) - num_bytes > allowance > 0:
+            lines = self._lines(parts, batch, sent := batch.sent(may_grow=False))
+        for position, (one, target) in enumerate(zip(sent, batch.targets, strict=True)):
+            plan = batch.plans[position]
+            if one is not None and target is not None and plan is not None:
+                self._follow_ups.note(FollowUp(self._num_operations + position, plan.operation, target, one))
+        self._num_operations += len(sent)
+        return lines, allowance - max(0, len(lines) - num_bytes)
+
+    def _lines(self, parts: list[Operation | bytes], batch: Batch, sent: list[Sent | None]) -> bytes:
+        written: list[bytes] = []
+        outcomes = iter(sent)
+        for part in parts:
+            if isinstance(part, bytes):
+                written.append(part)
+                continue
+            one = next(outcomes)
+            written += operation_lines(part, one)
+        return b"".join(written)
+
+    def _followed_up(self, streamed: StreamedAnswer) -> Answer:
+        """Return the answer, with the items of what was tried again or written once more after the bulk."""
+        tally = self._context.tally
+        is_read = self._follow_ups.are_due or self._may_show_documents
+        if not is_read or streamed.status != 200:
+            shown = (written_header(tally),) if tally.documents else ()
+            return Answer(streamed.status, (*streamed.headers, *shown), streamed, streamed.reason)
+        blocks = iter(streamed)
+        content, is_whole = _read(blocks)
+        if not is_whole:
+            self._follow_ups.repair_known()
+            headers = (*streamed.headers, written_header(tally))
+            return Answer(streamed.status, headers, _Joined(content, blocks, streamed), streamed.reason)
+        streamed.close()
+        headers = tuple(header for header in streamed.headers if header[0].lower() != "content-length")
+        answer = Answer(streamed.status, headers, content, streamed.reason)
+        settled = with_change(answer, self._settled, MAX_ANSWER_BYTES)
+        if settled is None:
+            self._follow_ups.repair_known()
+        return (settled or answer).with_headers(written_header(tally))  # which the repairs have counted in
+
+    def _settled(self, content: bytes) -> bytes:
+        """Do what is left after the bulk, and return its answer with what that changes."""
+        try:
+            if not self._is_readable:
+                raise ValueError("not the whole answer in JSON")
+            answer = BulkAnswer.parse(content)
+        except ValueError:
+            self._follow_ups.repair_known()
+            return content
+        is_changed = self._follow_ups.settle(answer)
+        return answer.body(is_pretty=is_pretty(self._parameters)) if is_changed else content
+
+
+def _batched(parts: Iterator[Operation | bytes]) -> Iterator[list[Operation | bytes]]:
+    batch: list[Operation | bytes] = []
+    num_bytes = 0
+    for part in parts:
+        batch.append(part)
+        num_bytes += _size(part)
+        if len(batch) >= BATCH_OPERATIONS or num_bytes >= BATCH_BYTES:
+            yield batch
+            batch, num_bytes = [], 0
+    if batch:
+        yield batch
+
+
+def _size(part: Operation | bytes) -> int:
+    return len(part) if isinstance(part, bytes) else len(part.line) + len(part.source or b"")
+
+
+def _read(blocks: Iterator[bytes]) -> tuple[bytes, bool]:
+    """Return an answer's bytes as far as they are read at once, and whether that is all of it."""
+    read = bytearray()
+    for block in blocks:
+        read += block
+        if len(read) > MAX_ANSWER_BYTES:
+            return bytes(read), False
+    return bytes(read), True
+
+
+class _Joined:
+    """An answer of which the beginning was read."""
+
+    def __init__(self, first: bytes, blocks: Iterator[bytes], streamed: StreamedAnswer) -> None:
+        self._first, self._blocks, self._streamed = first, blocks, streamed
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._first
+        yield from self._blocks
+
+    def close(self) -> None:
+        """Release the connection."""
+        self._streamed.close()

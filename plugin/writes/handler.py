@@ -1,0 +1,59 @@
+"""Where writes come in: a bulk, or one document; what is no concern of ours is passed through."""
+
+from opensearch.endpoints import Api, Endpoint
+from plugin.encoding.model import Model
+from plugin.http.messages import Answer, Request
+from plugin.passthrough.forward import passed_through
+from plugin.settings.cache import SettingsCache
+from plugin.upstream.client import Upstream
+from plugin.writes.bulk import BulkDoor
+from plugin.writes.document import DocumentDoor
+from plugin.writes.enrich import enriched
+from plugin.writes.parameters import is_json
+from plugin.writes.repairs import Repairs
+from plugin.writes.session import WriteContext
+from plugin.writes.targets import WriteTargets
+
+WRITES = frozenset({Api.INDEX, Api.CREATE, Api.UPDATE, Api.BULK})
+"""The APIs that change what a document says; a delete takes its vector along."""
+
+ENRICH = "/_plugins/_rerank/enrich"
+
+
+class WriteDoor:
+    """Takes writes in front of one OpenSearch with one model."""
+
+    def __init__(self, upstream: Upstream, model: Model, settings: SettingsCache) -> None:
+        self._upstream = upstream
+        self._model = model
+        self._settings = settings
+        self._targets = WriteTargets(upstream, settings.defaults)
+        settings.on_change(self._targets.changed)
+        self._repairs = Repairs(upstream, model)
+
+    def answer(self, request: Request, endpoint: Endpoint) -> Answer:
+        """Answer one write.
+
+        Raises:
+            UpstreamError: OpenSearch cannot be asked.
+        """
+        if not is_json(request):
+            return passed_through(self._upstream, request)
+        context = self._context(request)
+        door = BulkDoor if endpoint.api is Api.BULK else DocumentDoor
+        answer = door(context, request, endpoint).answer()
+        if context.creates and answer.status < 400:
+            self._settings.changed()  # searches of the new index through this worker know it at once
+        return answer
+
+    def enrich(self, request: Request) -> Answer:
+        """Answer documents with documents that carry vectors.
+
+        Raises:
+            UpstreamError: OpenSearch cannot be asked.
+        """
+        return enriched(self._context(request), request)
+
+    def _context(self, request: Request) -> WriteContext:
+        """Return what the request's writes share."""
+        return WriteContext(self._upstream, request, self._targets, self._model, self._repairs)

@@ -1,0 +1,142 @@
+"""What the writes of one request share: its credentials, its counts, and the room at the encoder."""
+
+import logging
+from collections.abc import Mapping
+
+from opensearch.writes.documents import Place
+from opensearch.writes.operation import Operation
+from opensearch.writes.response import Item, Written
+from opensearch.writes.second_write import Refusal, second_write_refusal
+from opensearch.writes.target import WriteTarget
+from plugin.encoding.encoder_slot import EncoderSlot
+from plugin.encoding.model import Model
+from plugin.errors import UpstreamError
+from plugin.http.caller import caller
+from plugin.http.messages import Request
+from plugin.telemetry.write_counts import Tally
+from plugin.upstream.client import Exchange, Upstream
+from plugin.writes.batch import Batches
+from plugin.writes.parameters import url_parameters
+from plugin.writes.repairs import Repair, Repairs
+from plugin.writes.targets import WriteTargets
+
+_log = logging.getLogger("twinrank.writes")
+
+
+class WriteContext:
+    """One request's writes."""
+
+    def __init__(
+        self, upstream: Upstream, request: Request, targets: WriteTargets, model: Model, repairs: Repairs,
+    ) -> None:  # fmt: skip
+        self.upstream = upstream
+        self.parameters: Mapping[str, str] = url_parameters(request)
+        self.tally = Tally()
+        self._request = request
+        self._targets = targets
+        self._model = model
+        self._repairs = repairs
+        self.slot = EncoderSlot(model.documents.writers)
+        self.creates = False
+        """Whether a name that was asked about is of no index yet, but of a template with settings."""
+
+    def target(self, name: str) -> WriteTarget | None:
+        """Return what a name stands for; None where it is no concern of ours.
+
+        Raises:
+            UpstreamError: OpenSearch cannot be asked.
+        """
+        target = self._targets.of(self._request, name)
+        self.creates |= target is not None and not target.exists
+        return target
+
+    @property
+    def model_name(self) -> str:
+        """The name of the bundle whose vectors are made, as settings have it."""
+        return self._model.vectors_of
+
+    def ask(self, name: str) -> tuple[Exchange, bool]:
+        """Return OpenSearch's own answer to who asks about a name, and whether there is such an index.
+
+        Raises:
+            UpstreamError: OpenSearch cannot be asked.
+        """
+        return self._targets.ask(self._request, name)
+
+    def batches(self) -> Batches:
+        """Return what plans the request's operations."""
+        return Batches(self.upstream, self._request, self.target, self._model, self.tally, self.slot)
+
+    def write(self, method: str, target: str, body: bytes) -> Exchange:
+        """Send a write once and read the whole answer.
+
+        Raises:
+            UpstreamError: OpenSearch cannot be asked.
+        """
+        headers = self._request.headers_without("content-encoding", "content-length", "accept-encoding")
+        streamed = self.upstream.stream(method, target, headers, (body,) if body else (), len(body))
+        try:
+            content = b"".join(streamed)
+        finally:
+            streamed.close()
+        return Exchange(streamed.status, streamed.reason, streamed.headers, content)
+
+    def repair_of(self, operation: Operation, target: WriteTarget, written: Written) -> Repair | None:
+        """Return how a document is looked at after its write; None if that must not or need not be.
+
+        Not if its second write would lose something: then it is counted as left. Nor if an ingest pipeline
+        has sent it to an index without settings.
+        """
+        by_pipeline = target.runs_pipeline(operation)
+        if written.index not in ("", target.index):
+            try:
+                rerouted = self.target(written.index)
+            except UpstreamError as error:  # what is written is written, and must be answered
+                _log.warning("a document in %s cannot be looked at: %s", written.index, error)
+                self.tally.left += 1
+                return None
+            if rerouted is None:
+                return None
+            target = rerouted
+        refusal = second_write_refusal(target, operation, written.result, by_pipeline=by_pipeline)
+        if refusal is not None:
+            self._refuse(target, refusal)
+            return None
+        id_ = written.id or operation.id or ""
+        place = Place(written.index or target.index, id_, target.routing_of(operation))
+        return Repair(place, target, written.lock, written.result == "noop")
+
+    def _refuse(self, target: WriteTarget, refusal: Refusal) -> None:
+        """Count a document that must not be written again; the first one of a request is logged."""
+        self.tally.left += 1
+        if refusal.reason not in self.tally.reasons:
+            _log.warning("%s: documents stay without the vector that fits: %s", target.index, refusal.problem)
+        self.tally.reasons.add(refusal.reason)
+
+    def repair(self, due: Mapping[int, Repair], operations: Mapping[int, Operation]) -> dict[int, Item]:
+        """Give documents the vectors that fit; return OpenSearch's items of those that were written.
+
+        Documents whose versions the client counts itself are left alone: a repair would take its next number.
+        """
+        mine = {at: one for at, one in due.items() if not operations[at].has_external_version}
+        self.tally.left += len(due) - len(mine)
+        if not mine:
+            return {}
+        headers = caller(self._request)
+        if not self.slot.take():
+            self.tally.left += self._repairs.later(headers, list(mine.values()))
+            return {}
+        try:
+            done = self._repairs.now(headers, list(mine.values()), self.parameters.get("refresh", ""))
+        except Exception:  # noqa: BLE001  # the app's edge: what is written is written, and must be answered
+            _log.exception("documents could not be looked at after their write in a way that nobody foresaw")
+            self.tally.left += len(mine)
+            return {}
+        finally:
+            self.slot.give_back()
+        self.tally.repaired += len(done.items)
+        self.tally.left += done.num_left
+        if done.num_missing:
+            self.tally.reasons.add("not_found")
+        last = {one.place: at for at, one in sorted(mine.items())}  # an id may stand twice in a bulk
+        return {at: done.items[place] for place, at in last.items() if place in done.items}
