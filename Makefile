@@ -10,17 +10,7 @@ PYTHON ?= $(shell for name in python3 python3.11 python3.12 python3.13 python3.1
 	then echo "$$name"; break; fi; done)
 
 # Live suites of the proxy and the indexer that were seen to run on OpenSearch 2.19.1 too.
-ON_2_19 := -m live --opensearch=2.19.1 $(patsubst %,tests/test_%.py, \
-	admin_afternoon admin_commands admin_roles admin_views api_endpoints broken_settings \
-	bulk cluster_answers cluster_rescore cluster_search compare_page created_index enrich evaluation \
-	filtered_json hit_sizes indexer_faults indexer_run ingest_examples mapping migrate \
-	msearch native_command pages passthrough point_in_time proxy_client proxy_process \
-	query_types read_door rerank_controls reranked_search rescore_endpoint search_client \
-	search_command search_faults search_parameters search_reasons search_scores \
-	search_templates searches serve setting_effects settings_cost settings_live \
-	settings_names settings_poller shared_documents sight split_search strip sync sync_child \
-	sync_runs templates tuning verify widened_faults write_door write_door_limits \
-	write_door_random)
+ON_2_19 := -m "live and opensearch_2_19" --opensearch=2.19.1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-stop test test-all test-native chaos check bench fuzz load serve lint clean
@@ -46,7 +36,7 @@ test-all: check ## check, and all tests with every long suite whole
 	@$(BIN)/python -m pytest $(ON_2_19)
 
 test-native: $(VENV)/.everything ## OpenSearch 2.19.1: native pipelines, security, proxy, indexer
-	@$(BIN)/python -m pytest tests/native tests/test_native_templates.py tests/secured --long
+	@$(BIN)/python -m pytest tests/native tests/opensearch/native/test_templates.py tests/secured --long
 	@$(BIN)/python -m pytest $(ON_2_19)
 
 chaos: $(VENV)/.everything ## 20,000 searches and 5,000 writes while everything around them fails

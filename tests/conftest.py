@@ -16,15 +16,12 @@ from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
 from tests.native.assembled import VERSION, assembled_server
 from tests.native.differences import mark_differences
-from tests.toy_index import ToyIndex, make_toy_index
-from tests.window_index import WindowIndex, make_window_index
-
-TINY_BUNDLE = Path(__file__).parent / "bundles" / "tiny"
+from tests.support.java_options import QUICK_START
+from tests.support.paths import TINY_BUNDLE
+from tests.support.toy_index import ToyIndex, make_toy_index
+from tests.support.window_index import WindowIndex, make_window_index
 
 NEWEST = Distribution().version
-
-QUICK_START = ("-XX:TieredStopAtLevel=1",)
-"""Java options that halve the processor time of a start; a server that is measured must not have them."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -27,8 +27,8 @@ from reranker.encoder import DocumentEncoder
 from reranker.text import Chunking
 from tests.benchmarks.backfill import verdict
 from tests.benchmarks.memory import children_of, worker_memory
-from tests.toy_index import index_body
-from tests.write_checks import bulk, written
+from tests.support.toy_index import index_body
+from tests.support.write_checks import bulk, written
 
 INDEX = "benchmark-writing"
 BATCH = 256

@@ -7,10 +7,10 @@ import random
 from opensearchpy import OpenSearch, helpers
 
 from reranker.bundle import Bundle
-from tests import raw_http
 from tests.chaos.clients import Query
-from tests.toy_index import CHUNKING, index_body, vector_member
-from tests.window_index import UNUSABLE
+from tests.support import raw_http
+from tests.support.toy_index import CHUNKING, index_body, vector_member
+from tests.support.window_index import UNUSABLE
 
 SEARCHED, WRITTEN = "chaos-searched", "chaos-written"
 

@@ -23,17 +23,17 @@ from opensearchpy import OpenSearch, helpers
 from indexer.audit import Worth, worth_of
 from opensearch.changes.snapshot import Stored
 from opensearch.fields import stored_vectors
-from tests import raw_http
 from tests.chaos import proxy, upstream
 from tests.chaos.clients import Searcher, Writer
 from tests.chaos.running import Running, is_healthy, spoiled_proxy, wait
 from tests.chaos.searched_index import SEARCHED, WRITTEN, make_indices, make_queries
 from tests.chaos.upstream import FaultyUpstream, faulty_upstream
-from tests.conftest import TINY_BUNDLE
-from tests.sync_run import BUNDLE
+from tests.support import raw_http
+from tests.support.paths import TINY_BUNDLE
+from tests.support.sync_run import BUNDLE
+from tests.support.toy_index import known_words
 from tests.torture.sources import Source, bare
 from tests.torture.writers import SETTINGS
-from tests.toy_index import known_words
 
 pytestmark = pytest.mark.live
 

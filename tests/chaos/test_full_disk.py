@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import raw_http
 from tests.chaos.running import is_healthy, spoiled_proxy, wait
 from tests.chaos.small_disk import small_disk
+from tests.support import raw_http
 
 pytestmark = pytest.mark.live
 

@@ -9,28 +9,28 @@ import pytest
 _WITHOUT_COMMON = "the assembled server is without the search-pipeline-common module"
 _PRETTY = "puts spaces around the colon after `_source` when asked for `pretty`, where 3.8 has none"
 DIFFERENCES = {
-    "test_bulk.py::test_each_document_has_its_own_result": "words the refusal otherwise",
-    "test_indexer_run.py::test_bad_lines_are_told_and_the_rest_goes_on": "words the refusal otherwise",
-    "test_mapping.py::test_derived_source_rebuilds_the_vector": "has no index.derived_source",
-    "test_search_parameters.py::test_the_server_knows_the_parameter[error_trace]": (
+    "live/test_bulk.py::test_each_document_has_its_own_result": "words the refusal otherwise",
+    "live/test_indexer_run.py::test_bad_lines_are_told_and_the_rest_goes_on": "words the refusal otherwise",
+    "live/test_mapping.py::test_derived_source_rebuilds_the_vector": "has no index.derived_source",
+    "live/test_search_parameters.py::test_the_server_knows_the_parameter[error_trace]": (
         "never answers an error_trace that is neither true nor false"
     ),
-    "test_searches.py::test_it_is_opensearchs_own_answer_but_for_the_order[fat-pretty]": _PRETTY,
-    "test_searches.py::test_it_is_opensearchs_own_answer_but_for_the_order[highlight-pretty]": _PRETTY,
-    "test_searches.py::test_it_is_opensearchs_own_answer_but_for_the_order[inner-hits-pretty]": _PRETTY,
-    "test_msearch.py::test_what_is_not_reranked_keeps_its_bytes_and_its_place[?pretty]": _PRETTY,
-    "test_native_command.py::test_without_ml_commons_it_says_so": "the assembled server has ml-commons",
-    "test_rerank_controls.py::test_without_settings_it_is_forwarded_untouched": (
+    "live/test_searches.py::test_it_is_opensearchs_own_answer_but_for_the_order[fat-pretty]": _PRETTY,
+    "live/test_searches.py::test_it_is_opensearchs_own_answer_but_for_the_order[highlight-pretty]": _PRETTY,
+    "live/test_searches.py::test_it_is_opensearchs_own_answer_but_for_the_order[inner-hits-pretty]": _PRETTY,
+    "live/test_msearch.py::test_what_is_not_reranked_keeps_its_bytes_and_its_place[?pretty]": _PRETTY,
+    "live/test_native_command.py::test_without_ml_commons_it_says_so": "the assembled server has ml-commons",
+    "live/test_rerank_ext.py::test_without_settings_it_is_forwarded_untouched": (
         "the assembled server has neural-search, which takes ext.rerank"
     ),
-    "test_templates.py::test_the_search_pipeline_shows_covered_documents": _WITHOUT_COMMON,
-    "test_templates.py::test_an_allowed_search_pipeline_is_reranked": _WITHOUT_COMMON,
-    "test_widened_faults.py::test_search_pipelines_work_on_the_clients_own_request": _WITHOUT_COMMON,
-    "test_widened_faults.py::test_a_pipeline_that_is_allowed_works_on_the_window": _WITHOUT_COMMON,
-    "test_query_types.py::test_with_text_it_is_reranked_and_every_hit_is_there[{'combined_fields'": (
+    "live/test_deploy_templates.py::test_the_search_pipeline_shows_covered_documents": _WITHOUT_COMMON,
+    "live/test_deploy_templates.py::test_an_allowed_search_pipeline_is_reranked": _WITHOUT_COMMON,
+    "live/test_widened_faults.py::test_search_pipelines_work_on_the_clients_own_request": _WITHOUT_COMMON,
+    "live/test_widened_faults.py::test_a_pipeline_that_is_allowed_works_on_the_window": _WITHOUT_COMMON,
+    "live/test_query_types.py::test_with_text_it_is_reranked_and_every_hit_is_there[{'combined_fields'": (
         "has no combined_fields query"
     ),
-    "test_query_types.py::test_without_text_it_is_opensearchs_own_answer[{'percolate'": (
+    "live/test_query_types.py::test_without_text_it_is_opensearchs_own_answer[{'percolate'": (
         "the assembled server is without the percolator module"
     ),
 }

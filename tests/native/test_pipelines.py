@@ -14,10 +14,10 @@ from indexer.enricher import Enricher
 from opensearch.fields.stored_vectors import decoded, value_at
 from opensearch.settings.table import RerankSettings
 from reranker.stored_vector import unpack
-from tests.api_client import HOSTILE_TEXTS
 from tests.native.conftest import Native
-from tests.raw_http import RawAnswer, ids, search
-from tests.toy_index import WINDOW, known_words
+from tests.support.api_client import HOSTILE_TEXTS
+from tests.support.raw_http import RawAnswer, ids, search
+from tests.support.toy_index import WINDOW, known_words
 
 pytestmark = pytest.mark.live
 

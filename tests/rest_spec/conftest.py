@@ -8,8 +8,9 @@ import pytest
 
 from plugin.commands.local_server import local_server
 from plugin.harness.proxy_process import running_proxy
-from tests.conftest import QUICK_START, TINY_BUNDLE
 from tests.rest_spec.load import Spec, load_spec
+from tests.support.java_options import QUICK_START
+from tests.support.paths import TINY_BUNDLE
 
 
 @pytest.fixture(scope="session")

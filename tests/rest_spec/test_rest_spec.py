@@ -11,12 +11,12 @@ from contextlib import closing
 import pytest
 
 from reranker.bundle import Bundle
-from tests.conftest import TINY_BUNDLE
 from tests.rest_spec.call import Caller
 from tests.rest_spec.compare import difference, reranked_difference
 from tests.rest_spec.load import Spec, SpecTest
 from tests.rest_spec.run import Outcome, run
 from tests.rest_spec.wipe import Wiper
+from tests.support.paths import TINY_BUNDLE
 
 pytestmark = pytest.mark.live
 

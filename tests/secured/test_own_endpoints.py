@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.raw_http import ask, basic
 from tests.secured.conftest import JSON, Secured
+from tests.support.raw_http import ask, basic
 
 pytestmark = [pytest.mark.live, pytest.mark.usefixtures("only_long")]
 

@@ -14,10 +14,10 @@ from indexer import migration
 from opensearch.client import Upstream
 from plugin.commands.main import main
 from reranker.bundle import Bundle
-from tests.conftest import TINY_BUNDLE
-from tests.other_bundle import other_bundle
 from tests.secured.conftest import Secured
-from tests.toy_index import index_body
+from tests.support.other_bundle import other_bundle
+from tests.support.paths import TINY_BUNDLE
+from tests.support.toy_index import index_body
 
 pytestmark = pytest.mark.live
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from opensearchpy import OpenSearch
 
-from tests.raw_http import RawAnswer, ask, basic, ids
 from tests.secured.conftest import JSON, Secured
-from tests.toy_index import WINDOW
+from tests.support.raw_http import RawAnswer, ask, basic, ids
+from tests.support.toy_index import WINDOW
 
 pytestmark = pytest.mark.live
 

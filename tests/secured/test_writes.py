@@ -5,9 +5,9 @@ import json
 import pytest
 
 from plugin.harness.proxy_process import running_proxy
-from tests.conftest import TINY_BUNDLE
-from tests.raw_http import ask
 from tests.secured.conftest import Secured
+from tests.support.paths import TINY_BUNDLE
+from tests.support.raw_http import ask
 
 pytestmark = [pytest.mark.live, pytest.mark.usefixtures("only_long")]
 

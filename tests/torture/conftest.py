@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import Cluster, make_cluster
+from tests.support.cluster import Cluster, make_cluster
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,11 @@ from opensearchpy import OpenSearch
 
 from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
-from tests.cluster import Cluster
-from tests.cluster_requests import controls, hits_of, rescored
-from tests.conftest import TINY_BUNDLE
-from tests.raw_http import ids, search
-from tests.window_index import NUM_HITS, make_window_index
+from tests.support.cluster import Cluster
+from tests.support.cluster_requests import controls, hits_of, rescored
+from tests.support.paths import TINY_BUNDLE
+from tests.support.raw_http import ids, search
+from tests.support.window_index import NUM_HITS, make_window_index
 
 pytestmark = pytest.mark.live
 

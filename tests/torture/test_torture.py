@@ -22,13 +22,12 @@ from opensearch.changes import snapshot
 from opensearch.client import Upstream
 from opensearch.index import metadata
 from plugin.harness.proxy_process import running_proxy
-from tests.cluster import Cluster
-from tests.conftest import TINY_BUNDLE
-from tests.index_command import ROOT
-from tests.sync_run import BUNDLE, synced
+from tests.support.cluster import Cluster
+from tests.support.paths import ROOT, TINY_BUNDLE
+from tests.support.sync_run import BUNDLE, synced
+from tests.support.toy_index import index_body
 from tests.torture.sources import bare, words
 from tests.torture.writers import Reindexer, Searcher, ThroughProxy, VersionedWriter, Writer
-from tests.toy_index import index_body
 
 pytestmark = pytest.mark.live
 

@@ -20,7 +20,7 @@ from indexer.audit import Worth, worth_of
 from opensearch.changes.snapshot import Stored
 from opensearch.fields import stored_vectors
 from opensearch.settings.table import RerankSettings
-from tests.sync_run import BUNDLE
+from tests.support.sync_run import BUNDLE
 from tests.torture.sources import Source, bare, vector_of
 
 IDS = 40

@@ -1,0 +1,43 @@
+"""APIs that search and are not reranked say so."""
+
+import json
+
+import pytest
+from opensearchpy import OpenSearch
+
+from opensearch.search.unranked_apis import unranked_api
+from tests.support.raw_http import ask
+from tests.support.toy_index import ToyIndex
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "reason"),
+    [
+        ("POST", "/_rank_eval", "rank_eval"),
+        ("GET", "/articles,books/_rank_eval", "rank_eval"),
+        ("POST", "/_plugins/_sql", "sql"),
+        ("POST", "/_plugins/_ppl/_explain", "sql"),
+        ("POST", "/_plugins/_asynchronous_search", "asynchronous_search"),
+        ("POST", "/_plugins/_search_relevance/experiments", "search_relevance"),
+        ("PUT", "/_rank_eval", None),
+        ("GET", "/articles/_doc/_rank_eval", None),
+        ("GET", "/articles/_count", None),
+        ("POST", "/articles/_search", None),
+        ("GET", "/", None),
+    ],
+)
+def test_an_api_is_told_by_its_path(method: str, path: str, reason: str | None) -> None:
+    assert unranked_api(method, path) == reason
+
+
+@pytest.mark.live
+def test_rank_eval_measures_opensearch_alone_and_says_so(
+    client: OpenSearch, toy_index: ToyIndex, proxy_url: str
+) -> None:
+    rating = {"_index": toy_index.name, "_id": toy_index.first_stage(1)[0]["_id"], "rating": 1}
+    requests = [{"id": "q", "request": {"query": toy_index.query}, "ratings": [rating]}]
+    body = json.dumps({"requests": requests, "metric": {"mean_reciprocal_rank": {"k": 10}}}).encode()
+    target, headers = f"/{toy_index.name}/_rank_eval", {"Content-Type": "application/json"}
+    answers = [ask(url, "POST", target, body, headers) for url in (toy_index.url, proxy_url)]
+    assert [json.loads(answer.body)["metric_score"] for answer in answers] == [1.0, 1.0]
+    assert answers[1].rerank_status == "skipped; reason=rank_eval"

@@ -1,0 +1,62 @@
+"""`twinrank check` on whole and damaged bundles."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from plugin.commands.main import main
+from reranker import manifest as manifests
+from reranker.bundle import DEFAULT_BUNDLE
+from tests.support.paths import TINY_BUNDLE
+
+
+@pytest.mark.parametrize("bundle", [DEFAULT_BUNDLE, TINY_BUNDLE], ids=lambda bundle: bundle.name)
+def test_a_bundle_that_computes_what_its_original_computed(bundle: Path) -> None:
+    ended = CliRunner().invoke(main, ["check", "--bundle", str(bundle), "--json"])
+    assert ended.exit_code == 0, ended.output
+    assert json.loads(ended.output)["within"] is True
+
+
+def test_the_default_bundle_is_the_one_without_options() -> None:
+    ended = CliRunner().invoke(main, ["check"])
+    assert ended.exit_code == 0, ended.output
+    assert json.loads((DEFAULT_BUNDLE / "manifest.json").read_text())["name"] in ended.output
+
+
+def test_a_bundle_that_comes_with_twinrank_has_a_name_but_a_folder_here_goes_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    named = CliRunner().invoke(main, ["check", "--bundle", DEFAULT_BUNDLE.name])
+    assert named.exit_code == 0, named.output
+    shutil.copytree(TINY_BUNDLE, DEFAULT_BUNDLE.name)
+    here = CliRunner().invoke(main, ["check", "--bundle", DEFAULT_BUNDLE.name])
+    assert here.exit_code == 0, here.output
+    assert json.loads((TINY_BUNDLE / "manifest.json").read_text())["name"] in here.output
+    assert DEFAULT_BUNDLE.name not in here.output
+
+
+def test_a_bundle_that_computes_something_else(tmp_path: Path) -> None:
+    """The canonical values are changed, with checksum and digest that fit: only the replay can tell."""
+    bundle = shutil.copytree(TINY_BUNDLE, tmp_path / "bundle")
+    canonical = json.loads((bundle / "canonical.json").read_text())
+    canonical["query_vectors"][0][0] += 1.0
+    (bundle / "canonical.json").write_text(json.dumps(canonical))
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    content = (bundle / "canonical.json").read_bytes()
+    manifest["checksums"]["canonical.json"] = hashlib.sha256(content).hexdigest()
+    manifest["digest"] = manifests.digest(manifest)
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    ended = CliRunner().invoke(main, ["check", "--bundle", str(bundle)])
+    assert ended.exit_code == 1
+    assert "within their tolerances" in ended.output
+
+
+def test_a_bundle_that_is_not_there() -> None:
+    ended = CliRunner().invoke(main, ["check", "--bundle", "nowhere"])
+    assert ended.exit_code == 1
+    assert "expected the bundle's file" in ended.output

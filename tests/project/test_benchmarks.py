@@ -1,0 +1,91 @@
+"""The benchmarks: their statistics by hand, and that they run at all."""
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from tests.benchmarks.__main__ import main
+from tests.benchmarks.many_indices import main as many_indices
+from tests.benchmarks.queries import distinct_queries
+from tests.benchmarks.report import figures_markdown, written_into
+from tests.benchmarks.samples import Figure, median, percentile_difference
+from tests.benchmarks.verifying import main as verifying
+from tests.benchmarks.windows import main as windows
+from tests.support.paths import TINY_BUNDLE
+
+
+@pytest.mark.live
+def test_everything_is_measured(opensearch_url: str) -> None:
+    arguments = ["--quick", "--documents", "200", "--upstream", opensearch_url, "--bundle", str(TINY_BUNDLE)]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    for part in (
+        "12 tokens",
+        "crossing of 100",
+        "distinct queries: added, p50",
+        "passed through",
+        "8 clients",
+    ):
+        assert part in result.output
+
+
+@pytest.mark.live
+def test_windows_executions_and_sizes_are_measured(opensearch_url: str) -> None:
+    arguments = ["--documents", "100", "--rounds", "3", "--upstream", opensearch_url]
+    result = CliRunner().invoke(windows, [*arguments, "--bundle", str(TINY_BUNDLE)])
+    assert result.exit_code == 0, result.output
+    for part in ("1,000", "cluster", "20 KB", "nested inner_hits", "two to one"):
+        assert part in result.output
+
+
+@pytest.mark.live
+def test_the_cost_of_verifying_is_measured(opensearch_url: str) -> None:
+    arguments = ["--documents", "150", "--rounds", "3", "--upstream", opensearch_url]
+    result = CliRunner().invoke(verifying, [*arguments, "--bundle", str(TINY_BUNDLE)])
+    assert result.exit_code == 0, result.output
+    assert result.output.count("with verify_at_search") == 3
+
+
+def test_a_difference_that_is_always_the_same_has_no_spread() -> None:
+    straight = np.arange(1.0, 101.0)
+    found = percentile_difference("added", straight, straight + 2.5, 50, 3.0)
+    assert (found.value, found.low, found.high) == (2.5, 2.5, 2.5)
+    assert found.within
+
+
+def test_median_and_quartiles() -> None:
+    found = median("x", np.array([1.0, 2.0, 3.0, 4.0, 5.0]), 2.9)
+    assert (found.value, found.low, found.high, found.within) == (3.0, 2.0, 4.0, False)
+
+
+def test_a_rate_has_to_be_reached() -> None:
+    assert Figure("rate", 160, 150, 170, "1/s", 150, at_least=True).within
+    assert Figure("rate", 160, 150, 170, "1/s").within is None
+
+
+def test_queries_are_distinct_and_the_same_each_time() -> None:
+    texts = ["one two three four five six seven", "a b c d e", "short"]
+    queries = distinct_queries(texts, 300)
+    assert len(set(queries)) == 300
+    assert queries == distinct_queries(texts, 300)
+
+
+def test_results_are_replaced_and_the_rest_stays() -> None:
+    first = figures_markdown([Figure("a", 1, 1, 1, "ms", 2)], "machine one")
+    second = figures_markdown([Figure("b", 3, 3, 3, "ms", 2)], "machine two")
+    once = written_into("# Results\n\nText.\n", first)
+    twice = written_into(once + "After.\n", second)
+    assert twice.startswith("# Results\n\nText.\n")
+    assert twice.endswith("After.\n")
+    assert "machine one" not in twice
+    assert "| b | 3.00 ms | 3.00 to 3.00 | at most 2 | missed |" in twice
+
+
+@pytest.mark.live
+def test_many_indices_are_measured(opensearch_url: str) -> None:
+    arguments = ["--indices", "12", "--documents", "100", "--rounds", "3", "--bundle", str(TINY_BUNDLE)]
+    where = ["--alone", opensearch_url, "--crowded", opensearch_url]
+    result = CliRunner().invoke(many_indices, [*arguments, *where])
+    assert result.exit_code == 0, result.output
+    for part in ("added, crowded to alone", "each second: the answer", "is followed after", "kB"):
+        assert part in result.output

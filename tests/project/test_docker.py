@@ -1,0 +1,106 @@
+"""The image and the compose file: what they promise about safety, health and versions."""
+
+import importlib
+import json
+import re
+import shlex
+from typing import Any
+
+import pytest
+
+from opensearch.local.artifact import Distribution
+from tests.support.paths import ROOT
+
+HEALTH = "/_plugins/_rerank/health/ready"
+
+
+@pytest.fixture(scope="module")
+def instructions() -> list[tuple[str, str]]:
+    """Return the Dockerfile's instructions in order, continued lines joined."""
+    text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
+    lines = text.replace("\\\n", " ").splitlines()
+    return [(line.split()[0], line.split(maxsplit=1)[1].strip()) for line in lines if line.strip()]
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    """Return the services of docker-compose.yml."""
+    yaml = importlib.import_module("yaml")  # comes with the export extra, and has no types
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    assert set(compose["services"]) == {"opensearch", "twinrank"}
+    assert set(compose["volumes"]) == {"opensearch-data"}
+    found: dict[str, Any] = compose["services"]
+    return found
+
+
+def last(instructions: list[tuple[str, str]], name: str) -> str:
+    return [value for instruction, value in instructions if instruction == name][-1]
+
+
+def test_the_image_serves_by_default(instructions: list[tuple[str, str]]) -> None:
+    assert json.loads(last(instructions, "ENTRYPOINT")) == ["twinrank"]
+    command = json.loads(last(instructions, "CMD"))
+    assert command == ["serve", "--listen", "0.0.0.0:9100", "--upstream", "http://opensearch:9200"]
+    assert last(instructions, "EXPOSE") == "9100"
+
+
+def test_the_image_does_not_run_as_root(instructions: list[tuple[str, str]]) -> None:
+    names = [name for name, _ in instructions]
+    assert last(instructions, "USER") == "10001"
+    assert names.index("USER") > len(names) - 1 - names[::-1].index("FROM"), "in the final stage"
+
+
+def test_the_image_has_runtime_dependencies_alone(instructions: list[tuple[str, str]]) -> None:
+    install = next(value for name, value in instructions if name == "RUN" and " install " in value)
+    words = shlex.split(install)
+    assert words[-1] == ".", "no extra: no torch, no Java"
+    assert words[words.index("--constraint") + 1] == "constraints.txt"
+
+
+def test_every_package_is_copied_and_let_through(instructions: list[tuple[str, str]]) -> None:
+    copied = {word for name, value in instructions if name == "COPY" for word in value.split()[:-1]}
+    needed = {file.parent.name for file in ROOT.glob("*/__init__.py")} - {"tests"}
+    files = {"pyproject.toml", "constraints.txt", "README.md", "LICENSE", "NOTICE"}
+    assert needed | files <= copied
+    allowed = (ROOT / ".dockerignore").read_text().splitlines()
+    assert {f"!{name}" for name in needed | files} <= set(allowed)
+    assert "*" in allowed
+
+
+def test_health_is_checked(instructions: list[tuple[str, str]], services: dict[str, Any]) -> None:
+    check = last(instructions, "HEALTHCHECK")
+    image_check = json.loads(check[check.index("CMD") + 3 :])
+    assert HEALTH in image_check[-1]
+    compile(image_check[-1], "<health check>", "exec")
+    assert services["twinrank"]["healthcheck"]["test"] == ["CMD", *image_check]
+    assert "_cluster/health" in services["opensearch"]["healthcheck"]["test"][-1]
+    assert services["twinrank"]["depends_on"] == {"opensearch": {"condition": "service_healthy"}}
+
+
+def test_compose_runs_what_the_image_runs(
+    instructions: list[tuple[str, str]], services: dict[str, Any]
+) -> None:
+    assert services["twinrank"]["command"] == json.loads(last(instructions, "CMD"))
+
+
+def test_the_proxy_is_confined(services: dict[str, Any]) -> None:
+    proxy = services["twinrank"]
+    assert proxy["read_only"] is True
+    assert proxy["tmpfs"] == ["/tmp"]  # noqa: S108 - a path inside the container
+    assert proxy["cap_drop"] == ["ALL"]
+    assert proxy["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_only_this_machine_reaches_the_unsecured_ports(services: dict[str, Any]) -> None:
+    ports = [port for service in services.values() for port in service["ports"]]
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+    assert "security plugin is off" in (ROOT / "docker-compose.yml").read_text()
+
+
+def test_versions_agree(services: dict[str, Any]) -> None:
+    assert services["opensearch"]["image"] == f"opensearchproject/opensearch:{Distribution().version}"
+    project = (ROOT / "pyproject.toml").read_text()
+    version = re.search(r'^version = "(.+)"$', project, flags=re.MULTILINE)
+    assert version
+    assert services["twinrank"]["image"] == f"twinrank:{version[1]}"

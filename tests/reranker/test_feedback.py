@@ -1,0 +1,89 @@
+"""The best hits' vote: Rocchio's feedback on stored vectors."""
+
+import numpy as np
+import pytest
+
+from reranker.crossing import Cosine
+from reranker.feedback import VOTERS, with_feedback
+from reranker.stored_vector import unpack
+from reranker.window import Ranking, crossing_scores, rank
+from reranker.window_vectors import WindowVectors
+from tests.reranker.test_window import COSINE, QUERY, TAG, log_linear, stored
+
+NUM_HITS = 12
+FIRST_STAGE = np.linspace(9.0, 2.0, NUM_HITS)
+FUSION = log_linear(4.0)
+
+
+def ranked(packed: list[bytes | None]) -> Ranking:
+    return rank(FIRST_STAGE, crossing_scores(QUERY, packed, COSINE, TAG), FUSION)
+
+
+def voted(packed: list[bytes | None], weight: float, before: Ranking | None = None) -> Ranking:
+    return with_feedback(
+        before or ranked(packed), FIRST_STAGE, FUSION,
+        query=QUERY, vectors=WindowVectors(packed, dim=len(QUERY), model_tag=TAG),
+        crossing=COSINE, weight=weight,
+    )  # fmt: skip
+
+
+def test_it_is_the_crossing_with_a_moved_query() -> None:
+    packed: list[bytes | None] = [stored(seed) for seed in range(1, NUM_HITS + 1)]
+    before = ranked(packed)
+    vectors = np.concatenate([unpack(each or b"").values for each in packed])
+    best = before.order[:VOTERS]
+    shares = np.exp(before.fused[best]) / np.exp(before.fused[best]).sum()
+    moved = QUERY + 0.7 * shares @ vectors[best]
+    expected = np.log(FIRST_STAGE) + 4.0 * vectors @ moved
+    after = voted(packed, 0.7, before)
+    np.testing.assert_allclose(after.fused, expected, rtol=1e-5)
+    assert after.order.tolist() == np.argsort(-expected).tolist()
+    assert after.crossing is before.crossing, "the probability is still that of query and document"
+
+
+def test_a_weight_of_0_changes_no_order() -> None:
+    packed: list[bytes | None] = [stored(seed) for seed in range(1, NUM_HITS + 1)]
+    assert voted(packed, 0.0).order.tolist() == ranked(packed).order.tolist()
+
+
+def test_a_document_votes_with_its_best_chunk() -> None:
+    packed: list[bytes | None] = [stored(seed, num_chunks=3) for seed in range(1, NUM_HITS + 1)]
+    before = ranked(packed)
+    chunks = [unpack(each or b"").values for each in packed]
+    best = before.order[:VOTERS]
+    shares = np.exp(before.fused[best]) / np.exp(before.fused[best]).sum()
+    mean = shares @ np.stack([chunks[i][(chunks[i] @ QUERY).argmax()] for i in best])
+    similarity = voted(packed, 1.0, before).similarity
+    assert similarity is not None
+    np.testing.assert_allclose(similarity, [(each @ mean).max() for each in chunks], atol=1e-5)
+
+
+def test_a_hit_without_a_vector_has_no_vote_and_keeps_a_neutral_place() -> None:
+    packed: list[bytes | None] = [None, *(stored(seed) for seed in range(1, NUM_HITS))]
+    after = voted(packed, 1.0)
+    similarity = after.similarity
+    assert similarity is not None
+    assert np.isnan([after.crossing[0], similarity[0]]).all()
+    assert sorted(after.order) == list(range(NUM_HITS))
+    neutral = np.median(after.crossing[1:] + similarity[1:])
+    assert after.fused[0] == pytest.approx(np.log(FIRST_STAGE[0]) + 4.0 * neutral, rel=1e-5)
+    assert after.neutral == pytest.approx(np.median(after.crossing[1:]))
+
+
+def test_without_any_vector_nothing_changes() -> None:
+    before = ranked([None] * NUM_HITS)
+    assert voted([None] * NUM_HITS, 1.0, before) is before
+
+
+def test_hits_that_cannot_be_relevant_have_no_vote() -> None:
+    """A first-stage score of 0 among others is a fused value of minus infinity."""
+    first_stage = np.array([2.0, 0.0, 0.0, 0.0])
+    packed: list[bytes | None] = [stored(seed) for seed in range(1, 5)]
+    before = rank(first_stage, crossing_scores(QUERY, packed, COSINE, TAG), FUSION)
+    after = with_feedback(
+        before, first_stage, FUSION,
+        query=QUERY, vectors=WindowVectors(packed, dim=len(QUERY), model_tag=TAG),
+        crossing=Cosine(1.0, 0.0), weight=1.0,
+    )  # fmt: skip
+    assert after.similarity is not None
+    assert after.similarity[0] == pytest.approx(1.0, abs=0.01), "it is its own only voter"

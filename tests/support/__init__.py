@@ -1,0 +1,1 @@
+"""What several suites use: servers, relays, indices, requests."""

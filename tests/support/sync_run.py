@@ -1,0 +1,54 @@
+"""A sync in this process, and what stands in an index afterwards."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from indexer.sync.lease import Leases
+from indexer.sync.runner import Sync, Wanted
+from indexer.sync.shard_pass import Run
+from indexer.sync.summary import SyncSummary
+from indexer.vector_fields import Fill
+from opensearch.changes.checkpoints import Checkpoints
+from opensearch.client import Upstream
+from opensearch.index.metadata import Index
+from opensearch.retry import Patience
+from plugin.commands.fills import fills_of
+from reranker.bundle import Bundle
+from tests.support.paths import TINY_BUNDLE
+from tests.support.toy_index import index_body
+
+BUNDLE = Bundle.open(TINY_BUNDLE)
+
+
+def make_index(
+    client: OpenSearch, name: str, *, shards: int = 2, refresh: str = "-1", **settings: object
+) -> None:
+    """Make an index with our field and settings and no documents; `settings` are of `_meta.rerank`."""
+    body = index_body(BUNDLE, **settings)
+    body["settings"] |= {"number_of_shards": shards, "refresh_interval": refresh}
+    client.indices.create(index=name, body=body)
+
+
+def tiny_fills(bundle: Bundle = BUNDLE) -> Callable[[Index], list[Fill]]:
+    """Return what sees to the fields of an index, with the tiny bundle."""
+    encode = bundle.document_encoder(threads=1)
+    return lambda index: fills_of(index, bundle, encode)
+
+
+def make_sync(url: str, wanted: Wanted, *, lease_s: float = 30.0, run: Run | None = None) -> Sync:
+    """Return a sync with a name of its own, not begun."""
+    run = run or Run(Upstream(url), patience=Patience(total_s=20.0))
+    checkpoints = Checkpoints(run.upstream)
+    checkpoints.ensure()
+    leases = Leases(checkpoints, uuid.uuid4().hex, lease_s, run.patience)
+    return Sync(run, leases, wanted, tiny_fills())
+
+
+def synced(url: str, name: str, **wanted: Any) -> SyncSummary:  # noqa: ANN401  # of Wanted
+    """Sync once and return what was done."""
+    sync = make_sync(url, Wanted(name, **wanted))
+    sync.once()
+    return sync.run.summary
