@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.benchmarks.samples import Figure
+from tests.support.processes import children_of
 
 _MB = 1024.0
 
@@ -18,11 +19,6 @@ def worker_memory(master_pid: int) -> Iterator[Figure]:
         sizes = sorted(rollup[key] / _MB for rollup in rollups if key in rollup)
         if sizes:
             yield Figure(f"memory of a worker, {name}", sizes[-1], sizes[0], sizes[-1], "MB", budget)
-
-
-def children_of(pid: int) -> list[int]:
-    listed = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(child) for child in listed.read_text().split()] if listed.exists() else []
 
 
 def _rollup(pid: int) -> dict[str, int]:

@@ -28,12 +28,12 @@ from plugin.harness.prepared_index import prepare_index
 from plugin.harness.proxy_process import free_port, running_proxy
 from plugin.upstream.search_client import SearchClient, SearchError
 from reranker.bundle import Bundle
-from tests.benchmarks.memory import children_of
 from tests.benchmarks.queries import distinct_queries
 from tests.benchmarks.report import machine_line
 from tests.benchmarks.samples import Floats, percentile_difference
 from tests.benchmarks.search_latency import Kind, Target, match_body
 from tests.benchmarks.throughput import warm_up
+from tests.support.processes import children_of
 
 INDEX = "versions"
 REPEATED = 20

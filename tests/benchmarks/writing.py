@@ -26,7 +26,8 @@ from reranker.bundle import Bundle
 from reranker.encoder import DocumentEncoder
 from reranker.text import Chunking
 from tests.benchmarks.backfill import verdict
-from tests.benchmarks.memory import children_of, worker_memory
+from tests.benchmarks.memory import worker_memory
+from tests.support.processes import children_of
 from tests.support.toy_index import index_body
 from tests.support.write_checks import bulk, written
 

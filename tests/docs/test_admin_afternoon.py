@@ -7,8 +7,7 @@ import shlex
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from plugin.upstream.search_client import SearchClient
 from tests.support.paths import ROOT
 from tests.support.raw_http import ask, search
 from tests.support.toy_collection import DOCUMENTS, QUERIES
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
 INDEX = "articles"
@@ -212,10 +212,3 @@ def check(day: Afternoon) -> None:
 
 def workers(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-
-
-def until(condition: Callable[[], bool], what: str, found: Callable[[], str]) -> None:
-    deadline_s = time.monotonic() + 90
-    while not condition():
-        assert time.monotonic() < deadline_s, f"expected {what}, found {found()}"
-        time.sleep(0.1)

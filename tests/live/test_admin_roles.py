@@ -11,11 +11,11 @@ from opensearchpy import OpenSearch
 
 from plugin.settings.poller import SettingsPoller
 from plugin.upstream.client import Upstream
-from tests.live.test_settings_poller import until
 from tests.support.index_command import Command, lines
 from tests.support.paths import ROOT
 from tests.support.recording_relay import recording_relay
 from tests.support.toy_collection import DOCUMENTS, QUERIES
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
 

@@ -9,11 +9,12 @@ import pytest
 from opensearchpy import OpenSearch
 
 from plugin.harness.proxy_process import running_proxy
-from tests.support.effect_bench import JSON_BODY, Bench, until
+from tests.support.effect_bench import JSON_BODY, Bench
 from tests.support.index_command import Command
 from tests.support.paths import TINY_BUNDLE
 from tests.support.raw_http import ask, ids
 from tests.support.toy_index import ToyIndex
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
 BROKEN: dict[str, tuple[Any, str]] = {

@@ -2,30 +2,14 @@
 
 import json
 import socket
-import time
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from opensearchpy import OpenSearch
 
-SLOW = {
-    "script": {
-        "script": {
-            "lang": "painless",
-            "source": "long n = 0; for (int i = 0; i < 900000; i++) { n += i % 7; } return n >= 0;",
-        }
-    }
-}
-"""A filter that takes some milliseconds a document (as many loops as Painless allows)."""
-
-
-def until(seen: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + 20
-    while not seen():
-        assert time.monotonic() < end, what
-        time.sleep(0.05)
+from tests.support.slow_filter import SLOW
+from tests.support.waiting import until
 
 
 def searches(client: OpenSearch, index: str) -> list[dict[str, Any]]:

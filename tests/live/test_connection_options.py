@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import click
 import pytest
 from click.testing import CliRunner, Result
 from opensearchpy import OpenSearch
@@ -17,6 +16,7 @@ from plugin.commands.index import connected
 from plugin.commands.main import main
 from plugin.harness.proxy_process import free_port, running_proxy
 from plugin.upstream.connecting import VARIABLES, Connecting
+from tests.support.command_tree import EVERY
 from tests.support.guarded_relay import PASSWORD, USER, Guard, guarded
 from tests.support.other_bundle import other_bundle
 from tests.support.paths import ROOT, TINY_BUNDLE
@@ -60,20 +60,6 @@ def secured(guard: Guard, certificates: Certificates, password_file: Path) -> li
 
 def run(*arguments: str, **environment: str) -> Result:
     return CliRunner().invoke(main, list(arguments), env=environment)
-
-
-def commands(group: click.Group, *path: str) -> Iterator[tuple[str, click.Command]]:
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        assert command is not None
-        if isinstance(command, click.Group):
-            yield from commands(command, *path, name)
-        else:
-            yield " ".join([*path, name]), command
-
-
-EVERY = dict(commands(main))
 
 
 @pytest.mark.parametrize("name", [name for name in EVERY if name.split()[0] not in ALONE])

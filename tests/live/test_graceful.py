@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,21 +13,15 @@ from urllib.parse import urlsplit
 import pytest
 
 from plugin.harness.proxy_process import ProxyProcess, free_port, running_proxy, start_proxy, stop_proxy
-from tests.live.test_client_gone import SLOW
-from tests.plugin.harness.test_proxy_process import _workers
 from tests.support.paths import TINY_BUNDLE
+from tests.support.processes import children_of
 from tests.support.raw_http import RawAnswer, search
+from tests.support.slow_filter import SLOW
 from tests.support.steady_traffic import steady_traffic
 from tests.support.toy_index import ToyIndex
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.live
-
-
-def until(seen: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not seen():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def log(folder: Path) -> str:
@@ -63,15 +56,15 @@ def test_sighup_has_new_workers_answer_before_the_old_ones_stop(toy_index: ToyIn
         steady_traffic([proxy.url], target, body) as traffic,
     ):
         traffic.wait_for(20)
-        old = _workers(proxy.child.pid)
+        old = children_of(proxy.child.pid)
         settings.write_text('{"window_size": 5}')
-        _hang_up(proxy, lambda: not set(old) & set(_workers(proxy.child.pid)))
+        _hang_up(proxy, lambda: not set(old) & set(children_of(proxy.child.pid)))
         traffic.wait_for(20)
-        new = _workers(proxy.child.pid)
+        new = children_of(proxy.child.pid)
         settings.write_text("{")
         _hang_up(proxy, lambda: "not reloaded, the workers go on" in log(tmp_path))
         traffic.wait_for(20)
-        assert _workers(proxy.child.pid) == new
+        assert children_of(proxy.child.pid) == new
     assert (traffic.failures, traffic.num_refused) == ({}, 0)
     assert {answer.split(";")[1] for answer in traffic.answers} == {" window=7", " window=5"}
 

@@ -28,12 +28,13 @@ from plugin.upstream import connection
 from plugin.upstream.client import Upstream
 from plugin.upstream.connection import SURELY_READ_BYTES
 from reranker.bundle import Bundle
-from tests.plugin.upstream.test_faults import NO_BODY, http_answer, scripted
-from tests.plugin.upstream.test_pool import left_out, until, url_of
 from tests.support.paths import TINY_BUNDLE
 from tests.support.raw_http import ask
 from tests.support.relay import Relay
+from tests.support.scripted_upstream import NO_BODY, http_answer, scripted
 from tests.support.toy_index import ToyIndex
+from tests.support.upstream_hosts import left_out, url_of
+from tests.support.waiting import until
 
 LONG = "a" * 20_000
 JSON: Headers = (("Content-Type", "application/json"),)

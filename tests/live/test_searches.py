@@ -16,7 +16,6 @@ import pytest
 from opensearchpy import OpenSearch
 
 from reranker.bundle import Bundle
-from tests.live.test_settings_poller import until
 from tests.support.golden_answer import (
     Hits,
     assert_same,
@@ -29,6 +28,7 @@ from tests.support.golden_answer import (
 from tests.support.golden_index import WINDOW, GoldenIndices, make_golden_indices
 from tests.support.paths import TESTS, TINY_BUNDLE
 from tests.support.raw_http import RawAnswer, ask
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
 FOLDER = TESTS / "searches"

@@ -16,7 +16,9 @@ from plugin.http.messages import Request
 from plugin.settings.cache import SettingsCache
 from plugin.settings.cluster_view import ClusterRecords
 from plugin.settings.poller import SettingsPoller
-from tests.live.test_settings_poller import CountingUpstream, body, until
+from tests.support.counted_upstream import CountingUpstream
+from tests.support.settings_index import body
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
 LOOKUPS = 2_000

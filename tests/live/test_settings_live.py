@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +18,7 @@ from plugin.upstream.client import Upstream
 from tests.support.paths import TINY_BUNDLE
 from tests.support.raw_http import ask, search
 from tests.support.toy_index import CHUNKING, ToyIndex, index_body, vector_member
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
 NEW_ANSWERS = 60
@@ -43,13 +44,6 @@ def put_settings(client: OpenSearch, name: str, toy_index: ToyIndex, **settings:
     client.indices.put_mapping(index=name, body={"_meta": meta})
 
 
-def wait(condition: Callable[[], bool], what: str) -> None:
-    deadline_s = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline_s, what
-        time.sleep(0.05)
-
-
 def filled(client: OpenSearch, toy_index: ToyIndex, name: str, **settings: object) -> None:
     """Make an index with one document and its vector."""
     client.indices.create(index=name, body=index_body(toy_index.bundle, **settings))
@@ -71,7 +65,7 @@ def test_every_worker_of_two_proxies_follows_a_change(
     def statuses() -> list[str]:
         return [search(url, index_name, query).rerank_status for url in two_proxies]
 
-    wait(lambda: all(status.startswith("applied") for status in statuses()), "reranked")
+    until(lambda: all(status.startswith("applied") for status in statuses()), "reranked")
     for _ in range(NEW_ANSWERS):
         statuses()  # every worker has looked the settings up, so that a change must reach it
     put_settings(client, index_name, toy_index, enabled=False)
@@ -111,11 +105,11 @@ def test_a_pattern_is_asked_again_when_the_cluster_changes_and_no_search_pays(
         poller = SettingsPoller(upstream, (), tmp_path, {})
         settings = SettingsCache(upstream, poller, clock=lambda: 0.0)
         poller.start()
-        wait(lambda: poller.view() is not None, "a view")
+        until(lambda: poller.view() is not None, "a view")
         request, pattern = _search_request(index_name), f"{index_name}*"
         assert getattr(settings.of(request, pattern, {}).settings, "window_size", None) == 100
         put_settings(client, index_name, toy_index, window_size=7)
-        wait(lambda: getattr(settings.of(request, pattern, {}).settings, "window_size", 0) == 7, "followed")
+        until(lambda: getattr(settings.of(request, pattern, {}).settings, "window_size", 0) == 7, "followed")
         poller.stop()
 
 
@@ -132,7 +126,7 @@ def test_a_mapping_that_lost_its_settings_is_told_and_searched_as_before(
         answers.append(search(proxy_url, index_name, {"query": toy_index.query}))
         return answers[-1].rerank_status == "skipped; reason=settings"
 
-    wait(is_told, "told")
+    until(is_told, "told")
     assert {answer.status for answer in answers} == {200}
 
 
@@ -146,7 +140,7 @@ def test_below_min_coverage_searches_are_passed_through(
         assert search(proxy_url, index_name, query).rerank_status == "skipped; reason=coverage"
         time.sleep(0.1)
     client.delete(index=index_name, id="1", refresh=True)
-    wait(lambda: search(proxy_url, index_name, query).rerank_status.startswith("applied"), "covered again")
+    until(lambda: search(proxy_url, index_name, query).rerank_status.startswith("applied"), "covered again")
 
 
 def _search_request(index: str) -> Request:

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from tests.support.effect_bench import Bench, until
+from tests.support.effect_bench import Bench
 from tests.support.raw_http import ids
 from tests.support.toy_index import ToyIndex, index_body
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
 NUM_DOCUMENTS = 12

@@ -2,12 +2,11 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
 import pytest
 from opensearchpy import OpenSearch
@@ -17,22 +16,11 @@ from opensearch.settings.target import Skip
 from plugin.http.messages import Headers
 from plugin.settings.poller import SettingsPoller
 from plugin.upstream.client import Exchange, Upstream
+from tests.support.counted_upstream import CountingUpstream
+from tests.support.settings_index import FIELD, META, body
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
-META = {"rerank": {"model": "m", "source_fields": ["text"]}}
-FIELD = {"rerank": {"properties": {"vector": {"type": "binary", "doc_values": True}}}}
-
-
-class CountingUpstream(Upstream):
-    """Counts what is asked, by path."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.asked: list[str] = []
-
-    def exchange(self, method: str, target: str, headers: Headers, body: bytes = b"") -> Exchange:
-        self.asked.append(target.partition("?")[0])
-        return super().exchange(method, target, headers, body)
 
 
 @pytest.fixture
@@ -49,13 +37,6 @@ def poller(upstream: CountingUpstream, tmp_path: Path) -> Iterator[SettingsPolle
     made.stop()
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline_s = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline_s, what
-        time.sleep(0.02)
-
-
 def seen(poller: SettingsPoller, name: str) -> RerankSettings | Skip | None:
     view = poller.view()
     target = view.target(name) if view else None
@@ -70,10 +51,6 @@ def window(poller: SettingsPoller, name: str) -> int | None:
 def put_window(client: OpenSearch, name: str, size: int) -> None:
     meta = {"rerank": {**META["rerank"], "window_size": size}}
     client.indices.put_mapping(index=name, body={"_meta": meta})
-
-
-def body(**more: Any) -> dict[str, Any]:  # noqa: ANN401  # any part of an index body
-    return {"mappings": {"_meta": META, "properties": FIELD}, **more}
 
 
 def test_an_index_from_creation_to_recreation(

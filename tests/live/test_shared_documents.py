@@ -16,7 +16,7 @@ from plugin.encoding.model import Model
 from plugin.proxy import Proxy
 from plugin.upstream.client import Upstream
 from reranker.bundle import Bundle
-from tests.live.test_search_scores import Expected
+from tests.support.expected_scores import Expected
 from tests.support.other_bundle import hasty_bundle, other_bundle, voting_bundle
 from tests.support.paths import TINY_BUNDLE
 from tests.support.toy_index import WINDOW, ToyIndex

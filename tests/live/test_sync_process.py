@@ -11,9 +11,9 @@ import pytest
 from opensearchpy import OpenSearch
 
 from plugin.harness.proxy_process import free_port
-from tests.live.test_sync_runs import until, with_vector
 from tests.support.paths import ROOT, TINY_BUNDLE
-from tests.support.sync_run import make_index
+from tests.support.sync_run import make_index, with_vector
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -25,7 +25,8 @@ from opensearch.index import metadata
 from tests.support.index_command import Command
 from tests.support.paths import ROOT, TINY_BUNDLE
 from tests.support.raw_http import ask
-from tests.support.sync_run import make_index, make_sync, synced
+from tests.support.sync_run import make_index, make_sync, synced, with_vector
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
 
@@ -35,19 +36,6 @@ WORK = Work("rerank.vector", "work")
 def load(client: OpenSearch, index: str, count: int) -> None:
     actions = ({"_index": index, "_id": str(n), "_source": {"text": f"text {n}"}} for n in range(count))
     helpers.bulk(client, actions, chunk_size=2000)
-
-
-def with_vector(client: OpenSearch, index: str) -> int:
-    client.indices.refresh(index=index)
-    count: int = client.count(index=index, body={"query": {"exists": {"field": "rerank.vector"}}})["count"]
-    return count
-
-
-def until(condition: Callable[[], bool], within_s: float = 60.0) -> None:
-    end = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < end, "it did not come true in time"
-        time.sleep(0.1)
 
 
 @contextmanager

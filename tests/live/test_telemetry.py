@@ -15,13 +15,13 @@ from plugin.telemetry.metrics import MAX_REASONS, Metrics
 from plugin.telemetry.record import SearchRecord
 from plugin.telemetry.rerank_status import of_items
 from plugin.telemetry.sync_metrics import SyncMetrics
+from tests.support.metrics_text import METRICS, numbers
 from tests.support.paths import DOCS, ROOT, TINY_BUNDLE
 from tests.support.raw_http import ask, search
 from tests.support.toy_index import WINDOW, ToyIndex
 
 pytestmark = pytest.mark.opensearch_2_19
 
-METRICS = "/_plugins/_rerank/metrics"
 MONITORING = ROOT / "plugin" / "monitoring"
 
 
@@ -78,12 +78,6 @@ def test_items_are_counted_each() -> None:
     refused = SearchRecord.of(answer(("Rerank-Status", of_items(["ext"]))))
     assert refused is not None
     assert refused.outcome == "refused"
-
-
-def numbers(text: str) -> dict[str, float]:
-    """Return every sample by its name and labels."""
-    found = re.findall(r"^(\w+(?:\{[^}]*\})?) ([0-9.e+]+)$", text, re.MULTILINE)
-    return {name: float(value) for name, value in found}
 
 
 def test_searches_and_hits_are_counted() -> None:

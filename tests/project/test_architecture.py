@@ -1,6 +1,7 @@
 """The house rules that no linter knows: which package imports which, who reads the environment."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,71 @@ MAY_IMPORT = {
     "model_export": {"reranker"},
 }
 """Each package, and which of the others it may import."""
+
+LAYERS = {
+    "plugin": (
+        "__main__",
+        "commands",
+        "server demo evaluation",
+        "proxy",
+        "app watching",
+        "admin harness",
+        "search writes apis",
+        "passthrough",
+        "settings telemetry",
+        "upstream encoding",
+        "http",
+        "errors",
+    ),
+    "indexer": (
+        "load sync writes",
+        "migration coverage",
+        "audit estimate vector_fields",
+        "enricher vector_cache language_sample",
+        "document",
+        "errors",
+    ),
+    "opensearch": (
+        "search writes changes native local",
+        "fields",
+        "index",
+        "settings",
+        "query rawjson",
+        "client",
+        "retry",
+        "errors reasons endpoints index_changes durations credentials connection_advice",
+    ),
+    "model_export": (
+        "entry",
+        "__main__",
+        "commands",
+        "evaluation",
+        "train",
+        "bundle",
+        "onnx data",
+        "model",
+        "json_files",
+        "errors",
+    ),
+}
+"""The folders of a package, and the modules beside them, from top to bottom: each imports only from the lines
+below its own. `reranker` is one folder."""
+
+STILL_AGAINST = {
+    ("plugin.http.caller", "plugin.upstream.client"),
+    ("plugin.upstream.search_client", "plugin.telemetry.stage_clock"),
+    ("plugin.server.gunicorn_app", "plugin.commands.log_options"),
+    ("plugin.server.gunicorn_app", "plugin.commands.options"),
+    ("plugin.server.gunicorn_app", "plugin.commands.upstream_options"),
+    ("opensearch.settings.target", "opensearch.search.request"),
+    ("model_export.data.examples", "model_export.train.config"),
+    ("model_export.data.split", "model_export.train.config"),
+    ("model_export.model.reference", "model_export.onnx.quantize"),
+    ("model_export.model.vectors", "model_export.bundle.writer"),
+    ("model_export.model.vectors", "model_export.onnx.quantize"),
+    ("model_export.train.projection", "model_export.evaluation.reduce"),
+}
+"""Imports against the layers that are still to be turned round: a line goes when its import does."""
 
 ONLY_IN = {
     "torch": {"model_export"},
@@ -54,6 +120,46 @@ def wrong_imports(package: str, source: str) -> set[str]:
     return imported(source) & (ours | libraries | {"tests"})
 
 
+def module_name(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module_name(file) for file in PACKAGE_FILES}
+
+
+def imported_modules(source: str) -> set[str]:
+    """Return the modules of ours that `source` imports anywhere, in full."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module in MODULES:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else node.module for name in names}
+    return found
+
+
+def layer(module: str) -> int:
+    """Return the line of a module's folder in LAYERS, 0 for the top; that of a package itself is the last.
+
+    Raises:
+        AssertionError: its folder is in no line, or in several.
+    """
+    package, _, inside = module.partition(".")
+    lines = LAYERS[package]
+    if not inside:
+        return len(lines)
+    found = [number for number, line in enumerate(lines) if inside.partition(".")[0] in line.split()]
+    assert len(found) == 1, f"{module}: its folder is to be in one line of LAYERS[{package!r}], not {found}"
+    return found[0]
+
+
+def upward_imports(module: str, source: str) -> set[tuple[str, str]]:
+    """Return the imports of a module that lead to another folder of its package, not below its own."""
+    package, folder = [*module.split("."), ""][:2]
+    others = {name for name in imported_modules(source) if name.split(".")[0] == package}
+    across = {name for name in others if [*name.split("."), ""][1] != folder}
+    return {(module, name) for name in across if layer(name) <= layer(module)}
+
+
 def process_reads(source: str) -> set[str]:
     """Return where `source` reads the environment or the command line, as `module.name`."""
     found: set[str] = set()
@@ -74,6 +180,36 @@ def test_imports_go_one_way(file: Path) -> None:
 def test_only_the_edge_reads_environment_and_arguments(file: Path) -> None:
     if not str(file.relative_to(ROOT)).startswith(MAY_READ_THE_PROCESS):
         assert process_reads(file.read_text()) == set()
+
+
+def test_folders_import_only_what_is_below_them() -> None:
+    files = (file for file in PACKAGE_FILES if file.relative_to(ROOT).parts[0] in LAYERS)
+    found = [upward_imports(module_name(file), file.read_text()) for file in files]
+    assert set().union(*found) == STILL_AGAINST
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "upward"),
+    [
+        ("plugin.http.messages", "from plugin.upstream.client import Upstream", {"plugin.upstream.client"}),
+        ("plugin.search.handler", "from plugin.writes import batch", {"plugin.writes.batch"}),
+        (
+            "opensearch.rawjson.style",
+            "def late():\n    from opensearch.index import metadata",
+            {"opensearch.index.metadata"},
+        ),
+        ("opensearch.errors", "from opensearch.client import OpenSearchClient", {"opensearch.client"}),
+        ("plugin.search.handler", "from plugin.search import page\nfrom plugin.http import messages", set()),
+    ],
+)
+def test_an_upward_import_is_seen(module: str, source: str, upward: set[str]) -> None:
+    assert upward_imports(module, source) == {(module, name) for name in upward}
+
+
+def test_no_test_imports_another() -> None:
+    for file in (ROOT / "tests").rglob("*.py"):
+        names = re.findall(r"^\s*from (tests\.\S+) import", file.read_text(), re.MULTILINE)
+        assert not [name for name in names if re.search(r"\.test_", name)], file
 
 
 def test_every_package_is_looked_at() -> None:

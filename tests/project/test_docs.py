@@ -12,7 +12,7 @@ SOURCES = ("plugin", "opensearch")
 def test_every_reason_is_documented() -> None:
     """`Skip`, `NotUnderstoodError` and `RerankFailedError` are the only ways to a reason."""
     pattern = re.compile(r'(?:Skip|NotUnderstoodError|RerankFailedError|_passed_through)\([^")]*"(\w+)"')
-    code = "".join(file.read_text() for folder in SOURCES for file in (ROOT / folder).glob("*.py"))
+    code = "".join(file.read_text() for folder in SOURCES for file in (ROOT / folder).rglob("*.py"))
     reasons = set(pattern.findall(code))
     documented = set(re.findall(r"`(?:reason=)?(\w+)`", (ROOT / "docs" / "proxy.md").read_text()))
     assert len(reasons) > 15

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from plugin.commands.main import main
 from reranker.printable import make_printable
-from tests.live.test_connection_options import EVERY
+from tests.support.command_tree import EVERY
 from tests.support.paths import ROOT, TINY_BUNDLE
 from tests.support.toy_index import ToyIndex
 

@@ -7,7 +7,7 @@ from reranker.smoothing import DEEPEST, NEIGHBOURS, smoothed
 from reranker.stored_vector import unpack
 from reranker.window import Ranking, crossing_scores, rank
 from reranker.window_vectors import WindowVectors
-from tests.reranker.test_window import COSINE, QUERY, TAG, log_linear, stored
+from tests.support.stored_vectors import COSINE, QUERY, TAG, log_linear, stored
 
 NUM_HITS = 15
 FIRST_STAGE = np.linspace(9.0, 2.0, NUM_HITS)

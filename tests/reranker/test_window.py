@@ -6,35 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reranker.crossing import Cosine
 from reranker.errors import ScoresError, StoredVectorError
-from reranker.fusion import METHODS, Fusion, fusion, replacement
+from reranker.fusion import METHODS, fusion, replacement
 from reranker.stored_vector import ValueType, pack, unpack
 from reranker.window import crossing_scores, rank
-
-Floats = npt.NDArray[np.float32]
-
-COSINE = Cosine(scale=10.0, offset=-5.0)
-DIM, TAG = 6, 0xCAFE
-
-
-def log_linear(weight: float) -> Fusion:
-    return fusion("log_linear", weight, 60, bundle_weight=0.0)
-
-
-def unit_vectors(count: int, dim: int, seed: int) -> Floats:
-    vectors = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
-    normalised: Floats = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return normalised
-
-
-QUERY = unit_vectors(1, DIM, seed=0)[0]
-
-
-def stored(
-    seed: int, *, num_chunks: int = 1, dim: int = DIM, tag: int = TAG, kind: ValueType = ValueType.INT8
-) -> bytes:
-    return pack(unit_vectors(num_chunks, dim, seed), text_hash=seed, model_tag=tag, value_type=kind)
+from tests.support.stored_vectors import COSINE, DIM, QUERY, TAG, Floats, log_linear, stored, unit_vectors
 
 
 def damaged(packed: bytes, position: int, value: int) -> bytes:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.effect_bench import Bench, best_first, until
+from tests.support.effect_bench import Bench, best_first
 from tests.support.raw_http import search
 from tests.support.setting_effects import slow_encoder
+from tests.support.waiting import until
 
 Effect = Callable[[Bench], None]
 CONTROLS: dict[str, Effect] = {}

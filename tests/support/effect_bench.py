@@ -2,8 +2,7 @@
 
 import base64
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,7 +12,7 @@ from opensearchpy import OpenSearch, helpers
 
 from opensearch.fields.stored_vectors import value_at
 from reranker.stored_vector import StoredVector, unpack
-from tests.live.test_search_scores import Expected
+from tests.support.expected_scores import Expected
 from tests.support.raw_http import RawAnswer, ask, search
 from tests.support.toy_index import ToyIndex, index_body
 
@@ -110,14 +109,6 @@ class Bench:
 def best_first(fused: Mapping[str, float]) -> list[str]:
     """Return ids in the order of their values."""
     return sorted(fused, key=lambda each: -fused[each])
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for what comes about in the background."""
-    deadline_s = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline_s, what
-        time.sleep(0.05)
 
 
 def _mapped(path: list[str]) -> dict[str, Any]:

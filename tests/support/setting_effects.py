@@ -17,10 +17,11 @@ from plugin.settings.cache import SettingsCache
 from plugin.upstream.client import Upstream
 from reranker.languages import ReadableScripts
 from reranker.text import text_hash
-from tests.support.effect_bench import JSON_BODY, NUM_DOCUMENTS, Bench, best_first, until
+from tests.support.effect_bench import JSON_BODY, NUM_DOCUMENTS, Bench, best_first
 from tests.support.raw_http import ask
 from tests.support.sync_run import synced
 from tests.support.toy_index import CHUNKING, known_words
+from tests.support.waiting import until
 
 Effect = Callable[[Bench], None]
 SETTINGS: dict[str, Effect] = {}

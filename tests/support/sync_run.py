@@ -52,3 +52,9 @@ def synced(url: str, name: str, **wanted: Any) -> SyncSummary:  # noqa: ANN401  
     sync = make_sync(url, Wanted(name, **wanted))
     sync.once()
     return sync.run.summary
+
+
+def with_vector(client: OpenSearch, index: str) -> int:
+    client.indices.refresh(index=index)
+    count: int = client.count(index=index, body={"query": {"exists": {"field": "rerank.vector"}}})["count"]
+    return count

@@ -8,6 +8,7 @@ import pytest
 
 from plugin.harness.proxy_process import ProxyError, free_port, running_proxy, start_proxy, stop_proxy
 from tests.support.paths import TINY_BUNDLE
+from tests.support.processes import children_of
 
 pytestmark = pytest.mark.opensearch_2_19
 
@@ -36,14 +37,10 @@ PatientArbiter(Application()).run()
 """
 
 
-def _workers(master: int) -> list[int]:
-    return [int(pid) for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split()]
-
-
 @pytest.mark.live
 def test_stopping_ends_every_worker_and_takes_no_time(opensearch_url: str, tmp_path: Path) -> None:
     with running_proxy(opensearch_url, tmp_path, bundle=TINY_BUNDLE) as proxy:
-        workers = _workers(proxy.child.pid)
+        workers = children_of(proxy.child.pid)
     assert workers
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
     assert proxy.child.returncode == 0, "it took so long that it was killed"

@@ -9,9 +9,9 @@ from gunicorn.http.errors import InvalidHeader, InvalidResponseHeader, LimitRequ
 
 from plugin.harness.proxy_process import running_proxy
 from plugin.server.client_errors import is_of_the_client, refusal
-from tests.live.test_http_hardening import CHUNKS, REFUSED, got, posted
 from tests.support.paths import TINY_BUNDLE
 from tests.support.raw_wire import ANSWER, exchanged, kept_upstream
+from tests.support.refused_requests import CHUNKS, REFUSED, got, posted
 
 CHUNKED = b"Transfer-Encoding: chunked"
 BROKEN_BODIES = {

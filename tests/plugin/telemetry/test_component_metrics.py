@@ -22,12 +22,12 @@ from plugin.telemetry.metrics import Metrics
 from plugin.telemetry.sync_metrics import SyncMetrics
 from plugin.telemetry.write_counts import Tally, read_written, written_header
 from plugin.upstream.client import Upstream
-from tests.live.test_sync_runs import until, with_vector
-from tests.live.test_telemetry import METRICS, numbers
+from tests.support.metrics_text import METRICS, numbers
 from tests.support.paths import TINY_BUNDLE
 from tests.support.raw_http import ask, search
 from tests.support.relay import Relay
-from tests.support.sync_run import make_index
+from tests.support.sync_run import make_index, with_vector
+from tests.support.waiting import until
 
 
 def found(metrics: Metrics) -> dict[str, float]:

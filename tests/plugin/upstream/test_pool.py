@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 
 import pytest
@@ -17,30 +17,16 @@ from plugin.upstream.client import Upstream
 from plugin.upstream.host import Host
 from plugin.upstream.pool import Hosts
 from reranker.bundle import Bundle
-from tests.plugin.upstream.test_faults import CLOSE, NO_BODY, scripted
 from tests.support.paths import TINY_BUNDLE
 from tests.support.relay import Relay
+from tests.support.scripted_upstream import CLOSE, NO_BODY, scripted
 from tests.support.toy_index import ToyIndex
-
-
-def until(seen: Callable[[], bool]) -> None:
-    """Wait for what comes in a moment."""
-    end = time.monotonic() + 30
-    while not seen():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-def url_of(*urls: str) -> str:
-    return ",".join(urls)
+from tests.support.upstream_hosts import left_out, url_of
+from tests.support.waiting import until
 
 
 def dead() -> str:
     return f"http://127.0.0.1:{free_port()}"
-
-
-def left_out(upstream: Upstream) -> list[bool]:
-    return [host.is_left_out for host in upstream.hosts()]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

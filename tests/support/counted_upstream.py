@@ -1,0 +1,16 @@
+"""An upstream that counts what is asked."""
+
+from plugin.http.messages import Headers
+from plugin.upstream.client import Exchange, Upstream
+
+
+class CountingUpstream(Upstream):
+    """Counts what is asked, by path."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.asked: list[str] = []
+
+    def exchange(self, method: str, target: str, headers: Headers, body: bytes = b"") -> Exchange:
+        self.asked.append(target.partition("?")[0])
+        return super().exchange(method, target, headers, body)
