@@ -40,11 +40,11 @@ def test_it_follows_and_ends_with_the_proxy(
         )  # fmt: skip
     try:
         client.index(index=index_name, id="1", body={"text": "around us"})
-        until(lambda: with_vector(client, index_name) == 1, 120)
+        until(lambda: with_vector(client, index_name) == 1, within_s=120)
         [child] = children_of(server.pid)
         server.send_signal(end)
         server.wait(60)
-        until(lambda: not Path(f"/proc/{child}").exists() or _is_dead(child), 60)
+        until(lambda: not Path(f"/proc/{child}").exists() or _is_dead(child), within_s=60)
     finally:
         if server.poll() is None:
             os.killpg(server.pid, signal.SIGKILL)

@@ -14,8 +14,8 @@ from opensearchpy import OpenSearch
 from plugin.commands.local_server import local_server
 from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
-from tests.benchmarks.memory import children_of
 from tests.support.paths import TINY_BUNDLE
+from tests.support.processes import children_of
 from tests.support.raw_http import RawAnswer
 from tests.support.toy_index import index_body
 from tests.support.write_checks import bulk, send, state, written

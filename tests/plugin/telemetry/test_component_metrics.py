@@ -160,13 +160,13 @@ def test_the_numbers_of_a_running_proxy(
         query = {"query": {"match": {"text": "around"}}}
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda n: search(proxy.url, index_name, query), range(40)))
-        until(lambda: with_vector(client, index_name) == 4, 120)
+        until(lambda: with_vector(client, index_name) == 4, within_s=120)
         checked = f'twinrank_sync_documents_total{{index="{index_name}",outcome="checked"}}'
-        until(lambda: now().get(checked, 0) > 0, 120)
+        until(lambda: now().get(checked, 0) > 0, within_s=120)
         client.indices.put_mapping(
             index=index_name, body={"_meta": {"rerank": {"model": "tiny", "window_size": -1}}}
         )
-        until(lambda: now().get(f'twinrank_settings_invalid{{index="{index_name}"}}') == 1, 60)
+        until(lambda: now().get(f'twinrank_settings_invalid{{index="{index_name}"}}') == 1, within_s=60)
         told = now()
     lookups = [told[f'twinrank_query_cache_lookups_total{{result="{name}"}}'] for name in ("hit", "miss")]
     assert sum(lookups) == 40
@@ -189,5 +189,5 @@ def test_hosts_that_do_not_answer_are_told(opensearch_url: str) -> None:
             assert upstream.exchange("GET", "/", ()).status == 200
         assert found(metrics)["twinrank_upstream_hosts_left_out"] == 1
         relay.mend()
-        until(lambda: found(metrics)["twinrank_upstream_hosts_left_out"] == 0, 60)
+        until(lambda: found(metrics)["twinrank_upstream_hosts_left_out"] == 0, within_s=60)
     relay.cut()

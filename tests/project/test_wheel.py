@@ -1,0 +1,46 @@
+"""The wheel: everything that runs is in it, and nothing else."""
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import ROOT
+
+PACKAGES = ("indexer", "model_export", "opensearch", "plugin", "reranker")
+NEEDED = ("pyproject.toml", "README.md", "LICENSE", "NOTICE")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """Build the wheel from a copy: setuptools keeps what it built before, and would put it in again."""
+    copy, built = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in NEEDED:
+        shutil.copy(ROOT / name, copy / name)
+    command = ["pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(built), "."]
+    subprocess.run([sys.executable, "-m", *command], cwd=copy, check=True, timeout=300)
+    return zipfile.ZipFile(next(built.glob("*.whl")))
+
+
+def files_of(package: str) -> set[str]:
+    """Return every file of a package's folder, as a path from the checkout."""
+    files = (file for file in (ROOT / package).rglob("*") if file.is_file())
+    return {str(file.relative_to(ROOT)) for file in files if file.parent.name != "__pycache__"}
+
+
+def test_it_holds_every_file_of_every_package(wheel: zipfile.ZipFile) -> None:
+    held = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    assert held == set[str]().union(*map(files_of, PACKAGES))
+
+
+def test_it_has_the_commands_and_the_licences(wheel: zipfile.ZipFile) -> None:
+    info = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")).rpartition("/")[0]
+    points = wheel.read(f"{info}/entry_points.txt").decode()
+    assert "twinrank = plugin.commands.main:main" in points
+    assert "twinrank-export = model_export.entry:main" in points
+    assert {Path(name).name for name in wheel.namelist() if "/licenses/" in name} == {"LICENSE", "NOTICE"}
