@@ -10,7 +10,7 @@ from typing import Any
 from indexer.document import Document, text_of
 from indexer.enricher import hash_of
 from indexer.estimate import in_words
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.errors import BlockedError, MappingError
 from opensearch.fields import stored_vectors
 from opensearch.fields.stored_vectors import Counts
@@ -125,7 +125,7 @@ class Coverage:
         }
 
 
-def coverage(upstream: Upstream, name: str, model: Model) -> Coverage:
+def coverage(upstream: OpenSearchClient, name: str, model: Model) -> Coverage:
     """Look at the index that `name` writes to.
 
     Raises:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from indexer.document import text_of
-from opensearch.client import Upstream, path_of
+from opensearch.client import OpenSearchClient, path_of
 from opensearch.errors import RequestError
 from opensearch.settings.table import RerankSettings
 from reranker.languages import ReadableScripts
@@ -55,7 +55,11 @@ class LanguageSample:
 
 
 def language_warning(
-    upstream: Upstream, index: str, settings: RerankSettings, model: str, scripts: ReadableScripts | None
+    upstream: OpenSearchClient,
+    index: str,
+    settings: RerankSettings,
+    model: str,
+    scripts: ReadableScripts | None,
 ) -> str | None:
     """Look at a sample of an index, and return a sentence if a model cannot read much of it.
 

@@ -11,7 +11,7 @@ import msgspec
 
 from indexer.audit import Audit, Worth, worth_of
 from opensearch.changes import snapshot
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.errors import IndexMissingError
 from opensearch.fields import stored_vectors
 from opensearch.index import mapping, metadata
@@ -26,7 +26,7 @@ class MigrationError(Exception):
     """A step that the state of the migration does not allow: says what it is, and what to do."""
 
 
-def enabled(upstream: Upstream, name: str) -> list[Index]:
+def enabled(upstream: OpenSearchClient, name: str) -> list[Index]:
     """Return the indices behind a name that have settings.
 
     Raises:
@@ -42,7 +42,7 @@ def enabled(upstream: Upstream, name: str) -> list[Index]:
     return found
 
 
-def begin(upstream: Upstream, index: Index, model: str, field: str | None = None) -> RerankSettings:
+def begin(upstream: OpenSearchClient, index: Index, model: str, field: str | None = None) -> RerankSettings:
     """Map the second field, and say in the settings whose vectors it is for; again: change nothing.
 
     Raises:
@@ -67,7 +67,7 @@ def begin(upstream: Upstream, index: Index, model: str, field: str | None = None
 
 
 def coverage(
-    upstream: Upstream,
+    upstream: OpenSearchClient,
     index: Index,
     settings: RerankSettings,
     model_tag: int,
@@ -90,7 +90,7 @@ def coverage(
 
 
 def cut_over(
-    upstream: Upstream,
+    upstream: OpenSearchClient,
     index: Index,
     model_tag: int,
     wanted: float,
@@ -119,7 +119,7 @@ def cut_over(
     return _exchange(upstream, index, settings, is_cut_over=True)
 
 
-def roll_back(upstream: Upstream, index: Index) -> RerankSettings:
+def roll_back(upstream: OpenSearchClient, index: Index) -> RerankSettings:
     """Let searches use the field from before the cut-over again, in one mapping update.
 
     Raises:
@@ -135,7 +135,7 @@ def roll_back(upstream: Upstream, index: Index) -> RerankSettings:
     return _exchange(upstream, index, settings, is_cut_over=False)
 
 
-def forget(upstream: Upstream, index: Index) -> str:
+def forget(upstream: OpenSearchClient, index: Index) -> str:
     """Take the second field out of the settings, and return its name: its values are still to be taken away.
 
     Raises:
@@ -174,7 +174,7 @@ def _state(settings: RerankSettings) -> str:
 
 
 def _exchange(
-    upstream: Upstream, index: Index, settings: RerankSettings, *, is_cut_over: bool
+    upstream: OpenSearchClient, index: Index, settings: RerankSettings, *, is_cut_over: bool
 ) -> RerankSettings:
     second = settings.second
     if second is None:
@@ -183,7 +183,7 @@ def _exchange(
     return _write(upstream, index, msgspec.structs.replace(second, migration=first))
 
 
-def _write(upstream: Upstream, index: Index, settings: RerankSettings) -> RerankSettings:
+def _write(upstream: OpenSearchClient, index: Index, settings: RerankSettings) -> RerankSettings:
     for field in settings.fields[1:] or settings.fields:
         mapping.write(upstream, index.name, field, settings_meta(settings))
     return settings

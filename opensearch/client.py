@@ -41,7 +41,7 @@ Sign = Callable[[str, str, bytes | None], Mapping[str, str]]
 """Takes method, whole URL and body of a request, and returns the headers of its signature."""
 
 
-class Upstream:
+class OpenSearchClient:
     """One OpenSearch, by its URL. Nothing is retried here: who asks knows whether that is safe.
 
     Args:

@@ -18,7 +18,7 @@ from indexer.errors import DocumentError, InputError
 from indexer.load.lines import Line
 from indexer.load.summary import Rejection, Summary
 from indexer.vector_fields import Fill
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.errors import DeniedError, RefusedError, RequestError
 from opensearch.fields import stored_vectors
 from opensearch.index import metadata
@@ -61,7 +61,7 @@ class Indexing:
         keeps_source: whether `_source` keeps every field; if not, it cannot tell that nothing changes.
     """
 
-    upstream: Upstream
+    upstream: OpenSearchClient
     index: str
     enrich: Fill
     events: Events = field(default_factory=Events)

@@ -16,7 +16,7 @@ from indexer.sync.summary import SyncSummary
 from indexer.sync.throttle import Throttle
 from opensearch.changes.feed import Change, read_changes
 from opensearch.changes.shards import Shard
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.errors import BlockedError, RefusedError
 from opensearch.index.write_obstacle import Obstacle
 from opensearch.retry import Patience, Persistence
@@ -43,7 +43,7 @@ class Run:
     `stop` is set to end the run after the batch in hand; `progress` is told the summary after each batch.
     """
 
-    upstream: Upstream
+    upstream: OpenSearchClient
     summary: SyncSummary = field(default_factory=SyncSummary)
     throttle: Throttle = field(default_factory=Throttle)
     patience: Patience = field(default_factory=Patience)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from opensearch.changes.shards import Shard
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.errors import RefusedError
 
 CHECKPOINTS_INDEX = ".twinrank-sync"
@@ -54,7 +54,7 @@ class Stored:
 class Checkpoints:
     """The checkpoints in one OpenSearch."""
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, upstream: OpenSearchClient) -> None:
         self._upstream = upstream
 
     def ensure(self) -> None:

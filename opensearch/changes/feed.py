@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from opensearch.changes.shards import Shard
-from opensearch.client import Upstream, path_of
+from opensearch.client import OpenSearchClient, path_of
 from opensearch.errors import BusyError
 from opensearch.rawjson.members import members
 
@@ -55,7 +55,7 @@ class _Answer(msgspec.Struct):
 _ANSWER = msgspec.json.Decoder(_Answer)
 
 
-def read_changes(upstream: Upstream, shard: Shard, after: int, upto: int, size: int) -> list[Change]:
+def read_changes(upstream: OpenSearchClient, shard: Shard, after: int, upto: int, size: int) -> list[Change]:
     """Return the first `size` documents of a shard whose last operation lies in (after, upto], oldest first.
 
     A document that has been written again since, beyond `upto`, is not among them, nor is a deleted one. An

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from opensearch.client import Upstream, path_of
+from opensearch.client import OpenSearchClient, path_of
 from opensearch.errors import BusyError
 from opensearch.index.metadata import Index
 
@@ -25,7 +25,7 @@ class Shard:
     refreshes: int
 
 
-def primary_shards(upstream: Upstream, index: Index) -> list[Shard]:
+def primary_shards(upstream: OpenSearchClient, index: Index) -> list[Shard]:
     """Return all primary shards of a concrete index, by number.
 
     Raises:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from opensearch.client import Upstream, path_of
+from opensearch.client import OpenSearchClient, path_of
 from opensearch.errors import BusyError
 from opensearch.index.metadata import Index
 
@@ -23,7 +23,7 @@ class Stored:
 
 
 def documents(
-    upstream: Upstream, index: Index, field: str, source_fields: tuple[str, ...]
+    upstream: OpenSearchClient, index: Index, field: str, source_fields: tuple[str, ...]
 ) -> Iterator[Stored]:
     """Yield every searchable document of an index as it stood when the first one was asked for.
 
@@ -48,14 +48,14 @@ def documents(
             yield from _paged(upstream, index.name, field, body | slice_)
 
 
-def _paged(upstream: Upstream, index: str, field: str, body: dict[str, Any]) -> Iterator[Stored]:
+def _paged(upstream: OpenSearchClient, index: str, field: str, body: dict[str, Any]) -> Iterator[Stored]:
     while hits := _hits(upstream, index, body):
         for hit in hits:
             yield Stored(hit["_id"], hit.get("_source", {}), hit.get("fields", {}).get(field, []))
         body = body | {"search_after": hits[-1]["sort"]}
 
 
-def _hits(upstream: Upstream, index: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+def _hits(upstream: OpenSearchClient, index: str, body: dict[str, Any]) -> list[dict[str, Any]]:
     answer = upstream.request("POST", "/_search", body)
     if answer["timed_out"] or answer["_shards"]["failed"]:
         raise BusyError(f"{index}: {answer['_shards']['failed']} shards did not answer; try again")
@@ -64,7 +64,7 @@ def _hits(upstream: Upstream, index: str, body: dict[str, Any]) -> list[dict[str
 
 
 @contextmanager
-def _point_in_time(upstream: Upstream, index: str) -> Iterator[str]:
+def _point_in_time(upstream: OpenSearchClient, index: str) -> Iterator[str]:
     path = path_of(index, "_search", "point_in_time")
     params = {"keep_alive": KEEP_ALIVE, "allow_partial_pit_creation": "false"}
     pit: str = upstream.request("POST", path, params=params)["pit_id"]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from opensearch.client import Upstream, path_of
+from opensearch.client import OpenSearchClient, path_of
 from opensearch.index import mapping
 from opensearch.index.metadata import Index
 from opensearch.settings.table import RerankSettings
@@ -19,7 +19,7 @@ class Counts:
     with_vector: int
 
 
-def fetch(upstream: Upstream, index: str, ids: Sequence[str], field: str) -> dict[str, bytes]:
+def fetch(upstream: OpenSearchClient, index: str, ids: Sequence[str], field: str) -> dict[str, bytes]:
     """Return the stored vectors of those documents that have one and are searchable.
 
     They come from doc values, without a source being parsed: 40 ms for 256 documents where `_mget` with a
@@ -43,7 +43,7 @@ def fetch(upstream: Upstream, index: str, ids: Sequence[str], field: str) -> dic
     return {key: value for key, value in packed.items() if value is not None}
 
 
-def fetch_sources(upstream: Upstream, index: str, ids: Sequence[str]) -> dict[str, Any]:
+def fetch_sources(upstream: OpenSearchClient, index: str, ids: Sequence[str]) -> dict[str, Any]:
     """Return the whole sources of those documents that are there now, searchable or not, as JSON values.
 
     Raises:
@@ -53,7 +53,7 @@ def fetch_sources(upstream: Upstream, index: str, ids: Sequence[str]) -> dict[st
     return {doc["_id"]: doc["_source"] for doc in answer["docs"] if doc.get("found") and "_source" in doc}
 
 
-def count(upstream: Upstream, index: str, field: str) -> Counts:
+def count(upstream: OpenSearchClient, index: str, field: str) -> Counts:
     """Count the searchable documents and those with a vector.
 
     Raises:
@@ -65,7 +65,7 @@ def count(upstream: Upstream, index: str, field: str) -> Counts:
     return Counts(everything, upstream.request("POST", path, query)["count"])
 
 
-def count_missing(upstream: Upstream, index: Index, settings: RerankSettings) -> int:
+def count_missing(upstream: OpenSearchClient, index: Index, settings: RerankSettings) -> int:
     """Count the searchable documents that have a source field and no vector.
 
     If OpenSearch cannot see in its own index whether a document has one of the fields (one that is not
@@ -83,7 +83,9 @@ def count_missing(upstream: Upstream, index: Index, settings: RerankSettings) ->
     return count
 
 
-def sample(upstream: Upstream, index: str, settings: RerankSettings, size: int) -> list[dict[str, Any]]:
+def sample(
+    upstream: OpenSearchClient, index: str, settings: RerankSettings, size: int
+) -> list[dict[str, Any]]:
     """Return the sources, cut to source fields and vector, of up to `size` random documents with a vector.
 
     Raises:
@@ -100,7 +102,7 @@ def sample(upstream: Upstream, index: str, settings: RerankSettings, size: int) 
 
 
 def sample_without(
-    upstream: Upstream, index: str, settings: RerankSettings, size: int
+    upstream: OpenSearchClient, index: str, settings: RerankSettings, size: int
 ) -> list[dict[str, Any]]:
     """Return the sources, cut to the source fields, of up to `size` random documents without a vector.
 

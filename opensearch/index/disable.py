@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import msgspec
 
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.errors import IndexMissingError
 from opensearch.index import mapping, metadata
 from opensearch.index.enable import Enabled
 from opensearch.settings.table import settings_meta
 
 
-def disable(upstream: Upstream, name: str, *, dry_run: bool = False) -> list[Enabled]:
+def disable(upstream: OpenSearchClient, name: str, *, dry_run: bool = False) -> list[Enabled]:
     """Set `enabled: false` on every index behind `name`.
 
     The settings are not removed: without them, a field that is still mapped would look like an accident.

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.index import mapping, metadata
 from opensearch.index.ingest_pipelines import pipeline_notes
 from opensearch.index.metadata import Index
@@ -41,7 +41,7 @@ class Enabled:
     notes: tuple[str, ...] = ()
 
 
-def enable(upstream: Upstream, name: str, wanted: Wanted, *, dry_run: bool = False) -> list[Enabled]:
+def enable(upstream: OpenSearchClient, name: str, wanted: Wanted, *, dry_run: bool = False) -> list[Enabled]:
     """Enable every index behind `name`, as `PUT _mapping` itself does; create it where there is none.
 
     All are checked before the first one is changed.
@@ -65,7 +65,7 @@ def enable(upstream: Upstream, name: str, wanted: Wanted, *, dry_run: bool = Fal
     return plans
 
 
-def _created(upstream: Upstream, name: str, wanted: Wanted, *, dry_run: bool) -> Enabled:
+def _created(upstream: OpenSearchClient, name: str, wanted: Wanted, *, dry_run: bool) -> Enabled:
     """Plan for an empty mapping first, so that wrong settings create nothing; a template may add to it."""
     plan = _plan(Index(name, {}, {}, {}), wanted)
     notes: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from opensearch.client import Upstream, path_of
+from opensearch.client import OpenSearchClient, path_of
 from opensearch.errors import DeniedError, RefusedError
 from opensearch.index.metadata import Index
 from opensearch.settings.table import META_KEY
@@ -17,7 +17,7 @@ class TemplateSettings:
     note: str | None = None
 
 
-def template_settings(upstream: Upstream, index: Index) -> TemplateSettings:
+def template_settings(upstream: OpenSearchClient, index: Index) -> TemplateSettings:
     """Return what the template that a new index of this name would be made from says.
 
     Raises:
@@ -33,7 +33,7 @@ def template_settings(upstream: Upstream, index: Index) -> TemplateSettings:
     return TemplateSettings(rerank if isinstance(rerank, dict) else {})
 
 
-def _simulation(upstream: Upstream, index: Index) -> str:
+def _simulation(upstream: OpenSearchClient, index: Index) -> str:
     """OpenSearch simulates by the name of an index, but refuses the name of a data stream that is there."""
     if index.data_stream is None:
         return f"/_index_template/_simulate_index{path_of(index.name)}"

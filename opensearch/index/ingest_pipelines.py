@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.errors import RequestError
 from opensearch.index.metadata import Index
 
@@ -39,7 +39,7 @@ _HARMLESS = frozenset({"date_index_name", "drop", "fail"})
 """Processors that change no field of the document."""
 
 
-def pipeline_notes(upstream: Upstream, index: Index, source_fields: Sequence[str]) -> list[str]:
+def pipeline_notes(upstream: OpenSearchClient, index: Index, source_fields: Sequence[str]) -> list[str]:
     """Return a sentence for each pipeline of an index that changes a source field, or may.
 
     A pipeline that cannot be read may.
@@ -58,7 +58,7 @@ def pipeline_notes(upstream: Upstream, index: Index, source_fields: Sequence[str
 class _Reader:
     """Reads pipelines, each once, for the source fields that they touch."""
 
-    def __init__(self, upstream: Upstream, source_fields: Sequence[str]) -> None:
+    def __init__(self, upstream: OpenSearchClient, source_fields: Sequence[str]) -> None:
         self._upstream = upstream
         self._source_fields = source_fields
         self._seen: set[str] = set()

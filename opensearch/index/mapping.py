@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from opensearch.client import Upstream, path_of
+from opensearch.client import OpenSearchClient, path_of
 from opensearch.errors import MappingError
 from opensearch.index.kept_source import KeptSource, matches
 from opensearch.index.metadata import Index, find
@@ -64,7 +64,7 @@ def is_overwritten(index: Index) -> bool:
     return found is not None and found.get("type") == "binary"
 
 
-def write(upstream: Upstream, name: str, field: str, rerank: Mapping[str, Any]) -> Index:
+def write(upstream: OpenSearchClient, name: str, field: str, rerank: Mapping[str, Any]) -> Index:
     """Map the vector field and set `_meta.rerank` on one concrete index, and return it as it stands then.
 
     `PUT _mapping` replaces `_meta` whole, so it is read just before, written whole with everybody's keys,
@@ -89,7 +89,7 @@ def write(upstream: Upstream, name: str, field: str, rerank: Mapping[str, Any]) 
     )
 
 
-def _read(upstream: Upstream, name: str) -> Index:
+def _read(upstream: OpenSearchClient, name: str) -> Index:
     found = find(upstream, name)
     if len(found) != 1:
         raise MappingError(f"{name}: expected one index, found {len(found)}: it changed while we worked")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from opensearch.client import Upstream, path_of
+from opensearch.client import OpenSearchClient, path_of
 from opensearch.errors import IndexMissingError, MappingError, RefusedError
 from opensearch.settings.table import META_KEY, RerankSettings, SettingsError, parse_settings
 
@@ -55,7 +55,7 @@ class Index:
         return parse_settings(self.meta[META_KEY])
 
 
-def find(upstream: Upstream, name: str) -> list[Index]:
+def find(upstream: OpenSearchClient, name: str) -> list[Index]:
     """Return every concrete index behind an index name, alias or pattern, by name; [] where there is none.
 
     Raises:
@@ -82,7 +82,7 @@ def find(upstream: Upstream, name: str) -> list[Index]:
     ]
 
 
-def written_by(upstream: Upstream, name: str) -> Index:
+def written_by(upstream: OpenSearchClient, name: str) -> Index:
     """Return the one index that a write to `name` goes to: itself, or an alias's write index.
 
     Raises:
@@ -103,7 +103,7 @@ def written_by(upstream: Upstream, name: str) -> Index:
     return marked[0] if marked else found[0]
 
 
-def create(upstream: Upstream, name: str) -> None:
+def create(upstream: OpenSearchClient, name: str) -> None:
     """Create an index with OpenSearch's own defaults and templates.
 
     Raises:
@@ -114,7 +114,7 @@ def create(upstream: Upstream, name: str) -> None:
     upstream.request("PUT", path_of(name))
 
 
-def refresh(upstream: Upstream, name: str) -> None:
+def refresh(upstream: OpenSearchClient, name: str) -> None:
     """Make what was written searchable.
 
     Raises:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.errors import IndexMissingError, MappingError
 from opensearch.index import mapping, metadata
 from opensearch.index.index_templates import TemplateSettings, template_settings
@@ -30,7 +30,7 @@ class SettingsReport:
         return {"settings": settings, "problems": list(self.problems), "notes": list(self.notes)}
 
 
-def settings_report(upstream: Upstream, name: str, defaults: Defaults) -> list[SettingsReport]:
+def settings_report(upstream: OpenSearchClient, name: str, defaults: Defaults) -> list[SettingsReport]:
     """Report on every concrete index behind a name, alias, data stream or pattern.
 
     Raises:
@@ -43,7 +43,7 @@ def settings_report(upstream: Upstream, name: str, defaults: Defaults) -> list[S
     return [_report(upstream, index, defaults) for index in found]
 
 
-def _report(upstream: Upstream, index: Index, defaults: Defaults) -> SettingsReport:
+def _report(upstream: OpenSearchClient, index: Index, defaults: Defaults) -> SettingsReport:
     rerank = index.meta.get(META_KEY)
     problem = settings_problem(IndexRecord(rerank, mapping.is_overwritten(index)), defaults)
     if rerank is None or problem is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from opensearch.client import Upstream, path_of
+from opensearch.client import OpenSearchClient, path_of
 from opensearch.errors import DeniedError, MappingError
 from opensearch.index.metadata import find, refresh
 from opensearch.index.write_obstacle import check_writable
@@ -45,7 +45,7 @@ class Stripped:
     left: int = 0
 
 
-def check_strip(upstream: Upstream, name: str) -> None:
+def check_strip(upstream: OpenSearchClient, name: str) -> None:
     """Check that vectors may be removed from every index behind a name.
 
     Raises:
@@ -65,7 +65,7 @@ def check_strip(upstream: Upstream, name: str) -> None:
 
 
 def strip(
-    upstream: Upstream,
+    upstream: OpenSearchClient,
     index: str,
     field: str,
     *,
@@ -103,12 +103,12 @@ def strip(
     return done
 
 
-def _count(upstream: Upstream, index: str, field: str) -> int:
+def _count(upstream: OpenSearchClient, index: str, field: str) -> int:
     count: int = upstream.request("POST", path_of(index, "_count"), {"query": _exists(field)})["count"]
     return count
 
 
-def _pages(upstream: Upstream, index: str, field: str) -> Iterator[list[dict[str, Any]]]:
+def _pages(upstream: OpenSearchClient, index: str, field: str) -> Iterator[list[dict[str, Any]]]:
     body = {
         "size": PAGE,
         "query": _exists(field),
@@ -126,7 +126,7 @@ def _pages(upstream: Upstream, index: str, field: str) -> Iterator[list[dict[str
         upstream.request("DELETE", "/_search/scroll", {"scroll_id": answer["_scroll_id"]})
 
 
-def _removed(upstream: Upstream, index: str, field: str, hits: list[dict[str, Any]]) -> int:
+def _removed(upstream: OpenSearchClient, index: str, field: str, hits: list[dict[str, Any]]) -> int:
     script = json.dumps({"script": {"source": _SCRIPT, "lang": "painless", "params": {"path": field}}})
     lines = [line for hit in hits for line in (json.dumps({"update": _address(hit)}), script)]
     body = "\n".join([*lines, ""]).encode()

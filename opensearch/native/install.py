@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.errors import (
     BusyError,
     IndexMissingError,
@@ -98,7 +98,9 @@ def pipeline_steps(values: Mapping[str, Any], model_ids: Mapping[str, str]) -> l
     return [Step("PUT", quote(path), filled(template(name), everything)) for path, name in found]
 
 
-def install(upstream: Upstream, values: Mapping[str, Any], *, patience_s: float = 60.0) -> Iterator[str]:
+def install(
+    upstream: OpenSearchClient, values: Mapping[str, Any], *, patience_s: float = 60.0
+) -> Iterator[str]:
     """Make everything of one index anew, and yield a line about each thing that was made or removed.
 
     Raises:
@@ -129,7 +131,7 @@ def install(upstream: Upstream, values: Mapping[str, Any], *, patience_s: float 
         yield from _remove(upstream, f"{_ML}/connectors/{connector_id}")
 
 
-def uninstall(upstream: Upstream, index: str) -> Iterator[str]:
+def uninstall(upstream: OpenSearchClient, index: str) -> Iterator[str]:
     """Remove everything of one index, and yield a line about each thing that was removed.
 
     Raises:
@@ -144,7 +146,7 @@ def uninstall(upstream: Upstream, index: str) -> Iterator[str]:
     yield from _removed(upstream, name)
 
 
-def _removed(upstream: Upstream, name: str, keep: frozenset[str] = frozenset()) -> Iterator[str]:
+def _removed(upstream: OpenSearchClient, name: str, keep: frozenset[str] = frozenset()) -> Iterator[str]:
     for model_id in _found(upstream, "models", name):
         if model_id not in keep:
             yield from _remove_model(upstream, model_id)
@@ -153,12 +155,12 @@ def _removed(upstream: Upstream, name: str, keep: frozenset[str] = frozenset()) 
             yield from _remove(upstream, f"{_ML}/connectors/{connector_id}")
 
 
-def _remove_model(upstream: Upstream, model_id: str) -> Iterator[str]:
+def _remove_model(upstream: OpenSearchClient, model_id: str) -> Iterator[str]:
     upstream.request("POST", f"{_ML}/models/{model_id}/_undeploy")
     yield from _remove(upstream, f"{_ML}/models/{model_id}")
 
 
-def _remove(upstream: Upstream, path: str) -> Iterator[str]:
+def _remove(upstream: OpenSearchClient, path: str) -> Iterator[str]:
     try:
         upstream.request("DELETE", path)
     except MissingError:  # somebody was quicker
@@ -166,7 +168,7 @@ def _remove(upstream: Upstream, path: str) -> Iterator[str]:
     yield f"removed {path.removeprefix('/_')}"
 
 
-def _found(upstream: Upstream, kind: str, name: str) -> list[str]:
+def _found(upstream: OpenSearchClient, kind: str, name: str) -> list[str]:
     """Return the ids of the models or connectors of that name."""
     names = [f"{name}-{each}" for each in CONNECTORS]
     body = {"size": 100, "query": {"terms": {"name.keyword": names}}, "_source": ["name"]}
@@ -184,7 +186,7 @@ def _found(upstream: Upstream, kind: str, name: str) -> list[str]:
     return [hit["_id"] for hit in answer["hits"]["hits"]]
 
 
-def _deployed(upstream: Upstream, name: str, connector_id: str, patience_s: float) -> str:
+def _deployed(upstream: OpenSearchClient, name: str, connector_id: str, patience_s: float) -> str:
     body = {"name": name, "function_name": "remote", "connector_id": connector_id}
     step = Step("POST", f"{_ML}/models/_register?deploy=true", body)
     model_id: str = _send_patiently(upstream, step, patience_s)["model_id"]
@@ -200,7 +202,7 @@ def _deployed(upstream: Upstream, name: str, connector_id: str, patience_s: floa
         time.sleep(0.2)
 
 
-def _check(upstream: Upstream, model_id: str) -> None:
+def _check(upstream: OpenSearchClient, model_id: str) -> None:
     body = {"parameters": {"input": "how to wait a bit"}}
     try:
         upstream.request("POST", f"{_ML}/models/{model_id}/_predict", body)
@@ -211,7 +213,7 @@ def _check(upstream: Upstream, model_id: str) -> None:
         ) from error
 
 
-def _send_patiently(upstream: Upstream, step: Step, patience_s: float) -> Any:  # noqa: ANN401
+def _send_patiently(upstream: OpenSearchClient, step: Step, patience_s: float) -> Any:  # noqa: ANN401
     """Send a request; again while ml-commons makes its own indices: a new cluster answers 503 at first."""
     deadline_s = time.monotonic() + patience_s
     while True:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from opensearch.client import BUSY, Upstream, path_of
+from opensearch.client import BUSY, OpenSearchClient, path_of
 from opensearch.errors import BusyError, TooLargeError, UnreachableError
 from opensearch.reasons import reason_of
 from opensearch.retry import Patience, Persistence
@@ -51,7 +51,7 @@ class Bulk:
     """
 
     def __init__(
-        self, upstream: Upstream, index: str, patience: Patience, waiting: Callable[[str], None]
+        self, upstream: OpenSearchClient, index: str, patience: Patience, waiting: Callable[[str], None]
     ) -> None:
         self._upstream = upstream
         self._path = path_of(index, "_bulk")

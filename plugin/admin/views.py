@@ -13,7 +13,7 @@ import flask
 
 from indexer.coverage import Model as CoveredModel
 from indexer.coverage import coverage
-from opensearch.client import Upstream as Client
+from opensearch.client import OpenSearchClient
 from opensearch.index.disable import disable
 from opensearch.index.enable import Enabled, Wanted, enable
 from opensearch.index.settings_report import settings_report
@@ -114,7 +114,7 @@ class AdminViews:
         )
 
     @contextmanager
-    def _client(self) -> Iterator[Client]:
+    def _client(self) -> Iterator[OpenSearchClient]:
         with closing(self.upstream.client(dict(_callers_headers()))) as client:
             yield client
 

@@ -16,7 +16,7 @@ from indexer.load.document_file import read_documents
 from indexer.load.indexing import Events, Indexing
 from indexer.load.summary import Rejection
 from indexer.vector_fields import Fills
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.index import metadata
 from opensearch.index.enable import Enabled, Wanted, enable
 from opensearch.index.ingest_pipelines import pipeline_notes
@@ -129,7 +129,7 @@ def status_command(index: str, as_json: bool, bundle_path: Path, connecting: Con
 
 
 @contextmanager
-def connected(connecting: Connecting) -> Iterator[Upstream]:
+def connected(connecting: Connecting) -> Iterator[OpenSearchClient]:
     """Yield a client whose failures are told by us alone."""
     # The library logs every failed request; we say ourselves what failed, or try again.
     logging.getLogger("opensearch").setLevel(logging.CRITICAL)
@@ -157,7 +157,7 @@ def _settings_given(
     return assigned({"enabled": True} | given, more)
 
 
-def _tell_next(upstream: Upstream, names: Sequence[str], bundle_path: Path) -> None:
+def _tell_next(upstream: OpenSearchClient, names: Sequence[str], bundle_path: Path) -> None:
     """Print what to do next with each index, as far as the bundle at hand can tell."""
     if len(names) > MAX_SHOWN_NEXT:
         click.echo("next: twinrank status INDEX says how far each index is, and what to do")

@@ -3,27 +3,29 @@
 import click
 
 from indexer.language_sample import language_warning
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.index import metadata
 from opensearch.settings.table import META_KEY, RerankSettings, SettingsError
 from reranker.bundle import Bundle
 
 
-def languages_of(upstream: Upstream, index: str, settings: RerankSettings, bundle: Bundle) -> str | None:
+def languages_of(
+    upstream: OpenSearchClient, index: str, settings: RerankSettings, bundle: Bundle
+) -> str | None:
     """Return a warning if much of a concrete index is in scripts that the bundle does not read, else None."""
     if settings.of_model(bundle.vectors_of) is None:  # another bundle's index: nothing is known of that one
         return None
     return language_warning(upstream, index, settings, bundle.name, bundle.scripts())
 
 
-def tell_languages(upstream: Upstream, index: str, settings: RerankSettings, bundle: Bundle) -> None:
+def tell_languages(upstream: OpenSearchClient, index: str, settings: RerankSettings, bundle: Bundle) -> None:
     """Print such a warning on standard error."""
     warning = languages_of(upstream, index, settings, bundle)
     if warning is not None:
         click.echo(f"{index}: {warning}", err=True)
 
 
-def tell_languages_behind(upstream: Upstream, name: str, bundle: Bundle) -> None:
+def tell_languages_behind(upstream: OpenSearchClient, name: str, bundle: Bundle) -> None:
     """Print such a warning for each index behind a name that is enabled."""
     for index in metadata.find(upstream, name):
         if META_KEY not in index.meta:

@@ -12,7 +12,7 @@ import click
 from indexer import migration
 from indexer.sync.summary import SyncSummary
 from indexer.vector_fields import Emptied
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.index.metadata import Index
 from opensearch.index.write_obstacle import check_writable
 from opensearch.settings.table import RerankSettings
@@ -92,7 +92,7 @@ def migrate_command(
             _clean_up(upstream, connecting, found, options)
 
 
-def _begun(upstream: Upstream, index: Index, model: str, field: str | None, *, as_json: bool) -> bool:
+def _begun(upstream: OpenSearchClient, index: Index, model: str, field: str | None, *, as_json: bool) -> bool:
     """Say in an index's settings whose vectors its second field is for; return whether that is new."""
     before = index.rerank_settings()
     after = migration.begin(upstream, index, model, field)
@@ -115,7 +115,9 @@ def _told(index: Index, settings: RerankSettings, *, as_json: bool) -> None:
         )
 
 
-def _status(upstream: Upstream, found: list[Index], bundle: Bundle | None, *, as_json: bool) -> Iterator[str]:
+def _status(
+    upstream: OpenSearchClient, found: list[Index], bundle: Bundle | None, *, as_json: bool
+) -> Iterator[str]:
     for one in found:
         report = dict(migration.state(one))
         settings = one.rerank_settings()
@@ -142,7 +144,7 @@ def _looking_at(index: Index, *, hidden: bool) -> Iterator[Callable[[int, int], 
 
 
 def _clean_up(
-    upstream: Upstream, connecting: Connecting, found: list[Index], options: SyncOptions
+    upstream: OpenSearchClient, connecting: Connecting, found: list[Index], options: SyncOptions
 ) -> SyncSummary | None:
     check_writable(found)
     summary = None

@@ -6,14 +6,14 @@ from typing import Any
 from indexer.coverage import Coverage, Model, coverage
 from indexer.enricher import chunking_of
 from indexer.estimate import estimated_s
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.errors import RequestError
 from plugin.commands.language_notes import languages_of
 from reranker.bundle import Bundle
 from reranker.errors import RerankerError
 
 
-def measured_status(upstream: Upstream, index: str, bundle: Bundle) -> dict[str, Any]:
+def measured_status(upstream: OpenSearchClient, index: str, bundle: Bundle) -> dict[str, Any]:
     """Return the coverage of the index that `index` writes to, with the next step and its estimate.
 
     `languages` warns if much of it is in scripts that the bundle does not read.
@@ -28,7 +28,7 @@ def measured_status(upstream: Upstream, index: str, bundle: Bundle) -> dict[str,
     return {**found.as_json(model, _sync_s(found, model, bundle)), "languages": languages}
 
 
-def next_step(upstream: Upstream, index: str, bundle: Bundle) -> str:
+def next_step(upstream: OpenSearchClient, index: str, bundle: Bundle) -> str:
     """Return the next step, or which command tells it if the user may not search the index."""
     try:
         return str(measured_status(upstream, index, bundle)["next"])

@@ -6,7 +6,7 @@ from typing import IO, Any
 
 import click
 
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.errors import RequestError
 from opensearch.index import metadata
 from opensearch.settings.table import SettingsError
@@ -80,7 +80,7 @@ def _with_size(body: dict[str, Any], size: int | None) -> dict[str, Any]:
     return body | {"size": size} if size else body
 
 
-def _source_fields(client: Upstream, index: str) -> tuple[str, ...]:
+def _source_fields(client: OpenSearchClient, index: str) -> tuple[str, ...]:
     """Return the source fields of the indices behind a name, each once; none if no settings can be read."""
     fields: list[str] = []
     with suppress(RequestError):  # whoever may search need not be allowed to read a mapping

@@ -20,7 +20,7 @@ from indexer.sync.summary import SyncSummary
 from indexer.sync.throttle import Throttle
 from indexer.vector_fields import Fill
 from opensearch.changes.checkpoints import Checkpoints
-from opensearch.client import Upstream, path_of
+from opensearch.client import OpenSearchClient, path_of
 from opensearch.errors import RequestError
 from opensearch.index.metadata import Index
 from plugin.commands.fills import fills_of
@@ -132,7 +132,7 @@ def _fills(bundle: Bundle, threads: int) -> Callable[[Index], Sequence[Fill]]:
     return lambda index: fills_of(index, bundle, encode)
 
 
-def _probe(upstream: Upstream, name: str) -> None:
+def _probe(upstream: OpenSearchClient, name: str) -> None:
     upstream.request("POST", path_of(name, "_search"), {"size": 1, "track_total_hits": False})
 
 

@@ -7,7 +7,7 @@ import click
 
 from indexer.audit import Audit, worth_of
 from opensearch.changes import snapshot
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.errors import DeniedError, IndexMissingError
 from opensearch.fields import stored_vectors
 from opensearch.index import metadata
@@ -51,7 +51,7 @@ def verify_command(index: str, as_json: bool, bundle_path: Path, connecting: Con
         raise click.exceptions.Exit(1)
 
 
-def _audit(upstream: Upstream, index: Index, bundle: Bundle, show: Show) -> Audit:
+def _audit(upstream: OpenSearchClient, index: Index, bundle: Bundle, show: Show) -> Audit:
     settings = settings_for(index, bundle)
     try:
         metadata.refresh(upstream, index.name)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from opensearch.client import Upstream, path_of
+from opensearch.client import OpenSearchClient, path_of
 from plugin.errors import CommandError
 from plugin.evaluation.collection import judged_documents, read_qrels, read_queries
 from reranker.judgements import Judgements
@@ -20,7 +20,7 @@ class NothingJudgedError(CommandError):
 
 
 def judged_queries(
-    client: Upstream, index: str, queries: Path, qrels: Path
+    client: OpenSearchClient, index: str, queries: Path, qrels: Path
 ) -> tuple[dict[str, str], Judgements]:
     """Return the texts of the judged queries, and all judgements; what is left out is noted on stderr.
 
@@ -45,7 +45,7 @@ def note(text: str) -> None:
     click.echo(f"note: {text}", err=True)
 
 
-def _check_documents(client: Upstream, index: str, documents: set[str], qrels: Path) -> None:
+def _check_documents(client: OpenSearchClient, index: str, documents: set[str], qrels: Path) -> None:
     found = min(sum(_counts(client, index, documents)), len(documents))
     said = f"{found} of {len(documents)} judged documents are in {index}"
     if not found:
@@ -56,7 +56,7 @@ def _check_documents(client: Upstream, index: str, documents: set[str], qrels: P
         note(said)
 
 
-def _counts(client: Upstream, index: str, documents: set[str]) -> Iterator[int]:
+def _counts(client: OpenSearchClient, index: str, documents: set[str]) -> Iterator[int]:
     ids = iter(sorted(documents))
     while batch := list(islice(ids, BATCH_IDS)):
         answer = client.request("POST", path_of(index, "_count"), {"query": {"ids": {"values": batch}}})

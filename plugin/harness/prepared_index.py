@@ -9,7 +9,7 @@ from indexer.enricher import Enricher
 from indexer.load.document_file import read_documents
 from indexer.load.indexing import Events, Indexing
 from indexer.load.summary import Rejection, Summary
-from opensearch.client import Upstream, path_of
+from opensearch.client import OpenSearchClient, path_of
 from opensearch.index import metadata
 from opensearch.index.enable import Wanted, enable
 from plugin.errors import CommandError
@@ -61,7 +61,7 @@ def prepare_index(
         upstream.close()
 
 
-def _create_analyzed(upstream: Upstream, index: str, fields: Sequence[str], analyzer: str) -> None:
+def _create_analyzed(upstream: OpenSearchClient, index: str, fields: Sequence[str], analyzer: str) -> None:
     """Create the index, where there is none, with an analyzer for its text fields."""
     if not metadata.find(upstream, index):
         properties = {field: {"type": "text", "analyzer": analyzer} for field in fields}
@@ -69,7 +69,11 @@ def _create_analyzed(upstream: Upstream, index: str, fields: Sequence[str], anal
 
 
 def _index_file(
-    upstream: Upstream, index: str, enricher: Enricher, file: Path, progress: Callable[[Summary], None]
+    upstream: OpenSearchClient,
+    index: str,
+    enricher: Enricher,
+    file: Path,
+    progress: Callable[[Summary], None],
 ) -> Summary:
     rejections: list[Rejection] = []
     events = Events(rejected=rejections.append, progress=progress)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from http.client import BadStatusLine, HTTPException, HTTPResponse
 from typing import TypeVar
 
-from opensearch.client import Upstream as Client
+from opensearch.client import OpenSearchClient
 from opensearch.connection_advice import tls_advice
 from plugin.errors import UpstreamError, UpstreamTimeoutError
 from plugin.http.client_presence import await_readable
@@ -159,10 +159,10 @@ class Upstream:
 
         return self._failing_over(use, may_repeat=may_repeat)
 
-    def client(self, headers: Mapping[str, str]) -> Client:
+    def client(self, headers: Mapping[str, str]) -> OpenSearchClient:
         """Return a client of the library's for one of the hosts, with these headers in every request."""
         sign = None if self._sign is None else client_signature(self._sign)
-        return Client(self.url, headers=headers, ssl_context=self._context, sign=sign)
+        return OpenSearchClient(self.url, headers=headers, ssl_context=self._context, sign=sign)
 
     def tell_hosts(self, on_change: Callable[[int], None]) -> None:
         """Have somebody told how many hosts are left out, whenever that changes."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 
-from opensearch.client import Upstream as Client
+from opensearch.client import OpenSearchClient
 from opensearch.credentials import basic_authorization, url_with_credentials
 from plugin.errors import CommandError
 from plugin.http.messages import Headers, basic_credentials
@@ -84,7 +84,7 @@ class Connecting:
         except ValueError as error:
             raise ConnectionOptionError(f"--upstream: {error}") from error
 
-    def client(self) -> Client:
+    def client(self) -> OpenSearchClient:
         """Return a client of the library's for the first host; nothing is connected yet.
 
         Raises:
@@ -93,7 +93,7 @@ class Connecting:
         """
         self._warn()
         sign = None if self._sign is None else client_signature(self._sign)
-        return Client(self.url, ssl_context=self._context_for(self.url), sign=sign)
+        return OpenSearchClient(self.url, ssl_context=self._context_for(self.url), sign=sign)
 
     def search_client(self) -> SearchClient:
         """Return a client that searches the first host.

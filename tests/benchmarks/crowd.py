@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from opensearch.client import Upstream as Client
+from opensearch.client import OpenSearchClient
 from plugin.http.messages import Headers
 from plugin.upstream.client import Exchange, Upstream
 
@@ -48,14 +48,14 @@ def crowd_names(count: int) -> list[str]:
     return [f"crowd-{n}" for n in range(count)]
 
 
-def make_crowd(client: Client, names: Sequence[str], model: str) -> None:
+def make_crowd(client: OpenSearchClient, names: Sequence[str], model: str) -> None:
     """Make empty indices of one shard, each with settings that differ a little and an alias."""
     for n, name in enumerate(names):
         client.request("PUT", f"/{name}", _body(n, model), params={"wait_for_active_shards": "0"})
     client.request("GET", "/_cluster/health/crowd-*?wait_for_status=green&timeout=600s")
 
 
-def delete_crowd(client: Client, names: Sequence[str]) -> None:
+def delete_crowd(client: OpenSearchClient, names: Sequence[str]) -> None:
     """Delete them."""
     for start in range(0, len(names), _DELETED_AT_ONCE):
         client.request("DELETE", f"/{','.join(names[start : start + _DELETED_AT_ONCE])}")
@@ -75,7 +75,7 @@ def _body(n: int, model: str) -> dict[str, Any]:
     }
 
 
-def write_window(client: Client, name: str, window_size: int) -> None:
+def write_window(client: OpenSearchClient, name: str, window_size: int) -> None:
     """Change one index's settings as a tool would: `_meta` read, changed and written whole."""
     found = client.request("GET", f"/{name}/_mapping")
     meta = next(iter(found.values()))["mappings"]["_meta"]

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from rich.console import Console
 
-from opensearch.client import Upstream as Client
+from opensearch.client import OpenSearchClient
 from opensearch.settings.table import RerankSettings
 from plugin.commands.local_server import default_home, local_server
 from plugin.commands.options import bundle_option
@@ -79,7 +79,7 @@ def main(
     with ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="twinrank-")))
         urls = [alone or _server(running, "alone", heap), crowded or _server(running, "crowded", heap)]
-        client = running.enter_context(closing(Client(urls[1], timeout_s=600)))
+        client = running.enter_context(closing(OpenSearchClient(urls[1], timeout_s=600)))
         names = crowd_names(num_indices)
         if crowded:
             running.callback(delete_crowd, client, names)
@@ -165,7 +165,7 @@ def _ratio(name: str, measured: Mapping[str, Floats]) -> Figure:
     return Figure(name, float(ratio(sides)), float(low), float(high), "times")
 
 
-def _polled(url: str, client: Client, name: str, folder: Path) -> Iterator[Figure]:
+def _polled(url: str, client: OpenSearchClient, name: str, folder: Path) -> Iterator[Figure]:
     """Yield what the poller asks of OpenSearch, and how long a change of one index takes to be followed."""
     shared = folder / "poller"
     shared.mkdir()

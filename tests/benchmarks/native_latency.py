@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from rich.console import Console
 
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.index import metadata
 from opensearch.native import install
 from plugin.commands.options import bundle_option
@@ -119,7 +119,7 @@ def main(documents: int, rounds: int, write: bool, bundle_path: Path) -> None:
 
 def _install(url: str, sidecar: str) -> None:
     options = install.NativeOptions(sidecar, read_timeout_s=10)
-    with closing(Upstream(url)) as upstream:
+    with closing(OpenSearchClient(url)) as upstream:
         settings = metadata.written_by(upstream, INDEX).rerank_settings()
         for _ in install.install(upstream, install.values_of(INDEX, settings, options)):
             pass

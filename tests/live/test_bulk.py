@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.errors import BusyError, IndexMissingError, UnreachableError
 from opensearch.reasons import reason_of
 from opensearch.retry import Patience
@@ -36,7 +36,7 @@ def relay(opensearch_url: str) -> Iterator[Relay]:
 
 def bulk(url: str, index: str, patience: Patience = QUICK) -> tuple[Bulk, list[str]]:
     waits: list[str] = []
-    return Bulk(Upstream(url), index, patience, waits.append), waits
+    return Bulk(OpenSearchClient(url), index, patience, waits.append), waits
 
 
 def items(number: int) -> list[Item]:
@@ -171,7 +171,7 @@ def test_too_large_a_request_is_split_and_too_large_a_document_rejected() -> Non
 
 def test_a_missing_index_says_how_to_make_it(opensearch_url: str) -> None:
     with pytest.raises(IndexMissingError, match="twinrank enable"):
-        Upstream(opensearch_url).request("GET", "/no-such-index/_count")
+        OpenSearchClient(opensearch_url).request("GET", "/no-such-index/_count")
 
 
 def test_the_body_is_newline_delimited() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.index import mapping, metadata
 from opensearch.settings.table import parse_settings
 from reranker.bundle import DEFAULT_BUNDLE, Bundle
@@ -53,7 +53,7 @@ def test_new_indices_and_data_streams_are_enabled(
     client.index(index="articles-1", body={"title": "alpha"})
     client.create(index="messages", id="1", body={"@timestamp": "2026-01-01", "title": "alpha"})
     client.indices.rollover(alias="messages")
-    upstream = Upstream(opensearch_url)
+    upstream = OpenSearchClient(opensearch_url)
     found = [*metadata.find(upstream, "articles-1"), *metadata.find(upstream, "messages")]
     assert len(found) == 3
     for index in found:

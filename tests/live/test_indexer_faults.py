@@ -11,7 +11,7 @@ from indexer.enricher import Enricher
 from indexer.load.indexing import Events, Indexing
 from indexer.load.lines import read_lines
 from indexer.load.summary import Rejection, Summary
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.index import metadata
 from opensearch.retry import Patience
 from reranker.bundle import Bundle
@@ -35,7 +35,7 @@ def relay(opensearch_url: str) -> Iterator[Relay]:
 
 
 def indexing(url: str, index: str, events: Events, total_s: float) -> Indexing:
-    upstream = Upstream(url)
+    upstream = OpenSearchClient(url)
     bundle = Bundle.open(TINY_BUNDLE)
     settings = metadata.written_by(upstream, index).rerank_settings()
     enricher = Enricher(bundle.document_encoder(threads=1), bundle.model_tag, settings)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.index import metadata
 from opensearch.index.ingest_pipelines import pipeline_notes
 from tests.support.index_command import Command, lines
@@ -65,7 +65,7 @@ def notes(client: OpenSearch, opensearch_url: str, index_name: str) -> Iterator[
     def noted(processors: list[dict[str, Any]], **more: Any) -> list[str]:  # noqa: ANN401
         settings = {"index.default_pipeline": put("main", processors=processors, **more)}
         client.indices.create(index=index_name, body={"settings": settings})
-        with closing(Upstream(opensearch_url)) as upstream:
+        with closing(OpenSearchClient(opensearch_url)) as upstream:
             return pipeline_notes(upstream, metadata.written_by(upstream, index_name), FIELDS)
 
     noted.put = put  # type: ignore[attr-defined]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.errors import AddressError, MappingError, RequestError, UnreachableError
 from opensearch.index import metadata
 from opensearch.index.enable import Wanted, enable
@@ -19,8 +19,8 @@ VECTOR = {"type": "binary", "doc_values": True}
 
 
 @pytest.fixture
-def upstream(opensearch_url: str) -> Upstream:
-    return Upstream(opensearch_url)
+def upstream(opensearch_url: str) -> OpenSearchClient:
+    return OpenSearchClient(opensearch_url)
 
 
 def mapping_of(client: OpenSearch, name: str) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def make(client: OpenSearch, name: str, mappings: dict[str, Any], **settings: An
     client.indices.create(index=name, body={"mappings": mappings, "settings": settings})
 
 
-def test_an_index_is_created(upstream: Upstream, client: OpenSearch, index_name: str) -> None:
+def test_an_index_is_created(upstream: OpenSearchClient, client: OpenSearch, index_name: str) -> None:
     [enabled] = enable(upstream, index_name, WANTED)
     mapping = mapping_of(client, index_name)
     assert mapping["_meta"] == {"rerank": {"model": "m", "source_fields": ["title", "text"]}}
@@ -42,7 +42,7 @@ def test_an_index_is_created(upstream: Upstream, client: OpenSearch, index_name:
     assert metadata.written_by(upstream, index_name).rerank_settings() == enabled.settings
 
 
-def test_a_dry_run_changes_nothing(upstream: Upstream, client: OpenSearch, index_name: str) -> None:
+def test_a_dry_run_changes_nothing(upstream: OpenSearchClient, client: OpenSearch, index_name: str) -> None:
     assert enable(upstream, index_name, WANTED, dry_run=True)[0].changes
     assert not client.indices.exists(index=index_name)
     make(client, index_name, {})
@@ -51,7 +51,7 @@ def test_a_dry_run_changes_nothing(upstream: Upstream, client: OpenSearch, index
 
 
 def test_everything_else_in_the_mapping_stays(
-    upstream: Upstream, client: OpenSearch, index_name: str
+    upstream: OpenSearchClient, client: OpenSearch, index_name: str
 ) -> None:
     before = {
         "dynamic": "strict",
@@ -69,7 +69,7 @@ def test_everything_else_in_the_mapping_stays(
 
 
 def test_a_second_time_says_and_writes_what_changed(
-    upstream: Upstream, client: OpenSearch, index_name: str
+    upstream: OpenSearchClient, client: OpenSearch, index_name: str
 ) -> None:
     enable(upstream, index_name, WANTED)
     [same] = enable(upstream, index_name, Wanted("other default"))
@@ -89,7 +89,7 @@ def test_a_second_time_says_and_writes_what_changed(
 
 
 def test_invalid_settings_are_replaced_and_said(
-    upstream: Upstream, client: OpenSearch, index_name: str
+    upstream: OpenSearchClient, client: OpenSearch, index_name: str
 ) -> None:
     make(client, index_name, {"_meta": {"rerank": {"modle": "m"}}})
     [enabled] = enable(upstream, index_name, WANTED)
@@ -119,7 +119,7 @@ def test_invalid_settings_are_replaced_and_said(
     ],
 )
 def test_what_would_lose_the_vectors_is_refused(
-    upstream: Upstream, client: OpenSearch, index_name: str, mapping: dict[str, Any], reason: str
+    upstream: OpenSearchClient, client: OpenSearch, index_name: str, mapping: dict[str, Any], reason: str
 ) -> None:
     make(client, index_name, mapping)
     before = mapping_of(client, index_name)
@@ -134,7 +134,7 @@ def test_what_would_lose_the_vectors_is_refused(
     [{"excludes": ["rerank.vector.x", "rerank?"]}, {"includes": ["rerank", "title"]}, {"includes": ["r*r"]}],
 )
 def test_a_source_filter_that_keeps_the_vector_is_fine(
-    upstream: Upstream, client: OpenSearch, index_name: str, source: dict[str, Any]
+    upstream: OpenSearchClient, client: OpenSearch, index_name: str, source: dict[str, Any]
 ) -> None:
     make(client, index_name, {"_source": source})
     enable(upstream, index_name, WANTED)
@@ -142,7 +142,9 @@ def test_a_source_filter_that_keeps_the_vector_is_fine(
     assert client.get(index=index_name, id="1")["_source"] == {"rerank": {"vector": "AAAA"}}
 
 
-def test_another_field_can_hold_the_vector(upstream: Upstream, client: OpenSearch, index_name: str) -> None:
+def test_another_field_can_hold_the_vector(
+    upstream: OpenSearchClient, client: OpenSearch, index_name: str
+) -> None:
     make(client, index_name, {"properties": {"rerank": {"type": "text"}}})
     [enabled] = enable(upstream, index_name, Wanted("m", {**WANTED.settings, "field": "twin.v"}))
     assert enabled.settings.field == "twin.v"
@@ -150,12 +152,14 @@ def test_another_field_can_hold_the_vector(upstream: Upstream, client: OpenSearc
 
 
 @pytest.mark.parametrize("name", ["", "_v", "a b", "a..b", "a.*", ".a", "a."])
-def test_a_vector_field_has_a_proper_name(upstream: Upstream, index_name: str, name: str) -> None:
+def test_a_vector_field_has_a_proper_name(upstream: OpenSearchClient, index_name: str, name: str) -> None:
     with pytest.raises((MappingError, SettingsError), match="expected"):
         enable(upstream, index_name, Wanted("m", {**WANTED.settings, "field": name}))
 
 
-def test_derived_source_rebuilds_the_vector(upstream: Upstream, client: OpenSearch, index_name: str) -> None:
+def test_derived_source_rebuilds_the_vector(
+    upstream: OpenSearchClient, client: OpenSearch, index_name: str
+) -> None:
     make(client, index_name, {}, **{"index.derived_source.enabled": True})
     enable(upstream, index_name, WANTED)
     client.index(index=index_name, id="1", body={"rerank": {"vector": "AAAA"}}, params={"refresh": "true"})
@@ -164,7 +168,7 @@ def test_derived_source_rebuilds_the_vector(upstream: Upstream, client: OpenSear
 
 
 def test_an_alias_enables_all_its_indices_or_none(
-    upstream: Upstream, client: OpenSearch, index_name: str
+    upstream: OpenSearchClient, client: OpenSearch, index_name: str
 ) -> None:
     first, second, alias = f"{index_name}-1", f"{index_name}-2", f"{index_name}-alias"
     make(client, first, {})
@@ -186,7 +190,7 @@ def test_an_alias_enables_all_its_indices_or_none(
 
 
 def test_two_at_once_lose_nothing_of_each_other(
-    upstream: Upstream, client: OpenSearch, index_name: str
+    upstream: OpenSearchClient, client: OpenSearch, index_name: str
 ) -> None:
     make(client, index_name, {"_meta": {"owner": "x"}})
     outcomes: list[object] = []
@@ -221,7 +225,7 @@ def test_two_at_once_lose_nothing_of_each_other(
     ],
 )
 def test_wrong_settings_create_nothing(
-    upstream: Upstream, client: OpenSearch, index_name: str, settings: dict[str, Any], reason: str
+    upstream: OpenSearchClient, client: OpenSearch, index_name: str, settings: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(SettingsError, match=reason):
         enable(upstream, index_name, Wanted("m", settings))
@@ -229,31 +233,31 @@ def test_wrong_settings_create_nothing(
 
 
 @pytest.mark.parametrize("name", ["Upper", "a b", "a*", "a,b", "_x"])
-def test_a_name_that_no_index_can_have(upstream: Upstream, name: str) -> None:
+def test_a_name_that_no_index_can_have(upstream: OpenSearchClient, name: str) -> None:
     with pytest.raises(RequestError):
         enable(upstream, name, WANTED)
 
 
 @pytest.mark.parametrize("name", ["", ".", ".."])
-def test_a_name_that_leads_elsewhere(upstream: Upstream, name: str) -> None:
+def test_a_name_that_leads_elsewhere(upstream: OpenSearchClient, name: str) -> None:
     with pytest.raises(AddressError, match="expected the name of an index"):
         enable(upstream, name, WANTED)
 
 
 def test_an_opensearch_that_is_not_there() -> None:
     with pytest.raises(UnreachableError, match=r"cannot be reached.*Check that it runs"):
-        enable(Upstream(f"http://127.0.0.1:{free_port()}"), "x", WANTED)
+        enable(OpenSearchClient(f"http://127.0.0.1:{free_port()}"), "x", WANTED)
 
 
 @pytest.mark.parametrize("url", ["", "localhost:9200", "ftp://x", "http://", "http://x:y", "http://x:99999"])
 def test_what_is_no_url(url: str) -> None:
     with pytest.raises(AddressError, match="expected the URL of OpenSearch"):
-        Upstream(url)
+        OpenSearchClient(url)
 
 
 def test_a_password_is_never_shown() -> None:
     port = free_port()
-    upstream = Upstream(f"http://user:secret@127.0.0.1:{port}/prefix")
+    upstream = OpenSearchClient(f"http://user:secret@127.0.0.1:{port}/prefix")
     with pytest.raises(UnreachableError) as error:
         upstream.request("GET", "/")
     assert "secret" not in str(error.value)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch, helpers
 
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.index import metadata
 from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
@@ -97,7 +97,7 @@ def count(client: OpenSearch, index: str, field: str) -> int:
 
 
 def settings(url: str, index: str) -> Any:  # noqa: ANN401
-    return metadata.written_by(Upstream(url), index).rerank_settings()
+    return metadata.written_by(OpenSearchClient(url), index).rerank_settings()
 
 
 def test_from_one_model_to_another_and_back(

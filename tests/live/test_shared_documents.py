@@ -9,7 +9,7 @@ import pytest
 from opensearchpy import OpenSearch
 from werkzeug.test import Client
 
-from opensearch.client import Upstream as IndexClient
+from opensearch.client import OpenSearchClient
 from opensearch.index import metadata
 from plugin.commands.fills import settings_for
 from plugin.encoding.model import Model
@@ -86,7 +86,7 @@ def test_what_is_written_through_one_is_current_for_the_other(
     assert status is not None
     assert (status["coverage"], status["sample"]["current"]) == (1.0, 1)
     assert status["next"] == "Nothing: every document has a vector."
-    with closing(IndexClient(opensearch_url)) as upstream:
+    with closing(OpenSearchClient(opensearch_url)) as upstream:
         index = metadata.written_by(upstream, index_name)
     assert settings_for(index, hasty) == settings_for(index, Bundle.open(TINY_BUNDLE))
 

@@ -5,7 +5,7 @@ import time
 import pytest
 from opensearchpy import OpenSearch, helpers
 
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.errors import MappingError
 from opensearch.index import strip as strip_module
 from opensearch.index.strip import Stripped, check_strip, strip
@@ -16,8 +16,8 @@ VECTOR = {"type": "binary", "doc_values": True}
 
 
 @pytest.fixture
-def upstream(opensearch_url: str) -> Upstream:
-    return Upstream(opensearch_url)
+def upstream(opensearch_url: str) -> OpenSearchClient:
+    return OpenSearchClient(opensearch_url)
 
 
 def make(client: OpenSearch, index: str, sources: dict[str, dict[str, object]]) -> None:
@@ -37,7 +37,7 @@ def sources_of(client: OpenSearch, index: str) -> dict[str, object]:
 
 
 def test_the_vector_goes_and_everything_else_stays(
-    client: OpenSearch, upstream: Upstream, index_name: str
+    client: OpenSearch, upstream: OpenSearchClient, index_name: str
 ) -> None:
     make(client, index_name, {
         "nested": {"t": 1, "rerank": {"vector": "AAAA"}},
@@ -58,7 +58,7 @@ def test_the_vector_goes_and_everything_else_stays(
 
 
 def test_a_document_that_changes_meanwhile_keeps_its_change(
-    client: OpenSearch, upstream: Upstream, index_name: str, monkeypatch: pytest.MonkeyPatch
+    client: OpenSearch, upstream: OpenSearchClient, index_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first page is read, then one of its documents is written, then the page is stripped."""
     make(client, index_name, {str(n): {"t": n, "rerank": {"vector": "AAAA"}} for n in range(5)})
@@ -78,7 +78,7 @@ def test_a_document_that_changes_meanwhile_keeps_its_change(
 
 
 def test_it_keeps_to_its_pace(
-    client: OpenSearch, upstream: Upstream, index_name: str, monkeypatch: pytest.MonkeyPatch
+    client: OpenSearch, upstream: OpenSearchClient, index_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make(client, index_name, {str(n): {"rerank": {"vector": "AAAA"}} for n in range(40)})
     monkeypatch.setattr(strip_module, "PAGE", 10)
@@ -90,7 +90,7 @@ def test_it_keeps_to_its_pace(
 
 
 def test_versions_that_writers_give_are_not_moved(
-    client: OpenSearch, upstream: Upstream, index_name: str
+    client: OpenSearch, upstream: OpenSearchClient, index_name: str
 ) -> None:
     meta = {"rerank": {"model": "m", "source_fields": ["t"], "versioning": "external"}}
     client.indices.create(index=index_name, body={"mappings": {"_meta": meta}})

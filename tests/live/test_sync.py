@@ -13,7 +13,7 @@ from indexer.enricher import hash_of
 from indexer.sync.repair import Repairs
 from opensearch.changes.feed import read_changes
 from opensearch.changes.shards import primary_shards
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.errors import MappingError
 from opensearch.fields import stored_vectors
 from opensearch.index import metadata
@@ -38,7 +38,7 @@ def put(url: str, index: str, document_id: str, body: bytes, query: str = "") ->
 
 def is_current(url: str, index: str, source: dict[str, Any]) -> bool:
     """Whether the vector in a source is the tiny bundle's for the text that stands beside it."""
-    settings = metadata.written_by(Upstream(url), index).rerank_settings()
+    settings = metadata.written_by(OpenSearchClient(url), index).rerank_settings()
     packed = stored_vectors.decoded(stored_vectors.value_at(source, settings.field))
     assert packed is not None
     vector = unpack(packed)
@@ -159,7 +159,7 @@ def test_a_newer_document_is_not_overwritten_and_a_deleted_one_not_brought_back(
     for number in range(3):
         put(opensearch_url, index_name, str(number), b'{"text": "old"}', "?version=7&version_type=external")
     client.indices.refresh(index=index_name)
-    upstream = Upstream(opensearch_url)
+    upstream = OpenSearchClient(opensearch_url)
     index = metadata.written_by(upstream, index_name)
     [shard] = primary_shards(upstream, index)
     changes = read_changes(upstream, shard, -1, shard.global_checkpoint, 10)

@@ -20,7 +20,7 @@ from indexer.sync.runner import Wanted
 from indexer.sync.shard_pass import Run
 from opensearch.changes.checkpoints import CHECKPOINTS_INDEX, Checkpoints
 from opensearch.changes.shards import primary_shards
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.index import metadata
 from tests.support.index_command import Command
 from tests.support.paths import ROOT, TINY_BUNDLE
@@ -98,7 +98,7 @@ def test_a_lease_is_nobodys_or_ones_own_or_taken_when_it_expires(
     opensearch_url: str, client: OpenSearch, index_name: str
 ) -> None:
     make_index(client, index_name, shards=1)
-    upstream = Upstream(opensearch_url)
+    upstream = OpenSearchClient(opensearch_url)
     checkpoints = Checkpoints(upstream)
     checkpoints.ensure()
     [shard] = primary_shards(upstream, metadata.written_by(upstream, index_name))
@@ -179,7 +179,7 @@ def test_lag_is_told_while_somebody_else_has_the_shard(
 ) -> None:
     make_index(client, index_name, shards=1)
     load(client, index_name, 5)
-    upstream = Upstream(opensearch_url)
+    upstream = OpenSearchClient(opensearch_url)
     [shard] = primary_shards(upstream, metadata.written_by(upstream, index_name))
     run = Run(upstream, stop=threading.Event())
     sync = make_sync(opensearch_url, Wanted(index_name), run=run)

@@ -9,7 +9,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch.changes import snapshot
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.index import metadata
 from reranker.stored_vector import pack
 from reranker.text import Chunking, text_hash
@@ -76,7 +76,7 @@ def test_a_snapshot_has_each_document_once_whatever_is_written_meanwhile(
     make_index(client, index_name, shards=shards)
     body = "".join(f'{{"index":{{"_id":"{n}"}}}}\n{{"text":"t"}}\n' for n in range(1_700))
     client.bulk(index=index_name, body=body, refresh=True)
-    with closing(Upstream(opensearch_url)) as upstream:
+    with closing(OpenSearchClient(opensearch_url)) as upstream:
         index = metadata.written_by(upstream, index_name)
         found: list[str] = []
         for stored in snapshot.documents(upstream, index, "rerank.vector", ("text",)):

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from indexer import migration
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from plugin.commands.main import main
 from reranker.bundle import Bundle
 from tests.secured.conftest import Secured
@@ -83,7 +83,7 @@ def _made_anew(secured: Secured, other: Bundle) -> None:
     admin.indices.delete(index=f"{INDEX}*,.twinrank-sync", ignore_unavailable=True)
     admin.indices.create(index=INDEX, body=index_body(bundle))
     admin.indices.create(index=f"{INDEX}-begun", body=index_body(bundle))
-    with closing(Upstream(secured.url_as("admin"))) as upstream:
+    with closing(OpenSearchClient(secured.url_as("admin"))) as upstream:
         migration.begin(upstream, migration.enabled(upstream, f"{INDEX}-begun")[0], other.vectors_of)
     some = {"index": "articles", "query": {"range": {"n": {"lt": 5}}}}
     admin.reindex(body={"source": some, "dest": {"index": INDEX}}, refresh=True)

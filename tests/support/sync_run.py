@@ -12,7 +12,7 @@ from indexer.sync.shard_pass import Run
 from indexer.sync.summary import SyncSummary
 from indexer.vector_fields import Fill
 from opensearch.changes.checkpoints import Checkpoints
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.index.metadata import Index
 from opensearch.retry import Patience
 from plugin.commands.fills import fills_of
@@ -40,7 +40,7 @@ def tiny_fills(bundle: Bundle = BUNDLE) -> Callable[[Index], list[Fill]]:
 
 def make_sync(url: str, wanted: Wanted, *, lease_s: float = 30.0, run: Run | None = None) -> Sync:
     """Return a sync with a name of its own, not begun."""
-    run = run or Run(Upstream(url), patience=Patience(total_s=20.0))
+    run = run or Run(OpenSearchClient(url), patience=Patience(total_s=20.0))
     checkpoints = Checkpoints(run.upstream)
     checkpoints.ensure()
     leases = Leases(checkpoints, uuid.uuid4().hex, lease_s, run.patience)

@@ -19,7 +19,7 @@ from opensearchpy import OpenSearch, helpers
 
 from indexer.audit import Audit, Worth, worth_of
 from opensearch.changes import snapshot
-from opensearch.client import Upstream
+from opensearch.client import OpenSearchClient
 from opensearch.index import metadata
 from plugin.harness.proxy_process import running_proxy
 from tests.support.cluster import Cluster
@@ -103,7 +103,7 @@ def run_for(seconds: float, writers: list[Writer], cluster: Cluster, log: Path) 
 
 
 def audit(url: str, index: str) -> Audit:
-    upstream = Upstream(url)
+    upstream = OpenSearchClient(url)
     written = metadata.written_by(upstream, index)
     settings = written.rerank_settings()
     result = Audit()
