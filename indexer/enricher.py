@@ -5,17 +5,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from indexer.document import Document, text_of
 from opensearch.fields import stored_vectors
 from opensearch.settings.table import RerankSettings
+from reranker.arrays import Floats
 from reranker.errors import StoredVectorError
 from reranker.stored_vector import pack, unpack
 from reranker.text import Chunking, text_hash
 
-Floats = npt.NDArray[np.float32]
 Encode = Callable[[Sequence[str], Chunking], Sequence[Floats]]
 """Texts to (num_chunks, dim) float32 unit vectors, one array a text: `reranker.encoder.DocumentEncoder`."""
 

@@ -3,15 +3,13 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
-import numpy.typing as npt
 from cachetools import LRUCache
 
+from reranker.arrays import Floats
 from reranker.errors import EncodingError, StoredVectorError
 from reranker.stored_vector import pack
 from reranker.text import Chunking
 
-Floats = npt.NDArray[np.float32]
 Encode = Callable[[Sequence[str], Chunking], Sequence[Floats]]
 
 CACHE_BYTES = 8 * 1024 * 1024

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from reranker.arrays import Floats
 from reranker.errors import EXPORT_AGAIN, BundleError
-
-Floats = npt.NDArray[np.float32]
 
 
 class Crossing(Protocol):

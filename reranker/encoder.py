@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from reranker.arrays import Floats
 from reranker.errors import EXPORT_AGAIN, BundleError, EncodingError
 from reranker.text import Chunking
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Ids = Sequence[int] | Sequence[Sequence[int]]
 """A text's tokens, each one id, or, for tri-letters, each a list of ids."""

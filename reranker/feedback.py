@@ -8,14 +8,12 @@ and no encoding. Sources: Rocchio 1971; for dense vectors Li et al., arXiv 2108.
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
+from reranker.arrays import Floats, Floats64
 from reranker.crossing import Cosine, Crossing
 from reranker.fusion import Fusion
 from reranker.window import Ranking, rank
 from reranker.window_vectors import WindowVectors
-
-Floats = npt.NDArray[np.float32]
 
 VOTERS = 3
 """How many of the best hits are looked at: by nDCG@10 better than ten (docs/models.md)."""
@@ -25,7 +23,7 @@ _COSINE = Cosine(scale=1.0, offset=0.0)
 
 def with_feedback(
     ranking: Ranking,
-    first_stage: npt.NDArray[np.float64],
+    first_stage: Floats64,
     fusion: Fusion,
     *,
     query: Floats,

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
+from reranker.arrays import Floats64
 from reranker.errors import ScoresError
 
-Floats64 = npt.NDArray[np.float64]
 Fusion = Callable[[Floats64, Floats64], Floats64]
 
 MAX_WEIGHT = 40.0

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from reranker.arrays import Floats
 
 _INT16_MAX = 32767
 _INT8_MAX = 128

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-import numpy.typing as npt
-
+from reranker.arrays import Floats, Floats64
 from reranker.crossing import Crossing
 from reranker.feedback import with_feedback
 from reranker.fusion import Fusion
@@ -14,10 +12,10 @@ from reranker.window_vectors import WindowVectors
 
 
 def reordered(
-    first_stage: npt.NDArray[np.float64],
+    first_stage: Floats64,
     fusion: Fusion,
     *,
-    query: npt.NDArray[np.float32],
+    query: Floats,
     packed: Sequence[bytes | None],
     crossing: Crossing,
     model_tag: int,

@@ -9,13 +9,11 @@ Information Retrieval, 1979; Diaz, Regularizing query-based retrieval scores, 20
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
+from reranker.arrays import Floats, Floats64
 from reranker.crossing import Crossing
 from reranker.window import Ranking
 from reranker.window_vectors import WindowVectors
-
-Floats64 = npt.NDArray[np.float64]
 
 NEIGHBOURS = 10
 """How many of the nearest hits a hit looks at, itself among them; 5 to 20 differ little (docs/models.md)."""
@@ -30,7 +28,7 @@ SHARPNESS = 10.0
 def smoothed(
     ranking: Ranking,
     *,
-    query: npt.NDArray[np.float32],
+    query: Floats,
     vectors: WindowVectors,
     crossing: Crossing,
     share: float,
@@ -63,7 +61,7 @@ def _mix(own: Floats64, neighbours: Floats64, share: float) -> Floats64:
         return (1 - share) * own + share * neighbours
 
 
-def _nearness(chunks: npt.NDArray[np.float32]) -> Floats64:
+def _nearness(chunks: Floats) -> Floats64:
     """Return (num_hits, num_hits) weights that add up to 1 in each row, 0 but for the nearest."""
     cosines = (chunks @ chunks.T).astype(np.float64)
     if len(chunks) > NEIGHBOURS:

@@ -23,6 +23,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from reranker.arrays import Floats
 from reranker.errors import StoredVectorError
 
 FORMAT_VERSION = 1
@@ -49,7 +50,7 @@ class ValueType(IntEnum):
 class StoredVector:
     """A document's vectors, read back: `values` is (num_chunks, dim) float32."""
 
-    values: npt.NDArray[np.float32]
+    values: Floats
     text_hash: int
     model_tag: int
 
@@ -61,7 +62,7 @@ def packed_size(dim: int, num_chunks: int, value_type: ValueType = ValueType.INT
 
 
 def pack(
-    values: npt.NDArray[np.float32],
+    values: Floats,
     *,
     text_hash: int,
     model_tag: int,
@@ -114,9 +115,7 @@ def row_type(dim: int, num_chunks: int, value_type: ValueType) -> np.dtype[np.vo
     return np.dtype([*_HEADER_FIELDS, ("scales", "<f4", (num_chunks,)), ("values", "i1", (num_chunks, dim))])
 
 
-def dequantised(
-    rows: npt.NDArray[np.void], value_type: ValueType
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+def dequantised(rows: npt.NDArray[np.void], value_type: ValueType) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Return the values of (num_rows,) stored vectors of one `row_type`, and which rows are sound.
 
     Returns:
@@ -125,7 +124,7 @@ def dequantised(
     """
     sound: npt.NDArray[np.bool_]
     if value_type is ValueType.INT8:
-        scales: npt.NDArray[np.float32] = rows["scales"]
+        scales: Floats = rows["scales"]
         sound = np.logical_and.reduce((scales >= 0) & (scales <= _LARGEST_SCALE), axis=1)  # NaN is neither
         usable_scales = np.where(sound[:, None], scales, np.float32(0))
         return rows["values"].astype(np.float32) * usable_scales[:, :, None], sound
@@ -133,7 +132,7 @@ def dequantised(
     return np.where(sound[:, None, None], rows["values"], np.float16(0)).astype(np.float32), sound
 
 
-def _check_packable(values: npt.NDArray[np.float32]) -> None:
+def _check_packable(values: Floats) -> None:
     limit = np.iinfo(np.uint16).max
     if values.ndim != 2 or not all(1 <= size <= limit for size in values.shape):
         raise StoredVectorError(f"expected (num_chunks, dim) of 1 to {limit} each, found {values.shape}")
@@ -144,7 +143,7 @@ def _check_packable(values: npt.NDArray[np.float32]) -> None:
         )
 
 
-def _int8_bytes(values: npt.NDArray[np.float32]) -> bytes:
+def _int8_bytes(values: Floats) -> bytes:
     scales = np.maximum(np.abs(values).max(axis=1) / _INT8_MAX, _SMALLEST_SCALE).astype("<f4")
     integers = np.rint(values / scales[:, None]).astype(np.int8)
     packed: bytes = scales.tobytes() + integers.tobytes()

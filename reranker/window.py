@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from reranker.arrays import Floats, Floats64, Positions
 from reranker.crossing import Crossing
 from reranker.fusion import Fusion
 from reranker.window_vectors import WindowVectors
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -24,13 +22,13 @@ class Ranking:
     `neighbours` (num_hits,) float64, the nearest hits' mean fused value, where it had a share (smoothing).
     """
 
-    order: npt.NDArray[np.intp]
+    order: Positions
     crossing: Floats
-    fused: npt.NDArray[np.float64]
+    fused: Floats64
     num_scored: int
     neutral: float = 0.0
     similarity: Floats | None = None
-    neighbours: npt.NDArray[np.float64] | None = None
+    neighbours: Floats64 | None = None
 
 
 def crossing_scores(
@@ -50,7 +48,7 @@ def crossing_scores(
     return WindowVectors(packed, dim=len(query), model_tag=model_tag).scores(query, crossing)
 
 
-def rank(first_stage: npt.NDArray[np.float64], crossing: Floats, fusion: Fusion) -> Ranking:
+def rank(first_stage: Floats64, crossing: Floats, fusion: Fusion) -> Ranking:
     """Fuse (num_hits,) first-stage and crossing scores and order the window, ties in first-stage order.
 
     A hit without a crossing score gets a neutral one, the window's median, so that it keeps the place which

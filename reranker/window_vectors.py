@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from reranker.arrays import Floats, Positions
 from reranker.crossing import Crossing
 from reranker.stored_vector import (
     FORMAT_VERSION,
@@ -17,8 +18,6 @@ from reranker.stored_vector import (
     row_type,
 )
 
-Floats = npt.NDArray[np.float32]
-Places = npt.NDArray[np.intp]
 _NOWHERE = -1
 
 
@@ -26,7 +25,7 @@ _NOWHERE = -1
 class _Group:
     """Equally long stored vectors: the hits (num,) that have them, chunks (num, num_chunks, dim)."""
 
-    hits: Places
+    hits: Positions
     chunks: Floats
     usable: npt.NDArray[np.bool_]
 
@@ -64,7 +63,7 @@ class WindowVectors:
                 scores[group.hits] = np.where(group.usable, best, np.float32(np.nan))
         return scores
 
-    def best_chunks(self, query: Floats, crossing: Crossing, hits: Places) -> Floats:
+    def best_chunks(self, query: Floats, crossing: Crossing, hits: Positions) -> Floats:
         """Return the chunk of the highest crossing score of each of these hits.
 
         Returns:

@@ -7,7 +7,7 @@ from model_export.bundle.compare import Limits
 from model_export.bundle.texts import CANONICAL_DOCUMENTS, CANONICAL_QUERIES
 from model_export.model.crossing import TrainedCrossing
 from model_export.onnx.crossing import torch_scores
-from model_export.onnx.quantize import Floats
+from reranker.arrays import Floats
 from reranker.canonical import Canonical
 
 DIGITS = 6

@@ -16,8 +16,8 @@ from model_export.model.tower import Tower
 from model_export.onnx.crossing import torch_scores
 from model_export.onnx.encoder import encoder
 from model_export.onnx.linear import exact
-from model_export.onnx.quantize import Floats
 from model_export.onnx.weights import WeightFile
+from reranker.arrays import Floats
 from reranker.crossing import Crossing
 from reranker.encoder import Encoder, Ids
 

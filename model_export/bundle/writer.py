@@ -37,8 +37,8 @@ from model_export.onnx.crossing import write_crossing
 from model_export.onnx.encoder import encoder
 from model_export.onnx.linear import Linear, exact, for_documents, for_queries
 from model_export.onnx.long_queries import LongQueries
-from model_export.onnx.quantize import Floats
 from model_export.onnx.weights import WeightFile, places
+from reranker.arrays import Floats
 from reranker.bundle import Bundle
 from reranker.encoder import Ids, Tokeniser
 from reranker.text import Chunking

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 from msgspec.structs import replace
 from scipy.optimize import minimize
 
 from model_export.data.collection import Collection, Hits
 from model_export.data.quality import ndcg
 from model_export.evaluation.shipped import shipped_runs
+from reranker.arrays import Floats64
 from reranker.bundle import Bundle
 from reranker.manifest import FusionDefault, Manifest
 
@@ -24,8 +24,6 @@ WEIGHTS = (0.1, 0.25, 0.5, 1, *range(2, 25))
 
 Measured = tuple[Collection, Hits]
 """A collection and the cosines of its hits."""
-
-Floats64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from model_export.data.collection import Collection, Hits
-from model_export.onnx.quantize import Floats
+from reranker.arrays import Floats
 from reranker.bundle import Bundle
 from reranker.crossing import Cosine, Crossing
 from reranker.text import Chunking

@@ -9,8 +9,8 @@ import numpy.typing as npt
 from scipy.stats import rankdata
 
 from model_export.data.collection import Collection, Hits
+from reranker.arrays import Floats64
 
-Floats64 = npt.NDArray[np.float64]
 CUT = 10
 BINS = 10
 """Bins of equal width of a probability, for the calibration error."""

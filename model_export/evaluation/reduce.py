@@ -19,7 +19,7 @@ from model_export.model.base_tokenizer import TOKENIZER_FILE
 from model_export.model.crossing import CosineCrossing
 from model_export.model.tower import Tower
 from model_export.model.vectors import cut, encoded
-from model_export.onnx.quantize import Floats
+from reranker.arrays import Floats
 from reranker.bundle import Bundle
 from reranker.stored_vector import HEADER, ValueType, pack, packed_size, unpack
 

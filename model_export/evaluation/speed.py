@@ -18,8 +18,8 @@ from model_export.model.tower import Tower
 from model_export.onnx.crossing import crossing_graph
 from model_export.onnx.encoder import encoder
 from model_export.onnx.linear import exact
-from model_export.onnx.quantize import Floats
 from model_export.onnx.weights import WeightFile
+from reranker.arrays import Floats
 from reranker.bundle import Bundle
 from reranker.crossing import Cosine
 from reranker.encoder import Encoder

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from model_export.model.tower import Tower
-from model_export.onnx.quantize import Floats
+from reranker.arrays import Floats
 from reranker.encoder import Ids
 
 

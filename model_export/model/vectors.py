@@ -13,7 +13,7 @@ from rich.progress import track
 from model_export.bundle.writer import tokeniser
 from model_export.model import first_token
 from model_export.model.tower import Tower
-from model_export.onnx.quantize import Floats
+from reranker.arrays import Floats
 from reranker.bundle import Bundle
 from reranker.encoder import Ids
 

@@ -7,7 +7,7 @@ import torch
 
 from model_export.model.reference import torch_embeddings
 from model_export.model.tower import Tower
-from model_export.onnx.quantize import Floats
+from reranker.arrays import Floats
 from reranker.encoder import Ids
 
 _PARTS = ("query", "key", "value")

@@ -11,8 +11,8 @@ from onnx import TensorProto, helper
 from model_export.errors import ExportError
 from model_export.model.crossing import CosineCrossing, TrainedCrossing
 from model_export.onnx.nodes import Nodes
-from model_export.onnx.quantize import Floats
 from model_export.onnx.weights import WeightFile
+from reranker.arrays import Floats
 from reranker.crossing import Residual
 
 CROSSING_FILE, CROSSING_GRAPH = "crossing.npz", "crossing.onnx"

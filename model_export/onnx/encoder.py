@@ -17,8 +17,9 @@ from model_export.model.pooling import Weighted
 from model_export.model.tower import Tower
 from model_export.onnx.linear import Linear, exact
 from model_export.onnx.nodes import CONTRIB, Nodes
-from model_export.onnx.quantize import Dense, Floats, columns, rows
+from model_export.onnx.quantize import Dense, columns, rows
 from model_export.onnx.weights import WeightFile
+from reranker.arrays import Floats
 from reranker.tri_letters import PADDING
 
 _PROJECTIONS = ("query", "key", "value")

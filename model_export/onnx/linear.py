@@ -5,7 +5,8 @@ from collections.abc import Callable, Container, Mapping
 import numpy as np
 
 from model_export.onnx.nodes import CONTRIB, Nodes
-from model_export.onnx.quantize import Dense, Floats, Quantised, quantised
+from model_export.onnx.quantize import Dense, Quantised, quantised
+from reranker.arrays import Floats
 
 Linear = Callable[[Nodes, str, Dense], str]
 """Adds x W^T to the graph: (nodes, the input's name, the layer) -> the output's name. The bias joins the

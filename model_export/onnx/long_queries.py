@@ -15,8 +15,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from model_export.errors import ExportError
-from model_export.onnx.quantize import Floats
 from model_export.onnx.weights import WeightFile
+from reranker.arrays import Floats
 from reranker.bundle import Bundle
 from reranker.encoder import Encoder, Ids
 from reranker.manifest import Tower

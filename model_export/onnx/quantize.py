@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from reranker.arrays import Floats
 
 LARGEST = 63
 """Largest magnitude of an integer weight."""

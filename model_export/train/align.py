@@ -12,10 +12,10 @@ from model_export.model import first_token
 from model_export.model.base import load
 from model_export.model.tower import Tower
 from model_export.model.vectors import encoded, searched, vectors
-from model_export.onnx.quantize import Floats
 from model_export.train.config import RunSection
 from model_export.train.device import device_of, products
 from model_export.train.losses import alignment
+from reranker.arrays import Floats
 from reranker.bundle import Bundle
 from reranker.encoder import Ids
 from reranker.errors import BundleError

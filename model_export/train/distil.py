@@ -10,10 +10,10 @@ from model_export.data.collection import Collection
 from model_export.data.quality import ndcg
 from model_export.model.twin import TwinBert
 from model_export.model.vectors import encoded
-from model_export.onnx.quantize import Floats
 from model_export.train.config import DistilSection
 from model_export.train.losses import OBJECTIVES, gold_cross_entropy
 from model_export.train.negatives import Group
+from reranker.arrays import Floats
 from reranker.encoder import Ids
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from model_export.data.collection import Hits, bm25
 from model_export.data.examples import Examples
 from model_export.errors import TrainingError
-from model_export.onnx.quantize import Floats
+from reranker.arrays import Floats
 
 DEPTH = 50
 """Negatives are drawn from so many best hits."""

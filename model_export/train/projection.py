@@ -16,7 +16,7 @@ from model_export.errors import TrainingError
 from model_export.evaluation.reduce import turned
 from model_export.model.base import Base
 from model_export.model.vectors import cut, encoded, vectors
-from model_export.onnx.quantize import Floats
+from reranker.arrays import Floats
 
 RIDGE = 1.0
 """How strongly the map is held to the identity; .1 to 3 made a difference of .0002 with 14,000 texts."""

@@ -17,7 +17,6 @@ from model_export.model.base import Base, load
 from model_export.model.base_tokenizer import TOKENIZER_FILE
 from model_export.model.twin import TwinBert
 from model_export.model.vectors import cut, encoded, vectors
-from model_export.onnx.quantize import Floats
 from model_export.train.align import Alignment, of_base, of_bundle
 from model_export.train.config import Config, TeacherConfig, TeacherSection
 from model_export.train.device import device_of
@@ -29,6 +28,7 @@ from model_export.train.negatives import Group, bm25_hits, groups, student_hits
 from model_export.train.score_cache import cached_scores
 from model_export.train.student import student
 from model_export.train.teacher import BiEncoder, BundleEncoder, CrossEncoder, Ensemble, Teacher
+from reranker.arrays import Floats
 from reranker.bundle import Bundle
 from reranker.manifest import FILE_NAME
 

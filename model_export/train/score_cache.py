@@ -10,8 +10,8 @@ import numpy as np
 from rich.progress import Progress
 
 from model_export.errors import TrainingError
-from model_export.onnx.quantize import Floats
 from model_export.train.teacher import Pair, Teacher
+from reranker.arrays import Floats
 
 PART = 512
 """Pairs that are scored, and committed, at a time."""

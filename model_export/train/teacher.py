@@ -14,8 +14,8 @@ from model_export.errors import TrainingError
 from model_export.model.base import Base
 from model_export.model.base_tokenizer import TOKENIZER_FILE
 from model_export.model.vectors import cut, encoded
-from model_export.onnx.quantize import Floats
 from model_export.train.device import device_of
+from reranker.arrays import Floats
 from reranker.bundle import Bundle
 from reranker.text import Chunking
 

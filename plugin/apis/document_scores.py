@@ -2,18 +2,14 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-import numpy.typing as npt
-
 from opensearch.fields import stored_vectors
 from plugin.encoding.model import Model
 from plugin.encoding.on_demand_encoder import DocumentVectors
 from plugin.encoding.query_encoder import awaited
+from reranker.arrays import Floats
 from reranker.stored_vector import FORMAT_VERSION, HEADER, ValueType
 from reranker.text import Chunking
 from reranker.window import crossing_scores
-
-Floats = npt.NDArray[np.float32]
 
 QUERY_TIMEOUT_S = 2.0
 """Longest wait for the query's vector: below the read timeout of the connectors."""

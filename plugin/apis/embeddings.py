@@ -2,20 +2,16 @@
 
 import base64
 
-import numpy as np
-import numpy.typing as npt
-
 from opensearch.fields import stored_vectors
 from plugin.apis.document_scores import query_vector
 from plugin.apis.errors import ApiError
 from plugin.apis.schemas import Embedding, EmbeddingsAnswer, EmbeddingsRequest, read, short_numbers
 from plugin.encoding.model import Model
 from plugin.encoding.on_demand_encoder import DocumentVectors
+from reranker.arrays import Floats
 from reranker.errors import StoredVectorError
 from reranker.stored_vector import pack
 from reranker.text import Chunking, text_hash
-
-Floats = npt.NDArray[np.float32]
 
 MAX_INPUTS = 1000
 """Texts of one request."""

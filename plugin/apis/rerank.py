@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from plugin.apis.api_view import Warned
 from plugin.apis.document_scores import DocumentScores
@@ -20,6 +19,7 @@ from plugin.apis.schemas import (
     short_numbers,
 )
 from plugin.encoding.model import Model
+from reranker.arrays import Floats
 
 Value = TypeVar("Value")
 
@@ -97,7 +97,7 @@ class RerankEndpoint:
             f" {', '.join(scripts.languages)}): these scores say little about relevance"
         )
 
-    def _crossing(self, query: str, texts: list[str]) -> npt.NDArray[np.float32]:
+    def _crossing(self, query: str, texts: list[str]) -> Floats:
         if len(texts) > MAX_DOCUMENTS:
             raise ApiError(413, f"expected at most {MAX_DOCUMENTS} documents, found {len(texts)}")
         return self._scores(query, texts)

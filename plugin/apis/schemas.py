@@ -7,11 +7,10 @@ import json
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 from msgspec import Meta
 
 from plugin.apis.errors import ApiError
+from reranker.arrays import Floats
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 Count = Annotated[int, Meta(ge=1)]
@@ -115,7 +114,7 @@ class RescoreAnswer(msgspec.Struct, omit_defaults=True):
     reason: str | None = None
 
 
-def short_numbers(values: npt.NDArray[np.float32]) -> list[float]:
+def short_numbers(values: Floats) -> list[float]:
     """Return (n,) float32 values as numbers of at most 9 digits, which tell any two float32 apart.
 
     ml-commons' JSON reader makes a BigDecimal of a longer number, and then fails on it: seen on 2.19.1.

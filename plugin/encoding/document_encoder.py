@@ -8,7 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property
 
-from indexer.vector_cache import Encode, Floats, PackedVectors
+from indexer.vector_cache import Encode, PackedVectors
+from reranker.arrays import Floats
 from reranker.text import Chunking
 
 MAX_WRITERS = 16

@@ -3,15 +3,11 @@
 import threading
 from collections.abc import Callable, Sequence
 
-import numpy as np
-import numpy.typing as npt
-
 from plugin.errors import RerankFailedError
+from reranker.arrays import Floats
 from reranker.encoder import DocumentEncoder
 from reranker.errors import RerankerError
 from reranker.text import Chunking
-
-Floats = npt.NDArray[np.float32]
 
 MAX_WAITING = 4
 """Requests of a worker that may wait for the document tower; it works on one at a time."""

@@ -16,7 +16,8 @@ import numpy as np
 from cachetools import LRUCache
 from circuitbreaker import STATE_CLOSED, STATE_HALF_OPEN, STATE_OPEN, CircuitBreaker
 
-from plugin.encoding.query_future import Floats, QueryFuture, awaited, hopeful
+from plugin.encoding.query_future import QueryFuture, awaited, hopeful
+from reranker.arrays import Floats
 
 __all__ = ["EncoderState", "Floats", "QueryFuture", "QueryVectors", "Watcher", "awaited", "hopeful"]
 

@@ -4,12 +4,8 @@ import threading
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
-import numpy as np
-import numpy.typing as npt
-
 from plugin.errors import RerankFailedError
-
-Floats = npt.NDArray[np.float32]
+from reranker.arrays import Floats
 
 
 class QueryFuture(Future[Floats]):

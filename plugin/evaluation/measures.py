@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import ir_measures
 import numpy as np
-import numpy.typing as npt
 from ir_measures import RR, nDCG
 from scipy.stats import ttest_rel
+
+from reranker.arrays import Floats64
 
 DEPTH = 10
 """How many hits of a page are measured."""
@@ -25,10 +26,10 @@ class Measures:
     relevant, `unjudged` is the share of those hits that nobody judged.
     """
 
-    ndcg: npt.NDArray[np.float64]
-    rr: npt.NDArray[np.float64]
-    bad: npt.NDArray[np.float64]
-    unjudged: npt.NDArray[np.float64]
+    ndcg: Floats64
+    rr: Floats64
+    bad: Floats64
+    unjudged: Floats64
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def measured(qrels: Qrels, run: Run, *, relevant: int = 1) -> Measures:
     return Measures(np.array(list(values[ndcg].values())), np.array(list(values[rr].values())), bad, unjudged)
 
 
-def difference(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]) -> Difference:
+def difference(before: Floats64, after: Floats64) -> Difference:
     """Compare (num_queries,) float64 values of two rankings of the same queries."""
     moved = after - before
     won, lost = int((moved > 0).sum()), int((moved < 0).sum())

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from plugin.errors import CommandError
 from plugin.evaluation.measures import Difference, Qrels, difference, measured
+from reranker.arrays import Floats, Floats64
 from reranker.fusion import fusion
 from reranker.window import rank
 
@@ -23,8 +23,6 @@ WINDOWS = (10, 20, 50, 100, 200)
 FOLDS = 5
 MIN_QUERIES = 10
 """With fewer judged queries nothing can be said about queries not seen."""
-
-Floats64 = npt.NDArray[np.float64]
 
 
 class TuningError(CommandError):
@@ -49,7 +47,7 @@ class Window:
 
     ids: Sequence[str]
     first_stage: Floats64
-    crossing: npt.NDArray[np.float32]
+    crossing: Floats
 
     def reranked(self, pair: Pair) -> list[str]:
         """Return the ids in the order that `log_linear` gives with this pair."""

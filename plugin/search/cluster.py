@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from opensearch.search.cluster_rescore import cluster_rescore
 from opensearch.search.plan import Plan
@@ -21,10 +20,9 @@ from plugin.search.page import RerankedPage
 from plugin.search.sidecar import answered, holds_for_the_clients_own, plain_headers, read
 from plugin.telemetry.stage_clock import StageClock
 from plugin.upstream.client import Upstream
+from reranker.arrays import Floats
 from reranker.crossing import Cosine
 from reranker.integer_query import integer_query
-
-Floats = npt.NDArray[np.float32]
 
 
 def has_script(model: Model) -> bool:

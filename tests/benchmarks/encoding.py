@@ -23,18 +23,17 @@ from typing import Any
 
 import click
 import numpy as np
-import numpy.typing as npt
 
 from model_export.model.base import fetched_jar, load
 from plugin.commands.options import bundle_option
 from plugin.demo.docstrings import standard_library
+from reranker.arrays import Floats, Floats64
 from reranker.bundle import Bundle
 from reranker.text import Chunking
 from tests.benchmarks.backfill import verdict
 from tests.benchmarks.report import machine_line
 
-Floats = npt.NDArray[np.float32]
-Seconds = npt.NDArray[np.float64]
+Seconds = Floats64
 Encode = Callable[[Sequence[str]], Floats]
 
 MIN_COSINE = 0.97
@@ -74,9 +73,7 @@ def _ours(bundle: Bundle, threads: int) -> Encode:
     return lambda texts: np.stack([vectors[0] for vectors in encode(texts, Chunking(max_tokens=512))])
 
 
-def _measured(
-    encoders: dict[str, Encode], batches: Sequence[Sequence[str]]
-) -> dict[str, npt.NDArray[np.float64]]:
+def _measured(encoders: dict[str, Encode], batches: Sequence[Sequence[str]]) -> dict[str, Floats64]:
     """Return (batches - 1, 2) seconds, on the wall and of the processor; the first batch warms up.
 
     Raises:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from plugin.upstream.search_client import SearchClient
-from tests.benchmarks.samples import Figure, Floats, percentile_difference
+from reranker.arrays import Floats64
+from tests.benchmarks.samples import Figure, percentile_difference
 from tests.benchmarks.sized_index import SizedIndex, query_texts
 
 WINDOWS = (100, 1_000)
@@ -31,8 +32,8 @@ class Cell:
     num_bytes: int
     window: int
     execution: str
-    plain_ms: Floats
-    reranked_ms: Floats
+    plain_ms: Floats64
+    reranked_ms: Floats64
 
     @property
     def p50_ms(self) -> float:

@@ -24,6 +24,7 @@ from plugin.harness.prepared_index import prepare_index
 from plugin.harness.proxy_process import running_proxy
 from plugin.settings.poller import SettingsPoller
 from plugin.upstream.search_client import SearchClient
+from reranker.arrays import Floats64
 from reranker.bundle import Bundle
 from tests.benchmarks.crowd import (
     SERVER_SETTINGS,
@@ -42,7 +43,7 @@ from tests.benchmarks.report import (
     read_results,
     written_into,
 )
-from tests.benchmarks.samples import Figure, Floats, median, percentile_difference
+from tests.benchmarks.samples import Figure, median, percentile_difference
 from tests.benchmarks.search_latency import match_body
 
 INDEX = "benchmark"
@@ -124,7 +125,7 @@ def _measured(
 
 def _interleaved(
     clients: Sequence[SearchClient], queries: Sequence[str], rounds: int
-) -> Mapping[str, Floats]:
+) -> Mapping[str, Floats64]:
     """Return for each side (rounds,) milliseconds; a round sends its search to each, in a drawn order."""
     found: dict[str, list[float]] = defaultdict(list)
     order = random.Random(0)
@@ -138,7 +139,7 @@ def _interleaved(
     return {side: np.array(values) for side, values in found.items()}
 
 
-def _figures(measured: Mapping[str, Floats]) -> Iterator[Figure]:
+def _figures(measured: Mapping[str, Floats64]) -> Iterator[Figure]:
     for side in SIDES:
         yield median(f"search, {side}", measured[side])
     for server in ("alone", "crowded"):
@@ -147,7 +148,7 @@ def _figures(measured: Mapping[str, Floats]) -> Iterator[Figure]:
     yield _ratio("added, crowded to alone, p50", measured)
 
 
-def _ratio(name: str, measured: Mapping[str, Floats]) -> Figure:
+def _ratio(name: str, measured: Mapping[str, Floats64]) -> Figure:
     """Return how much more the proxy adds where there are many indices: 1 is no more.
 
     The interval is the bootstrap's over whole rounds, as in `percentile_difference`.
@@ -156,9 +157,9 @@ def _ratio(name: str, measured: Mapping[str, Floats]) -> Figure:
     rounds = sides.shape[1]
     drawn = sides[:, np.random.default_rng(0).integers(0, rounds, (_RESAMPLES, rounds))]
 
-    def ratio(values: Floats) -> Floats:
+    def ratio(values: Floats64) -> Floats64:
         alone_straight, alone, crowded_straight, crowded = np.median(values, axis=-1)
-        found: Floats = (crowded - crowded_straight) / (alone - alone_straight)
+        found: Floats64 = (crowded - crowded_straight) / (alone - alone_straight)
         return found
 
     low, high = np.percentile(ratio(drawn), [2.5, 97.5])

@@ -22,6 +22,7 @@ from plugin.demo.docstrings import standard_library
 from plugin.harness.prepared_index import prepare_index
 from plugin.harness.proxy_process import running_proxy
 from plugin.upstream.search_client import SearchClient
+from reranker.arrays import Floats64
 from reranker.bundle import Bundle
 from tests.benchmarks.queries import distinct_queries
 from tests.benchmarks.report import (
@@ -32,7 +33,7 @@ from tests.benchmarks.report import (
     read_results,
     written_into,
 )
-from tests.benchmarks.samples import Figure, Floats, median, percentile_difference
+from tests.benchmarks.samples import Figure, median, percentile_difference
 from tests.native.assembled import VERSION, assembled_server
 
 INDEX = "benchmark"
@@ -137,7 +138,7 @@ def _measured(url: str, proxy_url: str, queries: Sequence[str], rounds: int) -> 
 
 def _interleaved(
     clients: Sequence[SearchClient], queries: Sequence[str], rounds: int, place: Callable[[int], int]
-) -> Mapping[str, Floats]:
+) -> Mapping[str, Floats64]:
     """Return for each variant (rounds,) milliseconds; a round sends each one once, in a drawn order."""
     found: dict[str, list[float]] = defaultdict(list)
     order, turn = random.Random(0), 0
@@ -163,7 +164,7 @@ def _agreement(clients: Sequence[SearchClient], queries: Sequence[str]) -> Figur
     )
 
 
-def _figures(kind: str, measured: Mapping[str, Floats]) -> Iterator[Figure]:
+def _figures(kind: str, measured: Mapping[str, Floats64]) -> Iterator[Figure]:
     plain = measured[VARIANTS[0].name]
     for variant in VARIANTS:
         yield median(f"{kind} queries: {variant.name}", measured[variant.name])

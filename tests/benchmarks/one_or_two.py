@@ -23,7 +23,7 @@ from plugin.http.messages import Answer, Request
 from plugin.search.sidecar import RerankedSearch
 from plugin.telemetry.stage_clock import StageClock
 from plugin.upstream.client import Upstream
-from tests.benchmarks.samples import Floats
+from reranker.arrays import Floats64
 from tests.benchmarks.sized_index import SizedIndex, query_texts
 
 _HIGHLIGHT = {"fields": {"title": {}, "text": {}}, "require_field_match": False}
@@ -68,10 +68,10 @@ class Comparison:
     num_bytes: int
     window: int
     asked: str
-    one_ms: Floats
-    two_ms: Floats
-    one_cpu_ms: Floats
-    two_cpu_ms: Floats
+    one_ms: Floats64
+    two_ms: Floats64
+    one_cpu_ms: Floats64
+    two_cpu_ms: Floats64
 
     def row(self) -> str:
         """Return the line in Markdown."""
@@ -175,14 +175,14 @@ def _check(answer: Answer) -> None:
         raise RuntimeError(f"expected a reranked search, found {status!r}")
 
 
-def _compared(one_ms: Floats, two_ms: Floats) -> tuple[str, str, str]:
+def _compared(one_ms: Floats64, two_ms: Floats64) -> tuple[str, str, str]:
     one, two = np.median(one_ms), np.median(two_ms)
     low, high = np.percentile(_ratios(one_ms, two_ms), [2.5, 97.5])
     return f"{one:.2f} ms", f"{two:.2f} ms", f"{two / one:.2f} ({low:.2f} to {high:.2f})"
 
 
-def _ratios(one_ms: Floats, two_ms: Floats) -> Floats:
+def _ratios(one_ms: Floats64, two_ms: Floats64) -> Floats64:
     """Return the medians' ratio over rounds drawn again and again: -> (1000,)."""
     drawn = np.random.default_rng(0).integers(0, len(one_ms), (1000, len(one_ms)))
-    ratios: Floats = np.median(two_ms[drawn], 1) / np.median(one_ms[drawn], 1)
+    ratios: Floats64 = np.median(two_ms[drawn], 1) / np.median(one_ms[drawn], 1)
     return ratios

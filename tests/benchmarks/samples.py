@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from reranker.arrays import Floats64
+
 _RESAMPLES = 2000
 
 
@@ -35,7 +35,7 @@ class Figure:
         return self.value >= self.budget if self.at_least else self.value <= self.budget
 
 
-def timed_ms(action: Callable[[], object], count: int, *, warm_up: int = 3) -> Floats:
+def timed_ms(action: Callable[[], object], count: int, *, warm_up: int = 3) -> Floats64:
     """Run an action `count` times after a warm-up: -> (count,) milliseconds."""
     for _ in range(warm_up):
         action()
@@ -47,14 +47,14 @@ def timed_ms(action: Callable[[], object], count: int, *, warm_up: int = 3) -> F
     return durations
 
 
-def median(name: str, durations_ms: Floats, budget_ms: float | None = None) -> Figure:
+def median(name: str, durations_ms: Floats64, budget_ms: float | None = None) -> Figure:
     """Return the median of (count,) milliseconds and the quartiles around it."""
     low, middle, high = np.percentile(durations_ms, [25, 50, 75])
     return Figure(name, float(middle), float(low), float(high), "ms", budget_ms)
 
 
 def percentile_difference(
-    name: str, straight_ms: Floats, proxied_ms: Floats, percent: float, budget_ms: float | None = None
+    name: str, straight_ms: Floats64, proxied_ms: Floats64, percent: float, budget_ms: float | None = None
 ) -> Figure:
     """Return percentile of `proxied_ms` minus percentile of `straight_ms`, with its bootstrap interval.
 
@@ -64,8 +64,8 @@ def percentile_difference(
     random = np.random.default_rng(0)
     rounds = random.integers(0, len(straight_ms), (_RESAMPLES, len(straight_ms)))
 
-    def gap(straight: Floats, proxied: Floats, axis: int) -> Floats:
-        difference: Floats = np.percentile(proxied, percent, axis) - np.percentile(straight, percent, axis)
+    def gap(straight: Floats64, proxied: Floats64, axis: int) -> Floats64:
+        difference: Floats64 = np.percentile(proxied, percent, axis) - np.percentile(straight, percent, axis)
         return difference
 
     low, high = np.percentile(gap(straight_ms[rounds], proxied_ms[rounds], 1), [2.5, 97.5])

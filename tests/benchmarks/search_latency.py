@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from plugin.upstream.search_client import SearchClient
-from tests.benchmarks.samples import Figure, Floats, median, percentile_difference
+from reranker.arrays import Floats64
+from tests.benchmarks.samples import Figure, median, percentile_difference
 
 PAGE = 10
 _REPEATED = 20
@@ -73,7 +74,7 @@ def _kinds(index: str, queries: Sequence[str]) -> list[Kind]:
 
 def _measure(
     target: Target, kinds: Sequence[Kind], rounds: int
-) -> tuple[dict[str, Floats], dict[str, Floats]]:
+) -> tuple[dict[str, Floats64], dict[str, Floats64]]:
     """Return for each kind (rounds,) milliseconds straight and through the proxy."""
     found: tuple[dict[str, list[float]], dict[str, list[float]]] = defaultdict(list), defaultdict(list)
     order = random.Random(0)

@@ -27,10 +27,11 @@ from plugin.demo.docstrings import standard_library
 from plugin.harness.prepared_index import prepare_index
 from plugin.harness.proxy_process import free_port, running_proxy
 from plugin.upstream.search_client import SearchClient, SearchError
+from reranker.arrays import Floats64
 from reranker.bundle import Bundle
 from tests.benchmarks.queries import distinct_queries
 from tests.benchmarks.report import machine_line
-from tests.benchmarks.samples import Floats, percentile_difference
+from tests.benchmarks.samples import percentile_difference
 from tests.benchmarks.search_latency import Kind, Target, match_body
 from tests.benchmarks.throughput import warm_up
 from tests.support.processes import children_of
@@ -152,7 +153,7 @@ def report(found: Mapping[tuple[str, str], Found], compared: Sequence[Kind]) -> 
             )
 
 
-def _array(found: Found) -> Floats:
+def _array(found: Found) -> Floats64:
     return np.array(found.elapsed_ms)
 
 

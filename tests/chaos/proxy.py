@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from plugin.encoding.model import Model
-from plugin.encoding.query_encoder import Floats, QueryVectors
+from plugin.encoding.query_encoder import QueryVectors
+from reranker.arrays import Floats
 from reranker.bundle import Bundle
 
 FAULTS = ("model_raises", "model_slow", "model_nan", "model_dimension", "clock_ahead", "clock_back",

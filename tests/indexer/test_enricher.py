@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from indexer.document import Document
-from indexer.enricher import Enricher, Floats, Outcome, hash_of
+from indexer.enricher import Enricher, Outcome, hash_of
 from opensearch.settings.table import ChunkSettings, RerankSettings
+from reranker.arrays import Floats
 from reranker.stored_vector import pack, unpack
 from reranker.text import Chunking
 

@@ -12,9 +12,10 @@ from werkzeug.test import Client, TestResponse
 
 from opensearch.search.execution import GAVE_WAY
 from plugin.encoding.model import Model
-from plugin.encoding.query_encoder import Floats, QueryVectors
+from plugin.encoding.query_encoder import QueryVectors
 from plugin.proxy import Proxy
 from plugin.upstream.client import Upstream
+from reranker.arrays import Floats
 from tests.support.cluster_requests import CLUSTER, controls, hits_of, rescored
 from tests.support.raw_http import ask, ids, search
 from tests.support.toy_index import ToyIndex, index_body

@@ -16,11 +16,12 @@ from plugin.admin.readiness import Readiness
 from plugin.apis.tokens import BearerTokens
 from plugin.app import create_app
 from plugin.encoding.model import Model
-from plugin.encoding.query_encoder import Floats, QueryVectors
+from plugin.encoding.query_encoder import QueryVectors
 from plugin.proxy import Proxy
 from plugin.settings.cache import SettingsCache
 from plugin.telemetry.metrics import Metrics
 from plugin.upstream.client import Upstream
+from reranker.arrays import Floats
 from reranker.bundle import BUNDLES, Bundle
 from reranker.languages import ReadableScripts
 from tests.support.api_client import NO_OPENSEARCH, bundle

@@ -12,10 +12,11 @@ from opensearchpy import OpenSearch
 from werkzeug.test import Client, TestResponse
 
 from plugin.encoding.model import Model
-from plugin.encoding.query_encoder import Floats, QueryVectors
+from plugin.encoding.query_encoder import QueryVectors
 from plugin.proxy import Proxy
 from plugin.search.page_table import PageTable
 from plugin.upstream.client import Upstream
+from reranker.arrays import Floats
 from tests.support.toy_index import ToyIndex, index_body, make_toy_index
 
 pytestmark = pytest.mark.live

@@ -11,9 +11,10 @@ import pytest
 from werkzeug.test import Client, TestResponse
 
 from plugin.encoding.model import Model
-from plugin.encoding.query_encoder import MAX_FAULTS, Floats, QueryVectors
+from plugin.encoding.query_encoder import MAX_FAULTS, QueryVectors
 from plugin.proxy import Proxy
 from plugin.upstream.client import Upstream
+from reranker.arrays import Floats
 from tests.support.toy_index import ToyIndex
 
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]

@@ -1,16 +1,14 @@
 """Fusion against its formula, and where it is not defined."""
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from reranker.arrays import Floats64
 from reranker.errors import ScoresError
 from reranker.fusion import DEFAULT_SHARE, MAX_WEIGHT, METHODS, fusion, log_linear, replacement, rrf, weighted
-
-Floats64 = npt.NDArray[np.float64]
 
 
 def windows(low: float, high: float) -> st.SearchStrategy[tuple[Floats64, Floats64]]:

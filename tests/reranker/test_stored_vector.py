@@ -5,18 +5,16 @@ import re
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from reranker.arrays import Floats
 from reranker.errors import StoredVectorError
 from reranker.stored_vector import HEADER, LARGEST_VALUE, ValueType, pack, packed_size, row_type, unpack
 from reranker.text import Chunking, text_hash
 from tests.support.paths import DOCS
-
-Floats = npt.NDArray[np.float32]
 
 DOCUMENT = DOCS / "stored-vector.md"
 TYPES = list(ValueType)

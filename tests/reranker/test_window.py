@@ -1,16 +1,16 @@
 """Scoring a window of stored vectors, and ordering it."""
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reranker.arrays import Floats, Floats64
 from reranker.errors import ScoresError, StoredVectorError
 from reranker.fusion import METHODS, fusion, replacement
 from reranker.stored_vector import ValueType, pack, unpack
 from reranker.window import crossing_scores, rank
-from tests.support.stored_vectors import COSINE, DIM, QUERY, TAG, Floats, log_linear, stored, unit_vectors
+from tests.support.stored_vectors import COSINE, DIM, QUERY, TAG, log_linear, stored, unit_vectors
 
 
 def damaged(packed: bytes, position: int, value: int) -> bytes:
@@ -138,7 +138,7 @@ few_crossings = st.sampled_from([np.nan, -0.5, 0.1, 0.1, 0.7])
 
 @given(first_stages, st.data(), st.sampled_from(METHODS))
 def test_every_hit_appears_once_best_first_and_ties_keep_their_order(
-    first_stage: npt.NDArray[np.float64], data: st.DataObject, method: str
+    first_stage: Floats64, data: st.DataObject, method: str
 ) -> None:
     size = len(first_stage)
     crossing = np.array(data.draw(st.lists(few_crossings, min_size=size, max_size=size)), np.float32)

@@ -11,10 +11,11 @@ import pytest
 from werkzeug.test import Client
 
 from plugin.encoding.model import Model
-from plugin.encoding.query_encoder import Floats, QueryVectors
+from plugin.encoding.query_encoder import QueryVectors
 from plugin.proxy import Proxy
 from plugin.settings.cache import SettingsCache
 from plugin.upstream.client import Upstream
+from reranker.arrays import Floats
 from reranker.languages import ReadableScripts
 from reranker.text import text_hash
 from tests.support.effect_bench import JSON_BODY, NUM_DOCUMENTS, Bench, best_first

@@ -1,14 +1,11 @@
 """Stored vectors of random unit vectors, and a crossing for them."""
 
 import numpy as np
-import numpy.typing as npt
 
+from reranker.arrays import Floats
 from reranker.crossing import Cosine
 from reranker.fusion import Fusion, fusion
 from reranker.stored_vector import ValueType, pack
-
-Floats = npt.NDArray[np.float32]
-
 
 COSINE = Cosine(scale=10.0, offset=-5.0)
 

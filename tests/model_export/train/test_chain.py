@@ -11,6 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 from opensearchpy import OpenSearch
 
+from reranker.arrays import Floats
+
 pytest.importorskip("torch", reason="needs torch: the export extra")
 
 import torch
@@ -18,7 +20,6 @@ import torch
 from model_export.__main__ import main
 from model_export.errors import TrainingError
 from model_export.model.base import load
-from model_export.onnx.quantize import Floats
 from model_export.train import loop
 from model_export.train.config import RunSection
 from model_export.train.loop import CHECKPOINT, CURVE, LOG, fit

@@ -5,8 +5,9 @@ import threading
 import numpy as np
 import pytest
 
-from plugin.encoding.query_encoder import MAX_FAULTS, Floats, QueryFuture, QueryVectors, awaited, hopeful
+from plugin.encoding.query_encoder import MAX_FAULTS, QueryFuture, QueryVectors, awaited, hopeful
 from plugin.errors import RerankFailedError
+from reranker.arrays import Floats
 
 
 class Counted:
