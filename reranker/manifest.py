@@ -25,7 +25,7 @@ class _Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A part of the manifest: immutable, and a key that this version does not know is an error."""
 
 
-class Tower(_Frozen, frozen=True):
+class TowerSpec(_Frozen, frozen=True):
     """One encoder: its ONNX file, how many tokens it takes, and what is put before each text."""
 
     file: PlainName
@@ -85,8 +85,8 @@ class Manifest(_Frozen, frozen=True):
     document_digest: Sha256
     dim: Positive
     pooling: str
-    query: Tower
-    document: Tower
+    query: TowerSpec
+    document: TowerSpec
     tokenizer: PlainName
     crossing: CrossingParameters
     fusion: FusionDefault

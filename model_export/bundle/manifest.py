@@ -16,7 +16,7 @@ from reranker.manifest import (
     FusionDefault,
     Manifest,
     ResidualParameters,
-    Tower,
+    TowerSpec,
 )
 
 QUERY_FILE, DOCUMENT_FILE, CANONICAL_FILE = "query_encoder.onnx", "document_encoder.onnx", "canonical.json"
@@ -39,7 +39,7 @@ def manifest_of(base: Base, query_prefix: str, folder: Path, *, vectors_of: str 
     `vectors_of` is whose document tower they hold, where it is another bundle's.
     """
     checksums = {file.name: _sha256(file) for file in sorted(folder.iterdir())}
-    document = Tower(DOCUMENT_FILE, document_tokens(base))
+    document = TowerSpec(DOCUMENT_FILE, document_tokens(base))
     return Manifest(
         format=manifests.FORMAT,
         name=base.name,
@@ -65,9 +65,9 @@ def manifest_of(base: Base, query_prefix: str, folder: Path, *, vectors_of: str 
     )
 
 
-def query_part(base: Base, prefix: str) -> Tower:
+def query_part(base: Base, prefix: str) -> TowerSpec:
     """Return what a manifest says of the query tower of `base`."""
-    return Tower(QUERY_FILE, query_tokens(base), prefix)
+    return TowerSpec(QUERY_FILE, query_tokens(base), prefix)
 
 
 def document_tokens(base: Base) -> int:
@@ -87,7 +87,7 @@ def _crossing(base: Base) -> CrossingParameters:
     return ResidualParameters(CROSSING_FILE, hidden=base.crossing.inner.out_features)
 
 
-def _document_digest(checksums: dict[str, str], pooling: str, tower: Tower) -> str:
+def _document_digest(checksums: dict[str, str], pooling: str, tower: TowerSpec) -> str:
     """Return the SHA-256 of the sorted lines `FILE SHA256` of what decides a document's vector."""
     parts = {name: checksums[name] for name in (tower.file, WEIGHTS_FILE, TOKENIZER_FILE)}
     form = f"{pooling} {tower.max_tokens} {tower.prefix}"

@@ -19,7 +19,7 @@ from model_export.onnx.weights import WeightFile
 from reranker.arrays import Floats
 from reranker.bundle import Bundle
 from reranker.encoder import Encoder, Ids
-from reranker.manifest import Tower
+from reranker.manifest import TowerSpec
 
 OUTPUT = "embedding"
 
@@ -34,7 +34,7 @@ class LongQueries:
 
     bundle: Bundle
     beyond: int
-    query: Tower
+    query: TowerSpec
 
     def __post_init__(self) -> None:
         theirs, ours = self.bundle.manifest.query, self.query

@@ -7,11 +7,11 @@ import msgspec
 from opensearch.client import OpenSearchClient
 from opensearch.errors import IndexMissingError
 from opensearch.index import mapping, metadata
-from opensearch.index.enable import Enabled
+from opensearch.index.enable import EnableResult
 from opensearch.settings.table import settings_meta
 
 
-def disable(upstream: OpenSearchClient, name: str, *, dry_run: bool = False) -> list[Enabled]:
+def disable(upstream: OpenSearchClient, name: str, *, dry_run: bool = False) -> list[EnableResult]:
     """Set `enabled: false` on every index behind `name`.
 
     The settings are not removed: without them, a field that is still mapped would look like an accident.
@@ -24,7 +24,7 @@ def disable(upstream: OpenSearchClient, name: str, *, dry_run: bool = False) -> 
     found = metadata.find(upstream, name)
     if not found:
         raise IndexMissingError(f"no index {name!r}: nothing to disable")
-    plans = [Enabled(index.name, index.rerank_settings(), (), vectors_stale=False) for index in found]
+    plans = [EnableResult(index.name, index.rerank_settings(), (), vectors_stale=False) for index in found]
     done = []
     for plan in plans:
         settings = msgspec.structs.replace(plan.settings, enabled=False)

@@ -17,7 +17,7 @@ _DECIDE_VECTORS = ("model", "field", "source_fields", "chunk")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class EnableRequest:
     """What to set. `settings` holds what was given, in the form of `_meta.rerank`; the rest stays.
 
     `default_model` is set where an index has no model yet.
@@ -28,7 +28,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Enabled:
+class EnableResult:
     """What became of one index, or would become of it.
 
     `changes` says it in words, one line each; `vectors_stale` that stored vectors no longer fit the settings.
@@ -41,7 +41,9 @@ class Enabled:
     notes: tuple[str, ...] = ()
 
 
-def enable(upstream: OpenSearchClient, name: str, wanted: Wanted, *, dry_run: bool = False) -> list[Enabled]:
+def enable(
+    upstream: OpenSearchClient, name: str, wanted: EnableRequest, *, dry_run: bool = False
+) -> list[EnableResult]:
     """Enable every index behind `name`, as `PUT _mapping` itself does; create it where there is none.
 
     All are checked before the first one is changed.
@@ -65,7 +67,7 @@ def enable(upstream: OpenSearchClient, name: str, wanted: Wanted, *, dry_run: bo
     return plans
 
 
-def _created(upstream: OpenSearchClient, name: str, wanted: Wanted, *, dry_run: bool) -> Enabled:
+def _created(upstream: OpenSearchClient, name: str, wanted: EnableRequest, *, dry_run: bool) -> EnableResult:
     """Plan for an empty mapping first, so that wrong settings create nothing; a template may add to it."""
     plan = _plan(Index(name, {}, {}, {}), wanted)
     notes: tuple[str, ...] = ()
@@ -79,7 +81,7 @@ def _created(upstream: OpenSearchClient, name: str, wanted: Wanted, *, dry_run: 
     return replace(plan, changes=("index created", *plan.changes), notes=notes)
 
 
-def _plan(index: Index, wanted: Wanted) -> Enabled:
+def _plan(index: Index, wanted: EnableRequest) -> EnableResult:
     before, changes = _present(index)
     settings = _merged(index, before, wanted)
     mapped = mapping.check(index, settings.field)
@@ -89,7 +91,7 @@ def _plan(index: Index, wanted: Wanted) -> Enabled:
     stale = before is not None and any(
         getattr(before, key) != getattr(settings, key) for key in _DECIDE_VECTORS
     )
-    return Enabled(index.name, settings, tuple(changes), stale, tuple(_notes(index, settings)))
+    return EnableResult(index.name, settings, tuple(changes), stale, tuple(_notes(index, settings)))
 
 
 def _present(index: Index) -> tuple[RerankSettings | None, list[str]]:
@@ -102,7 +104,7 @@ def _present(index: Index) -> tuple[RerankSettings | None, list[str]]:
         return None, [f"invalid settings replaced ({error})"]
 
 
-def _merged(index: Index, before: RerankSettings | None, wanted: Wanted) -> RerankSettings:
+def _merged(index: Index, before: RerankSettings | None, wanted: EnableRequest) -> RerankSettings:
     present: dict[str, Any] = settings_meta(before) if before else {"model": wanted.default_model}
     merged = present | wanted.settings
     for part in ("fusion", "chunk"):

@@ -46,7 +46,7 @@ def pipeline_notes(upstream: OpenSearchClient, index: Index, source_fields: Sequ
     """
     notes = []
     for name in index.pipelines:
-        reason = _Reader(upstream, source_fields).reason(name)
+        reason = _PipelineReader(upstream, source_fields).reason(name)
         if reason is not None:
             notes.append(
                 f"{index.name} runs the ingest pipeline {name}, which {reason}: vectors of texts that it"
@@ -55,7 +55,7 @@ def pipeline_notes(upstream: OpenSearchClient, index: Index, source_fields: Sequ
     return notes
 
 
-class _Reader:
+class _PipelineReader:
     """Reads pipelines, each once, for the source fields that they touch."""
 
     def __init__(self, upstream: OpenSearchClient, source_fields: Sequence[str]) -> None:

@@ -38,7 +38,7 @@ for (int i = parents.size() - 1; i >= 0; i--) {
 
 
 @dataclass
-class Stripped:
+class StripResult:
     """What became of it: documents without their vector now, and those that still have one."""
 
     removed: int = 0
@@ -71,7 +71,7 @@ def strip(
     *,
     documents_per_s: float | None = None,
     progress: Callable[[int, int], None] = lambda removed, total: None,
-) -> Stripped:
+) -> StripResult:
     """Remove `field` from every document of one concrete index that has it.
 
     Each is a `_bulk` update under `if_seq_no`: an index's ingest pipelines do not run, and what was written
@@ -88,7 +88,7 @@ def strip(
     Raises:
         RequestError: OpenSearch cannot be asked, or refuses; what was removed stays removed.
     """
-    done, started_s = Stripped(), time.monotonic()
+    done, started_s = StripResult(), time.monotonic()
     for _ in range(MAX_PASSES):
         refresh(upstream, index)
         done.left = _count(upstream, index, field)

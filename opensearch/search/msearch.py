@@ -46,7 +46,7 @@ _OF_EVERY_ITEM = frozenset({
 
 
 @dataclass(frozen=True)
-class Item:
+class MultiSearchItem:
     """One search of several: its two lines as they came, without their ends.
 
     `indices` is what a path would name, `search` what a single search would say.
@@ -64,7 +64,7 @@ class Item:
         return b"%b\n%b\n" % (self.header, self.body if body is None else body)
 
 
-def read_items(target: str, indices: str, body: bytes) -> list[Item]:
+def read_items(target: str, indices: str, body: bytes) -> list[MultiSearchItem]:
     """Read the items of a request whose raw target is `target` and whose path names `indices`.
 
     Raises:
@@ -88,7 +88,7 @@ def read_items(target: str, indices: str, body: bytes) -> list[Item]:
     ]  # fmt: skip
 
 
-def _item(header: bytes, body: bytes, indices: str, shared: Mapping[str, str]) -> Item:
+def _item(header: bytes, body: bytes, indices: str, shared: Mapping[str, str]) -> MultiSearchItem:
     try:
         said = _HEADER.decode(header) if header.strip() else {}
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
@@ -103,7 +103,7 @@ def _item(header: bytes, body: bytes, indices: str, shared: Mapping[str, str]) -
         search: SearchRequest | Skip = SearchRequest(path, parameters, members_of(body))
     except NotUnderstoodError as error:
         search = Skip(error.reason)
-    return Item(header, body, indices, search)
+    return MultiSearchItem(header, body, indices, search)
 
 
 def _expression(named: Any) -> str:  # noqa: ANN401  # any JSON value
@@ -126,7 +126,7 @@ def _value(name: str, value: Any) -> str:  # noqa: ANN401  # any JSON value
 
 
 @dataclass(frozen=True)
-class MultiAnswer:
+class MultiSearchResponse:
     """OpenSearch's answer to several searches: `items` in their order, everything as OpenSearch wrote it."""
 
     top: dict[str, Raw]
@@ -134,7 +134,7 @@ class MultiAnswer:
     style: Style
 
     @classmethod
-    def parse(cls, body: bytes, num_items: int) -> "MultiAnswer":
+    def parse(cls, body: bytes, num_items: int) -> "MultiSearchResponse":
         """Read an answer to so many searches.
 
         Raises:
@@ -151,7 +151,7 @@ class MultiAnswer:
             )
         return cls(top, items, style_of(body))
 
-    def after(self, other: "MultiAnswer") -> "MultiAnswer":
+    def after(self, other: "MultiSearchResponse") -> "MultiSearchResponse":
         """Return this answer as the second of two that were asked for one after the other."""
         took = self.top.get("took")
         if took is None or "took" not in other.top:

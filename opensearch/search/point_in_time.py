@@ -23,13 +23,13 @@ def indices_of(pit: Any) -> str | None:  # noqa: ANN401  # any JSON value may st
         return None
     try:
         data = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
-        names = _Reader(data).indices()
+        names = _IdReader(data).indices()
     except (_UnreadableError, binascii.Error, ValueError):
         return None
     return ",".join(quote(name, safe="") for name in dict.fromkeys(names)) or None
 
 
-class _Reader:
+class _IdReader:
     """Reads what OpenSearch's StreamOutput wrote."""
 
     def __init__(self, data: bytes) -> None:

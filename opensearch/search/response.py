@@ -19,12 +19,12 @@ _STRING = msgspec.json.Decoder(str)
 _NUMBERS = msgspec.json.Decoder(list[int])
 
 
-class _Shards(msgspec.Struct):
+class _ShardCounts(msgspec.Struct):
     failed: int
     total: int = 1
 
 
-_SHARDS = msgspec.json.Decoder(_Shards)
+_SHARDS = msgspec.json.Decoder(_ShardCounts)
 
 
 class UnusableResponseError(Exception):

@@ -17,7 +17,7 @@ _ZERO = Raw(b"0")
 
 
 @dataclass(frozen=True)
-class Asked:
+class SearchCall:
     """A request for OpenSearch: the raw target and a JSON body."""
 
     target: str
@@ -37,7 +37,7 @@ class HitName:
     vector: str
 
 
-def whole_window(plan: Plan) -> Asked:
+def whole_window(plan: Plan) -> SearchCall:
     """Ask for the window from its first hit, each hit as the client wants it, and for the vector."""
     request = plan.request
     body = {**request.body, "from": _ZERO, "size": _number(plan.num_hits)}
@@ -49,10 +49,10 @@ def whole_window(plan: Plan) -> Asked:
         parameters["filter_path"] = plan.filter_path.parameter
     if request.is_pretty:
         parameters["pretty"] = "true"
-    return Asked(request.target(parameters), msgspec.json.encode(body))
+    return SearchCall(request.target(parameters), msgspec.json.encode(body))
 
 
-def rescored_page(plan: Plan, rescore: Mapping[str, Any]) -> Asked:
+def rescored_page(plan: Plan, rescore: Mapping[str, Any]) -> SearchCall:
     """Ask for the client's own page with this `rescore`: its order is OpenSearch's then, beyond it too."""
     request = plan.request
     parameters = request.parameters_but()
@@ -61,7 +61,7 @@ def rescored_page(plan: Plan, rescore: Mapping[str, Any]) -> Asked:
     if request.is_pretty:
         parameters["pretty"] = "true"
     body = {**request.body, "rescore": _json(rescore)}
-    return Asked(request.target(parameters), msgspec.json.encode(body))
+    return SearchCall(request.target(parameters), msgspec.json.encode(body))
 
 
 def can_split(plan: Plan) -> bool:
@@ -98,7 +98,7 @@ _WITH_INNER_HITS = frozenset({"has_child", "has_parent", "nested"})
 _SUGGESTER = frozenset({"suggest_field", "suggest_mode", "suggest_size", "suggest_text"})
 
 
-def vectors_of_window(plan: Plan) -> Asked:
+def vectors_of_window(plan: Plan) -> SearchCall:
     """Ask for the window's order and vectors, and for everything that is said beside the hits."""
     request = plan.request
     body = {name: raw for name, raw in request.body.items() if name not in _OF_THE_PAGE}
@@ -116,10 +116,10 @@ def vectors_of_window(plan: Plan) -> Asked:
     parameters = request.parameters_but("from", "size", *_SOURCE_PARAMETERS, *_OF_THE_PAGE)
     if request.is_pretty:
         parameters["pretty"] = "true"
-    return Asked(request.target(parameters), msgspec.json.encode(body))
+    return SearchCall(request.target(parameters), msgspec.json.encode(body))
 
 
-def hits_of_page(plan: Plan, names: Sequence[HitName], num_shards: int) -> Asked:
+def hits_of_page(plan: Plan, names: Sequence[HitName], num_shards: int) -> SearchCall:
     """Ask for the page's hits by name, as the client wants them; the original query is there to highlight.
 
     What names them is asked for too, since another shard may have a hit of the same sequence number.
@@ -140,7 +140,7 @@ def hits_of_page(plan: Plan, names: Sequence[HitName], num_shards: int) -> Asked
     parameters = request.parameters_but(*left_out)
     if request.is_pretty:
         parameters["pretty"] = "true"
-    return Asked(request.target(parameters), msgspec.json.encode(body))
+    return SearchCall(request.target(parameters), msgspec.json.encode(body))
 
 
 def _by_name(names: Sequence[HitName]) -> list[dict[str, Any]]:

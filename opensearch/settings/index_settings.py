@@ -51,13 +51,13 @@ class _IndexSettings(msgspec.Struct):
         return int(self.max_rescore_window or self.max_result_window)
 
 
-class _Settings(msgspec.Struct):
+class _SettingsSection(msgspec.Struct):
     index: _IndexSettings = msgspec.field(default_factory=_IndexSettings)
 
 
 class _Index(msgspec.Struct):
     mappings: _Mappings = msgspec.field(default_factory=_Mappings)
-    settings: _Settings = msgspec.field(default_factory=_Settings)
+    settings: _SettingsSection = msgspec.field(default_factory=_SettingsSection)
     aliases: dict[str, Any] = msgspec.field(default_factory=dict)
     data_stream: str | None = None
 

@@ -10,7 +10,13 @@ from typing import Any
 
 import msgspec
 
-from opensearch.settings.table import FusionSettings, Place, RerankSettings, SettingsError, parse_settings
+from opensearch.settings.table import (
+    FusionSettings,
+    RerankSettings,
+    SettingsError,
+    SettingsSource,
+    parse_settings,
+)
 
 OF_AN_INDEX = frozenset({"model", "source_fields", "field", "chunk", "versioning", "migration"})
 """What decides how vectors are made and where they are: who writes them reads the mapping alone."""
@@ -46,7 +52,7 @@ def server_defaults(value: Any, name: str) -> Defaults:  # noqa: ANN401  # any J
             f"{name}.{key}: expected only settings that a server may decide, found `{key}`, by which vectors"
             " are made or found. Set it in the mapping of each index: twinrank enable"
         )
-    parse_settings(_REQUIRED | value, Place(name, "Correct the file"))
+    parse_settings(_REQUIRED | value, SettingsSource(name, "Correct the file"))
     return value
 
 

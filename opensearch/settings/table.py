@@ -19,11 +19,11 @@ class SettingsError(Exception):
     """`_meta.rerank` is not what it must be: says which key, what was expected and what was found."""
 
 
-class _Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _SettingsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Immutable, and an unknown key is an error: a misspelt setting must not pass for its default."""
 
 
-class FusionSettings(_Settings, frozen=True):
+class FusionSettings(_SettingsTable, frozen=True):
     """How first-stage and crossing scores are combined."""
 
     method: Annotated[
@@ -62,7 +62,7 @@ class FusionSettings(_Settings, frozen=True):
     ] = None
 
 
-class ChunkSettings(_Settings, frozen=True):
+class ChunkSettings(_SettingsTable, frozen=True):
     """How a document longer than the encoder's limit is cut."""
 
     max_tokens: Annotated[int, Meta(ge=16, le=512, description="Length of a chunk, in tokens.")] = 256
@@ -72,7 +72,7 @@ class ChunkSettings(_Settings, frozen=True):
     max_chunks: Annotated[int, Meta(ge=1, le=64, description="Most chunks encoded of one document.")] = 4
 
 
-class MigrationSettings(_Settings, frozen=True):
+class MigrationSettings(_SettingsTable, frozen=True):
     """A change of model under way: the field beside the one that searches use. All unset: none is."""
 
     model: Annotated[
@@ -85,7 +85,7 @@ class MigrationSettings(_Settings, frozen=True):
     ] = False
 
 
-class RerankSettings(_Settings, frozen=True):
+class RerankSettings(_SettingsTable, frozen=True):
     """Everything an admin can set for an index."""
 
     model: Annotated[str, Meta(min_length=1, description="Name of the bundle whose vectors the field holds.")]
@@ -193,17 +193,17 @@ class RerankSettings(_Settings, frozen=True):
 
 
 @dataclass(frozen=True)
-class Place:
+class SettingsSource:
     """Where settings stand, for messages: the name of the whole, and how it is corrected."""
 
     name: str
     remedy: str
 
 
-IN_MAPPING = Place(f"_meta.{META_KEY}", "Correct it with PUT _mapping")
+IN_MAPPING = SettingsSource(f"_meta.{META_KEY}", "Correct it with PUT _mapping")
 
 
-def parse_settings(rerank: Any, place: Place = IN_MAPPING) -> RerankSettings:  # noqa: ANN401  # any JSON value
+def parse_settings(rerank: Any, place: SettingsSource = IN_MAPPING) -> RerankSettings:  # noqa: ANN401  # any JSON value
     """Validate what stands under `_meta.rerank`, already decoded from JSON.
 
     Raises:
@@ -241,13 +241,13 @@ def settings_meta(settings: RerankSettings) -> dict[str, Any]:
     return _changed(settings)
 
 
-def _changed(settings: _Settings) -> dict[str, Any]:
+def _changed(settings: _SettingsTable) -> dict[str, Any]:
     """Compare by value: msgspec's `omit_defaults` compares by identity, so what was parsed stays."""
     changed = {}
     for field in msgspec.structs.fields(settings):
         value = getattr(settings, field.name)
         if value != field.default:
-            changed[field.name] = _changed(value) if isinstance(value, _Settings) else _as_json(value)
+            changed[field.name] = _changed(value) if isinstance(value, _SettingsTable) else _as_json(value)
     return changed
 
 

@@ -15,7 +15,7 @@ from indexer.coverage import Model as CoveredModel
 from indexer.coverage import coverage
 from opensearch.client import OpenSearchClient
 from opensearch.index.disable import disable
-from opensearch.index.enable import Enabled, Wanted, enable
+from opensearch.index.enable import EnableRequest, EnableResult, enable
 from opensearch.index.settings_report import settings_report
 from opensearch.settings.table import settings_meta
 from plugin.admin.compare_page import compare_page
@@ -74,7 +74,7 @@ class AdminViews:
         return self._enabled(index, body_object() | {"enabled": True})
 
     def _enabled(self, index: str, settings: dict[str, Any]) -> flask.Response:
-        wanted, dry_run = Wanted(self.model.vectors_of, settings), is_set("dry_run")
+        wanted, dry_run = EnableRequest(self.model.vectors_of, settings), is_set("dry_run")
         with self._client() as client:
             return self._written(enable(client, index, wanted, dry_run=dry_run), dry_run=dry_run)
 
@@ -106,7 +106,7 @@ class AdminViews:
             door, self.cache, _callers_headers(), asked.get("index", ""), asked.get("text", "")
         )
 
-    def _written(self, done: list[Enabled], *, dry_run: bool) -> flask.Response:
+    def _written(self, done: list[EnableResult], *, dry_run: bool) -> flask.Response:
         if not dry_run:
             self.cache.changed()
         return answered(
@@ -119,7 +119,7 @@ class AdminViews:
             yield client
 
 
-def _as_json(enabled: Enabled) -> dict[str, Any]:
+def _as_json(enabled: EnableResult) -> dict[str, Any]:
     return {
         "changes": list(enabled.changes),
         "_meta": {"rerank": settings_meta(enabled.settings)},

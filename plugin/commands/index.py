@@ -18,7 +18,7 @@ from indexer.load.summary import Rejection
 from indexer.vector_fields import Fills
 from opensearch.client import OpenSearchClient
 from opensearch.index import metadata
-from opensearch.index.enable import Enabled, Wanted, enable
+from opensearch.index.enable import EnableRequest, EnableResult, enable
 from opensearch.index.ingest_pipelines import pipeline_notes
 from opensearch.index.kept_source import KeptSource
 from opensearch.index.write_obstacle import check_indexable
@@ -61,7 +61,7 @@ def enable_command(
     What is not given stays as the index has it.
     """
     bundle = Bundle.open(bundle_path)
-    wanted = Wanted(given["model_name"] or bundle.vectors_of, _settings_given(**given))
+    wanted = EnableRequest(given["model_name"] or bundle.vectors_of, _settings_given(**given))
     with connected(connecting) as upstream:
         done = enable(upstream, index, wanted, dry_run=dry_run)
         for enabled in done:
@@ -167,7 +167,7 @@ def _tell_next(upstream: OpenSearchClient, names: Sequence[str], bundle_path: Pa
     click.echo("To rebuild the index later and keep its vectors (_reindex, alias swap): docs/reindex.md")
 
 
-def tell_enabled(enabled: Enabled, *, word: str, dry_run: bool) -> None:
+def tell_enabled(enabled: EnableResult, *, word: str, dry_run: bool) -> None:
     """Print what became of an index, or would become; a dry run shows the mapping change too."""
     click.echo(f"{enabled.index}: {'would be changed' if dry_run else word}")
     for change in enabled.changes or ("nothing to change",):

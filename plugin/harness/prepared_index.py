@@ -11,7 +11,7 @@ from indexer.load.indexing import Events, Indexing
 from indexer.load.summary import Rejection, Summary
 from opensearch.client import OpenSearchClient, path_of
 from opensearch.index import metadata
-from opensearch.index.enable import Wanted, enable
+from opensearch.index.enable import EnableRequest, enable
 from plugin.errors import CommandError
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle
@@ -52,7 +52,7 @@ def prepare_index(
     try:
         if analyzer:
             _create_analyzed(upstream, index, source_fields, analyzer)
-        wanted = Wanted(bundle.vectors_of, {**(settings or {}), "source_fields": list(source_fields)})
+        wanted = EnableRequest(bundle.vectors_of, {**(settings or {}), "source_fields": list(source_fields)})
         enabled = enable(upstream, index, wanted)[0]
         encoder = bundle.document_encoder(threads=os.cpu_count() or 1)
         enricher = Enricher(encoder, bundle.model_tag, enabled.settings)

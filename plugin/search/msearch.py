@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from opensearch.endpoints import Api, Endpoint
 from opensearch.rawjson.validation import InvalidError
-from opensearch.search.msearch import Item, read_items
+from opensearch.search.msearch import MultiSearchItem, read_items
 from opensearch.search.plan import Plan
 from opensearch.search.request import NotUnderstoodError, parameters_of
 from opensearch.search.response import UnusableResponseError
@@ -96,7 +96,7 @@ class MultiSearchDoor:
             own = answered(error.exchange, error.exchange.body, status, clock)
             return with_warnings(own, failure)
 
-    def _rendered(self, request: Request, items: Sequence[Item]) -> list[Item]:
+    def _rendered(self, request: Request, items: Sequence[MultiSearchItem]) -> list[MultiSearchItem]:
         """Return items whose searches are what their templates stand for."""
         unknown = parameters_of(request.target).keys() - TEMPLATE_PARAMETERS
         if unknown:  # OpenSearch refuses it, and `_msearch`, which what is rendered goes to, may not
@@ -108,7 +108,7 @@ class MultiSearchDoor:
             for item in items
         ]  # fmt: skip
 
-    def _planned(self, request: Request, items: Sequence[Item]) -> list[PlannedItem]:
+    def _planned(self, request: Request, items: Sequence[MultiSearchItem]) -> list[PlannedItem]:
         """Plan every item, as long as there are hits left to ask for."""
         is_filtered = "filter_path" in parameters_of(request.target)
         planned, num_hits = [], 0
@@ -129,7 +129,7 @@ class MultiSearchDoor:
             planned.append(each)
         return planned
 
-    def _planned_item(self, request: Request, item: Item) -> PlannedItem:
+    def _planned_item(self, request: Request, item: MultiSearchItem) -> PlannedItem:
         target = self._planner.target(request, item.indices, item.search)
         try:
             plan = self._planner.plan(request, item.search, target, gives_way="multi_search")

@@ -8,7 +8,7 @@ from msgspec import Raw
 from opensearch.fields.redaction import cut_answer, cut_part
 from opensearch.rawjson.style import Style
 from opensearch.rawjson.validation import InvalidError
-from opensearch.search.msearch import DEPTH_OF_AN_ITEM, Item, MultiAnswer, without_template
+from opensearch.search.msearch import DEPTH_OF_AN_ITEM, MultiSearchItem, MultiSearchResponse, without_template
 from opensearch.search.plan import Plan
 from opensearch.search.request import SearchRequest
 from opensearch.search.requested_fields import asks_for
@@ -24,7 +24,7 @@ from plugin.telemetry.rerank_status import APPLIED, REFUSED
 class PlannedItem:
     """An item, its indices, and its plan: rerank, pass through, or refuse for its `ext.rerank`."""
 
-    item: Item
+    item: MultiSearchItem
     target: Target
     plan: Plan | Skip | InvalidError
     page: Page | None = None
@@ -93,7 +93,7 @@ def cut_of_items(planned: Sequence[PlannedItem]) -> Cut | None:
 
     def cut(body: bytes) -> bytes:
         try:
-            answer = MultiAnswer.parse(body, len(planned))
+            answer = MultiSearchResponse.parse(body, len(planned))
         except UnusableResponseError:
             return cut_answer(body, fields_of)
         items = zip(planned, answer.items, strict=True)

@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from opensearch.rawjson.style import Style, written
 from opensearch.rawjson.validation import InvalidError
-from opensearch.search.msearch import DEPTH_OF_AN_ITEM, MultiAnswer, error_of
+from opensearch.search.msearch import DEPTH_OF_AN_ITEM, MultiSearchResponse, error_of
 from opensearch.search.plan import Plan
 from opensearch.search.response import SearchResponse, UnusableResponseError
 from plugin.encoding.model import Model
@@ -60,7 +60,7 @@ class _Answers:
     """What OpenSearch answered, by the items' positions."""
 
     exchange: Exchange
-    whole: MultiAnswer
+    whole: MultiSearchResponse
     raws: Mapping[int, Raw]
 
 
@@ -124,13 +124,17 @@ class RerankedItems:
         for position, each in items.items():
             if not isinstance(each.plan, InvalidError):
                 places.setdefault(each.place(request.target), []).append(position)
-        exchange, top, raws = _NOTHING_ASKED, MultiAnswer.parse(_NOTHING_ASKED.body, 0), dict[int, Raw]()
+        exchange, top, raws = (
+            _NOTHING_ASKED,
+            MultiSearchResponse.parse(_NOTHING_ASKED.body, 0),
+            dict[int, Raw](),
+        )
         for place, positions in places.items():
             body = b"".join(items[position].lines() for position in positions)
             exchange = self._upstream.exchange(request.method, place, plain_headers(request), body)
             if exchange.status != 200:
                 raise RefusedError(exchange)
-            part = MultiAnswer.parse(exchange.body, len(positions))
+            part = MultiSearchResponse.parse(exchange.body, len(positions))
             raws |= zip(positions, part.items, strict=True)
             top = part.after(top)
         return _Answers(exchange, top, raws)

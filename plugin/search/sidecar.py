@@ -11,8 +11,8 @@ from opensearch.search.plan import Plan
 from opensearch.search.response import SearchResponse, UnusableResponseError, name_of
 from opensearch.search.window_request import (
     SEQ_NO,
-    Asked,
     HitName,
+    SearchCall,
     asks_much_of_each_hit,
     can_split,
     hits_of_page,
@@ -128,7 +128,7 @@ class RerankedSearch:
 
         return hits_at
 
-    def _ask(self, request: Request, asked: Asked) -> Exchange:
+    def _ask(self, request: Request, asked: SearchCall) -> Exchange:
         return self._upstream.exchange(request.method, asked.target, plain_headers(request), asked.body)
 
 

@@ -19,7 +19,7 @@ from opensearch.query.text import query_text
 from opensearch.rawjson.filter_path import widened
 from opensearch.rawjson.members import JsonObjectError, without_path
 from opensearch.rawjson.validation import InvalidError
-from opensearch.search.msearch import MultiAnswer, read_items
+from opensearch.search.msearch import MultiSearchResponse, read_items
 from opensearch.search.plan import Plan, plan_search
 from opensearch.search.point_in_time import indices_of
 from opensearch.search.request import NotUnderstoodError, SearchRequest
@@ -174,7 +174,7 @@ def answers(data: bytes) -> None:
     """OpenSearch's other answers: to several searches, to a bulk, about indices."""
     for number in (1, 2):
         with suppress(UnusableResponseError):
-            MultiAnswer.parse(data, number)
+            MultiSearchResponse.parse(data, number)
     with suppress(ValueError):
         BulkAnswer.parse(data).body(is_pretty=True)
     assert isinstance(resolve_target(data), Target)

@@ -9,12 +9,12 @@ from opensearchpy import OpenSearch
 from opensearch.client import OpenSearchClient
 from opensearch.errors import AddressError, MappingError, RequestError, UnreachableError
 from opensearch.index import metadata
-from opensearch.index.enable import Wanted, enable
+from opensearch.index.enable import EnableRequest, enable
 from opensearch.settings.table import SettingsError
 from plugin.harness.proxy_process import free_port
 
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
-WANTED = Wanted("m", {"source_fields": ["title", "text"]})
+WANTED = EnableRequest("m", {"source_fields": ["title", "text"]})
 VECTOR = {"type": "binary", "doc_values": True}
 
 
@@ -72,12 +72,12 @@ def test_a_second_time_says_and_writes_what_changed(
     upstream: OpenSearchClient, client: OpenSearch, index_name: str
 ) -> None:
     enable(upstream, index_name, WANTED)
-    [same] = enable(upstream, index_name, Wanted("other default"))
+    [same] = enable(upstream, index_name, EnableRequest("other default"))
     assert (same.changes, same.vectors_stale) == ((), False)
-    [changed] = enable(upstream, index_name, Wanted("m", {"window_size": 50, "fusion": {"weight": 3}}))
+    [changed] = enable(upstream, index_name, EnableRequest("m", {"window_size": 50, "fusion": {"weight": 3}}))
     assert set(changed.changes) == {"fusion.weight: None -> 3.0", "window_size: 100 -> 50"}
     assert not changed.vectors_stale
-    [fields] = enable(upstream, index_name, Wanted("m", {"source_fields": ["title"]}))
+    [fields] = enable(upstream, index_name, EnableRequest("m", {"source_fields": ["title"]}))
     assert fields.changes == ("source_fields: title, text -> title",)
     assert fields.vectors_stale
     assert mapping_of(client, index_name)["_meta"]["rerank"] == {
@@ -146,7 +146,7 @@ def test_another_field_can_hold_the_vector(
     upstream: OpenSearchClient, client: OpenSearch, index_name: str
 ) -> None:
     make(client, index_name, {"properties": {"rerank": {"type": "text"}}})
-    [enabled] = enable(upstream, index_name, Wanted("m", {**WANTED.settings, "field": "twin.v"}))
+    [enabled] = enable(upstream, index_name, EnableRequest("m", {**WANTED.settings, "field": "twin.v"}))
     assert enabled.settings.field == "twin.v"
     assert mapping_of(client, index_name)["properties"]["twin"] == {"properties": {"v": VECTOR}}
 
@@ -154,7 +154,7 @@ def test_another_field_can_hold_the_vector(
 @pytest.mark.parametrize("name", ["", "_v", "a b", "a..b", "a.*", ".a", "a."])
 def test_a_vector_field_has_a_proper_name(upstream: OpenSearchClient, index_name: str, name: str) -> None:
     with pytest.raises((MappingError, SettingsError), match="expected"):
-        enable(upstream, index_name, Wanted("m", {**WANTED.settings, "field": name}))
+        enable(upstream, index_name, EnableRequest("m", {**WANTED.settings, "field": name}))
 
 
 def test_derived_source_rebuilds_the_vector(
@@ -198,7 +198,7 @@ def test_two_at_once_lose_nothing_of_each_other(
     def write(size: int) -> None:
         try:
             outcomes.append(
-                enable(upstream, index_name, Wanted("m", {**WANTED.settings, "window_size": size}))
+                enable(upstream, index_name, EnableRequest("m", {**WANTED.settings, "window_size": size}))
             )
         except MappingError as error:
             outcomes.append(error)
@@ -228,7 +228,7 @@ def test_wrong_settings_create_nothing(
     upstream: OpenSearchClient, client: OpenSearch, index_name: str, settings: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(SettingsError, match=reason):
-        enable(upstream, index_name, Wanted("m", settings))
+        enable(upstream, index_name, EnableRequest("m", settings))
     assert not client.indices.exists(index=index_name)
 
 

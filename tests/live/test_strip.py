@@ -8,7 +8,7 @@ from opensearchpy import OpenSearch, helpers
 from opensearch.client import OpenSearchClient
 from opensearch.errors import MappingError
 from opensearch.index import strip as strip_module
-from opensearch.index.strip import Stripped, check_strip, strip
+from opensearch.index.strip import StripResult, check_strip, strip
 
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
 FIELD = "rerank.vector"
@@ -46,7 +46,7 @@ def test_the_vector_goes_and_everything_else_stays(
         "without": {"t": 4},
         "null": {"t": 5, "rerank": None},
     })  # fmt: skip
-    assert strip(upstream, index_name, FIELD) == Stripped(removed=3, left=0)
+    assert strip(upstream, index_name, FIELD) == StripResult(removed=3, left=0)
     assert sources_of(client, index_name) == {
         "nested": {"t": 1},
         "dotted": {"t": 2},
@@ -54,7 +54,7 @@ def test_the_vector_goes_and_everything_else_stays(
         "without": {"t": 4},
         "null": {"t": 5, "rerank": None},
     }
-    assert strip(upstream, index_name, FIELD) == Stripped()
+    assert strip(upstream, index_name, FIELD) == StripResult()
 
 
 def test_a_document_that_changes_meanwhile_keeps_its_change(
@@ -72,7 +72,7 @@ def test_a_document_that_changes_meanwhile_keeps_its_change(
         return removed[-1]
 
     monkeypatch.setattr(strip_module, "_removed", late)
-    assert strip(upstream, index_name, FIELD) == Stripped(removed=5, left=0)
+    assert strip(upstream, index_name, FIELD) == StripResult(removed=5, left=0)
     assert removed == [4, 1]
     assert sources_of(client, index_name)["3"] == {"t": 77}
 

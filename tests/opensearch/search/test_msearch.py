@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch.search.msearch import MAX_ITEMS, MultiAnswer, error_of, read_items, without_template
+from opensearch.search.msearch import MAX_ITEMS, MultiSearchResponse, error_of, read_items, without_template
 from opensearch.search.request import NotUnderstoodError, SearchRequest
 from opensearch.search.response import UnusableResponseError
 from opensearch.settings.target import Skip
@@ -81,20 +81,20 @@ def test_an_answer_is_put_together_as_it_came() -> None:
     compact = b'{"took":1,"responses":[{"a":1.10},{"error":{},"status":404}]}'
     pretty = b'{\n  "took" : 1,\n  "responses" : [\n    {\n      "a" : 1.10\n    },\n    { }\n  ]\n}\n'
     for body in (compact, pretty):
-        answer = MultiAnswer.parse(body, 2)
+        answer = MultiSearchResponse.parse(body, 2)
         assert answer.with_items(answer.items) == body
-    assert [error_of(item) for item in MultiAnswer.parse(compact, 2).items] == [None, 404]
+    assert [error_of(item) for item in MultiSearchResponse.parse(compact, 2).items] == [None, 404]
 
 
 def test_two_answers_took_as_long_as_both() -> None:
-    first, second = (MultiAnswer.parse(b'{"took":%d,"responses":[]}' % n, 0) for n in (3, 4))
+    first, second = (MultiSearchResponse.parse(b'{"took":%d,"responses":[]}' % n, 0) for n in (3, 4))
     assert second.after(first).with_items([]) == b'{"took":7,"responses":[]}'
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"responses":{}}', b'{"responses":[]}', b"\xff"])
 def test_what_is_no_answer_is_unusable(body: bytes) -> None:
     with pytest.raises(UnusableResponseError):
-        MultiAnswer.parse(body, 1)
+        MultiSearchResponse.parse(body, 1)
 
 
 def test_rendered_items_go_to_the_path_without_template() -> None:

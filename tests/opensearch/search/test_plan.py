@@ -8,7 +8,7 @@ import pytest
 
 from opensearch.search.plan import Plan, plan_search
 from opensearch.search.request import NotUnderstoodError, SearchRequest
-from opensearch.search.window_request import Asked, rescored_page, whole_window
+from opensearch.search.window_request import SearchCall, rescored_page, whole_window
 from opensearch.settings.table import RerankSettings
 from opensearch.settings.target import Skip, Target
 
@@ -28,7 +28,7 @@ def planned(body: object, target: str = "/books/_search") -> Plan:
     return found
 
 
-def asked(body: object, target: str = "/books/_search") -> Asked:
+def asked(body: object, target: str = "/books/_search") -> SearchCall:
     return whole_window(planned(body, target))
 
 
