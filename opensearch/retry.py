@@ -1,4 +1,4 @@
-"""Going on when OpenSearch is busy or away: bounded, with growing waits and jitter."""
+"""The retry policy for requests while OpenSearch is busy or away: bounded, with growing waits and jitter."""
 
 import random
 import time
@@ -9,12 +9,12 @@ from typing import TypeVar
 from opensearch.errors import BusyError, UnreachableError
 
 Problem = BusyError | UnreachableError
-Answer = TypeVar("Answer")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long to go on: waits grow from `first_s` to `longest_s`.
+class RetryPolicy:
+    """How long to retry: waits grow from `first_s` to `longest_s`.
 
     `total_s` bounds the time in which nothing at all succeeds.
     """
@@ -29,46 +29,50 @@ class Patience:
         return bound * (0.5 + random.random() / 2)
 
 
-class Persistence:
-    """One piece of work's failures in a row, and the time since something succeeded.
+class Retries:
+    """The failures in a row of one piece of work, and the time since something succeeded.
 
     Args:
-        patience: the bounds.
-        waiting: told the reason before each wait.
+        policy: the bounds.
+        waiting: called with the reason before each wait.
     """
 
-    def __init__(self, patience: Patience, waiting: Callable[[str], None]) -> None:
-        self._patience = patience
+    def __init__(self, policy: RetryPolicy, waiting: Callable[[str], None]) -> None:
+        self._policy = policy
         self._waiting = waiting
-        self.succeeded()
+        self.record_success()
 
-    def succeeded(self) -> None:
-        """Note that something went through: the patience begins anew."""
+    def record_success(self) -> None:
+        """Start the policy's time again, since something succeeded."""
         self.failures = 0
         self._since = time.monotonic()
 
-    def failed(self, problem: Problem) -> None:
-        """Wait for the next attempt.
+    def wait_after(self, problem: Problem) -> None:
+        """Count a failure and wait for the next attempt.
 
         Raises:
-            BusyError, UnreachableError: the problem, once the patience is at its end.
+            BusyError, UnreachableError: the problem, if the policy's time is over.
         """
         passed_s = time.monotonic() - self._since
-        if passed_s > self._patience.total_s:
+        if passed_s > self._policy.total_s:
             raise type(problem)(f"gave up after {passed_s:.0f} s without success: {problem}") from problem
         self.failures += 1
         self._waiting(str(problem))
-        time.sleep(self._patience.wait_s(self.failures))
+        time.sleep(self._policy.wait_s(self.failures))
 
-    def insist(self, ask: Callable[[], Answer]) -> Answer:
-        """Return what `ask` returns, asked again while OpenSearch is busy or away.
 
-        Raises:
-            BusyError, UnreachableError: the patience is at its end.
-            RequestError: any other error, at once.
-        """
-        while True:
-            try:
-                return ask()
-            except (BusyError, UnreachableError) as problem:
-                self.failed(problem)
+def retry(ask: Callable[[], T], policy: RetryPolicy, waiting: Callable[[str], None]) -> T:
+    """Return what `ask` returns, and ask again while OpenSearch is busy or away.
+
+    `waiting` is called with the reason before each wait.
+
+    Raises:
+        BusyError, UnreachableError: the policy's time is over.
+        RequestError: any other error, at once.
+    """
+    retries = Retries(policy, waiting)
+    while True:
+        try:
+            return ask()
+        except (BusyError, UnreachableError) as problem:
+            retries.wait_after(problem)

@@ -22,7 +22,7 @@ from opensearch.client import OpenSearchClient
 from opensearch.errors import DeniedError, RefusedError, RequestError
 from opensearch.fields import stored_vectors
 from opensearch.index import metadata
-from opensearch.retry import Patience, Persistence
+from opensearch.retry import RetryPolicy, retry
 from opensearch.writes.bulk import Bulk, Item, Result
 
 BATCH_DOCUMENTS = 256
@@ -65,7 +65,7 @@ class Indexing:
     index: str
     enrich: Fill
     events: Events = field(default_factory=Events)
-    patience: Patience = field(default_factory=Patience)
+    patience: RetryPolicy = field(default_factory=RetryPolicy)
     keeps_source: bool = True
 
     def __post_init__(self) -> None:
@@ -119,9 +119,10 @@ class Indexing:
 
     def _enriched(self, batch: list[Entry]) -> list[Enriched]:
         known = [entry.document.id for entry in batch if entry.document.id is not None]
-        persistence = Persistence(self.patience, self.events.waiting)
-        stored = persistence.insist(
-            lambda: stored_vectors.fetch(self.upstream, self.index, known, self.enrich.field)
+        stored = retry(
+            lambda: stored_vectors.fetch(self.upstream, self.index, known, self.enrich.field),
+            self.patience,
+            self.events.waiting,
         )
         return self.enrich([entry.document for entry in batch], stored)
 
@@ -151,10 +152,11 @@ class Indexing:
         }
         if not ours or not self.keeps_source:
             return set()
-        persistence = Persistence(self.patience, self.events.waiting)
         try:
-            held = persistence.insist(
-                lambda: stored_vectors.fetch_sources(self.upstream, self.index, list(ours))
+            held = retry(
+                lambda: stored_vectors.fetch_sources(self.upstream, self.index, list(ours)),
+                self.patience,
+                self.events.waiting,
             )
         except (DeniedError, RefusedError):  # no right to read them: all are written
             return set()

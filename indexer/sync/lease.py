@@ -14,7 +14,7 @@ import msgspec
 from opensearch.changes.checkpoints import Checkpoint, Checkpoints, Stored
 from opensearch.changes.shards import Shard
 from opensearch.errors import ConflictError
-from opensearch.retry import Patience, Persistence
+from opensearch.retry import RetryPolicy, retry
 
 LEASE_S = 30.0
 
@@ -90,7 +90,7 @@ class Leases:
     checkpoints: Checkpoints
     owner: str
     lease_s: float = LEASE_S
-    patience: Patience = field(default_factory=Patience)
+    patience: RetryPolicy = field(default_factory=RetryPolicy)
     waiting: Callable[[str], None] = lambda reason: None
 
     def __post_init__(self) -> None:
@@ -133,14 +133,13 @@ class Leases:
         return int((time.time() + self.lease_s) * 1000)
 
     def write(self, checkpoint: Checkpoint, replaced: Stored | None) -> Stored:
-        """Write with patience.
+        """Write the checkpoint, and try again while OpenSearch is busy or away.
 
         Raises:
             ConflictError: somebody else has written it since.
             RequestError: OpenSearch cannot be asked.
         """
-        persistence = Persistence(self.patience, self.waiting)
-        return persistence.insist(lambda: self.checkpoints.write(checkpoint, replaced))
+        return retry(lambda: self.checkpoints.write(checkpoint, replaced), self.patience, self.waiting)
 
     def _is_free(self, found: Stored) -> bool:
         """Free: nobody's, ours, expired by its own time, or not renewed while we have looked for so long.

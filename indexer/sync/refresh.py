@@ -11,7 +11,7 @@ from opensearch.durations import seconds
 from opensearch.errors import DeniedError
 from opensearch.index import metadata
 from opensearch.index.metadata import Index
-from opensearch.retry import Persistence
+from opensearch.retry import retry
 
 _QUIET_S = 5.0
 _QUIET_INTERVALS = 5.0
@@ -53,7 +53,7 @@ class Refresher:
         if index.name in self._denied:
             return False
         try:
-            self._insist(lambda: metadata.refresh(self._run.upstream, index.name))
+            self._retry(lambda: metadata.refresh(self._run.upstream, index.name))
         except DeniedError as error:
             self._run.waiting(f"{error}. Waiting for the index's own refreshes instead")
             self._denied.add(index.name)
@@ -70,7 +70,7 @@ class Refresher:
         until = time.monotonic() + max(_QUIET_S, _QUIET_INTERVALS * interval_s)
         while time.monotonic() < until:
             # a search wakes a shard that rests for want of searches
-            self._insist(lambda: read_changes(self._run.upstream, shard, 0, 0, 1))
+            self._retry(lambda: read_changes(self._run.upstream, shard, 0, 0, 1))
             if self._run.stop.wait(_ASK_S):
                 raise StoppedError
             now = self._now(index, shard.number)
@@ -79,7 +79,7 @@ class Refresher:
                 return
 
     def _now(self, index: Index, number: int) -> Shard:
-        return self._insist(lambda: primary_shards(self._run.upstream, index)[number])
+        return self._retry(lambda: primary_shards(self._run.upstream, index)[number])
 
-    def _insist(self, ask: Callable[[], Answer]) -> Answer:
-        return Persistence(self._run.patience, self._run.waiting).insist(ask)
+    def _retry(self, ask: Callable[[], Answer]) -> Answer:
+        return retry(ask, self._run.patience, self._run.waiting)

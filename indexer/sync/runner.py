@@ -34,7 +34,7 @@ from opensearch.errors import (
 from opensearch.index import metadata
 from opensearch.index.metadata import Index
 from opensearch.index.write_obstacle import write_obstacle
-from opensearch.retry import Persistence
+from opensearch.retry import Retries, retry
 from opensearch.settings.table import META_KEY
 
 POLL_S = 1.0
@@ -101,12 +101,12 @@ class Sync:
 
         Raises:
             StoppedError: the run was asked to end.
-            BusyError: OpenSearch answered nothing but refusals while the patience lasted; one alone may
+            BusyError: OpenSearch answered nothing but refusals for the policy's time; one alone may
                 be a node that is going down, or a block that is lifted again.
             BlockedError: no index that is followed can ever be written to.
             MappingError, SettingsError: the index can no longer be followed.
         """
-        refusals = Persistence(self.run.patience, self.run.waiting)
+        refusals = Retries(self.run.patience, self.run.waiting)
         while True:
             try:
                 self._resolve()
@@ -119,9 +119,9 @@ class Sync:
                 self._lose_sight()
                 if isinstance(error, BlockedError) and not self._may_unblock():
                     raise
-                refusals.failed(BusyError(str(error)))
+                refusals.wait_after(BusyError(str(error)))
             else:
-                refusals.succeeded()
+                refusals.record_success()
             self._sleep()
 
     def _sleep(self) -> None:
@@ -130,7 +130,7 @@ class Sync:
 
     def _resolve(self) -> None:
         """Look up the indices: a data stream may have rolled over, settings may have changed."""
-        found = self._insist(lambda: metadata.find(self.run.upstream, self.wanted.name))
+        found = self._retry(lambda: metadata.find(self.run.upstream, self.wanted.name))
         enabled = [index for index in found if META_KEY in index.meta]
         if not enabled:
             raise IndexMissingError(
@@ -173,8 +173,8 @@ class Sync:
         self._blocked.begin(followed)
         if not followed.is_readable:
             return []
-        shards = self._insist(lambda: self._shards(followed.index))
-        found = self._insist(lambda: self.leases.checkpoints.read(shards, followed.work.field))
+        shards = self._retry(lambda: self._shards(followed.index))
+        found = self._retry(lambda: self.leases.checkpoints.read(shards, followed.work.field))
         return list(zip(shards, found, strict=True))
 
     def _round_of(self, followed: Followed, goals: dict[Key, int], seen: set[Key]) -> bool:
@@ -290,8 +290,8 @@ class Sync:
         )
         self._lags.note(key, position, shard.global_checkpoint, since_ms)
 
-    def _insist(self, ask: Callable[[], Answer]) -> Answer:
-        return Persistence(self.run.patience, self.run.waiting).insist(ask)
+    def _retry(self, ask: Callable[[], Answer]) -> Answer:
+        return retry(ask, self.run.patience, self.run.waiting)
 
 
 def _key(shard: Shard) -> Key:

@@ -19,7 +19,7 @@ from opensearch.changes.shards import Shard
 from opensearch.client import OpenSearchClient
 from opensearch.errors import BlockedError, RefusedError
 from opensearch.index.write_obstacle import Obstacle
-from opensearch.retry import Patience, Persistence
+from opensearch.retry import RetryPolicy, retry
 from opensearch.writes.bulk import Bulk, Result
 
 FIRST_PAGE = 64
@@ -46,7 +46,7 @@ class Run:
     upstream: OpenSearchClient
     summary: SyncSummary = field(default_factory=SyncSummary)
     throttle: Throttle = field(default_factory=Throttle)
-    patience: Patience = field(default_factory=Patience)
+    patience: RetryPolicy = field(default_factory=RetryPolicy)
     stop: threading.Event = field(default_factory=threading.Event)
     progress: Callable[[SyncSummary], None] = lambda summary: None
     waiting: Callable[[str], None] = lambda reason: None
@@ -134,9 +134,12 @@ class Pass:
 
     def _read(self, after: int) -> _Page:
         read_s = time.monotonic()
-        persistence = Persistence(self._run.patience, self._run.waiting)
         upto, size = self._shard.global_checkpoint, self._size
-        changes = persistence.insist(lambda: read_changes(self._run.upstream, self._shard, after, upto, size))
+        changes = retry(
+            lambda: read_changes(self._run.upstream, self._shard, after, upto, size),
+            self._run.patience,
+            self._run.waiting,
+        )
         return _Page(after, changes, read_s)
 
     def _is_too_old(self, page: _Page) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from opensearch.client import BUSY, OpenSearchClient, path_of
 from opensearch.errors import BusyError, TooLargeError, UnreachableError
 from opensearch.reasons import reason_of
-from opensearch.retry import Patience, Persistence
+from opensearch.retry import Retries, RetryPolicy
 
 LARGE_BYTES = 8_000_000
 MAX_TRIES_OF_LARGE = 6
@@ -46,38 +46,42 @@ class Bulk:
     Args:
         upstream: the OpenSearch.
         index: a concrete index.
-        patience: how long to go on without any success.
+        retry_policy: how long to go on without any success.
         waiting: told the reason before each wait.
     """
 
     def __init__(
-        self, upstream: OpenSearchClient, index: str, patience: Patience, waiting: Callable[[str], None]
+        self,
+        upstream: OpenSearchClient,
+        index: str,
+        retry_policy: RetryPolicy,
+        waiting: Callable[[str], None],
     ) -> None:
         self._upstream = upstream
         self._path = path_of(index, "_bulk")
-        self._patience = patience
+        self._retry_policy = retry_policy
         self._waiting = waiting
 
     def write(self, items: Sequence[Item]) -> list[Result]:
         """Index the items and return their results, in order. No id may stand twice.
 
         Raises:
-            UnreachableError: no answer within the patience.
+            UnreachableError: no answer within the policy's time.
             BusyError: OpenSearch put everything off for that long.
             RequestError: OpenSearch refuses the whole request.
         """
         results: dict[int, Result] = {}
         pending, size = list(range(len(items))), len(items)
-        persistence = Persistence(self._patience, self._waiting)
+        retries = Retries(self._retry_policy, self._waiting)
         while pending:
             part, rest = pending[:size], pending[size:]
             try:
                 done = dict(zip(part, self._send([items[i] for i in part]), strict=True))
             except (UnreachableError, BusyError) as problem:
                 size = max(1, len(part) // 2)
-                persistence.failed(problem)
+                retries.wait_after(problem)
                 alone = len(part) == 1 and isinstance(problem, BusyError) and _is_large(items[part[0]])
-                if alone and persistence.failures > MAX_TRIES_OF_LARGE:
+                if alone and retries.failures > MAX_TRIES_OF_LARGE:
                     results[part[0]] = Result(429, str(problem))  # no memory for this one
                     pending = rest
                 continue
@@ -85,10 +89,10 @@ class Bulk:
             results |= {i: result for i, result in done.items() if result.status not in BUSY}
             pending = put_off + rest
             if len(put_off) < len(part):
-                persistence.succeeded()
+                retries.record_success()
                 size *= 2
             if put_off:
-                persistence.failed(BusyError(f"{done[put_off[0]].status} {done[put_off[0]].reason}"))
+                retries.wait_after(BusyError(f"{done[put_off[0]].status} {done[put_off[0]].reason}"))
         return [results[i] for i in range(len(items))]
 
     def _send(self, items: Sequence[Item]) -> list[Result]:

@@ -11,14 +11,14 @@ from opensearchpy import OpenSearch
 from opensearch.client import OpenSearchClient
 from opensearch.errors import BusyError, IndexMissingError, UnreachableError
 from opensearch.reasons import reason_of
-from opensearch.retry import Patience
+from opensearch.retry import RetryPolicy
 from opensearch.writes.bulk import Bulk, Item, body_of
 from tests.support.raw_http import ask
 from tests.support.relay import Relay
 
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
-QUICK = Patience(first_s=0.05, longest_s=0.2, total_s=0.5)
-STEADY = Patience(first_s=0.05, longest_s=0.3, total_s=60)
+QUICK = RetryPolicy(first_s=0.05, longest_s=0.2, total_s=0.5)
+STEADY = RetryPolicy(first_s=0.05, longest_s=0.3, total_s=60)
 
 
 @pytest.fixture
@@ -34,9 +34,9 @@ def relay(opensearch_url: str) -> Iterator[Relay]:
     made.cut()
 
 
-def bulk(url: str, index: str, patience: Patience = QUICK) -> tuple[Bulk, list[str]]:
+def bulk(url: str, index: str, retry_policy: RetryPolicy = QUICK) -> tuple[Bulk, list[str]]:
     waits: list[str] = []
-    return Bulk(OpenSearchClient(url), index, patience, waits.append), waits
+    return Bulk(OpenSearchClient(url), index, retry_policy, waits.append), waits
 
 
 def items(number: int) -> list[Item]:
@@ -134,8 +134,8 @@ def test_nobody_there_ends_the_run_within_the_patience(index: str, relay: Relay)
 
 
 def test_waits_grow_with_jitter_up_to_a_bound() -> None:
-    patience = Patience(first_s=1, longest_s=10)
-    waits = [[patience.wait_s(failures) for _ in range(50)] for failures in (1, 2, 3, 4, 5, 10_000)]
+    policy = RetryPolicy(first_s=1, longest_s=10)
+    waits = [[policy.wait_s(failures) for _ in range(50)] for failures in (1, 2, 3, 4, 5, 10_000)]
     for bound, drawn in zip((1, 2, 4, 8, 10, 10), waits, strict=True):
         assert all(bound / 2 <= wait <= bound for wait in drawn)
         assert len(set(drawn)) > 1

@@ -13,7 +13,7 @@ from indexer.load.lines import read_lines
 from indexer.load.summary import Rejection, Summary
 from opensearch.client import OpenSearchClient
 from opensearch.index import metadata
-from opensearch.retry import Patience
+from opensearch.retry import RetryPolicy
 from reranker.bundle import Bundle
 from tests.support.index_command import Command, numbered
 from tests.support.paths import TINY_BUNDLE
@@ -39,7 +39,7 @@ def indexing(url: str, index: str, events: Events, total_s: float) -> Indexing:
     bundle = Bundle.open(TINY_BUNDLE)
     settings = metadata.written_by(upstream, index).rerank_settings()
     enricher = Enricher(bundle.document_encoder(threads=1), bundle.model_tag, settings)
-    return Indexing(upstream, index, enricher, events, Patience(0.05, 0.3, total_s))
+    return Indexing(upstream, index, enricher, events, RetryPolicy(0.05, 0.3, total_s))
 
 
 def run_through(relay: Relay, index: str, tmp_path: Path, *, mend: bool, total_s: float) -> Summary:

@@ -17,7 +17,7 @@ from opensearch.client import OpenSearchClient
 from opensearch.errors import MappingError
 from opensearch.fields import stored_vectors
 from opensearch.index import metadata
-from opensearch.retry import Patience
+from opensearch.retry import RetryPolicy
 from opensearch.writes.bulk import Bulk
 from reranker.stored_vector import unpack
 from tests.support.raw_http import ask
@@ -166,7 +166,7 @@ def test_a_newer_document_is_not_overwritten_and_a_deleted_one_not_brought_back(
     repairs = Repairs(index, index.rerank_settings(), tiny_fills()(index))(changes)
     put(opensearch_url, index_name, "0", b'{"text": "newer"}', "?version=8&version_type=external")
     ask(opensearch_url, "DELETE", f"/{index_name}/_doc/1?version=8&version_type=external")
-    bulk = Bulk(upstream, index_name, Patience(), lambda reason: None)
+    bulk = Bulk(upstream, index_name, RetryPolicy(), lambda reason: None)
     results = bulk.write([repair.item for repair in repairs if repair.item is not None])
     assert [result.status for result in results] == [409, 409, 200]
     assert source_of(client, index_name, "0") == {"text": "newer"}

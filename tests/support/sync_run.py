@@ -14,7 +14,7 @@ from indexer.vector_fields import Fill
 from opensearch.changes.checkpoints import Checkpoints
 from opensearch.client import OpenSearchClient
 from opensearch.index.metadata import Index
-from opensearch.retry import Patience
+from opensearch.retry import RetryPolicy
 from plugin.commands.fills import fills_of
 from reranker.bundle import Bundle
 from tests.support.paths import TINY_BUNDLE
@@ -40,7 +40,7 @@ def tiny_fills(bundle: Bundle = BUNDLE) -> Callable[[Index], list[Fill]]:
 
 def make_sync(url: str, wanted: Wanted, *, lease_s: float = 30.0, run: Run | None = None) -> Sync:
     """Return a sync with a name of its own, not begun."""
-    run = run or Run(OpenSearchClient(url), patience=Patience(total_s=20.0))
+    run = run or Run(OpenSearchClient(url), patience=RetryPolicy(total_s=20.0))
     checkpoints = Checkpoints(run.upstream)
     checkpoints.ensure()
     leases = Leases(checkpoints, uuid.uuid4().hex, lease_s, run.patience)
