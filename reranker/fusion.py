@@ -17,7 +17,7 @@ MAX_WEIGHT = 40.0
 """Largest fusion weight: a first-stage score times exp(40 * (1 + 1)) still fits OpenSearch's float32."""
 
 MAX_FEEDBACK = 2.0
-"""Largest weight of the best hits' vote beside a crossing score."""
+"""Largest weight of the similarity to the feedback documents, beside a crossing score."""
 
 DEFAULT_SHARE = 0.9
 """The crossing's share in `weighted` where none is set: the best single one of six collections (DESIGN)."""

@@ -55,8 +55,8 @@ CrossingParameters = CosineParameters | ResidualParameters
 class FusionDefault(_Frozen, frozen=True, omit_defaults=True):
     """The fusion that the bundle was tuned with.
 
-    `feedback` is what the best hits' vote counts, `smoothing` the share of a hit's score that its nearest
-    hits have; 0 is none.
+    `feedback` is the weight of the similarity to the feedback documents, `smoothing` the share of a hit's
+    score that its nearest hits have; 0 is none.
     """
 
     method: Literal["log_linear", "none"]

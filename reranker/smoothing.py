@@ -6,13 +6,10 @@ cosine). It costs one product of the window's vectors with themselves, no encodi
 Information Retrieval, 1979; Diaz, Regularizing query-based retrieval scores, 2007, of which this is one step.
 """
 
-from dataclasses import replace
-
 import numpy as np
 
-from reranker.arrays import Floats, Floats64
+from reranker.arrays import Floats, Floats64, Positions
 from reranker.crossing import Crossing
-from reranker.window import Ranking
 from reranker.window_vectors import WindowVectors
 
 NEIGHBOURS = 10
@@ -22,43 +19,37 @@ DEEPEST = 200
 """How many of the best hits are smoothed, and looked at: the cost grows with their square."""
 
 SHARPNESS = 10.0
-"""How fast a neighbour's weight falls with its cosine: at .7 it is exp(-3) of the hit's own."""
+"""How fast a neighbour's weight falls with its cosine: at 0.7 it is exp(-3) of the hit's own."""
 
 
-def smoothed(
-    ranking: Ranking,
-    *,
-    query: Floats,
-    vectors: WindowVectors,
-    crossing: Crossing,
-    share: float,
-) -> Ranking:
-    """Rank a ranked window anew, `share` of each hit's fused value being its nearest hits'.
+def mean_of_nearest(
+    best: Positions, fused: Floats64, query: Floats, vectors: WindowVectors, crossing: Crossing
+) -> Floats64:
+    """Return for each of the best hits the weighted mean of its nearest hits' fused values.
 
     Args:
-        ranking: the order so far. A hit without a usable vector, one fused to -inf, and those after the first
-            DEEPEST keep their values.
+        best: hits with a usable vector and a finite fused value, best first; the first DEEPEST count.
+        fused: (num_hits,) float64, in first-stage order.
         query: (dim,) float32, a unit vector: of several chunks, the one nearest to it is compared.
         vectors: the window's.
         crossing: the bundle's crossing layer, by which that chunk is found.
-        share: 0 to 1.
 
     Returns:
-        The new order, ties in first-stage order; `neighbours` is filled.
+        (num_hits,) float64 in first-stage order, NaN for the other hits.
     """
-    finite = np.isfinite(ranking.crossing[ranking.order] + ranking.fused[ranking.order])
-    best = ranking.order[finite][:DEEPEST]
-    neighbours = np.full(len(ranking.fused), np.nan)
-    if len(best):
-        chunks = vectors.best_chunks(query, crossing, best)
-        neighbours[best] = _nearness(chunks) @ ranking.fused[best]
-    mixed = np.where(np.isnan(neighbours), ranking.fused, _mix(ranking.fused, neighbours, share))
-    return replace(ranking, order=np.argsort(-mixed, kind="stable"), fused=mixed, neighbours=neighbours)
+    chosen = best[:DEEPEST]
+    means = np.full(len(fused), np.nan)
+    if len(chosen):
+        chunks = vectors.best_chunks(query, crossing, chosen)
+        means[chosen] = _nearness(chunks) @ fused[chosen]
+    return means
 
 
-def _mix(own: Floats64, neighbours: Floats64, share: float) -> Floats64:
+def mix(own: Floats64, neighbours: Floats64, share: float) -> Floats64:
+    """Return (1 - share) * own + share * neighbours; a hit whose neighbours are NaN keeps its own value."""
     with np.errstate(invalid="ignore"):  # -inf times a share of 0; such a hit keeps its own value
-        return (1 - share) * own + share * neighbours
+        mixed = (1 - share) * own + share * neighbours
+    return np.where(np.isnan(neighbours), own, mixed)
 
 
 def _nearness(chunks: Floats) -> Floats64:

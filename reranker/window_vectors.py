@@ -1,4 +1,4 @@
-"""A window's stored vectors, read once for everything that looks at them."""
+"""A window's stored vectors, read once for crossing, feedback and smoothing."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class WindowVectors:
     """The vectors of a window's hits; one that is missing, of another model or damaged is none.
 
     Args:
-        packed: num_hits stored vectors, None where a hit has none.
+        packed: num_hits stored vectors, None for a hit without one.
         dim: the query vector's; one of another dimension is not usable.
         model_tag: the only tag that is accepted: vectors of another model are never compared.
     """
@@ -53,7 +53,7 @@ class WindowVectors:
             crossing: the bundle's crossing layer.
 
         Returns:
-            (num_hits,) float32, NaN where there is no usable vector.
+            (num_hits,) float32, NaN for a hit without a usable vector.
         """
         scores = np.full(self._num_hits, np.nan, np.float32)
         for group in self._groups:
@@ -67,7 +67,7 @@ class WindowVectors:
         """Return the chunk of the highest crossing score of each of these hits.
 
         Returns:
-            (len(hits), dim) float32, NaN where there is no usable vector.
+            (len(hits), dim) float32, NaN for a hit without a usable vector.
         """
         found = np.full((len(hits), len(query)), np.nan, np.float32)
         for group in self._groups:
@@ -77,6 +77,23 @@ class WindowVectors:
             if len(there):
                 found[there] = _best_of_each(query, group.chunks[rows[hits[there]]], crossing)
         return found
+
+
+def score_vectors(
+    query: Floats, packed: Sequence[bytes | None], crossing: Crossing, model_tag: int
+) -> Floats:
+    """Score hits by their stored vectors; several chunks count as their best one.
+
+    Args:
+        query: (dim,) float32, a unit vector.
+        packed: num_hits stored vectors, None for a hit without one.
+        crossing: the bundle's crossing layer.
+        model_tag: the only tag that is accepted: vectors of another model are never compared.
+
+    Returns:
+        (num_hits,) float32, NaN if the vector is missing, of another model or dimension, or damaged.
+    """
+    return WindowVectors(packed, dim=len(query), model_tag=model_tag).scores(query, crossing)
 
 
 def _best_of_each(query: Floats, chunks: Floats, crossing: Crossing) -> Floats:

@@ -10,7 +10,7 @@ from model_export.evaluation.cosines import document_vectors
 from reranker.bundle import Bundle
 from reranker.fusion import fusion
 from reranker.manifest import FusionDefault
-from reranker.reordering import reordered
+from reranker.rerank import rerank
 from reranker.stored_vector import pack
 
 
@@ -28,7 +28,7 @@ def shipped_runs(
         hits, first_stage = list(scores), np.array(list(scores.values()), np.float64)
         vector, packed = encode(text), [stored[hit] for hit in scores]
         for run, fuse, each in zip(runs, fuses, fusions, strict=True):
-            ranking = reordered(
+            ranking = rerank(
                 first_stage, fuse, query=vector, packed=packed, crossing=crossing,
                 model_tag=bundle.model_tag, feedback=each.feedback, smoothing=each.smoothing,
             )  # fmt: skip

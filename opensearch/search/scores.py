@@ -17,7 +17,7 @@ class HitScores:
     """The scores of one hit of the window.
 
     `first_stage_rank` counts from 1. `crossing` is None where the hit had no usable vector; `neutral` is what
-    stood in for it. `similarity` is the one to the best hits, None where they had no vote or the hit has no
+    stood in for it. `similarity` is the one to the feedback documents, None without feedback or without a
     vector; `neighbours` likewise the mean fused value of the nearest hits. `fused` is as `fused_by` says.
     """
 

@@ -9,7 +9,7 @@ from plugin.encoding.query_encoder import awaited
 from reranker.arrays import Floats
 from reranker.stored_vector import FORMAT_VERSION, HEADER, ValueType
 from reranker.text import Chunking
-from reranker.window import crossing_scores
+from reranker.window_vectors import score_vectors
 
 QUERY_TIMEOUT_S = 2.0
 """Longest wait for the query's vector: below the read timeout of the connectors."""
@@ -54,7 +54,7 @@ class DocumentScores:
             if stored is None and document.strip() not in _NO_TEXT
         ]
         query_value = query_vector(self._model, query)
-        scores = crossing_scores(query_value, packed, self._model.crossing, self._model.model_tag)
+        scores = score_vectors(query_value, packed, self._model.crossing, self._model.model_tag)
         if texts:
             scores[texts] = self._text_scores(query_value, [documents[place] for place in texts])
         return scores

@@ -16,7 +16,7 @@ from plugin.errors import CommandError
 from plugin.evaluation.measures import Difference, Qrels, difference, measured
 from reranker.arrays import Floats, Floats64
 from reranker.fusion import fusion
-from reranker.window import rank
+from reranker.rerank import rank
 
 WEIGHTS = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0, 40.0)
 WINDOWS = (10, 20, 50, 100, 200)

@@ -10,7 +10,7 @@ from opensearch.search.response import SearchResponse
 from opensearch.search.scores import HitScores
 from opensearch.settings.table import RerankSettings
 from plugin.encoding.model import Model
-from reranker.window import Ranking
+from reranker.rerank import Ranking
 
 _FUSED_BY = {
     "weighted": "weighted: (1 - share) * first-stage score + share * crossing, both 0 to 1",

@@ -18,8 +18,7 @@ from plugin.telemetry.stage_clock import StageClock
 from reranker.errors import ScoresError
 from reranker.fusion import fusion
 from reranker.integer_query import rounded
-from reranker.reordering import reordered
-from reranker.window import Ranking
+from reranker.rerank import Ranking, rerank
 
 
 def scored_window(
@@ -72,7 +71,7 @@ def _ranked(
         chosen = settings.fusion
         fuse = fusion(chosen.method, chosen.weight, chosen.rank_constant, bundle_weight=model.fusion.weight)
         try:
-            ranking = reordered(
+            ranking = rerank(
                 first_stage, fuse, query=query, packed=window, crossing=model.crossing,
                 model_tag=model.model_tag, feedback=model.feedback(chosen), smoothing=model.smoothing(chosen),
             )  # fmt: skip

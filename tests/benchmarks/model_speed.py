@@ -7,9 +7,10 @@ import numpy as np
 from reranker.bundle import Bundle
 from reranker.encoder import Encoder
 from reranker.fusion import fusion
+from reranker.rerank import rank
 from reranker.stored_vector import pack
 from reranker.tokens import Tokens
-from reranker.window import crossing_scores, rank
+from reranker.window_vectors import score_vectors
 from tests.benchmarks.samples import Figure, median, timed_ms
 
 LENGTHS_TOKENS = (8, 12, 16, 32)
@@ -37,11 +38,11 @@ def crossing(bundle: Bundle, repeats: int) -> Iterator[Figure]:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     packed = [pack(vector[None], text_hash=0, model_tag=bundle.model_tag) for vector in vectors[1:]]
     query, layer = vectors[0], bundle.crossing()
-    scores = crossing_scores(query, packed, layer, bundle.model_tag)
+    scores = score_vectors(query, packed, layer, bundle.model_tag)
     first_stage = np.sort(random.random(WINDOW) * 20)[::-1]
     documents = vectors[1:]
     cross_ms = timed_ms(lambda: layer(query, documents), repeats)
-    unpack_ms = timed_ms(lambda: crossing_scores(query, packed, layer, bundle.model_tag), repeats)
+    unpack_ms = timed_ms(lambda: score_vectors(query, packed, layer, bundle.model_tag), repeats)
     fuse = fusion("log_linear", None, 60, bundle_weight=bundle.manifest.fusion.weight)
     rank_ms = timed_ms(lambda: rank(first_stage, scores, fuse), repeats)
     yield median("crossing of 100 documents alone", cross_ms, 0.02)

@@ -7,8 +7,9 @@ import numpy as np
 from reranker.crossing import Cosine
 from reranker.errors import ScoresError
 from reranker.fusion import fusion
+from reranker.rerank import rank
 from reranker.stored_vector import ValueType, pack
-from reranker.window import crossing_scores, rank
+from reranker.window_vectors import score_vectors
 from tests.fuzz.reference import cosine_scores, fused_scores
 
 DIM = 8
@@ -26,7 +27,7 @@ def window(data: bytes) -> None:
     first_stage = [random.choice((0.0, 1.0, 1.5, random.random() * 30)) for _ in packed]
     query = generator.normal(size=DIM).astype(np.float32)
     query /= np.linalg.norm(query)
-    crossing = crossing_scores(query, packed, Cosine(scale=1.0, offset=0.0), MODEL_TAG)
+    crossing = score_vectors(query, packed, Cosine(scale=1.0, offset=0.0), MODEL_TAG)
     plain = cosine_scores(query, packed, MODEL_TAG)
     assert [bool(np.isnan(score)) for score in crossing] == [score is None for score in plain]
     fuse = fusion("log_linear", WEIGHT, 60, bundle_weight=WEIGHT)

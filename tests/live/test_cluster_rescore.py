@@ -14,7 +14,7 @@ from opensearch.search.cluster_rescore import cluster_rescore, script_source
 from reranker.crossing import Cosine
 from reranker.integer_query import integer_query
 from reranker.stored_vector import HEADER, ValueType, pack
-from reranker.window import crossing_scores
+from reranker.window_vectors import score_vectors
 
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
 
@@ -103,7 +103,7 @@ def expected(values: Sequence[bytes | None]) -> np.ndarray:
     """The same in numpy: what the proxy's own crossing gives, and neutral where it gives none."""
     integers = integer_query(QUERY)
     query = (np.frombuffer(integers.values, "<i2") * integers.scale).astype(np.float32)
-    scores = crossing_scores(query, values, Cosine(1.0, 0.0), TAG).astype(np.float64)
+    scores = score_vectors(query, values, Cosine(1.0, 0.0), TAG).astype(np.float64)
     crossing = np.where(np.isnan(scores), NEUTRAL, scores).clip(-1, 1.01)
     return np.exp(WEIGHT * (1 + crossing))
 
@@ -141,7 +141,7 @@ def test_every_damaged_vector_has_numpys_factor(client: OpenSearch, index: str) 
     found = factors(client, index, clause())
     values = [damaged(seed) for seed in range(400)]
     wanted = expected(values)
-    usable = ~np.isnan(crossing_scores(QUERY, values, Cosine(1.0, 0.0), TAG))
+    usable = ~np.isnan(score_vectors(QUERY, values, Cosine(1.0, 0.0), TAG))
     assert 40 < usable.sum() < 360, "both kinds are among them"
     got = np.array([found[f"damaged {seed}"] for seed in range(400)])
     np.testing.assert_allclose(got, wanted, rtol=2e-5)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from reranker.smoothing import DEEPEST, NEIGHBOURS, smoothed
+from reranker.rerank import Ranking, apply_smoothing, rank
+from reranker.smoothing import DEEPEST, NEIGHBOURS
 from reranker.stored_vector import unpack
-from reranker.window import Ranking, crossing_scores, rank
-from reranker.window_vectors import WindowVectors
+from reranker.window_vectors import WindowVectors, score_vectors
 from tests.support.stored_vectors import COSINE, QUERY, TAG, log_linear, stored
 
 NUM_HITS = 15
@@ -14,11 +14,11 @@ FIRST_STAGE = np.linspace(9.0, 2.0, NUM_HITS)
 
 
 def ranked(packed: list[bytes | None], first_stage: np.ndarray = FIRST_STAGE) -> Ranking:
-    return rank(first_stage, crossing_scores(QUERY, packed, COSINE, TAG), log_linear(4.0))
+    return rank(first_stage, score_vectors(QUERY, packed, COSINE, TAG), log_linear(4.0))
 
 
 def after(packed: list[bytes | None], share: float, before: Ranking | None = None) -> Ranking:
-    return smoothed(
+    return apply_smoothing(
         before or ranked(packed),
         query=QUERY,
         vectors=WindowVectors(packed, dim=len(QUERY), model_tag=TAG),

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from reranker.arrays import Floats, Floats64
 from reranker.errors import ScoresError, StoredVectorError
 from reranker.fusion import METHODS, fusion, replacement
+from reranker.rerank import rank
 from reranker.stored_vector import ValueType, pack, unpack
-from reranker.window import crossing_scores, rank
+from reranker.window_vectors import score_vectors
 from tests.support.stored_vectors import COSINE, DIM, QUERY, TAG, log_linear, stored, unit_vectors
 
 
@@ -47,7 +48,7 @@ hits = st.one_of(
 
 @given(st.lists(hits, max_size=12))
 def test_a_mixed_window_scores_as_its_hits_do_one_by_one(packed: list[bytes | None]) -> None:
-    scores = crossing_scores(QUERY, packed, COSINE, TAG)
+    scores = score_vectors(QUERY, packed, COSINE, TAG)
     assert scores.dtype == np.float32
     expected = np.array([one_by_one(QUERY, hit) for hit in packed], np.float32)
     assert np.array_equal(scores, expected, equal_nan=True)
@@ -66,7 +67,7 @@ def test_every_truncation_extension_and_damaged_header_gives_nan(kind: ValueType
         for value in range(256)
         if value != good[at]
     ]
-    scores = crossing_scores(QUERY, [good, *bad, good], COSINE, TAG)
+    scores = score_vectors(QUERY, [good, *bad, good], COSINE, TAG)
     assert np.isfinite(scores[[0, -1]]).all()
     assert np.isnan(scores[1:-1]).all()
 
@@ -75,7 +76,7 @@ def test_every_truncation_extension_and_damaged_header_gives_nan(kind: ValueType
 def test_an_impossible_scale_costs_that_hit_alone(scale: float) -> None:
     good = stored(1)
     bad = good[:20] + np.array([scale], "<f4").tobytes() + good[24:]
-    scores = crossing_scores(QUERY, [good, bad, good], COSINE, TAG)
+    scores = score_vectors(QUERY, [good, bad, good], COSINE, TAG)
     assert np.isnan(scores[1])
     assert scores[0] == scores[2] == one_by_one(QUERY, good)
 
@@ -83,13 +84,13 @@ def test_an_impossible_scale_costs_that_hit_alone(scale: float) -> None:
 def test_one_bad_chunk_makes_the_document_unusable() -> None:
     good = stored(1, num_chunks=2)
     bad = good[:24] + np.array([np.inf], "<f4").tobytes() + good[28:]
-    assert np.isnan(crossing_scores(QUERY, [bad], COSINE, TAG)).all()
+    assert np.isnan(score_vectors(QUERY, [bad], COSINE, TAG)).all()
 
 
 @pytest.mark.parametrize("bits", [b"\x00\x7c", b"\x00\xfe", b"\x01\x7c"])
 def test_infinite_and_nan_halves_cost_that_hit_alone(bits: bytes) -> None:
     good = stored(1, kind=ValueType.FLOAT16)
-    scores = crossing_scores(QUERY, [good[:-2] + bits, good], COSINE, TAG)
+    scores = score_vectors(QUERY, [good[:-2] + bits, good], COSINE, TAG)
     assert np.isnan(scores[0])
     assert np.isfinite(scores[1])
 
@@ -98,35 +99,35 @@ def test_infinite_and_nan_halves_cost_that_hit_alone(bits: bytes) -> None:
 def test_the_largest_values_that_can_be_stored_score_without_a_warning(kind: ValueType) -> None:
     values = np.full((2, DIM), 65504.0, np.float32) * np.array([[1], [-1]], np.float32)
     packed = pack(values, text_hash=0, model_tag=TAG, value_type=kind)
-    assert np.isfinite(crossing_scores(QUERY, [packed], COSINE, TAG)).all()
+    assert np.isfinite(score_vectors(QUERY, [packed], COSINE, TAG)).all()
 
 
 @pytest.mark.parametrize("kind", list(ValueType))
 def test_zero_vectors_score_0(kind: ValueType) -> None:
     packed = pack(np.zeros((1, DIM), np.float32), text_hash=0, model_tag=TAG, value_type=kind)
-    assert crossing_scores(QUERY, [packed], COSINE, TAG).tolist() == [0.0]
+    assert score_vectors(QUERY, [packed], COSINE, TAG).tolist() == [0.0]
 
 
 def test_a_query_vector_of_nan_scores_nothing_and_warns_of_nothing() -> None:
-    assert np.isnan(crossing_scores(np.full(DIM, np.nan, np.float32), [stored(1)], COSINE, TAG)).all()
+    assert np.isnan(score_vectors(np.full(DIM, np.nan, np.float32), [stored(1)], COSINE, TAG)).all()
 
 
 def test_the_best_chunk_counts() -> None:
     values = np.stack([-QUERY, QUERY, np.zeros(DIM, np.float32)])
     packed = pack(values, text_hash=0, model_tag=TAG)
-    assert crossing_scores(QUERY, [packed], COSINE, TAG)[0] == pytest.approx(1.0, abs=0.01)
+    assert score_vectors(QUERY, [packed], COSINE, TAG)[0] == pytest.approx(1.0, abs=0.01)
 
 
 def test_a_window_without_hits_or_without_vectors() -> None:
-    assert crossing_scores(QUERY, [], COSINE, TAG).shape == (0,)
-    assert np.isnan(crossing_scores(QUERY, [None, None], COSINE, TAG)).all()
+    assert score_vectors(QUERY, [], COSINE, TAG).shape == (0,)
+    assert np.isnan(score_vectors(QUERY, [None, None], COSINE, TAG)).all()
 
 
 def test_the_quantised_score_is_near_that_of_the_original() -> None:
     query, documents = unit_vectors(1, 384, seed=1)[0], unit_vectors(100, 384, seed=2)
     for kind, limit in ((ValueType.INT8, 2e-3), (ValueType.FLOAT16, 2e-4)):
         packed = [pack(row[None], text_hash=0, model_tag=TAG, value_type=kind) for row in documents]
-        scores = crossing_scores(query, packed, COSINE, TAG)
+        scores = score_vectors(query, packed, COSINE, TAG)
         assert np.abs(scores - COSINE(query, documents)).max() < limit
 
 
@@ -155,7 +156,7 @@ def test_copies_of_a_document_keep_their_first_stage_order() -> None:
     query = unit_vectors(1, 384, seed=1)[0]
     packed: list[bytes | None] = [stored(7, dim=384)] * 102
     packed[50] = stored(7, dim=384, num_chunks=1, kind=ValueType.FLOAT16)
-    scores = crossing_scores(query, packed, COSINE, TAG)
+    scores = score_vectors(query, packed, COSINE, TAG)
     copies = [
         position for position in rank(np.full(102, 3.0), scores, log_linear(40.0)).order if position != 50
     ]
