@@ -26,8 +26,8 @@ from opensearch.errors import (
     RequestError,
     TooLargeError,
     UnreachableError,
+    reason_of,
 )
-from opensearch.reasons import reason_of
 
 BUSY = frozenset({429, 502, 503, 504})
 """Statuses that say: the same request may succeed later."""

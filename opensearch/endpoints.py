@@ -1,6 +1,6 @@
-"""Which of OpenSearch's APIs a request speaks, by its method and raw path.
+"""Which of OpenSearch's APIs a request calls, by its method and raw path, and whether it may change an index.
 
-Only the APIs that a proxy must know are told apart; everything else is None and none of our concern.
+Only the APIs that a proxy must know are told apart; every other one is None.
 """
 
 from dataclasses import dataclass
@@ -92,3 +92,22 @@ def _of_a_document(method: str, parts: tuple[str, ...]) -> Endpoint | None:
         if method in methods:
             return Endpoint(api, indices, id_)
     return None
+
+
+_CHANGING = frozenset({"PUT", "POST", "DELETE"})
+_SEGMENTS = frozenset({
+    "_mapping", "_mappings", "_settings", "_alias", "_aliases", "_rollover", "_data_stream", "_open",
+    "_close", "_shrink", "_split", "_clone", "_restore",
+})  # fmt: skip
+
+
+def changes_indices(method: str, path: str) -> bool:
+    """Return whether a request may change an index's settings, by its method and raw path.
+
+    Such are mappings, aliases, creation and deletion.
+    """
+    if method not in _CHANGING:
+        return False
+    parts = [part for part in path.split("/") if part]
+    is_whole_index = len(parts) == 1 and not parts[0].startswith("_") and method != "POST"
+    return is_whole_index or not _SEGMENTS.isdisjoint(parts)

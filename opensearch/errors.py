@@ -25,6 +25,11 @@
 Every message says what was expected, what was found and what to do.
 """
 
+from typing import Any
+
+MAX_REASON_CHARS = 1000
+"""Reasons may quote what was sent, however long: more than this helps nobody."""
+
 
 class OpenSearchError(Exception):
     """Root of all errors of this package."""
@@ -112,3 +117,17 @@ class MissingError(RefusedError):
 
 class ConflictError(RefusedError):
     """409: the document is no longer as the request expected it; somebody else was faster."""
+
+
+def reason_of(error: Any) -> str:  # noqa: ANN401  # whatever stands under `error` in an answer
+    """Return `type: reason` and the reasons of its causes, outermost first, on one line."""
+    if not isinstance(error, dict):
+        return " ".join(str(error).split()) or "no reason given"
+    parts: list[str] = []
+    cause: Any = error
+    while isinstance(cause, dict):
+        part = " ".join(str(cause.get("reason") or "").split())
+        if part and part not in parts:
+            parts.append(part)
+        cause = cause.get("caused_by")
+    return f"{error.get('type', 'error')}: {'; '.join(parts):.{MAX_REASON_CHARS}}"

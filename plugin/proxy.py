@@ -8,8 +8,7 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from opensearch.endpoints import Api, endpoint
-from opensearch.index_changes import changes_indices
+from opensearch.endpoints import Api, changes_indices, endpoint
 from opensearch.search.unranked_apis import unranked_api
 from plugin.admin.readiness import Readiness
 from plugin.admin.responses import JSON

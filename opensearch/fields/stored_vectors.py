@@ -19,7 +19,7 @@ class Counts:
     with_vector: int
 
 
-def fetch(upstream: OpenSearchClient, index: str, ids: Sequence[str], field: str) -> dict[str, bytes]:
+def fetch(client: OpenSearchClient, index: str, ids: Sequence[str], field: str) -> dict[str, bytes]:
     """Return the stored vectors of those documents that have one and are searchable.
 
     They come from doc values, without a source being parsed: 40 ms for 256 documents where `_mget` with a
@@ -37,35 +37,35 @@ def fetch(upstream: OpenSearchClient, index: str, ids: Sequence[str], field: str
         "docvalue_fields": [field],
         "track_total_hits": False,
     }
-    answer = upstream.request("POST", path_of(index, "_search"), body)
+    answer = client.request("POST", path_of(index, "_search"), body)
     found = {hit["_id"]: hit.get("fields", {}).get(field, []) for hit in answer["hits"]["hits"]}
     packed = {key: decoded(values[0]) for key, values in found.items() if len(values) == 1}
     return {key: value for key, value in packed.items() if value is not None}
 
 
-def fetch_sources(upstream: OpenSearchClient, index: str, ids: Sequence[str]) -> dict[str, Any]:
+def fetch_sources(client: OpenSearchClient, index: str, ids: Sequence[str]) -> dict[str, Any]:
     """Return the whole sources of those documents that are there now, searchable or not, as JSON values.
 
     Raises:
         RequestError: OpenSearch cannot be asked.
     """
-    answer = upstream.request("POST", path_of(index, "_mget"), {"ids": list(ids)})
+    answer = client.request("POST", path_of(index, "_mget"), {"ids": list(ids)})
     return {doc["_id"]: doc["_source"] for doc in answer["docs"] if doc.get("found") and "_source" in doc}
 
 
-def count(upstream: OpenSearchClient, index: str, field: str) -> Counts:
+def count(client: OpenSearchClient, index: str, field: str) -> Counts:
     """Count the searchable documents and those with a vector.
 
     Raises:
         RequestError: OpenSearch cannot be asked.
     """
     path = path_of(index, "_count")
-    everything = upstream.request("GET", path)["count"]
+    everything = client.request("GET", path)["count"]
     query = {"query": {"exists": {"field": field}}}
-    return Counts(everything, upstream.request("POST", path, query)["count"])
+    return Counts(everything, client.request("POST", path, query)["count"])
 
 
-def count_missing(upstream: OpenSearchClient, index: Index, settings: RerankSettings) -> int:
+def count_missing(client: OpenSearchClient, index: Index, settings: RerankSettings) -> int:
     """Count the searchable documents that have a source field and no vector.
 
     If OpenSearch cannot see in its own index whether a document has one of the fields (one that is not
@@ -79,13 +79,11 @@ def count_missing(upstream: OpenSearchClient, index: Index, settings: RerankSett
         present = [{"exists": {"field": name}} for name in settings.source_fields]
         clauses |= {"should": present, "minimum_should_match": 1}
     query = {"query": {"bool": clauses}}
-    count: int = upstream.request("POST", path_of(index.name, "_count"), query)["count"]
+    count: int = client.request("POST", path_of(index.name, "_count"), query)["count"]
     return count
 
 
-def sample(
-    upstream: OpenSearchClient, index: str, settings: RerankSettings, size: int
-) -> list[dict[str, Any]]:
+def sample(client: OpenSearchClient, index: str, settings: RerankSettings, size: int) -> list[dict[str, Any]]:
     """Return the sources, cut to source fields and vector, of up to `size` random documents with a vector.
 
     Raises:
@@ -97,12 +95,12 @@ def sample(
         "_source": [settings.field, *settings.source_fields],
         "query": {"function_score": chosen},
     }
-    answer = upstream.request("POST", path_of(index, "_search"), body)
+    answer = client.request("POST", path_of(index, "_search"), body)
     return [hit["_source"] for hit in answer["hits"]["hits"]]
 
 
 def sample_without(
-    upstream: OpenSearchClient, index: str, settings: RerankSettings, size: int
+    client: OpenSearchClient, index: str, settings: RerankSettings, size: int
 ) -> list[dict[str, Any]]:
     """Return the sources, cut to the source fields, of up to `size` random documents without a vector.
 
@@ -115,7 +113,7 @@ def sample_without(
         "_source": list(settings.source_fields),
         "query": {"function_score": {"query": missing, "random_score": {}}},
     }
-    answer = upstream.request("POST", path_of(index, "_search"), body)
+    answer = client.request("POST", path_of(index, "_search"), body)
     return [hit.get("_source", {}) for hit in answer["hits"]["hits"]]
 
 

@@ -1,10 +1,13 @@
-"""Switch reranking on for an index: the vector field and the settings, in its mapping."""
+"""Switch reranking on or off for an index: the vector field and the settings, in its mapping."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
+
 from opensearch.client import OpenSearchClient
+from opensearch.errors import IndexMissingError
 from opensearch.index import mapping, metadata
 from opensearch.index.ingest_pipelines import pipeline_notes
 from opensearch.index.metadata import Index
@@ -42,7 +45,7 @@ class EnableResult:
 
 
 def enable(
-    upstream: OpenSearchClient, name: str, wanted: EnableRequest, *, dry_run: bool = False
+    client: OpenSearchClient, name: str, wanted: EnableRequest, *, dry_run: bool = False
 ) -> list[EnableResult]:
     """Enable every index behind `name`, as `PUT _mapping` itself does; create it where there is none.
 
@@ -53,31 +56,55 @@ def enable(
         SettingsError: the settings that would result are not valid.
         RequestError: OpenSearch cannot be asked, or refuses.
     """
-    found = metadata.find(upstream, name)
+    found = metadata.find(client, name)
     if not found:
-        return [_created(upstream, name, wanted, dry_run=dry_run)]
+        return [_created(client, name, wanted, dry_run=dry_run)]
     plans = [_plan(index, wanted) for index in found]
     plans = [
-        replace(plan, notes=(*plan.notes, *pipeline_notes(upstream, index, plan.settings.source_fields)))
+        replace(plan, notes=(*plan.notes, *pipeline_notes(client, index, plan.settings.source_fields)))
         for index, plan in zip(found, plans, strict=True)
     ]
     if not dry_run:
         for plan in plans:
-            mapping.write(upstream, plan.index, plan.settings.field, settings_meta(plan.settings))
+            mapping.write(client, plan.index, plan.settings.field, settings_meta(plan.settings))
     return plans
 
 
-def _created(upstream: OpenSearchClient, name: str, wanted: EnableRequest, *, dry_run: bool) -> EnableResult:
+def disable(client: OpenSearchClient, name: str, *, dry_run: bool = False) -> list[EnableResult]:
+    """Set `enabled: false` on every index behind `name`.
+
+    The settings are not removed: without them, a field that is still mapped would look like an accident.
+
+    Raises:
+        IndexMissingError: there is no such index.
+        SettingsError: an index has no valid settings, so that it is not reranked anyway.
+        RequestError: OpenSearch cannot be asked, or refuses.
+    """
+    found = metadata.find(client, name)
+    if not found:
+        raise IndexMissingError(f"no index {name!r}: nothing to disable")
+    plans = [EnableResult(index.name, index.rerank_settings(), (), vectors_stale=False) for index in found]
+    done = []
+    for plan in plans:
+        settings = msgspec.structs.replace(plan.settings, enabled=False)
+        changes = ("enabled: True -> False",) if plan.settings.enabled else ()
+        if changes and not dry_run:
+            mapping.write(client, plan.index, settings.field, settings_meta(settings))
+        done.append(replace(plan, settings=settings, changes=changes))
+    return done
+
+
+def _created(client: OpenSearchClient, name: str, wanted: EnableRequest, *, dry_run: bool) -> EnableResult:
     """Plan for an empty mapping first, so that wrong settings create nothing; a template may add to it."""
     plan = _plan(Index(name, {}, {}, {}), wanted)
     notes: tuple[str, ...] = ()
     if not dry_run:
-        metadata.create(upstream, name)
-        index = metadata.written_by(upstream, name)
+        metadata.create(client, name)
+        index = metadata.written_by(client, name)
         plan = _plan(index, wanted)
-        mapping.write(upstream, plan.index, plan.settings.field, settings_meta(plan.settings))
+        mapping.write(client, plan.index, plan.settings.field, settings_meta(plan.settings))
         # a template may name a pipeline, or say what `_source` keeps
-        notes = (*pipeline_notes(upstream, index, plan.settings.source_fields), *enable_notes(index))
+        notes = (*pipeline_notes(client, index, plan.settings.source_fields), *enable_notes(index))
     return replace(plan, changes=("index created", *plan.changes), notes=notes)
 
 

@@ -39,14 +39,14 @@ _HARMLESS = frozenset({"date_index_name", "drop", "fail"})
 """Processors that change no field of the document."""
 
 
-def pipeline_notes(upstream: OpenSearchClient, index: Index, source_fields: Sequence[str]) -> list[str]:
+def pipeline_notes(client: OpenSearchClient, index: Index, source_fields: Sequence[str]) -> list[str]:
     """Return a sentence for each pipeline of an index that changes a source field, or may.
 
     A pipeline that cannot be read may.
     """
     notes = []
     for name in index.pipelines:
-        reason = _PipelineReader(upstream, source_fields).reason(name)
+        reason = _PipelineReader(client, source_fields).reason(name)
         if reason is not None:
             notes.append(
                 f"{index.name} runs the ingest pipeline {name}, which {reason}: vectors of texts that it"
@@ -58,8 +58,8 @@ def pipeline_notes(upstream: OpenSearchClient, index: Index, source_fields: Sequ
 class _PipelineReader:
     """Reads pipelines, each once, for the source fields that they touch."""
 
-    def __init__(self, upstream: OpenSearchClient, source_fields: Sequence[str]) -> None:
-        self._upstream = upstream
+    def __init__(self, client: OpenSearchClient, source_fields: Sequence[str]) -> None:
+        self._client = client
         self._source_fields = source_fields
         self._seen: set[str] = set()
 
@@ -71,7 +71,7 @@ class _PipelineReader:
         if "{{" in name or depth > MAX_DEPTH:
             return f"calls the pipeline {name}, which cannot be followed"
         try:
-            found = self._upstream.request("GET", f"/_ingest/pipeline/{quote(name, safe='')}")
+            found = self._client.request("GET", f"/_ingest/pipeline/{quote(name, safe='')}")
         except RequestError:
             return "cannot be read, so it may change the source fields"
         return self._of_processors(found.get(name, {}), depth)

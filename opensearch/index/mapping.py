@@ -64,7 +64,7 @@ def is_overwritten(index: Index) -> bool:
     return found is not None and found.get("type") == "binary"
 
 
-def write(upstream: OpenSearchClient, name: str, field: str, rerank: Mapping[str, Any]) -> Index:
+def write(client: OpenSearchClient, name: str, field: str, rerank: Mapping[str, Any]) -> Index:
     """Map the vector field and set `_meta.rerank` on one concrete index, and return it as it stands then.
 
     `PUT _mapping` replaces `_meta` whole, so it is read just before, written whole with everybody's keys,
@@ -75,12 +75,12 @@ def write(upstream: OpenSearchClient, name: str, field: str, rerank: Mapping[str
         RequestError: OpenSearch cannot be asked, or refuses.
     """
     for _ in range(_ATTEMPTS):
-        index = _read(upstream, name)
+        index = _read(client, name)
         check(index, field)
         meta = index.meta | {META_KEY: dict(rerank)}
         body = {"_meta": meta, "properties": {field: vector_field(index)}}
-        upstream.request("PUT", path_of(name, "_mapping"), body)
-        after = _read(upstream, name)
+        client.request("PUT", path_of(name, "_mapping"), body)
+        after = _read(client, name)
         if after.meta == meta and check(after, field):
             return after
     raise MappingError(
@@ -89,8 +89,8 @@ def write(upstream: OpenSearchClient, name: str, field: str, rerank: Mapping[str
     )
 
 
-def _read(upstream: OpenSearchClient, name: str) -> Index:
-    found = find(upstream, name)
+def _read(client: OpenSearchClient, name: str) -> Index:
+    found = find(client, name)
     if len(found) != 1:
         raise MappingError(f"{name}: expected one index, found {len(found)}: it changed while we worked")
     return found[0]

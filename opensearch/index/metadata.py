@@ -55,19 +55,19 @@ class Index:
         return parse_settings(self.meta[META_KEY])
 
 
-def find(upstream: OpenSearchClient, name: str) -> list[Index]:
+def find(client: OpenSearchClient, name: str) -> list[Index]:
     """Return every concrete index behind an index name, alias or pattern, by name; [] where there is none.
 
     Raises:
         RequestError: OpenSearch cannot be asked.
     """
     try:
-        answer = upstream.request("GET", path_of(name), params={"flat_settings": "true"})
+        answer = client.request("GET", path_of(name), params={"flat_settings": "true"})
     except IndexMissingError:
         return []
     if not isinstance(answer, dict) or not all(isinstance(value, dict) for value in answer.values()):
         raise RefusedError(
-            f"expected the indices behind {name!r} from {upstream.url}, found other JSON."
+            f"expected the indices behind {name!r} from {client.url}, found other JSON."
             " Check that the address is OpenSearch's"
         )
     return [
@@ -82,14 +82,14 @@ def find(upstream: OpenSearchClient, name: str) -> list[Index]:
     ]
 
 
-def written_by(upstream: OpenSearchClient, name: str) -> Index:
+def written_by(client: OpenSearchClient, name: str) -> Index:
     """Return the one index that a write to `name` goes to: itself, or an alias's write index.
 
     Raises:
         IndexMissingError: nothing stands behind the name.
         MappingError: several indices do, and none is the write index.
     """
-    found = find(upstream, name)
+    found = find(client, name)
     if not found:
         raise IndexMissingError(
             f"no index {name!r}. Create it with: twinrank enable {name} --field FIELD [--field FIELD ...]"
@@ -103,7 +103,7 @@ def written_by(upstream: OpenSearchClient, name: str) -> Index:
     return marked[0] if marked else found[0]
 
 
-def create(upstream: OpenSearchClient, name: str) -> None:
+def create(client: OpenSearchClient, name: str) -> None:
     """Create an index with OpenSearch's own defaults and templates.
 
     Raises:
@@ -111,13 +111,13 @@ def create(upstream: OpenSearchClient, name: str) -> None:
     """
     if "*" in name or "," in name:
         raise RefusedError(f"no index fits {name!r}, and an index of that name cannot be created")
-    upstream.request("PUT", path_of(name))
+    client.request("PUT", path_of(name))
 
 
-def refresh(upstream: OpenSearchClient, name: str) -> None:
+def refresh(client: OpenSearchClient, name: str) -> None:
     """Make what was written searchable.
 
     Raises:
         RequestError: OpenSearch cannot be asked, or the user may not.
     """
-    upstream.request("POST", path_of(name, "_refresh"))
+    client.request("POST", path_of(name, "_refresh"))

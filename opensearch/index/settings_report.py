@@ -1,12 +1,11 @@
 """What holds for an index, where each value comes from, and what is wrong."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from opensearch.client import OpenSearchClient
-from opensearch.errors import IndexMissingError, MappingError
+from opensearch.client import OpenSearchClient, path_of
+from opensearch.errors import DeniedError, IndexMissingError, MappingError, RefusedError
 from opensearch.index import mapping, metadata
-from opensearch.index.index_templates import TemplateSettings, template_settings
 from opensearch.index.metadata import Index
 from opensearch.settings.index_settings import IndexRecord, settings_problem
 from opensearch.settings.layers import Defaults, EffectiveSetting, effective_settings, with_defaults
@@ -30,26 +29,34 @@ class SettingsReport:
         return {"settings": settings, "problems": list(self.problems), "notes": list(self.notes)}
 
 
-def settings_report(upstream: OpenSearchClient, name: str, defaults: Defaults) -> list[SettingsReport]:
+@dataclass(frozen=True)
+class TemplateSettings:
+    """A template's `_meta.rerank`, empty where there is none; `note` says why it could not be read."""
+
+    rerank: dict[str, Any] = field(default_factory=dict)
+    note: str | None = None
+
+
+def settings_report(client: OpenSearchClient, name: str, defaults: Defaults) -> list[SettingsReport]:
     """Report on every concrete index behind a name, alias, data stream or pattern.
 
     Raises:
         IndexMissingError: there is none.
         RequestError: OpenSearch cannot be asked.
     """
-    found = metadata.find(upstream, name)
+    found = metadata.find(client, name)
     if not found:
         raise IndexMissingError(f"no index {name!r}. Create it with: twinrank enable {name} --field FIELD")
-    return [_report(upstream, index, defaults) for index in found]
+    return [_report(client, index, defaults) for index in found]
 
 
-def _report(upstream: OpenSearchClient, index: Index, defaults: Defaults) -> SettingsReport:
+def _report(client: OpenSearchClient, index: Index, defaults: Defaults) -> SettingsReport:
     rerank = index.meta.get(META_KEY)
     problem = settings_problem(IndexRecord(rerank, mapping.is_overwritten(index)), defaults)
     if rerank is None or problem is not None:
         problems = () if problem is None else (problem,)
         return SettingsReport(index.name, (), problems, () if problems else (NOT_ENABLED,))
-    template = template_settings(upstream, index)
+    template = template_settings(client, index)
     return _valid(index, rerank, template, defaults)
 
 
@@ -73,3 +80,27 @@ def _valid(
             f"its default search pipeline {index.search_pipeline} keeps searches from being reranked"
         )
     return SettingsReport(index.name, tuple(values), tuple(problems), tuple(notes))
+
+
+def template_settings(client: OpenSearchClient, index: Index) -> TemplateSettings:
+    """Return what the template that a new index of this name would be made from says.
+
+    Raises:
+        RequestError: OpenSearch cannot be asked.
+    """
+    try:
+        composed = client.request("POST", _simulation(client, index))
+    except (DeniedError, RefusedError) as error:
+        return TemplateSettings(
+            note=f"index templates cannot be read, so no value is said to come from one: {error}"
+        )
+    rerank = composed.get("template", {}).get("mappings", {}).get("_meta", {}).get(META_KEY, {})
+    return TemplateSettings(rerank if isinstance(rerank, dict) else {})
+
+
+def _simulation(client: OpenSearchClient, index: Index) -> str:
+    """OpenSearch simulates by the name of an index, but refuses the name of a data stream that is there."""
+    if index.data_stream is None:
+        return f"/_index_template/_simulate_index{path_of(index.name)}"
+    [stream] = client.request("GET", f"/_data_stream{path_of(index.data_stream)}")["data_streams"]
+    return f"/_index_template/_simulate{path_of(stream['template'])}"

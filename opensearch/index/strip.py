@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from opensearch.client import OpenSearchClient, path_of
-from opensearch.errors import DeniedError, MappingError
+from opensearch.errors import DeniedError, MappingError, reason_of
 from opensearch.index.metadata import find, refresh
 from opensearch.index.write_obstacle import check_writable
-from opensearch.reasons import reason_of
 
 PAGE = 250
 """Documents of one request."""
@@ -45,7 +44,7 @@ class StripResult:
     left: int = 0
 
 
-def check_strip(upstream: OpenSearchClient, name: str) -> None:
+def check_strip(client: OpenSearchClient, name: str) -> None:
     """Check that vectors may be removed from every index behind a name.
 
     Raises:
@@ -53,7 +52,7 @@ def check_strip(upstream: OpenSearchClient, name: str) -> None:
             documents cannot be written again, or not without a loss.
         RequestError: OpenSearch cannot be asked.
     """
-    found = find(upstream, name)
+    found = find(client, name)
     check_writable(found)
     for index in found:
         if index.rerank_settings().versioning == "external":
@@ -65,7 +64,7 @@ def check_strip(upstream: OpenSearchClient, name: str) -> None:
 
 
 def strip(
-    upstream: OpenSearchClient,
+    client: OpenSearchClient,
     index: str,
     field: str,
     *,
@@ -79,7 +78,7 @@ def strip(
     far, and of how many.
 
     Args:
-        upstream: the OpenSearch.
+        client: of the OpenSearch.
         index: a concrete index.
         field: the vector field, dotted.
         documents_per_s: pace; None is as fast as it goes.
@@ -90,25 +89,25 @@ def strip(
     """
     done, started_s = StripResult(), time.monotonic()
     for _ in range(MAX_PASSES):
-        refresh(upstream, index)
-        done.left = _count(upstream, index, field)
+        refresh(client, index)
+        done.left = _count(client, index, field)
         if not done.left:
             break
         total = done.removed + done.left
-        for hits in _pages(upstream, index, field):
-            done.removed += _removed(upstream, index, field, hits)
+        for hits in _pages(client, index, field):
+            done.removed += _removed(client, index, field, hits)
             progress(done.removed, total)
             if documents_per_s is not None:
                 time.sleep(max(0.0, done.removed / documents_per_s - (time.monotonic() - started_s)))
     return done
 
 
-def _count(upstream: OpenSearchClient, index: str, field: str) -> int:
-    count: int = upstream.request("POST", path_of(index, "_count"), {"query": _exists(field)})["count"]
+def _count(client: OpenSearchClient, index: str, field: str) -> int:
+    count: int = client.request("POST", path_of(index, "_count"), {"query": _exists(field)})["count"]
     return count
 
 
-def _pages(upstream: OpenSearchClient, index: str, field: str) -> Iterator[list[dict[str, Any]]]:
+def _pages(client: OpenSearchClient, index: str, field: str) -> Iterator[list[dict[str, Any]]]:
     body = {
         "size": PAGE,
         "query": _exists(field),
@@ -116,21 +115,21 @@ def _pages(upstream: OpenSearchClient, index: str, field: str) -> Iterator[list[
         "_source": False,
         "seq_no_primary_term": True,
     }
-    answer = upstream.request("POST", path_of(index, "_search"), body, params={"scroll": _SCROLL})
+    answer = client.request("POST", path_of(index, "_search"), body, params={"scroll": _SCROLL})
     try:
         while answer["hits"]["hits"]:
             yield answer["hits"]["hits"]
             more = {"scroll": _SCROLL, "scroll_id": answer["_scroll_id"]}
-            answer = upstream.request("POST", "/_search/scroll", more)
+            answer = client.request("POST", "/_search/scroll", more)
     finally:
-        upstream.request("DELETE", "/_search/scroll", {"scroll_id": answer["_scroll_id"]})
+        client.request("DELETE", "/_search/scroll", {"scroll_id": answer["_scroll_id"]})
 
 
-def _removed(upstream: OpenSearchClient, index: str, field: str, hits: list[dict[str, Any]]) -> int:
+def _removed(client: OpenSearchClient, index: str, field: str, hits: list[dict[str, Any]]) -> int:
     script = json.dumps({"script": {"source": _SCRIPT, "lang": "painless", "params": {"path": field}}})
     lines = [line for hit in hits for line in (json.dumps({"update": _address(hit)}), script)]
     body = "\n".join([*lines, ""]).encode()
-    items = upstream.request("POST", path_of(index, "_bulk"), body)["items"]
+    items = client.request("POST", path_of(index, "_bulk"), body)["items"]
     for item in items:
         if item["update"]["status"] in (401, 403):
             reason = reason_of(item["update"].get("error"))

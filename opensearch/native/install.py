@@ -99,7 +99,7 @@ def pipeline_steps(values: Mapping[str, Any], model_ids: Mapping[str, str]) -> l
 
 
 def install(
-    upstream: OpenSearchClient, values: Mapping[str, Any], *, patience_s: float = 60.0
+    client: OpenSearchClient, values: Mapping[str, Any], *, patience_s: float = 60.0
 ) -> Iterator[str]:
     """Make everything of one index anew, and yield a line about each thing that was made or removed.
 
@@ -108,30 +108,30 @@ def install(
         NativeError: no ml-commons, a model cannot be deployed, or our endpoints do not answer it.
     """
     name = values["NAME"]
-    old_models, old_connectors = _found(upstream, "models", name), _found(upstream, "connectors", name)
+    old_models, old_connectors = _found(client, "models", name), _found(client, "connectors", name)
     model_ids: dict[str, str] = {}
     try:
         for kind, step in connector_steps(values).items():
-            connector_id = _send_patiently(upstream, step, patience_s)["connector_id"]
+            connector_id = _send_patiently(client, step, patience_s)["connector_id"]
             yield f"connector {name}-{kind}: {connector_id}"
-            model_ids[kind] = _deployed(upstream, f"{name}-{kind}", connector_id, patience_s)
+            model_ids[kind] = _deployed(client, f"{name}-{kind}", connector_id, patience_s)
             yield f"model {name}-{kind}: {model_ids[kind]}"
-        _check(upstream, model_ids["rescore"])
+        _check(client, model_ids["rescore"])
         yield "the rescore model was called: the endpoints answer"
     except (RequestError, NativeError):
         kept = frozenset({*old_models, *old_connectors})
-        yield from _removed(upstream, name, keep=kept)
+        yield from _removed(client, name, keep=kept)
         raise
     for step in pipeline_steps(values, model_ids):
-        upstream.request(step.method, step.path, step.body)
+        client.request(step.method, step.path, step.body)
         yield f"pipeline {step.path.removeprefix('/_')}"
     for model_id in old_models:
-        yield from _remove_model(upstream, model_id)
+        yield from _remove_model(client, model_id)
     for connector_id in old_connectors:
-        yield from _remove(upstream, f"{_ML}/connectors/{connector_id}")
+        yield from _remove(client, f"{_ML}/connectors/{connector_id}")
 
 
-def uninstall(upstream: OpenSearchClient, index: str) -> Iterator[str]:
+def uninstall(client: OpenSearchClient, index: str) -> Iterator[str]:
     """Remove everything of one index, and yield a line about each thing that was removed.
 
     Raises:
@@ -140,40 +140,40 @@ def uninstall(upstream: OpenSearchClient, index: str) -> Iterator[str]:
     """
     name = name_of(index)
     for each in SEARCH_PIPELINES:
-        yield from _remove(upstream, quote(f"/_search/pipeline/{name}-{each}"))
+        yield from _remove(client, quote(f"/_search/pipeline/{name}-{each}"))
     for each in INGEST_PIPELINES:
-        yield from _remove(upstream, quote(f"/_ingest/pipeline/{name}-{each}"))
-    yield from _removed(upstream, name)
+        yield from _remove(client, quote(f"/_ingest/pipeline/{name}-{each}"))
+    yield from _removed(client, name)
 
 
-def _removed(upstream: OpenSearchClient, name: str, keep: frozenset[str] = frozenset()) -> Iterator[str]:
-    for model_id in _found(upstream, "models", name):
+def _removed(client: OpenSearchClient, name: str, keep: frozenset[str] = frozenset()) -> Iterator[str]:
+    for model_id in _found(client, "models", name):
         if model_id not in keep:
-            yield from _remove_model(upstream, model_id)
-    for connector_id in _found(upstream, "connectors", name):
+            yield from _remove_model(client, model_id)
+    for connector_id in _found(client, "connectors", name):
         if connector_id not in keep:
-            yield from _remove(upstream, f"{_ML}/connectors/{connector_id}")
+            yield from _remove(client, f"{_ML}/connectors/{connector_id}")
 
 
-def _remove_model(upstream: OpenSearchClient, model_id: str) -> Iterator[str]:
-    upstream.request("POST", f"{_ML}/models/{model_id}/_undeploy")
-    yield from _remove(upstream, f"{_ML}/models/{model_id}")
+def _remove_model(client: OpenSearchClient, model_id: str) -> Iterator[str]:
+    client.request("POST", f"{_ML}/models/{model_id}/_undeploy")
+    yield from _remove(client, f"{_ML}/models/{model_id}")
 
 
-def _remove(upstream: OpenSearchClient, path: str) -> Iterator[str]:
+def _remove(client: OpenSearchClient, path: str) -> Iterator[str]:
     try:
-        upstream.request("DELETE", path)
+        client.request("DELETE", path)
     except MissingError:  # somebody was quicker
         return
     yield f"removed {path.removeprefix('/_')}"
 
 
-def _found(upstream: OpenSearchClient, kind: str, name: str) -> list[str]:
+def _found(client: OpenSearchClient, kind: str, name: str) -> list[str]:
     """Return the ids of the models or connectors of that name."""
     names = [f"{name}-{each}" for each in CONNECTORS]
     body = {"size": 100, "query": {"terms": {"name.keyword": names}}, "_source": ["name"]}
     try:
-        answer = upstream.request("POST", f"{_ML}/{kind}/_search", body)
+        answer = client.request("POST", f"{_ML}/{kind}/_search", body)
     except (IndexMissingError, MissingError):  # nobody has made one yet
         return []
     except RefusedError as error:
@@ -181,18 +181,18 @@ def _found(upstream: OpenSearchClient, kind: str, name: str) -> list[str]:
             raise
         raise NativeError(
             "expected the plugins ml-commons and neural-search in OpenSearch, found nothing of ml-commons at"
-            f" {upstream.url}. Install them, or put the proxy in the path: twinrank serve"
+            f" {client.url}. Install them, or put the proxy in the path: twinrank serve"
         ) from error
     return [hit["_id"] for hit in answer["hits"]["hits"]]
 
 
-def _deployed(upstream: OpenSearchClient, name: str, connector_id: str, patience_s: float) -> str:
+def _deployed(client: OpenSearchClient, name: str, connector_id: str, patience_s: float) -> str:
     body = {"name": name, "function_name": "remote", "connector_id": connector_id}
     step = Step("POST", f"{_ML}/models/_register?deploy=true", body)
-    model_id: str = _send_patiently(upstream, step, patience_s)["model_id"]
+    model_id: str = _send_patiently(client, step, patience_s)["model_id"]
     deadline_s = time.monotonic() + patience_s
     while True:
-        state = upstream.request("GET", f"{_ML}/models/{model_id}").get("model_state")
+        state = client.request("GET", f"{_ML}/models/{model_id}").get("model_state")
         if state == "DEPLOYED":
             return model_id
         if state == "DEPLOY_FAILED" or time.monotonic() > deadline_s:
@@ -202,10 +202,10 @@ def _deployed(upstream: OpenSearchClient, name: str, connector_id: str, patience
         time.sleep(0.2)
 
 
-def _check(upstream: OpenSearchClient, model_id: str) -> None:
+def _check(client: OpenSearchClient, model_id: str) -> None:
     body = {"parameters": {"input": "how to wait a bit"}}
     try:
-        upstream.request("POST", f"{_ML}/models/{model_id}/_predict", body)
+        client.request("POST", f"{_ML}/models/{model_id}/_predict", body)
     except RequestError as error:  # ml-commons hands on the endpoint's own status, a 401 for instance
         raise NativeError(
             "expected our endpoints to answer OpenSearch; check --sidecar as OpenSearch's nodes see it,"
@@ -213,12 +213,12 @@ def _check(upstream: OpenSearchClient, model_id: str) -> None:
         ) from error
 
 
-def _send_patiently(upstream: OpenSearchClient, step: Step, patience_s: float) -> Any:  # noqa: ANN401
+def _send_patiently(client: OpenSearchClient, step: Step, patience_s: float) -> Any:  # noqa: ANN401
     """Send a request; again while ml-commons makes its own indices: a new cluster answers 503 at first."""
     deadline_s = time.monotonic() + patience_s
     while True:
         try:
-            return upstream.request(step.method, step.path, step.body)
+            return client.request(step.method, step.path, step.body)
         except BusyError:
             if time.monotonic() > deadline_s:
                 raise

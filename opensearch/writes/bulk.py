@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from opensearch.client import BUSY, OpenSearchClient, path_of
-from opensearch.errors import BusyError, TooLargeError, UnreachableError
-from opensearch.reasons import reason_of
+from opensearch.errors import BusyError, TooLargeError, UnreachableError, reason_of
 from opensearch.retry import Retries, RetryPolicy
 
 LARGE_BYTES = 8_000_000

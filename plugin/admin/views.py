@@ -14,8 +14,7 @@ import flask
 from indexer.coverage import Model as CoveredModel
 from indexer.coverage import coverage
 from opensearch.client import OpenSearchClient
-from opensearch.index.disable import disable
-from opensearch.index.enable import EnableRequest, EnableResult, enable
+from opensearch.index.enable import EnableRequest, EnableResult, disable, enable
 from opensearch.index.settings_report import settings_report
 from opensearch.settings.table import settings_meta
 from plugin.admin.compare_page import compare_page

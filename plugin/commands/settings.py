@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from opensearch.index.disable import disable
+from opensearch.index.enable import disable
 from opensearch.index.settings_report import SettingsReport, settings_report
 from opensearch.index.strip import check_strip, strip
 from opensearch.settings.layers import Defaults

@@ -10,8 +10,8 @@ import msgspec
 
 from opensearch.client import path_of
 from opensearch.endpoints import Api, Endpoint
+from opensearch.errors import reason_of
 from opensearch.index.settings_report import SettingsReport
-from opensearch.reasons import reason_of
 from opensearch.settings.table import RerankSettings, SettingsError
 from opensearch.settings.target import Target
 from plugin.encoding.model import Model

@@ -9,8 +9,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch.client import OpenSearchClient
-from opensearch.errors import BusyError, IndexMissingError, UnreachableError
-from opensearch.reasons import reason_of
+from opensearch.errors import BusyError, IndexMissingError, UnreachableError, reason_of
 from opensearch.retry import RetryPolicy
 from opensearch.writes.bulk import Bulk, Item, body_of
 from tests.support.raw_http import ask

@@ -2,7 +2,7 @@
 
 import pytest
 
-from opensearch.endpoints import Api, Endpoint, endpoint
+from opensearch.endpoints import Api, Endpoint, changes_indices, endpoint
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,20 @@ def test_an_api_is_known_by_method_and_path(method: str, path: str, expected: En
 )
 def test_everything_else_is_none_of_ours(method: str, path: str) -> None:
     assert endpoint(method, path) is None
+
+
+@pytest.mark.parametrize("request_line", [
+    "PUT /articles", "DELETE /articles", "DELETE /a,b", "PUT /articles/_mapping", "POST /articles/_mapping",
+    "PUT /_mapping", "POST /_aliases", "PUT /articles/_alias/x", "DELETE /articles/_alias/x",
+    "PUT /articles/_settings", "POST /logs/_rollover", "PUT /_data_stream/logs", "POST /articles/_close",
+])  # fmt: skip
+def test_these_may_change_settings(request_line: str) -> None:
+    assert changes_indices(*request_line.split())
+
+
+@pytest.mark.parametrize("request_line", [
+    "GET /articles/_mapping", "HEAD /articles", "POST /articles/_doc", "PUT /articles/_doc/1", "POST /_bulk",
+    "POST /articles/_bulk", "POST /articles/_search", "POST /articles/_refresh", "PUT /_index_template/x",
+])  # fmt: skip
+def test_these_do_not_change_settings(request_line: str) -> None:
+    assert not changes_indices(*request_line.split())
