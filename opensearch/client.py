@@ -64,8 +64,8 @@ class OpenSearchClient:
         ssl_context: SSLContext | None = None,
         sign: Sign | None = None,
     ) -> None:
-        self.url = _shown(url)
-        sent = {**_authorization(url), **(headers or {})}
+        self.url = _check_url(url)
+        sent = {**_authorization_header(url), **(headers or {})}
         if any(name.lower() == "authorization" for name in sent):
             sign = None  # a caller's own credentials are sent as they are
         if ssl_context is not None and ssl_context.verify_mode is CERT_NONE:
@@ -140,7 +140,7 @@ def translated(url: str) -> Iterator[None]:
     try:
         yield
     except library.TransportError as error:
-        raise _ours(error, url) from error
+        raise _translate(error, url) from error
     except library.OpenSearchException as error:
         raise RefusedError(
             f"expected OpenSearch's JSON from {url}, found: {error!s:.300}."
@@ -148,14 +148,16 @@ def translated(url: str) -> Iterator[None]:
         ) from error
 
 
-def _ours(error: library.TransportError, url: str) -> RequestError:
+def _translate(error: library.TransportError, url: str) -> RequestError:
     if isinstance(error, library.ConnectionTimeout):
         return UnreachableError(f"OpenSearch at {url} did not answer in time: {error.info}")
     if isinstance(error, library.ConnectionError):
         advice = connection_advice(url, error) or (
             "Check that it runs (twinrank opensearch status), and --upstream or TWINRANK_UPSTREAM"
         )
-        return UnreachableError(f"OpenSearch at {url} cannot be reached: {_sentence(error.info)} {advice}")
+        return UnreachableError(
+            f"OpenSearch at {url} cannot be reached: {_end_sentence(error.info)} {advice}"
+        )
     status = int(error.status_code)
     info = error.info if isinstance(error.info, dict) else {}
     reason = reason_of(info.get("error", error.error))
@@ -168,7 +170,7 @@ def _ours(error: library.TransportError, url: str) -> RequestError:
         )
     if status in (401, 403):
         return DeniedError(
-            f"OpenSearch at {url} does not allow this ({status}): {_sentence(reason)} {DENIED}", status
+            f"OpenSearch at {url} does not allow this ({status}): {_end_sentence(reason)} {DENIED}", status
         )
     if status == 409:
         return ConflictError(f"OpenSearch at {url} answered {status}: {reason}")
@@ -182,16 +184,16 @@ def _ours(error: library.TransportError, url: str) -> RequestError:
     return kind(f"OpenSearch at {url} answered {status}: {reason}")
 
 
-def _sentence(words: object) -> str:
+def _end_sentence(words: object) -> str:
     return str(words).rstrip(".") + "."
 
 
-def _authorization(url: str) -> dict[str, str]:
+def _authorization_header(url: str) -> dict[str, str]:
     value = basic_authorization(url)
     return {} if value is None else {"authorization": value}
 
 
-def _shown(url: str) -> str:
+def _check_url(url: str) -> str:
     """Return the URL without user and password, for messages."""
     parts = urlsplit(url)
     try:

@@ -50,7 +50,7 @@ _HTTP_TO_TLS = ("plain HTTP request was sent to HTTPS port", "HTTP request to an
 
 def tls_advice(error: BaseException | str) -> str | None:
     """Return what to do about an error of TLS, None if it is none that is known."""
-    told = error if isinstance(error, str) else " ".join(f"{each}" for each in _chain(error))
+    told = error if isinstance(error, str) else " ".join(f"{each}" for each in _iterate_causes(error))
     return next((advice for words, advice in _OF_TLS if words in told), None)
 
 
@@ -60,9 +60,11 @@ def connection_advice(url: str, error: BaseException) -> str | None:
     A server that drops a plain request is asked whether it speaks TLS, which takes PROBE_S at most.
     """
     if urlsplit(url).scheme == "https":
-        is_reset = any(isinstance(each, ConnectionResetError) for each in _chain(error))
+        is_reset = any(isinstance(each, ConnectionResetError) for each in _iterate_causes(error))
         return tls_advice(error) or (_BROKEN_OFF if is_reset else None)
-    refused = any(isinstance(each, ConnectionRefusedError | socket.gaierror) for each in _chain(error))
+    refused = any(
+        isinstance(each, ConnectionRefusedError | socket.gaierror) for each in _iterate_causes(error)
+    )
     return _TLS if not refused and speaks_tls(url) else None
 
 
@@ -90,7 +92,7 @@ def speaks_tls(url: str) -> bool:
         return False
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def _iterate_causes(error: BaseException | None) -> Iterator[BaseException]:
     """Yield an error and what it was raised from; libraries keep the cause in different places."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:

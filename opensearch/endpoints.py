@@ -69,10 +69,10 @@ def endpoint(method: str, path: str) -> Endpoint | None:
     parts = tuple(part for part in path.split("/") if part)
     if parts[:2] == ("_search", "scroll") and len(parts) <= 3 and method in _BOTH:
         return Endpoint(Api.SCROLL)
-    return _at_once(method, parts) or _of_a_document(method, parts)
+    return _find_alone(method, parts) or _find_of_document(method, parts)
 
 
-def _at_once(method: str, parts: tuple[str, ...]) -> Endpoint | None:
+def _find_alone(method: str, parts: tuple[str, ...]) -> Endpoint | None:
     """`/API` and `/INDICES/API`."""
     for indices, rest in (("", parts), (parts[0] if parts else "", parts[1:])):
         methods, api = _AT_ONCE.get(rest, (frozenset(), None))
@@ -81,7 +81,7 @@ def _at_once(method: str, parts: tuple[str, ...]) -> Endpoint | None:
     return None
 
 
-def _of_a_document(method: str, parts: tuple[str, ...]) -> Endpoint | None:
+def _find_of_document(method: str, parts: tuple[str, ...]) -> Endpoint | None:
     """`/INDEX/API/ID`, and `/INDEX/_doc` without an id, which OpenSearch makes up."""
     if len(parts) == 2 and parts[1] == "_doc" and method == "POST":
         return Endpoint(Api.INDEX, parts[0])

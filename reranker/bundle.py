@@ -35,7 +35,7 @@ class Bundle:
         bundle._check_names()
         bundle.scripts()  # a language that is not known is told now, not at the first search
         for name, expected in bundle.manifest.checksums.items():
-            _check(path / name, expected)
+            _check_digest(path / name, expected)
         return bundle
 
     @property
@@ -68,8 +68,8 @@ class Bundle:
             BundleError: ONNX Runtime or the tokeniser refuses a file.
         """
         tower = self.manifest.query
-        encoder = self._encoder(tower.file, threads=threads)
-        return QueryEncoder(encoder, self._tokens(tower.max_tokens, tower.prefix))
+        encoder = self._open_encoder(tower.file, threads=threads)
+        return QueryEncoder(encoder, self._open_tokeniser(tower.max_tokens, tower.prefix))
 
     def document_encoder(self, *, threads: int) -> DocumentEncoder:
         """Load the document tower.
@@ -78,8 +78,8 @@ class Bundle:
             BundleError: ONNX Runtime or the tokeniser refuses a file.
         """
         tower = self.manifest.document
-        encoder = self._encoder(tower.file, threads=1)
-        return DocumentEncoder(encoder, self._tokens(tower.max_tokens, tower.prefix), threads=threads)
+        encoder = self._open_encoder(tower.file, threads=1)
+        return DocumentEncoder(encoder, self._open_tokeniser(tower.max_tokens, tower.prefix), threads=threads)
 
     def crossing(self) -> Crossing:
         """Return the crossing layer.
@@ -108,11 +108,11 @@ class Bundle:
         except LanguageError as error:
             raise BundleError(f"{self.path}: languages: {error}") from error
 
-    def _tokens(self, max_tokens: int, prefix: str) -> Tokeniser:
+    def _open_tokeniser(self, max_tokens: int, prefix: str) -> Tokeniser:
         kind = TriLetters if self.manifest.input == "tri_letters" else Tokens
         return kind(self.path / self.manifest.tokenizer, max_tokens=max_tokens, prefix=prefix)
 
-    def _encoder(self, file: str, threads: int) -> Encoder:
+    def _open_encoder(self, file: str, threads: int) -> Encoder:
         encoder = Encoder(self.path / file, threads=threads)
         if encoder.takes_trigrams != (self.manifest.input == "tri_letters"):
             found = "trigrams" if encoder.takes_trigrams else "word pieces"
@@ -149,7 +149,7 @@ def _read(file: Path) -> bytes:
         ) from error
 
 
-def _check(file: Path, expected: str) -> None:
+def _check_digest(file: Path, expected: str) -> None:
     found = hashlib.sha256(_read(file)).hexdigest()
     if found != expected:
         raise BundleError(

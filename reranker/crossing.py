@@ -79,7 +79,7 @@ class Residual:
             "w1": (dim, hidden), "b1": (dim,),
             "w2": (2, dim), "b2": (2,),
         }  # fmt: skip
-        arrays = _arrays(file)
+        arrays = _read_arrays(file)
         found = {name: array.shape for name, array in arrays.items()}
         sound = all(array.dtype == np.float32 and np.isfinite(array).all() for array in arrays.values())
         if found != shapes or not sound:
@@ -117,7 +117,7 @@ class Residual:
         return logits
 
 
-def _arrays(file: Path) -> dict[str, Floats]:
+def _read_arrays(file: Path) -> dict[str, Floats]:
     try:
         # From memory: of a damaged zip numpy leaves the file open.
         stored = np.load(io.BytesIO(file.read_bytes()), allow_pickle=False)

@@ -60,7 +60,7 @@ class Encoder:
         except Exception as error:  # ONNX Runtime has no common error class of its own
             raise BundleError(f"expected an ONNX model in {model}, found: {error}. {EXPORT_AGAIN}") from error
         self._model = model
-        self._inputs = _checked_inputs(self._session, model)
+        self._inputs = _check_inputs(self._session, model)
         self.dim: int = self._session.get_outputs()[0].shape[1]
         ranks = {node.name: len(node.shape) for node in self._session.get_inputs()}
         self.takes_trigrams = ranks["input_ids"] == 3
@@ -170,12 +170,12 @@ class DocumentEncoder(_TextEncoder):
         vectors = np.empty((len(flat), self.dim), np.float32)
         batches = list(batched([len(ids) for ids in flat]))
         inputs = [[flat[i] for i in positions] for positions in batches]
-        for positions, encoded in zip(batches, self._encoded(inputs), strict=True):
+        for positions, encoded in zip(batches, self._encode_batches(inputs), strict=True):
             vectors[positions] = encoded
         ends = np.cumsum([len(document) for document in chunks])
         return np.split(vectors, ends[:-1]) if texts else []
 
-    def _encoded(self, batches: Sequence[Sequence[Ids]]) -> Iterator[Floats]:
+    def _encode_batches(self, batches: Sequence[Sequence[Ids]]) -> Iterator[Floats]:
         if self._pool is None:
             return map(self._encoder.encode_ids, batches)
         return self._pool.map(self._encoder.encode_ids, batches)
@@ -209,7 +209,7 @@ def batched(lengths: Sequence[int]) -> Iterator[list[int]]:
         yield batch
 
 
-def _checked_inputs(session: "InferenceSession", model: Path) -> list[str]:
+def _check_inputs(session: "InferenceSession", model: Path) -> list[str]:
     """Return the graph's inputs by name; they and the outputs must be what we feed and read."""
     required, known = {"input_ids", "attention_mask"}, {"input_ids", "attention_mask", "token_type_ids"}
     inputs = {node.name: node.type for node in session.get_inputs()}

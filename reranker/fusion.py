@@ -67,7 +67,7 @@ def weighted(first_stage: Floats64, crossing: Floats64, share: float) -> Floats6
     """
     if not np.isfinite(first_stage).all():
         raise ScoresError("expected finite first-stage scores, found others")
-    return (1 - share) * _scaled(first_stage) + share * _scaled(crossing)
+    return (1 - share) * _scale(first_stage) + share * _scale(crossing)
 
 
 def rrf(first_stage: Floats64, crossing: Floats64, rank_constant: int) -> Floats64:
@@ -86,7 +86,7 @@ def replacement(first_stage: Floats64, crossing: Floats64) -> Floats64:
     return crossing
 
 
-def _scaled(values: Floats64) -> Floats64:
+def _scale(values: Floats64) -> Floats64:
     """Scale to 0 to 1; where all are equal they say nothing, and all become 0."""
     if not len(values):
         return values

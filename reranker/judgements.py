@@ -65,14 +65,14 @@ def read_judgements(path: Path) -> Judgements:
         JudgementsError: the file cannot be read, a line is no judgement or contradicts another one, or no
             grade is above 0.
     """
-    rows = _rows(path)
+    rows = _read_rows(path)
     first = next(rows, None)
     if first is None:
         raise JudgementsError(f"{path}: expected judgements ({_EXPECTED}), found none")
     found: Judgements = {}
-    columns = _named_columns(path, first[1]) if _is_header(first[1]) else None
+    columns = _find_named_columns(path, first[1]) if _is_header(first[1]) else None
     if columns is None:
-        columns = _usual_columns(path, first[1])
+        columns = _guess_columns(path, first[1])
         _add(found, path, first, columns)
     for row in rows:
         _add(found, path, row, columns)
@@ -110,7 +110,7 @@ def _is_header(cells: list[str]) -> bool:
     return not any(_NUMBER.fullmatch(cell) for cell in cells)
 
 
-def _named_columns(path: Path, cells: list[str]) -> _Columns:
+def _find_named_columns(path: Path, cells: list[str]) -> _Columns:
     names = [re.sub("[_ ]", "-", cell.lower()) for cell in cells]
     places = {
         value: [place for place, name in enumerate(names) if name in known] for value, known in _NAMES.items()
@@ -123,7 +123,7 @@ def _named_columns(path: Path, cells: list[str]) -> _Columns:
     return _Columns(places["query"][0], places["document"][0], places["grade"][0], len(cells))
 
 
-def _usual_columns(path: Path, cells: list[str]) -> _Columns:
+def _guess_columns(path: Path, cells: list[str]) -> _Columns:
     if len(cells) == 3:
         return _Columns(0, 1, 2, 3)
     if len(cells) == 4:
@@ -134,39 +134,39 @@ def _usual_columns(path: Path, cells: list[str]) -> _Columns:
     raise JudgementsError(f"{path}, line 1: expected {_EXPECTED}, found {what}: {cells}")
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield the numbered cells of each line that is not blank, all split as the first one."""
     split = None
-    for number, line in _lines(path):
+    for number, line in _read_lines(path):
         if split is None:
             if line.lstrip().startswith(("{", "[")):
                 raise JudgementsError(f"{path}: expected {_EXPECTED}, found JSON")
-            split = _split_of(line)
+            split = _choose_split(line)
         yield number, split(line)
 
 
-def _split_of(line: str) -> Callable[[str], list[str]]:
+def _choose_split(line: str) -> Callable[[str], list[str]]:
     """Return what splits lines like this one: an id may hold a comma, or a blank between tabs or commas."""
-    if len(_tabs(line)) >= 3:
-        return _tabs
-    cells = _blanks(line)
+    if len(_split_at_tabs(line)) >= 3:
+        return _split_at_tabs
+    cells = _split_at_blanks(line)
     is_judgement = len(cells) in (3, 4) and _NUMBER.fullmatch(cells[-1]) and not cells[0].endswith(",")
-    return _commas if len(_commas(line)) >= 3 and not is_judgement else _blanks
+    return _split_at_commas if len(_split_at_commas(line)) >= 3 and not is_judgement else _split_at_blanks
 
 
-def _tabs(line: str) -> list[str]:
+def _split_at_tabs(line: str) -> list[str]:
     return [cell.strip() for cell in line.split("\t")]
 
 
-def _commas(line: str) -> list[str]:
+def _split_at_commas(line: str) -> list[str]:
     return [cell.strip() for cell in next(csv.reader([line]), [])]
 
 
-def _blanks(line: str) -> list[str]:
+def _split_at_blanks(line: str) -> list[str]:
     return line.split()
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def _read_lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         data = path.read_bytes()
         text = (gzip.decompress(data) if data.startswith(_GZIP_MAGIC) else data).decode("utf-8-sig")

@@ -97,7 +97,7 @@ class ReadableScripts:
     def __init__(self, languages: Iterable[str]) -> None:
         self.languages = tuple(languages)
         self.scripts = frozenset(script for tag in self.languages for script in scripts_of(tag))
-        self._foreign, self._readable = _patterns(self.scripts)
+        self._foreign, self._readable = _compile_patterns(self.scripts)
         self._reads_latin = "Latn" in self.scripts
 
     def include(self, text: str) -> bool:
@@ -152,7 +152,7 @@ def _is_script(code: str) -> bool:
 
 
 @lru_cache
-def _patterns(scripts: frozenset[str]) -> tuple["regex.Pattern[str]", "regex.Pattern[str]"]:
+def _compile_patterns(scripts: frozenset[str]) -> tuple["regex.Pattern[str]", "regex.Pattern[str]"]:
     """Return what finds runs of letters outside these scripts, and what finds one letter inside them."""
     known = "".join(rf"\p{{Script={code}}}" for code in (*sorted(scripts), "Zyyy", "Zinh"))
     if "Grek" in scripts:

@@ -22,21 +22,21 @@ def make_printable(*streams: TextIO) -> None:
     A character that is two columns wide becomes two, so that tables stay in line. A stream of another kind is
     left as it is.
     """
-    codecs.register_error(ERRORS, _replaced)
+    codecs.register_error(ERRORS, _replace)
     for stream in streams:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=ERRORS)
 
 
-def _replaced(error: UnicodeError) -> tuple[str, int]:
+def _replace(error: UnicodeError) -> tuple[str, int]:
     """Replace what cannot be encoded; Python's own kind of handler."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     failed = error.object[error.start : error.end]
-    return "".join(_plain(character) for character in failed), error.end
+    return "".join(_to_ascii(character) for character in failed), error.end
 
 
-def _plain(character: str) -> str:
+def _to_ascii(character: str) -> str:
     """Return ASCII for one character."""
     known = character.translate(_PLAIN)
     bare = unicodedata.normalize("NFKD", known).encode("ascii", "ignore").decode()

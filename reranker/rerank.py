@@ -114,7 +114,7 @@ def apply_feedback(
     Raises:
         ScoresError: as `rank`.
     """
-    similarity = similarity_to_best(_reliable(ranking), ranking.fused, query, vectors, crossing)
+    similarity = similarity_to_best(_find_reliable(ranking), ranking.fused, query, vectors, crossing)
     if similarity is None:
         return ranking
     moved = rank(first_stage, ranking.crossing + np.float32(weight) * similarity, fusion)
@@ -137,11 +137,11 @@ def apply_smoothing(
     Returns:
         The new order, ties in first-stage order; `neighbours` is filled.
     """
-    neighbours = mean_of_nearest(_reliable(ranking), ranking.fused, query, vectors, crossing)
+    neighbours = mean_of_nearest(_find_reliable(ranking), ranking.fused, query, vectors, crossing)
     fused = mix(ranking.fused, neighbours, share)
     return replace(ranking, order=np.argsort(-fused, kind="stable"), fused=fused, neighbours=neighbours)
 
 
-def _reliable(ranking: Ranking) -> Positions:
+def _find_reliable(ranking: Ranking) -> Positions:
     """Return the hits with a usable vector and a finite fused value, best first."""
     return ranking.order[np.isfinite(ranking.crossing[ranking.order] + ranking.fused[ranking.order])]

@@ -80,7 +80,7 @@ def pack(
     _check_packable(values)
     num_chunks, dim = values.shape
     header = HEADER.pack(FORMAT_VERSION, value_type, dim, num_chunks, 0, text_hash, model_tag)
-    return header + (_int8_bytes(values) if value_type is ValueType.INT8 else values.astype("<f2").tobytes())
+    return header + (_encode_int8(values) if value_type is ValueType.INT8 else values.astype("<f2").tobytes())
 
 
 def unpack(packed: bytes) -> StoredVector:
@@ -143,7 +143,7 @@ def _check_packable(values: Floats) -> None:
         )
 
 
-def _int8_bytes(values: Floats) -> bytes:
+def _encode_int8(values: Floats) -> bytes:
     scales = np.maximum(np.abs(values).max(axis=1) / _INT8_MAX, _SMALLEST_SCALE).astype("<f4")
     integers = np.rint(values / scales[:, None]).astype(np.int8)
     packed: bytes = scales.tobytes() + integers.tobytes()

@@ -44,7 +44,7 @@ class Tokens:
             EncodingError: the tokeniser fails on the text.
         """
         readable = encodable(text[: self._max_tokens * MAX_CHARS_PER_TOKEN])
-        ids: list[int] = _encoded(self._whole, self._prefix + readable).ids
+        ids: list[int] = _encode(self._whole, self._prefix + readable).ids
         return ids
 
     def chunks(self, text: str, chunking: Chunking) -> list[list[int]]:
@@ -55,7 +55,7 @@ class Tokens:
         """
         limit = min(chunking.max_tokens, self._max_tokens)
         readable = encodable(text[: limit * chunking.max_chunks * MAX_CHARS_PER_TOKEN])
-        first = _encoded(self._cutter(chunking, limit), self._prefix + readable)
+        first = _encode(self._cutter(chunking, limit), self._prefix + readable)
         return [chunk.ids for chunk in (first, *first.overflowing)][: chunking.max_chunks]
 
     def _cutter(self, chunking: Chunking, limit: int) -> Tokenizer:
@@ -68,7 +68,7 @@ class Tokens:
         return self._cutters[chunking]
 
 
-def _encoded(tokenizer: Tokenizer, text: str) -> Encoding:
+def _encode(tokenizer: Tokenizer, text: str) -> Encoding:
     try:
         return tokenizer.encode(text)
     except Exception as error:  # the library raises nothing finer

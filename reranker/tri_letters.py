@@ -101,9 +101,9 @@ class TriLetters:
         return [self._tokens(found[start : start + room]) for start in starts][: chunking.max_chunks]
 
     def _tokens(self, found: list[str]) -> list[list[int]]:
-        return [[START], *([self._id(trigram) for trigram in trigrams(word)] for word in found)]
+        return [[START], *([self._find_id(trigram) for trigram in trigrams(word)] for word in found)]
 
-    def _id(self, trigram: str) -> int:
+    def _find_id(self, trigram: str) -> int:
         if self._buckets:
             return FIRST_TRIGRAM + xxhash.xxh3_64_intdigest(trigram.encode()) % self._buckets
         return self._ids.get(trigram, UNKNOWN)

@@ -42,7 +42,8 @@ class WindowVectors:
     def __init__(self, packed: Sequence[bytes | None], *, dim: int, model_tag: int) -> None:
         self._num_hits = len(packed)
         self._groups = [
-            _group(packed, hits, type_code, dim, model_tag) for (type_code, _), hits in _alike(packed).items()
+            _read_group(packed, hits, type_code, dim, model_tag)
+            for (type_code, _), hits in _group_alike(packed).items()
         ]
 
     def scores(self, query: Floats, crossing: Crossing) -> Floats:
@@ -75,7 +76,7 @@ class WindowVectors:
             rows[group.hits] = np.where(group.usable, np.arange(len(group.hits)), _NOWHERE)
             there = np.flatnonzero(rows[hits] != _NOWHERE)
             if len(there):
-                found[there] = _best_of_each(query, group.chunks[rows[hits[there]]], crossing)
+                found[there] = _select_best_chunks(query, group.chunks[rows[hits[there]]], crossing)
         return found
 
 
@@ -96,7 +97,7 @@ def score_vectors(
     return WindowVectors(packed, dim=len(query), model_tag=model_tag).scores(query, crossing)
 
 
-def _best_of_each(query: Floats, chunks: Floats, crossing: Crossing) -> Floats:
+def _select_best_chunks(query: Floats, chunks: Floats, crossing: Crossing) -> Floats:
     """Return (num_hits, dim) of (num_hits, num_chunks, dim)."""
     if chunks.shape[1] == 1:
         return chunks[:, 0]
@@ -105,7 +106,7 @@ def _best_of_each(query: Floats, chunks: Floats, crossing: Crossing) -> Floats:
     return best
 
 
-def _alike(packed: Sequence[bytes | None]) -> dict[tuple[int, int], list[int]]:
+def _group_alike(packed: Sequence[bytes | None]) -> dict[tuple[int, int], list[int]]:
     """Group positions by value type and length, so that each group is read as one array."""
     groups: dict[tuple[int, int], list[int]] = defaultdict(list)
     for position, value in enumerate(packed):
@@ -114,7 +115,7 @@ def _alike(packed: Sequence[bytes | None]) -> dict[tuple[int, int], list[int]]:
     return groups
 
 
-def _group(
+def _read_group(
     packed: Sequence[bytes | None], positions: list[int], type_code: int, dim: int, model_tag: int
 ) -> _Group:
     hits, length = np.array(positions, np.intp), len(packed[positions[0]] or b"")
@@ -128,11 +129,13 @@ def _group(
     joined = b"".join([packed[i] for i in positions])  # type: ignore[misc]  # _alike leaves None out
     rows = np.frombuffer(joined, row_type(dim, num_chunks, value_type))
     values, sound = dequantised(rows, value_type)
-    usable = sound & _readable(rows, dim, num_chunks, model_tag)
+    usable = sound & _find_readable(rows, dim, num_chunks, model_tag)
     return _Group(hits, values.reshape(len(hits), num_chunks, dim), usable)
 
 
-def _readable(rows: npt.NDArray[np.void], dim: int, num_chunks: int, model_tag: int) -> npt.NDArray[np.bool_]:
+def _find_readable(
+    rows: npt.NDArray[np.void], dim: int, num_chunks: int, model_tag: int
+) -> npt.NDArray[np.bool_]:
     readable: npt.NDArray[np.bool_] = (
         (rows["version"] == FORMAT_VERSION)
         & (rows["zero"] == 0)

@@ -41,47 +41,47 @@ def cut_part(part: Raw, fields_of: FieldsOf, style: Style, depth: int, name: str
 
     One that cannot be read as JSON comes back as it is.
     """
-    cutter = _Cutter(fields_of, style)
+    cutter = _Redactor(fields_of, style)
     try:
-        return _cut(part, None, cutter, depth, name)
+        return _redact(part, None, cutter, depth, name)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         halves = swapped(bytes(part))
     if halves is None:
         return part
     try:
-        return Raw(halves.back(bytes(_cut(Raw(halves.text), None, cutter, depth, name))))
+        return Raw(halves.back(bytes(_redact(Raw(halves.text), None, cutter, depth, name))))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return part
 
 
 @dataclass(frozen=True)
-class _Cutter:
+class _Redactor:
     fields_of: FieldsOf
     style: Style
 
 
-def _cut(raw: Raw, index: str | None, cutter: _Cutter, depth: int, name: str = "") -> Raw:
+def _redact(raw: Raw, index: str | None, cutter: _Redactor, depth: int, name: str = "") -> Raw:
     """Return a member's value without our fields, the same object where it has none."""
     text = bytes(raw)
     if b'"_source"' not in text and b'"fields"' not in text:
         return raw
     if text[:1] == b"{":
-        return _cut_object(raw, index, cutter, depth, name)
+        return _redact_object(raw, index, cutter, depth, name)
     if text[:1] != b"[":
         return raw
     items = _ARRAY.decode(raw)
-    cut = [_cut(item, index, cutter, depth + 1) for item in items]
+    cut = [_redact(item, index, cutter, depth + 1) for item in items]
     changed = any(new is not old for new, old in zip(cut, items, strict=True))
     return cutter.style.array(cut, depth) if changed else raw
 
 
-def _cut_object(raw: Raw, index: str | None, cutter: _Cutter, depth: int, name: str) -> Raw:
+def _redact_object(raw: Raw, index: str | None, cutter: _Redactor, depth: int, name: str) -> Raw:
     members = _OBJECT.decode(raw)
     if "_index" in members:
         index = _NAME.decode(members["_index"])
     is_document = name != "aggregations" and _is_document(members)
     cut = {
-        key: value if is_document and key in _WITHOUT_HITS else _cut(value, index, cutter, depth + 1, key)
+        key: value if is_document and key in _WITHOUT_HITS else _redact(value, index, cutter, depth + 1, key)
         for key, value in members.items()
     }
     changed = any(cut[key] is not value for key, value in members.items())

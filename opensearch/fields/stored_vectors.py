@@ -119,17 +119,17 @@ def sample_without(
 
 def value_at(source: Any, path: str) -> Any:  # noqa: ANN401  # any JSON value
     """Return the one value at a dotted path, names with dots included; None where there is none."""
-    found = list(_values_at(source, path))
+    found = list(_find_values(source, path))
     return found[0] if len(found) == 1 else None
 
 
-def _values_at(source: Any, path: str) -> Iterator[Any]:  # noqa: ANN401
+def _find_values(source: Any, path: str) -> Iterator[Any]:  # noqa: ANN401
     if isinstance(source, dict):
         for key, value in source.items():
             if key == path:
                 yield value
             elif path.startswith(f"{key}."):
-                yield from _values_at(value, path[len(key) + 1 :])
+                yield from _find_values(value, path[len(key) + 1 :])
 
 
 def decoded(value: Any) -> bytes | None:  # noqa: ANN401  # any JSON value

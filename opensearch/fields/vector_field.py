@@ -24,14 +24,14 @@ class VectorField:
     def __init__(self, field: str) -> None:
         self.name = field
         self._path = tuple(field.split("."))
-        self._opening, self._closing = _as_last_member(self._path)
+        self._opening, self._closing = _last_member_parts(self._path)
 
     def packed(self, hit: Hit) -> bytes | None:
         """Return the stored vector's bytes, None where the hit has no single one."""
-        encoded = self._from_fields(hit) if "fields" in hit else None
+        encoded = self._read_fields(hit) if "fields" in hit else None
         if encoded is None and "_source" in hit:
-            encoded = self._from_source(bytes(hit["_source"]))
-        return None if encoded is None else _decoded(encoded)
+            encoded = self._read_source(bytes(hit["_source"]))
+        return None if encoded is None else _decode(encoded)
 
     def cut(self, hit: Hit, style: Style | None = None, depth: int = _DEPTH_OF_A_HIT) -> Hit:
         """Return the hit, or any object with a `_source` or `fields`, without our field.
@@ -45,8 +45,8 @@ class VectorField:
 
     def cut_source(self, source: bytes) -> bytes:
         """Return a document's source without our field; every other byte stays."""
-        start = self._start_at_end(source)
-        return source[:start] + b"}" if start >= 0 else self._looked_for(source)[0]
+        start = self._find_at_end(source)
+        return source[:start] + b"}" if start >= 0 else self._find_anywhere(source)[0]
 
     def cut_fields(self, hit: Hit, style: Style, depth: int = _DEPTH_OF_A_HIT) -> Hit:
         """Return the hit, or any object with `fields`, without our field there."""
@@ -61,14 +61,14 @@ class VectorField:
             return {**hit, "fields": style.object(rest, depth + 1)}
         return {name: value for name, value in hit.items() if name != "fields"}
 
-    def _from_source(self, source: bytes) -> bytes | None:
-        start = self._start_at_end(source)
+    def _read_source(self, source: bytes) -> bytes | None:
+        start = self._find_at_end(source)
         if start >= 0:
             return source[start + len(self._opening) : -len(self._closing)]
-        value = self._looked_for(source)[1]
+        value = self._find_anywhere(source)[1]
         return value.encode("ascii", "replace") if isinstance(value, str) else None
 
-    def _looked_for(self, source: bytes) -> tuple[bytes, Any]:
+    def _find_anywhere(self, source: bytes) -> tuple[bytes, Any]:
         """Return the source without our member, wherever it stands, and the member's value.
 
         It may stand under its dotted name too; and its parent alone, `null`, is how a vector is taken away.
@@ -76,7 +76,7 @@ class VectorField:
         if self._path[0].encode() not in source:
             return source, None
         try:
-            rest, member = _without(source.decode(), self._path)
+            rest, member = _remove(source.decode(), self._path)
         except (JsonObjectError, UnicodeDecodeError):  # nothing that we can read, so nothing of ours
             return source, None
         if member is None:
@@ -84,7 +84,7 @@ class VectorField:
         is_empty = "\n" in rest and not rest.strip("{} \n")  # `pretty` writes it with one space
         return b"{ }" if is_empty else rest.encode(), member.value
 
-    def _from_fields(self, hit: Hit) -> bytes | None:
+    def _read_fields(self, hit: Hit) -> bytes | None:
         raw = _OBJECT.decode(hit["fields"]).get(self.name)
         if raw is None:
             return None
@@ -94,7 +94,7 @@ class VectorField:
         single = values[0] if is_single else ""
         return single.encode("ascii", "replace")
 
-    def _start_at_end(self, source: bytes) -> int:
+    def _find_at_end(self, source: bytes) -> int:
         """Return where `,"rerank":{"vector":"BASE64"}}` begins that ends the source, -1 where it does not.
 
         The indexer puts it there. Anchored at the end, the closing braces fix its depth, and a comma followed
@@ -114,7 +114,7 @@ def vector_field(name: str) -> VectorField:
     return VectorField(name)
 
 
-def _without(source: str, path: tuple[str, ...]) -> tuple[str, Member | None]:
+def _remove(source: str, path: tuple[str, ...]) -> tuple[str, Member | None]:
     rest, member = without_path(source, path)
     if member is not None or len(path) == 1:
         return rest, member
@@ -125,13 +125,13 @@ def _without(source: str, path: tuple[str, ...]) -> tuple[str, Member | None]:
     return (rest, parent) if parent is not None and parent.value is None else (source, None)
 
 
-def _as_last_member(path: tuple[str, ...]) -> tuple[bytes, bytes]:
+def _last_member_parts(path: tuple[str, ...]) -> tuple[bytes, bytes]:
     """Return what stands before and after the value where the field is a source's last member."""
     opening = b":{".join(msgspec.json.encode(name) for name in path)
     return b"," + opening + b':"', b'"' + b"}" * len(path)
 
 
-def _decoded(encoded: bytes) -> bytes | None:
+def _decode(encoded: bytes) -> bytes | None:
     """Decode base64 with or, as doc values give it, without padding; None where it is none."""
     try:
         return binascii.a2b_base64(encoded + b"=" * (-len(encoded) % 4))

@@ -11,7 +11,7 @@ from opensearch.errors import IndexMissingError
 from opensearch.index import mapping, metadata
 from opensearch.index.ingest_pipelines import pipeline_notes
 from opensearch.index.metadata import Index
-from opensearch.index.source_fields import field_notes, proposal
+from opensearch.index.source_fields import field_notes, paths_overlap, proposal
 from opensearch.index.write_obstacle import enable_notes
 from opensearch.settings.layers import flat
 from opensearch.settings.table import META_KEY, RerankSettings, SettingsError, parse_settings, settings_meta
@@ -58,7 +58,7 @@ def enable(
     """
     found = metadata.find(client, name)
     if not found:
-        return [_created(client, name, wanted, dry_run=dry_run)]
+        return [_create(client, name, wanted, dry_run=dry_run)]
     plans = [_plan(index, wanted) for index in found]
     plans = [
         replace(plan, notes=(*plan.notes, *pipeline_notes(client, index, plan.settings.source_fields)))
@@ -94,7 +94,7 @@ def disable(client: OpenSearchClient, name: str, *, dry_run: bool = False) -> li
     return done
 
 
-def _created(client: OpenSearchClient, name: str, wanted: EnableRequest, *, dry_run: bool) -> EnableResult:
+def _create(client: OpenSearchClient, name: str, wanted: EnableRequest, *, dry_run: bool) -> EnableResult:
     """Plan for an empty mapping first, so that wrong settings create nothing; a template may add to it."""
     plan = _plan(Index(name, {}, {}, {}), wanted)
     notes: tuple[str, ...] = ()
@@ -109,19 +109,19 @@ def _created(client: OpenSearchClient, name: str, wanted: EnableRequest, *, dry_
 
 
 def _plan(index: Index, wanted: EnableRequest) -> EnableResult:
-    before, changes = _present(index)
-    settings = _merged(index, before, wanted)
+    before, changes = _read_present(index)
+    settings = _merge(index, before, wanted)
     mapped = mapping.check(index, settings.field)
     if not mapped:
         changes.append(f"field {settings.field} mapped as binary with doc values")
-    changes += _differences(before, settings)
+    changes += _describe_changes(before, settings)
     stale = before is not None and any(
         getattr(before, key) != getattr(settings, key) for key in _DECIDE_VECTORS
     )
-    return EnableResult(index.name, settings, tuple(changes), stale, tuple(_notes(index, settings)))
+    return EnableResult(index.name, settings, tuple(changes), stale, tuple(_collect_notes(index, settings)))
 
 
-def _present(index: Index) -> tuple[RerankSettings | None, list[str]]:
+def _read_present(index: Index) -> tuple[RerankSettings | None, list[str]]:
     """Return the settings as they stand; invalid ones count as none, and that is a change to tell."""
     if META_KEY not in index.meta:
         return None, []
@@ -131,7 +131,7 @@ def _present(index: Index) -> tuple[RerankSettings | None, list[str]]:
         return None, [f"invalid settings replaced ({error})"]
 
 
-def _merged(index: Index, before: RerankSettings | None, wanted: EnableRequest) -> RerankSettings:
+def _merge(index: Index, before: RerankSettings | None, wanted: EnableRequest) -> RerankSettings:
     present: dict[str, Any] = settings_meta(before) if before else {"model": wanted.default_model}
     merged = present | wanted.settings
     for part in ("fusion", "chunk"):
@@ -143,7 +143,7 @@ def _merged(index: Index, before: RerankSettings | None, wanted: EnableRequest) 
             + proposal(index)
         )
     settings = parse_settings(merged)
-    ours = [name for name in settings.source_fields if _overlap(name, settings.field)]
+    ours = [name for name in settings.source_fields if paths_overlap(name, settings.field)]
     if ours:
         raise SettingsError(
             f"expected source fields other than the vector field {settings.field}, found {ours[0]!r}"
@@ -151,24 +151,20 @@ def _merged(index: Index, before: RerankSettings | None, wanted: EnableRequest) 
     return settings
 
 
-def _overlap(name: str, other: str) -> bool:
-    return f"{name}.".startswith(f"{other}.") or f"{other}.".startswith(f"{name}.")
-
-
-def _differences(before: RerankSettings | None, after: RerankSettings) -> Iterator[str]:
+def _describe_changes(before: RerankSettings | None, after: RerankSettings) -> Iterator[str]:
     old = dict(flat(before)) if before else {}
     for key, value in flat(after):
         if before is None and key in ("model", "source_fields"):
-            yield f"{key}: {_shown(value)}"
+            yield f"{key}: {_format(value)}"
         elif key in old and old[key] != value:
-            yield f"{key}: {_shown(old[key])} -> {_shown(value)}"
+            yield f"{key}: {_format(old[key])} -> {_format(value)}"
 
 
-def _shown(value: Any) -> str:  # noqa: ANN401  # the value of any setting
+def _format(value: Any) -> str:  # noqa: ANN401  # the value of any setting
     return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
-def _notes(index: Index, settings: RerankSettings) -> Iterator[str]:
+def _collect_notes(index: Index, settings: RerankSettings) -> Iterator[str]:
     yield from field_notes(index, settings.source_fields)
     yield from enable_notes(index)
     if index.name.startswith(".ds-"):

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from opensearch.client import OpenSearchClient
 from opensearch.errors import RequestError
 from opensearch.index.metadata import Index
+from opensearch.index.source_fields import paths_overlap
 
 MAX_DEPTH = 10
 """Pipelines that call one another are followed so deep."""
@@ -46,7 +47,7 @@ def pipeline_notes(client: OpenSearchClient, index: Index, source_fields: Sequen
     """
     notes = []
     for name in index.pipelines:
-        reason = _PipelineReader(client, source_fields).reason(name)
+        reason = _PipelineReader(client, source_fields).find_reason(name)
         if reason is not None:
             notes.append(
                 f"{index.name} runs the ingest pipeline {name}, which {reason}: vectors of texts that it"
@@ -63,7 +64,7 @@ class _PipelineReader:
         self._source_fields = source_fields
         self._seen: set[str] = set()
 
-    def reason(self, name: str, depth: int = 0) -> str | None:
+    def find_reason(self, name: str, depth: int = 0) -> str | None:
         """Return what the pipeline does to a source field, or why that cannot be told; None: nothing."""
         if name in self._seen:
             return None
@@ -74,48 +75,50 @@ class _PipelineReader:
             found = self._client.request("GET", f"/_ingest/pipeline/{quote(name, safe='')}")
         except RequestError:
             return "cannot be read, so it may change the source fields"
-        return self._of_processors(found.get(name, {}), depth)
+        return self._check_processors(found.get(name, {}), depth)
 
-    def _of_processors(self, holder: Mapping[str, Any], depth: int) -> str | None:
+    def _check_processors(self, holder: Mapping[str, Any], depth: int) -> str | None:
         """Return the first reason among the processors of a pipeline, or of a processor's `on_failure`."""
         for each in [*holder.get("processors", []), *holder.get("on_failure", [])]:
             for kind, options in each.items():
-                reason = self._of_one(kind, options, depth)
-                reason = reason or self._of_processors({"on_failure": options.get("on_failure", [])}, depth)
+                reason = self._check_processor(kind, options, depth)
+                reason = reason or self._check_processors(
+                    {"on_failure": options.get("on_failure", [])}, depth
+                )
                 if reason is not None:
                     return reason
         return None
 
-    def _of_one(self, kind: str, options: Mapping[str, Any], depth: int) -> str | None:
+    def _check_processor(self, kind: str, options: Mapping[str, Any], depth: int) -> str | None:
         if kind == "pipeline":
-            return self.reason(str(options.get("name", "")), depth + 1)
+            return self.find_reason(str(options.get("name", "")), depth + 1)
         if kind in _HARMLESS:
             return None
-        written = _written(kind, options)
+        written = _find_written(kind, options)
         if written is None:
             return f"has the processor `{kind}`, which may change any field"
         for field in written:
             if "{{" in field or "*" in field:
                 return f"has the processor `{kind}`, which changes {field}"
-            touched = [name for name in self._source_fields if _overlap(name, _plain(field))]
+            touched = [name for name in self._source_fields if paths_overlap(name, _strip_prefix(field))]
             if touched:
                 return f"changes {touched[0]} (processor `{kind}`)"
         return None
 
 
-def _written(kind: str, options: Mapping[str, Any]) -> list[str] | None:
+def _find_written(kind: str, options: Mapping[str, Any]) -> list[str] | None:
     """Return the fields that a processor writes, None if its options do not tell."""
     if _is_open(kind, options):
         return None
     if kind in _IN_PLACE:
-        return _names(options.get("target_field") or options.get("path") or options.get("field"))
+        return _list_names(options.get("target_field") or options.get("path") or options.get("field"))
     if kind in _WITH_DEFAULT:
-        return _names(options.get("target_field") or _WITH_DEFAULT[kind])
+        return _list_names(options.get("target_field") or _WITH_DEFAULT[kind])
     if kind in _MAPS:
-        return list(_leaves(options.get("field_map", {})))
-    written = [name for key in _WRITES.get(kind, ()) for name in _names(options.get(key))]
+        return list(_iterate_leaves(options.get("field_map", {})))
+    written = [name for key in _WRITES.get(kind, ()) for name in _list_names(options.get(key))]
     if kind == "copy" and options.get("remove_source"):
-        written += _names(options.get("source_field"))
+        written += _list_names(options.get("source_field"))
     return written if kind in _WRITES else None
 
 
@@ -128,26 +131,21 @@ def _is_open(kind: str, options: Mapping[str, Any]) -> bool:
     )
 
 
-def _names(value: Any) -> list[str]:  # noqa: ANN401  # any JSON value
+def _list_names(value: Any) -> list[str]:  # noqa: ANN401  # any JSON value
     """Return one name, or a list of them."""
     if value is None:
         return []
     return [str(each) for each in value] if isinstance(value, list) else [str(value)]
 
 
-def _leaves(field_map: Mapping[str, Any]) -> Iterator[str]:
+def _iterate_leaves(field_map: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is written; the embedding of a nested field stands in the same object as its text."""
     for read, written in field_map.items():
         if isinstance(written, Mapping):
-            yield from (f"{read}.{inner}" for inner in _leaves(written))
+            yield from (f"{read}.{inner}" for inner in _iterate_leaves(written))
         else:
             yield str(written)
 
 
-def _plain(field: str) -> str:
+def _strip_prefix(field: str) -> str:
     return field.removeprefix("_source.")
-
-
-def _overlap(name: str, other: str) -> bool:
-    """Whether one of two dotted paths holds the other."""
-    return f"{name}.".startswith(f"{other}.") or f"{other}.".startswith(f"{name}.")

@@ -36,8 +36,8 @@ class KeptSource:
         """Read an index's mapping."""
         source: Mapping[str, Any] = mapping.get("_source", {})
         is_stored = str(source.get("enabled", True)).lower() != "false"
-        includes = _patterns(source.get("includes"))
-        return cls(is_stored, _patterns(source.get("excludes")), () if "*" in includes else includes)
+        includes = _read_patterns(source.get("includes"))
+        return cls(is_stored, _read_patterns(source.get("excludes")), () if "*" in includes else includes)
 
     @property
     def is_whole(self) -> bool:
@@ -72,7 +72,7 @@ class KeptSource:
 
     def drops(self, values: Mapping[str, Any]) -> bool:
         """Return whether a document, or a part of one, holds a value that is not kept."""
-        return not self.is_whole and any(not self.keeps(path) for path in _paths(values, ""))
+        return not self.is_whole and any(not self.keeps(path) for path in _iterate_paths(values, ""))
 
     def may_drop_of_script(self, script: Any, body: str) -> bool:  # noqa: ANN401  # any JSON value
         """Return whether an update by that script may set a field that is not kept; `body` is all its JSON.
@@ -90,27 +90,27 @@ class KeptSource:
 
 def matches(pattern: str, field: str) -> bool:
     """Return whether a `_source` pattern names a field or an object that holds it; only `*` is special."""
-    expression = _expression(pattern)
+    expression = _compile(pattern)
     parts = field.split(".")
     return any(expression.fullmatch(".".join(parts[:end])) for end in range(1, len(parts) + 1))
 
 
 @lru_cache(1024)
-def _expression(pattern: str) -> re.Pattern[str]:
+def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)
 
 
-def _patterns(value: Any) -> tuple[str, ...]:  # noqa: ANN401  # one pattern, a list of them, or none
+def _read_patterns(value: Any) -> tuple[str, ...]:  # noqa: ANN401  # one pattern, a list of them, or none
     return (value,) if isinstance(value, str) else tuple(value or ())
 
 
-def _paths(value: Any, path: str) -> Iterator[str]:  # noqa: ANN401  # any JSON value
+def _iterate_paths(value: Any, path: str) -> Iterator[str]:  # noqa: ANN401  # any JSON value
     """Yield the dotted paths at which a document holds values; `null` and empty objects are none."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _paths(inner, f"{path}.{key}" if path else key)
+            yield from _iterate_paths(inner, f"{path}.{key}" if path else key)
     elif isinstance(value, list):
         for inner in value:
-            yield from _paths(inner, path)
+            yield from _iterate_paths(inner, path)
     elif value is not None:
         yield path

@@ -29,12 +29,12 @@ def check(index: Index, field: str) -> bool:
     if not FIELD_NAME.fullmatch(field):
         raise MappingError(f"expected a field name such as rerank.vector, found {field!r}")
     _check_source(index, field)
-    found = _lookup(index, index.mapping, field, field)
+    found = _find_mapping(index, index.mapping, field, field)
     if found is None:
         return False
     expected = vector_field(index)
     if any(found.get(key, False) != value for key, value in expected.items()):
-        raise _foreign(index, field, found)
+        raise _foreign_field_error(index, field, found)
     return True
 
 
@@ -58,7 +58,7 @@ def is_overwritten(index: Index) -> bool:
     if META_KEY in index.meta:
         return False
     try:
-        found = _lookup(index, index.mapping, DEFAULT_FIELD, DEFAULT_FIELD)
+        found = _find_mapping(index, index.mapping, DEFAULT_FIELD, DEFAULT_FIELD)
     except MappingError:  # something else stands under that name
         return False
     return found is not None and found.get("type") == "binary"
@@ -75,12 +75,12 @@ def write(client: OpenSearchClient, name: str, field: str, rerank: Mapping[str, 
         RequestError: OpenSearch cannot be asked, or refuses.
     """
     for _ in range(_ATTEMPTS):
-        index = _read(client, name)
+        index = _read_index(client, name)
         check(index, field)
         meta = index.meta | {META_KEY: dict(rerank)}
         body = {"_meta": meta, "properties": {field: vector_field(index)}}
         client.request("PUT", path_of(name, "_mapping"), body)
-        after = _read(client, name)
+        after = _read_index(client, name)
         if after.meta == meta and check(after, field):
             return after
     raise MappingError(
@@ -89,7 +89,7 @@ def write(client: OpenSearchClient, name: str, field: str, rerank: Mapping[str, 
     )
 
 
-def _read(client: OpenSearchClient, name: str) -> Index:
+def _read_index(client: OpenSearchClient, name: str) -> Index:
     found = find(client, name)
     if len(found) != 1:
         raise MappingError(f"{name}: expected one index, found {len(found)}: it changed while we worked")
@@ -119,7 +119,7 @@ def _check_source(index: Index, field: str) -> None:
     )
 
 
-def _lookup(index: Index, node: Mapping[str, Any], rest: str, field: str) -> Mapping[str, Any] | None:
+def _find_mapping(index: Index, node: Mapping[str, Any], rest: str, field: str) -> Mapping[str, Any] | None:
     """Return the mapping of `field`, None where nothing stands in its way; its names may hold dots."""
     properties: Mapping[str, Mapping[str, Any]] = node.get("properties", {})
     if rest in properties:
@@ -127,12 +127,12 @@ def _lookup(index: Index, node: Mapping[str, Any], rest: str, field: str) -> Map
     for key, inner in properties.items():
         if rest.startswith(key + "."):
             if inner.get("type", "object") != "object" or inner.get("enabled") is False:
-                raise _foreign(index, field[: -len(rest) + len(key)], inner)
-            return _lookup(index, inner, rest[len(key) + 1 :], field)
+                raise _foreign_field_error(index, field[: -len(rest) + len(key)], inner)
+            return _find_mapping(index, inner, rest[len(key) + 1 :], field)
     return None
 
 
-def _foreign(index: Index, name: str, found: Mapping[str, Any]) -> MappingError:
+def _foreign_field_error(index: Index, name: str, found: Mapping[str, Any]) -> MappingError:
     shown = {key: value for key, value in found.items() if key != "properties"} or {"type": "object"}
     return MappingError(
         f"{index.name}: expected the field {name} to be free or ours (`binary` with doc values),"

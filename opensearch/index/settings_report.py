@@ -47,20 +47,20 @@ def settings_report(client: OpenSearchClient, name: str, defaults: Defaults) -> 
     found = metadata.find(client, name)
     if not found:
         raise IndexMissingError(f"no index {name!r}. Create it with: twinrank enable {name} --field FIELD")
-    return [_report(client, index, defaults) for index in found]
+    return [_report_index(client, index, defaults) for index in found]
 
 
-def _report(client: OpenSearchClient, index: Index, defaults: Defaults) -> SettingsReport:
+def _report_index(client: OpenSearchClient, index: Index, defaults: Defaults) -> SettingsReport:
     rerank = index.meta.get(META_KEY)
     problem = settings_problem(IndexRecord(rerank, mapping.is_overwritten(index)), defaults)
     if rerank is None or problem is not None:
         problems = () if problem is None else (problem,)
         return SettingsReport(index.name, (), problems, () if problems else (NOT_ENABLED,))
     template = template_settings(client, index)
-    return _valid(index, rerank, template, defaults)
+    return _report_valid(index, rerank, template, defaults)
 
 
-def _valid(
+def _report_valid(
     index: Index, rerank: dict[str, Any], template: TemplateSettings, defaults: Defaults
 ) -> SettingsReport:
     settings = parse_settings(with_defaults(defaults, rerank))
@@ -89,7 +89,7 @@ def template_settings(client: OpenSearchClient, index: Index) -> TemplateSetting
         RequestError: OpenSearch cannot be asked.
     """
     try:
-        composed = client.request("POST", _simulation(client, index))
+        composed = client.request("POST", _simulation_path(client, index))
     except (DeniedError, RefusedError) as error:
         return TemplateSettings(
             note=f"index templates cannot be read, so no value is said to come from one: {error}"
@@ -98,7 +98,7 @@ def template_settings(client: OpenSearchClient, index: Index) -> TemplateSetting
     return TemplateSettings(rerank if isinstance(rerank, dict) else {})
 
 
-def _simulation(client: OpenSearchClient, index: Index) -> str:
+def _simulation_path(client: OpenSearchClient, index: Index) -> str:
     """OpenSearch simulates by the name of an index, but refuses the name of a data stream that is there."""
     if index.data_stream is None:
         return f"/_index_template/_simulate_index{path_of(index.name)}"

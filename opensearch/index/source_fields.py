@@ -17,15 +17,15 @@ _OBJECTS = frozenset({"object", "nested"})
 
 def text_fields(index: Index) -> list[str]:
     """Return the mapped fields that documents give text in, analyzed ones first."""
-    found = [(name, field.get("type")) for name, field in _fields(index.mapping) if _has_text(field)]
-    found = [(name, kind) for name, kind in found if not _sources_of_copy(index, name)]
+    found = [(name, field.get("type")) for name, field in _iterate_fields(index.mapping) if _has_text(field)]
+    found = [(name, kind) for name, kind in found if not _find_copy_sources(index, name)]
     return [name for name, kind in sorted(found, key=lambda one: one[1] == "keyword")]
 
 
 def field_notes(index: Index, names: Sequence[str]) -> Iterator[str]:
     """Yield, for each source field that cannot have text or is not mapped, why, and what to take instead."""
     for name in names:
-        problem = _problem(index, name)
+        problem = _find_problem(index, name)
         if problem is not None:
             yield f"{name}: {problem}"
 
@@ -36,29 +36,34 @@ def proposal(index: Index) -> str:
     return f" Fields of {index.name} with text: {', '.join(names[:10])}" if names else ""
 
 
-def _problem(index: Index, name: str) -> str | None:
-    parent, field = _found(index.mapping, name)
+def paths_overlap(name: str, other: str) -> bool:
+    """Return whether one of two dotted paths holds the other."""
+    return f"{name}.".startswith(f"{other}.") or f"{other}.".startswith(f"{name}.")
+
+
+def _find_problem(index: Index, name: str) -> str | None:
+    parent, field = _find_field(index.mapping, name)
     if field is None and parent is None:
-        return _unmapped(index, name)
+        return _describe_unmapped(index, name)
     if field is None:
         return f"a multi-field, which is in no `_source`, so it has no text to encode. Use {parent}"
     kind = field.get("type", "object")
     if kind == "alias":
         return f"an alias, which is in no `_source`, so it has no text to encode. Use {field.get('path')}"
-    if sources := _sources_of_copy(index, name):
+    if sources := _find_copy_sources(index, name):
         return (
             "a `copy_to` target, which is in no `_source` unless documents give it themselves, so it has no"
             f" text to encode. Use {', '.join(sources)}"
         )
     if kind in _OBJECTS:
-        inner = [f"{name}.{inside}" for inside, one in _fields(field) if _has_text(one)]
+        inner = [f"{name}.{inside}" for inside, one in _iterate_fields(field) if _has_text(one)]
         return f"an object, which has no text of its own. Use {', '.join(inner) or 'a field inside it'}"
     if kind not in TEXT_TYPES:
         return f"of type {kind}, not a text: it has no text to encode.{proposal(index)}"
     return None
 
 
-def _unmapped(index: Index, name: str) -> str:
+def _describe_unmapped(index: Index, name: str) -> str:
     if name in index.mapping.get("derived", {}):
         return f"a derived field, which is in no `_source`, so it has no text to encode.{proposal(index)}"
     near = difflib.get_close_matches(name, text_fields(index), n=1)
@@ -68,9 +73,9 @@ def _unmapped(index: Index, name: str) -> str:
     return f"not mapped in {index.name} yet: check the spelling, or index documents with it.{meant}"
 
 
-def _found(mapping: Mapping[str, Any], name: str) -> tuple[str | None, Mapping[str, Any] | None]:
+def _find_field(mapping: Mapping[str, Any], name: str) -> tuple[str | None, Mapping[str, Any] | None]:
     """Return a field's mapping; of a multi-field, its parent's name and no mapping; else neither."""
-    fields = dict(_fields(mapping, objects=True))
+    fields = dict(_iterate_fields(mapping, objects=True))
     if name in fields:
         return None, fields[name]
     parent, _, last = name.rpartition(".")
@@ -78,13 +83,15 @@ def _found(mapping: Mapping[str, Any], name: str) -> tuple[str | None, Mapping[s
     return (parent, None) if is_multi else (None, None)
 
 
-def _fields(node: Mapping[str, Any], *, objects: bool = False) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _iterate_fields(
+    node: Mapping[str, Any], *, objects: bool = False
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the dotted name and the mapping of every field inside; of objects themselves if asked for."""
     for name, field in node.get("properties", {}).items():
         is_object = field.get("type", "object") in _OBJECTS
         if objects or not is_object:
             yield name, field
-        for inside, one in _fields(field, objects=objects):
+        for inside, one in _iterate_fields(field, objects=objects):
             yield f"{name}.{inside}", one
 
 
@@ -92,7 +99,7 @@ def _has_text(field: Mapping[str, Any]) -> bool:
     return field.get("type") in TEXT_TYPES
 
 
-def _sources_of_copy(index: Index, name: str) -> list[str]:
+def _find_copy_sources(index: Index, name: str) -> list[str]:
     """Return the fields that are copied into one."""
-    copied = ((source, field.get("copy_to", ())) for source, field in _fields(index.mapping))
+    copied = ((source, field.get("copy_to", ())) for source, field in _iterate_fields(index.mapping))
     return [source for source, to in copied if name in ((to,) if isinstance(to, str) else to)]

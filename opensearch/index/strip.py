@@ -90,27 +90,27 @@ def strip(
     done, started_s = StripResult(), time.monotonic()
     for _ in range(MAX_PASSES):
         refresh(client, index)
-        done.left = _count(client, index, field)
+        done.left = _count_left(client, index, field)
         if not done.left:
             break
         total = done.removed + done.left
-        for hits in _pages(client, index, field):
-            done.removed += _removed(client, index, field, hits)
+        for hits in _read_pages(client, index, field):
+            done.removed += _remove_from_page(client, index, field, hits)
             progress(done.removed, total)
             if documents_per_s is not None:
                 time.sleep(max(0.0, done.removed / documents_per_s - (time.monotonic() - started_s)))
     return done
 
 
-def _count(client: OpenSearchClient, index: str, field: str) -> int:
-    count: int = client.request("POST", path_of(index, "_count"), {"query": _exists(field)})["count"]
+def _count_left(client: OpenSearchClient, index: str, field: str) -> int:
+    count: int = client.request("POST", path_of(index, "_count"), {"query": _build_query(field)})["count"]
     return count
 
 
-def _pages(client: OpenSearchClient, index: str, field: str) -> Iterator[list[dict[str, Any]]]:
+def _read_pages(client: OpenSearchClient, index: str, field: str) -> Iterator[list[dict[str, Any]]]:
     body = {
         "size": PAGE,
-        "query": _exists(field),
+        "query": _build_query(field),
         "sort": ["_doc"],
         "_source": False,
         "seq_no_primary_term": True,
@@ -125,9 +125,9 @@ def _pages(client: OpenSearchClient, index: str, field: str) -> Iterator[list[di
         client.request("DELETE", "/_search/scroll", {"scroll_id": answer["_scroll_id"]})
 
 
-def _removed(client: OpenSearchClient, index: str, field: str, hits: list[dict[str, Any]]) -> int:
+def _remove_from_page(client: OpenSearchClient, index: str, field: str, hits: list[dict[str, Any]]) -> int:
     script = json.dumps({"script": {"source": _SCRIPT, "lang": "painless", "params": {"path": field}}})
-    lines = [line for hit in hits for line in (json.dumps({"update": _address(hit)}), script)]
+    lines = [line for hit in hits for line in (json.dumps({"update": _build_address(hit)}), script)]
     body = "\n".join([*lines, ""]).encode()
     items = client.request("POST", path_of(index, "_bulk"), body)["items"]
     for item in items:
@@ -140,7 +140,7 @@ def _removed(client: OpenSearchClient, index: str, field: str, hits: list[dict[s
     return sum(item["update"]["status"] == 200 for item in items)
 
 
-def _address(hit: dict[str, Any]) -> dict[str, Any]:
+def _build_address(hit: dict[str, Any]) -> dict[str, Any]:
     routing = {"routing": hit["_routing"]} if "_routing" in hit else {}
     return {
         "_id": hit["_id"],
@@ -150,5 +150,5 @@ def _address(hit: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _exists(field: str) -> dict[str, Any]:
+def _build_query(field: str) -> dict[str, Any]:
     return {"exists": {"field": field}}

@@ -32,7 +32,7 @@ class Obstacle:
 
 def write_obstacle(index: Index) -> Obstacle | None:
     """Return what keeps sync, a migration and the removal of vectors from writing; None if nothing does."""
-    return next(_obstacles(index), None)
+    return next(_find_obstacles(index), None)
 
 
 def check_writable(found: Sequence[Index]) -> None:
@@ -53,14 +53,14 @@ def check_indexable(index: Index) -> None:
     Raises:
         BlockedError: they cannot be.
     """
-    for obstacle in _obstacles(index):
+    for obstacle in _find_obstacles(index):
         if not obstacle.is_lossy:
             raise BlockedError(f"{index.name}: {obstacle.problem}")
 
 
 def enable_notes(index: Index) -> Iterator[str]:
     """Yield what reranking cannot do on an index for want of writes, for whoever enables it."""
-    for obstacle in _obstacles(index):
+    for obstacle in _find_obstacles(index):
         if obstacle.is_lossy or _APPEND_ONLY in obstacle.found:
             yield (
                 f"{index.name}: vectors only on writes through the proxy without an ingest pipeline"
@@ -71,7 +71,7 @@ def enable_notes(index: Index) -> Iterator[str]:
             yield f"{index.name}: sync, disable --strip and migrate cannot run here: {obstacle.problem}"
 
 
-def _obstacles(index: Index) -> Iterator[Obstacle]:
+def _find_obstacles(index: Index) -> Iterator[Obstacle]:
     if _is_on(index, "index.verified_before_close"):
         yield Obstacle(
             "the index is closed",

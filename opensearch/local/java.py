@@ -49,12 +49,12 @@ def find_java(
     the newest is taken. Raises JavaError with all that was looked at.
     """
     found: list[str] = []
-    for home in _homes(java_home, search_path):
+    for home in _iterate_homes(java_home, search_path):
         java = read_java(home)
         if java and java.version >= OLDEST_JAVA:
             return java
         found.append(f"{home} ({f'Java {java.version}' if java else 'no Java'})")
-    usual = [java for java in map(read_java, _matches(folders)) if java]
+    usual = [java for java in map(read_java, _expand_patterns(folders)) if java]
     newest = max(usual, key=lambda java: java.version, default=None)
     if newest and newest.version >= OLDEST_JAVA:
         return newest
@@ -114,7 +114,7 @@ def java_for(java: Java, owner: Owner | None, home: Path) -> Java:
     return Java(target, java.version, java.has_vector_module)
 
 
-def _homes(java_home: Path | None, search_path: str | None) -> Iterator[Path]:
+def _iterate_homes(java_home: Path | None, search_path: str | None) -> Iterator[Path]:
     if java_home:
         yield java_home
     program = shutil.which("java", path=search_path)
@@ -123,6 +123,6 @@ def _homes(java_home: Path | None, search_path: str | None) -> Iterator[Path]:
         yield Path(program).resolve().parent.parent
 
 
-def _matches(patterns: Iterable[str]) -> Iterator[Path]:
+def _expand_patterns(patterns: Iterable[str]) -> Iterator[Path]:
     for pattern in patterns:
         yield from sorted(Path("/").glob(pattern.removeprefix("/")))

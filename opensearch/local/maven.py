@@ -56,7 +56,7 @@ class Maven:
         if failed and self._run("-o", what, folder, arguments):
             raise MavenError(
                 f"Maven could not fetch {what} (exit status {failed.returncode}). Check the network "
-                f"and Maven's settings. Its last lines:\n  {_telling_lines(failed)}"
+                f"and Maven's settings. Its last lines:\n  {_select_last_lines(failed)}"
             )
 
     def _run(
@@ -101,7 +101,7 @@ class Maven:
         return ["/usr/bin/env", f"JAVA_HOME={self.java.home}", maven, *trust]
 
 
-def _telling_lines(run: subprocess.CompletedProcess[str]) -> str:
+def _select_last_lines(run: subprocess.CompletedProcess[str]) -> str:
     """Return Maven's last lines, without its advice on itself and the warnings of newer Javas."""
     plain = re.sub(r"\x1b\[[\d;]*m", "", f"{run.stderr}\n{run.stdout}").splitlines()
     dull = re.compile(r"\[ERROR\] *($|To see|Re-run|For more|\[Help)|WARNING: |\s*$")

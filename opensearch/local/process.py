@@ -44,12 +44,12 @@ class ServerProcess:
         Raises LocalServerError where it belongs to another user, or outlives the kill.
         """
         for number, wait_s in ((signal.SIGTERM, within_s), (signal.SIGKILL, 10.0)):
-            if self._gone_after(number, wait_s):
+            if self._signal_and_wait(number, wait_s):
                 self._end_helpers()
                 return
         raise LocalServerError(f"The server, process {self.pid}, does not end. Look at it: ps -p {self.pid}")
 
-    def _gone_after(self, number: signal.Signals, wait_s: float) -> bool:
+    def _signal_and_wait(self, number: signal.Signals, wait_s: float) -> bool:
         try:
             if self.alive:
                 # Its whole group: the start script may still be waiting for a helper of its own.
@@ -96,12 +96,12 @@ def birth_of(pid: int) -> str | None:
     """
     boot = Path("/proc/sys/kernel/random/boot_id")
     if not boot.exists():
-        return _birth_by_ps(pid)
-    fields = _running(Path(f"/proc/{pid}"))
+        return _ask_ps(pid)
+    fields = _read_status(Path(f"/proc/{pid}"))
     return f"{boot.read_text().strip()} {fields[19]}" if fields else None
 
 
-def _running(process: Path) -> list[str] | None:
+def _read_status(process: Path) -> list[str] | None:
     """Return the fields of `stat` from the third on, the state; None where no such process runs any more."""
     try:
         status = (process / "stat").read_text()
@@ -114,11 +114,11 @@ def _running(process: Path) -> list[str] | None:
 
 def _runs_in_group(group: int) -> bool:
     """Whether a process of this group still runs, as far as Linux tells; elsewhere nothing is told."""
-    found = (_running(process) for process in Path("/proc").glob("[0-9]*"))
+    found = (_read_status(process) for process in Path("/proc").glob("[0-9]*"))
     return any(fields is not None and int(fields[2]) == group for fields in found)
 
 
-def _birth_by_ps(pid: int) -> str | None:
+def _ask_ps(pid: int) -> str | None:
     listing = subprocess.run(  # noqa: S603 - no shell, and all parts are ours
         ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )

@@ -96,7 +96,7 @@ class LocalServer:
             if running and fresh:
                 self._end(running)
             elif running:
-                return self._join(running)
+                return self._join_running(running)
             return self._launch(owner, fresh=fresh)
 
     def stop(self) -> bool:
@@ -117,7 +117,7 @@ class LocalServer:
         return ServerStatus(
             running=True,
             folder=str(self.folders.root),
-            url=_url(running.http_port),
+            url=_build_url(running.http_port),
             pid=running.pid,
             http_port=running.http_port,
             transport_port=running.transport_port,
@@ -132,8 +132,8 @@ class LocalServer:
         return "\n".join(f"  {line[:300]}" for line in lines[-count:]) or "  (nothing)"
 
     def _launch(self, owner: Owner | None, *, fresh: bool) -> str:
-        http_port = _open_port(self.http_port, "HTTP")
-        transport_port = _open_port(self.transport_port, "transport", other_than=http_port)
+        http_port = _choose_port(self.http_port, "HTTP")
+        transport_port = _choose_port(self.transport_port, "transport", other_than=http_port)
         java = java_for(self.java or find_java(self.java_home), owner, self.home)
         distribution = self.distribution or install(self.home, java, Distribution())
         check_usable(distribution, owner)
@@ -141,7 +141,7 @@ class LocalServer:
         try:
             with full_disk_explained(self.folders.root):
                 self._prepare(distribution, java, settings, owner, fresh=fresh)
-                self._child = self._popen(distribution, java, owner)
+                self._child = self._spawn(distribution, java, owner)
         except OSError as error:
             raise ServerStartError(
                 f"OpenSearch could not be started in {self.folders.root}: {error}. "
@@ -175,7 +175,7 @@ class LocalServer:
         for folder in (folders.temporary, folders.logs, folders.data, folders.config):
             give_to(folder, owner)
 
-    def _popen(self, distribution: Path, java: Java, owner: Owner | None) -> subprocess.Popen[bytes]:
+    def _spawn(self, distribution: Path, java: Java, owner: Owner | None) -> subprocess.Popen[bytes]:
         # A short environment of our own: the caller's JVM options and secrets stay with the caller.
         environment = {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -209,12 +209,12 @@ class LocalServer:
                     f"Give it more time or memory. {self._last_lines()}"
                 )
             time.sleep(0.1)
-        return _url(process.http_port)
+        return _build_url(process.http_port)
 
     def _last_lines(self) -> str:
         return f"Its last lines, from {self.folders.console}:\n{self.last_log_lines()}"
 
-    def _join(self, running: ServerProcess) -> str:
+    def _join_running(self, running: ServerProcess) -> str:
         # It may still be starting, where the process that started it was killed.
         if self.http_port not in {0, running.http_port}:
             raise PortError(
@@ -230,11 +230,11 @@ class LocalServer:
         self.folders.process.unlink(missing_ok=True)
 
 
-def _url(port: int) -> str:
+def _build_url(port: int) -> str:
     return f"http://{HOST}:{port}"
 
 
-def _open_port(wanted: int, kind: str, *, other_than: int = 0) -> int:
+def _choose_port(wanted: int, kind: str, *, other_than: int = 0) -> int:
     """Return `wanted`, or any free port for 0. Raises PortError where somebody listens there."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -246,7 +246,7 @@ def _open_port(wanted: int, kind: str, *, other_than: int = 0) -> int:
                 "Stop what listens there, or choose another port (0: any free one)."
             ) from error
         port: int = probe.getsockname()[1]
-    return _open_port(0, kind, other_than=other_than) if port == other_than else port
+    return _choose_port(0, kind, other_than=other_than) if port == other_than else port
 
 
 def _serves(process: ServerProcess) -> bool:

@@ -108,19 +108,19 @@ def install(
         NativeError: no ml-commons, a model cannot be deployed, or our endpoints do not answer it.
     """
     name = values["NAME"]
-    old_models, old_connectors = _found(client, "models", name), _found(client, "connectors", name)
+    old_models, old_connectors = _find_ids(client, "models", name), _find_ids(client, "connectors", name)
     model_ids: dict[str, str] = {}
     try:
         for kind, step in connector_steps(values).items():
-            connector_id = _send_patiently(client, step, patience_s)["connector_id"]
+            connector_id = _send_with_retries(client, step, patience_s)["connector_id"]
             yield f"connector {name}-{kind}: {connector_id}"
-            model_ids[kind] = _deployed(client, f"{name}-{kind}", connector_id, patience_s)
+            model_ids[kind] = _deploy(client, f"{name}-{kind}", connector_id, patience_s)
             yield f"model {name}-{kind}: {model_ids[kind]}"
-        _check(client, model_ids["rescore"])
+        _check_endpoints(client, model_ids["rescore"])
         yield "the rescore model was called: the endpoints answer"
     except (RequestError, NativeError):
         kept = frozenset({*old_models, *old_connectors})
-        yield from _removed(client, name, keep=kept)
+        yield from _remove_all(client, name, keep=kept)
         raise
     for step in pipeline_steps(values, model_ids):
         client.request(step.method, step.path, step.body)
@@ -143,14 +143,14 @@ def uninstall(client: OpenSearchClient, index: str) -> Iterator[str]:
         yield from _remove(client, quote(f"/_search/pipeline/{name}-{each}"))
     for each in INGEST_PIPELINES:
         yield from _remove(client, quote(f"/_ingest/pipeline/{name}-{each}"))
-    yield from _removed(client, name)
+    yield from _remove_all(client, name)
 
 
-def _removed(client: OpenSearchClient, name: str, keep: frozenset[str] = frozenset()) -> Iterator[str]:
-    for model_id in _found(client, "models", name):
+def _remove_all(client: OpenSearchClient, name: str, keep: frozenset[str] = frozenset()) -> Iterator[str]:
+    for model_id in _find_ids(client, "models", name):
         if model_id not in keep:
             yield from _remove_model(client, model_id)
-    for connector_id in _found(client, "connectors", name):
+    for connector_id in _find_ids(client, "connectors", name):
         if connector_id not in keep:
             yield from _remove(client, f"{_ML}/connectors/{connector_id}")
 
@@ -168,7 +168,7 @@ def _remove(client: OpenSearchClient, path: str) -> Iterator[str]:
     yield f"removed {path.removeprefix('/_')}"
 
 
-def _found(client: OpenSearchClient, kind: str, name: str) -> list[str]:
+def _find_ids(client: OpenSearchClient, kind: str, name: str) -> list[str]:
     """Return the ids of the models or connectors of that name."""
     names = [f"{name}-{each}" for each in CONNECTORS]
     body = {"size": 100, "query": {"terms": {"name.keyword": names}}, "_source": ["name"]}
@@ -186,10 +186,10 @@ def _found(client: OpenSearchClient, kind: str, name: str) -> list[str]:
     return [hit["_id"] for hit in answer["hits"]["hits"]]
 
 
-def _deployed(client: OpenSearchClient, name: str, connector_id: str, patience_s: float) -> str:
+def _deploy(client: OpenSearchClient, name: str, connector_id: str, patience_s: float) -> str:
     body = {"name": name, "function_name": "remote", "connector_id": connector_id}
     step = Step("POST", f"{_ML}/models/_register?deploy=true", body)
-    model_id: str = _send_patiently(client, step, patience_s)["model_id"]
+    model_id: str = _send_with_retries(client, step, patience_s)["model_id"]
     deadline_s = time.monotonic() + patience_s
     while True:
         state = client.request("GET", f"{_ML}/models/{model_id}").get("model_state")
@@ -202,7 +202,7 @@ def _deployed(client: OpenSearchClient, name: str, connector_id: str, patience_s
         time.sleep(0.2)
 
 
-def _check(client: OpenSearchClient, model_id: str) -> None:
+def _check_endpoints(client: OpenSearchClient, model_id: str) -> None:
     body = {"parameters": {"input": "how to wait a bit"}}
     try:
         client.request("POST", f"{_ML}/models/{model_id}/_predict", body)
@@ -213,7 +213,7 @@ def _check(client: OpenSearchClient, model_id: str) -> None:
         ) from error
 
 
-def _send_patiently(client: OpenSearchClient, step: Step, patience_s: float) -> Any:  # noqa: ANN401
+def _send_with_retries(client: OpenSearchClient, step: Step, patience_s: float) -> Any:  # noqa: ANN401
     """Send a request; again while ml-commons makes its own indices: a new cluster answers 503 at first."""
     deadline_s = time.monotonic() + patience_s
     while True:

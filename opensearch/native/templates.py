@@ -37,13 +37,13 @@ def filled(value: Any, values: Mapping[str, Any]) -> Any:  # noqa: ANN401  # any
         KeyError: a placeholder has no value.
     """
     if isinstance(value, dict):
-        return {_text(key, values): filled(inner, values) for key, inner in value.items()}
+        return {_fill_text(key, values): filled(inner, values) for key, inner in value.items()}
     if isinstance(value, list):
         return [filled(inner, values) for inner in value]
     if not isinstance(value, str):
         return value
     whole = _PLACEHOLDER.fullmatch(value)
-    return values[whole[1]] if whole else _text(value, values)
+    return values[whole[1]] if whole else _fill_text(value, values)
 
 
 def placeholders(value: Any) -> set[str]:  # noqa: ANN401  # any JSON value
@@ -51,5 +51,5 @@ def placeholders(value: Any) -> set[str]:  # noqa: ANN401  # any JSON value
     return set(_PLACEHOLDER.findall(msgspec.json.encode(value).decode()))
 
 
-def _text(template_text: str, values: Mapping[str, Any]) -> str:
+def _fill_text(template_text: str, values: Mapping[str, Any]) -> str:
     return _PLACEHOLDER.sub(lambda found: str(values[found[1]]), template_text)

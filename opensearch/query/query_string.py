@@ -50,10 +50,10 @@ def query_string_text(text: str) -> str:
     if len(text) > MAX_SYNTAX_CHARS:
         return plain_words(text)
     try:
-        tree = parse(_for_luqum(text)) if text.strip() else None
+        tree = parse(_spell_for_luqum(text)) if text.strip() else None
     except (ParseError, ValueError, ArithmeticError):  # the last two: numbers behind ~ and ^ such as 1.2.3
         return plain_words(text)
-    return " ".join(filter(None, _terms(tree)))
+    return " ".join(filter(None, _iterate_terms(tree)))
 
 
 def simple_query_string_text(text: str, *, has_not: bool = True) -> str:
@@ -62,19 +62,19 @@ def simple_query_string_text(text: str, *, has_not: bool = True) -> str:
     Left out are `+ | " ( )`, a `*` around a word, a `~N` at its end, and what a `-` negates: unless `has_not`
     is False, which the query's flags say, and `-` is a sign as any other.
     """
-    return " ".join(filter(None, _simple_words(text[:MAX_CHARS], has_not=has_not)))
+    return " ".join(filter(None, _iterate_simple_words(text[:MAX_CHARS], has_not=has_not)))
 
 
 def plain_words(text: str) -> str:
     """Return the words of a `query_string` that are surely looked for: cautious, and in linear time."""
     simple = _RANGE_OR_SUFFIX.sub(" ", _NEGATION.sub("-", text[:MAX_CHARS]))
     if "*" in simple:
-        simple = _STARRED.sub(lambda found: _sure_words(found[0]), simple)
-    words = " ".join(_simple_words(simple, has_not=True)).split()
+        simple = _STARRED.sub(lambda found: _drop_patterns(found[0]), simple)
+    words = " ".join(_iterate_simple_words(simple, has_not=True)).split()
     return " ".join(word for word in words if word not in _OPERATORS and not _SYNTAX.search(word))
 
 
-def _sure_words(term: str) -> str:
+def _drop_patterns(term: str) -> str:
     """Return a term as it is, or its one word without wildcards: nothing if it is another pattern."""
     if "*" not in term:
         return term
@@ -82,19 +82,19 @@ def _sure_words(term: str) -> str:
     return "" if "\\" in term or " " in words else words  # a sign in front is the first word's alone
 
 
-def _for_luqum(text: str) -> str:
+def _spell_for_luqum(text: str) -> str:
     """Spell a text as luqum reads it: NOT for Lucene's `!`, and a blank between a phrase and a `*`."""
-    return _with_not(_STAR_AT_QUOTE.sub(" ", text))
+    return _spell_not(_STAR_AT_QUOTE.sub(" ", text))
 
 
-def _with_not(text: str) -> str:
+def _spell_not(text: str) -> str:
     """Spell Lucene's `!` as NOT, which luqum knows, but not in quotes."""
     if "!" not in text:
         return text
     return _QUOTED_OR_NOT.sub(lambda found: " NOT " if found[0] == "!" else found[0], text)
 
 
-def _terms(tree: Item | None) -> Iterator[str]:
+def _iterate_terms(tree: Item | None) -> Iterator[str]:
     """Walk without recursion: parentheses may be nested as deep as the text is long."""
     rest = [] if tree is None else [tree]
     while rest:
@@ -102,18 +102,18 @@ def _terms(tree: Item | None) -> Iterator[str]:
         if isinstance(item, _SAYS_NOTHING) or (isinstance(item, SearchField) and item.name.startswith("_")):
             continue
         if isinstance(item, Term):
-            yield _term(item.value)
+            yield _read_term(item.value)
         else:
             rest.extend(reversed(item.children))
 
 
-def _term(value: str) -> str:
+def _read_term(value: str) -> str:
     if value.startswith('"'):
-        return _unescaped(without_stars(value[1:-1])).strip()
+        return _unescape(without_stars(value[1:-1])).strip()
     return "" if value in ("&&", "||") else words_of_term(value)
 
 
-def _simple_words(text: str, *, has_not: bool) -> Iterator[str]:
+def _iterate_simple_words(text: str, *, has_not: bool) -> Iterator[str]:
     negated = [False]  # of the whole text, then of each group that is open
     for found in _SIMPLE.finditer(text):
         is_negated = negated[-1] or (has_not and len(found["no"] or "") % 2 == 1)
@@ -123,8 +123,8 @@ def _simple_words(text: str, *, has_not: bool) -> Iterator[str]:
             negated.pop()
         elif not is_negated:
             words = without_stars(found["phrase"] or _SIMPLE_SUFFIX.sub("", found["word"] or ""))
-            yield _unescaped(words if has_not else f"{found['no'] or ''}{words}").strip()
+            yield _unescape(words if has_not else f"{found['no'] or ''}{words}").strip()
 
 
-def _unescaped(text: str) -> str:
+def _unescape(text: str) -> str:
     return _ESCAPED.sub(r"\1", text)

@@ -56,14 +56,14 @@ Visitor = Callable[[Query, _Visit], Iterator[str]]
 def query_text(query: Any) -> str | None:  # noqa: ANN401  # whatever JSON the client sent
     """Return the texts of a query, each once, in order, joined by a space; None where there is none."""
     visit = _Visit()
-    return _joined(_texts(query, visit)) or _joined(visit.words_of_patterns) or None
+    return _join(_read_texts(query, visit)) or _join(visit.words_of_patterns) or None
 
 
-def _joined(texts: Iterable[str]) -> str:
+def _join(texts: Iterable[str]) -> str:
     return " ".join(filter(None, dict.fromkeys(text.strip() for text in texts)))
 
 
-def _texts(query: Any, visit: _Visit) -> Iterator[str]:  # noqa: ANN401
+def _read_texts(query: Any, visit: _Visit) -> Iterator[str]:  # noqa: ANN401
     if not isinstance(query, dict) or len(query) != 1 or visit.depth > MAX_DEPTH:
         return
     ((name, body),) = query.items()
@@ -129,7 +129,7 @@ def _agentic(body: Query, visit: _Visit) -> Iterator[str]:
     return _neural({"": body}, visit)
 
 
-def _pattern(words_of: Callable[[str], str], *members: str) -> Visitor:
+def _visit_pattern(words_of: Callable[[str], str], *members: str) -> Visitor:
     """Return a visitor of `{"FIELD": "a pattern"}` or `{"FIELD": {"value": "a pattern", ...}}`."""
 
     def visitor(body: Query, visit: _Visit) -> Iterator[str]:
@@ -145,10 +145,10 @@ def _pattern(words_of: Callable[[str], str], *members: str) -> Visitor:
 def _intervals(body: Query, visit: _Visit) -> Iterator[str]:
     """`{"FIELD": RULE}`."""
     for rule in body.values():
-        yield from _rule(rule, visit, visit.depth)
+        yield from _read_rule(rule, visit, visit.depth)
 
 
-def _rule(rule: Any, visit: _Visit, depth: int) -> Iterator[str]:  # noqa: ANN401
+def _read_rule(rule: Any, visit: _Visit, depth: int) -> Iterator[str]:  # noqa: ANN401
     """A rule's own words; its `filter` says only where they stand."""
     if not isinstance(rule, dict) or depth > MAX_DEPTH:
         return
@@ -160,21 +160,21 @@ def _rule(rule: Any, visit: _Visit, depth: int) -> Iterator[str]:  # noqa: ANN40
         elif name in ("all_of", "any_of") and isinstance(body, dict):
             rules = body.get("intervals")
             for inner in rules if isinstance(rules, list) else ():
-                yield from _rule(inner, visit, depth + 1)
+                yield from _read_rule(inner, visit, depth + 1)
 
 
 _RULE_TEXT = {"match": "query", "prefix": "prefix", "fuzzy": "term"}
 _RULE_PATTERN = {"wildcard": words_of_wildcard, "regexp": words_of_regexp}
 
 
-def _inside(*members: str) -> Visitor:
+def _visit_members(*members: str) -> Visitor:
     """Return a visitor of a query that holds others, one or a list, in these members."""
 
     def visitor(body: Query, visit: _Visit) -> Iterator[str]:
         for member in members:
             queries = body.get(member, ())
             for query in queries if isinstance(queries, list) else (queries,):
-                yield from _texts(query, visit)
+                yield from _read_texts(query, visit)
 
     return visitor
 
@@ -185,7 +185,7 @@ def _wrapper(body: Query, visit: _Visit) -> Iterator[str]:
         query = msgspec.json.decode(base64.b64decode(body.get("query", ""), validate=True))
     except (TypeError, ValueError, msgspec.DecodeError, RecursionError):
         return
-    yield from _texts(query, visit)
+    yield from _read_texts(query, visit)
 
 
 VISITORS: dict[str, Visitor] = {
@@ -198,23 +198,23 @@ VISITORS: dict[str, Visitor] = {
     "combined_fields": _multi_match,
     "query_string": _query_string,
     "simple_query_string": _simple_query_string,
-    "wildcard": _pattern(words_of_wildcard, "value", "wildcard"),
-    "regexp": _pattern(words_of_regexp, "value"),
+    "wildcard": _visit_pattern(words_of_wildcard, "value", "wildcard"),
+    "regexp": _visit_pattern(words_of_regexp, "value"),
     "intervals": _intervals,
     "more_like_this": _more_like_this,
     "neural": _neural,
     "neural_sparse": _neural,
     "agentic": _agentic,
-    "bool": _inside("must", "should"),  # filter narrows, must_not excludes
-    "dis_max": _inside("queries"),
-    "hybrid": _inside("queries"),
-    "boosting": _inside("positive"),
-    "function_score": _inside("query"),
-    "script_score": _inside("query"),
-    "nested": _inside("query"),
-    "has_child": _inside("query"),
-    "has_parent": _inside("query"),
-    "constant_score": _inside("filter"),  # the one filter that is the query itself
+    "bool": _visit_members("must", "should"),  # filter narrows, must_not excludes
+    "dis_max": _visit_members("queries"),
+    "hybrid": _visit_members("queries"),
+    "boosting": _visit_members("positive"),
+    "function_score": _visit_members("query"),
+    "script_score": _visit_members("query"),
+    "nested": _visit_members("query"),
+    "has_child": _visit_members("query"),
+    "has_parent": _visit_members("query"),
+    "constant_score": _visit_members("filter"),  # the one filter that is the query itself
     "wrapper": _wrapper,
 }
 """Each query type that says what is looked for, and who reads it."""

@@ -27,17 +27,17 @@ def words_of_term(term: str) -> str:
     `*wait`, `wait*` and `wait?` are `wait`, and `*wait*bit*` is `wait bit`; `?ait` and `w*t` are nothing. An
     escaped wildcard is a character of the word: `wait\*` is `wait*`.
     """
-    return _words(_DECORATED.fullmatch(term) or _WRAPPED_TERM.fullmatch(term), _WORDS)
+    return _find_words(_DECORATED.fullmatch(term) or _WRAPPED_TERM.fullmatch(term), _WORDS)
 
 
 def words_of_wildcard(pattern: str) -> str:
     """Return the words of a `wildcard` query of the form `*words*`, nothing if it is another pattern."""
-    return _with_letters(_words(_WRAPPED.fullmatch(pattern), _WORDS))
+    return _keep_if_letters(_find_words(_WRAPPED.fullmatch(pattern), _WORDS))
 
 
 def words_of_regexp(pattern: str) -> str:
     """Return the words of a `regexp` query of the form `.*words.*`, nothing if it is another pattern."""
-    return _with_letters(_words(_WRAPPED_REGEXP.fullmatch(pattern), _PLAINS))
+    return _keep_if_letters(_find_words(_WRAPPED_REGEXP.fullmatch(pattern), _PLAINS))
 
 
 def without_stars(text: str) -> str:
@@ -45,10 +45,10 @@ def without_stars(text: str) -> str:
     return _STAR_OR_ESCAPED.sub(lambda found: found[1] or " ", text)
 
 
-def _words(found: re.Match[str] | None, words: re.Pattern[str]) -> str:
+def _find_words(found: re.Match[str] | None, words: re.Pattern[str]) -> str:
     return "" if found is None else " ".join(_ESCAPED.sub(r"\1", word) for word in words.findall(found[1]))
 
 
-def _with_letters(words: str) -> str:
+def _keep_if_letters(words: str) -> str:
     """Return the words of a pattern of an exact value if there are any: `*.*` and `*/*` have none."""
     return " ".join(words.split()) if _LETTER_OR_DIGIT.search(words) else ""

@@ -36,18 +36,20 @@ class FilterPath:
 
     def top(self, answer: Object, style: Style) -> Object:
         """Return the answer's top level without what is hidden there."""
-        return _without(answer, [path for path in self.hidden if path[:2] != _HITS], style, 0)
+        return _remove_paths(answer, [path for path in self.hidden if path[:2] != _HITS], style, 0)
 
     def hit(self, hit: Object, style: Style) -> Object:
         """Return one hit without what is hidden; it may be empty then, and OpenSearch shows no empty hit."""
-        return _without(hit, [path[2:] for path in self.hidden if path[:2] == _HITS], style, _DEPTH_OF_A_HIT)
+        return _remove_paths(
+            hit, [path[2:] for path in self.hidden if path[:2] == _HITS], style, _DEPTH_OF_A_HIT
+        )
 
 
 def widened(parameter: str, needed: Sequence[Path]) -> FilterPath | None:
     """Return a filter that shows the needed paths too; None where no hit is shown, or it cannot be done."""
     patterns = [part.strip() for part in parameter.split(",") if part.strip()]
-    includes = [_parsed(part) for part in patterns if not part.startswith("-")]
-    excludes = {part: _parsed(part[1:]) for part in patterns if part.startswith("-")}
+    includes = [_parse(part) for part in patterns if not part.startswith("-")]
+    excludes = {part: _parse(part[1:]) for part in patterns if part.startswith("-")}
     if includes and not any(_leads_to(pattern, _HITS) for pattern in includes):
         return None
     if any(_covers(pattern, _HITS) for pattern in excludes.values()):
@@ -59,41 +61,41 @@ def widened(parameter: str, needed: Sequence[Path]) -> FilterPath | None:
         return None  # it excludes more than we could cut out ourselves
     added = [path for path in needed if includes and not any(_covers(pattern, path) for pattern in includes)]
     kept = [part for part in patterns if part not in in_the_way]
-    asked = [*kept, *map(_written, added)] or [_NOTHING if patterns else ""]
+    asked = [*kept, *map(_join_path, added)] or [_NOTHING if patterns else ""]
     return FilterPath(",".join(asked), (*added, *in_the_way.values()))
 
 
 def shows(parameter: str, path: Path) -> bool:
     """Whether a client's filter, empty where it has none, lets a member of the answer through."""
     patterns = [part for part in parameter.split(",") if part]
-    includes = [_parsed(part) for part in patterns if not part.startswith("-")]
-    excludes = [_parsed(part[1:]) for part in patterns if part.startswith("-")]
+    includes = [_parse(part) for part in patterns if not part.startswith("-")]
+    excludes = [_parse(part[1:]) for part in patterns if part.startswith("-")]
     is_included = not includes or any(_covers(pattern, path) for pattern in includes)
     return is_included and not any(_covers(pattern, path) for pattern in excludes)
 
 
-def _without(answer: Object, paths: Sequence[Path], style: Style, depth: int) -> Object:
+def _remove_paths(answer: Object, paths: Sequence[Path], style: Style, depth: int) -> Object:
     for path in paths:
-        answer = _without_path(answer, path, style, depth)
+        answer = _remove_path(answer, path, style, depth)
     return answer
 
 
-def _without_path(answer: Object, path: Path, style: Style, depth: int) -> Object:
+def _remove_path(answer: Object, path: Path, style: Style, depth: int) -> Object:
     """Return the object without one path; an object that is empty then goes with it."""
     name, deeper = path[0], path[1:]
     if name not in answer:
         return answer
-    rest = _without_path(_OBJECT.decode(answer[name]), deeper, style, depth + 1) if deeper else {}
+    rest = _remove_path(_OBJECT.decode(answer[name]), deeper, style, depth + 1) if deeper else {}
     if rest:
         return {**answer, name: style.object(rest, depth + 1)}
     return {key: raw for key, raw in answer.items() if key != name}
 
 
-def _parsed(pattern: str) -> Path:
+def _parse(pattern: str) -> Path:
     return tuple(part.replace("\\.", ".") for part in _DOT.split(pattern))
 
 
-def _written(path: Path) -> str:
+def _join_path(path: Path) -> str:
     return ".".join(name.replace(".", "\\.") for name in path)
 
 
@@ -104,7 +106,7 @@ def _covers(pattern: Path, path: Path) -> bool:
         if part == "**":
             reached = set(range(min(reached), len(path) + 1))
         else:
-            wanted = _literal(part)
+            wanted = _escape_literal(part)
             reached = {at + 1 for at in reached if at < len(path) and fnmatchcase(path[at], wanted)}
         if not reached:
             return False
@@ -115,9 +117,9 @@ def _leads_to(pattern: Path, path: Path) -> bool:
     """Whether the pattern selects `path`, something that it lies in, or something in it."""
     if not pattern or not path or pattern[0] == "**":
         return True
-    return fnmatchcase(path[0], _literal(pattern[0])) and _leads_to(pattern[1:], path[1:])
+    return fnmatchcase(path[0], _escape_literal(pattern[0])) and _leads_to(pattern[1:], path[1:])
 
 
-def _literal(part: str) -> str:
+def _escape_literal(part: str) -> str:
     """Only `*` is special to OpenSearch."""
     return part.replace("[", "[[]").replace("?", "[?]")

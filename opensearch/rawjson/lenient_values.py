@@ -23,7 +23,7 @@ def whole_number(value: object) -> int | None:
     Fractions are cut off. So are those of a negative number: -0.5 is 0.
     """
     if isinstance(value, str):
-        value = _double(value)
+        value = _read_double(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     number = int(value)
@@ -43,6 +43,6 @@ def is_true(value: object) -> bool:
     return value is True or value == "true"
 
 
-def _double(text: str) -> float | None:
+def _read_double(text: str) -> float | None:
     plain = text.strip(_BLANKS)
     return float(plain.rstrip("fFdD")) if _DOUBLE.fullmatch(plain) else None

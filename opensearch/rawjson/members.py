@@ -38,41 +38,41 @@ def members(text: str) -> list[Member]:
         JsonObjectError: it is not JSON, not an object, or nested too deeply.
     """
     try:
-        return _members(text)
+        return _read_members(text)
     except ValueError as error:
         raise JsonObjectError(f"expected a JSON object, found: {error}") from error
     except RecursionError as error:
         raise JsonObjectError("expected a JSON object, found one that is nested too deeply") from error
 
 
-def _members(text: str) -> list[Member]:
-    position = _expect(text, _space(text, 0), "{")
+def _read_members(text: str) -> list[Member]:
+    position = _expect(text, _skip_space(text, 0), "{")
     found: list[Member] = []
     if text[position : position + 1] == "}":
         position += 1
     else:
         while True:
-            member = _member(text, position)
+            member = _read_member(text, position)
             found.append(member)
-            position = _space(text, member.end)
+            position = _skip_space(text, member.end)
             if text[position : position + 1] != ",":
                 break
-            position = _space(text, position + 1)
+            position = _skip_space(text, position + 1)
         position = _expect(text, position, "}")
-    end = _space(text, position)
+    end = _skip_space(text, position)
     if end != len(text):
         raise json.JSONDecodeError("more after the object's end", text, end)
     return found
 
 
-def _member(text: str, start: int) -> Member:
+def _read_member(text: str, start: int) -> Member:
     key, end = scanstring(text, _expect(text, start, '"', skip=False), True)
-    value_start = _expect(text, _space(text, end), ":")
+    value_start = _expect(text, _skip_space(text, end), ":")
     value, value_end = _DECODER.raw_decode(text, value_start)
     return Member(key, start, value_start, value_end, value)
 
 
-def _space(text: str, position: int) -> int:
+def _skip_space(text: str, position: int) -> int:
     matched = _SPACE.match(text, position)
     return matched.end() if matched else position
 
@@ -81,7 +81,7 @@ def _expect(text: str, position: int, mark: str, *, skip: bool = True) -> int:
     """Return the place after `mark`, and after the space behind it."""
     if text[position : position + 1] != mark:
         raise json.JSONDecodeError(f"no {mark} where one is due", text, position)
-    return _space(text, position + 1) if skip else position + 1
+    return _skip_space(text, position + 1) if skip else position + 1
 
 
 def without(text: str, found: list[Member], position: int) -> str:

@@ -56,11 +56,11 @@ class Pretty:
             msgspec.json.encode(name) + self._colons.get(name, b" : ") + bytes(raw)
             for name, raw in members.items()
         ]
-        return _lines(b"{", written, b"}", self._within + depth)
+        return _join_lines(b"{", written, b"}", self._within + depth)
 
     def array(self, items: Iterable[Raw], depth: int) -> Raw:
         """Return a JSON array."""
-        return _lines(b"[", [bytes(item) for item in items], b"]", self._within + depth)
+        return _join_lines(b"[", [bytes(item) for item in items], b"]", self._within + depth)
 
 
 def written(value: Any, style: Style, depth: int) -> Raw:  # noqa: ANN401  # any JSON value
@@ -80,7 +80,7 @@ def style_of(body: bytes, within: int = 0) -> Style:
     return Pretty(within, copies_sources=b'"_source" : ' not in body or b'"_source":' in body)
 
 
-def _lines(opening: bytes, written: list[bytes], closing: bytes, depth: int) -> Raw:
+def _join_lines(opening: bytes, written: list[bytes], closing: bytes, depth: int) -> Raw:
     if not written:
         return Raw(opening + b" " + closing)
     outer, inner = b"\n" + b"  " * depth, b"\n" + b"  " * (depth + 1)

@@ -30,16 +30,16 @@ def validated(value: Any, table: type[Table], place: str, remedy: str) -> Table:
     Raises:
         InvalidError: unknown key, missing key, wrong type or a value outside its limits.
     """
-    sections = dict(_sections("", table))
+    sections = dict(_iterate_sections("", table))
     for path, section in sections.items():
-        part = _part(value, path)
+        part = _find_part(value, path)
         for key in part if isinstance(part, dict) else ():
             if key not in section.__struct_fields__:
-                raise refusal(f"{place}{path}.{key}", *_unknown(key, section), remedy)
+                raise refusal(f"{place}{path}.{key}", *_describe_unknown(key, section), remedy)
     try:
         return msgspec.convert(value, table)
     except msgspec.ValidationError as error:
-        path, expected, found = _explained(str(error), value, sections)
+        path, expected, found = _explain(str(error), value, sections)
         raise refusal(place + path, expected, found, remedy) from error
 
 
@@ -48,29 +48,29 @@ def refusal(place: str, expected: str, found: str, remedy: str) -> InvalidError:
     return InvalidError(f"{place}: expected {expected}, found {found}. {remedy}")
 
 
-def _sections(path: str, table: type[msgspec.Struct]) -> Iterator[tuple[str, type[msgspec.Struct]]]:
+def _iterate_sections(path: str, table: type[msgspec.Struct]) -> Iterator[tuple[str, type[msgspec.Struct]]]:
     """Yield every table in a table, itself first, by the path of its key."""
     yield path, table
     for name, hint in get_type_hints(table).items():
         for each in (hint, *get_args(hint)):
             if isinstance(each, type) and issubclass(each, msgspec.Struct):
-                yield from _sections(f"{path}.{name}", each)
+                yield from _iterate_sections(f"{path}.{name}", each)
 
 
-def _part(value: Any, path: str) -> Any:  # noqa: ANN401
+def _find_part(value: Any, path: str) -> Any:  # noqa: ANN401
     for step in path.split(".")[1:]:
         value = value.get(step) if isinstance(value, dict) else None
     return value
 
 
-def _unknown(key: str, section: type[msgspec.Struct]) -> tuple[str, str]:
+def _describe_unknown(key: str, section: type[msgspec.Struct]) -> tuple[str, str]:
     known = section.__struct_fields__
     near = get_close_matches(key, known, n=1)
     hint = f" (did you mean `{near[0]}`?)" if near else ""
     return f"one of {', '.join(known)}", f"an unknown key{hint}"
 
 
-def _explained(
+def _explain(
     problem: str,
     value: Any,  # noqa: ANN401
     sections: dict[str, type[msgspec.Struct]],
@@ -84,10 +84,10 @@ def _explained(
     for step in re.findall(r"\w+", path):
         found = found[int(step)] if isinstance(found, list) else found[step]
     expected = what.removeprefix("Expected ").partition(", got ")[0]
-    return path, _choices(path, sections) or expected, json.dumps(found)[:80]
+    return path, _list_choices(path, sections) or expected, json.dumps(found)[:80]
 
 
-def _choices(path: str, sections: dict[str, type[msgspec.Struct]]) -> str:
+def _list_choices(path: str, sections: dict[str, type[msgspec.Struct]]) -> str:
     """Return the words that a key takes, nothing where it takes other things."""
     section, _, name = path.rpartition(".")
     hint = get_type_hints(sections[section]).get(name) if section in sections else None

@@ -66,7 +66,9 @@ class RerankControls(_Table, frozen=True):
         """
         given = {name: getattr(self, name) for name in _PLAIN}
         changed = {name: value for name, value in given.items() if value is not None}
-        effective = msgspec.structs.replace(settings, **changed, fusion=self._fusion(settings.fusion))
+        effective = msgspec.structs.replace(
+            settings, **changed, fusion=self._apply_to_fusion(settings.fusion)
+        )
         check_together(effective, _PLACE, _REMEDY)
         return effective
 
@@ -82,12 +84,12 @@ class RerankControls(_Table, frozen=True):
             raise refusal(place, "query_text or query_text_path", "both", _REMEDY)
         if path is None:
             return text
-        found = _at(body, path)
+        found = _find_value(body, path)
         if not isinstance(found, str):
-            raise refusal(f"{place}.query_text_path", f"a string at {path!r}", _kind(found), _REMEDY)
+            raise refusal(f"{place}.query_text_path", f"a string at {path!r}", _describe(found), _REMEDY)
         return found
 
-    def _fusion(self, fusion: FusionSettings) -> FusionSettings:
+    def _apply_to_fusion(self, fusion: FusionSettings) -> FusionSettings:
         given = {name: getattr(self.fusion, name) for name in FusionControls.__struct_fields__}
         changed = {name: value for name, value in given.items() if value is not None}
         is_other_method = changed.get("method", fusion.method) != fusion.method
@@ -113,28 +115,28 @@ def taken_out(body: dict[str, Raw]) -> tuple[RerankControls, dict[str, Raw]]:
     return controls, {**rest, EXT: Raw(msgspec.json.encode(others))} if others else rest
 
 
-def _at(body: dict[str, Raw], path: str) -> Any:  # noqa: ANN401  # any JSON value
+def _find_value(body: dict[str, Raw], path: str) -> Any:  # noqa: ANN401  # any JSON value
     """Return the value at a dotted path; a name may hold dots itself, and numbers count in arrays."""
     first, _, rest = path.partition(".")
-    return None if first not in body else _inside(msgspec.json.decode(body[first]), rest)
+    return None if first not in body else _find_inside(msgspec.json.decode(body[first]), rest)
 
 
-def _inside(value: Any, path: str) -> Any:  # noqa: ANN401
+def _find_inside(value: Any, path: str) -> Any:  # noqa: ANN401
     if not path:
         return value
     if isinstance(value, list):
         first, _, rest = path.partition(".")
         is_place = first.isdecimal() and len(first) < _MAX_DIGITS and int(first) < len(value)
-        return _inside(value[int(first)], rest) if is_place else None
+        return _find_inside(value[int(first)], rest) if is_place else None
     for name, inner in value.items() if isinstance(value, dict) else ():
         if path == name or path.startswith(f"{name}."):
-            found = _inside(inner, path[len(name) + 1 :])
+            found = _find_inside(inner, path[len(name) + 1 :])
             if found is not None:
                 return found
     return None
 
 
-def _kind(value: object) -> str:
+def _describe(value: object) -> str:
     return "nothing" if value is None else msgspec.json.encode(value).decode()[:80]
 
 

@@ -83,12 +83,12 @@ def read_items(target: str, indices: str, body: bytes) -> list[MultiSearchItem]:
     if not has_end or not lines or len(lines) % 2 or lines[0] == b"":  # its own errors, or a rare form
         raise NotUnderstoodError("lines")
     return [
-        _item(header, line, indices, shared)
+        _read_item(header, line, indices, shared)
         for header, line in zip(lines[::2], lines[1::2], strict=True)
     ]  # fmt: skip
 
 
-def _item(header: bytes, body: bytes, indices: str, shared: Mapping[str, str]) -> MultiSearchItem:
+def _read_item(header: bytes, body: bytes, indices: str, shared: Mapping[str, str]) -> MultiSearchItem:
     try:
         said = _HEADER.decode(header) if header.strip() else {}
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
@@ -96,9 +96,9 @@ def _item(header: bytes, body: bytes, indices: str, shared: Mapping[str, str]) -
     own = {name: value for name, value in said.items() if name not in ("index", "indices")}
     for name in ("index", "indices"):
         if name in said:
-            indices = _expression(said[name])
+            indices = _join_indices(said[name])
     try:
-        parameters = {**shared, **{_OTHER_NAMES.get(key, key): _value(key, own[key]) for key in own}}
+        parameters = {**shared, **{_OTHER_NAMES.get(key, key): _to_parameter(key, own[key]) for key in own}}
         path = f"/{indices}/_search" if indices else "/_search"
         search: SearchRequest | Skip = SearchRequest(path, parameters, members_of(body))
     except NotUnderstoodError as error:
@@ -106,13 +106,13 @@ def _item(header: bytes, body: bytes, indices: str, shared: Mapping[str, str]) -
     return MultiSearchItem(header, body, indices, search)
 
 
-def _expression(named: Any) -> str:  # noqa: ANN401  # any JSON value
+def _join_indices(named: Any) -> str:  # noqa: ANN401  # any JSON value
     """Return the indices of a header as a path has them."""
     names = named if isinstance(named, list) else str(named).split(",")
     return ",".join(quote(str(name), safe="*") for name in names)
 
 
-def _value(name: str, value: Any) -> str:  # noqa: ANN401  # any JSON value
+def _to_parameter(name: str, value: Any) -> str:  # noqa: ANN401  # any JSON value
     """Return a header's value as a URL has it."""
     match value:
         case bool():

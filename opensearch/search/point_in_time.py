@@ -23,7 +23,7 @@ def indices_of(pit: Any) -> str | None:  # noqa: ANN401  # any JSON value may st
         return None
     try:
         data = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
-        names = _IdReader(data).indices()
+        names = _IdReader(data).read_indices()
     except (_UnreadableError, binascii.Error, ValueError):
         return None
     return ",".join(quote(name, safe="") for name in dict.fromkeys(names)) or None
@@ -36,26 +36,26 @@ class _IdReader:
         self._data = data
         self._place = 0
 
-    def indices(self) -> list[str]:
+    def read_indices(self) -> list[str]:
         """Return the index of every shard."""
-        self._number()  # OpenSearch's version
-        num_shards = self._number()
+        self._read_number()  # OpenSearch's version
+        num_shards = self._read_number()
         if num_shards > _MAX_SHARDS:
             raise _UnreadableError
-        return [self._shard() for _ in range(num_shards)]
+        return [self._read_shard() for _ in range(num_shards)]
 
-    def _shard(self) -> str:
-        index = self._text()
-        self._text()  # the index's UUID
-        self._number()  # the shard
-        self._text()  # the node
-        if self._byte():
+    def _read_shard(self) -> str:
+        index = self._read_text()
+        self._read_text()  # the index's UUID
+        self._read_number()  # the shard
+        self._read_text()  # the node
+        if self._read_byte():
             raise _UnreadableError  # a remote cluster's alias
         self._skip(8)  # the reader's number
-        self._text()  # the session
+        self._read_text()  # the session
         return index
 
-    def _byte(self) -> int:
+    def _read_byte(self) -> int:
         self._skip(1)
         return self._data[self._place - 1]
 
@@ -64,19 +64,19 @@ class _IdReader:
         if self._place > len(self._data):
             raise _UnreadableError
 
-    def _number(self) -> int:
+    def _read_number(self) -> int:
         """Read a number, seven bits a byte, the lowest first."""
         value = 0
         for shift in range(0, 35, 7):
-            byte = self._byte()
+            byte = self._read_byte()
             value |= (byte & 0x7F) << shift
             if byte < 0x80:
                 return value
         raise _UnreadableError
 
-    def _text(self) -> str:
+    def _read_text(self) -> str:
         """Read a text in ASCII, all that is usual in an index's name."""
-        length = self._number()
+        length = self._read_number()
         self._skip(length)
         text = self._data[self._place - length : self._place]
         if not text.isascii():

@@ -48,9 +48,9 @@ class SearchRequest:
                 or the parameters are split or encoded in a rare way.
         """
         path, _, query = target.partition("?")
-        parameters = _parameters(query)
+        parameters = _parse_query(query)
         if "source" in parameters:
-            parameters, body = _body_of_the_url(parameters, body)
+            parameters, body = _take_source(parameters, body)
         return cls(path, parameters, members_of(body))
 
     @property
@@ -60,7 +60,7 @@ class SearchRequest:
         Raises:
             NotUnderstoodError: not a whole number of at least 0.
         """
-        return self._count("from", 0)
+        return self._read_count("from", 0)
 
     @property
     def size(self) -> int:
@@ -69,7 +69,7 @@ class SearchRequest:
         Raises:
             NotUnderstoodError: not a whole number of at least 0.
         """
-        return self._count("size", DEFAULT_SIZE)
+        return self._read_count("size", DEFAULT_SIZE)
 
     @property
     def query(self) -> Any:  # noqa: ANN401  # any JSON
@@ -109,7 +109,7 @@ class SearchRequest:
     @property
     def stored_fields(self) -> list[str]:
         """The stored fields asked for; `_none_` leaves even `_id` out."""
-        return self._names("stored_fields")
+        return self._list_names("stored_fields")
 
     @property
     def docvalue_fields(self) -> list[Any]:
@@ -121,7 +121,7 @@ class SearchRequest:
         in_body = self.member("docvalue_fields")
         if in_body is not None and not isinstance(in_body, list):
             raise NotUnderstoodError("docvalue_fields")
-        return [*(in_body or []), *self._in_url("docvalue_fields")]
+        return [*(in_body or []), *self._list_in_url("docvalue_fields")]
 
     @property
     def rescore_windows(self) -> list[int]:
@@ -169,15 +169,15 @@ class SearchRequest:
         left_out = OF_THE_FORMAT.union(names)
         return {name: value for name, value in self.parameters.items() if name not in left_out}
 
-    def _names(self, name: str) -> list[str]:
+    def _list_names(self, name: str) -> list[str]:
         value = self.member(name)
         in_body = [value] if isinstance(value, str) else value if isinstance(value, list) else []
-        return [*(each for each in in_body if isinstance(each, str)), *self._in_url(name)]
+        return [*(each for each in in_body if isinstance(each, str)), *self._list_in_url(name)]
 
-    def _in_url(self, name: str) -> list[str]:
+    def _list_in_url(self, name: str) -> list[str]:
         return [part for part in self.parameters.get(name, "").split(",") if part]
 
-    def _count(self, name: str, default: int) -> int:
+    def _read_count(self, name: str, default: int) -> int:
         if name not in self.parameters and name not in self.body:
             return default
         in_url = self.parameters.get(name)
@@ -219,10 +219,10 @@ def parameters_of(target: str) -> dict[str, str]:
     Raises:
         NotUnderstoodError: separated by `;` too, or not UTF-8.
     """
-    return _parameters(target.partition("?")[2])
+    return _parse_query(target.partition("?")[2])
 
 
-def _parameters(query: str) -> dict[str, str]:
+def _parse_query(query: str) -> dict[str, str]:
     """Read a query string; the last of several equal names wins, as in OpenSearch."""
     if ";" in query:  # OpenSearch splits there too
         raise NotUnderstoodError("parameters")
@@ -232,7 +232,7 @@ def _parameters(query: str) -> dict[str, str]:
         raise NotUnderstoodError("parameters") from error
 
 
-def _body_of_the_url(parameters: dict[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
+def _take_source(parameters: dict[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
     """Return the parameters without `source`, and the body that stands in it."""
     if body.strip() or "json" not in parameters.get("source_content_type", ""):
         raise NotUnderstoodError("source")  # OpenSearch refuses both at once, and other formats are not read

@@ -59,18 +59,18 @@ class SearchResponse:
             UnusableResponseError: not JSON of a search, timed out, or a shard failed.
         """
         try:
-            return cls._parsed(body, is_filtered=is_filtered, within=within)
+            return cls._parse(body, is_filtered=is_filtered, within=within)
         except (msgspec.DecodeError, KeyError, UnicodeDecodeError, RecursionError) as error:
             halves = swapped(body)
             if halves is None:
                 raise UnusableResponseError(f"expected the answer to a search, found: {error}") from error
         try:
-            return cls._parsed(halves.text, is_filtered=is_filtered, within=within)._each(halves.back)
+            return cls._parse(halves.text, is_filtered=is_filtered, within=within)._map_values(halves.back)
         except (msgspec.DecodeError, KeyError, UnicodeDecodeError, RecursionError) as error:
             raise UnusableResponseError(f"expected the answer to a search, found: {error}") from error
 
     @classmethod
-    def _parsed(cls, body: bytes, *, is_filtered: bool, within: int) -> "SearchResponse":
+    def _parse(cls, body: bytes, *, is_filtered: bool, within: int) -> "SearchResponse":
         if not body.isascii():
             body.decode()  # msgspec looks at no text before somebody reads it, and raises there then
         top = _OBJECT.decode(body)
@@ -79,7 +79,7 @@ class SearchResponse:
         hits = _HITS.decode(envelope.get("hits", b"[]") if is_filtered else envelope["hits"])
         return cls(top, envelope, hits, style_of(body, within), len(body))
 
-    def _each(self, changed: Callable[[bytes], bytes]) -> "SearchResponse":
+    def _map_values(self, changed: Callable[[bytes], bytes]) -> "SearchResponse":
         """Return the answer with every value changed."""
 
         def members(found: dict[str, Raw]) -> dict[str, Raw]:
@@ -146,12 +146,12 @@ def name_of(hit: Hit, field: str) -> HitName:
     try:
         fields = _OBJECT.decode(hit["fields"])
         (seq_no,) = _NUMBERS.decode(fields[SEQ_NO])
-        return HitName(_STRING.decode(hit["_index"]), seq_no, _vector_of(fields.get(field, Raw(b"[]"))))
+        return HitName(_STRING.decode(hit["_index"]), seq_no, _read_vector(fields.get(field, Raw(b"[]"))))
     except (msgspec.DecodeError, KeyError, ValueError) as error:
         raise UnusableResponseError(f"expected _index and {SEQ_NO} in every hit, found: {error}") from error
 
 
-def _vector_of(raw: Raw) -> str:
+def _read_vector(raw: Raw) -> str:
     """Return a field's values as one text; `fields` gives them once more, padded, beside doc values."""
     values: list[object] = msgspec.json.decode(raw)
     return ",".join(sorted({str(value).rstrip("=") for value in values}))

@@ -54,16 +54,16 @@ def with_explanation(hit: Hit, scores: HitScores, style: Style, depth: int) -> H
         return hit
     crossing = scores.neutral if scores.crossing is None else scores.crossing
     what = "crossing of query and document" if scores.crossing is not None else "neutral crossing: no vector"
-    parts = [_leaf(crossing, what, style, depth + 2)]
+    parts = [_build_leaf(crossing, what, style, depth + 2)]
     if scores.similarity is not None:
-        parts.append(_leaf(scores.similarity, "similarity to the best hits", style, depth + 2))
+        parts.append(_build_leaf(scores.similarity, "similarity to the best hits", style, depth + 2))
     if scores.neighbours is not None:
-        parts.append(_leaf(scores.neighbours, "neighbours: the nearest hits' mean", style, depth + 2))
+        parts.append(_build_leaf(scores.neighbours, "neighbours: the nearest hits' mean", style, depth + 2))
     own = style.object(
         {
             "value": score(scores.fused),
-            "description": _text(f"{scores.fused_by}, of:"),
-            "details": style.array([*parts, _deeper(hit["_explanation"], style, 2)], depth + 1),
+            "description": _encode_text(f"{scores.fused_by}, of:"),
+            "details": style.array([*parts, _indent(hit["_explanation"], style, 2)], depth + 1),
         },
         depth,
     )
@@ -76,30 +76,34 @@ def with_details(hit: Hit, scores: HitScores, rank: int, style: Style, depth: in
         "rank": Raw(str(rank).encode()),
         "first_stage_rank": Raw(str(scores.first_stage_rank).encode()),
         "first_stage_score": score(scores.first_stage),
-        "crossing": Raw(b"null") if scores.crossing is None else _number(scores.crossing),
-        "fused": _number(scores.fused),
-        "probability": _number(scores.probability),
+        "crossing": Raw(b"null") if scores.crossing is None else _encode_number(scores.crossing),
+        "fused": _encode_number(scores.fused),
+        "probability": _encode_number(scores.probability),
     }
     if scores.similarity is not None:
-        details["similarity"] = _number(scores.similarity)
+        details["similarity"] = _encode_number(scores.similarity)
     if scores.neighbours is not None:
-        details["neighbours"] = _number(scores.neighbours)
+        details["neighbours"] = _encode_number(scores.neighbours)
     return {**hit, "_rerank": style.object(details, depth)}
 
 
-def _leaf(value: float, description: str, style: Style, depth: int) -> Raw:
-    members = {"value": _number(value), "description": _text(description), "details": style.array([], depth)}
+def _build_leaf(value: float, description: str, style: Style, depth: int) -> Raw:
+    members = {
+        "value": _encode_number(value),
+        "description": _encode_text(description),
+        "details": style.array([], depth),
+    }
     return style.object(members, depth)
 
 
-def _deeper(raw: Raw, style: Style, levels: int) -> Raw:
+def _indent(raw: Raw, style: Style, levels: int) -> Raw:
     """Return a value as it stands so many levels further in."""
     return Raw(bytes(raw).replace(b"\n", b"\n" + b"  " * levels)) if style.end else raw
 
 
-def _number(value: float) -> Raw:
+def _encode_number(value: float) -> Raw:
     return Raw(msgspec.json.encode(float(np.float32(value)))) if np.isfinite(value) else Raw(b"null")
 
 
-def _text(value: str) -> Raw:
+def _encode_text(value: str) -> Raw:
     return Raw(msgspec.json.encode(value))

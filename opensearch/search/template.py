@@ -62,12 +62,12 @@ def rendered_search(template: SearchRequest, path: str, answer: bytes) -> Search
     # without `q`, what says how to read it is an error of OpenSearch's
     left_out = _NOT_LOOKED_AT | (OF_THE_QUERY_STRING if "q" in given else frozenset())
     kept = {name: value for name, value in given.items() if name not in left_out}
-    return SearchRequest(path, kept, {**_without_flags(body), **_flags(template)})
+    return SearchRequest(path, kept, {**_remove_flags(body), **_read_flags(template)})
 
 
-def _without_flags(body: Mapping[str, Raw]) -> dict[str, Raw]:
+def _remove_flags(body: Mapping[str, Raw]) -> dict[str, Raw]:
     return {name: raw for name, raw in body.items() if name not in _FLAGS}
 
 
-def _flags(template: SearchRequest) -> dict[str, Raw]:
+def _read_flags(template: SearchRequest) -> dict[str, Raw]:
     return {name: Raw(b"true") for name in _FLAGS if template.member(name) in (True, "true")}

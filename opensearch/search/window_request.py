@@ -40,10 +40,10 @@ class HitName:
 def whole_window(plan: Plan) -> SearchCall:
     """Ask for the window from its first hit, each hit as the client wants it, and for the vector."""
     request = plan.request
-    body = {**request.body, "from": _ZERO, "size": _number(plan.num_hits)}
+    body = {**request.body, "from": _ZERO, "size": _encode_number(plan.num_hits)}
     if plan.needs_docvalue:
         in_body = request.member("docvalue_fields") or []
-        body["docvalue_fields"] = _json([*in_body, plan.settings.field])
+        body["docvalue_fields"] = _encode([*in_body, plan.settings.field])
     parameters = request.parameters_but("from", "size")
     if plan.filter_path is not None:
         parameters["filter_path"] = plan.filter_path.parameter
@@ -60,7 +60,7 @@ def rescored_page(plan: Plan, rescore: Mapping[str, Any]) -> SearchCall:
         parameters["filter_path"] = plan.filter_path.parameter
     if request.is_pretty:
         parameters["pretty"] = "true"
-    body = {**request.body, "rescore": _json(rescore)}
+    body = {**request.body, "rescore": _encode(rescore)}
     return SearchCall(request.target(parameters), msgspec.json.encode(body))
 
 
@@ -103,14 +103,14 @@ def vectors_of_window(plan: Plan) -> SearchCall:
     request = plan.request
     body = {name: raw for name, raw in request.body.items() if name not in _OF_THE_PAGE}
     if _has_inner_hits(request):
-        body["query"] = _json(_without_inner_hits(request.query))
+        body["query"] = _encode(_remove_inner_hits(request.query))
     body |= {
         "from": _ZERO,
-        "size": _number(plan.num_hits),
-        "docvalue_fields": _json(naming_fields(plan)),
+        "size": _encode_number(plan.num_hits),
+        "docvalue_fields": _encode(naming_fields(plan)),
     }
     if plan.settings.verify_at_search:
-        body["_source"] = _json(plan.settings.source_fields)
+        body["_source"] = _encode(plan.settings.source_fields)
     else:  # no stored field at all: OpenSearch would unpack a fat source for the sake of `_id` alone
         body["stored_fields"] = Raw(b'"_none_"')
     parameters = request.parameters_but("from", "size", *_SOURCE_PARAMETERS, *_OF_THE_PAGE)
@@ -127,13 +127,13 @@ def hits_of_page(plan: Plan, names: Sequence[HitName], num_shards: int) -> Searc
     request = plan.request
     body = {name: raw for name, raw in request.body.items() if name not in _OF_THE_WINDOW}
     query = request.body.get("query", Raw(b'{"match_all":{}}'))
-    clause = {"must": [query], "filter": [{"bool": {"should": _by_name(names)}}]}
+    clause = {"must": [query], "filter": [{"bool": {"should": _match_names(names)}}]}
     if "highlight" in body:  # not the names: an index may be called like a word of the text
-        body["highlight"] = _json({"highlight_query": query, **request.member("highlight")})
+        body["highlight"] = _encode({"highlight_query": query, **request.member("highlight")})
     body |= {
-        "query": _json({"bool": clause}),
-        "docvalue_fields": _json([*(request.member("docvalue_fields") or []), *naming_fields(plan)]),
-        "size": _number(min(num_shards * len(names), max(plan.num_hits, len(names)))),
+        "query": _encode({"bool": clause}),
+        "docvalue_fields": _encode([*(request.member("docvalue_fields") or []), *naming_fields(plan)]),
+        "size": _encode_number(min(num_shards * len(names), max(plan.num_hits, len(names)))),
         "track_total_hits": Raw(b"false"),
     }
     left_out = _OF_THE_WINDOW | _SUGGESTER | {"request_cache", "search_type", "typed_keys"}
@@ -143,7 +143,7 @@ def hits_of_page(plan: Plan, names: Sequence[HitName], num_shards: int) -> Searc
     return SearchCall(request.target(parameters), msgspec.json.encode(body))
 
 
-def _by_name(names: Sequence[HitName]) -> list[dict[str, Any]]:
+def _match_names(names: Sequence[HitName]) -> list[dict[str, Any]]:
     numbers: dict[str, list[int]] = {}
     for name in names:
         numbers.setdefault(name.index, []).append(name.seq_no)
@@ -157,22 +157,22 @@ def _has_inner_hits(request: SearchRequest) -> bool:
     return b'"inner_hits"' in bytes(request.body.get("query", b""))
 
 
-def _without_inner_hits(value: Any) -> Any:  # noqa: ANN401  # any JSON value
+def _remove_inner_hits(value: Any) -> Any:  # noqa: ANN401  # any JSON value
     """Return a query whose `nested`, `has_child` and `has_parent` ask for no inner hits."""
     if isinstance(value, list):
-        return [_without_inner_hits(each) for each in value]
+        return [_remove_inner_hits(each) for each in value]
     if not isinstance(value, dict):
         return value
-    rest = {name: _without_inner_hits(inner) for name, inner in value.items()}
+    rest = {name: _remove_inner_hits(inner) for name, inner in value.items()}
     for name in _WITH_INNER_HITS & rest.keys():
         if isinstance(rest[name], dict):
             rest[name].pop("inner_hits", None)
     return rest
 
 
-def _json(value: object) -> Raw:
+def _encode(value: object) -> Raw:
     return Raw(msgspec.json.encode(value))
 
 
-def _number(value: int) -> Raw:
+def _encode_number(value: int) -> Raw:
     return Raw(str(value).encode())

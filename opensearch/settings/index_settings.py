@@ -93,7 +93,7 @@ def read_records(body: bytes) -> dict[str, IndexRecord]:
     Raises:
         msgspec.DecodeError, ValueError: it is no such answer.
     """
-    return {name: _record(index) for name, index in _INDICES.decode(body).items()}
+    return {name: _build_record(index) for name, index in _INDICES.decode(body).items()}
 
 
 def resolve_target(body: bytes, defaults: Defaults | None = None) -> Target:
@@ -109,8 +109,8 @@ def resolve_records(records: Mapping[str, IndexRecord], defaults: Defaults) -> T
     """Return what these indices say together, above a server's defaults."""
     by_age = sorted(records.values(), key=lambda index: index.created_ms)
     return Target(
-        _agreed(by_age, defaults),
-        fields={name: _fields(index) for name, index in records.items()},
+        _agree(by_age, defaults),
+        fields={name: _read_fields(index) for name, index in records.items()},
         pipelines=frozenset(index.default_pipeline for index in by_age) - {NO_PIPELINE},
         max_result_window=min((index.max_result_window for index in by_age), default=0),
         max_rescore_window=min((index.max_rescore_window for index in by_age), default=0),
@@ -139,7 +139,7 @@ def settings_problem(record: IndexRecord, defaults: Defaults) -> str | None:
     return None
 
 
-def _agreed(indices: list[IndexRecord], defaults: Defaults) -> RerankSettings | Skip:
+def _agree(indices: list[IndexRecord], defaults: Defaults) -> RerankSettings | Skip:
     """Return the settings that hold for indices, the newest last.
 
     All must have settings and agree on models, fields and source fields; in anything else the newest index's
@@ -159,7 +159,7 @@ def _agreed(indices: list[IndexRecord], defaults: Defaults) -> RerankSettings | 
     return settings[-1] if len(agreed) == 1 else Skip("indices")
 
 
-def _fields(index: IndexRecord) -> tuple[str, ...]:
+def _read_fields(index: IndexRecord) -> tuple[str, ...]:
     """Return the vector fields that an index's settings name, right or wrong, or named before they went."""
     rerank = index.rerank
     if rerank is None:
@@ -172,7 +172,7 @@ def _fields(index: IndexRecord) -> tuple[str, ...]:
     return (first, second) if isinstance(second, str) and second else (first,)
 
 
-def _record(index: _Index) -> IndexRecord:
+def _build_record(index: _Index) -> IndexRecord:
     rerank = index.mappings.meta.rerank
     return IndexRecord(
         rerank=rerank,

@@ -71,13 +71,13 @@ def with_defaults(defaults: Defaults, rerank: Any) -> Any:  # noqa: ANN401  # an
     if (
         isinstance(said, dict)
         and "weight" not in said
-        and _method(said) != _method(defaults.get("fusion", {}))
+        and _read_method(said) != _read_method(defaults.get("fusion", {}))
     ):
         merged["fusion"].pop("weight", None)
     return merged
 
 
-def _method(fusion: Mapping[str, Any]) -> Any:  # noqa: ANN401  # a mapping may hold anything there
+def _read_method(fusion: Mapping[str, Any]) -> Any:  # noqa: ANN401  # a mapping may hold anything there
     return fusion.get("method", FusionSettings().method)
 
 
@@ -92,12 +92,12 @@ def effective_settings(
         template: the `_meta.rerank` of its index template, empty where there is none.
         defaults: the server's.
     """
-    layers = dict(_values(rerank)), dict(_values(template)), dict(_values(defaults))
+    layers = dict(_flatten_layer(rerank)), dict(_flatten_layer(template)), dict(_flatten_layer(defaults))
     unsaid = "model bundle" if settings.fusion.method == "log_linear" else "default"
     of_bundle = {f"fusion.{name}": getattr(settings.fusion, name) for name in OF_BUNDLE}
     origins = {name: unsaid if value is None else "default" for name, value in of_bundle.items()}
     return [
-        EffectiveSetting(name, value, _origin(name, *layers) or origins.get(name, "default"))
+        EffectiveSetting(name, value, _find_origin(name, *layers) or origins.get(name, "default"))
         for name, value in flat(settings)
     ]
 
@@ -112,15 +112,15 @@ def flat(settings: msgspec.Struct, prefix: str = "") -> Iterator[tuple[str, Any]
             yield prefix + info.name, value
 
 
-def _values(layer: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flatten_layer(layer: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in layer.items():
         if isinstance(value, dict):
-            yield from _values(value, f"{prefix}{key}.")
+            yield from _flatten_layer(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value
 
 
-def _origin(
+def _find_origin(
     name: str, mapping: dict[str, Any], template: dict[str, Any], defaults: dict[str, Any]
 ) -> str | None:
     if name in mapping:

@@ -238,18 +238,20 @@ def check_together(settings: RerankSettings, place: str, remedy: str) -> None:
 
 def settings_meta(settings: RerankSettings) -> dict[str, Any]:
     """Return the JSON value for `_meta.rerank`: everything that is not at its default."""
-    return _changed(settings)
+    return _changed_values(settings)
 
 
-def _changed(settings: _SettingsTable) -> dict[str, Any]:
+def _changed_values(settings: _SettingsTable) -> dict[str, Any]:
     """Compare by value: msgspec's `omit_defaults` compares by identity, so what was parsed stays."""
     changed = {}
     for field in msgspec.structs.fields(settings):
         value = getattr(settings, field.name)
         if value != field.default:
-            changed[field.name] = _changed(value) if isinstance(value, _SettingsTable) else _as_json(value)
+            changed[field.name] = (
+                _changed_values(value) if isinstance(value, _SettingsTable) else _encode_value(value)
+            )
     return changed
 
 
-def _as_json(value: Any) -> Any:  # noqa: ANN401  # a setting's value
+def _encode_value(value: Any) -> Any:  # noqa: ANN401  # a setting's value
     return list(value) if isinstance(value, tuple) else value

@@ -62,7 +62,7 @@ def test_a_document_that_changes_meanwhile_keeps_its_change(
 ) -> None:
     """The first page is read, then one of its documents is written, then the page is stripped."""
     make(client, index_name, {str(n): {"t": n, "rerank": {"vector": "AAAA"}} for n in range(5)})
-    real, changed = strip_module._removed, {"t": 77, "rerank": {"vector": "BBBB"}}
+    real, changed = strip_module._remove_from_page, {"t": 77, "rerank": {"vector": "BBBB"}}
     removed: list[int] = []
 
     def late(*arguments: object) -> int:
@@ -71,7 +71,7 @@ def test_a_document_that_changes_meanwhile_keeps_its_change(
         removed.append(real(*arguments))  # type: ignore[arg-type]
         return removed[-1]
 
-    monkeypatch.setattr(strip_module, "_removed", late)
+    monkeypatch.setattr(strip_module, "_remove_from_page", late)
     assert strip(upstream, index_name, FIELD) == StripResult(removed=5, left=0)
     assert removed == [4, 1]
     assert sources_of(client, index_name)["3"] == {"t": 77}
