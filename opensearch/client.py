@@ -1,4 +1,4 @@
-"""Requests to OpenSearch: the one seam where the client library's errors become ours."""
+"""Requests to OpenSearch, whose errors become this package's own."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -42,13 +42,13 @@ Sign = Callable[[str, str, bytes | None], Mapping[str, str]]
 
 
 class OpenSearchClient:
-    """One OpenSearch, by its URL. Nothing is retried here: who asks knows whether that is safe.
+    """One OpenSearch, by its URL. It retries nothing: the caller knows whether that is safe.
 
     Args:
-        url: `http://` or `https://`, with user and password where needed, and a path prefix.
+        url: `http://` or `https://`, with user and password if needed, and a path prefix.
         timeout_s: longest wait for an answer.
         headers: sent with every request, such as a caller's own credentials.
-        ssl_context: what an https server is verified by; None: the system's certificates.
+        ssl_context: verifies an https server; None: the system's certificates do.
         sign: signs each request that has no `Authorization`; None: nothing is signed.
 
     Raises:
@@ -69,7 +69,7 @@ class OpenSearchClient:
         if any(name.lower() == "authorization" for name in sent):
             sign = None  # a caller's own credentials are sent as they are
         if ssl_context is not None and ssl_context.verify_mode is CERT_NONE:
-            disable_warnings(InsecureRequestWarning)  # one for each request: who chose that was told
+            disable_warnings(InsecureRequestWarning)  # one for each request; --insecure has its own warning
         # The library's types say int, but it hands the value to urllib3, which takes fractions.
         self._client = OpenSearch(
             hosts=[self.url],  # the library would send user and password as Latin-1
@@ -101,7 +101,7 @@ class OpenSearchClient:
             )
 
     def text(self, path: str, body: Mapping[str, Any]) -> str:
-        """POST `body`; return the answer as it was written, numbers and escapes as they stand in sources.
+        """POST `body` and return the response as it was written, with its numbers and escapes unchanged.
 
         Raises:
             RequestError: the subclass that fits.
@@ -123,7 +123,7 @@ def path_of(name: str, *rest: str) -> str:
     """Return the URL path of an index name, alias or pattern, with further segments.
 
     Raises:
-        AddressError: a name that no index has and that would lead to another path.
+        AddressError: a name that no index can have and that leads to another path.
     """
     if name in ("", ".", ".."):
         raise AddressError(f"expected the name of an index, found {name!r}")
@@ -132,7 +132,7 @@ def path_of(name: str, *rest: str) -> str:
 
 @contextmanager
 def translated(url: str) -> Iterator[None]:
-    """Turn every error of the client library that leaves the block into one of ours.
+    """Turn every error of the client library that leaves the block into one of this package.
 
     Raises:
         RequestError: the subclass that fits.
@@ -194,7 +194,11 @@ def _authorization_header(url: str) -> dict[str, str]:
 
 
 def _check_url(url: str) -> str:
-    """Return the URL without user and password, for messages."""
+    """Check the URL, and return it without user and password, for messages.
+
+    Raises:
+        AddressError: it is no URL of an OpenSearch.
+    """
     parts = urlsplit(url)
     try:
         port = parts.port

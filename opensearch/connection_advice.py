@@ -1,4 +1,4 @@
-"""What to do about a connection that failed: wrong certificates, and HTTP where TLS is spoken."""
+"""What to do about a connection that failed: wrong certificates, and plain HTTP to a port for TLS."""
 
 import socket
 import ssl
@@ -42,16 +42,16 @@ _OF_TLS = (
     ("RECORD_LAYER_FAILURE", _PLAIN),
     ("PACKET_LENGTH_TOO_LONG", _PLAIN),
 )  # fmt: skip
-"""What OpenSSL says -> what to do; the first that fits."""
+"""OpenSSL's words -> what to do; the first that fits counts."""
 
 _HTTP_TO_TLS = ("plain HTTP request was sent to HTTPS port", "HTTP request to an HTTPS server")
-"""What servers answer to plain HTTP on a port for TLS: nginx, and Go's."""
+"""The answer of nginx and of Go's servers to plain HTTP on a port for TLS."""
 
 
 def tls_advice(error: BaseException | str) -> str | None:
-    """Return what to do about an error of TLS, None if it is none that is known."""
-    told = error if isinstance(error, str) else " ".join(f"{each}" for each in _iterate_causes(error))
-    return next((advice for words, advice in _OF_TLS if words in told), None)
+    """Return what to do about an error of TLS, None if it is not known."""
+    text = error if isinstance(error, str) else " ".join(f"{each}" for each in _iterate_causes(error))
+    return next((advice for words, advice in _OF_TLS if words in text), None)
 
 
 def connection_advice(url: str, error: BaseException) -> str | None:
@@ -75,7 +75,7 @@ def answer_advice(url: str, content: str) -> str | None:
 
 
 def speaks_tls(url: str) -> bool:
-    """Return whether a TLS handshake with the URL's host and port gets an answer, whoever is there."""
+    """Return whether a TLS handshake with the URL's host and port gets an answer."""
     parts = urlsplit(url)
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is sent

@@ -30,7 +30,7 @@ class Api(Enum):
 class Endpoint:
     """An API and what the path says to it, each as it was written, percent-encoding included.
 
-    `indices` is the index part, empty where the path names none; `id` is the document's, or None.
+    `indices` is the index part, empty if the path names none; `id` is the document's, or None.
     """
 
     api: Api
@@ -48,7 +48,7 @@ _AT_ONCE: dict[tuple[str, ...], tuple[frozenset[str], Api]] = {
     ("_mget",): (_BOTH, Api.MULTI_GET),
     ("_bulk",): (_WRITES, Api.BULK),
 }
-"""What may stand alone or behind an index part."""
+"""Paths that may follow an index part or come without one."""
 
 _OF_A_DOCUMENT: dict[str, list[tuple[frozenset[str], Api]]] = {
     "_doc": [(_READS, Api.GET), (_WRITES, Api.INDEX), (frozenset({"DELETE"}), Api.DELETE)],
@@ -57,14 +57,14 @@ _OF_A_DOCUMENT: dict[str, list[tuple[frozenset[str], Api]]] = {
     "_update": [(frozenset({"POST"}), Api.UPDATE)],
     "_explain": [(_BOTH, Api.EXPLAIN)],
 }
-"""What stands between an index and a document's id."""
+"""Path segments between an index and a document's id."""
 
 
 def endpoint(method: str, path: str) -> Endpoint | None:
-    """Return what a request speaks; `path` is raw and has no query.
+    """Return the API that a request calls, None if it is none of these; `path` is raw and has no query.
 
-    Empty segments are passed over: `//articles/_search/` counts as `/articles/_search`, and what OpenSearch
-    makes of it, it says itself.
+    Empty segments are ignored: `//articles/_search/` counts as `/articles/_search`. OpenSearch answers such a
+    path itself.
     """
     parts = tuple(part for part in path.split("/") if part)
     if parts[:2] == ("_search", "scroll") and len(parts) <= 3 and method in _BOTH:

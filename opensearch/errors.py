@@ -1,14 +1,14 @@
 """What can go wrong with OpenSearch, as one tree.
 
     OpenSearchError
-    ├── LocalServerError        the server that we fetch, start and stop ourselves
+    ├── LocalServerError        the server that Twinrank fetches, starts and stops
     │   ├── MavenError          no Maven, or it failed
     │   ├── JavaError           no Java that is new enough
-    │   ├── DiskSpaceError      too little room, before or while writing
+    │   ├── DiskSpaceError      too little space, before or while writing
     │   ├── FolderError         a folder that the server cannot use
-    │   ├── PortError           a port that somebody else holds
+    │   ├── PortError           a port that another process uses
     │   └── ServerStartError    the server died, or took too long
-    ├── NativeError             ml-commons cannot deploy our models, or they cannot reach our endpoints
+    ├── NativeError             ml-commons cannot deploy the models, or they cannot reach the proxy
     ├── MappingError            a mapping that would lose or cannot hold the vectors
     └── RequestError            a request that OpenSearch did not answer, or answered with an error
         ├── AddressError        no URL of an OpenSearch, no name of an index
@@ -28,7 +28,7 @@ Every message says what was expected, what was found and what to do.
 from typing import Any
 
 MAX_REASON_CHARS = 1000
-"""Reasons may quote what was sent, however long: more than this helps nobody."""
+"""Reasons may quote the request, which may be long: more than this does not help."""
 
 
 class OpenSearchError(Exception):
@@ -68,7 +68,7 @@ class MappingError(OpenSearchError):
 
 
 class NativeError(OpenSearchError):
-    """ml-commons cannot deploy our models, or they do not reach our endpoints."""
+    """ml-commons cannot deploy the models, or they do not reach the proxy's endpoints."""
 
 
 class RequestError(OpenSearchError):
@@ -84,11 +84,11 @@ class UnreachableError(RequestError):
 
 
 class BusyError(RequestError):
-    """OpenSearch, or what stands in front of it, asks to come back later: 429, 502, 503 or 504."""
+    """OpenSearch, or a server in front of it, asks to come back later: 429, 502, 503 or 504."""
 
 
 class TooLargeError(RequestError):
-    """More bytes in one request than OpenSearch, or what stands in front of it, takes."""
+    """More bytes in one request than OpenSearch, or a server in front of it, takes."""
 
 
 class IndexMissingError(RequestError):
@@ -108,18 +108,18 @@ class RefusedError(RequestError):
 
 
 class BlockedError(RefusedError):
-    """An index that takes no writes: OpenSearch says so (403, for no want of a right), or its settings do."""
+    """An index that takes no writes: OpenSearch says so (a 403, but about no right), or its settings do."""
 
 
 class MissingError(RefusedError):
-    """There is no such thing: a pipeline, a model, anything but an index."""
+    """There is no such pipeline, model or other thing that is not an index."""
 
 
 class ConflictError(RefusedError):
-    """409: the document is no longer as the request expected it; somebody else was faster."""
+    """409: the document is no longer as the request expected it; another write was faster."""
 
 
-def reason_of(error: Any) -> str:  # noqa: ANN401  # whatever stands under `error` in an answer
+def reason_of(error: Any) -> str:  # noqa: ANN401  # any JSON value of `error`
     """Return `type: reason` and the reasons of its causes, outermost first, on one line."""
     if not isinstance(error, dict):
         return " ".join(str(error).split()) or "no reason given"

@@ -1,6 +1,6 @@
-"""Cuts our fields out of any answer with documents in it: hits of every kind, `_doc`, `_mget`, `get`.
+"""Remove the vector fields from any response with documents: hits of every kind, `_doc`, `_mget`, `get`.
 
-What does not hold them comes back byte for byte.
+Everything else comes back byte for byte.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from opensearch.rawjson.style import Style, style_of
 from opensearch.rawjson.surrogates import swapped
 
 FieldsOf = Callable[[str | None], tuple[str, ...]]
-"""A concrete index's name, None where the answer does not say it, to our fields there."""
+"""Maps a concrete index's name, None if the response does not say it, to its vector fields."""
 
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _ARRAY = msgspec.json.Decoder(list[Raw])
@@ -23,23 +23,23 @@ _NAME = msgspec.json.Decoder(str)
 _OF_THE_USER = frozenset({"_source", "fields", "highlight", "sort"})
 """Members of a hit that hold the user's own data: nothing in them is a hit. Aggregations may be named so."""
 _SCALARS = frozenset({"_index", "_id", "_score", "_version", "_seq_no", "_primary_term", "_routing"})
-"""Members of a hit that hold one value, which is not looked at: an answer has a hundred of them."""
+"""Members of a hit that hold one value, which is not searched: a response has a hundred of them."""
 
 _WITHOUT_HITS = _OF_THE_USER | _SCALARS
 _MARKS_OF_A_DOCUMENT = frozenset({"_index", "_id", "found", "_score"})
 
 
 def cut_answer(body: bytes, fields_of: FieldsOf) -> bytes:
-    """Return an answer without our fields; one that cannot be read as JSON comes back as it is."""
+    """Return a response without the vector fields; one that is not JSON comes back as it is."""
     style, whole = style_of(body), Raw(body)
     cut = cut_part(whole, fields_of, style, 0)
     return body if cut is whole else bytes(cut) + style.end
 
 
 def cut_part(part: Raw, fields_of: FieldsOf, style: Style, depth: int, name: str = "") -> Raw:
-    """Return a member of an answer by its name, `depth` objects and arrays deep, without our fields.
+    """Return a member of a response, `depth` objects and arrays deep, without the vector fields.
 
-    One that cannot be read as JSON comes back as it is.
+    One that is not JSON comes back as it is.
     """
     cutter = _Redactor(fields_of, style)
     try:
@@ -61,7 +61,7 @@ class _Redactor:
 
 
 def _redact(raw: Raw, index: str | None, cutter: _Redactor, depth: int, name: str = "") -> Raw:
-    """Return a member's value without our fields, the same object where it has none."""
+    """Return a member's value without the vector fields, the same object if it has none."""
     text = bytes(raw)
     if b'"_source"' not in text and b'"fields"' not in text:
         return raw
@@ -85,7 +85,7 @@ def _redact_object(raw: Raw, index: str | None, cutter: _Redactor, depth: int, n
         for key, value in members.items()
     }
     changed = any(cut[key] is not value for key, value in members.items())
-    if is_document and "_nested" not in members:  # whose source is a part of the document's, without ours
+    if is_document and "_nested" not in members:  # its source is a part of the document's, without the vector
         for field in cutter.fields_of(index):
             without = vector_field(field).cut(cut, cutter.style, depth)
             changed = changed or without is not cut

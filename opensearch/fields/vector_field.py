@@ -1,4 +1,4 @@
-"""Our field in a hit or a document: how it is read and cut out, in `_source` and in `fields`."""
+"""The vector field in a hit or a document: read it and remove it, in `_source` and in `fields`."""
 
 import binascii
 from functools import lru_cache
@@ -27,16 +27,16 @@ class VectorField:
         self._opening, self._closing = _last_member_parts(self._path)
 
     def packed(self, hit: Hit) -> bytes | None:
-        """Return the stored vector's bytes, None where the hit has no single one."""
+        """Return the stored vector's bytes, None if the hit does not have exactly one."""
         encoded = self._read_fields(hit) if "fields" in hit else None
         if encoded is None and "_source" in hit:
             encoded = self._read_source(bytes(hit["_source"]))
         return None if encoded is None else _decode(encoded)
 
     def cut(self, hit: Hit, style: Style | None = None, depth: int = _DEPTH_OF_A_HIT) -> Hit:
-        """Return the hit, or any object with a `_source` or `fields`, without our field.
+        """Return the hit, or any object with a `_source` or `fields`, without the vector field.
 
-        An object that held nothing else goes with it. What does not hold it comes back as it is.
+        An object that held nothing else is removed too. A hit without the field comes back as it is.
         """
         cut = self.cut_fields(hit, style or Compact(), depth)
         source = bytes(hit.get("_source", b""))
@@ -44,12 +44,12 @@ class VectorField:
         return cut if without == source else {**cut, "_source": Raw(without)}
 
     def cut_source(self, source: bytes) -> bytes:
-        """Return a document's source without our field; every other byte stays."""
+        """Return a document's source without the vector field; every other byte stays."""
         start = self._find_at_end(source)
         return source[:start] + b"}" if start >= 0 else self._find_anywhere(source)[0]
 
     def cut_fields(self, hit: Hit, style: Style, depth: int = _DEPTH_OF_A_HIT) -> Hit:
-        """Return the hit, or any object with `fields`, without our field there."""
+        """Return the hit, or any object with `fields`, without the vector field in them."""
         raw = hit.get("fields")
         if raw is None or not bytes(raw).startswith(b"{"):
             return hit
@@ -69,15 +69,15 @@ class VectorField:
         return value.encode("ascii", "replace") if isinstance(value, str) else None
 
     def _find_anywhere(self, source: bytes) -> tuple[bytes, Any]:
-        """Return the source without our member, wherever it stands, and the member's value.
+        """Return the source without the vector's member, wherever it is, and the member's value.
 
-        It may stand under its dotted name too; and its parent alone, `null`, is how a vector is taken away.
+        It may have its dotted name too. A parent that is `null` is how a client removes a vector.
         """
         if self._path[0].encode() not in source:
             return source, None
         try:
             rest, member = _remove(source.decode(), self._path)
-        except (JsonObjectError, UnicodeDecodeError):  # nothing that we can read, so nothing of ours
+        except (JsonObjectError, UnicodeDecodeError):  # not readable, so not written by Twinrank
             return source, None
         if member is None:
             return source, None
@@ -95,11 +95,11 @@ class VectorField:
         return single.encode("ascii", "replace")
 
     def _find_at_end(self, source: bytes) -> int:
-        """Return where `,"rerank":{"vector":"BASE64"}}` begins that ends the source, -1 where it does not.
+        """Return the start of `,"rerank":{"vector":"BASE64"}}` at the source's end, -1 if it does not end so.
 
-        The indexer puts it there. Anchored at the end, the closing braces fix its depth, and a comma followed
-        by a quote cannot stand inside a JSON string without ending it: what is found is the member itself,
-        never text that looks like it.
+        The indexer puts it there. At the end, the closing braces fix its depth. A comma followed by a quote
+        cannot be inside a JSON string without ending it. So this is the member itself, never text that looks
+        like it.
         """
         if not source.endswith(self._closing):
             return -1
@@ -110,7 +110,7 @@ class VectorField:
 
 @lru_cache
 def vector_field(name: str) -> VectorField:
-    """Return the field of that name; made once, since a search reads it for every hit."""
+    """Return the field of that name; made once, since a search needs it for every hit."""
     return VectorField(name)
 
 
@@ -126,13 +126,13 @@ def _remove(source: str, path: tuple[str, ...]) -> tuple[str, Member | None]:
 
 
 def _last_member_parts(path: tuple[str, ...]) -> tuple[bytes, bytes]:
-    """Return what stands before and after the value where the field is a source's last member."""
+    """Return the bytes before and after the value if the field is a source's last member."""
     opening = b":{".join(msgspec.json.encode(name) for name in path)
     return b"," + opening + b':"', b'"' + b"}" * len(path)
 
 
 def _decode(encoded: bytes) -> bytes | None:
-    """Decode base64 with or, as doc values give it, without padding; None where it is none."""
+    """Decode base64 with padding or, as doc values give it, without; None if it is not base64."""
     try:
         return binascii.a2b_base64(encoded + b"=" * (-len(encoded) % 4))
     except binascii.Error:

@@ -23,7 +23,7 @@ _DECIDE_VECTORS = ("model", "field", "source_fields", "chunk")
 class EnableRequest:
     """What to set. `settings` holds what was given, in the form of `_meta.rerank`; the rest stays.
 
-    `default_model` is set where an index has no model yet.
+    `default_model` is set if an index has no model yet.
     """
 
     default_model: str
@@ -32,9 +32,9 @@ class EnableRequest:
 
 @dataclass(frozen=True)
 class EnableResult:
-    """What became of one index, or would become of it.
+    """What was changed in one index, or would be.
 
-    `changes` says it in words, one line each; `vectors_stale` that stored vectors no longer fit the settings.
+    `changes` has one line each; `vectors_stale` says that stored vectors no longer fit the settings.
     """
 
     index: str
@@ -47,7 +47,7 @@ class EnableResult:
 def enable(
     client: OpenSearchClient, name: str, wanted: EnableRequest, *, dry_run: bool = False
 ) -> list[EnableResult]:
-    """Enable every index behind `name`, as `PUT _mapping` itself does; create it where there is none.
+    """Enable every index behind `name`, as `PUT _mapping` itself does; create it if there is none.
 
     All are checked before the first one is changed.
 
@@ -122,7 +122,7 @@ def _plan(index: Index, wanted: EnableRequest) -> EnableResult:
 
 
 def _read_present(index: Index) -> tuple[RerankSettings | None, list[str]]:
-    """Return the settings as they stand; invalid ones count as none, and that is a change to tell."""
+    """Return the settings as they are; invalid ones count as none, and that is a change to report."""
     if META_KEY not in index.meta:
         return None, []
     try:
@@ -135,7 +135,7 @@ def _merge(index: Index, before: RerankSettings | None, wanted: EnableRequest) -
     present: dict[str, Any] = settings_meta(before) if before else {"model": wanted.default_model}
     merged = present | wanted.settings
     for part in ("fusion", "chunk"):
-        changes = wanted.settings.get(part, {})  # what is no object is not merged: it is refused below
+        changes = wanted.settings.get(part, {})  # any other value is refused below
         merged[part] = present.get(part, {}) | changes if isinstance(changes, dict) else changes
     if "source_fields" not in merged:
         raise SettingsError(
@@ -143,10 +143,10 @@ def _merge(index: Index, before: RerankSettings | None, wanted: EnableRequest) -
             + proposal(index)
         )
     settings = parse_settings(merged)
-    ours = [name for name in settings.source_fields if paths_overlap(name, settings.field)]
-    if ours:
+    overlapping = [name for name in settings.source_fields if paths_overlap(name, settings.field)]
+    if overlapping:
         raise SettingsError(
-            f"expected source fields other than the vector field {settings.field}, found {ours[0]!r}"
+            f"expected source fields other than the vector field {settings.field}, found {overlapping[0]!r}"
         )
     return settings
 

@@ -1,6 +1,6 @@
 """Ingest pipelines that may change the source fields, by the fields that their processors name.
 
-A vector is made of the text as it was sent. What a pipeline does to other fields does not matter.
+A vector is made from the text as it was sent, so changes to other fields do not matter.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from opensearch.index.metadata import Index
 from opensearch.index.source_fields import paths_overlap
 
 MAX_DEPTH = 10
-"""Pipelines that call one another are followed so deep."""
+"""How deep pipelines that call one another are followed."""
 
 _IN_PLACE = frozenset({
     "append", "bytes", "convert", "dot_expander", "gsub", "html_strip", "join", "json", "lowercase",
@@ -65,7 +65,7 @@ class _PipelineReader:
         self._seen: set[str] = set()
 
     def find_reason(self, name: str, depth: int = 0) -> str | None:
-        """Return what the pipeline does to a source field, or why that cannot be told; None: nothing."""
+        """Return what the pipeline does to a source field, or why that is not known; None: nothing."""
         if name in self._seen:
             return None
         self._seen.add(name)
@@ -107,7 +107,7 @@ class _PipelineReader:
 
 
 def _find_written(kind: str, options: Mapping[str, Any]) -> list[str] | None:
-    """Return the fields that a processor writes, None if its options do not tell."""
+    """Return the fields that a processor writes, None if its options do not name them."""
     if _is_open(kind, options):
         return None
     if kind in _IN_PLACE:
@@ -139,7 +139,7 @@ def _list_names(value: Any) -> list[str]:  # noqa: ANN401  # any JSON value
 
 
 def _iterate_leaves(field_map: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is written; the embedding of a nested field stands in the same object as its text."""
+    """Yield the written fields; the embedding of a nested field is in the same object as its text."""
     for read, written in field_map.items():
         if isinstance(written, Mapping):
             yield from (f"{read}.{inner}" for inner in _iterate_leaves(written))

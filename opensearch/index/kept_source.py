@@ -1,4 +1,4 @@
-"""What an index keeps of its documents in `_source`: whether one can be written again without a loss.
+"""What an index keeps of its documents in `_source`: whether it can write one again without a loss.
 
 OpenSearch indexes every field of a document that it is sent, and keeps in `_source` what the mapping says. An
 update, a reindex and every second write of a document start from `_source`: a field that is not kept there is
@@ -46,7 +46,7 @@ class KeptSource:
 
     @property
     def found(self) -> str | None:
-        """What in the mapping drops fields, for messages; None if nothing does."""
+        """The part of the mapping that drops fields, for messages; None if nothing does."""
         if not self.is_stored:
             return "`_source.enabled: false`"
         if self.excludes:

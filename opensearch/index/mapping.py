@@ -59,19 +59,19 @@ def is_overwritten(index: Index) -> bool:
         return False
     try:
         found = _find_mapping(index, index.mapping, DEFAULT_FIELD, DEFAULT_FIELD)
-    except MappingError:  # something else stands under that name
+    except MappingError:  # another field has that name
         return False
     return found is not None and found.get("type") == "binary"
 
 
 def write(client: OpenSearchClient, name: str, field: str, rerank: Mapping[str, Any]) -> Index:
-    """Map the vector field and set `_meta.rerank` on one concrete index, and return it as it stands then.
+    """Map the vector field and set `_meta.rerank` on one concrete index, and return the index afterwards.
 
-    `PUT _mapping` replaces `_meta` whole, so it is read just before, written whole with everybody's keys,
-    and read again.
+    `PUT _mapping` replaces `_meta` whole. So it is read just before, written with all other keys, and read
+    again.
 
     Raises:
-        MappingError: the mapping is refused (see `check`), or does not stand as it was written.
+        MappingError: the mapping is refused (see `check`), or is not what was written.
         RequestError: OpenSearch cannot be asked, or refuses.
     """
     for _ in range(_ATTEMPTS):
@@ -92,7 +92,7 @@ def write(client: OpenSearchClient, name: str, field: str, rerank: Mapping[str, 
 def _read_index(client: OpenSearchClient, name: str) -> Index:
     found = find(client, name)
     if len(found) != 1:
-        raise MappingError(f"{name}: expected one index, found {len(found)}: it changed while we worked")
+        raise MappingError(f"{name}: expected one index, found {len(found)}: it changed meanwhile")
     return found[0]
 
 
@@ -120,7 +120,7 @@ def _check_source(index: Index, field: str) -> None:
 
 
 def _find_mapping(index: Index, node: Mapping[str, Any], rest: str, field: str) -> Mapping[str, Any] | None:
-    """Return the mapping of `field`, None where nothing stands in its way; its names may hold dots."""
+    """Return the mapping of `field`, None if the name is free; names may hold dots."""
     properties: Mapping[str, Mapping[str, Any]] = node.get("properties", {})
     if rest in properties:
         return properties[rest]
@@ -135,6 +135,6 @@ def _find_mapping(index: Index, node: Mapping[str, Any], rest: str, field: str) 
 def _foreign_field_error(index: Index, name: str, found: Mapping[str, Any]) -> MappingError:
     shown = {key: value for key, value in found.items() if key != "properties"} or {"type": "object"}
     return MappingError(
-        f"{index.name}: expected the field {name} to be free or ours (`binary` with doc values),"
+        f"{index.name}: expected the field {name} to be free or a vector field (`binary` with doc values),"
         f" found {shown}. Choose another name with --vector-field, or reindex into a new index"
     )

@@ -1,4 +1,4 @@
-"""Indices: what stands behind a name, and their mappings, settings and aliases."""
+"""The indices behind a name, with their mappings, settings and aliases."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,7 @@ class Index:
 
     @property
     def meta(self) -> dict[str, Any]:
-        """The mapping's whole `_meta`, ours and everybody else's."""
+        """The mapping's whole `_meta`, with the keys of all applications."""
         meta: dict[str, Any] = self.mapping.get("_meta", {})
         return meta
 
@@ -37,7 +37,7 @@ class Index:
 
     @property
     def search_pipeline(self) -> str | None:
-        """The search pipeline that every search of this index runs through, None where there is none."""
+        """The search pipeline that every search of this index runs through, None if there is none."""
         name = str(self.settings.get("index.search.default_pipeline", "_none"))
         return None if name == "_none" else name
 
@@ -56,7 +56,7 @@ class Index:
 
 
 def find(client: OpenSearchClient, name: str) -> list[Index]:
-    """Return every concrete index behind an index name, alias or pattern, by name; [] where there is none.
+    """Return every concrete index behind an index name, alias or pattern, by name; [] if there is none.
 
     Raises:
         RequestError: OpenSearch cannot be asked.
@@ -86,7 +86,7 @@ def written_by(client: OpenSearchClient, name: str) -> Index:
     """Return the one index that a write to `name` goes to: itself, or an alias's write index.
 
     Raises:
-        IndexMissingError: nothing stands behind the name.
+        IndexMissingError: there is no index behind the name.
         MappingError: several indices do, and none is the write index.
     """
     found = find(client, name)

@@ -1,4 +1,4 @@
-"""What holds for an index, where each value comes from, and what is wrong."""
+"""Report the settings of an index: the values that apply, their origins, and what is wrong."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +16,7 @@ NOT_ENABLED = "not enabled: its mapping has no settings under _meta.rerank"
 
 @dataclass(frozen=True)
 class SettingsReport:
-    """One concrete index. `settings` is empty where they are invalid or there are none."""
+    """One concrete index. `settings` is empty if they are invalid or there are none."""
 
     index: str
     settings: tuple[EffectiveSetting, ...]
@@ -31,7 +31,7 @@ class SettingsReport:
 
 @dataclass(frozen=True)
 class TemplateSettings:
-    """A template's `_meta.rerank`, empty where there is none; `note` says why it could not be read."""
+    """A template's `_meta.rerank`, empty if there is none; `note` says why it could not be read."""
 
     rerank: dict[str, Any] = field(default_factory=dict)
     note: str | None = None
@@ -83,7 +83,7 @@ def _report_valid(
 
 
 def template_settings(client: OpenSearchClient, index: Index) -> TemplateSettings:
-    """Return what the template that a new index of this name would be made from says.
+    """Return the settings in the template that a new index of this name would be made from.
 
     Raises:
         RequestError: OpenSearch cannot be asked.

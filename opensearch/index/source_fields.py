@@ -1,4 +1,4 @@
-"""Source fields that never have text, by an index's mapping: said when they are chosen, with what to take."""
+"""Source fields that never have text, by an index's mapping, and what to choose instead."""
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ def text_fields(index: Index) -> list[str]:
 
 
 def field_notes(index: Index, names: Sequence[str]) -> Iterator[str]:
-    """Yield, for each source field that cannot have text or is not mapped, why, and what to take instead."""
+    """Yield why a source field cannot have text or is not mapped, and what to choose instead."""
     for name in names:
         problem = _find_problem(index, name)
         if problem is not None:

@@ -1,4 +1,4 @@
-"""Remove the stored vectors of an index, document by document, none of which may have changed meanwhile."""
+"""Remove the stored vectors of an index, each only if its document has not changed meanwhile."""
 
 import json
 import time
@@ -15,7 +15,7 @@ PAGE = 250
 """Documents of one request."""
 
 MAX_PASSES = 5
-"""Documents that somebody writes at that moment are looked at again, so many times."""
+"""How often documents that are being written at that moment are tried again."""
 
 _SCROLL = "5m"
 _SCRIPT = """
@@ -33,12 +33,12 @@ for (int i = parents.size() - 1; i >= 0; i--) {
   if (child instanceof Map && child.isEmpty()) { parents[i].remove(path[i]); }
 }
 """.replace("\n", " ")
-"""An object that held nothing but the vector goes with it."""
+"""An object that held nothing but the vector is removed too."""
 
 
 @dataclass
 class StripResult:
-    """What became of it: documents without their vector now, and those that still have one."""
+    """How many documents have lost their vector, and how many still have one."""
 
     removed: int = 0
     left: int = 0
@@ -73,8 +73,8 @@ def strip(
 ) -> StripResult:
     """Remove `field` from every document of one concrete index that has it.
 
-    Each is a `_bulk` update under `if_seq_no`: an index's ingest pipelines do not run, and what was written
-    in between is not touched but looked at again in the next pass. `progress` gets the number removed so
+    Each is a `_bulk` update under `if_seq_no`: an index's ingest pipelines do not run, and a document that
+    was written in between stays as it is until the next pass. `progress` gets the number removed so
     far, and of how many.
 
     Args:
@@ -82,7 +82,7 @@ def strip(
         index: a concrete index.
         field: the vector field, dotted.
         documents_per_s: pace; None is as fast as it goes.
-        progress: told after each request.
+        progress: called after each request.
 
     Raises:
         RequestError: OpenSearch cannot be asked, or refuses; what was removed stays removed.

@@ -1,4 +1,4 @@
-"""What keeps vectors from being written to the documents that an index has: said before it is tried."""
+"""Find what keeps vectors from being written to an index's documents, before it is tried."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ class Obstacle:
     """Why no document of an index can be written again.
 
     Attributes:
-        found: what of the index stands in the way.
+        found: the property of the index that prevents it.
         problem: a sentence: what was expected, what was found, what to do.
-        is_readable: whether the documents can be looked at.
-        may_end: whether somebody may take it away from this very index.
+        is_readable: whether the documents can be read.
+        may_end: whether it can be lifted from this very index.
         is_lossy: whether a document can be written again, but not without a loss; whole documents can be.
     """
 
@@ -59,7 +59,7 @@ def check_indexable(index: Index) -> None:
 
 
 def enable_notes(index: Index) -> Iterator[str]:
-    """Yield what reranking cannot do on an index for want of writes, for whoever enables it."""
+    """Yield notes on what cannot run on an index because of these obstacles."""
     for obstacle in _find_obstacles(index):
         if obstacle.is_lossy or _APPEND_ONLY in obstacle.found:
             yield (
