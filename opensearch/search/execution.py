@@ -1,6 +1,6 @@
 """Where a search's hits are scored, and why one that was to be scored in the cluster is scored here.
 
-In the cluster OpenSearch's own `rescore` scores them: what does not go together with it gives way.
+In the cluster OpenSearch's own `rescore` scores them. A search that it does not suit falls back to the proxy.
 """
 
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ from typing import Any
 from opensearch.search.request import SearchRequest
 from opensearch.settings.table import RerankSettings
 
-GAVE_WAY = (
+FALLBACKS = (
     "crossing", "multi_search", "verify", "fusion", "score", "explain", "collapse", "rescore", "hybrid",
     "scoreless", "top_hits",
 )  # fmt: skip
 """Every reason for scoring hits here in spite of `execution: cluster`, as `Rerank-Status` shows it."""
 
 
-def reason_to_give_way(request: SearchRequest, settings: RerankSettings, *, details: bool) -> str | None:
+def fallback_reason(request: SearchRequest, settings: RerankSettings, *, details: bool) -> str | None:
     """Return why this search cannot be rescored by OpenSearch, None where it can.
 
     Args:

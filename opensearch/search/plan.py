@@ -6,7 +6,7 @@ import msgspec
 
 from opensearch.query.text import query_text
 from opensearch.rawjson.filter_path import FilterPath, widened
-from opensearch.search.execution import reason_to_give_way
+from opensearch.search.execution import fallback_reason
 from opensearch.search.ext import RerankControls, taken_out
 from opensearch.search.request import NotUnderstoodError, SearchRequest
 from opensearch.search.requested_fields import asks_for, names_among_fields
@@ -28,7 +28,7 @@ class Plan:
     asked for our field by name, `needs_docvalue` that what it asked for may not hold it. `explains` asks for
     an explanation in OpenSearch's form, `details` for ours. `filter_path` is set where the client filters
     the answer. `in_cluster` says that OpenSearch itself rescores: then the window is one of each shard, and
-    the page is asked for as it is; `gave_way` is why it does not in spite of the settings.
+    the page is asked for as it is; `fallback` is why it does not in spite of the settings.
     `follows_page` says that an earlier page of the same search was reranked, so that this one has to be.
     """
 
@@ -44,7 +44,7 @@ class Plan:
     details: bool
     filter_path: FilterPath | None
     in_cluster: bool = False
-    gave_way: str | None = None
+    fallback: str | None = None
     follows_page: bool = False
 
     @property
@@ -53,8 +53,8 @@ class Plan:
         return max(self.window_size, self.page_end)
 
 
-def plan_search(request: SearchRequest, target: Target, *, gives_way: str | None = None) -> Plan | Skip:
-    """Plan one `_search` on these indices; `gives_way` says why OpenSearch cannot rescore it.
+def plan_search(request: SearchRequest, target: Target, *, fallback: str | None = None) -> Plan | Skip:
+    """Plan one `_search` on these indices; `fallback` says why OpenSearch cannot rescore it.
 
     Raises:
         InvalidError: `ext.rerank` is not what it must be.
@@ -68,7 +68,7 @@ def plan_search(request: SearchRequest, target: Target, *, gives_way: str | None
     except (msgspec.DecodeError, RecursionError):  # OpenSearch's own parser shall say what it thinks of it
         return Skip("body")
     ours = request.with_body(body)
-    plan = _planned(ours, target, controls, text, gives_way=gives_way)
+    plan = _planned(ours, target, controls, text, fallback=fallback)
     return replace(plan, forward=ours) if isinstance(plan, Skip) and body != request.body else plan
 
 
@@ -78,7 +78,7 @@ def _planned(
     controls: RerankControls,
     given_text: str | None,
     *,
-    gives_way: str | None,
+    fallback: str | None,
 ) -> Plan | Skip:
     if isinstance(target.settings, Skip):
         return target.settings
@@ -86,12 +86,12 @@ def _planned(
     if not settings.enabled:
         return Skip("disabled")
     try:
-        gave_way = None
-        if settings.execution == "cluster":
-            gave_way = gives_way or reason_to_give_way(request, settings, details=controls.explain)
-        in_cluster = settings.execution == "cluster" and gave_way is None
+        wants_cluster = settings.execution == "cluster"
+        if wants_cluster:
+            fallback = fallback or fallback_reason(request, settings, details=controls.explain)
+        in_cluster = wants_cluster and fallback is None
         plan = _plan(request, target, settings, given_text, details=controls.explain, in_cluster=in_cluster)
-        return replace(plan, gave_way=gave_way) if isinstance(plan, Plan) else plan
+        return replace(plan, fallback=fallback) if wants_cluster and isinstance(plan, Plan) else plan
     except NotUnderstoodError as error:
         return Skip(error.reason)
     except (msgspec.DecodeError, RecursionError):

@@ -132,7 +132,7 @@ class MultiSearchDoor:
     def _planned_item(self, request: Request, item: MultiSearchItem) -> PlannedItem:
         target = self._planner.target(request, item.indices, item.search)
         try:
-            plan = self._planner.plan(request, item.search, target, gives_way="multi_search")
+            plan = self._planner.plan(request, item.search, target, fallback="multi_search")
         except InvalidError as error:
             return PlannedItem(item, target, error)
         page = self._pages.page(request, item.search, target, plan)

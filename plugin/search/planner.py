@@ -71,9 +71,9 @@ class SearchPlanner:
         return self._settings.are_shown(request, indices)
 
     def plan(
-        self, request: Request, search: SearchRequest | Skip, target: Target, *, gives_way: str | None = None
+        self, request: Request, search: SearchRequest | Skip, target: Target, *, fallback: str | None = None
     ) -> Plan | Skip:
-        """Plan a request's search on indices; `gives_way` says why it cannot be rescored in the cluster.
+        """Plan a request's search on indices; `fallback` says why it cannot be rescored in the cluster.
 
         Raises:
             InvalidError: `ext.rerank` is not what it must be.
@@ -81,7 +81,7 @@ class SearchPlanner:
         if isinstance(search, Skip):
             return search
         plan = plan_search(
-            search, _for_model(target, self._model.vectors_of), gives_way=self._no_script or gives_way
+            search, _for_model(target, self._model.vectors_of), fallback=self._no_script or fallback
         )
         if isinstance(plan, Skip):
             return plan

@@ -189,10 +189,10 @@ def status_of(scored: WindowScores | RerankFailedError, plan: Plan, model_name: 
     if isinstance(scored, RerankFailedError):
         return f"skipped; reason={scored.reason}"
     num_scored = scored.ranking.num_scored
-    gave_way = "" if plan.gave_way is None else f"; gave_way={plan.gave_way}"
+    fallback = "" if plan.fallback is None else f"; fallback={plan.fallback}"
     stale = "" if scored.num_stale is None else f"; stale={scored.num_stale}"
     where = f"window={len(scored)}; scored={num_scored}{stale}; model={model_name}; execution=sidecar"
-    return f"applied; {where}{gave_way}"
+    return f"applied; {where}{fallback}"
 
 
 def answered(exchange: Exchange, body: bytes, status: str, clock: StageClock) -> Answer:

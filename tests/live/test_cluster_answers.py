@@ -1,4 +1,4 @@
-"""`execution: cluster`: every hit as OpenSearch says it, what gives way to the sidecar, and faults."""
+"""`execution: cluster`: every hit as OpenSearch says it, what falls back to the sidecar, and faults."""
 
 import json
 from contextlib import closing
@@ -10,7 +10,7 @@ import pytest
 from opensearchpy import OpenSearch
 from werkzeug.test import Client, TestResponse
 
-from opensearch.search.execution import GAVE_WAY
+from opensearch.search.execution import FALLBACKS
 from plugin.encoding.model import Model
 from plugin.encoding.query_encoder import QueryVectors
 from plugin.proxy import Proxy
@@ -137,7 +137,7 @@ def test_the_settings_choose_the_execution_too(
     assert ids(answer) == toy_index.expected_order(50)[:10]
 
 
-GIVING_WAY: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+FALLING_BACK: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("collapse", {"collapse": {"field": "kind"}}, {}),
     ("top_hits", {"aggs": {"k": {"terms": {"field": "kind"}, "aggs": {"t": {"top_hits": {}}}}}}, {}),
     ("explain", {"explain": True}, {}),
@@ -152,14 +152,14 @@ GIVING_WAY: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("reason", "extra", "more"), GIVING_WAY, ids=str)
-def test_what_gives_way_is_answered_by_the_sidecar(
+@pytest.mark.parametrize(("reason", "extra", "more"), FALLING_BACK, ids=str)
+def test_what_falls_back_is_answered_by_the_sidecar(
     proxy_url: str, one_shard: WindowIndex, reason: str, extra: dict[str, Any], more: dict[str, Any]
 ) -> None:
     body = {"query": one_shard.query, "size": 20, **extra}
     cluster = search(proxy_url, one_shard.name, {**body, **controls(**more)})
     sidecar = search(proxy_url, one_shard.name, {**body, **controls("sidecar", **more)})
-    assert cluster.rerank_status == f"{sidecar.rerank_status}; gave_way={reason}"
+    assert cluster.rerank_status == f"{sidecar.rerank_status}; fallback={reason}"
     assert (cluster.status, ids(cluster)) == (200, ids(sidecar))
 
 
@@ -171,11 +171,11 @@ def in_process(index: WindowIndex, url: str, model: Model, **more: Any) -> TestR
         return client.post(f"/{index.name}/_search", json=body, buffered=True)
 
 
-def test_a_crossing_without_a_script_gives_way(one_shard: WindowIndex, opensearch_url: str) -> None:
+def test_a_crossing_without_a_script_falls_back(one_shard: WindowIndex, opensearch_url: str) -> None:
     model = Model.load(one_shard.bundle)
     with_other = replace(model, crossing=_Other())
     answer = in_process(one_shard, opensearch_url, with_other)
-    assert answer.headers["Rerank-Status"].endswith("; execution=sidecar; gave_way=crossing")
+    assert answer.headers["Rerank-Status"].endswith("; execution=sidecar; fallback=crossing")
 
 
 class _Other:
@@ -252,4 +252,4 @@ def test_what_opensearch_refuses_of_the_clause_is_answered_by_the_clients_own(
 
 def test_every_reason_for_giving_way_is_tested() -> None:
     elsewhere = {"crossing", "hybrid", "multi_search", "verify"}  # `hybrid` needs a plugin that is not there
-    assert {reason for reason, _, _ in GIVING_WAY} | elsewhere == set(GAVE_WAY)
+    assert {reason for reason, _, _ in FALLING_BACK} | elsewhere == set(FALLBACKS)

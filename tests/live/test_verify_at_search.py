@@ -127,11 +127,11 @@ def test_items_of_a_multi_search(proxy_url: str, two_indices: ToyIndex) -> None:
     assert [item_ids(item) for item in items(checked)] == [item_ids(item) for item in items(bare)]
 
 
-def test_the_cluster_gives_way(proxy_url: str, two_indices: ToyIndex) -> None:
+def test_the_cluster_falls_back(proxy_url: str, two_indices: ToyIndex) -> None:
     body = {"query": two_indices.query, "ext": {"rerank": {"execution": "cluster"}}}
     status = search(proxy_url, CHECKED, body).rerank_status
     assert "; stale=3; " in status
-    assert status.endswith("; execution=sidecar; gave_way=verify")
+    assert status.endswith("; execution=sidecar; fallback=verify")
 
 
 def test_one_that_was_just_rewritten_is_judged_by_what_is_there_now(

@@ -2,7 +2,7 @@
 
 import re
 
-from opensearch.search.execution import GAVE_WAY
+from opensearch.search.execution import FALLBACKS
 from tests.support.paths import ROOT
 from tests.support.settings_table import settings_table
 
@@ -19,9 +19,9 @@ def test_every_reason_is_documented() -> None:
     assert reasons <= documented
 
 
-def test_every_reason_for_giving_way_is_documented() -> None:
+def test_every_reason_for_a_fallback_is_documented() -> None:
     document = (ROOT / "docs" / "proxy.md").read_text()
-    assert all(f"\n| `{reason}` | " in document for reason in GAVE_WAY)
+    assert all(f"\n| `{reason}` | " in document for reason in FALLBACKS)
 
 
 def test_every_link_between_documents_leads_somewhere() -> None:

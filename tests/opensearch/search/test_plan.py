@@ -100,7 +100,7 @@ def clustered(extra: dict[str, Any], target: str = "/b/_search") -> Plan:
 def test_in_the_cluster_the_clients_own_page_is_asked_for_with_one_clause_more() -> None:
     found = clustered({"from": 500, "_source": ["title"]}, "/b/_search?size=7&preference=_local&pretty")
     asked = rescored_page(found, {"window_size": found.window_size})
-    assert (found.in_cluster, found.gave_way) == (True, None)
+    assert (found.in_cluster, found.fallback) == (True, None)
     assert asked.target == "/b/_search?size=7&preference=_local&pretty=true"
     rescore = {"rescore": {"window_size": 100}}
     assert json.loads(asked.body) == {"query": QUERY, "from": 500, "_source": ["title"], **rescore}
@@ -126,9 +126,9 @@ def test_in_the_cluster_a_filter_of_the_answer_is_widened_by_what_tells_that_it_
     ("scoreless", {"query": {"bool": {"must": {"bool": {"filter": QUERY}}, "must_not": QUERY}},
                    "ext": {"rerank": {"query_context": {"query_text": "wait"}}}}),
 ])  # fmt: skip
-def test_what_gives_way_to_the_sidecar(reason: str, extra: dict[str, Any]) -> None:
+def test_what_falls_back_to_the_sidecar(reason: str, extra: dict[str, Any]) -> None:
     found = clustered(extra)
-    assert (found.in_cluster, found.gave_way) == (False, reason)
+    assert (found.in_cluster, found.fallback) == (False, reason)
 
 
 @pytest.mark.parametrize("extra", [
@@ -136,19 +136,19 @@ def test_what_gives_way_to_the_sidecar(reason: str, extra: dict[str, Any]) -> No
     {"ext": {"rerank": {"score": "fused"}}}, {"explain": False}, {"profile": True}, {"sort": ["_score"]},
     {"query": {"dis_max": {"queries": [QUERY]}}},
 ])  # fmt: skip
-def test_what_does_not_give_way(extra: dict[str, Any]) -> None:
+def test_what_does_not_fall_back(extra: dict[str, Any]) -> None:
     assert clustered(extra).in_cluster
 
 
-def test_a_model_without_a_script_gives_way() -> None:
+def test_a_model_without_a_script_falls_back() -> None:
     settings = msgspec.structs.replace(SETTINGS, execution="cluster")
     request = SearchRequest.parse("/b/_search", json.dumps({"query": QUERY, "from": 99}).encode())
-    found = plan_search(request, Target(settings, {"b": (settings.field,)}), gives_way="crossing")
+    found = plan_search(request, Target(settings, {"b": (settings.field,)}), fallback="crossing")
     assert isinstance(found, Plan)
-    assert found.gave_way == "crossing"
+    assert found.fallback == "crossing"
 
 
-def test_what_gives_way_has_the_pages_of_the_sidecar() -> None:
+def test_what_falls_back_has_the_pages_of_the_sidecar() -> None:
     beyond = {"query": QUERY, "from": 100, "collapse": {"field": "year"}}
     assert plan(beyond, settings=msgspec.structs.replace(SETTINGS, execution="cluster")) == Skip(
         "beyond_window"
