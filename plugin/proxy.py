@@ -20,7 +20,7 @@ from plugin.errors import UpstreamError, error_body
 from plugin.http.arrival import queued_s
 from plugin.http.client_presence import ClientGoneError, absent, present
 from plugin.http.content_coding import with_change
-from plugin.http.messages import Answer, Environ, Request
+from plugin.http.messages import Environ, Request, Response
 from plugin.passthrough.forward import MAX_CUT_BYTES, passed_through
 from plugin.passthrough.hidden_fields import FieldLookup
 from plugin.passthrough.nodes import NodesHandler
@@ -103,7 +103,7 @@ class Proxy:
             self._sight.answered(traced.request, answer, notes)
         return _sent(answer, start_response)
 
-    def _answer_or_error(self, request: Request) -> Answer:
+    def _answer_or_error(self, request: Request) -> Response:
         try:
             return self._answer(request)
         except UpstreamError as error:
@@ -113,10 +113,10 @@ class Proxy:
             _log.info("%s", error)
             return _gone(error)
 
-    def _answer(self, request: Request) -> Answer:
+    def _answer(self, request: Request) -> Response:
         if request.method == "CONNECT":  # no tunnel leads from here, whatever stands behind us
             body = error_body(405, "method_not_allowed_exception", "expected no CONNECT: this is no tunnel")
-            return Answer(405, (("Content-Type", JSON),), body)
+            return Response(405, (("Content-Type", JSON),), body)
         if request.path == ENRICH:
             return self._writes.enrich(request)
         spoken = endpoint(request.method, request.path)
@@ -135,7 +135,7 @@ class Proxy:
                 return self._shown(request, self._writes.answer(request, spoken))
         return passed_through(self._upstream, request)
 
-    def _rest(self, request: Request) -> Answer:
+    def _rest(self, request: Request) -> Response:
         """Pass through what is no API of documents or searches; see whether it changes indices."""
         if asks_for_addresses(request.method, request.target):
             return self._nodes.answer(request)
@@ -146,7 +146,7 @@ class Proxy:
             self._settings.changed()
         return answer
 
-    def _shown(self, request: Request, answer: Answer) -> Answer:
+    def _shown(self, request: Request, answer: Response) -> Response:
         """Return the answer to a write; the documents in it, which updates may ask for, lose our fields."""
         cut = self._lookup.cut_by_index(request, asked_in_url(request))
         shown = with_change(answer, lambda body: cut(body) if b'"_source"' in body else body, MAX_CUT_BYTES)
@@ -160,7 +160,7 @@ def _is_own(request: Request) -> bool:
     return request.path.startswith(OWN_PREFIX) and (request.path, request.method) != (ENRICH, "POST")
 
 
-def _sent(answer: Answer, start_response: "StartResponse") -> Iterable[bytes]:
+def _sent(answer: Response, start_response: "StartResponse") -> Iterable[bytes]:
     if isinstance(answer.body, bytes):
         length = "Content-Length", str(len(answer.body))
         start_response(answer.status_line, [*answer.headers, length])
@@ -169,12 +169,12 @@ def _sent(answer: Answer, start_response: "StartResponse") -> Iterable[bytes]:
     return answer.body
 
 
-def _gone(error: ClientGoneError) -> Answer:
+def _gone(error: ClientGoneError) -> Response:
     """Return what nobody reads, unless the client still listens after it has said that it ends."""
     reason = error_body(CLIENT_CLOSED_REQUEST, "client_gone_exception", str(error))
-    return Answer(CLIENT_CLOSED_REQUEST, (("Content-Type", JSON),), reason, "Client Closed Request")
+    return Response(CLIENT_CLOSED_REQUEST, (("Content-Type", JSON),), reason, "Client Closed Request")
 
 
-def _error(error: UpstreamError) -> Answer:
+def _error(error: UpstreamError) -> Response:
     headers = (("Content-Type", JSON),)
-    return Answer(error.status, headers, error_body(error.status, error.type_name, str(error)))
+    return Response(error.status, headers, error_body(error.status, error.type_name, str(error)))

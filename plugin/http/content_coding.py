@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 
-from plugin.http.messages import Answer, Headers
+from plugin.http.messages import Headers, Response
 
 _WINDOW_BITS = {"gzip": 31, "deflate": 15}
 """zlib's for each coding: gzip has a header of its own, HTTP's `deflate` zlib's."""
@@ -48,7 +48,7 @@ def unpacked(body: bytes, coding: str, limit_bytes: int) -> bytes | None:
     return content if inflate.eof and not inflate.unused_data else None
 
 
-def with_change(answer: Answer, change: Callable[[bytes], bytes], limit_bytes: int) -> Answer | None:
+def with_change(answer: Response, change: Callable[[bytes], bytes], limit_bytes: int) -> Response | None:
     """Return a whole answer with its content changed, unpacked then; as it came if there is no change.
 
     None: its content cannot be read.

@@ -119,7 +119,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """An answer: whole as bytes, or a stream of blocks whose `close`, if any, is called at the end."""
 
     status: int
@@ -132,9 +132,9 @@ class Answer:
         """Status and reason phrase, as WSGI takes them."""
         return f"{self.status} {self.reason or responses.get(self.status, 'Unknown')}"
 
-    def with_headers(self, *added: tuple[str, str]) -> "Answer":
+    def with_headers(self, *added: tuple[str, str]) -> "Response":
         """Return the same answer with further headers."""
-        return Answer(self.status, (*self.headers, *added), self.body, self.reason)
+        return Response(self.status, (*self.headers, *added), self.body, self.reason)
 
 
 def end_to_end(headers: Iterable[tuple[str, str]]) -> Headers:

@@ -8,8 +8,8 @@ from opensearch.search.request import SearchRequest
 from opensearch.search.requested_fields import asks_for
 from opensearch.settings.target import Skip, Target
 from plugin.http.content_coding import readable_codings, with_change
-from plugin.http.messages import Answer, Headers, Request
-from plugin.upstream.client import StreamedAnswer, Upstream
+from plugin.http.messages import Headers, Request, Response
+from plugin.upstream.client import StreamedResponse, Upstream
 from plugin.upstream.connection import Body
 
 Cut = Callable[[bytes], bytes]
@@ -33,7 +33,7 @@ def passed_through(
     forward: SearchRequest | None = None,
     may_repeat: bool | None = None,
     keeps_coding: bool = False,
-) -> Answer:
+) -> Response:
     """Send a request on as it came, or `forward` in its place, and give OpenSearch's answer back.
 
     Args:
@@ -55,13 +55,13 @@ def passed_through(
     repeats = request.method in _SAFE if may_repeat is None else may_repeat
     streamed = _sent(upstream, request, headers, read, forward, may_repeat=repeats)
     if cut is None or request.method == "HEAD" or not _is_json(streamed):
-        return Answer(streamed.status, streamed.headers, streamed, streamed.reason)
+        return Response(streamed.status, streamed.headers, streamed, streamed.reason)
     start, rest = _read(streamed)
     if rest is not None:
         _log.warning("an answer of more than %d bytes keeps our fields", MAX_CUT_BYTES)
-        return Answer(streamed.status, streamed.headers, _joined(start, rest, streamed), streamed.reason)
+        return Response(streamed.status, streamed.headers, _joined(start, rest, streamed), streamed.reason)
     kept = tuple(header for header in streamed.headers if header[0].lower() != "content-length")
-    answer = Answer(streamed.status, kept, start, streamed.reason)
+    answer = Response(streamed.status, kept, start, streamed.reason)
     cut_out = with_change(answer, cut, MAX_CUT_BYTES)
     if cut_out is None:
         _log.warning("an answer that cannot be unpacked, or not to %d bytes, keeps our fields", MAX_CUT_BYTES)
@@ -94,7 +94,7 @@ def _sent(
     forward: SearchRequest | None,
     *,
     may_repeat: bool,
-) -> StreamedAnswer:
+) -> StreamedResponse:
     if forward is None:
         is_whole = request.is_whole(read)
         own: Body = read if is_whole else request.blocks(read)
@@ -114,12 +114,12 @@ def _sent(
     return upstream.stream(request.method, forward.target(), typed, body, len(body), may_repeat=True)
 
 
-def _is_json(streamed: StreamedAnswer) -> bool:
+def _is_json(streamed: StreamedResponse) -> bool:
     content_type = next((value for name, value in streamed.headers if name.lower() == "content-type"), "")
     return "json" in content_type
 
 
-def _read(streamed: StreamedAnswer) -> tuple[bytes, Iterator[bytes] | None]:
+def _read(streamed: StreamedResponse) -> tuple[bytes, Iterator[bytes] | None]:
     """Read an answer; return it, with the blocks that are left where it is longer than MAX_CUT_BYTES."""
     blocks, read, num_bytes = iter(streamed), [], 0
     for block in blocks:
@@ -131,7 +131,7 @@ def _read(streamed: StreamedAnswer) -> tuple[bytes, Iterator[bytes] | None]:
     return b"".join(read), None
 
 
-def _joined(start: bytes, rest: Iterator[bytes], streamed: StreamedAnswer) -> Iterable[bytes]:
+def _joined(start: bytes, rest: Iterator[bytes], streamed: StreamedResponse) -> Iterable[bytes]:
     try:
         yield start
         yield from rest

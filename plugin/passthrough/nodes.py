@@ -2,7 +2,7 @@
 
 import logging
 
-from plugin.http.messages import Answer, Request
+from plugin.http.messages import Request, Response
 from plugin.passthrough.forward import passed_through
 from plugin.passthrough.publish_address import AUTO, UNCHANGED, asks_for_nodes, with_address
 from plugin.upstream.client import Upstream
@@ -26,7 +26,7 @@ class NodesHandler:
         self._publish_address = publish_address
         self._is_logged = False
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Response:
         """Answer one such request.
 
         Raises:

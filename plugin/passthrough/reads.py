@@ -9,7 +9,7 @@ from opensearch.endpoints import Api, Endpoint
 from opensearch.fields.vector_field import vector_field
 from opensearch.search.request import NotUnderstoodError, parameters_of
 from opensearch.search.requested_fields import asks_in_documents, asks_in_url
-from plugin.http.messages import Answer, Request
+from plugin.http.messages import Request, Response
 from plugin.passthrough.forward import Cut, passed_through
 from plugin.passthrough.hidden_fields import FieldLookup
 from plugin.upstream.client import Upstream
@@ -28,7 +28,7 @@ class ReadDoor:
         self._upstream = upstream
         self._lookup = lookup
 
-    def answer(self, request: Request, endpoint: Endpoint) -> Answer:
+    def answer(self, request: Request, endpoint: Endpoint) -> Response:
         """Answer one read.
 
         Raises:

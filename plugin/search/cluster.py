@@ -15,7 +15,7 @@ from plugin.encoding.model import Model
 from plugin.encoding.query_encoder import awaited
 from plugin.errors import RerankFailedError
 from plugin.http.arrival import queued_s
-from plugin.http.messages import Answer, Request
+from plugin.http.messages import Request, Response
 from plugin.search.page import RerankedPage
 from plugin.search.sidecar import answered, holds_for_the_clients_own, plain_headers, read
 from plugin.telemetry.stage_clock import StageClock
@@ -37,7 +37,7 @@ class ClusterSearch:
         self._upstream = upstream
         self._model = model
 
-    def run(self, request: Request, plan: Plan, clock: StageClock) -> Answer:
+    def run(self, request: Request, plan: Plan, clock: StageClock) -> Response:
         """Answer one search.
 
         Raises:

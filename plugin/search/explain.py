@@ -16,13 +16,13 @@ from opensearch.settings.table import RerankSettings, SettingsError
 from opensearch.settings.target import Target
 from plugin.encoding.model import Model
 from plugin.errors import UpstreamError
-from plugin.http.messages import Answer, Headers, Request
+from plugin.http.messages import Headers, Request, Response
 from plugin.search.handler import SearchDoor
 from plugin.search.hit_text import hit_text
 from plugin.search.planner import SearchPlanner
 from plugin.search.retry import until_reranked, with_deadline
 from plugin.settings.cache import SettingsCache
-from plugin.upstream.client import StreamedAnswer, Upstream
+from plugin.upstream.client import StreamedResponse, Upstream
 
 EXPLAIN_TRIES = 3
 """How often an explained search is sent at most: the endpoint holds a thread of the proxy meanwhile."""
@@ -152,7 +152,7 @@ def _with_details(search: dict[str, Any]) -> dict[str, Any]:
     return search | {"ext": {**ext, "rerank": {**rerank, "explain": True}}}
 
 
-def _decoded(answer: Answer) -> dict[str, Any]:
+def _decoded(answer: Response) -> dict[str, Any]:
     """Return the JSON of an answered search.
 
     Raises:
@@ -173,14 +173,14 @@ def _decoded(answer: Answer) -> dict[str, Any]:
     return found
 
 
-def _content(answer: Answer) -> bytes:
+def _content(answer: Response) -> bytes:
     """Return the body, and hand the connection of a streamed one back."""
     if isinstance(answer.body, bytes):
         return answer.body
     try:
         return b"".join(answer.body)
     finally:
-        if isinstance(answer.body, StreamedAnswer):
+        if isinstance(answer.body, StreamedResponse):
             answer.body.close()
 
 

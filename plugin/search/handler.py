@@ -13,7 +13,7 @@ from plugin.encoding.model import Model
 from plugin.errors import RerankFailedError, UpstreamError, error_body
 from plugin.http.caller import DENIED, refusal
 from plugin.http.client_presence import ClientGoneError
-from plugin.http.messages import Answer, Request, gunzipped
+from plugin.http.messages import Request, Response, gunzipped
 from plugin.passthrough.forward import cut_of, passed_through
 from plugin.search.breaker import kind_of
 from plugin.search.cluster import ClusterSearch
@@ -22,7 +22,7 @@ from plugin.search.planner import SearchPlanner
 from plugin.search.sidecar import RerankedSearch, refused
 from plugin.telemetry.rerank_status import skipped
 from plugin.telemetry.stage_clock import StageClock
-from plugin.upstream.client import StreamedAnswer, Upstream
+from plugin.upstream.client import StreamedResponse, Upstream
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 """A longer search is passed through unread."""
@@ -54,7 +54,7 @@ class SearchDoor:
         self._reranked = RerankedSearch(upstream, model)
         self._cluster = ClusterSearch(upstream, model)
 
-    def answer(self, request: Request, endpoint: Endpoint) -> Answer:
+    def answer(self, request: Request, endpoint: Endpoint) -> Response:
         """Answer one search.
 
         Raises:
@@ -66,7 +66,7 @@ class SearchDoor:
 
     def search(
         self, request: Request, indices: str, body: bytes, search: SearchRequest | Skip, clock: StageClock
-    ) -> Answer:
+    ) -> Response:
         """Answer one search that was read; `body` is what the client sent, which may only stand for it.
 
         Raises:
@@ -86,7 +86,7 @@ class SearchDoor:
     def _planned(
         self, request: Request, indices: str, body: bytes, target: Target, search: SearchRequest | Skip,
         plan: Plan | Skip, clock: StageClock,
-    ) -> Answer:  # fmt: skip
+    ) -> Response:  # fmt: skip
         if isinstance(plan, Skip):
             return self._passed_through(request, body, target, search, plan, clock)
         forward = Skip("upstream", plan.request if plan.request != search else None)
@@ -120,16 +120,18 @@ class SearchDoor:
         return answer
 
     def _own_error(
-        self, request: Request, indices: str, body: bytes, search: SearchRequest | Skip, own: Answer,
+        self, request: Request, indices: str, body: bytes, search: SearchRequest | Skip, own: Response,
         clock: StageClock,
-    ) -> Answer:  # fmt: skip
+    ) -> Response:  # fmt: skip
         """Answer an error of ours to who may search there, and to others what OpenSearch answers."""
         if refusal(self._upstream, request, indices) is None:
             return own
         nothing = Target(_UNSEEN)
         return self._passed_through(request, body, nothing, search, _UNSEEN, clock)
 
-    def _denied(self, request: Request, body: bytes, answer: Answer, skip: Skip, clock: StageClock) -> Answer:
+    def _denied(
+        self, request: Request, body: bytes, answer: Response, skip: Skip, clock: StageClock
+    ) -> Response:
         """Return a refusal; to who may not see the settings either, as for an index that has none."""
         forward = skip.forward  # without `ext.rerank`, of which OpenSearch says something else than of rights
         if answer.status == 403 and forward is not None and not self._shows(request, forward):
@@ -149,7 +151,7 @@ class SearchDoor:
         search: SearchRequest | Skip,
         skip: Skip,
         clock: StageClock,
-    ) -> Answer:
+    ) -> Response:
         """Send the client's own search, or what it is without `ext.rerank`, and cut our fields out."""
         with clock.stage("opensearch"):
             answer = passed_through(
@@ -164,7 +166,7 @@ class SearchDoor:
         return self._denied(request, body, told, skip, clock) if answer.status in DENIED else told
 
 
-def with_warnings(answer: Answer, error: Exception) -> Answer:
+def with_warnings(answer: Response, error: Exception) -> Response:
     """Return an answer with the warnings of the one that could not be used, which OpenSearch gives once."""
     warnings = error.warnings if isinstance(error, UnusableResponseError) else ()
     return answer.with_headers(*(header for header in warnings if header not in answer.headers))
@@ -208,12 +210,12 @@ def plain_json(request: Request, body: bytes) -> bytes:
     return plain
 
 
-def _close(answer: Answer) -> None:
-    if isinstance(answer.body, StreamedAnswer):
+def _close(answer: Response) -> None:
+    if isinstance(answer.body, StreamedResponse):
         answer.body.close()
 
 
-def _bad_request(error: InvalidError) -> Answer:
+def _bad_request(error: InvalidError) -> Response:
     status = "Rerank-Status", "refused; reason=ext"
     body = error_body(400, "illegal_argument_exception", str(error))
-    return Answer(400, (("Content-Type", "application/json"), status), body)
+    return Response(400, (("Content-Type", "application/json"), status), body)

@@ -16,7 +16,7 @@ from plugin.encoding.model import Model
 from plugin.errors import UpstreamError
 from plugin.http.caller import refusal
 from plugin.http.client_presence import ClientGoneError
-from plugin.http.messages import Answer, Request
+from plugin.http.messages import Request, Response
 from plugin.passthrough.forward import passed_through
 from plugin.passthrough.hidden_fields import FieldLookup
 from plugin.search.handler import MAX_BODY_BYTES, plain_json, with_warnings
@@ -52,7 +52,7 @@ class MultiSearchDoor:
         self._pages = pages or PageAgreement()
         self._items = RerankedItems(upstream, model, planner.breaker)
 
-    def answer(self, request: Request, endpoint: Endpoint) -> Answer:
+    def answer(self, request: Request, endpoint: Endpoint) -> Response:
         """Answer several searches.
 
         Raises:
@@ -86,7 +86,7 @@ class MultiSearchDoor:
     def _given_up(
         self, request: Request, body: bytes, planned: Sequence[PlannedItem], reason: str, clock: StageClock,
         failure: Exception,
-    ) -> Answer:  # fmt: skip
+    ) -> Response:  # fmt: skip
         """Answer the client's own items, with the warnings of what failed."""
         given_up = [each.given_up(reason) for each in planned]
         try:
@@ -146,7 +146,7 @@ class MultiSearchDoor:
 
     def _answered(
         self, request: Request, body: bytes, planned: Sequence[PlannedItem], clock: StageClock
-    ) -> Answer:
+    ) -> Response:
         if not all(each.is_own for each in planned):
             return self._items.run(request, planned, clock)
         with clock.stage("opensearch"):
@@ -158,7 +158,7 @@ class MultiSearchDoor:
             each.noted(each.word)
         return answer.with_headers(("Rerank-Status", of_items(words)), clock.header())
 
-    def _unread(self, request: Request, body: bytes, reason: str, clock: StageClock) -> Answer:
+    def _unread(self, request: Request, body: bytes, reason: str, clock: StageClock) -> Response:
         """Pass on what was not understood: which indices it speaks of, its answer tells."""
         cut = self._lookup.cut_by_index(request, lambda field: False)
         with clock.stage("opensearch"):

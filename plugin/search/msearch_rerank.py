@@ -20,7 +20,7 @@ from plugin.encoding.model import Model
 from plugin.encoding.query_encoder import QueryFuture
 from plugin.errors import RerankFailedError, error_body
 from plugin.http.caller import DENIED
-from plugin.http.messages import Answer, Request, warnings_of
+from plugin.http.messages import Request, Response, warnings_of
 from plugin.search.breaker import UpstreamBreaker, kind_of
 from plugin.search.msearch_item import PlannedItem
 from plugin.search.page import RerankedPage
@@ -72,7 +72,7 @@ class RerankedItems:
         self._model = model
         self._breaker = breaker
 
-    def run(self, request: Request, planned: Sequence[PlannedItem], clock: StageClock) -> Answer:
+    def run(self, request: Request, planned: Sequence[PlannedItem], clock: StageClock) -> Response:
         """Answer all items.
 
         Raises:

@@ -16,7 +16,7 @@ from opensearch.search.request import SearchRequest
 from opensearch.settings.table import RerankSettings
 from opensearch.settings.target import Skip, Target
 from plugin.http.caller import identity
-from plugin.http.messages import Answer, Request
+from plugin.http.messages import Request, Response
 from plugin.search.page_table import PageTable
 from plugin.telemetry.rerank_status import APPLIED
 
@@ -74,7 +74,7 @@ class Page:
         patient = msgspec.structs.replace(plan.settings, deadline_ms=longer_ms)
         return replace(plan, settings=patient, follows_page=True)
 
-    def answered(self, answer: Answer) -> Answer:
+    def answered(self, answer: Response) -> Response:
         """Note what a client is told of the page."""
         if answer.status == 200:
             told = next((value for name, value in answer.headers if name == "Rerank-Status"), "")

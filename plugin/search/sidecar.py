@@ -22,7 +22,7 @@ from opensearch.search.window_request import (
 from plugin.encoding.model import Model
 from plugin.encoding.query_encoder import QueryFuture
 from plugin.errors import RerankFailedError, error_body
-from plugin.http.messages import Answer, Headers, Request, warnings_of
+from plugin.http.messages import Headers, Request, Response, warnings_of
 from plugin.search.hit_sizes import HitSizes
 from plugin.search.page import HitsAt, RerankedPage
 from plugin.search.scores import WindowScores
@@ -49,7 +49,7 @@ class RerankedSearch:
         self._model = model
         self._sizes = HitSizes()
 
-    def run(self, request: Request, plan: Plan, clock: StageClock) -> Answer:
+    def run(self, request: Request, plan: Plan, clock: StageClock) -> Response:
         """Answer one search.
 
         Raises:
@@ -64,7 +64,7 @@ class RerankedSearch:
                 _log.info("the page's hits are asked for with the window: %s", error)
         return self._run(request, plan, clock, is_split=False)
 
-    def _run(self, request: Request, plan: Plan, clock: StageClock, *, is_split: bool) -> Answer:
+    def _run(self, request: Request, plan: Plan, clock: StageClock, *, is_split: bool) -> Response:
         vector = self._model.vector_in_time(plan)
         with clock.stage("opensearch"):
             exchange = self._ask(request, vectors_of_window(plan) if is_split else whole_window(plan))
@@ -73,7 +73,7 @@ class RerankedSearch:
     def _reordered(
         self, request: Request, plan: Plan, clock: StageClock, exchange: Exchange, vector: QueryFuture,
         *, is_split: bool,
-    ) -> Answer:  # fmt: skip
+    ) -> Response:  # fmt: skip
         if holds_for_the_clients_own(exchange.status, exchange.body):
             return answered(exchange, exchange.body, "skipped; reason=upstream", clock)
         with clock.stage("read"):
@@ -91,7 +91,7 @@ class RerankedSearch:
         scored: WindowScores | RerankFailedError,
         hits_at: HitsAt,
         clock: StageClock,
-    ) -> Answer:
+    ) -> Response:
         if isinstance(scored, RerankFailedError):
             _log.warning("search not reranked, reason=%s: %s", scored.reason, scored)
             if plan.settings.on_failure == "error":
@@ -195,10 +195,12 @@ def status_of(scored: WindowScores | RerankFailedError, plan: Plan, model_name: 
     return f"applied; {where}{fallback}"
 
 
-def answered(exchange: Exchange, body: bytes, status: str, clock: StageClock) -> Answer:
+def answered(exchange: Exchange, body: bytes, status: str, clock: StageClock) -> Response:
     """Return an answer with OpenSearch's status and headers but a body of our own."""
     kept = tuple(header for header in exchange.headers if header[0].lower() != "content-length")
-    return Answer(exchange.status, (*kept, ("Rerank-Status", status), clock.header()), body, exchange.reason)
+    return Response(
+        exchange.status, (*kept, ("Rerank-Status", status), clock.header()), body, exchange.reason
+    )
 
 
 def plain_headers(request: Request) -> Headers:
@@ -207,8 +209,8 @@ def plain_headers(request: Request) -> Headers:
     return (*kept, ("Content-Type", "application/json"))
 
 
-def refused(error: RerankFailedError, clock: StageClock) -> Answer:
+def refused(error: RerankFailedError, clock: StageClock) -> Response:
     """Return what `on_failure: error` asks for."""
     body = error_body(503, "rerank_failed_exception", f"reranking failed, reason={error.reason}: {error}")
     status = "Rerank-Status", f"skipped; reason={error.reason}"
-    return Answer(503, (("Content-Type", "application/json"), status, clock.header()), body)
+    return Response(503, (("Content-Type", "application/json"), status, clock.header()), body)

@@ -10,7 +10,7 @@ from opensearch.rawjson.filter_path import shows
 from opensearch.rawjson.style import style_of
 from opensearch.search.request import SearchRequest
 from opensearch.settings.target import Skip
-from plugin.http.messages import Answer, Request
+from plugin.http.messages import Request, Response
 from plugin.search.handler import MAX_BODY_BYTES, SearchDoor, understood
 from plugin.search.template_renderer import TemplateRenderer
 from plugin.telemetry.stage_clock import StageClock
@@ -26,7 +26,7 @@ class TemplateDoor:
         self._upstream = upstream
         self._searches = searches
 
-    def answer(self, request: Request, endpoint: Endpoint) -> Answer:
+    def answer(self, request: Request, endpoint: Endpoint) -> Response:
         """Answer one search by template.
 
         Raises:
@@ -45,7 +45,7 @@ class TemplateDoor:
         return TemplateRenderer(self._upstream, request).search(template, path)
 
 
-def _with_status(answer: Answer, template: SearchRequest) -> Answer:
+def _with_status(answer: Response, template: SearchRequest) -> Response:
     """Return a search's answer as one to a template: these end in `status`, which those of `_search` lack."""
     if not isinstance(answer.body, bytes) or not shows(
         template.parameters.get("filter_path", ""), ("status",)

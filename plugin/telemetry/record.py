@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from plugin.http.messages import Answer
+from plugin.http.messages import Response
 from plugin.telemetry.rerank_status import APPLIED, REFUSED, read_items
 from plugin.telemetry.stage_clock import server_timing
 
@@ -30,7 +30,7 @@ class SearchRecord:
     items: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, answer: Answer) -> "SearchRecord | None":
+    def of(cls, answer: Response) -> "SearchRecord | None":
         """Return the record of an answer, None where it answers no search."""
         headers = {name.lower(): value for name, value in answer.headers}
         if "rerank-status" not in headers:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from plugin.http.messages import Answer, Request
+from plugin.http.messages import Request, Response
 from plugin.telemetry.metrics import Metrics
 from plugin.telemetry.record import SearchRecord
 from plugin.telemetry.request_notes import Notes
@@ -45,7 +45,7 @@ class Sight:
         self.metrics = metrics
         self._options = options or LogOptions()
 
-    def answered(self, request: Request, answer: Answer, notes: Notes | None = None) -> None:
+    def answered(self, request: Request, answer: Response, notes: Notes | None = None) -> None:
         """Count an answer, and log it where it answers a search."""
         self.metrics.answered(answer.status)
         written = next((value for name, value in answer.headers if name == "Rerank-Written"), "")
@@ -64,7 +64,7 @@ class Sight:
             _log.log(level, "%s", msgspec.json.encode(told).decode())
 
 
-def _told(request: Request, answer: Answer, record: SearchRecord, *, is_slow: bool) -> dict[str, Any]:
+def _told(request: Request, answer: Response, record: SearchRecord, *, is_slow: bool) -> dict[str, Any]:
     told: dict[str, Any] = {
         "event": "slow_search" if is_slow else "search",
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from opensearch.endpoints import endpoint
 from plugin.errors import CommandError
-from plugin.http.messages import Answer, Request
+from plugin.http.messages import Request, Response
 from plugin.telemetry.record import SearchRecord
 from plugin.telemetry.request_notes import Notes
 from reranker.extras import missing_package
@@ -52,7 +52,7 @@ class Tracing:
         """Trace what happens inside; `answered` is to be called there."""
         yield Traced(request, notes)
 
-    def answered(self, traced: Traced, answer: Answer) -> None:
+    def answered(self, traced: Traced, answer: Response) -> None:
         """Tell what the request was answered."""
 
     def close(self) -> None:
@@ -91,7 +91,7 @@ class SpanTracing(Tracing):
             headers = (*kept, *carried.items())
             yield Traced(replace(request, headers=headers), notes, span)
 
-    def answered(self, traced: Traced, answer: Answer) -> None:
+    def answered(self, traced: Traced, answer: Response) -> None:
         """Tell status and outcome, and make a span of each stage."""
         from opentelemetry.trace import Status, StatusCode
 

@@ -36,7 +36,7 @@ class Exchange:
     body: bytes
 
 
-class StreamedAnswer:
+class StreamedResponse:
     """An answer that is read while it is passed on.
 
     Iterating yields the body's blocks as they come; `close` hands the connection back when everything was
@@ -142,7 +142,7 @@ class Upstream:
         content_length: int | None,
         *,
         may_repeat: bool = False,
-    ) -> StreamedAnswer:
+    ) -> StreamedResponse:
         """Send a request block by block (in chunks where `content_length` is None); the answer is read later.
 
         `may_repeat` says that it may be sent twice, its body too.
@@ -153,9 +153,9 @@ class Upstream:
             ClientGoneError: nobody waits for the answer any more.
         """
 
-        def use(host: Host, connection: Connection) -> StreamedAnswer:
+        def use(host: Host, connection: Connection) -> StreamedResponse:
             response = self._asked(host, connection, method, target, headers, body, content_length)
-            return StreamedAnswer(host, connection, response)
+            return StreamedResponse(host, connection, response)
 
         return self._failing_over(use, may_repeat=may_repeat)
 

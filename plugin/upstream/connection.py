@@ -43,7 +43,7 @@ _CONTINUE, _SWITCHING, _FINAL = 100, 101, 200
 _TIMEOUT = re.compile(r"timeout\s*=\s*(\d+)", re.IGNORECASE)
 
 
-class Response(HTTPResponse):
+class FinalResponse(HTTPResponse):
     """An answer, whatever interim answers come before it: http.client itself takes 103 for the answer."""
 
     def _read_status(self) -> tuple[str, int, str]:
@@ -61,7 +61,7 @@ class Connection(HTTPConnection):
         is_in_doubt: its last request was perhaps answered without having been read.
     """
 
-    response_class = Response
+    response_class = FinalResponse
     is_in_doubt = False
     _head_bytes = 0
     _released_s = 0.0

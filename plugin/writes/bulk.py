@@ -13,9 +13,9 @@ from opensearch.writes.bulk_lines import read_bulk
 from opensearch.writes.operation import Operation
 from opensearch.writes.response import BulkAnswer
 from plugin.http.content_coding import readable_codings, with_change
-from plugin.http.messages import Answer, Request
+from plugin.http.messages import Request, Response
 from plugin.telemetry.write_counts import written_header
-from plugin.upstream.client import StreamedAnswer
+from plugin.upstream.client import StreamedResponse
 from plugin.writes.batch import Batch
 from plugin.writes.bulk_body import MAX_CONTENT_BYTES, BulkBody
 from plugin.writes.bulk_retries import FollowUp, FollowUps, operation_lines
@@ -43,7 +43,7 @@ class BulkDoor:
         self._num_operations = 0
         self._may_show_documents = "_source" in self._parameters or "_source_includes" in self._parameters
 
-    def answer(self) -> Answer:
+    def answer(self) -> Response:
         """Send the bulk and return OpenSearch's answer to it.
 
         Raises:
@@ -65,14 +65,14 @@ class BulkDoor:
             body.close()
         return self._followed_up(streamed)
 
-    def _unread(self, body: BulkBody) -> Answer:
+    def _unread(self, body: BulkBody) -> Response:
         """Let OpenSearch answer a body that cannot be unpacked, or is longer than it takes."""
         streamed = self._context.upstream.stream(
             self._request.method, self._request.target, self._request.headers, body.blocks(), body.sent_bytes
         )
-        return Answer(streamed.status, streamed.headers, streamed, streamed.reason)
+        return Response(streamed.status, streamed.headers, streamed, streamed.reason)
 
-    def _send(self, body: BulkBody, allowance: int) -> StreamedAnswer:
+    def _send(self, body: BulkBody, allowance: int) -> StreamedResponse:
         self._follow_ups = FollowUps(self._context, self._request, self._parameters)
         self._num_operations = 0
         self._context.tally.documents = 0
@@ -122,22 +122,22 @@ class BulkDoor:
             written += operation_lines(part, one)
         return b"".join(written)
 
-    def _followed_up(self, streamed: StreamedAnswer) -> Answer:
+    def _followed_up(self, streamed: StreamedResponse) -> Response:
         """Return the answer, with the items of what was tried again or written once more after the bulk."""
         tally = self._context.tally
         is_read = self._follow_ups.are_due or self._may_show_documents
         if not is_read or streamed.status != 200:
             shown = (written_header(tally),) if tally.documents else ()
-            return Answer(streamed.status, (*streamed.headers, *shown), streamed, streamed.reason)
+            return Response(streamed.status, (*streamed.headers, *shown), streamed, streamed.reason)
         blocks = iter(streamed)
         content, is_whole = _read(blocks)
         if not is_whole:
             self._follow_ups.repair_known()
             headers = (*streamed.headers, written_header(tally))
-            return Answer(streamed.status, headers, _Joined(content, blocks, streamed), streamed.reason)
+            return Response(streamed.status, headers, _Joined(content, blocks, streamed), streamed.reason)
         streamed.close()
         headers = tuple(header for header in streamed.headers if header[0].lower() != "content-length")
-        answer = Answer(streamed.status, headers, content, streamed.reason)
+        answer = Response(streamed.status, headers, content, streamed.reason)
         settled = with_change(answer, self._settled, MAX_ANSWER_BYTES)
         if settled is None:
             self._follow_ups.repair_known()
@@ -186,7 +186,7 @@ def _read(blocks: Iterator[bytes]) -> tuple[bytes, bool]:
 class _Joined:
     """An answer of which the beginning was read."""
 
-    def __init__(self, first: bytes, blocks: Iterator[bytes], streamed: StreamedAnswer) -> None:
+    def __init__(self, first: bytes, blocks: Iterator[bytes], streamed: StreamedResponse) -> None:
         self._first, self._blocks, self._streamed = first, blocks, streamed
 
     def __iter__(self) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from opensearch.writes.operation import Operation
 from opensearch.writes.response import Item, Written, as_json, renumbered
 from opensearch.writes.target import WriteTarget
 from plugin.http.client_presence import ClientGoneError
-from plugin.http.messages import Answer, Request, gunzipped
+from plugin.http.messages import Request, Response, gunzipped
 from plugin.passthrough.forward import passed_through
 from plugin.telemetry.write_counts import written_header
 from plugin.upstream.client import Exchange
@@ -31,7 +31,7 @@ class DocumentDoor:
         self._endpoint = endpoint
         self._is_readable = is_answer_readable(request, context.parameters)
 
-    def answer(self) -> Answer:
+    def answer(self) -> Response:
         """Send the write and return OpenSearch's answer to it.
 
         Raises:
@@ -62,7 +62,7 @@ class DocumentDoor:
             action = "create"
         return Operation(action, parameters, b"", source)
 
-    def _written(self, operation: Operation) -> Answer:
+    def _written(self, operation: Operation) -> Response:
         number = 0
         while True:
             number += 1
@@ -88,7 +88,9 @@ class DocumentDoor:
             target = with_parameters(target, ("retry_on_conflict",), added)
         return self._context.write(self._request.method, target, source or b"")
 
-    def _repaired(self, operation: Operation, sent: Sent, target: WriteTarget, exchange: Exchange) -> Answer:
+    def _repaired(
+        self, operation: Operation, sent: Sent, target: WriteTarget, exchange: Exchange
+    ) -> Response:
         """Give the document its vector after the write where need be, and show its numbers then."""
         item = _item(exchange) if self._is_readable else None
         written = Written(exchange.status, "", "", "") if item is None else Written.of(item, exchange.status)
@@ -110,6 +112,6 @@ def _item(exchange: Exchange) -> Item | None:
         return None
 
 
-def _answer(exchange: Exchange, body: bytes, added: tuple[tuple[str, str], ...]) -> Answer:
+def _answer(exchange: Exchange, body: bytes, added: tuple[tuple[str, str], ...]) -> Response:
     kept = tuple(header for header in exchange.headers if header[0].lower() != "content-length")
-    return Answer(exchange.status, (*kept, *added), body, exchange.reason)
+    return Response(exchange.status, (*kept, *added), body, exchange.reason)

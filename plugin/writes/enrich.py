@@ -15,7 +15,7 @@ from opensearch.rawjson.members import JsonObjectError
 from opensearch.settings.table import DEFAULT_FIELD
 from opensearch.writes.operation import Operation
 from plugin.errors import error_body
-from plugin.http.messages import Answer, Request, gunzipped
+from plugin.http.messages import Request, Response, gunzipped
 from plugin.telemetry.write_counts import enriched_header
 from plugin.upstream.client import Exchange
 from plugin.writes.batch import Batches
@@ -51,7 +51,7 @@ class _Documents:
         return before + between.join(sources) + (after if sources or before else b"")
 
 
-def enriched(context: WriteContext, request: Request) -> Answer:
+def enriched(context: WriteContext, request: Request) -> Response:
     """Answer one request.
 
     The caller may do this where OpenSearch lets it read the index's settings; its refusal is passed on.
@@ -63,7 +63,7 @@ def enriched(context: WriteContext, request: Request) -> Answer:
     try:
         refusal = _refusal(context, name)
         if refusal is not None:
-            return Answer(refusal.status, refusal.headers, refusal.body, refusal.reason)
+            return Response(refusal.status, refusal.headers, refusal.body, refusal.reason)
         documents = _read(request)
         target = context.target(name)
         for number, source in enumerate(documents.sources, 1):
@@ -71,9 +71,9 @@ def enriched(context: WriteContext, request: Request) -> Answer:
         body = documents.joined(_encoded(name, context, documents.sources))
     except _BadRequestError as error:
         reason = error_body(error.status, "rerank_request_exception", str(error))
-        return Answer(error.status, (("Content-Type", _JSON),), reason)
+        return Response(error.status, (("Content-Type", _JSON),), reason)
     headers = ("Content-Type", documents.content_type), enriched_header(context.tally)
-    return Answer(200, headers, body)
+    return Response(200, headers, body)
 
 
 def _encoded(name: str, context: WriteContext, sources: Sequence[str]) -> Sequence[bytes]:

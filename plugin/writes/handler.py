@@ -2,7 +2,7 @@
 
 from opensearch.endpoints import Api, Endpoint
 from plugin.encoding.model import Model
-from plugin.http.messages import Answer, Request
+from plugin.http.messages import Request, Response
 from plugin.passthrough.forward import passed_through
 from plugin.settings.cache import SettingsCache
 from plugin.upstream.client import Upstream
@@ -31,7 +31,7 @@ class WriteDoor:
         settings.on_change(self._targets.changed)
         self._repairs = Repairs(upstream, model)
 
-    def answer(self, request: Request, endpoint: Endpoint) -> Answer:
+    def answer(self, request: Request, endpoint: Endpoint) -> Response:
         """Answer one write.
 
         Raises:
@@ -46,7 +46,7 @@ class WriteDoor:
             self._settings.changed()  # searches of the new index through this worker know it at once
         return answer
 
-    def enrich(self, request: Request) -> Answer:
+    def enrich(self, request: Request) -> Response:
         """Answer documents with documents that carry vectors.
 
         Raises:

@@ -19,7 +19,7 @@ from opensearch.search.request import SearchRequest
 from opensearch.search.window_request import can_split
 from opensearch.settings.target import Target
 from plugin.encoding.model import Model
-from plugin.http.messages import Answer, Request
+from plugin.http.messages import Request, Response
 from plugin.search.sidecar import RerankedSearch
 from plugin.telemetry.stage_clock import StageClock
 from plugin.upstream.client import Upstream
@@ -164,7 +164,7 @@ def _planned(case: _Case, text: str) -> tuple[Request, Plan]:
     return Request("POST", path, (), io.BytesIO(data), len(data)), plan
 
 
-def _check(answer: Answer) -> None:
+def _check(answer: Response) -> None:
     """What is measured must be what was meant.
 
     Raises:

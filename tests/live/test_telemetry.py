@@ -10,7 +10,7 @@ from prometheus_client import generate_latest
 
 from indexer.sync.summary import Lag, SyncSummary
 from plugin.harness.proxy_process import ProxyProcess, running_proxy
-from plugin.http.messages import Answer
+from plugin.http.messages import Response
 from plugin.telemetry.metrics import MAX_REASONS, Metrics
 from plugin.telemetry.record import SearchRecord
 from plugin.telemetry.rerank_status import of_items
@@ -39,8 +39,8 @@ def test_every_metric_is_documented() -> None:
     assert set(re.findall(r"`(twinrank_\w+)`", document)) == all_names()
 
 
-def answer(*headers: tuple[str, str]) -> Answer:
-    return Answer(200, headers, b"{}")
+def answer(*headers: tuple[str, str]) -> Response:
+    return Response(200, headers, b"{}")
 
 
 def test_a_record_is_what_the_headers_say() -> None:

@@ -12,9 +12,9 @@ from opensearchpy import OpenSearch
 from opensearch.endpoints import endpoint
 from plugin.encoding.document_encoder import MAX_WRITERS
 from plugin.encoding.model import Model
-from plugin.http.messages import Answer, Request
+from plugin.http.messages import Request, Response
 from plugin.settings.cache import SettingsCache
-from plugin.upstream.client import StreamedAnswer, Upstream
+from plugin.upstream.client import StreamedResponse, Upstream
 from plugin.writes import bulk
 from plugin.writes.handler import WriteDoor
 from reranker.bundle import Bundle
@@ -51,9 +51,9 @@ def send(door: WriteDoor, method: str, target: str, body: bytes) -> tuple[bytes,
     request = Request(method, target, headers, io.BytesIO(body), len(body))
     spoken = endpoint(method, request.path)
     assert spoken is not None
-    answer: Answer = door.answer(request, spoken)
+    answer: Response = door.answer(request, spoken)
     content = answer.body if isinstance(answer.body, bytes) else b"".join(answer.body)
-    if isinstance(answer.body, StreamedAnswer):
+    if isinstance(answer.body, StreamedResponse):
         answer.body.close()
     return content, dict(answer.headers).get("Rerank-Written", "")
 
@@ -105,7 +105,7 @@ def test_bulks_that_come_slowly_take_no_place_at_the_encoder_from_others(door: W
 
     def slow(body: SlowBody) -> None:
         answer = door.answer(Request("POST", target, NDJSON, body, length), spoken)
-        if isinstance(answer.body, StreamedAnswer):
+        if isinstance(answer.body, StreamedResponse):
             list(answer.body)
             answer.body.close()
 
