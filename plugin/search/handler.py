@@ -11,7 +11,6 @@ from opensearch.search.response import UnusableResponseError
 from opensearch.settings.target import Skip, Target
 from plugin.encoding.model import Model
 from plugin.errors import RerankFailedError, UpstreamError, error_body
-from plugin.http.caller import DENIED, refusal
 from plugin.http.client_presence import ClientGoneError
 from plugin.http.messages import Request, Response, gunzipped
 from plugin.passthrough.forward import cut_of, passed_through
@@ -22,6 +21,7 @@ from plugin.search.planner import SearchPlanner
 from plugin.search.sidecar import RerankedSearch, refused
 from plugin.telemetry.rerank_status import skipped
 from plugin.telemetry.stage_clock import StageClock
+from plugin.upstream.access import DENIED, may_search
 from plugin.upstream.client import StreamedResponse, Upstream
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
@@ -124,7 +124,7 @@ class SearchDoor:
         clock: StageClock,
     ) -> Response:  # fmt: skip
         """Answer an error of ours to who may search there, and to others what OpenSearch answers."""
-        if refusal(self._upstream, request, indices) is None:
+        if may_search(self._upstream, request, indices):
             return own
         nothing = Target(_UNSEEN)
         return self._passed_through(request, body, nothing, search, _UNSEEN, clock)

@@ -14,7 +14,6 @@ from opensearch.search.template import TEMPLATE_PARAMETERS
 from opensearch.settings.target import Skip
 from plugin.encoding.model import Model
 from plugin.errors import UpstreamError
-from plugin.http.caller import refusal
 from plugin.http.client_presence import ClientGoneError
 from plugin.http.messages import Request, Response
 from plugin.passthrough.forward import passed_through
@@ -28,6 +27,7 @@ from plugin.search.sidecar import answered, holds_for_the_clients_own
 from plugin.search.template_renderer import TemplateRenderer
 from plugin.telemetry.rerank_status import of_items, skipped
 from plugin.telemetry.stage_clock import StageClock
+from plugin.upstream.access import may_search
 from plugin.upstream.client import Upstream
 
 MULTI_SEARCHES = frozenset({Api.MULTI_SEARCH, Api.MULTI_SEARCH_TEMPLATE})
@@ -141,7 +141,7 @@ class MultiSearchDoor:
     def _may_search(self, request: Request, indices: str, known: dict[str, bool]) -> bool:
         """Whether OpenSearch lets the caller search there; only then a wrong `ext.rerank` is told."""
         if indices not in known:
-            known[indices] = refusal(self._upstream, request, indices) is None
+            known[indices] = may_search(self._upstream, request, indices)
         return known[indices]
 
     def _answered(

@@ -19,7 +19,6 @@ from opensearch.search.response import SearchResponse, UnusableResponseError
 from plugin.encoding.model import Model
 from plugin.encoding.query_encoder import QueryFuture
 from plugin.errors import RerankFailedError, error_body
-from plugin.http.caller import DENIED
 from plugin.http.messages import Request, Response, warnings_of
 from plugin.search.breaker import UpstreamBreaker, kind_of
 from plugin.search.msearch_item import PlannedItem
@@ -29,6 +28,7 @@ from plugin.search.sidecar import answered, holds_for_the_clients_own, plain_hea
 from plugin.search.verification import WindowTexts, carries_sources
 from plugin.telemetry.rerank_status import APPLIED, of_items
 from plugin.telemetry.stage_clock import StageClock
+from plugin.upstream.access import DENIED
 from plugin.upstream.client import Exchange, Upstream
 
 _NOTHING_ASKED = Exchange(200, "OK", (("Content-Type", "application/json"),), b'{"took":0,"responses":[]}')

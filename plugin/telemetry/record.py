@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from plugin.http.messages import Response
 from plugin.telemetry.rerank_status import APPLIED, REFUSED, read_items
-from plugin.telemetry.stage_clock import server_timing
+from plugin.upstream.search_client import read_server_timing
 
 _MAX_DIGITS = 18
 OUTCOMES = ("applied", "skipped", "refused")
@@ -35,7 +35,7 @@ class SearchRecord:
         headers = {name.lower(): value for name, value in answer.headers}
         if "rerank-status" not in headers:
             return None
-        stages_ms = server_timing(headers.get("server-timing", ""))
+        stages_ms = read_server_timing(headers.get("server-timing", ""))
         items = {_outcome(word): count for word, count in read_items(headers["rerank-status"]).items()}
         if items:
             return cls(min(outcome for outcome, _ in items), "", 0, 0, stages_ms, items)

@@ -1,13 +1,10 @@
 """How long each stage of one search took, for the `Server-Timing` header."""
 
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from plugin.telemetry.request_notes import note_stage
-
-_DURATION = re.compile(r"dur=[0-9]+(?:\.[0-9]*)?")
 
 
 class StageClock:
@@ -35,14 +32,3 @@ class StageClock:
         total_ms = (time.perf_counter() - self._started_s) * 1000
         stages = [*self._stages.items(), ("total", total_ms)]
         return "Server-Timing", ", ".join(f"{name};dur={ms:.2f}" for name, ms in stages)
-
-
-def server_timing(header: str) -> dict[str, float]:
-    """Read the durations of a `Server-Timing` header: stage -> milliseconds, in its order."""
-    found = {}
-    for metric in header.split(","):
-        name, *parameters = (part.strip() for part in metric.split(";"))
-        durations = [part[4:] for part in parameters if _DURATION.fullmatch(part)]
-        if name and durations:
-            found[name] = float(durations[0])
-    return found

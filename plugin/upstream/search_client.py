@@ -1,6 +1,7 @@
 """A small client that keeps one connection and shows what opensearch-py hides: headers and milliseconds."""
 
 import http.client
+import re
 import ssl
 import time
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ import msgspec
 from opensearch.connection_advice import DENIED, answer_advice, connection_advice
 from plugin.errors import CommandError
 from plugin.http.messages import Headers, basic_credentials
-from plugin.telemetry.stage_clock import server_timing
 from plugin.upstream.aws_signing import Sign
+
+_DURATION = re.compile(r"dur=[0-9]+(?:\.[0-9]*)?")
 
 
 class SearchError(CommandError):
@@ -47,7 +49,7 @@ class Answer:
     @property
     def stages_ms(self) -> dict[str, float]:
         """Milliseconds of each stage, from `Server-Timing`."""
-        return server_timing(self.headers.get("server-timing", ""))
+        return read_server_timing(self.headers.get("server-timing", ""))
 
 
 class SearchClient:
@@ -129,6 +131,17 @@ class SearchClient:
 
     def __exit__(self, *raised: object) -> None:
         self.close()
+
+
+def read_server_timing(header: str) -> dict[str, float]:
+    """Read the durations of a `Server-Timing` header: stage -> milliseconds, in its order."""
+    found = {}
+    for metric in header.split(","):
+        name, *parameters = (part.strip() for part in metric.split(";"))
+        durations = [part[4:] for part in parameters if _DURATION.fullmatch(part)]
+        if name and durations:
+            found[name] = float(durations[0])
+    return found
 
 
 def _connection(url: str, timeout_s: float, context: ssl.SSLContext | None) -> http.client.HTTPConnection:

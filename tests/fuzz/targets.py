@@ -35,8 +35,8 @@ from opensearch.writes.response import BulkAnswer
 from opensearch.writes.update import UpdateBody
 from plugin.admin.filter_path import filtered
 from plugin.telemetry.rerank_status import read_items as read_status
-from plugin.telemetry.stage_clock import server_timing
 from plugin.telemetry.write_counts import read_written
+from plugin.upstream.search_client import read_server_timing
 from reranker.errors import BundleError, StoredVectorError
 from reranker.manifest import parse as parse_manifest
 from reranker.stored_vector import unpack
@@ -217,7 +217,7 @@ def headers(data: bytes) -> None:
     """The headers that log and counters are read from, and the id of a point in time."""
     text = data.decode("latin-1")
     assert isinstance(read_status(text), dict)
-    assert isinstance(server_timing(text), dict)
+    assert isinstance(read_server_timing(text), dict)
     assert isinstance(read_written(text), dict)
     for pit in (text, {"id": text}, {"id": data.decode("utf-8", "replace")}):
         indices_of(pit)

@@ -6,8 +6,7 @@ from rich.console import Console
 
 from plugin.harness.comparison_table import orders_table, timing_line
 from plugin.search.comparison import BothOrders, moves
-from plugin.telemetry.stage_clock import server_timing
-from plugin.upstream.search_client import Answer
+from plugin.upstream.search_client import Answer, read_server_timing
 
 
 def _answer(ids: list[str], headers: dict[str, str] | None = None) -> Answer:
@@ -46,5 +45,5 @@ def test_the_timing_line_says_what_each_stage_took() -> None:
 
 
 def test_server_timing() -> None:
-    assert server_timing('a;dur=1.5, b;desc="x";dur=2, c') == {"a": 1.5, "b": 2.0}
-    assert server_timing("") == {}
+    assert read_server_timing('a;dur=1.5, b;desc="x";dur=2, c') == {"a": 1.5, "b": 2.0}
+    assert read_server_timing("") == {}
