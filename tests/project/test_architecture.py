@@ -67,8 +67,6 @@ LAYERS = {
 below its own. `reranker` is one folder."""
 
 STILL_AGAINST = {
-    ("plugin.http.caller", "plugin.upstream.client"),
-    ("plugin.upstream.search_client", "plugin.telemetry.stage_clock"),
     ("plugin.server.gunicorn_app", "plugin.commands.log_options"),
     ("plugin.server.gunicorn_app", "plugin.commands.options"),
     ("plugin.server.gunicorn_app", "plugin.commands.upstream_options"),
