@@ -6,7 +6,7 @@ import numpy as np
 from model_export.bundle.compare import Limits
 from model_export.bundle.texts import CANONICAL_DOCUMENTS, CANONICAL_QUERIES
 from model_export.model.crossing import TrainedCrossing
-from model_export.onnx.crossing import torch_scores
+from model_export.model.reference import torch_scores
 from reranker.arrays import Floats
 from reranker.canonical import Canonical
 

@@ -11,9 +11,8 @@ from scipy.stats import kendalltau
 
 from model_export.errors import ExportError
 from model_export.model.crossing import ResidualCrossing, TrainedCrossing
-from model_export.model.reference import torch_embeddings
+from model_export.model.reference import torch_embeddings, torch_scores
 from model_export.model.tower import Tower
-from model_export.onnx.crossing import torch_scores
 from model_export.onnx.encoder import encoder
 from model_export.onnx.linear import exact
 from model_export.onnx.weights import WeightFile

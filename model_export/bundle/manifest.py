@@ -21,8 +21,6 @@ from reranker.manifest import (
 
 QUERY_FILE, DOCUMENT_FILE, CANONICAL_FILE = "query_encoder.onnx", "document_encoder.onnx", "canonical.json"
 WEIGHTS_FILE, QUERY_WEIGHTS_FILE = "weights.bin", "query_weights.bin"
-QUERY_TOKENS = 64
-"""A query is cut here."""
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -39,7 +37,7 @@ def manifest_of(base: Base, query_prefix: str, folder: Path, *, vectors_of: str 
     `vectors_of` is whose document tower they hold, where it is another bundle's.
     """
     checksums = {file.name: _sha256(file) for file in sorted(folder.iterdir())}
-    document = TowerSpec(DOCUMENT_FILE, document_tokens(base))
+    document = TowerSpec(DOCUMENT_FILE, base.document_tokens)
     return Manifest(
         format=manifests.FORMAT,
         name=base.name,
@@ -67,17 +65,7 @@ def manifest_of(base: Base, query_prefix: str, folder: Path, *, vectors_of: str 
 
 def query_part(base: Base, prefix: str) -> TowerSpec:
     """Return what a manifest says of the query tower of `base`."""
-    return TowerSpec(QUERY_FILE, query_tokens(base), prefix)
-
-
-def document_tokens(base: Base) -> int:
-    """Return the most tokens of a document that the base takes."""
-    return min(base.document.max_tokens, base.max_tokens or base.document.max_tokens)
-
-
-def query_tokens(base: Base) -> int:
-    """Return where a query is cut."""
-    return min(QUERY_TOKENS, base.query.max_tokens, base.max_tokens or QUERY_TOKENS)
+    return TowerSpec(QUERY_FILE, base.query_tokens, prefix)
 
 
 def _crossing(base: Base) -> CrossingParameters:

@@ -20,10 +20,8 @@ from model_export.bundle.manifest import (
     QUERY_FILE,
     QUERY_WEIGHTS_FILE,
     WEIGHTS_FILE,
-    document_tokens,
     manifest_of,
     query_part,
-    query_tokens,
     write_manifest,
 )
 from model_export.bundle.texts import CANONICAL_DOCUMENTS, CANONICAL_QUERIES, SAMPLE_DOCUMENTS, SAMPLE_QUERIES
@@ -31,6 +29,7 @@ from model_export.errors import ExportError
 from model_export.model.base import Base
 from model_export.model.base_tokenizer import TOKENIZER_FILE
 from model_export.model.reference import torch_embeddings
+from model_export.model.tokens import tokeniser
 from model_export.model.tower import Tower
 from model_export.onnx.activations import peaks
 from model_export.onnx.crossing import write_crossing
@@ -40,10 +39,8 @@ from model_export.onnx.long_queries import LongQueries
 from model_export.onnx.weights import WeightFile, places
 from reranker.arrays import Floats
 from reranker.bundle import Bundle
-from reranker.encoder import Ids, Tokeniser
+from reranker.encoder import Ids
 from reranker.text import Chunking
-from reranker.tokens import Tokens
-from reranker.tri_letters import TriLetters
 
 MAX_BYTES = 50_000_000
 DEFAULT_LIMITS = Limits()
@@ -140,11 +137,6 @@ def compare_bundle(bundle: Bundle, base: Base) -> Comparison:
     )
     encoded_queries, encoded_documents = _encoded(bundle)
     return compared((encoded_queries[read], encoded_documents), bundle.crossing(), original, base.crossing)
-
-
-def tokeniser(kind: str, file: Path, *, max_tokens: int, prefix: str = "") -> Tokeniser:
-    """Return the tokeniser of an input kind, `word_pieces` or `tri_letters`, that is used everywhere."""
-    return (TriLetters if kind == "tri_letters" else Tokens)(file, max_tokens=max_tokens, prefix=prefix)
 
 
 def _write_files(base: Base, folder: Path, choices: Choices) -> float:
@@ -263,6 +255,6 @@ def _bare(tokenizer: str) -> str:
 
 def _ids(base: Base, folder: Path, query_prefix: str) -> tuple[list[Ids], list[Ids]]:
     file, kind = folder / TOKENIZER_FILE, base.query.kind
-    queries = tokeniser(kind, file, max_tokens=query_tokens(base), prefix=query_prefix)
-    documents = tokeniser(kind, file, max_tokens=document_tokens(base))
+    queries = tokeniser(kind, file, max_tokens=base.query_tokens, prefix=query_prefix)
+    documents = tokeniser(kind, file, max_tokens=base.document_tokens)
     return [queries.query(text) for text in QUERIES], [documents.query(text) for text in DOCUMENTS]

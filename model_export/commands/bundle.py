@@ -45,8 +45,8 @@ def export_command(
     """Write a bundle, compare it with its base in torch, and fail without a trace beyond the limits."""
     from model_export.bundle.writer import Choices, export
     from model_export.data.collection import read
-    from model_export.evaluation.reduce import reduced, rotation, sampled_vectors
     from model_export.model.base import load
+    from model_export.model.rotation import reduced, rotation, sampled_vectors
 
     choices = Choices(
         query_prefix=query_prefix,

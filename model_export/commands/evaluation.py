@@ -54,8 +54,8 @@ def sizes_command(
 ) -> None:
     """Measure what smaller stored vectors lose, and write the sizes section of the document."""
     from model_export.data.collection import read
-    from model_export.evaluation.reduce import size_lines
     from model_export.evaluation.section import write_section
+    from model_export.evaluation.sizes import size_lines
 
     collections = [read(folder, queries) for folder in judged]
     lines = list(size_lines(Bundle.open(bundle), collections, read(sample, queries), cache, dims))

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from model_export.data.books import modules
 from model_export.data.collection import read as read_collection
+from model_export.data.sources import Source
 from model_export.data.texts import spans, wordnet_texts
 from model_export.errors import ExportError, TrainingError
-from model_export.train.config import Source
 
 CLICK_COLUMNS = ("query", "document", "clicks", "impressions")
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from model_export.data.examples import Examples, gathered, query_texts
+from model_export.data.sources import DataSection
 from model_export.errors import TrainingError
-from model_export.train.config import DataSection
 from reranker.tri_letters import words
 
 NEAR = 0.8

@@ -5,7 +5,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from model_export.data.collection import Collection
-from model_export.evaluation.measures import NAMES, Reliability, by_query, interval, macro, reliability
+from model_export.evaluation.measures import (
+    NAMES,
+    Reliability,
+    by_query,
+    interval,
+    macro,
+    reliability,
+)
 from model_export.evaluation.systems import System
 from reranker.arrays import Floats64
 

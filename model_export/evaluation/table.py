@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from model_export.bundle.compare import exact_encoder
-from model_export.bundle.manifest import QUERY_TOKENS
-from model_export.bundle.writer import tokeniser
 from model_export.data.collection import Collection
 from model_export.data.quality import fused, ndcg
 from model_export.evaluation.cosines import document_vectors, hit_cosines
 from model_export.model.base import Base
+from model_export.model.tokens import QUERY_TOKENS, tokeniser
 from reranker.bundle import Bundle
 from reranker.encoder import Encoder, Ids, QueryEncoder, Tokeniser
 

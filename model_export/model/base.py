@@ -22,6 +22,7 @@ from model_export.model.checkpoint import BERT, load_bert
 from model_export.model.crossing import CosineCrossing, TrainedCrossing
 from model_export.model.pipeline import check_description, read_pipeline
 from model_export.model.pooling import check_pooling
+from model_export.model.tokens import QUERY_TOKENS
 from model_export.model.tower import Tower
 from model_export.model.twin import SHAPE_FILE, TwinBert
 from reranker.extras import pip_install
@@ -61,6 +62,16 @@ class Base:
     def is_shared(self) -> bool:
         """Whether one tower serves both sides."""
         return self.query is self.document
+
+    @property
+    def query_tokens(self) -> int:
+        """The most tokens of a query: longer ones are cut."""
+        return min(QUERY_TOKENS, self.query.max_tokens, self.max_tokens or QUERY_TOKENS)
+
+    @property
+    def document_tokens(self) -> int:
+        """The most tokens of a document, or of one chunk of it."""
+        return min(self.document.max_tokens, self.max_tokens or self.document.max_tokens)
 
 
 def load(base: str) -> Base:

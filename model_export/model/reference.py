@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
+from model_export.model.crossing import CosineCrossing, TrainedCrossing
 from model_export.model.tower import Tower
 from reranker.arrays import Floats
 from reranker.encoder import Ids
@@ -15,3 +16,14 @@ def torch_embeddings(tower: Tower, batch: Sequence[Ids]) -> Floats:
         vectors = [tower.encode([tokens])[0] for tokens in batch]
     stacked: Floats = torch.stack(vectors).cpu().numpy()
     return stacked
+
+
+def torch_scores(crossing: TrainedCrossing, queries: Floats, documents: Floats) -> Floats:
+    """Score all pairs in torch: (queries, dim), (documents, dim) -> (queries, documents)."""
+    if isinstance(crossing, CosineCrossing):
+        cosines: Floats = queries @ documents.T
+        return cosines
+    with torch.no_grad():
+        scores = crossing.scores(torch.from_numpy(queries)[:, None], torch.from_numpy(documents)[None])
+    found: Floats = scores.numpy()
+    return found

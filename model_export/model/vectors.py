@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from rich.progress import track
 
-from model_export.bundle.writer import tokeniser
 from model_export.model import first_token
 from model_export.model.tower import Tower
 from reranker.arrays import Floats
@@ -22,13 +21,6 @@ PART = 4096
 BATCH_TOKENS = 8192
 
 Text = TypeVar("Text", str, Ids)
-
-
-def cut(tower: Tower, tokenizer: Path, texts: Sequence[str], *, prefix: str, max_tokens: int) -> list[Ids]:
-    """Return the tokens of texts as the tower takes them, at most `max_tokens` each."""
-    limit = min(max_tokens, tower.max_tokens)
-    cutter = tokeniser(tower.kind, tokenizer, max_tokens=limit, prefix=prefix)
-    return [cutter.query(text) for text in texts]
 
 
 def vectors(

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
-import torch
 from onnx import TensorProto, helper
 
 from model_export.errors import ExportError
-from model_export.model.crossing import CosineCrossing, TrainedCrossing
+from model_export.model.crossing import TrainedCrossing
+from model_export.model.reference import torch_scores
 from model_export.onnx.nodes import Nodes
 from model_export.onnx.weights import WeightFile
 from reranker.arrays import Floats
@@ -61,17 +61,6 @@ def crossing_graph(layer: Residual) -> onnx.ModelProto:
     ]
     outputs = [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["documents"])]
     return nodes.graph("crossing", inputs, outputs)
-
-
-def torch_scores(crossing: TrainedCrossing, queries: Floats, documents: Floats) -> Floats:
-    """Score all pairs in torch: (queries, dim), (documents, dim) -> (queries, documents)."""
-    if isinstance(crossing, CosineCrossing):
-        cosines: Floats = queries @ documents.T
-        return cosines
-    with torch.no_grad():
-        scores = crossing.scores(torch.from_numpy(queries)[:, None], torch.from_numpy(documents)[None])
-    found: Floats = scores.numpy()
-    return found
 
 
 def _linear(nodes: Nodes, name: str, x: str, weight: Floats, bias: Floats) -> str:

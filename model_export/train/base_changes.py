@@ -6,14 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from model_export.bundle.manifest import QUERY_TOKENS
+from model_export.data.sources import sources
 from model_export.data.split import split_examples
 from model_export.model.base import Base, load
 from model_export.model.base_tokenizer import TOKENIZER_FILE
+from model_export.model.tokens import QUERY_TOKENS
 from model_export.model.twin import TwinBert
 from model_export.train.config import Config
 from model_export.train.constant_prefix import with_constant_prefix
-from model_export.train.model_folder import MODEL_FOLDER, placed, sources, write_model
+from model_export.train.model_folder import MODEL_FOLDER, placed, write_model
 from model_export.train.projection import projected
 
 Say = Callable[[str], None]

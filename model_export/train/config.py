@@ -7,19 +7,14 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from model_export.data.sources import Count, DataSection, Section, Share
 from model_export.errors import TrainingError
 from model_export.model.tower import Input
 
-Count = Annotated[int, Meta(ge=1)]
-Share = Annotated[float, Meta(ge=0, le=1)]
 Rate = Annotated[float, Meta(gt=0, le=1)]
 
 
-class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A part of the file: immutable, and a key that is not known is an error."""
-
-
-class ModelSection(_Section, frozen=True):
+class ModelSection(Section, frozen=True):
     """What the student is.
 
     With `base` (as `export --base` takes it) it starts from that encoder and keeps `layers` of its query
@@ -55,41 +50,7 @@ class ModelSection(_Section, frozen=True):
     query_prefix: str = ""
 
 
-class Source(_Section, frozen=True):
-    """One collection to learn from.
-
-    `beir` is a folder; `pairs` a TSV of query and relevant text; `clicks` a TSV with the columns query,
-    document, clicks, impressions; for alignment, `texts` is one text a line, `wordnet` the folder of a
-    WordNet database and `cnxml` one of textbooks, whose headings and questions are the queries. Files may be
-    gzipped. `template` wraps a query, as `what is {}`. With `spans`, so many pieces of each document, of
-    `span_words` words, are learned from in place of the queries. `licence` is written into the manifest.
-    """
-
-    kind: Literal["beir", "pairs", "clicks", "texts", "wordnet", "cnxml"]
-    path: str
-    licence: str
-    template: str = "{}"
-    max_queries: Count | None = None
-    spans: Annotated[int, Meta(ge=0)] = 0
-    span_words: tuple[Count, Count] = (2, 12)
-
-
-class DataSection(_Section, frozen=True):
-    """What is learned from, and what must not be.
-
-    `exclude` names BEIR folders whose queries, and near duplicates of them, are removed from training.
-    `dev_share` of the queries are kept for development, at most `max_dev`. With `like`, the sources and
-    exclusions of that configuration, a file beside this one, come before these.
-    """
-
-    train: tuple[Source, ...] = ()
-    like: str | None = None
-    exclude: tuple[str, ...] = ()
-    dev_share: Share = 0.05
-    max_dev: Count = 500
-
-
-class TeacherSection(_Section, frozen=True):
+class TeacherSection(Section, frozen=True):
     """Who labels the pairs: encoders (as `export --base` takes them, or bundles), cross-encoders.
 
     The logits of several are averaged.
@@ -100,7 +61,7 @@ class TeacherSection(_Section, frozen=True):
     max_tokens: Count = 256
 
 
-class DistilSection(_Section, frozen=True):
+class DistilSection(Section, frozen=True):
     """What the student is made to do.
 
     `align`: give the base's own vectors for queries, or those that `bundle` gives in searches, no labels. The
@@ -126,7 +87,7 @@ class DistilSection(_Section, frozen=True):
     bundle: str | None = None
 
 
-class RunSection(_Section, frozen=True):
+class RunSection(Section, frozen=True):
     """How it is run.
 
     `evaluate_every` counts steps between looks at the development set, `patience` the looks without a better
@@ -151,7 +112,7 @@ class RunSection(_Section, frozen=True):
     max_minutes: Annotated[float, Meta(gt=0)] | None = None
 
 
-class Config(_Section, frozen=True):
+class Config(Section, frozen=True):
     """The whole file; relative paths in it are relative to the working folder."""
 
     model: ModelSection
@@ -161,7 +122,7 @@ class Config(_Section, frozen=True):
     run: RunSection = RunSection()
 
 
-class TeacherConfig(_Section, frozen=True):
+class TeacherConfig(Section, frozen=True):
     """The file of `twinrank-export teacher`: a cross-encoder, fine-tuned from `base` on labelled pairs."""
 
     base: str

@@ -9,8 +9,9 @@ import torch
 
 from model_export.errors import TrainingError
 from model_export.model.base import Base
+from model_export.model.tokens import cut
 from model_export.model.tower import Tower
-from model_export.model.vectors import cut, encoded
+from model_export.model.vectors import encoded
 from model_export.train.projection import mean_cosine
 from reranker.encoder import Ids
 

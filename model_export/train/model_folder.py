@@ -10,7 +10,6 @@ from model_export.errors import TrainingError
 from model_export.model.base import DESCRIPTION_FILE, Base, Description
 from model_export.model.base_tokenizer import TOKENIZER_FILE
 from model_export.model.twin import TwinBert
-from model_export.train.config import DataSection
 
 MODEL_FOLDER = "model"
 
@@ -30,17 +29,6 @@ def write_model(folder: Path, twin: TwinBert, about: Base) -> None:
     twin.save(folder)
     (folder / TOKENIZER_FILE).write_text(about.tokenizer)
     (folder / DESCRIPTION_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(said), indent=2))
-
-
-def sources(data: DataSection) -> tuple[str, ...]:
-    """Return what is learned from, each source with its licence."""
-    return tuple(dict.fromkeys(f"{_named(each.path)} ({each.licence})" for each in data.train))
-
-
-def _named(path: str) -> str:
-    """Return a source's name: its folder's, since files in them are all called alike."""
-    place = Path(path)
-    return place.parent.name if place.suffix and place.parent.name else place.name
 
 
 def placed(folder: Path, write: Callable[[Path], None]) -> Path:

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from model_export.errors import TrainingError
-from model_export.evaluation.reduce import turned
 from model_export.model.base import Base
-from model_export.model.vectors import cut, encoded, vectors
+from model_export.model.rotation import turned
+from model_export.model.tokens import cut
+from model_export.model.vectors import encoded, vectors
 from reranker.arrays import Floats
 
 RIDGE = 1.0

@@ -7,23 +7,24 @@ from pathlib import Path
 
 import numpy as np
 
-from model_export.bundle.manifest import QUERY_TOKENS
 from model_export.data.collection import Collection
 from model_export.data.examples import Examples
 from model_export.data.quality import ndcg
+from model_export.data.sources import sources
 from model_export.data.split import split_examples
 from model_export.errors import TrainingError
 from model_export.model.base import Base, load
 from model_export.model.base_tokenizer import TOKENIZER_FILE
+from model_export.model.tokens import QUERY_TOKENS, cut
 from model_export.model.twin import TwinBert
-from model_export.model.vectors import cut, encoded, vectors
+from model_export.model.vectors import encoded, vectors
 from model_export.train.align import Alignment, of_base, of_bundle
 from model_export.train.config import Config, TeacherConfig, TeacherSection
 from model_export.train.device import device_of
 from model_export.train.distil import Distillation, Tokenised
 from model_export.train.finetune import FineTuning
 from model_export.train.loop import Progressed, fit
-from model_export.train.model_folder import MODEL_FOLDER, placed, sources, write_model
+from model_export.train.model_folder import MODEL_FOLDER, placed, write_model
 from model_export.train.negatives import Group, bm25_hits, groups, student_hits
 from model_export.train.score_cache import cached_scores
 from model_export.train.student import student

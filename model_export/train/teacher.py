@@ -13,7 +13,8 @@ from transformers import AutoModelForSequenceClassification
 from model_export.errors import TrainingError
 from model_export.model.base import Base
 from model_export.model.base_tokenizer import TOKENIZER_FILE
-from model_export.model.vectors import cut, encoded
+from model_export.model.tokens import cut
+from model_export.model.vectors import encoded
 from model_export.train.device import device_of
 from reranker.arrays import Floats
 from reranker.bundle import Bundle

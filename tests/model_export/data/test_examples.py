@@ -16,10 +16,10 @@ pytest.importorskip("torch", reason="needs torch: the export extra")
 import torch
 
 from model_export.data.examples import Examples, gathered
+from model_export.data.sources import Source
 from model_export.data.split import NEAR, NearDuplicates, normalised, split, without_near_duplicates
 from model_export.data.texts import SPAN_WORDS, WORDNET_FILES, spans, wordnet_texts
 from model_export.errors import TrainingError
-from model_export.train.config import Source
 from model_export.train.losses import (
     alignment,
     gold_cross_entropy,

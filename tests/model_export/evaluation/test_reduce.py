@@ -12,9 +12,9 @@ pytest.importorskip("torch", reason="needs torch: the export extra")
 
 from model_export.__main__ import main
 from model_export.errors import ExportError
-from model_export.evaluation.reduce import reduced, rotation
 from model_export.model.base import load
 from model_export.model.reference import torch_embeddings
+from model_export.model.rotation import reduced, rotation
 from reranker.bundle import Bundle
 from reranker.canonical import replay
 from tests.bundles.make_tiny import make_tiny

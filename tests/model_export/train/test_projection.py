@@ -13,9 +13,9 @@ pytest.importorskip("torch", reason="needs torch: the export extra")
 import torch
 
 from model_export.__main__ import main
-from model_export.bundle.writer import tokeniser
 from model_export.model.base import load
 from model_export.model.reference import torch_embeddings
+from model_export.model.tokens import tokeniser
 from model_export.model.twin import TowerShape, TwinBert, TwinShape
 from model_export.train.projection import map_between, mean_cosine
 from reranker.bundle import Bundle

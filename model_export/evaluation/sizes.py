@@ -1,70 +1,20 @@
 """Smaller stored vectors: fewer dimensions by a rotation of both towers, fewer bytes by rounding."""
 
-import copy
-import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import nn
 
 from model_export.data.collection import Collection, Hits
 from model_export.data.quality import fused, ndcg
-from model_export.errors import ExportError
 from model_export.evaluation.cosines import document_vectors
-from model_export.model.base import Base
-from model_export.model.base_tokenizer import TOKENIZER_FILE
-from model_export.model.crossing import CosineCrossing
-from model_export.model.tower import Tower
-from model_export.model.vectors import cut, encoded
+from model_export.model.rotation import rotation
 from reranker.arrays import Floats
 from reranker.bundle import Bundle
 from reranker.stored_vector import HEADER, ValueType, pack, packed_size, unpack
 
 TYPES = {"float32": None, "float16": ValueType.FLOAT16, "int8": ValueType.INT8}
 """How a value is stored; float32 is what the encoder gives, and cannot be stored."""
-
-
-def rotation(vectors: Floats, dim: int) -> Floats:
-    """Return the directions in which vectors (n, wide) reach farthest: (dim, wide), orthonormal rows.
-
-    Principal components without centring, so that dot products are kept as well as `dim` numbers can
-    (Eckart and Young 1936). The rows' signs are fixed, so that the same vectors give the same rotation.
-
-    Raises:
-        ExportError: there are fewer vectors than dimensions, or fewer dimensions than asked for.
-    """
-    if not 1 <= dim <= min(vectors.shape):
-        raise ExportError(f"expected at least {dim} vectors of at least {dim} values, found {vectors.shape}")
-    _, directions = np.linalg.eigh(vectors.T.astype(np.float64) @ vectors)
-    best = directions[:, ::-1][:, :dim].T
-    signs = np.sign(best[np.arange(dim), np.abs(best).argmax(axis=1)])
-    rows: Floats = (best * signs[:, None]).astype(np.float32)
-    return rows
-
-
-def sampled_vectors(base: Base, texts: Sequence[str], limit: int = 2000) -> Floats:
-    """Return the base's vectors of the first `limit` documents: (documents, wide)."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / TOKENIZER_FILE
-        file.write_text(base.tokenizer)
-        return encoded(base.document, cut(base.document, file, texts[:limit], prefix="", max_tokens=256))
-
-
-def reduced(base: Base, rows: Floats) -> Base:
-    """Return the base with both towers' vectors turned by `rows` (dim, wide) and cut, before normalising.
-
-    Raises:
-        ExportError: the crossing is a residual one, whose weights are of the old dimension.
-    """
-    if not isinstance(base.crossing, CosineCrossing):
-        raise ExportError("expected a cosine crossing to reduce, found a residual one: train it with `dim`")
-    query = turned(base.query, rows)
-    document = query if base.is_shared else turned(base.document, rows)
-    name = f"{base.name}-{len(rows)}"
-    return replace(base, name=name, query=query, document=document)
 
 
 def size_lines(
@@ -93,17 +43,6 @@ def size_lines(
             size = packed_size(dim, 1, value_type) if value_type else HEADER.size + 4 * dim
             cells = [f"{size}", *(f"{each:.4f}" for each in (*quality, mean, whole - mean))]
             yield f"| {dim}, {name} | {' | '.join(cells)} |"
-
-
-def turned(tower: Tower, rows: Floats) -> Tower:
-    """Return a copy whose vectors are products with `rows` (dim, wide), then normalised."""
-    copied = copy.deepcopy(tower)
-    matrix = torch.from_numpy(rows)
-    if tower.projection is not None:
-        matrix = matrix @ tower.projection.weight.detach().cpu()
-    copied.projection = nn.Linear(matrix.shape[1], matrix.shape[0], bias=False)
-    copied.projection.weight = nn.Parameter(matrix)
-    return copied
 
 
 def _vectors(bundle: Bundle, data: Collection, cache: Path) -> tuple[dict[str, Floats], dict[str, Floats]]:

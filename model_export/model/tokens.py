@@ -1,0 +1,24 @@
+"""How texts become a tower's tokens: one tokeniser for each kind of input, and where a text is cut."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from model_export.model.tower import Tower
+from reranker.encoder import Ids, Tokeniser
+from reranker.tokens import Tokens
+from reranker.tri_letters import TriLetters
+
+QUERY_TOKENS = 64
+"""A query is cut here."""
+
+
+def tokeniser(kind: str, file: Path, *, max_tokens: int, prefix: str = "") -> Tokeniser:
+    """Return the tokeniser of an input kind, `word_pieces` or `tri_letters`, that is used everywhere."""
+    return (TriLetters if kind == "tri_letters" else Tokens)(file, max_tokens=max_tokens, prefix=prefix)
+
+
+def cut(tower: Tower, tokenizer: Path, texts: Sequence[str], *, prefix: str, max_tokens: int) -> list[Ids]:
+    """Return the tokens of texts as the tower takes them, at most `max_tokens` each."""
+    limit = min(max_tokens, tower.max_tokens)
+    cutter = tokeniser(tower.kind, tokenizer, max_tokens=limit, prefix=prefix)
+    return [cutter.query(text) for text in texts]
