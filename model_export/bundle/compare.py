@@ -1,14 +1,16 @@
-"""An exported bundle against its base in torch: how near are vectors, scores and orders."""
+"""A bundle against its base in torch: how near are vectors, scores and orders, here and in a later replay."""
 
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 from scipy.stats import kendalltau
 
+from model_export.bundle.texts import CANONICAL_DOCUMENTS, CANONICAL_QUERIES
 from model_export.errors import ExportError
 from model_export.model.crossing import ResidualCrossing, TrainedCrossing
 from model_export.model.reference import torch_embeddings, torch_scores
@@ -17,6 +19,7 @@ from model_export.onnx.encoder import encoder
 from model_export.onnx.linear import exact
 from model_export.onnx.weights import WeightFile
 from reranker.arrays import Floats
+from reranker.canonical import Canonical
 from reranker.crossing import Crossing
 from reranker.encoder import Encoder, Ids
 
@@ -25,6 +28,9 @@ MAX_EXACT_DIFFERENCE = 1e-4
 
 LOGIT_DIFFERENCE = 1.0
 """Largest difference of a residual crossing's score."""
+
+DIGITS = 6
+"""Decimal places of a component: finer than any tolerance here."""
 
 
 @dataclass(frozen=True)
@@ -121,3 +127,23 @@ def check_exact(tower: Tower, batch: Sequence[Ids], folder: Path) -> float:
             " the base is not the BERT that the graph is written for"
         )
     return difference
+
+
+def written(queries: Floats, documents: Floats, crossing: TrainedCrossing, limits: Limits) -> bytes:
+    """Return the file's content for torch's vectors of the canonical texts, each (texts, dim)."""
+    canonical = Canonical(
+        queries=list(CANONICAL_QUERIES),
+        documents=list(CANONICAL_DOCUMENTS),
+        query_vectors=_rounded(queries),
+        document_vectors=_rounded(documents),
+        scores=_rounded(torch_scores(crossing, queries, documents)),
+        min_query_cosine=limits.query_cosine,
+        min_document_cosine=limits.document_cosine,
+        max_score_difference=limits.score_difference,
+    )
+    return msgspec.json.encode(canonical) + b"\n"
+
+
+def _rounded(values: Floats) -> list[list[float]]:
+    rounded: list[list[float]] = np.round(values.astype(np.float64), DIGITS).tolist()
+    return rounded

@@ -12,8 +12,7 @@ import msgspec
 import numpy as np
 import onnx
 
-from model_export.bundle.canonical import written
-from model_export.bundle.compare import Comparison, Limits, check_exact, compared
+from model_export.bundle.compare import Comparison, Limits, check_exact, compared, written
 from model_export.bundle.manifest import (
     CANONICAL_FILE,
     DOCUMENT_FILE,
@@ -31,11 +30,11 @@ from model_export.model.base_tokenizer import TOKENIZER_FILE
 from model_export.model.reference import torch_embeddings
 from model_export.model.tokens import tokeniser
 from model_export.model.tower import Tower
-from model_export.onnx.activations import peaks
 from model_export.onnx.crossing import write_crossing
 from model_export.onnx.encoder import encoder
 from model_export.onnx.linear import Linear, exact, for_documents, for_queries
 from model_export.onnx.long_queries import LongQueries
+from model_export.onnx.quantize import peaks
 from model_export.onnx.weights import WeightFile, places
 from reranker.arrays import Floats
 from reranker.bundle import Bundle

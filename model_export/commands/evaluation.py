@@ -28,7 +28,7 @@ def evaluate_command(
 ) -> None:
     """Measure bundles and the teacher, and write the quality section of the document, with its images."""
     from model_export.data.collection import read
-    from model_export.evaluation.sections import write_quality
+    from model_export.evaluation.section import write_quality
 
     collections = [read(folder, queries) for folder in judged]
     opened = [Bundle.open(path) for path in bundles]
@@ -90,6 +90,6 @@ def feedback_command(
 @click.option("--document", default="docs/models.md", show_default=True, type=CONFIG)
 def speed_command(bundle: Path, threads: int, rounds: int, document: Path) -> None:
     """Measure the paper's speed table here, and write the speed section of the document."""
-    from model_export.evaluation.sections import write_speed
+    from model_export.evaluation.section import write_speed
 
     click.echo(write_speed(Bundle.open(bundle), threads, rounds, document))

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from model_export.errors import ExportError
-from model_export.json_files import read_json
+from model_export.model.json_files import read_json
 
 CONFIG_FILE = "config.json"
 ADAPTER_FILE = "adapter_config.json"

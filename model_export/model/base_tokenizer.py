@@ -7,7 +7,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from model_export.errors import ExportError
-from model_export.json_files import read_json
+from model_export.model.json_files import read_json
 
 TOKENIZER_FILE, TOKENIZER_CONFIG_FILE = "tokenizer.json", "tokenizer_config.json"
 

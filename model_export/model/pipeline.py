@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from model_export.errors import ExportError
-from model_export.json_files import read_json
+from model_export.model.json_files import read_json
 
 MODULES_FILE, ROUTER_FILE = "modules.json", "router_config.json"
 TRANSFORMER_FILE, PIPELINE_FILE = "sentence_bert_config.json", "config_sentence_transformers.json"

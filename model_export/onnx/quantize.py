@@ -5,22 +5,29 @@ CPU computes the same. Smoothing moves an input channel's range from the activat
 (SmoothQuant, arXiv 2211.10438, equation 4), since one wide channel would coarsen all others.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from model_export.model.reference import torch_embeddings
+from model_export.model.tower import Tower
 from reranker.arrays import Floats
+from reranker.encoder import Ids
 
 LARGEST = 63
 """Largest magnitude of an integer weight."""
-
 
 UNEVEN = 4.0
 """Columns of an embedding table are evened out where one reaches so many times as far as the median."""
 
 COLUMN_ALPHA = 0.75
 """How far: of .5, .75 and 1 the least error, .6 and not 1.9 % of a row, for states after nine layers."""
+
+_SAME_INPUT = ("query", "key", "value")
+"""Parts of an attention that read the same input, and count as one layer."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +82,42 @@ def rows(table: Floats) -> tuple[npt.NDArray[np.int8], Floats]:
     return np.rint(table / scales).astype(np.int8), scales.astype(np.float32)
 
 
+def peaks(tower: Tower, batch: Sequence[Ids]) -> dict[str, Floats]:
+    """Run token ids through torch and note the largest |input| by channel: layer name -> (inputs,).
+
+    Query, key and value see the same input and count as one layer, `attention.self.qkv`.
+    """
+    found: dict[str, Floats] = {}
+    hooks = [
+        module.register_forward_pre_hook(_noting(_joined(name), found))
+        for name, module in tower.bert.named_modules()
+        if isinstance(module, torch.nn.Linear)
+    ]
+    try:
+        torch_embeddings(tower, batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
+
+
 def _divisor(weight: Floats, peaks: Floats, alpha: float) -> Floats:
     reach = np.maximum(np.abs(weight).max(axis=0), 1e-4)
     divisor = np.maximum(peaks, 1e-3) ** alpha / reach ** (1 - alpha)
     normalised: Floats = divisor / np.exp(np.log(divisor).mean())
     return normalised
+
+
+def _joined(name: str) -> str:
+    head, _, part = name.rpartition(".")
+    return f"{head}.qkv" if head.endswith("attention.self") and part in _SAME_INPUT else name
+
+
+def _noting(
+    name: str, found: dict[str, Floats]
+) -> Callable[[torch.nn.Module, tuple[torch.Tensor, ...]], None]:
+    def note(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        reach: Floats = inputs[0].detach().abs().amax(dim=(0, 1)).numpy()
+        found[name] = np.maximum(found[name], reach) if name in found else reach
+
+    return note

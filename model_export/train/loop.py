@@ -12,12 +12,12 @@ from typing import Any, Protocol
 
 import msgspec
 import torch
+from matplotlib.figure import Figure
 from rich.progress import Progress
 from torch import nn
 
 from model_export.errors import TrainingError
 from model_export.train.config import RunSection
-from model_export.train.curve import write_curve
 from model_export.train.device import device_of, products
 from model_export.train.optimiser import Optimiser
 
@@ -222,3 +222,17 @@ def _saved(content: object, file: Path) -> None:
         partial.unlink(missing_ok=True)
         raise TrainingError(f"expected to write {file}, found: {error}") from error
     partial.rename(file)
+
+
+def write_curve(history: Sequence[dict[str, float]], measure_name: str, file: Path) -> None:
+    """Draw loss and measure against steps into a PNG file."""
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    steps = [each["step"] for each in history]
+    axes.plot(steps, [each["loss"] for each in history], color="tab:grey", label="loss")
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss")
+    other = axes.twinx()
+    other.plot(steps, [each["measure"] for each in history], color="tab:blue", marker=".", label=measure_name)
+    other.set_ylabel(measure_name)
+    figure.savefig(file)

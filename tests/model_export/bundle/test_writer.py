@@ -23,10 +23,9 @@ from model_export.errors import ExportError
 from model_export.model.base import Base, load
 from model_export.model.reference import torch_embeddings
 from model_export.model.tower import Tower
-from model_export.onnx.activations import peaks
 from model_export.onnx.encoder import check_fusion, encoder
 from model_export.onnx.linear import for_documents, for_queries
-from model_export.onnx.quantize import LARGEST, Dense, columns, quantised, rows
+from model_export.onnx.quantize import LARGEST, Dense, columns, peaks, quantised, rows
 from model_export.onnx.weights import WeightFile
 from reranker.bundle import Bundle
 from reranker.canonical import replay
