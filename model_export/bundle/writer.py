@@ -47,12 +47,12 @@ QUERIES = (*CANONICAL_QUERIES, *SAMPLE_QUERIES)
 DOCUMENTS = (*CANONICAL_DOCUMENTS, *SAMPLE_DOCUMENTS)
 
 Precision = Literal["int8", "fp32"]
-Way = Callable[[Mapping[str, Floats]], Linear]
+MakeLinear = Callable[[Mapping[str, Floats]], Linear]
 """`for_queries` or `for_documents`."""
 
 
 @dataclass(frozen=True)
-class Choices:
+class ExportOptions:
     """What an export may be told.
 
     `query_prefix` replaces the base's own; `documents_of` is a bundle whose document tower is taken over file
@@ -81,11 +81,11 @@ class Choices:
         return LongQueries(self.documents_of, self.whole_beyond, query_part(base, prefix))
 
 
-DEFAULT_CHOICES = Choices()
+DEFAULT_OPTIONS = ExportOptions()
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportResult:
     """What an export found: the float32 graphs' largest difference to torch, and the bundle's comparison."""
 
     exact_difference: float
@@ -93,7 +93,7 @@ class Exported:
     size_bytes: int
 
 
-def export(base: Base, out: Path, choices: Choices = DEFAULT_CHOICES) -> Exported:
+def export(base: Base, out: Path, choices: ExportOptions = DEFAULT_OPTIONS) -> ExportResult:
     """Write the bundle of `base` as the folder `out`, which must not exist.
 
     Everything is made and compared in a folder beside it, which is renamed at the end or removed.
@@ -122,7 +122,7 @@ def export(base: Base, out: Path, choices: Choices = DEFAULT_CHOICES) -> Exporte
     finally:
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
-    return Exported(difference, comparison, size)
+    return ExportResult(difference, comparison, size)
 
 
 def compare_bundle(bundle: Bundle, base: Base) -> Comparison:
@@ -138,7 +138,7 @@ def compare_bundle(bundle: Bundle, base: Base) -> Comparison:
     return compared((encoded_queries[read], encoded_documents), bundle.crossing(), original, base.crossing)
 
 
-def _write_files(base: Base, folder: Path, choices: Choices) -> float:
+def _write_files(base: Base, folder: Path, choices: ExportOptions) -> float:
     """Write tokeniser, graphs and weights; return the float32 graphs' largest difference to torch."""
     (folder / TOKENIZER_FILE).write_text(_bare(base.tokenizer))
     queries, documents = _ids(base, folder, base.query_prefix or base.projected_prefix)
@@ -180,7 +180,7 @@ def _write_graph(
     weights.write(file.parent)
 
 
-def _linear(tower: Tower, ids: list[Ids], precision: Precision, way: Way) -> Linear:
+def _linear(tower: Tower, ids: list[Ids], precision: Precision, way: MakeLinear) -> Linear:
     return exact if precision == "fp32" else way(peaks(tower, ids))
 
 
@@ -195,7 +195,7 @@ def _take_documents(bundle: Bundle, folder: Path) -> None:
         shutil.copyfile(bundle.path / name, folder / name)
 
 
-def _write_texts(base: Base, folder: Path, choices: Choices) -> Comparison:
+def _write_texts(base: Base, folder: Path, choices: ExportOptions) -> Comparison:
     """Write canonical texts and manifest, and hold the bundle, as others will open it, against torch."""
     prefix = base.query_prefix if choices.query_prefix is None else choices.query_prefix
     limits = choices.limits.for_crossing(base.crossing)

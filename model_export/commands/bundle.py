@@ -16,7 +16,7 @@ from reranker.fusion import MAX_FEEDBACK
 
 if TYPE_CHECKING:
     from model_export.bundle.writer import Precision
-    from model_export.evaluation.calibrate import Measured
+    from model_export.evaluation.calibrate import ScoredCollection
 
 
 @click.command("export")
@@ -43,12 +43,12 @@ def export_command(
     sample: Path | None,
 ) -> None:
     """Write a bundle, compare it with its base in torch, and fail without a trace beyond the limits."""
-    from model_export.bundle.writer import Choices, export
+    from model_export.bundle.writer import ExportOptions, export
     from model_export.data.collection import read
     from model_export.model.base import load
     from model_export.model.rotation import reduced, rotation, sampled_vectors
 
-    choices = Choices(
+    choices = ExportOptions(
         query_prefix=query_prefix,
         precision=precision,
         max_bytes=max_mb * 1_000_000,
@@ -142,7 +142,7 @@ def table_command(
         click.echo(line)
 
 
-def _measured(bundle: Bundle, folder: Path, queries: int, cache: Path) -> "Measured":
+def _measured(bundle: Bundle, folder: Path, queries: int, cache: Path) -> "ScoredCollection":
     from model_export.data.collection import read
     from model_export.evaluation.cosines import document_vectors, hit_cosines
 

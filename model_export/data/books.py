@@ -17,14 +17,14 @@ _QUESTION = re.compile(r"[A-Z][^.?!]*\?")
 
 
 @dataclass(frozen=True)
-class Module:
+class BookModule:
     """One module of a book: its headings and questions, and its paragraphs."""
 
     headings: list[str]
     paragraphs: list[str]
 
 
-def modules(folder: Path) -> Iterator[Module]:
+def modules(folder: Path) -> Iterator[BookModule]:
     """Yield every module below a folder of books, in the order of their paths.
 
     Raises:
@@ -41,7 +41,7 @@ def modules(folder: Path) -> Iterator[Module]:
         paragraphs = [text for each in root.iter(f"{CNXML}para") if _is_long(text := _text(each))]
         headings = [text for each in root.iter(f"{CNXML}title") if (text := _text(each))]
         questions = [found for each in paragraphs for found in _QUESTION.findall(each) if _is_long(found)]
-        yield Module([*headings, *questions], paragraphs)
+        yield BookModule([*headings, *questions], paragraphs)
 
 
 def _text(element: Element) -> str:

@@ -29,7 +29,7 @@ Hits = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
-class Collection:
+class JudgedCollection:
     """Documents, queries, judgements (query id -> document id -> grade) and, where given, a ready run."""
 
     name: str
@@ -49,18 +49,18 @@ class Collection:
         return sorted({document for hits in self.hits.values() for document in hits})
 
 
-class _Query(msgspec.Struct):
+class _QueryLine(msgspec.Struct):
     id: str | int = msgspec.field(name="_id")
     text: str
 
 
-class _Document(msgspec.Struct):
+class _DocumentLine(msgspec.Struct):
     id: str | int = msgspec.field(name="_id")
     text: str | None = ""
     title: str | None = ""
 
 
-def read(folder: Path, max_queries: int | None = None) -> Collection:
+def read(folder: Path, max_queries: int | None = None) -> JudgedCollection:
     """Read `corpus.jsonl`, `queries.jsonl`, `qrels.tsv` or `qrels/test.tsv`, and maybe `bm25_run.tsv`.
 
     Each file may be gzipped. Only queries with a judgement are kept, the first `max_queries` of them.
@@ -76,7 +76,7 @@ def read(folder: Path, max_queries: int | None = None) -> Collection:
     queries = _queries(_first_of(folder, "queries.jsonl"))
     corpus = _first_of(folder, "corpus.jsonl")
     documents = {
-        str(row.id): f"{row.title or ''} {row.text or ''}".strip() for row in _objects(corpus, _Document)
+        str(row.id): f"{row.title or ''} {row.text or ''}".strip() for row in _objects(corpus, _DocumentLine)
     }
     judged = {document for grades in qrels.values() for document in grades}
     if judged.isdisjoint(documents):
@@ -86,7 +86,7 @@ def read(folder: Path, max_queries: int | None = None) -> Collection:
     kept = dict([(i, text) for i, text in queries.items() if i in qrels][:max_queries])
     run = next((file for file in _both(folder / "bm25_run.tsv") if file.is_file()), None)
     hits = _run(run, kept, documents) if run else None
-    return Collection(folder.name, documents, kept, qrels, hits)
+    return JudgedCollection(folder.name, documents, kept, qrels, hits)
 
 
 def _both(file: Path) -> tuple[Path, Path]:
@@ -105,7 +105,7 @@ def _first_of(folder: Path, *names: str) -> Path:
 
 def _queries(file: Path) -> dict[str, str]:
     texts: dict[str, str] = {}
-    for row in _objects(file, _Query):
+    for row in _objects(file, _QueryLine):
         if texts.setdefault(str(row.id), row.text) != row.text:
             raise ExportError(f"{file}: expected one text of query {row.id}, found two")
     return texts

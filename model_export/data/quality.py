@@ -3,7 +3,7 @@
 import ir_measures
 import numpy as np
 
-from model_export.data.collection import Collection, Hits
+from model_export.data.collection import Hits, JudgedCollection
 from reranker.fusion import log_linear
 
 NDCG = ir_measures.parse_measure("nDCG@10")
@@ -19,7 +19,7 @@ def fused(hits: Hits, cosines: Hits, weight: float) -> Hits:
     return run
 
 
-def ndcg(collection: Collection, run: Hits) -> float:
+def ndcg(collection: JudgedCollection, run: Hits) -> float:
     """Return the mean nDCG@10 over the collection's queries; one without hits counts 0."""
     qrels = {query: collection.qrels[query] for query in collection.queries}
     return float(ir_measures.calc_aggregate([NDCG], qrels, run)[NDCG])

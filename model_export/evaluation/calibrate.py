@@ -9,7 +9,7 @@ import numpy as np
 from msgspec.structs import replace
 from scipy.optimize import minimize
 
-from model_export.data.collection import Collection, Hits
+from model_export.data.collection import Hits, JudgedCollection
 from model_export.data.quality import ndcg
 from model_export.evaluation.shipped import shipped_runs
 from reranker.arrays import Floats64
@@ -22,7 +22,7 @@ NEGATIVES = 10
 WEIGHTS = (0.1, 0.25, 0.5, 1, *range(2, 25))
 """Fusion weights that are tried: a logit's best is below a cosine's."""
 
-Measured = tuple[Collection, Hits]
+ScoredCollection = tuple[JudgedCollection, Hits]
 """A collection and the cosines of its hits."""
 
 
@@ -54,7 +54,7 @@ class Calibration:
 
 
 def calibrated(
-    paired: Sequence[Measured], judged: Sequence[Measured], by_weight: Mapping[float, float]
+    paired: Sequence[ScoredCollection], judged: Sequence[ScoredCollection], by_weight: Mapping[float, float]
 ) -> Calibration:
     """Fit the probability on `paired` (one relevant document a query), take the best of the weights.
 
@@ -67,7 +67,7 @@ def calibrated(
 
 
 def ndcg_by_weight(
-    bundle: Bundle, collections: Sequence[Collection], own: FusionDefault, cache: Path
+    bundle: Bundle, collections: Sequence[JudgedCollection], own: FusionDefault, cache: Path
 ) -> dict[float, float]:
     """Return each weight's mean nDCG@10 over the collections, with the feedback and smoothing of `own`.
 
@@ -82,7 +82,7 @@ def ndcg_by_weight(
     return {each.weight: float(mean) for each, mean in zip(fusions, means, strict=True)}
 
 
-def _labelled(paired: Sequence[Measured]) -> tuple[Floats64, Floats64]:
+def _labelled(paired: Sequence[ScoredCollection]) -> tuple[Floats64, Floats64]:
     """Return cosines and labels, 1 for a relevant hit, of the NEGATIVES best hits and every relevant one."""
     cosines, labels = [], []
     for data, scores in paired:

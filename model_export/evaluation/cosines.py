@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model_export.data.collection import Collection, Hits
+from model_export.data.collection import Hits, JudgedCollection
 from reranker.arrays import Floats
 from reranker.bundle import Bundle
 from reranker.crossing import Cosine, Crossing
@@ -17,7 +17,7 @@ COSINE = Cosine(1.0, 0.0)
 
 
 def document_vectors(
-    bundle: Bundle, collection: Collection, cache: Path, *, threads: int
+    bundle: Bundle, collection: JudgedCollection, cache: Path, *, threads: int
 ) -> dict[str, Floats]:
     """Encode the collection's hits as they would be indexed: id -> (num_chunks, dim) float32.
 
@@ -42,7 +42,7 @@ def _stored(file: Path) -> dict[str, Floats]:
 
 
 def hit_cosines(
-    collection: Collection, encode: EncodeQuery, vectors: dict[str, Floats], crossing: Crossing = COSINE
+    collection: JudgedCollection, encode: EncodeQuery, vectors: dict[str, Floats], crossing: Crossing = COSINE
 ) -> Hits:
     """Score every hit of every query by its best chunk: query id -> document id -> crossing score."""
     cosines: Hits = {}

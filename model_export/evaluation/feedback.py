@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from msgspec.structs import replace
 
-from model_export.data.collection import Collection
+from model_export.data.collection import JudgedCollection
 from model_export.data.quality import ndcg
 from model_export.evaluation.shipped import shipped_runs
 from reranker.bundle import Bundle
@@ -16,7 +16,7 @@ SETTINGS = ((0.0, 0.0), (0.3, 0.0), (0.5, 0.0), (0.0, 0.6), (0.3, 0.6), (0.5, 0.
 
 
 def feedback_lines(
-    bundles: Sequence[Bundle], collections: Sequence[Collection], cache: Path
+    bundles: Sequence[Bundle], collections: Sequence[JudgedCollection], cache: Path
 ) -> Iterator[str]:
     """Yield a Markdown table: nDCG@10 of BM25, and reranked as by a search, vectors as they are stored.
 

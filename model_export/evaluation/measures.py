@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
-from model_export.data.collection import Collection, Hits
+from model_export.data.collection import Hits, JudgedCollection
 from reranker.arrays import Floats64
 
 CUT = 10
@@ -19,7 +19,7 @@ _BY_NAME = {"nDCG@10": ir_measures.parse_measure("nDCG@10"), "RR@10": ir_measure
 NAMES = (*_BY_NAME, "ROC-AUC", "bad@10", "bad/judged@10")
 
 
-def by_query(data: Collection, run: Hits) -> dict[str, Floats64]:
+def by_query(data: JudgedCollection, run: Hits) -> dict[str, Floats64]:
     """Return each measure's values: name -> (queries,) float64, NaN where it is not defined.
 
     `bad@10` counts the hits among the first ten that were judged not relevant; in a collection that judges

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from model_export.data.collection import Collection
+from model_export.data.collection import JudgedCollection
 from model_export.evaluation.measures import (
     NAMES,
     Reliability,
@@ -16,11 +16,11 @@ from model_export.evaluation.measures import (
 from model_export.evaluation.systems import System
 from reranker.arrays import Floats64
 
-Measured = list[dict[str, Floats64]]
+SystemMeasures = list[dict[str, Floats64]]
 """A system's measures, by collection."""
 
 
-def measured(systems: Sequence[System], collections: Sequence[Collection]) -> list[Measured]:
+def measured(systems: Sequence[System], collections: Sequence[JudgedCollection]) -> list[SystemMeasures]:
     """Measure every system on every collection."""
     return [
         [by_query(data, run) for data, run in zip(collections, system.runs, strict=True)]
@@ -28,7 +28,7 @@ def measured(systems: Sequence[System], collections: Sequence[Collection]) -> li
     ]
 
 
-def calibration(system: System, collections: Sequence[Collection]) -> Reliability | None:
+def calibration(system: System, collections: Sequence[JudgedCollection]) -> Reliability | None:
     """Return how the probabilities of a system's hits fit the judgements, over all collections."""
     if system.crossing is None:
         return None
@@ -42,7 +42,7 @@ def calibration(system: System, collections: Sequence[Collection]) -> Reliabilit
 
 
 def quality_lines(
-    systems: Sequence[System], collections: Sequence[Collection], *, reference: str | None
+    systems: Sequence[System], collections: Sequence[JudgedCollection], *, reference: str | None
 ) -> Iterator[str]:
     """Yield the Markdown of the section; the first system is the first stage.
 
@@ -73,7 +73,7 @@ def quality_lines(
         yield _row(system.name, [f"{np.nanmean(each['nDCG@10']):.3f}" for each in of_system])
 
 
-def _gains(systems: Sequence[System], figures: Sequence[Measured]) -> dict[str, float]:
+def _gains(systems: Sequence[System], figures: Sequence[SystemMeasures]) -> dict[str, float]:
     quality = [macro([each["nDCG@10"] for each in of_system]) for of_system in figures]
     return {system.name: value - quality[0] for system, value in zip(systems, quality, strict=True)}
 

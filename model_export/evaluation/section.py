@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from model_export.data.collection import Collection
+from model_export.data.collection import JudgedCollection
 from model_export.errors import ExportError
 from model_export.evaluation.measures import macro
 from model_export.evaluation.plots import write_pareto, write_reliability
@@ -38,7 +38,7 @@ def write_section(document: Path, name: str, lines: Iterable[str]) -> None:
 def write_quality(
     bundles: Sequence[Bundle],
     cross_encoder: Path | None,
-    collections: Sequence[Collection],
+    collections: Sequence[JudgedCollection],
     cache: Path,
     document: Path,
 ) -> str:
@@ -74,7 +74,7 @@ def write_speed(bundle: Bundle, threads: int, rounds: int, document: Path) -> st
     return "\n".join(lines)
 
 
-def _draw(systems: Sequence[System], collections: Sequence[Collection], images: Path) -> None:
+def _draw(systems: Sequence[System], collections: Sequence[JudgedCollection], images: Path) -> None:
     figures = measured(systems, collections)
     points = [
         (system.name, system.query_ms, macro([each["nDCG@10"] for each in found]))

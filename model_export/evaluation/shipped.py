@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model_export.data.collection import Collection, Hits
+from model_export.data.collection import Hits, JudgedCollection
 from model_export.evaluation.cosines import document_vectors
 from reranker.bundle import Bundle
 from reranker.fusion import fusion
@@ -15,7 +15,7 @@ from reranker.stored_vector import pack
 
 
 def shipped_runs(
-    bundle: Bundle, data: Collection, fusions: Sequence[FusionDefault], cache: Path
+    bundle: Bundle, data: JudgedCollection, fusions: Sequence[FusionDefault], cache: Path
 ) -> list[Hits]:
     """Return the orders of all queries, a run of each fusion, scores being negative positions."""
     vectors = document_vectors(bundle, data, cache, threads=1)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model_export.data.collection import Collection, Hits
+from model_export.data.collection import Hits, JudgedCollection
 from model_export.data.quality import fused, ndcg
 from model_export.evaluation.cosines import document_vectors
 from model_export.model.rotation import rotation
@@ -18,7 +18,11 @@ TYPES = {"float32": None, "float16": ValueType.FLOAT16, "int8": ValueType.INT8}
 
 
 def size_lines(
-    bundle: Bundle, collections: Sequence[Collection], sample: Collection, cache: Path, dims: Sequence[int]
+    bundle: Bundle,
+    collections: Sequence[JudgedCollection],
+    sample: JudgedCollection,
+    cache: Path,
+    dims: Sequence[int],
 ) -> Iterator[str]:
     """Yield a Markdown table: bytes of a stored vector and nDCG@10, fused, by dimension and value type.
 
@@ -45,14 +49,16 @@ def size_lines(
             yield f"| {dim}, {name} | {' | '.join(cells)} |"
 
 
-def _vectors(bundle: Bundle, data: Collection, cache: Path) -> tuple[dict[str, Floats], dict[str, Floats]]:
+def _vectors(
+    bundle: Bundle, data: JudgedCollection, cache: Path
+) -> tuple[dict[str, Floats], dict[str, Floats]]:
     encode = bundle.query_encoder()
     queries = {query: encode(text) for query, text in data.queries.items()}
     return queries, document_vectors(bundle, data, cache, threads=1)
 
 
 def _cosines(
-    data: Collection,
+    data: JudgedCollection,
     queries: dict[str, Floats],
     documents: dict[str, Floats],
     rows: Floats,

@@ -24,15 +24,15 @@ from reranker.bundle import Bundle
 from reranker.crossing import Cosine
 from reranker.encoder import Encoder
 
-NUM_DOCUMENTS, QUERY_TOKENS, DOCUMENT_TOKENS = 100, 12, 32
-PAIR_TOKENS = QUERY_TOKENS + DOCUMENT_TOKENS - 1
+NUM_DOCUMENTS, PAPER_QUERY_TOKENS, PAPER_DOCUMENT_TOKENS = 100, 12, 32
+PAIR_TOKENS = PAPER_QUERY_TOKENS + PAPER_DOCUMENT_TOKENS - 1
 """Both texts share one first token."""
 PAIRS = 10
 """Pairs that a cross-encoder takes at a time."""
 
 
 @dataclass(frozen=True)
-class Shape:
+class TransformerShape:
     """A transformer's size."""
 
     layers: int
@@ -51,13 +51,17 @@ class Shape:
         return Tower(BertModel(config, add_pooling_layer=False).train(mode=False), "cls")
 
 
-LARGE, BASE, THREE = Shape(24, 1024, 16), Shape(12, 768, 12), Shape(3, 768, 12)
-TWIN = Shape(6, 768, 12)
+LARGE, BASE, THREE = (
+    TransformerShape(24, 1024, 16),
+    TransformerShape(12, 768, 12),
+    TransformerShape(3, 768, 12),
+)
+TWIN = TransformerShape(6, 768, 12)
 """The paper's student."""
 
 
 @dataclass(frozen=True)
-class Timed:
+class TimedRun:
     """A way to score one query's documents, and what it took in each round so far.
 
     `times_ms` holds processor time and time on the clock. On a machine that others use too, a short run is
@@ -88,7 +92,11 @@ class Timed:
 
 
 def speed_lines(
-    bundle: Bundle, *, threads: int, rounds: int, shapes: Sequence[Shape] = (LARGE, BASE, THREE, TWIN)
+    bundle: Bundle,
+    *,
+    threads: int,
+    rounds: int,
+    shapes: Sequence[TransformerShape] = (LARGE, BASE, THREE, TWIN),
 ) -> Iterator[str]:
     """Measure, and yield the table as Markdown; the last shape is TwinBERT's, the others cross-encoders'."""
     *crossed, twin = shapes
@@ -119,12 +127,12 @@ def load_average() -> float:
     return float(Path("/proc/loadavg").read_text().split()[0])
 
 
-def _cross_encoders(shapes: Sequence[Shape], threads: int) -> list[Timed]:
+def _cross_encoders(shapes: Sequence[TransformerShape], threads: int) -> list[TimedRun]:
     found = []
     for shape in shapes:
         run = _pairs_scored(_session(shape.tower(), threads))
         name = f"cross-encoder, {shape.layers} layers of {shape.hidden}, float32"
-        found.append(Timed(name, run, 1))
+        found.append(TimedRun(name, run, 1))
     return found
 
 
@@ -133,26 +141,26 @@ def _pairs_scored(encode: Encoder) -> Callable[[], object]:
     return lambda: [encode.encode_ids(pairs) for _ in range(NUM_DOCUMENTS // PAIRS)]
 
 
-def _twins(tower: Tower, threads: int) -> Iterator[Timed]:
+def _twins(tower: Tower, threads: int) -> Iterator[TimedRun]:
     encode, vectors = _session(tower, threads), _units(tower.dim)
-    query, ids = vectors[0], [_ids(QUERY_TOKENS)]
+    query, ids = vectors[0], [_ids(PAPER_QUERY_TOKENS)]
     name = f"TwinBERT, {tower.num_layers} layers of {tower.dim}, float32"
     residual = _residual(tower.dim, threads)
-    yield Timed(f"{name}, residual", lambda: residual(encode.encode_ids(ids)[0], vectors), 5)
+    yield TimedRun(f"{name}, residual", lambda: residual(encode.encode_ids(ids)[0], vectors), 5)
     cosine = Cosine(1.0, 0.0)
-    yield Timed(f"{name}, cosine", lambda: cosine(encode.encode_ids(ids)[0], vectors), 5)
-    yield Timed(f"{name}, residual, query cached", lambda: residual(query, vectors), 20)
-    yield Timed(f"{name}, cosine, query cached", lambda: cosine(query, vectors), 20)
+    yield TimedRun(f"{name}, cosine", lambda: cosine(encode.encode_ids(ids)[0], vectors), 5)
+    yield TimedRun(f"{name}, residual, query cached", lambda: residual(query, vectors), 20)
+    yield TimedRun(f"{name}, cosine, query cached", lambda: cosine(query, vectors), 20)
 
 
-def _bundle(bundle: Bundle, threads: int) -> Iterator[Timed]:
+def _bundle(bundle: Bundle, threads: int) -> Iterator[TimedRun]:
     encode = bundle.query_encoder(threads=threads)
     vectors, crossing = _units(bundle.manifest.dim), bundle.crossing()
     words = "how to wait a few seconds and then read on"
     query = encode(words)
     name = f"{bundle.name} as shipped"
-    yield Timed(name, lambda: crossing(encode(words), vectors), 20)
-    yield Timed(f"{name}, query cached", lambda: crossing(query, vectors), 20)
+    yield TimedRun(name, lambda: crossing(encode(words), vectors), 20)
+    yield TimedRun(f"{name}, query cached", lambda: crossing(query, vectors), 20)
 
 
 def _session(tower: Tower, threads: int) -> Encoder:

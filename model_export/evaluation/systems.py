@@ -7,7 +7,7 @@ from time import perf_counter
 
 import numpy as np
 
-from model_export.data.collection import Collection, Hits
+from model_export.data.collection import Hits, JudgedCollection
 from model_export.data.quality import fused
 from model_export.evaluation.cosines import document_vectors
 from model_export.evaluation.shipped import shipped_runs
@@ -31,18 +31,18 @@ class System:
     crossing: Crossing | None = None
     query_ms: float = float("nan")
 
-    def fused(self, collections: Sequence[Collection]) -> "System":
+    def fused(self, collections: Sequence[JudgedCollection]) -> "System":
         """Return the same scores fused with the first stage's."""
         runs = [fused(data.hits, run, self.weight) for data, run in zip(collections, self.runs, strict=True)]
         return System(f"{self.name} + BM25", tuple(runs), self.weight, query_ms=self.query_ms)
 
 
-def first_stage(collections: Sequence[Collection]) -> System:
+def first_stage(collections: Sequence[JudgedCollection]) -> System:
     """Return BM25 as it is."""
     return System("BM25", tuple(data.hits for data in collections), 0.0, query_ms=0.0)
 
 
-def of_bundle(bundle: Bundle, collections: Sequence[Collection], cache: Path) -> System:
+def of_bundle(bundle: Bundle, collections: Sequence[JudgedCollection], cache: Path) -> System:
     """Score all hits with a bundle, on one thread, as a search does."""
     encode, crossing = bundle.query_encoder(), bundle.crossing()
     runs, times = [], []
@@ -64,14 +64,16 @@ def of_bundle(bundle: Bundle, collections: Sequence[Collection], cache: Path) ->
     return System(bundle.name, tuple(runs), weight, crossing, float(np.median(times)))
 
 
-def as_shipped(system: System, bundle: Bundle, collections: Sequence[Collection], cache: Path) -> System:
+def as_shipped(
+    system: System, bundle: Bundle, collections: Sequence[JudgedCollection], cache: Path
+) -> System:
     """Return a bundle's scored `system` in the order that a search has, with its own feedback."""
     runs = [shipped_runs(bundle, data, [bundle.manifest.fusion], cache)[0] for data in collections]
     return System(f"{bundle.name} as shipped", tuple(runs), system.weight, query_ms=system.query_ms)
 
 
 def of_teacher(
-    name: str, teacher: Teacher, collections: Sequence[Collection], cache: Path, weight: float
+    name: str, teacher: Teacher, collections: Sequence[JudgedCollection], cache: Path, weight: float
 ) -> System:
     """Score all hits with a teacher; its scores are kept in `cache`, so its time is not taken."""
     runs = []

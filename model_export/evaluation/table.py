@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from model_export.bundle.compare import exact_encoder
-from model_export.data.collection import Collection
+from model_export.data.collection import JudgedCollection
 from model_export.data.quality import fused, ndcg
 from model_export.evaluation.cosines import document_vectors, hit_cosines
 from model_export.model.base import Base
@@ -51,7 +51,9 @@ def candidates_of(base: Base, bundle: Bundle, folder: Path) -> list[Candidate]:
     return found
 
 
-def lines(candidates: Sequence[Candidate], collections: Sequence[Collection], cache: Path) -> Iterator[str]:
+def lines(
+    candidates: Sequence[Candidate], collections: Sequence[JudgedCollection], cache: Path
+) -> Iterator[str]:
     """Yield the table: a row a candidate, nDCG@10 by collection and their mean, then p50 in ms by length."""
     names = [*(data.name for data in collections), "mean", *(f"{n} tokens" for n in LENGTHS_TOKENS)]
     yield _row("query encoder", names)
@@ -83,7 +85,7 @@ def _time_ms(encoder: Encoder, ids: Ids) -> float:
     return 1000 * (time.perf_counter() - start)
 
 
-def _quality(candidate: Candidate, data: Collection, cache: Path) -> float:
+def _quality(candidate: Candidate, data: JudgedCollection, cache: Path) -> float:
     vectors = document_vectors(candidate.bundle, data, cache, threads=1)
     tokens = candidate.tokens(QUERY_TOKENS, prefix=candidate.prefix)
     cosines = hit_cosines(data, QueryEncoder(candidate.encoder, tokens), vectors)

@@ -9,7 +9,7 @@ from model_export.model.json_files import read_json
 CONFIG_FILE = "config.json"
 ADAPTER_FILE = "adapter_config.json"
 
-TAKEN = (
+SUPPORTED = (
     "twinrank-export takes BERT encoders (model_type bert), as BGE v1.5 in English, E5 v2, GTE and MiniLM are"
 )
 
@@ -17,20 +17,20 @@ _ENCODERS = ("BertModel", "BertForMaskedLM", "BertForPreTraining")
 """Classes whose weights hold an encoder and, beside it, at most heads that an encoder does not use."""
 
 _ONLY: dict[str, tuple[tuple[object, ...], str]] = {
-    "model_type": (("bert",), TAKEN),
+    "model_type": (("bert",), SUPPORTED),
     "auto_map": ((None,), "code that comes with a model is never run"),
     "quantization_config": (
         (None,),
         "the exporter rounds weights itself: give the model as it was before quantization",
     ),
-    "position_embedding_type": ((None, "absolute"), TAKEN),
+    "position_embedding_type": ((None, "absolute"), SUPPORTED),
     "hidden_act": (("gelu",), "the exporter's graph computes the exact gelu"),
     "pad_token_id": (
         (None, 0),
         "a model whose padding is another token often counts its positions from there, as RoBERTa does",
     ),
     "is_decoder": ((None, False), "a decoder reads a text from left to right only"),
-    "add_cross_attention": ((None, False), TAKEN),
+    "add_cross_attention": ((None, False), SUPPORTED),
     "pruned_heads": ((None, {}), "the exporter's graph has all heads"),
 }
 """Key -> the values that are taken, and why no others are. `None` stands for a key that is missing."""

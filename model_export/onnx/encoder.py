@@ -17,7 +17,7 @@ from model_export.model.pooling import Weighted
 from model_export.model.tower import Tower
 from model_export.onnx.linear import Linear, exact
 from model_export.onnx.nodes import CONTRIB, Nodes
-from model_export.onnx.quantize import Dense, columns, rows
+from model_export.onnx.quantize import DenseLayer, columns, rows
 from model_export.onnx.weights import WeightFile
 from reranker.arrays import Floats
 from reranker.tri_letters import PADDING
@@ -195,15 +195,15 @@ class _Graph:
         weight = projection.weight.detach().cpu().numpy().T
         return self._nodes.op("MatMul", vector, self._nodes.constant("projection.weight", weight))
 
-    def _dense(self, name: str, *parts: str) -> Dense:
+    def _dense(self, name: str, *parts: str) -> DenseLayer:
         """One linear layer, or several over the same input as one."""
         weight, bias = (
             np.concatenate([self._tensors[f"{part}.{kind}"] for part in parts or (name,)])
             for kind in ("weight", "bias")
         )
-        return Dense(name, weight, bias)
+        return DenseLayer(name, weight, bias)
 
-    def _bias(self, dense: Dense) -> str:
+    def _bias(self, dense: DenseLayer) -> str:
         return self._nodes.constant(f"{dense.name}.bias", dense.bias)
 
     def _axis(self, number: int) -> str:

@@ -5,10 +5,10 @@ from collections.abc import Callable, Container, Mapping
 import numpy as np
 
 from model_export.onnx.nodes import CONTRIB, Nodes
-from model_export.onnx.quantize import Dense, Quantised, quantised
+from model_export.onnx.quantize import DenseLayer, QuantisedLayer, quantised
 from reranker.arrays import Floats
 
-Linear = Callable[[Nodes, str, Dense], str]
+Linear = Callable[[Nodes, str, DenseLayer], str]
 """Adds x W^T to the graph: (nodes, the input's name, the layer) -> the output's name. The bias joins the
 operator that follows."""
 
@@ -20,7 +20,7 @@ QUERY_KINDS = ("output.dense",)
 """Where a query's tokens are scaled one by one: GELU's output, the one input with outlying tokens."""
 
 
-def exact(nodes: Nodes, x: str, dense: Dense) -> str:
+def exact(nodes: Nodes, x: str, dense: DenseLayer) -> str:
     """Compute in float32."""
     return nodes.op("MatMul", x, nodes.constant(f"{dense.name}.weight", dense.weight.T))
 
@@ -39,7 +39,7 @@ def for_documents(peaks: Mapping[str, Floats]) -> Linear:
 
 
 def _integer(peaks: Mapping[str, Floats], tokenwise: Container[str]) -> Linear:
-    def linear(nodes: Nodes, x: str, dense: Dense) -> str:
+    def linear(nodes: Nodes, x: str, dense: DenseLayer) -> str:
         kind = dense.name.split(".", 3)[3]  # encoder.layer.3.output.dense -> output.dense
         layer = quantised(dense, peaks[dense.name], ALPHAS.get(kind, 0.0))
         weight = nodes.constant(f"{dense.name}.integers", layer.integers.T)
@@ -52,7 +52,7 @@ def _integer(peaks: Mapping[str, Floats], tokenwise: Container[str]) -> Linear:
     return linear
 
 
-def _smoothed(nodes: Nodes, x: str, dense: Dense, layer: Quantised) -> str:
+def _smoothed(nodes: Nodes, x: str, dense: DenseLayer, layer: QuantisedLayer) -> str:
     if (layer.divisor == 1).all():
         return x
     return nodes.op("Mul", x, nodes.constant(f"{dense.name}.factor", 1 / layer.divisor))

@@ -31,7 +31,7 @@ _SAME_INPUT = ("query", "key", "value")
 
 
 @dataclass(frozen=True)
-class Dense:
+class DenseLayer:
     """A linear layer: y = x W^T + b, weight (outputs, inputs), bias (outputs,), float32."""
 
     name: str
@@ -40,7 +40,7 @@ class Dense:
 
 
 @dataclass(frozen=True)
-class Quantised:
+class QuantisedLayer:
     """A linear layer in integers: y = ((x / divisor) integers^T) * scales + bias.
 
     integers (outputs, inputs) int8 in -63..63, scales (outputs,), divisor (inputs,) float32.
@@ -51,7 +51,7 @@ class Quantised:
     divisor: Floats
 
 
-def quantised(dense: Dense, peaks: Floats, alpha: float) -> Quantised:
+def quantised(dense: DenseLayer, peaks: Floats, alpha: float) -> QuantisedLayer:
     """Quantise a layer whose input channels reach `peaks` (inputs,), by output channel.
 
     `alpha` in 0 to 1 says how much of a channel's range the weights take over; 0 leaves both as they are.
@@ -60,7 +60,7 @@ def quantised(dense: Dense, peaks: Floats, alpha: float) -> Quantised:
     weight = dense.weight * divisor
     scales = np.maximum(np.abs(weight).max(axis=1), 1e-12) / LARGEST
     integers = np.rint(weight / scales[:, None]).astype(np.int8)
-    return Quantised(integers, scales.astype(np.float32), divisor.astype(np.float32))
+    return QuantisedLayer(integers, scales.astype(np.float32), divisor.astype(np.float32))
 
 
 def columns(table: Floats) -> Floats | None:

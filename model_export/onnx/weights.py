@@ -15,7 +15,7 @@ INLINE_BYTES = 1024
 ALIGNMENT_BYTES = 4096
 """Every shared tensor starts on a page, so that ONNX Runtime can map it."""
 
-Place = tuple[str, int]
+TensorPlace = tuple[str, int]
 """A file, and where in it a tensor begins."""
 
 
@@ -27,11 +27,15 @@ class WeightFile:
     """
 
     def __init__(
-        self, file: str = "weights.bin", *, there: Mapping[bytes, Place] | None = None, inline: bool = False
+        self,
+        file: str = "weights.bin",
+        *,
+        there: Mapping[bytes, TensorPlace] | None = None,
+        inline: bool = False,
     ) -> None:
         self.file = file
         self._data = bytearray()
-        self._places: dict[bytes, Place] = dict(there or {})
+        self._places: dict[bytes, TensorPlace] = dict(there or {})
         self._inline = inline
 
     def tensor(self, name: str, array: npt.NDArray[np.generic]) -> onnx.TensorProto:
@@ -51,7 +55,7 @@ class WeightFile:
         """Write the file into `folder`."""
         (folder / self.file).write_bytes(self._data)
 
-    def _place(self, raw: bytes) -> Place:
+    def _place(self, raw: bytes) -> TensorPlace:
         key = hashlib.sha256(raw).digest()
         if key not in self._places:
             self._data.extend(bytes(-len(self._data) % ALIGNMENT_BYTES))
@@ -60,9 +64,9 @@ class WeightFile:
         return self._places[key]
 
 
-def places(graph: Path) -> dict[bytes, Place]:
+def places(graph: Path) -> dict[bytes, TensorPlace]:
     """Return where the external tensors of a graph stand, by their SHA-256."""
-    found: dict[bytes, Place] = {}
+    found: dict[bytes, TensorPlace] = {}
     for tensor in onnx.load(graph, load_external_data=False).graph.initializer:
         about = {entry.key: entry.value for entry in tensor.external_data}
         if about:

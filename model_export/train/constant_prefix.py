@@ -1,7 +1,7 @@
 """The states of a query prefix's tokens, averaged over queries, so that no query has to read it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,20 +12,13 @@ from model_export.model.base import Base
 from model_export.model.tokens import cut
 from model_export.model.tower import Tower
 from model_export.model.vectors import encoded
-from model_export.train.projection import mean_cosine
+from model_export.train.projection import ChangedBase, mean_cosine
 from reranker.encoder import Ids
 
 
-@dataclass(frozen=True)
-class Prefixed:
-    """The base with its constant prefix, and the mean cosine to vectors with the prefix, before and after."""
-
-    base: Base
-    before: float
-    after: float
-
-
-def with_constant_prefix(base: Base, texts: Sequence[str], *, tokenizer: Path, max_tokens: int) -> Prefixed:
+def with_constant_prefix(
+    base: Base, texts: Sequence[str], *, tokenizer: Path, max_tokens: int
+) -> ChangedBase:
     """Make the query prefix of `base` constant: its tokens' mean states over the first half of `texts`.
 
     Raises:
@@ -47,7 +40,7 @@ def with_constant_prefix(base: Base, texts: Sequence[str], *, tokenizer: Path, m
     changed = replace(base, query=tower, query_prefix="", projected_prefix=prefix)
     wanted = encoded(base.query, whole[middle:])
     bare = cut(tower, tokenizer, texts[middle:], prefix="", max_tokens=max_tokens)
-    return Prefixed(
+    return ChangedBase(
         changed, mean_cosine(encoded(base.query, bare), wanted), mean_cosine(encoded(tower, bare), wanted)
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from model_export.data.collection import Collection
+from model_export.data.collection import JudgedCollection
 from model_export.data.quality import ndcg
 from model_export.model.twin import TwinBert
 from model_export.model.vectors import encoded
@@ -18,7 +18,7 @@ from reranker.encoder import Ids
 
 
 @dataclass(frozen=True)
-class Tokenised:
+class TokenisedTexts:
     """Tokens of every query and document by id, and, for frozen towers, their vectors."""
 
     queries: Mapping[str, Ids]
@@ -41,8 +41,8 @@ class Distillation:
         twin: TwinBert,
         groups: Sequence[Group],
         teacher: Floats,
-        texts: Tokenised,
-        dev: Collection,
+        texts: TokenisedTexts,
+        dev: JudgedCollection,
         section: DistilSection,
     ) -> None:
         self.module = twin

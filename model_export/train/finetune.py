@@ -11,7 +11,7 @@ from tokenizers import Encoding, Tokenizer
 from torch import nn
 from transformers import BertForSequenceClassification
 
-from model_export.data.collection import Collection
+from model_export.data.collection import JudgedCollection
 from model_export.data.examples import Examples
 from model_export.data.quality import ndcg
 from model_export.errors import TrainingError
@@ -31,7 +31,13 @@ class FineTuning:
     measure_name = "nDCG@10"
 
     def __init__(
-        self, base: Base, groups: Sequence[Group], examples: Examples, dev: Collection, *, max_tokens: int
+        self,
+        base: Base,
+        groups: Sequence[Group],
+        examples: Examples,
+        dev: JudgedCollection,
+        *,
+        max_tokens: int,
     ) -> None:
         self.module: nn.Module = classifier(base)
         self._tokenizer = Tokenizer.from_str(base.tokenizer)

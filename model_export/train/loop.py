@@ -54,7 +54,7 @@ class Task(Protocol):
 
 
 @dataclass
-class Progressed:
+class TrainingState:
     """How far a run is: `history` holds each look at the development set as step, loss and measure."""
 
     step: int = 0
@@ -65,7 +65,7 @@ class Progressed:
     history: list[dict[str, float]] = field(default_factory=list)
 
 
-def fit(task: Task, run: RunSection, folder: Path, *, identity: str) -> Progressed:
+def fit(task: Task, run: RunSection, folder: Path, *, identity: str) -> TrainingState:
     """Train `task.module` and leave it with the weights that measured best.
 
     `folder` takes a checkpoint at each look, a log in JSON lines and the curve as an image; a run that was
@@ -95,7 +95,7 @@ class _Run:
         self._shuffled: tuple[int, list[int]] = (-1, [])
         self._state = self._resumed()
 
-    def completed(self) -> Progressed:
+    def completed(self) -> TrainingState:
         state = self._state
         if not state.history:
             self._look(math.nan)
@@ -149,7 +149,7 @@ class _Run:
             log.write(json.dumps({"time_s": round(time.time(), 1), **known}) + "\n")
         write_curve(state.history, self._task.measure_name, self._folder / CURVE)
 
-    def _is_over(self, state: Progressed) -> bool:
+    def _is_over(self, state: TrainingState) -> bool:
         return state.looks_since_best > self._settings.patience or state.step >= self._total
 
     def _checkpoint(self) -> None:
@@ -161,10 +161,10 @@ class _Run:
         }
         _saved(whole, self._folder / CHECKPOINT)
 
-    def _resumed(self) -> Progressed:
+    def _resumed(self) -> TrainingState:
         file = self._folder / CHECKPOINT
         if not file.exists():
-            return Progressed()
+            return TrainingState()
         try:
             whole: dict[str, Any] = torch.load(file, weights_only=True)
         except Exception as error:
@@ -176,7 +176,7 @@ class _Run:
             )
         self._task.module.load_state_dict(whole["module"])
         self._optimiser.load_state_dict(whole["optimiser"])
-        state = Progressed(**whole["state"])
+        state = TrainingState(**whole["state"])
         state.finished = self._is_over(state)
         return state
 

@@ -30,8 +30,11 @@ HELD_BACK = 10
 
 
 @dataclass(frozen=True)
-class Projected:
-    """The base with its layer, and the mean cosine of texts held back to what is wanted, before and after."""
+class ChangedBase:
+    """A base that needs no query prefix, and how near its vectors are to those with the prefix.
+
+    `before` and `after` are mean cosines of texts that were held back.
+    """
 
     base: Base
     before: float
@@ -40,7 +43,7 @@ class Projected:
 
 def projected(
     base: Base, towards: Base, texts: list[str], folder: Path, *, tokenizer: Path, max_tokens: int
-) -> Projected:
+) -> ChangedBase:
     """Fit a layer behind the query tower of `base`, without prefix, to the vectors of `towards` with its own.
 
     Vectors are kept in `folder`, so that an interrupted run goes on.
@@ -71,7 +74,7 @@ def projected(
     changed = replace(
         base, query=turned(base.query, rows), query_prefix="", projected_prefix=towards.query_prefix
     )
-    return Projected(changed, before, after)
+    return ChangedBase(changed, before, after)
 
 
 def map_between(given: Floats, wanted: Floats, ridge: float = RIDGE) -> Floats:

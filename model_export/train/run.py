@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model_export.data.collection import Collection
+from model_export.data.collection import JudgedCollection
 from model_export.data.examples import Examples
 from model_export.data.quality import ndcg
 from model_export.data.sources import sources
@@ -21,9 +21,9 @@ from model_export.model.vectors import encoded, vectors
 from model_export.train.align import Alignment, of_base, of_bundle
 from model_export.train.config import Config, TeacherConfig, TeacherSection
 from model_export.train.device import device_of
-from model_export.train.distil import Distillation, Tokenised
+from model_export.train.distil import Distillation, TokenisedTexts
 from model_export.train.finetune import FineTuning
-from model_export.train.loop import Progressed, fit
+from model_export.train.loop import TrainingState, fit
 from model_export.train.model_folder import MODEL_FOLDER, placed, write_model
 from model_export.train.negatives import Group, bm25_hits, groups, student_hits
 from model_export.train.score_cache import cached_scores
@@ -93,7 +93,7 @@ def train_teacher(config: TeacherConfig, out: Path, say: Say) -> Path:
     return placed(out / MODEL_FOLDER, task.save)
 
 
-def dev_collection(kept: Examples) -> Collection:
+def dev_collection(kept: Examples) -> JudgedCollection:
     """Return development queries with BM25's best hits as a collection.
 
     Raises:
@@ -106,7 +106,7 @@ def dev_collection(kept: Examples) -> Collection:
     if not any(qrels.values()):
         raise TrainingError("expected development queries with relevant documents, found one class only")
     hits = {query: dict(list(found.items())[:DEV_HITS]) for query, found in bm25_hits(kept).items()}
-    return Collection("development", kept.documents, kept.queries, qrels, hits)
+    return JudgedCollection("development", kept.documents, kept.queries, qrels, hits)
 
 
 def teacher_of(section: TeacherSection, out: Path, device: str) -> Teacher:
@@ -131,7 +131,7 @@ def _encoder(place: str, section: TeacherSection, out: Path) -> Teacher:
     return BiEncoder(load(place), out / "tokenizers", max_tokens=section.max_tokens)
 
 
-def _align(config: Config, twin: TwinBert, sides: tuple[Examples, Examples], out: Path) -> Progressed:
+def _align(config: Config, twin: TwinBert, sides: tuple[Examples, Examples], out: Path) -> TrainingState:
     base, bundle = config.model.base, config.distil.bundle
     if base is None or config.model.shared:
         raise TrainingError("expected a base and shared = false to align a query tower, found others")
@@ -156,13 +156,13 @@ def _align(config: Config, twin: TwinBert, sides: tuple[Examples, Examples], out
 
 def _distil(
     config: Config, twin: TwinBert, sides: tuple[Examples, Examples], out: Path, say: Say
-) -> Progressed:
+) -> TrainingState:
     learned, kept = sides
     teacher = teacher_of(config.teacher, out, config.run.device)
     twin.to(device_of(config.run.device))
     texts = _tokenised(config, twin, sides, out)
     dev, from_bm25 = dev_collection(kept), bm25_hits(learned)
-    found, negatives = Progressed(), config.distil.negatives
+    found, negatives = TrainingState(), config.distil.negatives
     score(config, out, say)
     for number in range(config.distil.rounds):
         pools = [(from_bm25, negatives)]
@@ -180,7 +180,7 @@ def _distil(
     return found
 
 
-def _tokenised(config: Config, twin: TwinBert, sides: tuple[Examples, Examples], out: Path) -> Tokenised:
+def _tokenised(config: Config, twin: TwinBert, sides: tuple[Examples, Examples], out: Path) -> TokenisedTexts:
     tokenizer, (learned, kept) = out / TOKENIZER_FILE, sides
     queries = learned.queries | kept.queries
     documents = learned.documents
@@ -201,7 +201,7 @@ def _tokenised(config: Config, twin: TwinBert, sides: tuple[Examples, Examples],
         encode = partial(encoded, twin.query)
         found = vectors(encode, query_ids, out / "queries", what="queries")
         frozen_queries = dict(zip(queries, found, strict=True))
-    return Tokenised(
+    return TokenisedTexts(
         dict(zip(queries, query_ids, strict=True)),
         dict(zip(documents, document_ids, strict=True)),
         frozen,
@@ -223,7 +223,7 @@ def _teacher_scores(teacher: Teacher, learned: Examples, made: list[Group], out:
     return cached_scores(teacher, pairs, out / "scores.sqlite").reshape(len(made), -1)
 
 
-def _joined(before: Progressed, after: Progressed) -> Progressed:
+def _joined(before: TrainingState, after: TrainingState) -> TrainingState:
     after.history = [*before.history[:1], *after.history]
     return after
 

@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="needs torch: the export extra")
 import torch
 
 from model_export.bundle.compare import Limits
-from model_export.bundle.writer import Choices, export
+from model_export.bundle.writer import ExportOptions, export
 from model_export.model.base import Base
 from model_export.model.twin import TowerShape, TwinBert, TwinShape
 from plugin.harness.proxy_process import running_proxy
@@ -39,7 +39,7 @@ def letters_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         trained_on=(), fusion_weight=1.0,
     )  # fmt: skip
     out = tmp_path_factory.mktemp("bundles") / "letters"
-    export(base, out, Choices(limits=Limits(agreement=0.8)))
+    export(base, out, ExportOptions(limits=Limits(agreement=0.8)))
     return Bundle.open(out)
 
 

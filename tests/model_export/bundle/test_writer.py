@@ -18,14 +18,14 @@ import torch
 from model_export.__main__ import main
 from model_export.bundle.compare import Limits, check_exact
 from model_export.bundle.manifest import DOCUMENT_FILE, QUERY_FILE
-from model_export.bundle.writer import Choices, export
+from model_export.bundle.writer import ExportOptions, export
 from model_export.errors import ExportError
 from model_export.model.base import Base, load
 from model_export.model.reference import torch_embeddings
 from model_export.model.tower import Tower
 from model_export.onnx.encoder import check_fusion, encoder
 from model_export.onnx.linear import for_documents, for_queries
-from model_export.onnx.quantize import LARGEST, Dense, columns, peaks, quantised, rows
+from model_export.onnx.quantize import LARGEST, DenseLayer, columns, peaks, quantised, rows
 from model_export.onnx.weights import WeightFile
 from reranker.bundle import Bundle
 from reranker.canonical import replay
@@ -113,7 +113,7 @@ def test_export_is_reproducible(base: Base, bundle: Bundle, tmp_path: Path) -> N
 def test_integers_cannot_overflow_sixteen_bits() -> None:
     generator = np.random.default_rng(3)
     weight = generator.standard_normal((8, 16)).astype(np.float32)
-    layer = quantised(Dense("d", weight, np.zeros(8, np.float32)), np.ones(16, np.float32), 0.5)
+    layer = quantised(DenseLayer("d", weight, np.zeros(8, np.float32)), np.ones(16, np.float32), 0.5)
     assert np.abs(layer.integers).max() <= LARGEST
     assert 2 * 255 * LARGEST < 2**15
     restored = layer.integers * layer.scales[:, None] / layer.divisor
@@ -130,13 +130,13 @@ def test_graph_without_fused_attention_is_refused(base: Base) -> None:
 
 def test_too_far_from_torch_leaves_nothing(base: Base, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="expected the export to stay within"):
-        export(base, tmp_path / "out", Choices(limits=Limits(query_cosine=0.9999999)))
+        export(base, tmp_path / "out", ExportOptions(limits=Limits(query_cosine=0.9999999)))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_too_large_leaves_nothing(base: Base, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="expected a bundle of at most 1000 bytes"):
-        export(base, tmp_path / "out", Choices(max_bytes=1000))
+        export(base, tmp_path / "out", ExportOptions(max_bytes=1000))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -16,7 +16,7 @@ from tests.support.paths import TINY_BUNDLE
 pytest.importorskip("torch", reason="needs torch: the export extra")
 
 from model_export.__main__ import main
-from model_export.data.collection import Collection, read
+from model_export.data.collection import JudgedCollection, read
 from model_export.data.quality import fused, ndcg
 from model_export.errors import ExportError
 from model_export.evaluation.calibrate import NEGATIVES, WEIGHTS, calibrated, ndcg_by_weight
@@ -83,7 +83,7 @@ def test_calibration_recovers_the_logistic_that_made_the_labels() -> None:
         q: dict(zip(documents, row.tolist(), strict=True)) for q, row in zip(queries, cosines, strict=True)
     }
     run = {q: dict.fromkeys(documents, 1.0) for q in queries}
-    data = Collection("made", {}, queries, qrels, run), scores
+    data = JudgedCollection("made", {}, queries, qrels, run), scores
     found = calibrated([data], [data], {0.0: 0.5, 2.0: 0.7, 5.0: 0.6})
     assert found.weight == 2
     assert found.scale == pytest.approx(scale, rel=0.1)

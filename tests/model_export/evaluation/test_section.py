@@ -16,13 +16,13 @@ from tests.support.paths import TINY_BUNDLE
 pytest.importorskip("torch", reason="needs torch: the export extra")
 
 from model_export.__main__ import main
-from model_export.data.collection import Collection, read
+from model_export.data.collection import JudgedCollection, read
 from model_export.data.quality import fused, ndcg
 from model_export.errors import ExportError
 from model_export.evaluation.cosines import document_vectors, hit_cosines
 from model_export.evaluation.measures import by_query, interval, macro, reliability
 from model_export.evaluation.section import write_section
-from model_export.evaluation.speed import Shape, processor, speed_lines
+from model_export.evaluation.speed import TransformerShape, processor, speed_lines
 from reranker.bundle import Bundle
 from tests.support.small_collection import write_small_collection
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.export
 
 TINY = TINY_BUNDLE
 GRADES = {"q": {"a": 1, "b": 0, "c": 2}, "r": {"a": 1}}
-DATA = Collection("made", {}, {"q": "", "r": ""}, GRADES, None)
+DATA = JudgedCollection("made", {}, {"q": "", "r": ""}, GRADES, None)
 SCORES = {"a": 3.0, "b": 2.0, "c": 1.0, "d": 0.0}
 
 
@@ -47,7 +47,7 @@ def test_measures_of_a_case_that_can_be_counted() -> None:
 
 
 def test_where_nothing_is_judged_bad_every_other_hit_counts_as_judged() -> None:
-    data = Collection("made", {}, {"q": ""}, {"q": {"a": 1}}, None)
+    data = JudgedCollection("made", {}, {"q": ""}, {"q": {"a": 1}}, None)
     found = by_query(data, {"q": SCORES})
     assert (found["bad@10"][0], found["bad/judged@10"][0]) == (3, 3 / 4)
 
@@ -60,7 +60,7 @@ def test_where_nothing_is_judged_bad_every_other_hit_counts_as_judged() -> None:
 def test_the_auc_is_the_share_of_ordered_pairs(scores: list[int], grades: list[int]) -> None:
     run = {str(i): float(score) for i, score in enumerate(scores)}
     qrels = {str(i): grades[i] for i in range(len(scores))}
-    found = by_query(Collection("x", {}, {"q": ""}, {"q": qrels}, None), {"q": run})["ROC-AUC"][0]
+    found = by_query(JudgedCollection("x", {}, {"q": ""}, {"q": qrels}, None), {"q": run})["ROC-AUC"][0]
     pairs = [
         (run[i] > run[j]) + (run[i] == run[j]) / 2 for i in run for j in run if qrels[i] and not qrels[j]
     ]
@@ -97,7 +97,7 @@ def test_a_section_is_replaced_and_the_rest_stays(tmp_path: Path) -> None:
 
 
 def test_the_speed_table_has_a_row_for_each_way_and_the_slowest_first() -> None:
-    shapes = (Shape(2, 64, 2), Shape(1, 64, 2), Shape(1, 64, 2))
+    shapes = (TransformerShape(2, 64, 2), TransformerShape(1, 64, 2), TransformerShape(1, 64, 2))
     rows = [
         [cell.strip() for cell in line.split("|")[1:-1]]
         for line in speed_lines(Bundle.open(TINY), threads=1, rounds=1, shapes=shapes)

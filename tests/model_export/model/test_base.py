@@ -28,7 +28,7 @@ from transformers import (
     XLMRobertaModel,
 )
 
-from model_export.bundle.writer import Choices, export
+from model_export.bundle.writer import ExportOptions, export
 from model_export.errors import ExportError
 from model_export.model.base import load
 from model_export.model.reference import torch_embeddings
@@ -141,7 +141,7 @@ def test_other_floats_are_read_as_float32(folder: Path, tmp_path: Path, kind: to
         mean = model(torch.tensor([ids])).last_hidden_state.mean(dim=1)
     expected = torch.nn.functional.normalize(mean, dim=1).numpy()
     np.testing.assert_allclose(torch_embeddings(base.query, [ids]), expected, atol=1e-5)
-    export(base, tmp_path / "bundle", Choices(precision="fp32"))
+    export(base, tmp_path / "bundle", ExportOptions(precision="fp32"))
     assert Bundle.open(tmp_path / "bundle").manifest.dim == 32
 
 

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs torch: the export extra")
 
-from model_export.bundle.writer import Choices, export
+from model_export.bundle.writer import ExportOptions, export
 from model_export.errors import ExportError
 from model_export.model.base import load
 from reranker.bundle import Bundle
@@ -40,7 +40,7 @@ def test_a_folder_of_sentence_transformers_is_taken_with_its_limit(folder: Path,
     change(folder / "base.json", pooling="")  # the pooling's own file says it
     base = load(str(folder))
     assert base.query.pooling.name == "mean"
-    export(base, tmp_path / "bundle", Choices(precision="fp32"))
+    export(base, tmp_path / "bundle", ExportOptions(precision="fp32"))
     manifest = Bundle.open(tmp_path / "bundle").manifest
     assert (manifest.query.max_tokens, manifest.document.max_tokens) == (40, 40)
 

@@ -14,7 +14,7 @@ pytest.importorskip("torch", reason="needs torch: the export extra")
 import torch
 
 from model_export.bundle.compare import Limits
-from model_export.bundle.writer import Choices, export
+from model_export.bundle.writer import ExportOptions, export
 from model_export.errors import ExportError
 from model_export.model.base import Base, load
 from model_export.model.crossing import CosineCrossing, ResidualCrossing
@@ -168,7 +168,7 @@ def test_every_form_is_exported_and_replays_torch(
     torch.manual_seed(4)
     one = shape(pooling=pooling, dim=12)
     twin = lively(TwinBert.of_shape(TwinShape(one, one if separate else None, crossing, 6)))  # type: ignore[arg-type]
-    export(base_of(twin, letters()), tmp_path / "out", Choices(precision=precision))  # type: ignore[arg-type]
+    export(base_of(twin, letters()), tmp_path / "out", ExportOptions(precision=precision))  # type: ignore[arg-type]
     bundle = Bundle.open(tmp_path / "out")
     assert replay(bundle).within
     assert (bundle.manifest.input, bundle.manifest.pooling, bundle.manifest.dim) == (
@@ -184,14 +184,14 @@ def test_every_form_is_exported_and_replays_torch(
 
 def test_documents_of_another_bundle_keep_their_vectors(tmp_path: Path) -> None:
     whole = load(str(make_tiny(tmp_path / "base", layers=4)))
-    export(whole, tmp_path / "whole", Choices(limits=Limits(score_difference=0.2, agreement=0.8)))
+    export(whole, tmp_path / "whole", ExportOptions(limits=Limits(score_difference=0.2, agreement=0.8)))
     bundle = Bundle.open(tmp_path / "whole")
     light = Base(
         name="light", query=whole.query.with_layers([0, 1]), document=whole.document,
         tokenizer=whole.tokenizer, query_prefix="", origin="", licence="Apache-2.0", trained_on=(),
     )  # fmt: skip
     wide = Limits(score_difference=0.2, agreement=0.8)  # random weights of four layers are far from smooth
-    export(light, tmp_path / "light", Choices(limits=wide, documents_of=bundle))
+    export(light, tmp_path / "light", ExportOptions(limits=wide, documents_of=bundle))
     made = Bundle.open(tmp_path / "light")
     assert made.model_tag == bundle.model_tag
     assert (made.name, made.vectors_of, bundle.vectors_of) == ("light", "tiny", "tiny")
@@ -203,7 +203,7 @@ def test_documents_of_another_bundle_keep_their_vectors(tmp_path: Path) -> None:
     changed = json.loads(other.tokenizer) | {"normalizer": None}
     strange = Base(**(light.__dict__ | {"tokenizer": json.dumps(changed)}))
     with pytest.raises(ExportError, match="expected the tokeniser of"):
-        export(strange, tmp_path / "strange", Choices(documents_of=bundle))
+        export(strange, tmp_path / "strange", ExportOptions(documents_of=bundle))
     assert not (tmp_path / "strange").exists()
 
 
