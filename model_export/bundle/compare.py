@@ -13,10 +13,10 @@ from scipy.stats import kendalltau
 from model_export.bundle.texts import CANONICAL_DOCUMENTS, CANONICAL_QUERIES
 from model_export.errors import ExportError
 from model_export.model.crossing import ResidualCrossing, TrainedCrossing
-from model_export.model.reference import torch_embeddings, torch_scores
+from model_export.model.reference import encode_in_torch, score_in_torch
 from model_export.model.tower import Tower
-from model_export.onnx.encoder import encoder
-from model_export.onnx.linear import exact
+from model_export.onnx.encoder import build_encoder
+from model_export.onnx.linear import multiply_exactly
 from model_export.onnx.weights import WeightFile
 from reranker.arrays import Floats
 from reranker.canonical import Canonical
@@ -80,7 +80,7 @@ class Comparison:
             raise ExportError(f"expected the export to stay within {limits}, found {self}")
 
 
-def compared(
+def compare_vectors(
     found: tuple[Floats, Floats],
     crossing: Crossing,
     original: tuple[Floats, Floats],
@@ -91,7 +91,7 @@ def compared(
     query_cosines = (queries * torch_queries).sum(axis=1)
     document_cosines = (documents * torch_documents).sum(axis=1)
     scores = np.stack([crossing(query, documents) for query in queries])
-    reference = torch_scores(trained, torch_queries, torch_documents)
+    reference = score_in_torch(trained, torch_queries, torch_documents)
     taus = [kendalltau(a, b).statistic for a, b in zip(scores, reference, strict=True)]
     return Comparison(
         float(query_cosines.mean()),
@@ -103,12 +103,12 @@ def compared(
     )
 
 
-def exact_encoder(tower: Tower, folder: Path) -> Encoder:
+def load_exact_encoder(tower: Tower, folder: Path) -> Encoder:
     """Build the graph in float32 and load it; its files are gone afterwards."""
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         weights = WeightFile()
         file = Path(scratch) / "exact.onnx"
-        onnx.save(encoder(tower, exact, weights), file)
+        onnx.save(build_encoder(tower, multiply_exactly, weights), file)
         weights.write(file.parent)
         return Encoder(file)
 
@@ -119,8 +119,8 @@ def check_exact(tower: Tower, batch: Sequence[Ids], folder: Path) -> float:
     Raises:
         ExportError: it is above MAX_EXACT_DIFFERENCE: the graph is not the model.
     """
-    found = exact_encoder(tower, folder).encode_ids(batch)
-    difference = float(np.abs(found - torch_embeddings(tower, batch)).max())
+    found = load_exact_encoder(tower, folder).encode_ids(batch)
+    difference = float(np.abs(found - encode_in_torch(tower, batch)).max())
     if not difference <= MAX_EXACT_DIFFERENCE:
         raise ExportError(
             f"expected the float32 graph within {MAX_EXACT_DIFFERENCE} of torch, found {difference}:"
@@ -129,14 +129,14 @@ def check_exact(tower: Tower, batch: Sequence[Ids], folder: Path) -> float:
     return difference
 
 
-def written(queries: Floats, documents: Floats, crossing: TrainedCrossing, limits: Limits) -> bytes:
+def encode_canonical(queries: Floats, documents: Floats, crossing: TrainedCrossing, limits: Limits) -> bytes:
     """Return the file's content for torch's vectors of the canonical texts, each (texts, dim)."""
     canonical = Canonical(
         queries=list(CANONICAL_QUERIES),
         documents=list(CANONICAL_DOCUMENTS),
-        query_vectors=_rounded(queries),
-        document_vectors=_rounded(documents),
-        scores=_rounded(torch_scores(crossing, queries, documents)),
+        query_vectors=_round(queries),
+        document_vectors=_round(documents),
+        scores=_round(score_in_torch(crossing, queries, documents)),
         min_query_cosine=limits.query_cosine,
         min_document_cosine=limits.document_cosine,
         max_score_difference=limits.score_difference,
@@ -144,6 +144,6 @@ def written(queries: Floats, documents: Floats, crossing: TrainedCrossing, limit
     return msgspec.json.encode(canonical) + b"\n"
 
 
-def _rounded(values: Floats) -> list[list[float]]:
+def _round(values: Floats) -> list[list[float]]:
     rounded: list[list[float]] = np.round(values.astype(np.float64), DIGITS).tolist()
     return rounded

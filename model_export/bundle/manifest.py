@@ -31,25 +31,27 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     (folder / manifests.FILE_NAME).write_bytes(data + b"\n")
 
 
-def manifest_of(base: Base, query_prefix: str, folder: Path, *, vectors_of: str | None = None) -> Manifest:
+def describe_bundle(
+    base: Base, query_prefix: str, folder: Path, *, vectors_of: str | None = None
+) -> Manifest:
     """Describe the files in `folder`, all of them, as the bundle of `base`.
 
     `vectors_of` is whose document tower they hold, where it is another bundle's.
     """
-    checksums = {file.name: _sha256(file) for file in sorted(folder.iterdir())}
+    checksums = {file.name: _hash_file(file) for file in sorted(folder.iterdir())}
     document = TowerSpec(DOCUMENT_FILE, base.document_tokens)
     return Manifest(
         format=manifests.FORMAT,
         name=base.name,
         version="1",
         digest="",  # `write_manifest` knows it
-        document_digest=_document_digest(checksums, base.document.pooling.name, document),
+        document_digest=_digest_document_files(checksums, base.document.pooling.name, document),
         dim=base.document.dim,
         pooling=base.document.pooling.name,
-        query=query_part(base, query_prefix),
+        query=describe_query_tower(base, query_prefix),
         document=document,
         tokenizer=TOKENIZER_FILE,
-        crossing=_crossing(base),
+        crossing=_describe_crossing(base),
         fusion=FusionDefault("log_linear", base.fusion_weight),
         neutral_crossing=base.neutral_crossing,
         base=base.origin,
@@ -63,19 +65,19 @@ def manifest_of(base: Base, query_prefix: str, folder: Path, *, vectors_of: str 
     )
 
 
-def query_part(base: Base, prefix: str) -> TowerSpec:
+def describe_query_tower(base: Base, prefix: str) -> TowerSpec:
     """Return what a manifest says of the query tower of `base`."""
     return TowerSpec(QUERY_FILE, base.query_tokens, prefix)
 
 
-def _crossing(base: Base) -> CrossingParameters:
+def _describe_crossing(base: Base) -> CrossingParameters:
     if isinstance(base.crossing, CosineCrossing):
-        cosine = base.crossing.runtime()
+        cosine = base.crossing.to_runtime()
         return CosineParameters(scale=round(cosine.scale, 4), offset=round(cosine.offset, 4))
     return ResidualParameters(CROSSING_FILE, hidden=base.crossing.inner.out_features)
 
 
-def _document_digest(checksums: dict[str, str], pooling: str, tower: TowerSpec) -> str:
+def _digest_document_files(checksums: dict[str, str], pooling: str, tower: TowerSpec) -> str:
     """Return the SHA-256 of the sorted lines `FILE SHA256` of what decides a document's vector."""
     parts = {name: checksums[name] for name in (tower.file, WEIGHTS_FILE, TOKENIZER_FILE)}
     form = f"{pooling} {tower.max_tokens} {tower.prefix}"
@@ -84,5 +86,5 @@ def _document_digest(checksums: dict[str, str], pooling: str, tower: TowerSpec) 
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _sha256(file: Path) -> str:
+def _hash_file(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -12,30 +12,30 @@ import msgspec
 import numpy as np
 import onnx
 
-from model_export.bundle.compare import Comparison, Limits, check_exact, compared, written
+from model_export.bundle.compare import Comparison, Limits, check_exact, compare_vectors, encode_canonical
 from model_export.bundle.manifest import (
     CANONICAL_FILE,
     DOCUMENT_FILE,
     QUERY_FILE,
     QUERY_WEIGHTS_FILE,
     WEIGHTS_FILE,
-    manifest_of,
-    query_part,
+    describe_bundle,
+    describe_query_tower,
     write_manifest,
 )
 from model_export.bundle.texts import CANONICAL_DOCUMENTS, CANONICAL_QUERIES, SAMPLE_DOCUMENTS, SAMPLE_QUERIES
 from model_export.errors import ExportError
 from model_export.model.base import Base
 from model_export.model.base_tokenizer import TOKENIZER_FILE
-from model_export.model.reference import torch_embeddings
-from model_export.model.tokens import tokeniser
+from model_export.model.reference import encode_in_torch
+from model_export.model.tokens import load_tokeniser
 from model_export.model.tower import Tower
 from model_export.onnx.crossing import write_crossing
-from model_export.onnx.encoder import encoder
-from model_export.onnx.linear import Linear, exact, for_documents, for_queries
+from model_export.onnx.encoder import build_encoder
+from model_export.onnx.linear import Linear, make_document_linear, make_query_linear, multiply_exactly
 from model_export.onnx.long_queries import LongQueries
-from model_export.onnx.quantize import peaks
-from model_export.onnx.weights import WeightFile, places
+from model_export.onnx.quantize import measure_peaks
+from model_export.onnx.weights import WeightFile, locate_tensors
 from reranker.arrays import Floats
 from reranker.bundle import Bundle
 from reranker.encoder import Ids
@@ -48,7 +48,7 @@ DOCUMENTS = (*CANONICAL_DOCUMENTS, *SAMPLE_DOCUMENTS)
 
 Precision = Literal["int8", "fp32"]
 MakeLinear = Callable[[Mapping[str, Floats]], Linear]
-"""`for_queries` or `for_documents`."""
+"""`make_query_linear` or `make_document_linear`."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class ExportOptions:
     documents_of: Bundle | None = None
     whole_beyond: int | None = None
 
-    def long_queries(self, base: Base) -> LongQueries | None:
+    def make_long_queries(self, base: Base) -> LongQueries | None:
         """Return what reads long queries of a bundle of `base`, or None where nothing else does.
 
         Raises:
@@ -78,7 +78,7 @@ class ExportOptions:
         if self.documents_of is None:
             raise ExportError("expected documents_of, whose query tower reads long queries, found none")
         prefix = base.query_prefix if self.query_prefix is None else self.query_prefix
-        return LongQueries(self.documents_of, self.whole_beyond, query_part(base, prefix))
+        return LongQueries(self.documents_of, self.whole_beyond, describe_query_tower(base, prefix))
 
 
 DEFAULT_OPTIONS = ExportOptions()
@@ -93,7 +93,7 @@ class ExportResult:
     size_bytes: int
 
 
-def export(base: Base, out: Path, choices: ExportOptions = DEFAULT_OPTIONS) -> ExportResult:
+def export(base: Base, out: Path, options: ExportOptions = DEFAULT_OPTIONS) -> ExportResult:
     """Write the bundle of `base` as the folder `out`, which must not exist.
 
     Everything is made and compared in a folder beside it, which is renamed at the end or removed.
@@ -104,14 +104,14 @@ def export(base: Base, out: Path, choices: ExportOptions = DEFAULT_OPTIONS) -> E
     """
     if out.exists():
         raise ExportError(f"expected no folder {out}, found one: remove it or choose another name")
-    choices.long_queries(base)  # wrong choices are said before the work
+    options.make_long_queries(base)  # wrong options are said before the work
     scratch = None
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-        difference = _write_files(base, scratch, choices)
-        comparison = _write_texts(base, scratch, choices)
-        size = _checked_size(scratch, choices.max_bytes)
+        difference = _write_files(base, scratch, options)
+        comparison = _write_texts(base, scratch, options)
+        size = _check_size(scratch, options.max_bytes)
         scratch.chmod(0o755)
         scratch.rename(out)
     except OSError as error:
@@ -127,36 +127,38 @@ def export(base: Base, out: Path, choices: ExportOptions = DEFAULT_OPTIONS) -> E
 
 def compare_bundle(bundle: Bundle, base: Base) -> Comparison:
     """Compare a bundle that exists with its base in torch, on QUERIES that the base reads and DOCUMENTS."""
-    queries, documents = _ids(base, bundle.path, bundle.manifest.query.prefix)
+    queries, documents = _tokenise_texts(base, bundle.path, bundle.manifest.query.prefix)
     beyond = bundle.manifest.whole_beyond
     read = [place for place, tokens in enumerate(queries) if beyond is None or len(tokens) <= beyond]
     original = (
-        torch_embeddings(base.query, [queries[i] for i in read]),
-        torch_embeddings(base.document, documents),
+        encode_in_torch(base.query, [queries[i] for i in read]),
+        encode_in_torch(base.document, documents),
     )
-    encoded_queries, encoded_documents = _encoded(bundle)
-    return compared((encoded_queries[read], encoded_documents), bundle.crossing(), original, base.crossing)
+    encoded_queries, encoded_documents = _encode_texts(bundle)
+    return compare_vectors(
+        (encoded_queries[read], encoded_documents), bundle.crossing(), original, base.crossing
+    )
 
 
-def _write_files(base: Base, folder: Path, choices: ExportOptions) -> float:
+def _write_files(base: Base, folder: Path, options: ExportOptions) -> float:
     """Write tokeniser, graphs and weights; return the float32 graphs' largest difference to torch."""
-    (folder / TOKENIZER_FILE).write_text(_bare(base.tokenizer))
-    queries, documents = _ids(base, folder, base.query_prefix or base.projected_prefix)
+    (folder / TOKENIZER_FILE).write_text(_strip_tokenizer(base.tokenizer))
+    queries, documents = _tokenise_texts(base, folder, base.query_prefix or base.projected_prefix)
     differences = [check_exact(base.query, queries, folder), check_exact(base.document, documents, folder)]
-    if base.is_shared and choices.documents_of is None:
-        _write_shared(base.query, [*queries, *documents], folder, choices.precision)
+    if base.is_shared and options.documents_of is None:
+        _write_shared(base.query, [*queries, *documents], folder, options.precision)
     else:
-        if choices.documents_of is None:
-            linear = _linear(base.document, documents, choices.precision, for_documents)
+        if options.documents_of is None:
+            linear = _make_linear(base.document, documents, options.precision, make_document_linear)
             _write_graph(base.document, linear, folder / DOCUMENT_FILE, WeightFile(WEIGHTS_FILE))
         else:
-            _take_documents(choices.documents_of, folder)
+            _copy_documents(options.documents_of, folder)
         # Rounded alike, the weights of one transformer are the same bytes, which are stored once.
         is_one = base.query.has_weights_of(base.document)
         seen = (base.document, [*queries, *documents]) if is_one else (base.query, queries)
-        linear = _linear(*seen, choices.precision, for_queries)
-        weights = WeightFile(QUERY_WEIGHTS_FILE, there=places(folder / DOCUMENT_FILE))
-        long_queries = choices.long_queries(base)
+        linear = _make_linear(*seen, options.precision, make_query_linear)
+        weights = WeightFile(QUERY_WEIGHTS_FILE, there=locate_tensors(folder / DOCUMENT_FILE))
+        long_queries = options.make_long_queries(base)
         _write_graph(base.query, linear, folder / QUERY_FILE, weights, long_queries)
     write_crossing(base.crossing, folder)
     return max(differences)
@@ -165,26 +167,30 @@ def _write_files(base: Base, folder: Path, choices: ExportOptions) -> float:
 def _write_shared(tower: Tower, ids: list[Ids], folder: Path, precision: Precision) -> None:
     """Write both graphs of one tower over one weight file."""
     weights = WeightFile(WEIGHTS_FILE)
-    reach = peaks(tower, ids)
-    ways = (exact, exact) if precision == "fp32" else (for_queries(reach), for_documents(reach))
-    for linear, file in zip(ways, (QUERY_FILE, DOCUMENT_FILE), strict=True):
-        onnx.save(encoder(tower, linear, weights), folder / file)
+    reach = measure_peaks(tower, ids)
+    linears = (
+        (multiply_exactly, multiply_exactly)
+        if precision == "fp32"
+        else (make_query_linear(reach), make_document_linear(reach))
+    )
+    for linear, file in zip(linears, (QUERY_FILE, DOCUMENT_FILE), strict=True):
+        onnx.save(build_encoder(tower, linear, weights), folder / file)
     weights.write(folder)
 
 
 def _write_graph(
     tower: Tower, linear: Linear, file: Path, weights: WeightFile, long_queries: LongQueries | None = None
 ) -> None:
-    model = encoder(tower, linear, weights)
-    onnx.save(long_queries.joined(model, weights) if long_queries else model, file)
+    model = build_encoder(tower, linear, weights)
+    onnx.save(long_queries.join(model, weights) if long_queries else model, file)
     weights.write(file.parent)
 
 
-def _linear(tower: Tower, ids: list[Ids], precision: Precision, way: MakeLinear) -> Linear:
-    return exact if precision == "fp32" else way(peaks(tower, ids))
+def _make_linear(tower: Tower, ids: list[Ids], precision: Precision, way: MakeLinear) -> Linear:
+    return multiply_exactly if precision == "fp32" else way(measure_peaks(tower, ids))
 
 
-def _take_documents(bundle: Bundle, folder: Path) -> None:
+def _copy_documents(bundle: Bundle, folder: Path) -> None:
     """Copy the files that decide a document's vector."""
     theirs = (bundle.path / bundle.manifest.tokenizer).read_bytes()
     if theirs != (folder / TOKENIZER_FILE).read_bytes():
@@ -195,26 +201,28 @@ def _take_documents(bundle: Bundle, folder: Path) -> None:
         shutil.copyfile(bundle.path / name, folder / name)
 
 
-def _write_texts(base: Base, folder: Path, choices: ExportOptions) -> Comparison:
+def _write_texts(base: Base, folder: Path, options: ExportOptions) -> Comparison:
     """Write canonical texts and manifest, and hold the bundle, as others will open it, against torch."""
-    prefix = base.query_prefix if choices.query_prefix is None else choices.query_prefix
-    limits = choices.limits.for_crossing(base.crossing)
-    query_ids, document_ids = _ids(base, folder, prefix)
+    prefix = base.query_prefix if options.query_prefix is None else options.query_prefix
+    limits = options.limits.for_crossing(base.crossing)
+    query_ids, document_ids = _tokenise_texts(base, folder, prefix)
     queries, documents = (
-        torch_embeddings(base.query, query_ids),
-        torch_embeddings(base.document, document_ids),
+        encode_in_torch(base.query, query_ids),
+        encode_in_torch(base.document, document_ids),
     )
-    if long_queries := choices.long_queries(base):
-        queries = long_queries.reference(query_ids, queries)
+    if long_queries := options.make_long_queries(base):
+        queries = long_queries.encode_reference(query_ids, queries)
     canonical = queries[: len(CANONICAL_QUERIES)], documents[: len(CANONICAL_DOCUMENTS)]
-    (folder / CANONICAL_FILE).write_bytes(written(*canonical, base.crossing, limits))
-    taken = choices.documents_of.vectors_of if choices.documents_of else base.name
+    (folder / CANONICAL_FILE).write_bytes(encode_canonical(*canonical, base.crossing, limits))
+    taken = options.documents_of.vectors_of if options.documents_of else base.name
     whose = None if taken == base.name else taken
-    about = manifest_of(base, prefix, folder, vectors_of=whose)
-    write_manifest(folder, msgspec.structs.replace(about, whole_beyond=choices.whole_beyond))
+    about = describe_bundle(base, prefix, folder, vectors_of=whose)
+    write_manifest(folder, msgspec.structs.replace(about, whole_beyond=options.whole_beyond))
     bundle = Bundle.open(folder)
-    _check_documents(bundle, choices.documents_of)
-    comparison = compared(_encoded(bundle), bundle.crossing(), (queries, documents), base.crossing)
+    _check_documents(bundle, options.documents_of)
+    comparison = compare_vectors(
+        _encode_texts(bundle), bundle.crossing(), (queries, documents), base.crossing
+    )
     comparison.check(limits)
     return comparison
 
@@ -227,7 +235,7 @@ def _check_documents(bundle: Bundle, taken: Bundle | None) -> None:
         )
 
 
-def _checked_size(folder: Path, max_bytes: int) -> int:
+def _check_size(folder: Path, max_bytes: int) -> int:
     size = sum(file.stat().st_size for file in folder.iterdir())
     if size > max_bytes:
         raise ExportError(
@@ -236,7 +244,7 @@ def _checked_size(folder: Path, max_bytes: int) -> int:
     return size
 
 
-def _encoded(bundle: Bundle) -> tuple[Floats, Floats]:
+def _encode_texts(bundle: Bundle) -> tuple[Floats, Floats]:
     """Encode QUERIES and DOCUMENTS with a bundle: -> (queries, dim) and (documents, dim) float32."""
     encode = bundle.query_encoder()
     queries = np.stack([encode(text) for text in QUERIES])
@@ -244,7 +252,7 @@ def _encoded(bundle: Bundle) -> tuple[Floats, Floats]:
     return queries, np.concatenate(chunks)
 
 
-def _bare(tokenizer: str) -> str:
+def _strip_tokenizer(tokenizer: str) -> str:
     """Take padding and truncation out of `tokenizer.json`: the encoders decide both."""
     content = json.loads(tokenizer)
     if content.get("type") != "tri_letters":
@@ -252,8 +260,8 @@ def _bare(tokenizer: str) -> str:
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 
-def _ids(base: Base, folder: Path, query_prefix: str) -> tuple[list[Ids], list[Ids]]:
+def _tokenise_texts(base: Base, folder: Path, query_prefix: str) -> tuple[list[Ids], list[Ids]]:
     file, kind = folder / TOKENIZER_FILE, base.query.kind
-    queries = tokeniser(kind, file, max_tokens=base.query_tokens, prefix=query_prefix)
-    documents = tokeniser(kind, file, max_tokens=base.document_tokens)
+    queries = load_tokeniser(kind, file, max_tokens=base.query_tokens, prefix=query_prefix)
+    documents = load_tokeniser(kind, file, max_tokens=base.document_tokens)
     return [queries.query(text) for text in QUERIES], [documents.query(text) for text in DOCUMENTS]

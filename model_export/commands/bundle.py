@@ -44,25 +44,25 @@ def export_command(
 ) -> None:
     """Write a bundle, compare it with its base in torch, and fail without a trace beyond the limits."""
     from model_export.bundle.writer import ExportOptions, export
-    from model_export.data.collection import read
-    from model_export.model.base import load
-    from model_export.model.rotation import reduced, rotation, sampled_vectors
+    from model_export.data.collection import load_collection
+    from model_export.model.base import load_base
+    from model_export.model.rotation import encode_sample, fit_rotation, reduce_dimensions
 
-    choices = ExportOptions(
+    options = ExportOptions(
         query_prefix=query_prefix,
         precision=precision,
         max_bytes=max_mb * 1_000_000,
         documents_of=Bundle.open(documents_of) if documents_of else None,
         whole_beyond=whole_beyond,
     )
-    loaded = load(base)
+    loaded = load_base(base)
     loaded = replace(loaded, name=name) if name else loaded
     if dim is not None:
         if sample is None:
             raise click.UsageError("--dim needs --sample, whose documents the rotation is fitted on")
-        texts = list(read(sample).documents.values())
-        loaded = reduced(loaded, rotation(sampled_vectors(loaded, texts), dim))
-    exported = export(loaded, out, choices)
+        texts = list(load_collection(sample).documents.values())
+        loaded = reduce_dimensions(loaded, fit_rotation(encode_sample(loaded, texts), dim))
+    exported = export(loaded, out, options)
     click.echo(
         f"{out}: {exported.size_bytes} bytes, float32 graph within {exported.exact_difference:.1e} of torch"
     )
@@ -75,9 +75,9 @@ def export_command(
 def compare_command(bundle: Path, base: str) -> None:
     """Compare a bundle with its base in torch, on its canonical texts and further ones."""
     from model_export.bundle.writer import compare_bundle
-    from model_export.model.base import load
+    from model_export.model.base import load_base
 
-    click.echo(str(compare_bundle(Bundle.open(bundle), load(base))))
+    click.echo(str(compare_bundle(Bundle.open(bundle), load_base(base))))
 
 
 @click.command("calibrate")
@@ -103,18 +103,18 @@ def calibrate_command(
 ) -> None:
     """Fit probability, fusion weight and neutral value on BEIR-layout folders; write them in the manifest."""
     from model_export.bundle.manifest import write_manifest
-    from model_export.evaluation.calibrate import calibrated, ndcg_by_weight
+    from model_export.evaluation.calibrate import fit_calibration, measure_weights
 
     opened = Bundle.open(bundle)
-    measured = [_measured(opened, folder, queries, cache) for folder in (*pairs, *judged)]
+    measured = [_score_folder(opened, folder, queries, cache) for folder in (*pairs, *judged)]
     collections = [data for data, _ in measured]
     given = {"feedback": feedback, "smoothing": smoothing}
     changed = {name: value for name, value in given.items() if value is not None}
     fusion = msgspec.structs.replace(opened.manifest.fusion, **changed)
-    by_weight = ndcg_by_weight(opened, collections, fusion, cache)
-    found = calibrated(measured[: len(pairs)], measured, by_weight)
+    by_weight = measure_weights(opened, collections, fusion, cache)
+    found = fit_calibration(measured[: len(pairs)], measured, by_weight)
     manifest = msgspec.structs.replace(opened.manifest, fusion=fusion)
-    write_manifest(bundle, found.applied(manifest, [data.name for data in collections]))
+    write_manifest(bundle, found.apply_to(manifest, [data.name for data in collections]))
     click.echo(str(found))
 
 
@@ -128,24 +128,24 @@ def table_command(
     bases: tuple[str, ...], bundles: tuple[Path, ...], judged: tuple[Path, ...], queries: int, cache: Path
 ) -> None:
     """Print quality and query latency of encoders, in float32 and as bundles, as a Markdown table."""
-    from model_export.data.collection import read
-    from model_export.evaluation.table import candidates_of, lines
-    from model_export.model.base import load
+    from model_export.data.collection import load_collection
+    from model_export.evaluation.table import list_candidates, measure_encoders
+    from model_export.model.base import load_base
 
     candidates = [
         candidate
         for base, bundle in zip(bases, bundles, strict=True)
-        for candidate in candidates_of(load(base), Bundle.open(bundle), cache)
+        for candidate in list_candidates(load_base(base), Bundle.open(bundle), cache)
     ]
-    collections = [read(folder, queries) for folder in judged]
-    for line in lines(candidates, collections, cache):
+    collections = [load_collection(folder, queries) for folder in judged]
+    for line in measure_encoders(candidates, collections, cache):
         click.echo(line)
 
 
-def _measured(bundle: Bundle, folder: Path, queries: int, cache: Path) -> "ScoredCollection":
-    from model_export.data.collection import read
-    from model_export.evaluation.cosines import document_vectors, hit_cosines
+def _score_folder(bundle: Bundle, folder: Path, queries: int, cache: Path) -> "ScoredCollection":
+    from model_export.data.collection import load_collection
+    from model_export.evaluation.cosines import encode_hits, score_hits
 
-    data = read(folder, queries)
-    vectors = document_vectors(bundle, data, cache, threads=1)
-    return data, hit_cosines(data, bundle.query_encoder(), vectors, bundle.crossing())
+    data = load_collection(folder, queries)
+    vectors = encode_hits(bundle, data, cache, threads=1)
+    return data, score_hits(data, bundle.query_encoder(), vectors, bundle.crossing())

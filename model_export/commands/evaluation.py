@@ -27,10 +27,10 @@ def evaluate_command(
     document: Path,
 ) -> None:
     """Measure bundles and the teacher, and write the quality section of the document, with its images."""
-    from model_export.data.collection import read
+    from model_export.data.collection import load_collection
     from model_export.evaluation.section import write_quality
 
-    collections = [read(folder, queries) for folder in judged]
+    collections = [load_collection(folder, queries) for folder in judged]
     opened = [Bundle.open(path) for path in bundles]
     click.echo(write_quality(opened, cross_encoder, collections, cache, document))
 
@@ -53,12 +53,14 @@ def sizes_command(
     document: Path,
 ) -> None:
     """Measure what smaller stored vectors lose, and write the sizes section of the document."""
-    from model_export.data.collection import read
+    from model_export.data.collection import load_collection
     from model_export.evaluation.section import write_section
-    from model_export.evaluation.sizes import size_lines
+    from model_export.evaluation.sizes import measure_sizes
 
-    collections = [read(folder, queries) for folder in judged]
-    lines = list(size_lines(Bundle.open(bundle), collections, read(sample, queries), cache, dims))
+    collections = [load_collection(folder, queries) for folder in judged]
+    lines = list(
+        measure_sizes(Bundle.open(bundle), collections, load_collection(sample, queries), cache, dims)
+    )
     write_section(document, "sizes", lines)
     click.echo("\n".join(lines))
 
@@ -73,12 +75,12 @@ def feedback_command(
     bundles: tuple[Path, ...], judged: tuple[Path, ...], queries: int, cache: Path, document: Path
 ) -> None:
     """Measure what feedback and smoothing are worth, and write the feedback section of the document."""
-    from model_export.data.collection import read
-    from model_export.evaluation.feedback import feedback_lines
+    from model_export.data.collection import load_collection
+    from model_export.evaluation.feedback import measure_feedback
     from model_export.evaluation.section import write_section
 
-    collections = [read(folder, queries) for folder in judged]
-    lines = list(feedback_lines([Bundle.open(path) for path in bundles], collections, cache))
+    collections = [load_collection(folder, queries) for folder in judged]
+    lines = list(measure_feedback([Bundle.open(path) for path in bundles], collections, cache))
     write_section(document, "feedback", lines)
     click.echo("\n".join(lines))
 

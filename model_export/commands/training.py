@@ -27,9 +27,9 @@ def train_command(config: Path, out: Path) -> None:
 def score_command(config: Path, out: Path) -> None:
     """Measure the teacher of CONFIG on the development queries, before anything is learned from it."""
     from model_export.train.config import read_config
-    from model_export.train.run import score
+    from model_export.train.run import score_teacher
 
-    score(read_config(config), out, click.echo)
+    score_teacher(read_config(config), out, click.echo)
 
 
 @click.command("teacher")
@@ -65,8 +65,8 @@ def project_command(config: Path, base: str, towards: str, texts: int, out: Path
 @click.option("--out", required=True, type=FOLDER, help="the new base")
 def prefix_command(config: Path, base: str, texts: int, out: Path) -> None:
     """Make a query prefix constant in every layer, so that no query has to read it."""
-    from model_export.train.base_changes import prefix
+    from model_export.train.base_changes import fix_prefix
     from model_export.train.config import read_config
 
-    found = prefix(read_config(config), base, texts, out, click.echo)
+    found = fix_prefix(read_config(config), base, texts, out, click.echo)
     click.echo(f"{found}: export it with --base")

@@ -24,7 +24,7 @@ class BookModule:
     paragraphs: list[str]
 
 
-def modules(folder: Path) -> Iterator[BookModule]:
+def read_modules(folder: Path) -> Iterator[BookModule]:
     """Yield every module below a folder of books, in the order of their paths.
 
     Raises:
@@ -38,21 +38,21 @@ def modules(folder: Path) -> Iterator[BookModule]:
             root = parse(file).getroot()  # noqa: S314 - the trainer's own file; expat refuses entity bombs
         except (OSError, ParseError) as error:
             raise TrainingError(f"expected CNXML in {file}, found: {error}") from error
-        paragraphs = [text for each in root.iter(f"{CNXML}para") if _is_long(text := _text(each))]
-        headings = [text for each in root.iter(f"{CNXML}title") if (text := _text(each))]
+        paragraphs = [text for each in root.iter(f"{CNXML}para") if _is_long(text := _join_text(each))]
+        headings = [text for each in root.iter(f"{CNXML}title") if (text := _join_text(each))]
         questions = [found for each in paragraphs for found in _QUESTION.findall(each) if _is_long(found)]
         yield BookModule([*headings, *questions], paragraphs)
 
 
-def _text(element: Element) -> str:
-    return " ".join("".join(_pieces(element)).split())
+def _join_text(element: Element) -> str:
+    return " ".join("".join(_iterate_text(element)).split())
 
 
-def _pieces(element: Element) -> Iterator[str]:
+def _iterate_text(element: Element) -> Iterator[str]:
     yield element.text or ""
     for child in element:
         if child.tag.startswith(CNXML):
-            yield from _pieces(child)
+            yield from _iterate_text(child)
         yield child.tail or ""
 
 

@@ -41,7 +41,7 @@ class JudgedCollection:
     @cached_property
     def hits(self) -> Hits:
         """The run that came with the collection, or BM25 over all documents; WINDOW hits a query."""
-        return self.run if self.run is not None else bm25(self.documents, self.queries)
+        return self.run if self.run is not None else search_bm25(self.documents, self.queries)
 
     @property
     def hit_ids(self) -> list[str]:
@@ -60,7 +60,7 @@ class _DocumentLine(msgspec.Struct):
     title: str | None = ""
 
 
-def read(folder: Path, max_queries: int | None = None) -> JudgedCollection:
+def load_collection(folder: Path, max_queries: int | None = None) -> JudgedCollection:
     """Read `corpus.jsonl`, `queries.jsonl`, `qrels.tsv` or `qrels/test.tsv`, and maybe `bm25_run.tsv`.
 
     Each file may be gzipped. Only queries with a judgement are kept, the first `max_queries` of them.
@@ -68,15 +68,16 @@ def read(folder: Path, max_queries: int | None = None) -> JudgedCollection:
     Raises:
         ExportError: a file is missing, a line of it is not as BEIR writes it, or no judged document is there.
     """
-    qrels_file = _first_of(folder, "qrels.tsv", "qrels/test.tsv")
+    qrels_file = _find_file(folder, "qrels.tsv", "qrels/test.tsv")
     try:
         qrels = read_judgements(qrels_file)
     except JudgementsError as error:
         raise ExportError(str(error)) from error
-    queries = _queries(_first_of(folder, "queries.jsonl"))
-    corpus = _first_of(folder, "corpus.jsonl")
+    queries = _read_queries(_find_file(folder, "queries.jsonl"))
+    corpus = _find_file(folder, "corpus.jsonl")
     documents = {
-        str(row.id): f"{row.title or ''} {row.text or ''}".strip() for row in _objects(corpus, _DocumentLine)
+        str(row.id): f"{row.title or ''} {row.text or ''}".strip()
+        for row in _read_objects(corpus, _DocumentLine)
     }
     judged = {document for grades in qrels.values() for document in grades}
     if judged.isdisjoint(documents):
@@ -84,18 +85,18 @@ def read(folder: Path, max_queries: int | None = None) -> JudgedCollection:
             f"{corpus}: expected judged documents, found 0 of the {len(judged)} in {qrels_file}"
         )
     kept = dict([(i, text) for i, text in queries.items() if i in qrels][:max_queries])
-    run = next((file for file in _both(folder / "bm25_run.tsv") if file.is_file()), None)
-    hits = _run(run, kept, documents) if run else None
+    run = next((file for file in _list_names(folder / "bm25_run.tsv") if file.is_file()), None)
+    hits = _read_run(run, kept, documents) if run else None
     return JudgedCollection(folder.name, documents, kept, qrels, hits)
 
 
-def _both(file: Path) -> tuple[Path, Path]:
+def _list_names(file: Path) -> tuple[Path, Path]:
     """Return a file's two names, plain and gzipped."""
     return file, file.with_name(f"{file.name}.gz")
 
 
-def _first_of(folder: Path, *names: str) -> Path:
-    for file in (each for name in names for each in _both(folder / name)):
+def _find_file(folder: Path, *names: str) -> Path:
+    for file in (each for name in names for each in _list_names(folder / name)):
         if file.is_file():
             return file
     raise ExportError(
@@ -103,15 +104,15 @@ def _first_of(folder: Path, *names: str) -> Path:
     )
 
 
-def _queries(file: Path) -> dict[str, str]:
+def _read_queries(file: Path) -> dict[str, str]:
     texts: dict[str, str] = {}
-    for row in _objects(file, _QueryLine):
+    for row in _read_objects(file, _QueryLine):
         if texts.setdefault(str(row.id), row.text) != row.text:
             raise ExportError(f"{file}: expected one text of query {row.id}, found two")
     return texts
 
 
-def _lines(file: Path) -> Iterator[tuple[int, str]]:
+def _read_lines(file: Path) -> Iterator[tuple[int, str]]:
     """Yield the numbered lines of a plain or gzipped file, without blank ones."""
     try:
         with file.open("rb") as data:
@@ -122,9 +123,9 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
         raise ExportError(f"expected UTF-8 text, plain or gzipped, in {file}, found: {error}") from error
 
 
-def _objects(file: Path, kind: type[_Record]) -> Iterator[_Record]:
+def _read_objects(file: Path, kind: type[_Record]) -> Iterator[_Record]:
     decoder = msgspec.json.Decoder(kind)
-    for number, line in _lines(file):
+    for number, line in _read_lines(file):
         try:
             yield decoder.decode(line)
         except msgspec.MsgspecError as error:
@@ -132,9 +133,9 @@ def _objects(file: Path, kind: type[_Record]) -> Iterator[_Record]:
             raise ExportError(f"{file}, line {number}: expected {expected}, found: {error}") from error
 
 
-def _run(file: Path, queries: dict[str, str], documents: dict[str, str]) -> Hits:
+def _read_run(file: Path, queries: dict[str, str], documents: dict[str, str]) -> Hits:
     run: Hits = {query: {} for query in queries}
-    rows = ((number, line.rstrip("\r\n").split("\t")) for number, line in _lines(file))
+    rows = ((number, line.rstrip("\r\n").split("\t")) for number, line in _read_lines(file))
     columns = next(rows, (1, []))[1]
     if not {"query-id", "corpus-id", "score"} <= set(columns):
         raise ExportError(f"{file}, line 1: expected the columns query-id, corpus-id, score, found {columns}")
@@ -149,7 +150,7 @@ def _run(file: Path, queries: dict[str, str], documents: dict[str, str]) -> Hits
     return run
 
 
-def bm25(documents: dict[str, str], queries: dict[str, str], window: int = WINDOW) -> Hits:
+def search_bm25(documents: dict[str, str], queries: dict[str, str], window: int = WINDOW) -> Hits:
     """Return the `window` best hits of each query by BM25, those with a score above 0."""
     ids = np.array(list(documents))
     index = bm25s.BM25(k1=K1, b=B)

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from model_export.data.books import modules
-from model_export.data.collection import read as read_collection
+from model_export.data.books import read_modules
+from model_export.data.collection import load_collection
 from model_export.data.sources import Source
-from model_export.data.texts import spans, wordnet_texts
+from model_export.data.texts import draw_spans, read_wordnet
 from model_export.errors import ExportError, TrainingError
 
 CLICK_COLUMNS = ("query", "document", "clicks", "impressions")
@@ -25,7 +25,7 @@ class Examples:
     documents: dict[str, str] = field(default_factory=dict)
     gold: dict[str, dict[str, float]] = field(default_factory=dict)
 
-    def only(self, queries: Iterable[str]) -> "Examples":
+    def select(self, queries: Iterable[str]) -> "Examples":
         """Return the examples of these queries, over all documents."""
         kept = [query for query in queries if query in self.queries]
         return Examples(
@@ -34,13 +34,13 @@ class Examples:
             {query: self.gold.get(query, {}) for query in kept},
         )
 
-    def relevant(self, query: str) -> list[str]:
+    def list_relevant(self, query: str) -> list[str]:
         """Return the documents that answer a query, best first."""
         grades = {document: grade for document, grade in self.gold[query].items() if grade > 0}
         return sorted(grades, key=lambda document: -grades[document])
 
 
-def gathered(sources: Iterable[Source]) -> Examples:
+def read_examples(sources: Iterable[Source]) -> Examples:
     """Read all sources into one; ids carry the place of their source.
 
     Raises:
@@ -48,7 +48,7 @@ def gathered(sources: Iterable[Source]) -> Examples:
     """
     whole = Examples()
     for number, source in enumerate(sources):
-        found = _cut(_spans(_examples(source), source), source.max_queries)
+        found = _limit_queries(_replace_by_spans(_read_source(source), source), source.max_queries)
         if not found.queries:
             raise TrainingError(f"expected queries in {source.path}, found none")
         template = source.template
@@ -59,34 +59,34 @@ def gathered(sources: Iterable[Source]) -> Examples:
     return whole
 
 
-def query_texts(folder: Path) -> list[str]:
+def read_query_texts(folder: Path) -> list[str]:
     """Return every query of a BEIR folder, those of further splits too, judged or not."""
     files = sorted(folder.glob("queries*.jsonl*"))
     if not files:
         raise TrainingError(f"expected a collection in BEIR layout in {folder}, found no queries")
-    return [json.loads(line)["text"] for file in files for line in _lines(file)]
+    return [json.loads(line)["text"] for file in files for line in _read_lines(file)]
 
 
-def _examples(source: Source) -> Examples:
+def _read_source(source: Source) -> Examples:
     path = Path(source.path)
     if source.kind == "wordnet":
-        return _without_labels(wordnet_texts(path))
+        return _make_unlabelled(read_wordnet(path))
     if source.kind == "cnxml":
-        return _books(path)
+        return _read_books(path)
     if source.kind == "beir":
-        return _beir(path)
+        return _read_beir(path)
     try:
-        lines = list(_lines(path))
+        lines = list(_read_lines(path))
     except OSError as error:
         raise TrainingError(f"expected {source.kind} in {path}, found: {error}") from error
     if source.kind == "texts":
-        return _without_labels(lines)
-    return _pairs(lines, path) if source.kind == "pairs" else _clicks(lines, path)
+        return _make_unlabelled(lines)
+    return _parse_pairs(lines, path) if source.kind == "pairs" else _parse_clicks(lines, path)
 
 
-def _beir(folder: Path) -> Examples:
+def _read_beir(folder: Path) -> Examples:
     try:
-        data = read_collection(folder)
+        data = load_collection(folder)
     except ExportError as error:
         raise TrainingError(str(error)) from error
     best = max((grade for grades in data.qrels.values() for grade in grades.values()), default=1) or 1
@@ -97,14 +97,14 @@ def _beir(folder: Path) -> Examples:
     return Examples(dict(data.queries), data.documents, gold)
 
 
-def _books(folder: Path) -> Examples:
-    found = list(modules(folder))
-    headings = _without_labels(text for module in found for text in module.headings)
+def _read_books(folder: Path) -> Examples:
+    found = list(read_modules(folder))
+    headings = _make_unlabelled(text for module in found for text in module.headings)
     paragraphs = dict.fromkeys(text for module in found for text in module.paragraphs)
     return Examples(headings.queries, {str(i): text for i, text in enumerate(paragraphs)})
 
 
-def _pairs(lines: list[str], path: Path) -> Examples:
+def _parse_pairs(lines: list[str], path: Path) -> Examples:
     found = Examples()
     for number, line in enumerate(lines, 1):
         query, tab, text = line.partition("\t")
@@ -116,7 +116,7 @@ def _pairs(lines: list[str], path: Path) -> Examples:
     return found
 
 
-def _clicks(lines: list[str], path: Path) -> Examples:
+def _parse_clicks(lines: list[str], path: Path) -> Examples:
     """A document's relevance is the share of its impressions that were clicked; none is a negative."""
     if not lines:
         return Examples()
@@ -125,7 +125,7 @@ def _clicks(lines: list[str], path: Path) -> Examples:
     found, queries, documents = Examples(), dict[str, str](), dict[str, str]()
     rows = csv.reader(io.StringIO("\n".join(lines[1:])), delimiter="\t", quoting=csv.QUOTE_NONE)
     for number, row in enumerate(rows, 2):
-        clicks, impressions = _counts(row, f"{path}, line {number}")
+        clicks, impressions = _parse_counts(row, f"{path}, line {number}")
         query = queries.setdefault(row[0], str(len(queries)))
         document = documents.setdefault(row[1], str(len(documents)))
         found.queries[query], found.documents[document] = row[0], row[1]
@@ -133,7 +133,7 @@ def _clicks(lines: list[str], path: Path) -> Examples:
     return found
 
 
-def _counts(row: list[str], where: str) -> tuple[int, int]:
+def _parse_counts(row: list[str], where: str) -> tuple[int, int]:
     if len(row) == len(CLICK_COLUMNS) and row[2].isascii() and row[2].isdigit() and row[3].isdigit():
         clicks, impressions = int(row[2]), int(row[3])
         if clicks <= impressions and impressions > 0:
@@ -144,32 +144,32 @@ def _counts(row: list[str], where: str) -> tuple[int, int]:
     )
 
 
-def _lines(file: Path) -> Iterator[str]:
+def _read_lines(file: Path) -> Iterator[str]:
     with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as data:
         lines = io.TextIOWrapper(data, encoding="utf-8")
         yield from (line.rstrip("\r\n") for line in lines)
 
 
-def _without_labels(texts: Iterable[str]) -> Examples:
+def _make_unlabelled(texts: Iterable[str]) -> Examples:
     """Each text once, in the order of its first place."""
     kept = dict.fromkeys(text for text in texts if text.strip())
     return Examples(queries={str(i): text for i, text in enumerate(kept)})
 
 
-def _spans(found: Examples, source: Source) -> Examples:
+def _replace_by_spans(found: Examples, source: Source) -> Examples:
     """Return spans of the documents in the queries' place, when so many a document are asked for."""
     if not source.spans:
         return found
     if source.span_words[0] > source.span_words[1]:
         raise TrainingError(f"expected span_words as fewest and most, found {list(source.span_words)}")
     documents = found.documents.values()
-    return _without_labels(spans(documents, per_document=source.spans, words=source.span_words))
+    return _make_unlabelled(draw_spans(documents, per_document=source.spans, words=source.span_words))
 
 
-def _cut(found: Examples, max_queries: int | None) -> Examples:
+def _limit_queries(found: Examples, max_queries: int | None) -> Examples:
     """Return at most so many queries, evenly spaced: a source may be in an order of its own."""
     if not max_queries or len(found.queries) <= max_queries:
         return found
     every = len(found.queries) / max_queries
     queries = list(found.queries)
-    return found.only([queries[int(place * every)] for place in range(max_queries)])
+    return found.select([queries[int(place * every)] for place in range(max_queries)])

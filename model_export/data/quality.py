@@ -9,7 +9,7 @@ from reranker.fusion import log_linear
 NDCG = ir_measures.parse_measure("nDCG@10")
 
 
-def fused(hits: Hits, cosines: Hits, weight: float) -> Hits:
+def fuse_scores(hits: Hits, cosines: Hits, weight: float) -> Hits:
     """Fuse first-stage scores and cosines: query id -> document id -> log(score) + weight * cosine."""
     run: Hits = {}
     for query, scores in hits.items():
@@ -19,7 +19,7 @@ def fused(hits: Hits, cosines: Hits, weight: float) -> Hits:
     return run
 
 
-def ndcg(collection: JudgedCollection, run: Hits) -> float:
+def measure_ndcg(collection: JudgedCollection, run: Hits) -> float:
     """Return the mean nDCG@10 over the collection's queries; one without hits counts 0."""
     qrels = {query: collection.qrels[query] for query in collection.queries}
     return float(ir_measures.calc_aggregate([NDCG], qrels, run)[NDCG])

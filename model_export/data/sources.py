@@ -48,12 +48,12 @@ class DataSection(Section, frozen=True):
     max_dev: Count = 500
 
 
-def sources(data: DataSection) -> tuple[str, ...]:
+def describe_sources(data: DataSection) -> tuple[str, ...]:
     """Return what is learned from, each source with its licence."""
-    return tuple(dict.fromkeys(f"{_named(each.path)} ({each.licence})" for each in data.train))
+    return tuple(dict.fromkeys(f"{_name_source(each.path)} ({each.licence})" for each in data.train))
 
 
-def _named(path: str) -> str:
+def _name_source(path: str) -> str:
     """Return a source's name: its folder's, since files in them are all called alike."""
     place = Path(path)
     return place.parent.name if place.suffix and place.parent.name else place.name

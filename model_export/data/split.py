@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from model_export.data.examples import Examples, gathered, query_texts
+from model_export.data.examples import Examples, read_examples, read_query_texts
 from model_export.data.sources import DataSection
 from model_export.errors import TrainingError
 from reranker.tri_letters import words
@@ -17,21 +17,21 @@ NEAR = 0.8
 
 def split_examples(data: DataSection, *, seed: int) -> tuple[Examples, Examples]:
     """Read what is learned from, without near duplicates of evaluation queries, and split it."""
-    examples = gathered(data.train)
-    excluded = [text for folder in data.exclude for text in query_texts(Path(folder))]
-    clean = without_near_duplicates(examples, excluded) if excluded else examples
+    examples = read_examples(data.train)
+    excluded = [text for folder in data.exclude for text in read_query_texts(Path(folder))]
+    clean = remove_near_duplicates(examples, excluded) if excluded else examples
     return split(clean, data.dev_share, limit=data.max_dev, seed=seed)
 
 
-def normalised(text: str) -> frozenset[str]:
+def normalise_words(text: str) -> frozenset[str]:
     """Return a text's words, lower case, without accents and punctuation, each once, in no order."""
     return frozenset(word for word in words(text) if word.isalnum())
 
 
-def without_near_duplicates(examples: Examples, excluded: Iterable[str]) -> Examples:
+def remove_near_duplicates(examples: Examples, excluded: Iterable[str]) -> Examples:
     """Remove every query that is like one of `excluded`."""
     near = NearDuplicates(excluded)
-    return examples.only(query for query, text in examples.queries.items() if not near.has(text))
+    return examples.select(query for query, text in examples.queries.items() if not near.has(text))
 
 
 def split(examples: Examples, share: float, *, limit: int, seed: int) -> tuple[Examples, Examples]:
@@ -45,7 +45,7 @@ def split(examples: Examples, share: float, *, limit: int, seed: int) -> tuple[E
     """
     sides: tuple[list[str], list[str]] = ([], [])
     for query, text in examples.queries.items():
-        digest = hashlib.sha256(f"{seed} {sorted(normalised(text))}".encode()).digest()
+        digest = hashlib.sha256(f"{seed} {sorted(normalise_words(text))}".encode()).digest()
         sides[int.from_bytes(digest[:4], "big") / 2**32 < share].append(query)
     learned, kept = sides
     if not learned or not kept:
@@ -53,7 +53,7 @@ def split(examples: Examples, share: float, *, limit: int, seed: int) -> tuple[E
             f"expected enough queries to learn from and to measure on, found {len(examples.queries)} in all,"
             f" {len(kept)} of them for development: give more, or another dev_share or seed"
         )
-    return examples.only(learned), examples.only(kept[:limit])
+    return examples.select(learned), examples.select(kept[:limit])
 
 
 class NearDuplicates:
@@ -64,19 +64,19 @@ class NearDuplicates:
     """
 
     def __init__(self, texts: Iterable[str]) -> None:
-        self._sets = [found for found in map(normalised, texts) if found]
+        self._sets = [found for found in map(normalise_words, texts) if found]
         self._counts = Counter(word for each in self._sets for word in each)
         self._by_word: dict[str, list[int]] = {}
         for place, each in enumerate(self._sets):
-            for word in self._rarest(each):
+            for word in self._select_rarest(each):
                 self._by_word.setdefault(word, []).append(place)
 
     def has(self, text: str) -> bool:
         """Return whether one of the texts is like this one."""
-        mine = normalised(text)
-        places = {place for word in self._rarest(mine) for place in self._by_word.get(word, ())}
+        mine = normalise_words(text)
+        places = {place for word in self._select_rarest(mine) for place in self._by_word.get(word, ())}
         return any(len(mine & self._sets[i]) >= NEAR * len(mine | self._sets[i]) for i in places)
 
-    def _rarest(self, found: frozenset[str]) -> list[str]:
+    def _select_rarest(self, found: frozenset[str]) -> list[str]:
         ordered = sorted(found, key=lambda word: (self._counts[word], word))
         return ordered[: len(found) - math.ceil(NEAR * len(found)) + 1]

@@ -14,7 +14,7 @@ SPAN_WORDS = (2, 12)
 _EXAMPLE = re.compile(r'"([^"]+)"')
 
 
-def wordnet_texts(folder: Path) -> Iterator[str]:
+def read_wordnet(folder: Path) -> Iterator[str]:
     """Yield the words, definitions and example sentences of a WordNet database (its format: `man 5wn wndb`).
 
     Raises:
@@ -27,10 +27,10 @@ def wordnet_texts(folder: Path) -> Iterator[str]:
             raise TrainingError(f"expected WordNet's {name} in {folder}, found: {error}") from error
         for number, line in enumerate(lines, 1):
             if not line.startswith("  "):  # the licence stands at the head, indented
-                yield from _entry(line, f"{folder / name}, line {number}")
+                yield from _parse_entry(line, f"{folder / name}, line {number}")
 
 
-def spans(
+def draw_spans(
     documents: Iterable[str], *, per_document: int, words: tuple[int, int] = SPAN_WORDS, seed: int = 1
 ) -> Iterator[str]:
     """Yield spans of fewest to most words of each document, begun anywhere; a shorter one whole."""
@@ -44,7 +44,7 @@ def spans(
             yield " ".join(found[start : start + size])
 
 
-def _entry(line: str, where: str) -> Iterator[str]:
+def _parse_entry(line: str, where: str) -> Iterator[str]:
     fields, bar, gloss = line.partition(" | ")
     try:
         _, _, _, count, *rest = fields.split(" ")

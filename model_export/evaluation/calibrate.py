@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from scipy.optimize import minimize
 
 from model_export.data.collection import Hits, JudgedCollection
-from model_export.data.quality import ndcg
-from model_export.evaluation.shipped import shipped_runs
+from model_export.data.quality import measure_ndcg
+from model_export.evaluation.shipped import rank_as_shipped
 from reranker.arrays import Floats64
 from reranker.bundle import Bundle
 from reranker.manifest import FusionDefault, Manifest
@@ -39,7 +39,7 @@ class Calibration:
     neutral: float
     ndcg: Mapping[float, float]
 
-    def applied(self, manifest: Manifest, names: Sequence[str]) -> Manifest:
+    def apply_to(self, manifest: Manifest, names: Sequence[str]) -> Manifest:
         """Return the manifest with these values, naming the collections that they come from."""
         note = f"calibrated on {', '.join(names)}"
         return msgspec.structs.replace(
@@ -53,20 +53,20 @@ class Calibration:
         )
 
 
-def calibrated(
+def fit_calibration(
     paired: Sequence[ScoredCollection], judged: Sequence[ScoredCollection], by_weight: Mapping[float, float]
 ) -> Calibration:
     """Fit the probability on `paired` (one relevant document a query), take the best of the weights.
 
     The neutral value is the median cosine of all hits of `judged`.
     """
-    scale, offset = _logistic(*_labelled(paired))
+    scale, offset = _fit_logistic(*_label_hits(paired))
     cosines = [c for _, scores in judged for hits in scores.values() for c in hits.values()]
     best = max(by_weight, key=by_weight.__getitem__)
     return Calibration(scale, offset, best, float(np.median(cosines)), by_weight)
 
 
-def ndcg_by_weight(
+def measure_weights(
     bundle: Bundle, collections: Sequence[JudgedCollection], own: FusionDefault, cache: Path
 ) -> dict[float, float]:
     """Return each weight's mean nDCG@10 over the collections, with the feedback and smoothing of `own`.
@@ -74,15 +74,15 @@ def ndcg_by_weight(
     A weight that is best for the crossing alone need not be the best beside these.
     """
     fusions = [replace(own, weight=float(weight)) for weight in WEIGHTS]
-    runs = [shipped_runs(bundle, data, fusions, cache) for data in collections]
+    runs = [rank_as_shipped(bundle, data, fusions, cache) for data in collections]
     means = [
-        np.mean([ndcg(data, each[i]) for data, each in zip(collections, runs, strict=True)])
+        np.mean([measure_ndcg(data, each[i]) for data, each in zip(collections, runs, strict=True)])
         for i in range(len(fusions))
     ]
     return {each.weight: float(mean) for each, mean in zip(fusions, means, strict=True)}
 
 
-def _labelled(paired: Sequence[ScoredCollection]) -> tuple[Floats64, Floats64]:
+def _label_hits(paired: Sequence[ScoredCollection]) -> tuple[Floats64, Floats64]:
     """Return cosines and labels, 1 for a relevant hit, of the NEGATIVES best hits and every relevant one."""
     cosines, labels = [], []
     for data, scores in paired:
@@ -95,7 +95,7 @@ def _labelled(paired: Sequence[ScoredCollection]) -> tuple[Floats64, Floats64]:
     return np.array(cosines), np.array(labels, float)
 
 
-def _logistic(cosines: Floats64, labels: Floats64) -> tuple[float, float]:
+def _fit_logistic(cosines: Floats64, labels: Floats64) -> tuple[float, float]:
     """Minimise the cross-entropy log(1 + e^z) - label * z, z = scale * cosine + offset."""
 
     def loss(parameters: Floats64) -> float:

@@ -16,7 +16,7 @@ CHUNKING = Chunking()
 COSINE = Cosine(1.0, 0.0)
 
 
-def document_vectors(
+def encode_hits(
     bundle: Bundle, collection: JudgedCollection, cache: Path, *, threads: int
 ) -> dict[str, Floats]:
     """Encode the collection's hits as they would be indexed: id -> (num_chunks, dim) float32.
@@ -25,7 +25,7 @@ def document_vectors(
     """
     cache.mkdir(parents=True, exist_ok=True)
     file = cache / f"{collection.name}-{bundle.model_tag:08x}.npz"
-    vectors = _stored(file) if file.exists() else {}
+    vectors = _read_vectors(file) if file.exists() else {}
     missing = [i for i in collection.hit_ids if i not in vectors]
     if missing:
         encode = bundle.document_encoder(threads=threads)
@@ -36,12 +36,12 @@ def document_vectors(
     return vectors
 
 
-def _stored(file: Path) -> dict[str, Floats]:
+def _read_vectors(file: Path) -> dict[str, Floats]:
     with np.load(file) as stored:
         return dict(zip(stored["ids"].tolist(), np.split(stored["vectors"], stored["ends"]), strict=True))
 
 
-def hit_cosines(
+def score_hits(
     collection: JudgedCollection, encode: EncodeQuery, vectors: dict[str, Floats], crossing: Crossing = COSINE
 ) -> Hits:
     """Score every hit of every query by its best chunk: query id -> document id -> crossing score."""

@@ -19,7 +19,7 @@ _BY_NAME = {"nDCG@10": ir_measures.parse_measure("nDCG@10"), "RR@10": ir_measure
 NAMES = (*_BY_NAME, "ROC-AUC", "bad@10", "bad/judged@10")
 
 
-def by_query(data: JudgedCollection, run: Hits) -> dict[str, Floats64]:
+def measure_queries(data: JudgedCollection, run: Hits) -> dict[str, Floats64]:
     """Return each measure's values: name -> (queries,) float64, NaN where it is not defined.
 
     `bad@10` counts the hits among the first ten that were judged not relevant; in a collection that judges
@@ -34,14 +34,14 @@ def by_query(data: JudgedCollection, run: Hits) -> dict[str, Floats64]:
         found[str(value.measure)][value.query_id] = value.value
     judges_bad = any(grade <= 0 for grades in qrels.values() for grade in grades.values())
     values = {name: np.array(list(each.values())) for name, each in found.items()}
-    values["ROC-AUC"] = np.array([_auc(qrels[query], run.get(query, {})) for query in data.queries])
-    shown = [_shown(qrels[query], run.get(query, {}), judges_bad=judges_bad) for query in data.queries]
+    values["ROC-AUC"] = np.array([_compute_auc(qrels[query], run.get(query, {})) for query in data.queries])
+    shown = [_count_shown(qrels[query], run.get(query, {}), judges_bad=judges_bad) for query in data.queries]
     values["bad@10"] = np.array([float(bad) for bad, _ in shown])
     values["bad/judged@10"] = np.array([bad / judged if judged else np.nan for bad, judged in shown])
     return values
 
 
-def _auc(grades: dict[str, int], scores: dict[str, float]) -> float:
+def _compute_auc(grades: dict[str, int], scores: dict[str, float]) -> float:
     """Return the share of pairs of a relevant and another hit that are in the right order; a tie is half."""
     relevant = np.array([grades.get(hit, 0) > 0 for hit in scores], bool)
     positives, negatives = int(relevant.sum()), int((~relevant).sum())
@@ -51,7 +51,7 @@ def _auc(grades: dict[str, int], scores: dict[str, float]) -> float:
     return float((ranks[relevant].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
-def _shown(grades: dict[str, int], scores: dict[str, float], *, judges_bad: bool) -> tuple[int, int]:
+def _count_shown(grades: dict[str, int], scores: dict[str, float], *, judges_bad: bool) -> tuple[int, int]:
     """Return how many of the first ten hits are bad, and how many were judged."""
     first = sorted(scores, key=lambda hit: -scores[hit])[:CUT]
     judged = [hit for hit in first if hit in grades] if judges_bad else first
@@ -75,7 +75,7 @@ class Reliability:
         return float((np.abs(self.probability - self.relevant) * self.count).sum() / self.count.sum())
 
 
-def reliability(probabilities: Floats64, relevant: npt.NDArray[np.bool_]) -> Reliability:
+def bin_probabilities(probabilities: Floats64, relevant: npt.NDArray[np.bool_]) -> Reliability:
     """Put hits into bins by probability: two arrays (hits,) -> the bins that are not empty."""
     places = np.minimum((probabilities * BINS).astype(int), BINS - 1)
     count = np.bincount(places, minlength=BINS).astype(float)
@@ -85,13 +85,13 @@ def reliability(probabilities: Floats64, relevant: npt.NDArray[np.bool_]) -> Rel
     return Reliability(mean, share, count[filled])
 
 
-def macro(collections: Sequence[Floats64]) -> float:
+def average_collections(collections: Sequence[Floats64]) -> float:
     """Return the mean of the collections' means; what is not defined is left out."""
     return float(np.mean([np.nanmean(values) for values in collections]))
 
 
-def interval(collections: Sequence[Floats64], *, seed: int = 1) -> tuple[float, float]:
-    """Return the 95 % bootstrap interval of `macro`: queries are drawn anew within each collection."""
+def estimate_interval(collections: Sequence[Floats64], *, seed: int = 1) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval of the mean: queries are resampled within each collection."""
     random = np.random.default_rng(seed)
     means = np.zeros(RESAMPLES)
     for values in collections:

@@ -18,7 +18,7 @@ def write_pareto(points: Sequence[tuple[str, float, float]], file: Path) -> None
     axes.set_xscale("symlog", linthresh=1)
     axes.set_xlabel("ms for a query and its hits, one thread, p50")
     axes.set_ylabel("nDCG@10, mean over the collections")
-    _save(figure, file)
+    _write_figure(figure, file)
 
 
 def write_reliability(curves: Sequence[tuple[str, Reliability]], file: Path) -> None:
@@ -31,9 +31,9 @@ def write_reliability(curves: Sequence[tuple[str, Reliability]], file: Path) -> 
     axes.set_xlabel("probability given")
     axes.set_ylabel("share of relevant hits")
     axes.legend(fontsize=8)
-    _save(figure, file)
+    _write_figure(figure, file)
 
 
-def _save(figure: Figure, file: Path) -> None:
+def _write_figure(figure: Figure, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, metadata={"Date": None})

@@ -5,11 +5,17 @@ from pathlib import Path
 
 from model_export.data.collection import JudgedCollection
 from model_export.errors import ExportError
-from model_export.evaluation.measures import macro
+from model_export.evaluation.measures import average_collections
 from model_export.evaluation.plots import write_pareto, write_reliability
-from model_export.evaluation.report import calibration, measured, quality_lines
-from model_export.evaluation.speed import load_average, processor, speed_lines
-from model_export.evaluation.systems import System, as_shipped, first_stage, of_bundle, of_teacher
+from model_export.evaluation.report import format_quality, measure_calibration, measure_systems
+from model_export.evaluation.speed import describe_processor, measure_speed, read_load_average
+from model_export.evaluation.systems import (
+    System,
+    make_first_stage,
+    order_as_shipped,
+    score_with_bundle,
+    score_with_teacher,
+)
 from model_export.train.teacher import CrossEncoder
 from reranker.bundle import Bundle
 
@@ -43,44 +49,44 @@ def write_quality(
     document: Path,
 ) -> str:
     """Measure, write the section and two images beside the document; return the section."""
-    systems, references = [first_stage(collections)], list[str]()
+    systems, references = [make_first_stage(collections)], list[str]()
     for bundle in bundles:
-        scored = of_bundle(bundle, collections, cache)
-        systems += [scored, scored.fused(collections)]
+        scored = score_with_bundle(bundle, collections, cache)
+        systems += [scored, scored.fuse(collections)]
         if bundle.manifest.fusion.feedback or bundle.manifest.fusion.smoothing:
-            systems.append(as_shipped(scored, bundle, collections, cache))
+            systems.append(order_as_shipped(scored, bundle, collections, cache))
         references.append(systems[-1].name)
     if cross_encoder is not None:
-        teacher = of_teacher(TEACHER, CrossEncoder(cross_encoder), collections, cache, TEACHER_WEIGHT)
-        systems += [teacher, teacher.fused(collections)]
+        teacher = score_with_teacher(TEACHER, CrossEncoder(cross_encoder), collections, cache, TEACHER_WEIGHT)
+        systems += [teacher, teacher.fuse(collections)]
         references.insert(0, systems[-1].name)
-    lines = list(quality_lines(systems, collections, reference=references[0]))
+    lines = list(format_quality(systems, collections, reference=references[0]))
     images = document.parent / "images"
-    _draw(systems, collections, images)
+    _draw_images(systems, collections, images)
     lines += ["", f"![quality against time]({images.name}/pareto.svg)"]
     lines += [f"![probabilities against judgements]({images.name}/reliability.svg)"]
-    lines += ["", f"Times on {processor()}, load {load_average():.1f}."]
+    lines += ["", f"Times on {describe_processor()}, load {read_load_average():.1f}."]
     write_section(document, "quality", lines)
     return "\n".join(lines)
 
 
 def write_speed(bundle: Bundle, threads: int, rounds: int, document: Path) -> str:
     """Measure, write the section; return it."""
-    before = load_average()
-    lines = list(speed_lines(bundle, threads=threads, rounds=rounds))
-    where = f"{processor()}; the load was {before:.1f} before and {load_average():.1f} after the run"
-    lines += ["", f"Measured on {where}."]
+    before = read_load_average()
+    lines = list(measure_speed(bundle, threads=threads, rounds=rounds))
+    load = f"the load was {before:.1f} before and {read_load_average():.1f} after the run"
+    lines += ["", f"Measured on {describe_processor()}; {load}."]
     write_section(document, "speed", lines)
     return "\n".join(lines)
 
 
-def _draw(systems: Sequence[System], collections: Sequence[JudgedCollection], images: Path) -> None:
-    figures = measured(systems, collections)
+def _draw_images(systems: Sequence[System], collections: Sequence[JudgedCollection], images: Path) -> None:
+    figures = measure_systems(systems, collections)
     points = [
-        (system.name, system.query_ms, macro([each["nDCG@10"] for each in found]))
+        (system.name, system.query_ms, average_collections([each["nDCG@10"] for each in found]))
         for system, found in zip(systems, figures, strict=True)
         if system.query_ms == system.query_ms
     ]
     write_pareto(points, images / "pareto.svg")
-    fits = [(system.name, calibration(system, collections)) for system in systems]
+    fits = [(system.name, measure_calibration(system, collections)) for system in systems]
     write_reliability([(name, fit) for name, fit in fits if fit is not None], images / "reliability.svg")

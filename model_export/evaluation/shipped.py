@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from model_export.data.collection import Hits, JudgedCollection
-from model_export.evaluation.cosines import document_vectors
+from model_export.evaluation.cosines import encode_hits
 from reranker.bundle import Bundle
 from reranker.fusion import fusion
 from reranker.manifest import FusionDefault
@@ -14,11 +14,11 @@ from reranker.rerank import rerank
 from reranker.stored_vector import pack
 
 
-def shipped_runs(
+def rank_as_shipped(
     bundle: Bundle, data: JudgedCollection, fusions: Sequence[FusionDefault], cache: Path
 ) -> list[Hits]:
     """Return the orders of all queries, a run of each fusion, scores being negative positions."""
-    vectors = document_vectors(bundle, data, cache, threads=1)
+    vectors = encode_hits(bundle, data, cache, threads=1)
     stored = {i: pack(each, text_hash=0, model_tag=bundle.model_tag) for i, each in vectors.items()}
     encode, crossing = bundle.query_encoder(), bundle.crossing()
     fuses = [fusion("log_linear", None, 60, bundle_weight=each.weight) for each in fusions]

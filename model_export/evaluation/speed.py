@@ -15,9 +15,9 @@ from transformers import BertConfig, BertModel
 
 from model_export.model.crossing import ResidualCrossing
 from model_export.model.tower import Tower
-from model_export.onnx.crossing import crossing_graph
-from model_export.onnx.encoder import encoder
-from model_export.onnx.linear import exact
+from model_export.onnx.crossing import build_crossing
+from model_export.onnx.encoder import build_encoder
+from model_export.onnx.linear import multiply_exactly
 from model_export.onnx.weights import WeightFile
 from reranker.arrays import Floats
 from reranker.bundle import Bundle
@@ -39,7 +39,7 @@ class TransformerShape:
     hidden: int
     heads: int
 
-    def tower(self) -> Tower:
+    def build(self) -> Tower:
         """Return one of this size with random weights: what they are does not matter to the time."""
         torch.manual_seed(0)
         config = BertConfig(
@@ -62,7 +62,7 @@ TWIN = TransformerShape(6, 768, 12)
 
 @dataclass(frozen=True)
 class TimedRun:
-    """A way to score one query's documents, and what it took in each round so far.
+    """A run to score one query's documents, and what it took in each round so far.
 
     `times_ms` holds processor time and time on the clock. On a machine that others use too, a short run is
     seldom interrupted and a long one always is, so only processor times are comparable.
@@ -91,7 +91,7 @@ class TimedRun:
         return processor_ms, clock_ms
 
 
-def speed_lines(
+def measure_speed(
     bundle: Bundle,
     *,
     threads: int,
@@ -100,21 +100,25 @@ def speed_lines(
 ) -> Iterator[str]:
     """Measure, and yield the table as Markdown; the last shape is TwinBERT's, the others cross-encoders'."""
     *crossed, twin = shapes
-    ways = [*_cross_encoders(crossed, threads), *_twins(twin.tower(), threads), *_bundle(bundle, threads)]
+    runs = [
+        *_make_cross_encoders(crossed, threads),
+        *_make_twins(twin.build(), threads),
+        *_make_bundle_runs(bundle, threads),
+    ]
     for _ in range(rounds):
-        for way in ways:
-            way.measure()
-    slowest, _ = ways[0].medians_ms
+        for run in runs:
+            run.measure()
+    slowest, _ = runs[0].medians_ms
     head = f"{NUM_DOCUMENTS} documents, threads: {threads}, p50 of {rounds} rounds"
     yield f"| {head} | processor ms | times as fast | clock ms |"
     yield "|---|---:|---:|---:|"
-    for way in ways:
-        processor_ms, clock_ms = way.medians_ms
+    for run in runs:
+        processor_ms, clock_ms = run.medians_ms
         ratio = f"{slowest / processor_ms:,.1f}"
-        yield f"| {way.name} | {_figure(processor_ms)} | {ratio} | {_figure(clock_ms)} |"
+        yield f"| {run.name} | {_format_ms(processor_ms)} | {ratio} | {_format_ms(clock_ms)} |"
 
 
-def processor() -> str:
+def describe_processor() -> str:
     """Return the processor's name and the instructions that matter to int8, as Linux tells them."""
     told = Path("/proc/cpuinfo").read_text()
     name = re.search(r"model name\s*: (.*)", told)
@@ -122,30 +126,30 @@ def processor() -> str:
     return f"{name.group(1) if name else 'unknown processor'} ({', '.join(flags)})"
 
 
-def load_average() -> float:
+def read_load_average() -> float:
     """Return how many processes wanted to run in the last minute."""
     return float(Path("/proc/loadavg").read_text().split()[0])
 
 
-def _cross_encoders(shapes: Sequence[TransformerShape], threads: int) -> list[TimedRun]:
+def _make_cross_encoders(shapes: Sequence[TransformerShape], threads: int) -> list[TimedRun]:
     found = []
     for shape in shapes:
-        run = _pairs_scored(_session(shape.tower(), threads))
+        run = _make_pair_scorer(_load_encoder(shape.build(), threads))
         name = f"cross-encoder, {shape.layers} layers of {shape.hidden}, float32"
         found.append(TimedRun(name, run, 1))
     return found
 
 
-def _pairs_scored(encode: Encoder) -> Callable[[], object]:
-    pairs = [_ids(PAIR_TOKENS)] * PAIRS
+def _make_pair_scorer(encode: Encoder) -> Callable[[], object]:
+    pairs = [_make_ids(PAIR_TOKENS)] * PAIRS
     return lambda: [encode.encode_ids(pairs) for _ in range(NUM_DOCUMENTS // PAIRS)]
 
 
-def _twins(tower: Tower, threads: int) -> Iterator[TimedRun]:
-    encode, vectors = _session(tower, threads), _units(tower.dim)
-    query, ids = vectors[0], [_ids(PAPER_QUERY_TOKENS)]
+def _make_twins(tower: Tower, threads: int) -> Iterator[TimedRun]:
+    encode, vectors = _load_encoder(tower, threads), _make_unit_vectors(tower.dim)
+    query, ids = vectors[0], [_make_ids(PAPER_QUERY_TOKENS)]
     name = f"TwinBERT, {tower.num_layers} layers of {tower.dim}, float32"
-    residual = _residual(tower.dim, threads)
+    residual = _load_residual(tower.dim, threads)
     yield TimedRun(f"{name}, residual", lambda: residual(encode.encode_ids(ids)[0], vectors), 5)
     cosine = Cosine(1.0, 0.0)
     yield TimedRun(f"{name}, cosine", lambda: cosine(encode.encode_ids(ids)[0], vectors), 5)
@@ -153,9 +157,9 @@ def _twins(tower: Tower, threads: int) -> Iterator[TimedRun]:
     yield TimedRun(f"{name}, cosine, query cached", lambda: cosine(query, vectors), 20)
 
 
-def _bundle(bundle: Bundle, threads: int) -> Iterator[TimedRun]:
+def _make_bundle_runs(bundle: Bundle, threads: int) -> Iterator[TimedRun]:
     encode = bundle.query_encoder(threads=threads)
-    vectors, crossing = _units(bundle.manifest.dim), bundle.crossing()
+    vectors, crossing = _make_unit_vectors(bundle.manifest.dim), bundle.crossing()
     words = "how to wait a few seconds and then read on"
     query = encode(words)
     name = f"{bundle.name} as shipped"
@@ -163,33 +167,33 @@ def _bundle(bundle: Bundle, threads: int) -> Iterator[TimedRun]:
     yield TimedRun(f"{name}, query cached", lambda: crossing(query, vectors), 20)
 
 
-def _session(tower: Tower, threads: int) -> Encoder:
+def _load_encoder(tower: Tower, threads: int) -> Encoder:
     """Write a tower as a fused float32 graph and open it; the files are gone afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         weights = WeightFile()
-        onnx.save(encoder(tower, exact, weights), Path(folder) / "tower.onnx")
+        onnx.save(build_encoder(tower, multiply_exactly, weights), Path(folder) / "tower.onnx")
         weights.write(Path(folder))
         return Encoder(Path(folder) / "tower.onnx", threads=threads)
 
 
-def _residual(dim: int, threads: int) -> Callable[[Floats, Floats], object]:
+def _load_residual(dim: int, threads: int) -> Callable[[Floats, Floats], object]:
     """The residual crossing with a hidden layer as wide as the vectors, on ONNX Runtime."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    model = crossing_graph(ResidualCrossing(dim, dim).runtime()).SerializeToString()
+    model = build_crossing(ResidualCrossing(dim, dim).to_runtime()).SerializeToString()
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     return lambda query, documents: session.run(None, {"query": query, "documents": documents})
 
 
-def _ids(tokens: int) -> list[int]:
+def _make_ids(tokens: int) -> list[int]:
     return list(range(1000, 1000 + tokens))
 
 
-def _units(dim: int) -> Floats:
+def _make_unit_vectors(dim: int) -> Floats:
     vectors = np.random.default_rng(0).normal(size=(NUM_DOCUMENTS, dim)).astype(np.float32)
     units: Floats = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return units
 
 
-def _figure(milliseconds: float) -> str:
+def _format_ms(milliseconds: float) -> str:
     return f"{milliseconds:,.0f}" if milliseconds >= 100 else f"{milliseconds:.3g}"

@@ -8,10 +8,10 @@ from time import perf_counter
 import numpy as np
 
 from model_export.data.collection import Hits, JudgedCollection
-from model_export.data.quality import fused
-from model_export.evaluation.cosines import document_vectors
-from model_export.evaluation.shipped import shipped_runs
-from model_export.train.score_cache import cached_scores
+from model_export.data.quality import fuse_scores
+from model_export.evaluation.cosines import encode_hits
+from model_export.evaluation.shipped import rank_as_shipped
+from model_export.train.score_cache import score_once
 from model_export.train.teacher import Teacher
 from reranker.bundle import Bundle
 from reranker.crossing import Crossing
@@ -31,23 +31,25 @@ class System:
     crossing: Crossing | None = None
     query_ms: float = float("nan")
 
-    def fused(self, collections: Sequence[JudgedCollection]) -> "System":
+    def fuse(self, collections: Sequence[JudgedCollection]) -> "System":
         """Return the same scores fused with the first stage's."""
-        runs = [fused(data.hits, run, self.weight) for data, run in zip(collections, self.runs, strict=True)]
+        runs = [
+            fuse_scores(data.hits, run, self.weight) for data, run in zip(collections, self.runs, strict=True)
+        ]
         return System(f"{self.name} + BM25", tuple(runs), self.weight, query_ms=self.query_ms)
 
 
-def first_stage(collections: Sequence[JudgedCollection]) -> System:
+def make_first_stage(collections: Sequence[JudgedCollection]) -> System:
     """Return BM25 as it is."""
     return System("BM25", tuple(data.hits for data in collections), 0.0, query_ms=0.0)
 
 
-def of_bundle(bundle: Bundle, collections: Sequence[JudgedCollection], cache: Path) -> System:
+def score_with_bundle(bundle: Bundle, collections: Sequence[JudgedCollection], cache: Path) -> System:
     """Score all hits with a bundle, on one thread, as a search does."""
     encode, crossing = bundle.query_encoder(), bundle.crossing()
     runs, times = [], []
     for data in collections:
-        vectors = document_vectors(bundle, data, cache, threads=1)
+        vectors = encode_hits(bundle, data, cache, threads=1)
         run: Hits = {}
         for query, text in data.queries.items():
             hits = list(data.hits[query])
@@ -64,15 +66,15 @@ def of_bundle(bundle: Bundle, collections: Sequence[JudgedCollection], cache: Pa
     return System(bundle.name, tuple(runs), weight, crossing, float(np.median(times)))
 
 
-def as_shipped(
+def order_as_shipped(
     system: System, bundle: Bundle, collections: Sequence[JudgedCollection], cache: Path
 ) -> System:
     """Return a bundle's scored `system` in the order that a search has, with its own feedback."""
-    runs = [shipped_runs(bundle, data, [bundle.manifest.fusion], cache)[0] for data in collections]
+    runs = [rank_as_shipped(bundle, data, [bundle.manifest.fusion], cache)[0] for data in collections]
     return System(f"{bundle.name} as shipped", tuple(runs), system.weight, query_ms=system.query_ms)
 
 
-def of_teacher(
+def score_with_teacher(
     name: str, teacher: Teacher, collections: Sequence[JudgedCollection], cache: Path, weight: float
 ) -> System:
     """Score all hits with a teacher; its scores are kept in `cache`, so its time is not taken."""
@@ -81,7 +83,7 @@ def of_teacher(
         pairs = [(query, hit) for query, hits in data.hits.items() for hit in hits]
         texts = [(data.queries[query], data.documents[hit]) for query, hit in pairs]
         run: Hits = {query: {} for query in data.queries}
-        scores = cached_scores(teacher, texts, cache / "teacher.sqlite").tolist()
+        scores = score_once(teacher, texts, cache / "teacher.sqlite").tolist()
         for (query, hit), score in zip(pairs, scores, strict=True):
             run[query][hit] = score
         runs.append(run)

@@ -48,7 +48,7 @@ def check_architecture(folder: Path) -> dict[str, Any]:
         found = config.get(key, "gelu" if key == "hidden_act" else None)
         # 0 and false are equal in Python, and here each may be a mistake for the other.
         if not any(found == each and type(found) is type(each) for each in taken):
-            raise ExportError(f"{file}: expected {key} {_spelled(taken)}, found {found!r}: {why}")
+            raise ExportError(f"{file}: expected {key} {_format_values(taken)}, found {found!r}: {why}")
     classes = config.get("architectures") or []
     if unknown := [name for name in classes if name not in _ENCODERS]:
         raise ExportError(
@@ -66,5 +66,5 @@ def check_architecture(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _spelled(taken: tuple[object, ...]) -> str:
+def _format_values(taken: tuple[object, ...]) -> str:
     return " or ".join("none" if each in (None, {}) else str(each) for each in taken)

@@ -74,7 +74,7 @@ class Base:
         return min(self.document.max_tokens, self.max_tokens or self.document.max_tokens)
 
 
-def load(base: str) -> Base:
+def load_base(base: str) -> Base:
     """Load `bge-small` (by Maven), `minilm` (from its Python package), the jar itself, or a local folder.
 
     A folder holds `tokenizer.json`, `base.json`, which says the rest of `Base`, and either `config.json` and
@@ -86,23 +86,23 @@ def load(base: str) -> Base:
     """
     if base == "bge-small":
         with tempfile.TemporaryDirectory() as folder:
-            return _bge(fetched_jar(Path(folder)))
+            return _read_bge(fetch_jar(Path(folder)))
     if base == "minilm":
-        return _minilm()
+        return _read_minilm()
     path = Path(base)
     if path.suffix == ".jar" and path.is_file():
-        return _bge(path)
+        return _read_bge(path)
     if path.is_dir():
-        return _folder(path)
+        return _read_folder(path)
     raise ExportError(f"expected --base bge-small, minilm, a .jar or a folder, found {base!r}")
 
 
-def _bge(jar: Path) -> Base:
+def _read_bge(jar: Path) -> Base:
     with zipfile.ZipFile(jar) as archive:
         graph = onnx.load_from_string(archive.read("bge-small-en-v1.5.onnx")).graph
         tokenizer = archive.read("bge-small-en-v1.5-tokenizer.json").decode()
     config = BertConfig(hidden_size=384, num_hidden_layers=12, num_attention_heads=12, intermediate_size=1536)
-    tower = Tower(_filled(config, graph), "cls")
+    tower = Tower(_fill_weights(config, graph), "cls")
     return Base(
         name="bge-small-en-v1.5",
         query=tower,
@@ -116,7 +116,7 @@ def _bge(jar: Path) -> Base:
     )
 
 
-def _minilm() -> Base:
+def _read_minilm() -> Base:
     found = importlib.util.find_spec(MINILM_PACKAGE)
     if found is None or found.origin is None:
         raise ExportError(
@@ -152,7 +152,7 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     languages: tuple[str, ...] | None = None
 
 
-def _folder(folder: Path) -> Base:
+def _read_folder(folder: Path) -> Base:
     try:
         said = msgspec.json.decode((folder / DESCRIPTION_FILE).read_bytes(), type=Description)
         tokenizer = (folder / TOKENIZER_FILE).read_text(encoding="utf-8")
@@ -162,11 +162,11 @@ def _folder(folder: Path) -> Base:
             f" tokenizer.json in {folder}, found: {error}"
         ) from error
     if (folder / SHAPE_FILE).exists():
-        return _trained(folder, said, tokenizer)
-    return _pretrained(folder, said, tokenizer)
+        return _read_trained(folder, said, tokenizer)
+    return _read_pretrained(folder, said, tokenizer)
 
 
-def _trained(folder: Path, said: Description, tokenizer: str) -> Base:
+def _read_trained(folder: Path, said: Description, tokenizer: str) -> Base:
     """Return what `train` wrote."""
     twin = TwinBert.load(folder)
     if twin.query.kind == "word_pieces":
@@ -178,7 +178,7 @@ def _trained(folder: Path, said: Description, tokenizer: str) -> Base:
     )
 
 
-def _pretrained(folder: Path, said: Description, tokenizer: str) -> Base:
+def _read_pretrained(folder: Path, said: Description, tokenizer: str) -> Base:
     """Return what transformers or sentence-transformers wrote; weights are read after all checks."""
     config = check_architecture(folder)
     pipeline = read_pipeline(folder)
@@ -192,7 +192,7 @@ def _pretrained(folder: Path, said: Description, tokenizer: str) -> Base:
     return Base(query=tower, document=tower, tokenizer=tokenizer, **about)
 
 
-def fetched_jar(folder: Path) -> Path:
+def fetch_jar(folder: Path) -> Path:
     """Fetch the archive of bge-small by Maven into a folder, and return it.
 
     Raises:
@@ -216,7 +216,7 @@ def fetched_jar(folder: Path) -> Path:
     return jars[0]
 
 
-def _filled(config: BertConfig, graph: onnx.GraphProto) -> BertModel:
+def _fill_weights(config: BertConfig, graph: onnx.GraphProto) -> BertModel:
     """Put the weights of an exported ONNX graph back into torch: each MatMul is a transposed linear layer."""
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     weights = {name: array for name, array in arrays.items() if not name.startswith("onnx::")}

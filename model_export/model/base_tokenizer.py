@@ -32,7 +32,7 @@ def check_tokenizer(folder: Path, content: str, *, rows: int, lower_case: bool =
             beside it say.
     """
     file = folder / TOKENIZER_FILE
-    tokenizer = _parsed(file, content)
+    tokenizer = _parse_tokenizer(file, content)
     tokenizer.no_truncation()
     ids = tokenizer.get_vocab(with_added_tokens=True).values()
     largest = max(ids, default=0)
@@ -54,7 +54,7 @@ def check_tokenizer(folder: Path, content: str, *, rows: int, lower_case: bool =
     _check_config(folder, content)
 
 
-def _parsed(file: Path, content: str) -> Tokenizer:
+def _parse_tokenizer(file: Path, content: str) -> Tokenizer:
     try:
         return Tokenizer.from_str(content)
     except Exception as error:  # the library raises nothing narrower

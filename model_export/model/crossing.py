@@ -21,15 +21,15 @@ class CosineCrossing(nn.Module):
         self.scale = nn.Parameter(torch.tensor(scale))
         self.offset = nn.Parameter(torch.tensor(offset))
 
-    def scores(self, queries: torch.Tensor, documents: torch.Tensor) -> torch.Tensor:
+    def score(self, queries: torch.Tensor, documents: torch.Tensor) -> torch.Tensor:
         """Return the crossing score, the cosine: two (..., dim) of unit vectors -> (...)."""
         return (queries * documents).sum(dim=-1)
 
     def forward(self, queries: torch.Tensor, documents: torch.Tensor) -> torch.Tensor:
         """Return the logit z: (..., dim) and (..., dim), broadcast -> (...)."""
-        return self.scale * self.scores(queries, documents) + self.offset
+        return self.scale * self.score(queries, documents) + self.offset
 
-    def runtime(self) -> runtime.Cosine:
+    def to_runtime(self) -> runtime.Cosine:
         """Return the layer as searching runs it."""
         return runtime.Cosine(self.scale.item(), self.offset.item())
 
@@ -62,12 +62,12 @@ class ResidualCrossing(nn.Module):
         logits: torch.Tensor = z[..., 1] - z[..., 0]
         return logits
 
-    def scores(self, queries: torch.Tensor, documents: torch.Tensor) -> torch.Tensor:
+    def score(self, queries: torch.Tensor, documents: torch.Tensor) -> torch.Tensor:
         """Return the crossing score, which is the logit."""
         logits: torch.Tensor = self(queries, documents)
         return logits
 
-    def runtime(self) -> runtime.Residual:
+    def to_runtime(self) -> runtime.Residual:
         """Return the layer as searching runs it."""
         layers = (self.inner, self.outer, self.classes)
         arrays = [p.detach().cpu().numpy() for layer in layers for p in (layer.weight, layer.bias)]

@@ -27,21 +27,21 @@ def encode(tower: Tower, batch: Sequence[Ids]) -> torch.Tensor:
     unseen = None if bool(mask.all()) else (mask == 0)[:, None, None, :]
     layers = list(tower.bert.encoder.layer)
     for layer in layers[:-1]:
-        states = _layer(layer, states, states, unseen)
-    pooled = _layer(layers[-1], states[:, :1], states, unseen)[:, 0]
+        states = _run_layer(layer, states, states, unseen)
+    pooled = _run_layer(layers[-1], states[:, :1], states, unseen)[:, 0]
     projected = tower.projection(pooled) if tower.projection else pooled
     return nn.functional.normalize(projected.float(), dim=1)
 
 
-def states(tower: Tower, ids: torch.Tensor, num_layers: int) -> torch.Tensor:
+def compute_states(tower: Tower, ids: torch.Tensor, num_layers: int) -> torch.Tensor:
     """Return all tokens' states after the first layers: (batch, tokens) int64, unpadded -> (.., hidden)."""
     found: torch.Tensor = tower.bert.embeddings(ids)
     for layer in list(tower.bert.encoder.layer)[:num_layers]:
-        found = _layer(layer, found, found, None)
+        found = _run_layer(layer, found, found, None)
     return found
 
 
-def _layer(
+def _run_layer(
     layer: Any,  # noqa: ANN401
     reads: torch.Tensor,
     states: torch.Tensor,

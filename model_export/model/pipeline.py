@@ -50,10 +50,10 @@ def read_pipeline(folder: Path) -> Pipeline:
     Raises:
         ExportError: a file is malformed, or asks for what a bundle cannot do.
     """
-    pooling_folder, normalized = _modules(folder)
-    pooling, leaves_prompt_out = _pooling(folder / pooling_folder / "config.json")
-    max_tokens, lower_case = _transformer(folder / TRANSFORMER_FILE)
-    query_prompt, prompts = _prompts(folder / PIPELINE_FILE, normalized=normalized)
+    pooling_folder, normalized = _read_modules(folder)
+    pooling, leaves_prompt_out = _read_pooling(folder / pooling_folder / "config.json")
+    max_tokens, lower_case = _read_transformer(folder / TRANSFORMER_FILE)
+    query_prompt, prompts = _read_prompts(folder / PIPELINE_FILE, normalized=normalized)
     return Pipeline(pooling, max_tokens, lower_case, leaves_prompt_out, query_prompt, prompts)
 
 
@@ -84,7 +84,7 @@ def check_description(folder: Path, pipeline: Pipeline, *, pooling: str, query_p
         )
 
 
-def _modules(folder: Path) -> tuple[str, bool]:
+def _read_modules(folder: Path) -> tuple[str, bool]:
     """Return the pooling's folder, and whether a module makes vectors of length 1."""
     if (folder / ROUTER_FILE).exists():
         raise ExportError(
@@ -108,7 +108,7 @@ def _modules(folder: Path) -> tuple[str, bool]:
     return str(modules[1].get("path") or POOLING_FOLDER), "Normalize" in kinds
 
 
-def _pooling(file: Path) -> tuple[str | None, bool]:
+def _read_pooling(file: Path) -> tuple[str | None, bool]:
     """Return the pooling, and whether a prompt's tokens are left out of it."""
     if not file.exists():
         return None, False
@@ -124,7 +124,7 @@ def _pooling(file: Path) -> tuple[str | None, bool]:
     return _POOLINGS[modes[0]], config.get("include_prompt") is False
 
 
-def _transformer(file: Path) -> tuple[int | None, bool]:
+def _read_transformer(file: Path) -> tuple[int | None, bool]:
     """Return the most tokens of a text, and whether texts are lower-cased first."""
     config = read_json(file, dict[str, Any]) if file.exists() else {}
     most = config.get("max_seq_length")
@@ -133,7 +133,7 @@ def _transformer(file: Path) -> tuple[int | None, bool]:
     return most, config.get("do_lower_case") is True
 
 
-def _prompts(file: Path, *, normalized: bool) -> tuple[str | None, dict[str, str]]:
+def _read_prompts(file: Path, *, normalized: bool) -> tuple[str | None, dict[str, str]]:
     """Return the prompt for queries, None if several could be it, and all prompts that are not empty."""
     config = read_json(file, dict[str, Any]) if file.exists() else {}
     similarity = config.get("similarity_fn_name") or "cosine"

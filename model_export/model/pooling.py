@@ -61,7 +61,7 @@ def check_pooling(name: str) -> None:
         raise ExportError(f"expected the pooling to be cls or mean, found {name!r}")
 
 
-def pooling_of(name: str, hidden: int) -> Pooling:
+def make_pooling(name: str, hidden: int) -> Pooling:
     """Return a pooling by its name, new.
 
     Raises:

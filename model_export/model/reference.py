@@ -10,7 +10,7 @@ from reranker.arrays import Floats
 from reranker.encoder import Ids
 
 
-def torch_embeddings(tower: Tower, batch: Sequence[Ids]) -> Floats:
+def encode_in_torch(tower: Tower, batch: Sequence[Ids]) -> Floats:
     """Encode token lists with torch: -> (len(batch), dim) float32 unit vectors."""
     with torch.no_grad():
         vectors = [tower.encode([tokens])[0] for tokens in batch]
@@ -18,12 +18,12 @@ def torch_embeddings(tower: Tower, batch: Sequence[Ids]) -> Floats:
     return stacked
 
 
-def torch_scores(crossing: TrainedCrossing, queries: Floats, documents: Floats) -> Floats:
+def score_in_torch(crossing: TrainedCrossing, queries: Floats, documents: Floats) -> Floats:
     """Score all pairs in torch: (queries, dim), (documents, dim) -> (queries, documents)."""
     if isinstance(crossing, CosineCrossing):
         cosines: Floats = queries @ documents.T
         return cosines
     with torch.no_grad():
-        scores = crossing.scores(torch.from_numpy(queries)[:, None], torch.from_numpy(documents)[None])
+        scores = crossing.score(torch.from_numpy(queries)[:, None], torch.from_numpy(documents)[None])
     found: Floats = scores.numpy()
     return found

@@ -14,13 +14,13 @@ from model_export.errors import ExportError
 from model_export.model.base import Base
 from model_export.model.base_tokenizer import TOKENIZER_FILE
 from model_export.model.crossing import CosineCrossing
-from model_export.model.tokens import cut
+from model_export.model.tokens import tokenise
 from model_export.model.tower import Tower
-from model_export.model.vectors import encoded
+from model_export.model.vectors import encode_tokens
 from reranker.arrays import Floats
 
 
-def rotation(vectors: Floats, dim: int) -> Floats:
+def fit_rotation(vectors: Floats, dim: int) -> Floats:
     """Return the directions in which vectors (n, wide) reach farthest: (dim, wide), orthonormal rows.
 
     Principal components without centring, so that dot products are kept as well as `dim` numbers can
@@ -38,15 +38,17 @@ def rotation(vectors: Floats, dim: int) -> Floats:
     return rows
 
 
-def sampled_vectors(base: Base, texts: Sequence[str], limit: int = 2000) -> Floats:
+def encode_sample(base: Base, texts: Sequence[str], limit: int = 2000) -> Floats:
     """Return the base's vectors of the first `limit` documents: (documents, wide)."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / TOKENIZER_FILE
         file.write_text(base.tokenizer)
-        return encoded(base.document, cut(base.document, file, texts[:limit], prefix="", max_tokens=256))
+        return encode_tokens(
+            base.document, tokenise(base.document, file, texts[:limit], prefix="", max_tokens=256)
+        )
 
 
-def reduced(base: Base, rows: Floats) -> Base:
+def reduce_dimensions(base: Base, rows: Floats) -> Base:
     """Return the base with both towers' vectors turned by `rows` (dim, wide) and cut, before normalising.
 
     Raises:
@@ -54,13 +56,13 @@ def reduced(base: Base, rows: Floats) -> Base:
     """
     if not isinstance(base.crossing, CosineCrossing):
         raise ExportError("expected a cosine crossing to reduce, found a residual one: train it with `dim`")
-    query = turned(base.query, rows)
-    document = query if base.is_shared else turned(base.document, rows)
+    query = rotate_tower(base.query, rows)
+    document = query if base.is_shared else rotate_tower(base.document, rows)
     name = f"{base.name}-{len(rows)}"
     return replace(base, name=name, query=query, document=document)
 
 
-def turned(tower: Tower, rows: Floats) -> Tower:
+def rotate_tower(tower: Tower, rows: Floats) -> Tower:
     """Return a copy whose vectors are products with `rows` (dim, wide), then normalised."""
     copied = copy.deepcopy(tower)
     matrix = torch.from_numpy(rows)

@@ -12,13 +12,15 @@ QUERY_TOKENS = 64
 """A query is cut here."""
 
 
-def tokeniser(kind: str, file: Path, *, max_tokens: int, prefix: str = "") -> Tokeniser:
+def load_tokeniser(kind: str, file: Path, *, max_tokens: int, prefix: str = "") -> Tokeniser:
     """Return the tokeniser of an input kind, `word_pieces` or `tri_letters`, that is used everywhere."""
     return (TriLetters if kind == "tri_letters" else Tokens)(file, max_tokens=max_tokens, prefix=prefix)
 
 
-def cut(tower: Tower, tokenizer: Path, texts: Sequence[str], *, prefix: str, max_tokens: int) -> list[Ids]:
+def tokenise(
+    tower: Tower, tokenizer: Path, texts: Sequence[str], *, prefix: str, max_tokens: int
+) -> list[Ids]:
     """Return the tokens of texts as the tower takes them, at most `max_tokens` each."""
     limit = min(max_tokens, tower.max_tokens)
-    cutter = tokeniser(tower.kind, tokenizer, max_tokens=limit, prefix=prefix)
+    cutter = load_tokeniser(tower.kind, tokenizer, max_tokens=limit, prefix=prefix)
     return [cutter.query(text) for text in texts]

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from transformers import BertModel
 
-from model_export.model.pooling import Pooling, pooling_of
+from model_export.model.pooling import Pooling, make_pooling
 from model_export.model.prefix import PrefixedAttention
 from reranker.encoder import Ids, padded
 from reranker.tri_letters import PADDING
@@ -31,7 +31,7 @@ class Tower(nn.Module):
         hidden: int = bert.config.hidden_size
         self.bert = bert
         self.kind = kind
-        self.pooling = pooling_of(pooling, hidden) if isinstance(pooling, str) else pooling
+        self.pooling = make_pooling(pooling, hidden) if isinstance(pooling, str) else pooling
         self.projection = nn.Linear(hidden, dim, bias=False) if dim else None
         _drop_segments(bert)
 
@@ -69,7 +69,7 @@ class Tower(nn.Module):
 
     def has_weights_of(self, other: "Tower") -> bool:
         """Whether all that is rounded is the same: words and layers, not positions, prefix and projection."""
-        ours, theirs = self._rounded(), other._rounded()
+        ours, theirs = self._select_rounded(), other._select_rounded()
         return ours.keys() == theirs.keys() and all(ours[name].equal(theirs[name]) for name in ours)
 
     def with_prefix(self, states: Sequence[torch.Tensor]) -> "Tower":
@@ -93,7 +93,7 @@ class Tower(nn.Module):
             )
         return tower
 
-    def _rounded(self) -> dict[str, torch.Tensor]:
+    def _select_rounded(self) -> dict[str, torch.Tensor]:
         apart = ("position_embeddings", "attention.self.prefix")
         state = self.bert.state_dict()
         return {name: each for name, each in state.items() if not any(part in name for part in apart)}

@@ -33,7 +33,7 @@ class TowerShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     epsilon: float = 1e-12
     prefix_tokens: int = 0
 
-    def tower(self) -> Tower:
+    def build(self) -> Tower:
         """Return a tower of this shape with random weights, without dropout."""
         config = BertConfig(
             vocab_size=self.rows,
@@ -54,7 +54,7 @@ class TowerShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return made.with_prefix([torch.zeros(self.prefix_tokens, self.hidden)] * self.layers)
 
     @classmethod
-    def of(cls, tower: Tower) -> "TowerShape":
+    def from_tower(cls, tower: Tower) -> "TowerShape":
         """Return the shape of a tower."""
         config = tower.bert.config
         return cls(
@@ -104,17 +104,17 @@ class TwinBert(nn.Module):
         """Return all but the weights."""
         residual = self.crossing if isinstance(self.crossing, ResidualCrossing) else None
         return TwinShape(
-            query=TowerShape.of(self.query),
-            document=None if self.document is self.query else TowerShape.of(self.document),
+            query=TowerShape.from_tower(self.query),
+            document=None if self.document is self.query else TowerShape.from_tower(self.document),
             crossing="residual" if residual else "cosine",
             crossing_hidden=residual.inner.out_features if residual else None,
         )
 
     @classmethod
-    def of_shape(cls, shape: TwinShape) -> "TwinBert":
+    def from_shape(cls, shape: TwinShape) -> "TwinBert":
         """Return a model of this shape with random weights."""
-        query = shape.query.tower()
-        document = shape.document.tower() if shape.document else query
+        query = shape.query.build()
+        document = shape.document.build() if shape.document else query
         if shape.crossing == "residual":
             return cls(query, document, ResidualCrossing(query.dim, shape.crossing_hidden or query.dim))
         return cls(query, document, CosineCrossing())
@@ -122,7 +122,7 @@ class TwinBert(nn.Module):
     def save(self, folder: Path) -> None:
         """Write shape and weights into `folder`."""
         (folder / SHAPE_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(self.shape), indent=2))
-        save_file(self._own_state(), folder / WEIGHTS_FILE)
+        save_file(self._collect_state(), folder / WEIGHTS_FILE)
 
     @classmethod
     def load(cls, folder: Path) -> "TwinBert":
@@ -137,18 +137,18 @@ class TwinBert(nn.Module):
         except (OSError, msgspec.MsgspecError, SafetensorError) as error:
             raise ExportError(f"expected a trained model in {folder}, found: {error}") from error
         check_types(folder / WEIGHTS_FILE)
-        model = cls.of_shape(shape)
-        expected = {name: list(tensor.shape) for name, tensor in model._own_state().items()}
+        model = cls.from_shape(shape)
+        expected = {name: list(tensor.shape) for name, tensor in model._collect_state().items()}
         found = {name: list(tensor.shape) for name, tensor in weights.items()}
         if found != expected:
             wrong = sorted(set(map(str, found.items())) ^ set(map(str, expected.items())))[:4]
             raise ExportError(f"expected the weights that {folder / SHAPE_FILE} describes, found: {wrong}")
         model.load_state_dict(weights, strict=False)
-        check_finite(folder / WEIGHTS_FILE, model._own_state())
+        check_finite(folder / WEIGHTS_FILE, model._collect_state())
         frozen: TwinBert = model.train(mode=False)
         return frozen
 
-    def _own_state(self) -> dict[str, torch.Tensor]:
+    def _collect_state(self) -> dict[str, torch.Tensor]:
         """The state, a tower that serves both sides once."""
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
         if self.document is self.query:

@@ -23,22 +23,23 @@ BATCH_TOKENS = 8192
 Text = TypeVar("Text", str, Ids)
 
 
-def vectors(
+def encode_once(
     encode: Callable[[Sequence[Text]], Floats], texts: Sequence[Text], folder: Path, *, what: str
 ) -> Floats:
     """Encode texts, or read from `folder` what was encoded of the same ones: -> (texts, dim) float32.
 
-    A text is what `encode` takes: its tokens, for a tower's `encoded`, or itself, for `searched`.
+    A text is what `encode` takes: its tokens for `encode_tokens`, the text itself for `encode_as_search`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     starts = range(0, len(texts), PART)
     parts = [
-        _part(encode, texts[start : start + PART], folder) for start in track(starts, what, transient=True)
+        _encode_part(encode, texts[start : start + PART], folder)
+        for start in track(starts, what, transient=True)
     ]
     return np.concatenate(parts) if parts else encode([])
 
 
-def _part(encode: Callable[[Sequence[Text]], Floats], texts: Sequence[Text], folder: Path) -> Floats:
+def _encode_part(encode: Callable[[Sequence[Text]], Floats], texts: Sequence[Text], folder: Path) -> Floats:
     plain = [each if isinstance(each, str) else list(each) for each in texts]
     file = folder / f"{hashlib.sha256(repr(plain).encode()).hexdigest()[:24]}.npy"
     if file.exists():
@@ -52,7 +53,7 @@ def _part(encode: Callable[[Sequence[Text]], Floats], texts: Sequence[Text], fol
     return found
 
 
-def encoded(tower: Tower, ids: Sequence[Ids]) -> Floats:
+def encode_tokens(tower: Tower, ids: Sequence[Ids]) -> Floats:
     """Encode tokens, longest first, in batches of about BATCH_TOKENS: -> (texts, dim) float32."""
     found = np.empty((len(ids), tower.dim), np.float32)
     order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
@@ -64,7 +65,7 @@ def encoded(tower: Tower, ids: Sequence[Ids]) -> Floats:
     return found
 
 
-def searched(bundle: Bundle, texts: Sequence[str], *, threads: int) -> Floats:
+def encode_as_search(bundle: Bundle, texts: Sequence[str], *, threads: int) -> Floats:
     """Encode texts as searches do, with a bundle's query tower, one at a time: -> (texts, dim) float32."""
     encode = bundle.query_encoder()
     found = np.empty((len(texts), encode.dim), np.float32)

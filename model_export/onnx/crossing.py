@@ -9,7 +9,7 @@ from onnx import TensorProto, helper
 
 from model_export.errors import ExportError
 from model_export.model.crossing import TrainedCrossing
-from model_export.model.reference import torch_scores
+from model_export.model.reference import score_in_torch
 from model_export.onnx.nodes import Nodes
 from model_export.onnx.weights import WeightFile
 from reranker.arrays import Floats
@@ -26,17 +26,17 @@ def write_crossing(crossing: TrainedCrossing, folder: Path) -> None:
     Raises:
         ExportError: numpy or ONNX Runtime differ from torch by more than MAX_DIFFERENCE.
     """
-    layer = crossing.runtime()
+    layer = crossing.to_runtime()
     if not isinstance(layer, Residual):
         return
     layer.write(folder / CROSSING_FILE)
-    onnx.save(crossing_graph(layer), folder / CROSSING_GRAPH)
+    onnx.save(build_crossing(layer), folder / CROSSING_GRAPH)
     random = np.random.default_rng(0)
     units = random.normal(size=(8, layer.w0.shape[1])).astype(np.float32)
     units /= np.linalg.norm(units, axis=1, keepdims=True)
     session = onnxruntime.InferenceSession(str(folder / CROSSING_GRAPH), providers=["CPUExecutionProvider"])
     onnx_scores = session.run(None, {"query": units[0], "documents": units})[0]
-    expected = torch_scores(crossing, units[:1], units)[0]
+    expected = score_in_torch(crossing, units[:1], units)[0]
     for name, found in (("numpy", layer(units[0], units)), ("ONNX Runtime", onnx_scores)):
         difference = float(np.abs(found - expected).max())
         if not difference <= MAX_DIFFERENCE:
@@ -45,24 +45,24 @@ def write_crossing(crossing: TrainedCrossing, folder: Path) -> None:
             )
 
 
-def crossing_graph(layer: Residual) -> onnx.ModelProto:
+def build_crossing(layer: Residual) -> onnx.ModelProto:
     """Return the residual crossing: query (dim,), documents (n, dim) -> score (n,), all float32."""
     dim = layer.w0.shape[1]
     nodes = Nodes(WeightFile(inline=True))
     x = nodes.op("Max", "query", "documents")
-    inner = _linear(nodes, "inner", x, layer.w0, layer.b0)
-    block = _linear(nodes, "outer", nodes.op("Relu", inner), layer.w1, layer.b1)
+    inner = _add_linear(nodes, "inner", x, layer.w0, layer.b0)
+    block = _add_linear(nodes, "outer", nodes.op("Relu", inner), layer.w1, layer.b1)
     last = nodes.op("Relu", nodes.op("Add", block, x))
-    logits = _linear(nodes, "classes", last, layer.w2[1:] - layer.w2[:1], layer.b2[1:] - layer.b2[:1])
+    logits = _add_linear(nodes, "classes", last, layer.w2[1:] - layer.w2[:1], layer.b2[1:] - layer.b2[:1])
     nodes.op("Squeeze", logits, nodes.constant("axis", [1], np.int64), output="score")
     inputs = [
         helper.make_tensor_value_info("query", TensorProto.FLOAT, [dim]),
         helper.make_tensor_value_info("documents", TensorProto.FLOAT, ["documents", dim]),
     ]
     outputs = [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["documents"])]
-    return nodes.graph("crossing", inputs, outputs)
+    return nodes.build_graph("crossing", inputs, outputs)
 
 
-def _linear(nodes: Nodes, name: str, x: str, weight: Floats, bias: Floats) -> str:
+def _add_linear(nodes: Nodes, name: str, x: str, weight: Floats, bias: Floats) -> str:
     product = nodes.op("MatMul", x, nodes.constant(f"{name}.weight", weight.T))
     return nodes.op("Add", product, nodes.constant(f"{name}.bias", bias))

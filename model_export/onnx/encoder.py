@@ -15,9 +15,9 @@ from onnx import TensorProto
 from model_export.errors import ExportError
 from model_export.model.pooling import Weighted
 from model_export.model.tower import Tower
-from model_export.onnx.linear import Linear, exact
+from model_export.onnx.linear import Linear, multiply_exactly
 from model_export.onnx.nodes import CONTRIB, Nodes
-from model_export.onnx.quantize import DenseLayer, columns, rows
+from model_export.onnx.quantize import DenseLayer, find_column_divisor, quantise_rows
 from model_export.onnx.weights import WeightFile
 from reranker.arrays import Floats
 from reranker.tri_letters import PADDING
@@ -25,14 +25,14 @@ from reranker.tri_letters import PADDING
 _PROJECTIONS = ("query", "key", "value")
 
 
-def encoder(tower: Tower, linear: Linear, weights: WeightFile) -> onnx.ModelProto:
+def build_encoder(tower: Tower, linear: Linear, weights: WeightFile) -> onnx.ModelProto:
     """Build one tower; large tensors go to `weights`.
 
     Raises:
         ExportError: a graph without one fused node a layer.
     """
     layers = tower.num_layers
-    model = _Graph(tower, linear, Nodes(weights)).built(layers)
+    model = _Graph(tower, linear, Nodes(weights)).build(layers)
     check_fusion(model, layers, softmaxes=int(tower.pooling.name == "weighted"))
     return model
 
@@ -62,43 +62,45 @@ class _Graph:
         self._nodes = nodes
         self._prefixes: dict[str, str] = {}
 
-    def built(self, layers: int) -> onnx.ModelProto:
+    def build(self, layers: int) -> onnx.ModelProto:
         mask = self._nodes.op("Cast", "attention_mask", to=TensorProto.INT32)
         if self._tower.prefix_tokens:
             seen = self._nodes.constant("prefix_seen", np.ones((1, self._tower.prefix_tokens), np.int32))
-            mask = self._nodes.op("Concat", self._for_each_text(seen), mask, axis=1)
-            self._prefixes = self._constant_prefixes(layers)
-        x = self._normalised("embeddings.LayerNorm", self._embedded())
+            mask = self._nodes.op("Concat", self._repeat(seen), mask, axis=1)
+            self._prefixes = self._add_prefixes(layers)
+        x = self._normalise("embeddings.LayerNorm", self._embed())
         for i in range(layers):
             is_pooled = i == layers - 1 and self._tower.pooling.name == "cls"
-            x = self._attended(f"encoder.layer.{i}.attention", x, mask, first_alone=is_pooled)
-            x = self._transformed(f"encoder.layer.{i}", x)
-        vector = self._projected(self._pooled(x))
-        length = self._nodes.op("ReduceL2", vector, self._axis(-1), keepdims=1)
+            x = self._attend(f"encoder.layer.{i}.attention", x, mask, first_alone=is_pooled)
+            x = self._feed_forward(f"encoder.layer.{i}", x)
+        vector = self._project(self._pool(x))
+        length = self._nodes.op("ReduceL2", vector, self._add_axis(-1), keepdims=1)
         self._nodes.op("Div", vector, length, output="embedding")
-        return self._nodes.model(self._tower.dim, trigrams=self._tower.kind == "tri_letters")
+        return self._nodes.build_model(self._tower.dim, trigrams=self._tower.kind == "tri_letters")
 
-    def _embedded(self) -> str:
+    def _embed(self) -> str:
         """Add word and position embeddings; a tower has no segments."""
         table = self._tensors["embeddings.position_embeddings.weight"]
         length = self._nodes.op("Shape", "input_ids", start=1, end=2)
-        positions = self._nodes.op("Slice", self._nodes.constant("positions", table), self._axis(0), length)
-        return self._nodes.op("Add", self._words(), positions)
+        positions = self._nodes.op(
+            "Slice", self._nodes.constant("positions", table), self._add_axis(0), length
+        )
+        return self._nodes.op("Add", self._look_up_words(), positions)
 
-    def _words(self) -> str:
+    def _look_up_words(self) -> str:
         """Each token's row, or the sum of its trigrams' rows; the padding's row is 0."""
         table = self._tensors["embeddings.word_embeddings.weight"]
         if self._tower.kind == "word_pieces":
-            return self._rows(table)
+            return self._look_up_rows(table)
         silent = table.copy()
         silent[PADDING] = 0
-        return self._nodes.op("ReduceSum", self._rows(silent), self._axis(2), keepdims=0)
+        return self._nodes.op("ReduceSum", self._look_up_rows(silent), self._add_axis(2), keepdims=0)
 
-    def _rows(self, table: Floats) -> str:
-        if self._linear is exact:
+    def _look_up_rows(self, table: Floats) -> str:
+        if self._linear is multiply_exactly:
             return self._nodes.op("Gather", self._nodes.constant("words", table), "input_ids")
-        divisor = columns(table)
-        integers, scales = rows(table if divisor is None else table / divisor)
+        divisor = find_column_divisor(table)
+        integers, scales = quantise_rows(table if divisor is None else table / divisor)
         words = self._nodes.op("Gather", self._nodes.constant("words", integers), "input_ids")
         scale = self._nodes.op("Gather", self._nodes.constant("word_scales", scales), "input_ids")
         found = self._nodes.op("Mul", self._nodes.op("Cast", words, to=TensorProto.FLOAT), scale)
@@ -106,9 +108,9 @@ class _Graph:
             return found
         return self._nodes.op("Mul", found, self._nodes.constant("word_columns", divisor))
 
-    def _attended(self, name: str, x: str, mask: str, *, first_alone: bool) -> str:
+    def _attend(self, name: str, x: str, mask: str, *, first_alone: bool) -> str:
         """Attend to all tokens: from all or, where nothing will read the others, from the first alone."""
-        dense = self._dense(f"{name}.self.qkv", *(f"{name}.self.{part}" for part in _PROJECTIONS))
+        dense = self._read_dense(f"{name}.self.qkv", *(f"{name}.self.{part}" for part in _PROJECTIONS))
         projected = self._linear(self._nodes, x, dense)
         query, key, value = self._nodes.ops("Split", [projected], 3, axis=-1, num_outputs=3)
         if self._prefixes:
@@ -117,14 +119,14 @@ class _Graph:
                 for part, own in (("key", key), ("value", value))
             )
         if first_alone:
-            query, x = self._first(query), self._first(x)
+            query, x = self._slice_first(query), self._slice_first(x)
         context = self._nodes.op(
-            "MultiHeadAttention", query, key, value, self._bias(dense), mask,
+            "MultiHeadAttention", query, key, value, self._add_bias(dense), mask,
             domain=CONTRIB, num_heads=self._config.num_attention_heads,
         )  # fmt: skip
-        return self._added(f"{name}.output", context, x)
+        return self._add_residual(f"{name}.output", context, x)
 
-    def _constant_prefixes(self, layers: int) -> dict[str, str]:
+    def _add_prefixes(self, layers: int) -> dict[str, str]:
         """Return every layer's keys and values of the constant tokens, without the bias, which follows.
 
         They are one constant, repeated for a batch's texts once: a node of its own for each cost more than
@@ -136,51 +138,51 @@ class _Graph:
                 weight = self._tensors[f"{attention}.{part}.weight"]
                 found[f"{attention}.{part}"] = self._tensors[f"{attention}.prefix"] @ weight.T
         whole = self._nodes.constant("prefixes", np.concatenate(list(found.values()), axis=-1)[None])
-        pieces = self._nodes.ops(
-            "Split", [self._for_each_text(whole)], len(found), axis=-1, num_outputs=len(found)
-        )
+        pieces = self._nodes.ops("Split", [self._repeat(whole)], len(found), axis=-1, num_outputs=len(found))
         return dict(zip(found, pieces, strict=True))
 
-    def _for_each_text(self, constant: str) -> str:
+    def _repeat(self, constant: str) -> str:
         """Repeat a constant (1, tokens, ..) -> (batch, tokens, ..)."""
         batch = self._nodes.op("Shape", "input_ids", start=0, end=1)
         rest = self._nodes.op("Shape", constant, start=1)
         return self._nodes.op("Expand", constant, self._nodes.op("Concat", batch, rest, axis=0))
 
-    def _transformed(self, name: str, x: str) -> str:
-        inner = self._dense(f"{name}.intermediate.dense")
-        y = self._nodes.op("BiasGelu", self._linear(self._nodes, x, inner), self._bias(inner), domain=CONTRIB)
-        return self._added(f"{name}.output", y, x)
+    def _feed_forward(self, name: str, x: str) -> str:
+        inner = self._read_dense(f"{name}.intermediate.dense")
+        y = self._nodes.op(
+            "BiasGelu", self._linear(self._nodes, x, inner), self._add_bias(inner), domain=CONTRIB
+        )
+        return self._add_residual(f"{name}.output", y, x)
 
-    def _added(self, name: str, x: str, residual: str) -> str:
+    def _add_residual(self, name: str, x: str, residual: str) -> str:
         """Normalise the sum of a dense layer and what went around it."""
-        dense = self._dense(f"{name}.dense")
-        y = self._nodes.op("Sum", self._linear(self._nodes, x, dense), self._bias(dense), residual)
-        return self._normalised(f"{name}.LayerNorm", y)
+        dense = self._read_dense(f"{name}.dense")
+        y = self._nodes.op("Sum", self._linear(self._nodes, x, dense), self._add_bias(dense), residual)
+        return self._normalise(f"{name}.LayerNorm", y)
 
-    def _normalised(self, name: str, x: str) -> str:
+    def _normalise(self, name: str, x: str) -> str:
         scale = self._nodes.constant(f"{name}.scale", self._tensors[f"{name}.weight"])
         shift = self._nodes.constant(f"{name}.shift", self._tensors[f"{name}.bias"])
         epsilon = self._config.layer_norm_eps
         return self._nodes.op("LayerNormalization", x, scale, shift, axis=-1, epsilon=epsilon)
 
-    def _first(self, x: str) -> str:
+    def _slice_first(self, x: str) -> str:
         """(batch, tokens, dim) -> (batch, 1, dim)."""
-        return self._nodes.op("Slice", x, self._axis(0), self._axis(1), self._axis(1))
+        return self._nodes.op("Slice", x, self._add_axis(0), self._add_axis(1), self._add_axis(1))
 
-    def _pooled(self, x: str) -> str:
+    def _pool(self, x: str) -> str:
         """(batch, tokens, dim) -> (batch, dim), of any length."""
         pooling = self._tower.pooling
         if pooling.name == "cls":
             return self._nodes.op("Gather", x, self._nodes.constant("cls", 0, np.int64), axis=1)
         mask = self._nodes.op("Cast", "attention_mask", to=TensorProto.FLOAT)
-        weights = self._nodes.op("Unsqueeze", mask, self._axis(2))
+        weights = self._nodes.op("Unsqueeze", mask, self._add_axis(2))
         if isinstance(pooling, Weighted):
-            weights = self._weighted(pooling, x, weights)
+            weights = self._weigh(pooling, x, weights)
         # With weights of 1 the sum will do: the division by their number goes out again with the length.
-        return self._nodes.op("ReduceSum", self._nodes.op("Mul", x, weights), self._axis(1), keepdims=0)
+        return self._nodes.op("ReduceSum", self._nodes.op("Mul", x, weights), self._add_axis(1), keepdims=0)
 
-    def _weighted(self, pooling: Weighted, x: str, mask: str) -> str:
+    def _weigh(self, pooling: Weighted, x: str, mask: str) -> str:
         """Softmax over the tokens of w . x, where the mask (batch, tokens, 1) is 1."""
         learned = pooling.score.weight.detach().cpu().numpy().T
         scores = self._nodes.op("MatMul", x, self._nodes.constant("pooling.weight", learned))
@@ -188,14 +190,14 @@ class _Graph:
         far = self._nodes.op("Mul", absent, self._nodes.constant("far", 1e9, np.float32))
         return self._nodes.op("Softmax", self._nodes.op("Add", scores, far), axis=1)
 
-    def _projected(self, vector: str) -> str:
+    def _project(self, vector: str) -> str:
         projection = self._tower.projection
         if projection is None:
             return vector
         weight = projection.weight.detach().cpu().numpy().T
         return self._nodes.op("MatMul", vector, self._nodes.constant("projection.weight", weight))
 
-    def _dense(self, name: str, *parts: str) -> DenseLayer:
+    def _read_dense(self, name: str, *parts: str) -> DenseLayer:
         """One linear layer, or several over the same input as one."""
         weight, bias = (
             np.concatenate([self._tensors[f"{part}.{kind}"] for part in parts or (name,)])
@@ -203,8 +205,8 @@ class _Graph:
         )
         return DenseLayer(name, weight, bias)
 
-    def _bias(self, dense: DenseLayer) -> str:
+    def _add_bias(self, dense: DenseLayer) -> str:
         return self._nodes.constant(f"{dense.name}.bias", dense.bias)
 
-    def _axis(self, number: int) -> str:
+    def _add_axis(self, number: int) -> str:
         return self._nodes.constant(f"axis_{number}", [number], np.int64)

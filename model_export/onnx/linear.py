@@ -5,7 +5,7 @@ from collections.abc import Callable, Container, Mapping
 import numpy as np
 
 from model_export.onnx.nodes import CONTRIB, Nodes
-from model_export.onnx.quantize import DenseLayer, QuantisedLayer, quantised
+from model_export.onnx.quantize import DenseLayer, QuantisedLayer, quantise_layer
 from reranker.arrays import Floats
 
 Linear = Callable[[Nodes, str, DenseLayer], str]
@@ -20,45 +20,45 @@ QUERY_KINDS = ("output.dense",)
 """Where a query's tokens are scaled one by one: GELU's output, the one input with outlying tokens."""
 
 
-def exact(nodes: Nodes, x: str, dense: DenseLayer) -> str:
+def multiply_exactly(nodes: Nodes, x: str, dense: DenseLayer) -> str:
     """Compute in float32."""
     return nodes.op("MatMul", x, nodes.constant(f"{dense.name}.weight", dense.weight.T))
 
 
-def for_queries(peaks: Mapping[str, Floats]) -> Linear:
+def make_query_linear(peaks: Mapping[str, Floats]) -> Linear:
     """Return the fastest way for one short text: mostly one activation scale for all its tokens."""
-    return _integer(peaks, QUERY_KINDS)
+    return _make_integer_linear(peaks, QUERY_KINDS)
 
 
-def for_documents(peaks: Mapping[str, Floats]) -> Linear:
+def make_document_linear(peaks: Mapping[str, Floats]) -> Linear:
     """Return the way over the same integers in which every token has its own activation scale.
 
     It is nearer to float32, and a text's vector does not depend on what else is in its batch.
     """
-    return _integer(peaks, EVERY_KIND)
+    return _make_integer_linear(peaks, EVERY_KIND)
 
 
-def _integer(peaks: Mapping[str, Floats], tokenwise: Container[str]) -> Linear:
+def _make_integer_linear(peaks: Mapping[str, Floats], tokenwise: Container[str]) -> Linear:
     def linear(nodes: Nodes, x: str, dense: DenseLayer) -> str:
         kind = dense.name.split(".", 3)[3]  # encoder.layer.3.output.dense -> output.dense
-        layer = quantised(dense, peaks[dense.name], ALPHAS.get(kind, 0.0))
+        layer = quantise_layer(dense, peaks[dense.name], ALPHAS.get(kind, 0.0))
         weight = nodes.constant(f"{dense.name}.integers", layer.integers.T)
         scales = nodes.constant(f"{dense.name}.scales", layer.scales)
-        x = _smoothed(nodes, x, dense, layer)
+        x = _smooth(nodes, x, dense, layer)
         if kind in tokenwise:
-            return _by_token(nodes, x, weight, scales)
+            return _multiply_by_token(nodes, x, weight, scales)
         return nodes.op("DynamicQuantizeMatMul", x, weight, scales, domain=CONTRIB)
 
     return linear
 
 
-def _smoothed(nodes: Nodes, x: str, dense: DenseLayer, layer: QuantisedLayer) -> str:
+def _smooth(nodes: Nodes, x: str, dense: DenseLayer, layer: QuantisedLayer) -> str:
     if (layer.divisor == 1).all():
         return x
     return nodes.op("Mul", x, nodes.constant(f"{dense.name}.factor", 1 / layer.divisor))
 
 
-def _by_token(nodes: Nodes, x: str, weight: str, scales: str) -> str:
+def _multiply_by_token(nodes: Nodes, x: str, weight: str, scales: str) -> str:
     """Divide each token by its own peak, so that one fixed scale serves all, and multiply it back.
 
     A token of zeros gives 0/0, an arbitrary integer, times its peak: 0, as it must.

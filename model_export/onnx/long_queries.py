@@ -49,15 +49,15 @@ class LongQueries:
                 f" found {self.beyond}"
             )
 
-    def joined(self, small: onnx.ModelProto, weights: WeightFile) -> onnx.ModelProto:
+    def join(self, small: onnx.ModelProto, weights: WeightFile) -> onnx.ModelProto:
         """Return a model that reads short queries as `small` does; the whole tower's tensors go to `weights`.
 
         Raises:
             ExportError: the two take other inputs, or give vectors of another dimension.
         """
-        return with_whole_beyond(small, self._whole, self.beyond, weights)
+        return join_towers(small, self._whole, self.beyond, weights)
 
-    def reference(self, batch: Sequence[Ids], small: Floats) -> Floats:
+    def encode_reference(self, batch: Sequence[Ids], small: Floats) -> Floats:
         """Put into the small tower's vectors (texts, dim) the whole tower's of the long ones."""
         found, encoder = small.copy(), Encoder(self._whole)
         for place, tokens in enumerate(batch):
@@ -70,7 +70,7 @@ class LongQueries:
         return self.bundle.path / self.bundle.manifest.query.file
 
 
-def with_whole_beyond(
+def join_towers(
     small: onnx.ModelProto, whole: Path, most_tokens: int, weights: WeightFile
 ) -> onnx.ModelProto:
     """Return a model that reads up to `most_tokens` tokens as `small` does, and more as the file `whole`.
@@ -86,8 +86,8 @@ def with_whole_beyond(
     if shapes[0] != shapes[1] or small.opset_import != other.opset_import:
         raise ExportError(f"expected a query tower of the same inputs and dimension in {whole}, found others")
     for tensor in other.graph.initializer:
-        tensor.CopyFrom(weights.tensor(tensor.name, numpy_helper.to_array(tensor)))
-    branches = [_branch(side, name) for side, name in zip(sides, ("small", "whole"), strict=True)]
+        tensor.CopyFrom(weights.add_tensor(tensor.name, numpy_helper.to_array(tensor)))
+    branches = [_make_branch(side, name) for side, name in zip(sides, ("small", "whole"), strict=True)]
     limit = numpy_helper.from_array(np.array([most_tokens], np.int64), "most_tokens")
     nodes = [
         helper.make_node("Shape", ["input_ids"], ["num_tokens"], start=1, end=2),
@@ -104,7 +104,7 @@ def with_whole_beyond(
     )
 
 
-def _branch(graph: onnx.GraphProto, name: str) -> onnx.GraphProto:
+def _make_branch(graph: onnx.GraphProto, name: str) -> onnx.GraphProto:
     """Return a graph's nodes as a branch, with its name before each value's and constant's."""
     given = {each.name for each in graph.input}
     for tensor in graph.initializer:

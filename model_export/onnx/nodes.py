@@ -27,7 +27,7 @@ class Nodes:
     def constant(self, name: str, value: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> str:
         """Add a constant under this name; a second call with the same name must bring the same value."""
         if name not in self._constants:
-            self._constants[name] = self._weights.tensor(name, np.asarray(value, dtype))
+            self._constants[name] = self._weights.add_tensor(name, np.asarray(value, dtype))
         return name
 
     def op(self, kind: str, *inputs: str, domain: str = "", output: str = "", **attributes: Any) -> str:  # noqa: ANN401
@@ -49,7 +49,7 @@ class Nodes:
         self._nodes.append(helper.make_node(kind, inputs, names, name=label, domain=domain, **attributes))
         return names
 
-    def model(self, dim: int, *, trigrams: bool = False) -> onnx.ModelProto:
+    def build_model(self, dim: int, *, trigrams: bool = False) -> onnx.ModelProto:
         """Return the model: int64 input_ids and attention_mask (batch, tokens) -> embedding (batch, dim).
 
         With `trigrams`, input_ids is (batch, tokens, trigrams).
@@ -60,9 +60,9 @@ class Nodes:
             helper.make_tensor_value_info("attention_mask", TensorProto.INT64, axes),
         ]
         outputs = [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", dim])]
-        return self.graph("encoder", inputs, outputs)
+        return self.build_graph("encoder", inputs, outputs)
 
-    def graph(
+    def build_graph(
         self, name: str, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto]
     ) -> onnx.ModelProto:
         """Return all nodes and constants as a model with these inputs and outputs."""

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from model_export.model.reference import torch_embeddings
+from model_export.model.reference import encode_in_torch
 from model_export.model.tower import Tower
 from reranker.arrays import Floats
 from reranker.encoder import Ids
@@ -51,19 +51,19 @@ class QuantisedLayer:
     divisor: Floats
 
 
-def quantised(dense: DenseLayer, peaks: Floats, alpha: float) -> QuantisedLayer:
+def quantise_layer(dense: DenseLayer, peaks: Floats, alpha: float) -> QuantisedLayer:
     """Quantise a layer whose input channels reach `peaks` (inputs,), by output channel.
 
     `alpha` in 0 to 1 says how much of a channel's range the weights take over; 0 leaves both as they are.
     """
-    divisor = _divisor(dense.weight, peaks, alpha) if alpha else np.ones_like(peaks)
+    divisor = _find_divisor(dense.weight, peaks, alpha) if alpha else np.ones_like(peaks)
     weight = dense.weight * divisor
     scales = np.maximum(np.abs(weight).max(axis=1), 1e-12) / LARGEST
     integers = np.rint(weight / scales[:, None]).astype(np.int8)
     return QuantisedLayer(integers, scales.astype(np.float32), divisor.astype(np.float32))
 
 
-def columns(table: Floats) -> Floats | None:
+def find_column_divisor(table: Floats) -> Floats | None:
     """Return by what each column of a table (rows, dim) is divided before it is quantised: (dim,), or None.
 
     A row's one scale is its largest value's. Where some columns reach much farther than most, as in a model's
@@ -76,44 +76,44 @@ def columns(table: Floats) -> Floats | None:
     return factors
 
 
-def rows(table: Floats) -> tuple[npt.NDArray[np.int8], Floats]:
+def quantise_rows(table: Floats) -> tuple[npt.NDArray[np.int8], Floats]:
     """Quantise an embedding table (rows, dim) by row: -> int8 of the same shape, scales (rows, 1)."""
     scales = np.maximum(np.abs(table).max(axis=1, keepdims=True), 1e-12) / 127
     return np.rint(table / scales).astype(np.int8), scales.astype(np.float32)
 
 
-def peaks(tower: Tower, batch: Sequence[Ids]) -> dict[str, Floats]:
+def measure_peaks(tower: Tower, batch: Sequence[Ids]) -> dict[str, Floats]:
     """Run token ids through torch and note the largest |input| by channel: layer name -> (inputs,).
 
     Query, key and value see the same input and count as one layer, `attention.self.qkv`.
     """
     found: dict[str, Floats] = {}
     hooks = [
-        module.register_forward_pre_hook(_noting(_joined(name), found))
+        module.register_forward_pre_hook(_make_hook(_name_layer(name), found))
         for name, module in tower.bert.named_modules()
         if isinstance(module, torch.nn.Linear)
     ]
     try:
-        torch_embeddings(tower, batch)
+        encode_in_torch(tower, batch)
     finally:
         for hook in hooks:
             hook.remove()
     return found
 
 
-def _divisor(weight: Floats, peaks: Floats, alpha: float) -> Floats:
+def _find_divisor(weight: Floats, peaks: Floats, alpha: float) -> Floats:
     reach = np.maximum(np.abs(weight).max(axis=0), 1e-4)
     divisor = np.maximum(peaks, 1e-3) ** alpha / reach ** (1 - alpha)
     normalised: Floats = divisor / np.exp(np.log(divisor).mean())
     return normalised
 
 
-def _joined(name: str) -> str:
+def _name_layer(name: str) -> str:
     head, _, part = name.rpartition(".")
     return f"{head}.qkv" if head.endswith("attention.self") and part in _SAME_INPUT else name
 
 
-def _noting(
+def _make_hook(
     name: str, found: dict[str, Floats]
 ) -> Callable[[torch.nn.Module, tuple[torch.Tensor, ...]], None]:
     def note(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:

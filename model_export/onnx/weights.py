@@ -38,7 +38,7 @@ class WeightFile:
         self._places: dict[bytes, TensorPlace] = dict(there or {})
         self._inline = inline
 
-    def tensor(self, name: str, array: npt.NDArray[np.generic]) -> onnx.TensorProto:
+    def add_tensor(self, name: str, array: npt.NDArray[np.generic]) -> onnx.TensorProto:
         """Return an initialiser of this name: inline when small, else a reference into the file."""
         tensor = numpy_helper.from_array(np.asarray(array, order="C"), name)
         if self._inline or len(tensor.raw_data) < INLINE_BYTES:
@@ -46,7 +46,7 @@ class WeightFile:
         raw = tensor.raw_data
         tensor.ClearField("raw_data")
         tensor.data_location = onnx.TensorProto.EXTERNAL
-        file, offset = self._place(raw)
+        file, offset = self._store(raw)
         for key, value in (("location", file), ("offset", offset), ("length", len(raw))):
             tensor.external_data.add(key=key, value=str(value))
         return tensor
@@ -55,7 +55,7 @@ class WeightFile:
         """Write the file into `folder`."""
         (folder / self.file).write_bytes(self._data)
 
-    def _place(self, raw: bytes) -> TensorPlace:
+    def _store(self, raw: bytes) -> TensorPlace:
         key = hashlib.sha256(raw).digest()
         if key not in self._places:
             self._data.extend(bytes(-len(self._data) % ALIGNMENT_BYTES))
@@ -64,7 +64,7 @@ class WeightFile:
         return self._places[key]
 
 
-def places(graph: Path) -> dict[bytes, TensorPlace]:
+def locate_tensors(graph: Path) -> dict[bytes, TensorPlace]:
     """Return where the external tensors of a graph stand, by their SHA-256."""
     found: dict[bytes, TensorPlace] = {}
     for tensor in onnx.load(graph, load_external_data=False).graph.initializer:

@@ -9,11 +9,11 @@ import torch
 
 from model_export.errors import TrainingError
 from model_export.model import first_token
-from model_export.model.base import load
+from model_export.model.base import load_base
 from model_export.model.tower import Tower
-from model_export.model.vectors import encoded, searched, vectors
+from model_export.model.vectors import encode_as_search, encode_once, encode_tokens
 from model_export.train.config import RunSection
-from model_export.train.device import device_of, products
+from model_export.train.device import choose_device, use_precision
 from model_export.train.losses import alignment
 from reranker.arrays import Floats
 from reranker.bundle import Bundle
@@ -46,7 +46,7 @@ class Alignment:
         self._targets = targets
         self._dev = (dev_ids, dev_targets)
 
-    def loss(self, rows: Sequence[int]) -> torch.Tensor:
+    def compute_loss(self, rows: Sequence[int]) -> torch.Tensor:
         """Return the mean of 1 - cos over the texts of these numbers."""
         found = first_token.encode(self.module, [self._ids[i] for i in rows])
         return alignment(found, torch.from_numpy(self._targets[list(rows)]).to(found.device))
@@ -54,21 +54,23 @@ class Alignment:
     def measure(self) -> float:
         """Return the mean cosine with the targets on the development queries."""
         ids, targets = self._dev
-        return float(np.vecdot(encoded(self.module, ids), targets).mean())
+        return float(np.vecdot(encode_tokens(self.module, ids), targets).mean())
 
 
-def of_base(base: str, run: RunSection, ids: Sequence[Ids], folder: Path, *, what: str) -> Floats:
+def encode_with_base(base: str, run: RunSection, ids: Sequence[Ids], folder: Path, *, what: str) -> Floats:
     """Return the vectors of a base's query tower, (texts, dim) float32, kept in `folder`.
 
     Raises:
         ExportError: the base cannot be had.
     """
-    whole, device = load(base).query, device_of(run.device)
-    with products(run.precision, device):
-        return vectors(partial(encoded, whole.to(device)), ids, folder, what=what)
+    whole, device = load_base(base).query, choose_device(run.device)
+    with use_precision(run.precision, device):
+        return encode_once(partial(encode_tokens, whole.to(device)), ids, folder, what=what)
 
 
-def of_bundle(place: str, run: RunSection, texts: Sequence[str], folder: Path, *, what: str) -> Floats:
+def encode_with_bundle(
+    place: str, run: RunSection, texts: Sequence[str], folder: Path, *, what: str
+) -> Floats:
     """Return the vectors that searches have of a bundle, (texts, dim) float32, kept in its part of `folder`.
 
     Raises:
@@ -79,4 +81,4 @@ def of_bundle(place: str, run: RunSection, texts: Sequence[str], folder: Path, *
     except BundleError as error:
         raise TrainingError(f"expected a bundle to learn from in distil.bundle, found: {error}") from error
     own = folder / bundle.manifest.digest[:12]
-    return vectors(partial(searched, bundle, threads=run.threads), texts, own, what=what)
+    return encode_once(partial(encode_as_search, bundle, threads=run.threads), texts, own, what=what)

@@ -155,27 +155,27 @@ def read_teacher_config(file: Path) -> TeacherConfig:
 
 
 def _read(file: Path, kind: type[AnyConfig]) -> AnyConfig:
-    config = _converted(file, kind)
-    data = _with_sources_before(config.data, file, seen=(file.resolve(),))
+    config = _parse(file, kind)
+    data = _resolve_like(config.data, file, seen=(file.resolve(),))
     if not data.train:
         raise TrainingError(f"expected sources in data.train of {file}, found none")
     return msgspec.structs.replace(config, data=data)
 
 
-def _with_sources_before(data: DataSection, file: Path, *, seen: tuple[Path, ...]) -> DataSection:
+def _resolve_like(data: DataSection, file: Path, *, seen: tuple[Path, ...]) -> DataSection:
     """Put before a section's own sources and exclusions those of the configuration that it is like."""
     if data.like is None:
         return data
     other = (file.parent / data.like).resolve()
     if other in seen:
         raise TrainingError(f"expected a configuration with sources of its own, found {other} like itself")
-    first = _with_sources_before(_converted(other, Config).data, other, seen=(*seen, other))
+    first = _resolve_like(_parse(other, Config).data, other, seen=(*seen, other))
     return msgspec.structs.replace(
         data, train=first.train + data.train, exclude=first.exclude + data.exclude, like=None
     )
 
 
-def _converted(file: Path, kind: type[AnyConfig]) -> AnyConfig:
+def _parse(file: Path, kind: type[AnyConfig]) -> AnyConfig:
     try:
         return msgspec.convert(tomllib.loads(file.read_text()), kind)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:

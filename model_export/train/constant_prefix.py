@@ -9,14 +9,14 @@ import torch
 
 from model_export.errors import TrainingError
 from model_export.model.base import Base
-from model_export.model.tokens import cut
+from model_export.model.tokens import tokenise
 from model_export.model.tower import Tower
-from model_export.model.vectors import encoded
-from model_export.train.projection import ChangedBase, mean_cosine
+from model_export.model.vectors import encode_tokens
+from model_export.train.projection import ChangedBase, average_cosine
 from reranker.encoder import Ids
 
 
-def with_constant_prefix(
+def make_prefix_constant(
     base: Base, texts: Sequence[str], *, tokenizer: Path, max_tokens: int
 ) -> ChangedBase:
     """Make the query prefix of `base` constant: its tokens' mean states over the first half of `texts`.
@@ -30,22 +30,24 @@ def with_constant_prefix(
     if len(texts) < 2:
         raise TrainingError(f"expected 2 texts or more, found {len(texts)}")
     prefix = base.query_prefix
-    whole = cut(base.query, tokenizer, texts, prefix=prefix, max_tokens=max_tokens)
-    alone = cut(base.query, tokenizer, [""], prefix=prefix, max_tokens=max_tokens)[0]
+    whole = tokenise(base.query, tokenizer, texts, prefix=prefix, max_tokens=max_tokens)
+    alone = tokenise(base.query, tokenizer, [""], prefix=prefix, max_tokens=max_tokens)[0]
     num_tokens = len(alone) - 2
     if any(list(ids[: num_tokens + 1]) != list(alone[:-1]) for ids in whole):
         raise TrainingError(f"expected {prefix!r} to be cut alike before every text: end it with a space")
     middle = len(texts) // 2
-    tower = base.query.with_prefix(mean_states(base.query, whole[:middle], num_tokens))
+    tower = base.query.with_prefix(average_states(base.query, whole[:middle], num_tokens))
     changed = replace(base, query=tower, query_prefix="", projected_prefix=prefix)
-    wanted = encoded(base.query, whole[middle:])
-    bare = cut(tower, tokenizer, texts[middle:], prefix="", max_tokens=max_tokens)
+    wanted = encode_tokens(base.query, whole[middle:])
+    bare = tokenise(tower, tokenizer, texts[middle:], prefix="", max_tokens=max_tokens)
     return ChangedBase(
-        changed, mean_cosine(encoded(base.query, bare), wanted), mean_cosine(encoded(tower, bare), wanted)
+        changed,
+        average_cosine(encode_tokens(base.query, bare), wanted),
+        average_cosine(encode_tokens(tower, bare), wanted),
     )
 
 
-def mean_states(tower: Tower, batch: Sequence[Ids], num_tokens: int) -> list[torch.Tensor]:
+def average_states(tower: Tower, batch: Sequence[Ids], num_tokens: int) -> list[torch.Tensor]:
     """Return the mean states with which the tokens after the first enter each layer: (num_tokens, hidden)."""
     layers = tower.num_layers
     sums = np.zeros((layers, num_tokens, tower.bert.config.hidden_size))

@@ -7,7 +7,7 @@ import torch
 from model_export.errors import TrainingError
 
 
-def device_of(name: str) -> torch.device:
+def choose_device(name: str) -> torch.device:
     """Return the device of this name; `auto` is a GPU where there is one.
 
     Raises:
@@ -19,7 +19,7 @@ def device_of(name: str) -> torch.device:
     return torch.device("cuda" if has_gpu and name != "cpu" else "cpu")
 
 
-def products(precision: str, device: torch.device) -> AbstractContextManager[object]:
+def use_precision(precision: str, device: torch.device) -> AbstractContextManager[object]:
     """Return the context in which matrix products have this precision; `auto` is bfloat16 on a GPU alone."""
     half = precision == "bfloat16" or (precision == "auto" and device.type == "cuda")
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=half)

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from model_export.data.collection import JudgedCollection
-from model_export.data.quality import ndcg
+from model_export.data.quality import measure_ndcg
 from model_export.model.twin import TwinBert
-from model_export.model.vectors import encoded
+from model_export.model.vectors import encode_tokens
 from model_export.train.config import DistilSection
 from model_export.train.losses import OBJECTIVES, gold_cross_entropy
 from model_export.train.negatives import Group
@@ -58,11 +58,13 @@ class Distillation:
         if texts.query_vectors is not None:
             twin.query.requires_grad_(False)
 
-    def loss(self, rows: Sequence[int]) -> torch.Tensor:
+    def compute_loss(self, rows: Sequence[int]) -> torch.Tensor:
         """Return the loss over the groups of these numbers."""
         groups = [self._groups[i] for i in rows]
-        queries = self._query_vectors([group.query for group in groups])
-        documents = self._document_vectors([each for group in groups for each in group.documents], queries)
+        queries = self._encode_query_batch([group.query for group in groups])
+        documents = self._encode_document_batch(
+            [each for group in groups for each in group.documents], queries
+        )
         student = self.module.crossing(queries[:, None], documents.view(len(groups), -1, queries.shape[1]))
         teacher = self._teacher[list(rows)].to(student.device)
         loss = (1 - self._section.gold_weight) * self._objective(student, teacher, self._section.temperature)
@@ -73,14 +75,14 @@ class Distillation:
 
     def measure(self) -> float:
         """Return the nDCG@10 on the development collection."""
-        return ndcg(self._dev, self.scores(self._dev.hits))
+        return measure_ndcg(self._dev, self.score_hits(self._dev.hits))
 
-    def scores(self, hits: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    def score_hits(self, hits: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
         """Return the student's logit of every hit: query id -> document id -> logit."""
         queries = list(hits)
         documents = sorted({document for found in hits.values() for document in found})
-        query_vectors = self.encoded_queries(queries)
-        vectors = dict(zip(documents, self.encoded_documents(documents), strict=True))
+        query_vectors = self.encode_queries(queries)
+        vectors = dict(zip(documents, self.encode_documents(documents), strict=True))
         run: dict[str, dict[str, float]] = {}
         for query, vector in zip(queries, query_vectors, strict=True):
             found = list(hits[query])
@@ -89,22 +91,22 @@ class Distillation:
                 if found
                 else np.empty((0, len(vector)), np.float32)
             )
-            run[query] = dict(zip(found, self._logits(vector, matrix), strict=True))
+            run[query] = dict(zip(found, self._score_vectors(vector, matrix), strict=True))
         return run
 
-    def encoded_documents(self, documents: Sequence[str]) -> Floats:
+    def encode_documents(self, documents: Sequence[str]) -> Floats:
         """Return the vectors of documents: (documents, dim)."""
         if self._texts.vectors is not None:
             return np.stack([self._texts.vectors[each] for each in documents])
-        return encoded(self.module.document, [self._texts.documents[each] for each in documents])
+        return encode_tokens(self.module.document, [self._texts.documents[each] for each in documents])
 
-    def encoded_queries(self, queries: Sequence[str]) -> Floats:
+    def encode_queries(self, queries: Sequence[str]) -> Floats:
         """Return the vectors of queries: (queries, dim)."""
         if self._texts.query_vectors is not None:
             return np.stack([self._texts.query_vectors[each] for each in queries])
-        return encoded(self.module.query, [self._texts.queries[each] for each in queries])
+        return encode_tokens(self.module.query, [self._texts.queries[each] for each in queries])
 
-    def _logits(self, query: Floats, documents: Floats) -> list[float]:
+    def _score_vectors(self, query: Floats, documents: Floats) -> list[float]:
         device = next(self.module.crossing.parameters()).device
         with torch.no_grad():
             logits = self.module.crossing(
@@ -113,13 +115,13 @@ class Distillation:
         found: list[float] = logits.cpu().tolist()
         return found
 
-    def _query_vectors(self, queries: Sequence[str]) -> torch.Tensor:
+    def _encode_query_batch(self, queries: Sequence[str]) -> torch.Tensor:
         if self._texts.query_vectors is None:
             return self.module.query.encode([self._texts.queries[each] for each in queries])
         device = next(self.module.crossing.parameters()).device
-        return torch.from_numpy(self.encoded_queries(queries)).to(device)
+        return torch.from_numpy(self.encode_queries(queries)).to(device)
 
-    def _document_vectors(self, documents: Sequence[str], like: torch.Tensor) -> torch.Tensor:
+    def _encode_document_batch(self, documents: Sequence[str], like: torch.Tensor) -> torch.Tensor:
         if self._texts.vectors is None:
             return self.module.document.encode([self._texts.documents[each] for each in documents])
         stacked = np.stack([self._texts.vectors[each] for each in documents])

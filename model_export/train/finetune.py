@@ -13,13 +13,13 @@ from transformers import BertForSequenceClassification
 
 from model_export.data.collection import JudgedCollection
 from model_export.data.examples import Examples
-from model_export.data.quality import ndcg
+from model_export.data.quality import measure_ndcg
 from model_export.errors import TrainingError
 from model_export.model.base import Base
 from model_export.model.base_tokenizer import TOKENIZER_FILE
 from model_export.train.losses import gold_cross_entropy
 from model_export.train.negatives import Group
-from model_export.train.teacher import BATCH, relevance
+from model_export.train.teacher import BATCH, compute_logits
 
 
 class FineTuning:
@@ -39,7 +39,7 @@ class FineTuning:
         *,
         max_tokens: int,
     ) -> None:
-        self.module: nn.Module = classifier(base)
+        self.module: nn.Module = make_classifier(base)
         self._tokenizer = Tokenizer.from_str(base.tokenizer)
         self._tokenizer.enable_truncation(max_tokens, strategy="longest_first")
         self._tokenizer.no_padding()
@@ -49,13 +49,13 @@ class FineTuning:
         lengths = {i: len(text.split()) for i, text in examples.documents.items()}
         self.lengths: Sequence[int] = [sum(lengths[each] for each in group.documents) for group in groups]
 
-    def loss(self, rows: Sequence[int]) -> torch.Tensor:
+    def compute_loss(self, rows: Sequence[int]) -> torch.Tensor:
         """Return the loss over the groups of these numbers."""
         groups = [self._groups[i] for i in rows]
-        texts = [self._encoded(group.query, each) for group in groups for each in group.documents]
+        texts = [self._encode_pair(group.query, each) for group in groups for each in group.documents]
         device = next(self.module.parameters()).device
         labels = torch.tensor([label for group in groups for label in group.labels], device=device)
-        return gold_cross_entropy(relevance(self.module, texts, device), labels)
+        return gold_cross_entropy(compute_logits(self.module, texts, device), labels)
 
     def measure(self) -> float:
         """Return the nDCG@10 on the development collection."""
@@ -66,10 +66,12 @@ class FineTuning:
         with torch.no_grad():
             for start in range(0, len(order), BATCH):
                 part = order[start : start + BATCH]
-                logits = relevance(self.module, [self._encoded(*pair) for pair in part], device).tolist()
+                logits = compute_logits(
+                    self.module, [self._encode_pair(*pair) for pair in part], device
+                ).tolist()
                 for (query, hit), logit in zip(part, logits, strict=True):
                     run[query][hit] = logit
-        return ndcg(self._dev, run)
+        return measure_ndcg(self._dev, run)
 
     def save(self, folder: Path) -> None:
         """Write the classifier and its tokeniser, as `CrossEncoder` reads them."""
@@ -83,12 +85,12 @@ class FineTuning:
         """What tells these groups from others."""
         return hashlib.sha256(repr(self._groups).encode()).hexdigest()
 
-    def _encoded(self, query: str, document: str) -> Encoding:
+    def _encode_pair(self, query: str, document: str) -> Encoding:
         texts = self._examples
         return self._tokenizer.encode(texts.queries[query][:2000], texts.documents[document][:20_000])
 
 
-def classifier(base: Base) -> BertForSequenceClassification:
+def make_classifier(base: Base) -> BertForSequenceClassification:
     """Return a classifier of one output over the base's transformer; the second text's segment starts at 0.
 
     Raises:

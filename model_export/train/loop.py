@@ -18,7 +18,7 @@ from torch import nn
 
 from model_export.errors import TrainingError
 from model_export.train.config import RunSection
-from model_export.train.device import device_of, products
+from model_export.train.device import choose_device, use_precision
 from model_export.train.optimiser import Optimiser
 
 CHECKPOINT, BEST, LOG, CURVE = "checkpoint.pt", "best.pt", "log.jsonl", "curve.png"
@@ -44,7 +44,7 @@ class Task(Protocol):
         """What `measure` gives."""
         ...
 
-    def loss(self, rows: Sequence[int]) -> torch.Tensor:
+    def compute_loss(self, rows: Sequence[int]) -> torch.Tensor:
         """Return the loss over the examples of these numbers, a scalar."""
         ...
 
@@ -78,8 +78,8 @@ def fit(task: Task, run: RunSection, folder: Path, *, identity: str) -> Training
         raise TrainingError("expected examples to learn from, found none")
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(run.threads)
-    task.module.to(device_of(run.device))
-    return _Run(task, run, folder, identity).completed()
+    task.module.to(choose_device(run.device))
+    return _Run(task, run, folder, identity).complete()
 
 
 class _Run:
@@ -87,40 +87,40 @@ class _Run:
         self._task = task
         self._settings = run
         self._folder = folder
-        self._identity = hashlib.sha256(f"{identity} {_lasting(run)}".encode()).hexdigest()
+        self._identity = hashlib.sha256(f"{identity} {_list_lasting(run)}".encode()).hexdigest()
         self._weights = [weight for weight in task.module.parameters() if weight.requires_grad]
         self._optimiser = Optimiser(task.module, run)
         self._per_epoch = math.ceil(len(task.lengths) / run.batch_size)
         self._total = self._per_epoch * run.epochs
         self._shuffled: tuple[int, list[int]] = (-1, [])
-        self._state = self._resumed()
+        self._state = self._resume()
 
-    def completed(self) -> TrainingState:
+    def complete(self) -> TrainingState:
         state = self._state
         if not state.history:
-            self._look(math.nan)
+            self._evaluate(math.nan)
         started = time.monotonic()
         with Progress(transient=True) as progress:
             bar = progress.add_task(self._task.measure_name, total=self._total, completed=state.step)
             losses: list[float] = []
             while not state.finished and state.step < self._total and not self._is_late(started):
-                losses.append(self._stepped(self._rows(state.step)))
+                losses.append(self._take_step(self._select_rows(state.step)))
                 progress.advance(bar)
                 if state.step % self._settings.evaluate_every == 0 or state.step == self._total:
-                    self._look(sum(losses) / len(losses))
+                    self._evaluate(sum(losses) / len(losses))
                     losses = []
         if (self._folder / BEST).exists():
             self._task.module.load_state_dict(torch.load(self._folder / BEST, weights_only=True))
         return state
 
-    def _stepped(self, rows: list[int]) -> float:
+    def _take_step(self, rows: list[int]) -> float:
         """Take one step; the learning rate rises for `warmup` of all steps and then falls to 0."""
         self._state.step += 1
         warm = max(1, round(self._settings.warmup * self._total))
         step = self._state.step
         share = min(step / warm, (self._total - step + 1) / max(1, self._total - warm))
-        with products(self._settings.precision, self._weights[0].device):
-            loss = self._task.loss(rows)
+        with use_precision(self._settings.precision, self._weights[0].device):
+            loss = self._task.compute_loss(rows)
         value = loss.item()
         if not math.isfinite(value):
             raise TrainingError(
@@ -134,16 +134,16 @@ class _Run:
         self._optimiser.step(share)
         return value
 
-    def _look(self, loss: float) -> None:
+    def _evaluate(self, loss: float) -> None:
         """Measure on the development set, keep the best weights, and write everything down."""
         state, value = self._state, self._task.measure()
         state.history.append({"step": state.step, "loss": loss, "measure": value})
         state.looks_since_best += 1
         if value > state.best:
             state.best, state.best_step, state.looks_since_best = value, state.step, 0
-            _saved(self._task.module.state_dict(), self._folder / BEST)
+            _save(self._task.module.state_dict(), self._folder / BEST)
         state.finished = self._is_over(state)
-        self._checkpoint()
+        self._write_checkpoint()
         with (self._folder / LOG).open("a") as log:
             known = {name: each for name, each in state.history[-1].items() if math.isfinite(each)}
             log.write(json.dumps({"time_s": round(time.time(), 1), **known}) + "\n")
@@ -152,16 +152,16 @@ class _Run:
     def _is_over(self, state: TrainingState) -> bool:
         return state.looks_since_best > self._settings.patience or state.step >= self._total
 
-    def _checkpoint(self) -> None:
+    def _write_checkpoint(self) -> None:
         whole = {
             "identity": self._identity,
             "state": asdict(self._state),
             "module": self._task.module.state_dict(),
             "optimiser": self._optimiser.state_dict(),
         }
-        _saved(whole, self._folder / CHECKPOINT)
+        _save(whole, self._folder / CHECKPOINT)
 
-    def _resumed(self) -> TrainingState:
+    def _resume(self) -> TrainingState:
         file = self._folder / CHECKPOINT
         if not file.exists():
             return TrainingState()
@@ -180,11 +180,11 @@ class _Run:
         state.finished = self._is_over(state)
         return state
 
-    def _rows(self, step: int) -> list[int]:
+    def _select_rows(self, step: int) -> list[int]:
         """Return the examples of a step: shuffled by seed and epoch, then of similar length in a batch."""
         epoch, place = divmod(step, self._per_epoch)
         size = self._settings.batch_size
-        order = self._order(epoch)
+        order = self._shuffle(epoch)
         block = size * SORTED_BATCHES
         start = place * size // block * block
         part = sorted(order[start : start + block], key=lambda i: self._task.lengths[i])
@@ -192,7 +192,7 @@ class _Run:
         random.Random(f"{self._settings.seed} {epoch} {start}").shuffle(batches)
         return batches[place - start // size]
 
-    def _order(self, epoch: int) -> list[int]:
+    def _shuffle(self, epoch: int) -> list[int]:
         if self._shuffled[0] != epoch:
             order = list(range(len(self._task.lengths)))
             random.Random(f"{self._settings.seed} {epoch}").shuffle(order)
@@ -203,17 +203,17 @@ class _Run:
         limit = self._settings.max_minutes
         late = limit is not None and time.monotonic() - started > 60 * limit
         if late:
-            self._checkpoint()
+            self._write_checkpoint()
         return late
 
 
-def _lasting(run: RunSection) -> dict[str, object]:
+def _list_lasting(run: RunSection) -> dict[str, object]:
     """What of the settings must stay the same for a run to go on: where and how long it runs need not."""
     free = {"epochs", "threads", "device", "max_minutes", "evaluate_every", "patience"}
     return {name: value for name, value in msgspec.structs.asdict(run).items() if name not in free}
 
 
-def _saved(content: object, file: Path) -> None:
+def _save(content: object, file: Path) -> None:
     """Write whole or not at all: an interrupted write leaves the file before it."""
     partial = file.with_suffix(".partial")
     try:

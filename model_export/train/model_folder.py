@@ -31,7 +31,7 @@ def write_model(folder: Path, twin: TwinBert, about: Base) -> None:
     (folder / DESCRIPTION_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(said), indent=2))
 
 
-def placed(folder: Path, write: Callable[[Path], None]) -> Path:
+def replace_folder(folder: Path, write: Callable[[Path], None]) -> Path:
     """Write a folder whole, in the place of an earlier one, and return it.
 
     Raises:

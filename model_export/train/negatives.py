@@ -6,7 +6,7 @@ from random import Random
 
 import numpy as np
 
-from model_export.data.collection import Hits, bm25
+from model_export.data.collection import Hits, search_bm25
 from model_export.data.examples import Examples
 from model_export.errors import TrainingError
 from reranker.arrays import Floats
@@ -24,12 +24,12 @@ class Group:
     labels: tuple[float, ...]
 
 
-def bm25_hits(examples: Examples) -> Hits:
+def find_bm25_hits(examples: Examples) -> Hits:
     """Return BM25's DEPTH best hits of every query."""
-    return bm25(examples.documents, examples.queries, DEPTH)
+    return search_bm25(examples.documents, examples.queries, DEPTH)
 
 
-def student_hits(
+def find_student_hits(
     queries: Sequence[str], query_vectors: Floats, documents: Sequence[str], document_vectors: Floats
 ) -> Hits:
     """Return the DEPTH documents nearest to each query: ids with vectors (queries, dim), (documents, dim)."""
@@ -41,7 +41,7 @@ def student_hits(
     return hits
 
 
-def groups(examples: Examples, pools: Sequence[tuple[Hits, int]], *, seed: int) -> list[Group]:
+def make_groups(examples: Examples, pools: Sequence[tuple[Hits, int]], *, seed: int) -> list[Group]:
     """Return one group for each relevant pair.
 
     Args:
@@ -61,8 +61,8 @@ def groups(examples: Examples, pools: Sequence[tuple[Hits, int]], *, seed: int) 
         )
     for query in examples.queries:
         random = Random(f"{seed} {query}")
-        for document in examples.relevant(query):
-            negatives = _negatives(examples, query, pools, everything, random)
+        for document in examples.list_relevant(query):
+            negatives = _draw_negatives(examples, query, pools, everything, random)
             labels = [examples.gold[query].get(each, 0.0) for each in (document, *negatives)]
             found.append(Group(query, (document, *negatives), tuple(labels)))
     if not found:
@@ -72,7 +72,7 @@ def groups(examples: Examples, pools: Sequence[tuple[Hits, int]], *, seed: int) 
     return found
 
 
-def _negatives(
+def _draw_negatives(
     examples: Examples, query: str, pools: Sequence[tuple[Hits, int]], everything: list[str], random: Random
 ) -> list[str]:
     grades = examples.gold[query]

@@ -14,9 +14,9 @@ import numpy as np
 
 from model_export.errors import TrainingError
 from model_export.model.base import Base
-from model_export.model.rotation import turned
-from model_export.model.tokens import cut
-from model_export.model.vectors import encoded, vectors
+from model_export.model.rotation import rotate_tower
+from model_export.model.tokens import tokenise
+from model_export.model.vectors import encode_once, encode_tokens
 from reranker.arrays import Floats
 
 RIDGE = 1.0
@@ -41,7 +41,7 @@ class ChangedBase:
     after: float
 
 
-def projected(
+def fit_projection(
     base: Base, towards: Base, texts: list[str], folder: Path, *, tokenizer: Path, max_tokens: int
 ) -> ChangedBase:
     """Fit a layer behind the query tower of `base`, without prefix, to the vectors of `towards` with its own.
@@ -65,19 +65,22 @@ def projected(
     sides = {"given": (base.query, ""), "wanted": (towards.query, towards.query_prefix)}
     found: list[Floats] = []
     for name, (tower, prefix) in sides.items():
-        ids = cut(tower, tokenizer, texts, prefix=prefix, max_tokens=max_tokens)
-        found.append(vectors(partial(encoded, tower), ids, folder / name, what=name))
+        ids = tokenise(tower, tokenizer, texts, prefix=prefix, max_tokens=max_tokens)
+        found.append(encode_once(partial(encode_tokens, tower), ids, folder / name, what=name))
     given, wanted = found
     kept = np.arange(len(texts)) % HELD_BACK == 0
-    rows = map_between(given[~kept], wanted[~kept])
-    before, after = mean_cosine(given[kept], wanted[kept]), mean_cosine(given[kept] @ rows.T, wanted[kept])
+    rows = fit_map(given[~kept], wanted[~kept])
+    before, after = (
+        average_cosine(given[kept], wanted[kept]),
+        average_cosine(given[kept] @ rows.T, wanted[kept]),
+    )
     changed = replace(
-        base, query=turned(base.query, rows), query_prefix="", projected_prefix=towards.query_prefix
+        base, query=rotate_tower(base.query, rows), query_prefix="", projected_prefix=towards.query_prefix
     )
     return ChangedBase(changed, before, after)
 
 
-def map_between(given: Floats, wanted: Floats, ridge: float = RIDGE) -> Floats:
+def fit_map(given: Floats, wanted: Floats, ridge: float = RIDGE) -> Floats:
     """Return the (dim, dim) map by which `given` (n, dim) comes nearest to `wanted`, unit vectors both.
 
     Ridge regression of the difference (Hoerl and Kennard 1970): I + (W - G)^T G (G^T G + ridge I)^-1.
@@ -89,7 +92,7 @@ def map_between(given: Floats, wanted: Floats, ridge: float = RIDGE) -> Floats:
     return rows
 
 
-def mean_cosine(first: Floats, second: Floats) -> float:
+def average_cosine(first: Floats, second: Floats) -> float:
     """Return the mean cosine of the rows of two arrays, of any length each."""
     norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
     return float(((first * second).sum(axis=1) / norms).mean())

@@ -17,7 +17,7 @@ PART = 512
 """Pairs that are scored, and committed, at a time."""
 
 
-def cached_scores(teacher: Teacher, pairs: Sequence[Pair], file: Path) -> Floats:
+def score_once(teacher: Teacher, pairs: Sequence[Pair], file: Path) -> Floats:
     """Score pairs, or read the scores that this teacher gave them before: -> (pairs,) float32 logits.
 
     Raises:
@@ -25,28 +25,28 @@ def cached_scores(teacher: Teacher, pairs: Sequence[Pair], file: Path) -> Floats
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     digest = teacher.digest.encode()
-    keys = [_key(digest, pair) for pair in pairs]
+    keys = [_make_key(digest, pair) for pair in pairs]
     try:
         with closing(sqlite3.connect(file)) as database:
             database.execute("CREATE TABLE IF NOT EXISTS scores (pair BLOB PRIMARY KEY, score REAL NOT NULL)")
             missing = dict(zip(keys, pairs, strict=True))
-            for key in _known(database, list(missing)):
+            for key in _read_known(database, list(missing)):
                 missing.pop(key, None)
             _score(database, teacher, missing)
-            known = _known(database, keys)
+            known = _read_known(database, keys)
     except sqlite3.Error as error:
         raise TrainingError(f"expected a cache of scores in {file}, found: {error}") from error
     return np.array([known[key] for key in keys], np.float32)
 
 
-def _key(digest: bytes, pair: Pair) -> bytes:
+def _make_key(digest: bytes, pair: Pair) -> bytes:
     query, document = (text.encode("utf-8", "surrogatepass") for text in pair)
     return hashlib.sha256(digest + len(query).to_bytes(8, "big") + query + document).digest()[:16]
 
 
-def _known(database: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, float]:
+def _read_known(database: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, float]:
     found: dict[bytes, float] = {}
-    for part in _parts(keys):
+    for part in _split(keys):
         marks = ",".join("?" * len(part))
         found.update(
             database.execute(f"SELECT pair, score FROM scores WHERE pair IN ({marks})", part)  # noqa: S608
@@ -57,8 +57,8 @@ def _known(database: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, f
 def _score(database: sqlite3.Connection, teacher: Teacher, missing: dict[bytes, Pair]) -> None:
     with Progress(transient=True) as progress:
         task = progress.add_task("teacher's scores", total=len(missing))
-        for part in _parts(list(missing)):
-            scores = teacher.scores([missing[key] for key in part])
+        for part in _split(list(missing)):
+            scores = teacher.score_pairs([missing[key] for key in part])
             if not np.isfinite(scores).all():
                 raise TrainingError("expected finite scores of the teacher, found others")
             with database:
@@ -68,6 +68,6 @@ def _score(database: sqlite3.Connection, teacher: Teacher, missing: dict[bytes, 
             progress.advance(task, len(part))
 
 
-def _parts(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+def _split(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
     for start in range(0, len(keys), PART):
         yield keys[start : start + PART]

@@ -10,29 +10,29 @@ from pathlib import Path
 import torch
 
 from model_export.errors import TrainingError
-from model_export.model.base import Base, load
+from model_export.model.base import Base, load_base
 from model_export.model.crossing import CosineCrossing, ResidualCrossing
 from model_export.model.tower import Tower
 from model_export.model.twin import TowerShape
 from model_export.train.config import ModelSection
-from model_export.train.token_states import begin_after
+from model_export.train.token_states import initialise_embeddings
 from reranker.tri_letters import FIRST_TRIGRAM, TriLetterTable, trigrams, words
 
 
-def student(section: ModelSection, texts: Iterable[str], *, seed: int) -> Base:
+def make_student(section: ModelSection, texts: Iterable[str], *, seed: int) -> Base:
     """Make the student; `texts` are looked at for a vocabulary of trigrams.
 
     Raises:
         TrainingError: the section contradicts itself, or its base or tokeniser cannot be used.
     """
     torch.manual_seed(seed)
-    base = _base(section)
+    base = _load_base(section)
     if section.token_layers and (base is None or section.input != "word_pieces" or section.tokenizer):
         raise TrainingError(
             "expected a base with its own word pieces for token_layers, found none or another input"
         )
-    tokenizer, rows = _tokenizer(section, base, texts)
-    query = _query_tower(section, base, rows)
+    tokenizer, rows = _make_tokenizer(section, base, texts)
+    query = _make_query_tower(section, base, rows)
     document = query if section.shared or base is None else copy.deepcopy(base.document)
     if query is not document and query.dim != document.dim:
         raise TrainingError(
@@ -56,18 +56,18 @@ def student(section: ModelSection, texts: Iterable[str], *, seed: int) -> Base:
     )
 
 
-def _base(section: ModelSection) -> Base | None:
-    base = load(section.base) if section.base else None
+def _load_base(section: ModelSection) -> Base | None:
+    base = load_base(section.base) if section.base else None
     if not section.prefix_of:
         return base
     if base is None:
         raise TrainingError("expected a base whose layers take the constants of prefix_of, found none")
-    constants = load(section.prefix_of)
-    query = _with_constants(base.query, constants.query, section.prefix_layers)
+    constants = load_base(section.prefix_of)
+    query = _add_constants(base.query, constants.query, section.prefix_layers)
     return replace(base, query=query, projected_prefix=constants.projected_prefix)
 
 
-def _with_constants(tower: Tower, other: Tower, layers: str | tuple[int, ...]) -> Tower:
+def _add_constants(tower: Tower, other: Tower, layers: str | tuple[int, ...]) -> Tower:
     """Give each layer of `tower` the constants of one layer of another, from which it was learned."""
     states, hidden = other.prefix_states, tower.bert.config.hidden_size
     if not states or tower.prefix_tokens or states[0].shape[1] != hidden:
@@ -76,7 +76,7 @@ def _with_constants(tower: Tower, other: Tower, layers: str | tuple[int, ...]) -
             f" and a base without, found {other.prefix_tokens} and {tower.prefix_tokens} constant tokens,"
             f" of {other.bert.config.hidden_size} values"
         )
-    kept = layer_numbers(layers, len(states))
+    kept = select_layers(layers, len(states))
     if len(kept) != tower.num_layers:
         raise TrainingError(
             f"expected prefix_layers for each of {tower.num_layers} layers, found {len(kept)}"
@@ -84,7 +84,7 @@ def _with_constants(tower: Tower, other: Tower, layers: str | tuple[int, ...]) -
     return tower.with_prefix([states[i] for i in kept])
 
 
-def layer_numbers(layers: str | tuple[int, ...], count: int) -> list[int]:
+def select_layers(layers: str | tuple[int, ...], count: int) -> list[int]:
     """Return which of `count` layers are kept: `all`, `first:N`, `last:N`, `every:K`, or given numbers.
 
     Raises:
@@ -109,17 +109,17 @@ def layer_numbers(layers: str | tuple[int, ...], count: int) -> list[int]:
     return kept
 
 
-def trigram_vocabulary(texts: Iterable[str], size: int) -> tuple[str, ...]:
+def build_vocabulary(texts: Iterable[str], size: int) -> tuple[str, ...]:
     """Return the `size` most frequent trigrams of the texts' words, most frequent first."""
     counts = Counter(trigram for text in texts for word in words(text) for trigram in trigrams(word))
     return tuple(sorted(counts, key=lambda trigram: (-counts[trigram], trigram))[:size])
 
 
-def _tokenizer(section: ModelSection, base: Base | None, texts: Iterable[str]) -> tuple[str, int]:
+def _make_tokenizer(section: ModelSection, base: Base | None, texts: Iterable[str]) -> tuple[str, int]:
     """Return the tokeniser's file and the rows that its ids point into."""
     if section.input == "tri_letters":
         if section.vocabulary:
-            vocabulary = trigram_vocabulary(texts, section.vocabulary)
+            vocabulary = build_vocabulary(texts, section.vocabulary)
             table: dict[str, object] = {"type": "tri_letters", "vocabulary": vocabulary}
             return json.dumps(table, ensure_ascii=False), FIRST_TRIGRAM + len(vocabulary)
         if not section.buckets:
@@ -137,7 +137,7 @@ def _tokenizer(section: ModelSection, base: Base | None, texts: Iterable[str]) -
         ) from error
 
 
-def _query_tower(section: ModelSection, base: Base | None, rows: int) -> Tower:
+def _make_query_tower(section: ModelSection, base: Base | None, rows: int) -> Tower:
     if base is None:
         return TowerShape(
             rows=rows,
@@ -149,10 +149,10 @@ def _query_tower(section: ModelSection, base: Base | None, rows: int) -> Tower:
             input=section.input,
             pooling=section.pooling or "weighted",
             dim=section.dim,
-        ).tower()
-    tower = base.query.with_layers(layer_numbers(section.layers, base.query.num_layers))
+        ).build()
+    tower = base.query.with_layers(select_layers(section.layers, base.query.num_layers))
     if section.token_layers:
-        begin_after(tower, base.query, section.token_layers, base.tokenizer)
+        initialise_embeddings(tower, base.query, section.token_layers, base.tokenizer)
     bert = tower.bert
     if rows != bert.config.vocab_size or section.input != tower.kind:
         bert.embeddings.word_embeddings = torch.nn.Embedding(rows, bert.config.hidden_size, padding_idx=0)

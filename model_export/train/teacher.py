@@ -13,9 +13,9 @@ from transformers import AutoModelForSequenceClassification
 from model_export.errors import TrainingError
 from model_export.model.base import Base
 from model_export.model.base_tokenizer import TOKENIZER_FILE
-from model_export.model.tokens import cut
-from model_export.model.vectors import encoded
-from model_export.train.device import device_of
+from model_export.model.tokens import tokenise
+from model_export.model.vectors import encode_tokens
+from model_export.train.device import choose_device
 from reranker.arrays import Floats
 from reranker.bundle import Bundle
 from reranker.text import Chunking
@@ -33,7 +33,7 @@ class Teacher(Protocol):
         """What tells this teacher's scores from another's."""
         ...
 
-    def scores(self, pairs: Sequence[Pair]) -> Floats:
+    def score_pairs(self, pairs: Sequence[Pair]) -> Floats:
         """Return the logit of each pair's relevance: (pairs,) float32."""
         ...
 
@@ -66,16 +66,16 @@ class CrossEncoder:
             )
         self._tokenizer.enable_truncation(max_tokens, strategy="longest_first")
         self._tokenizer.no_padding()
-        self._device = device_of(device)
+        self._device = choose_device(device)
         self._model = model.train(mode=False).to(self._device)
-        self._digest = _digest(folder, max_tokens)
+        self._digest = _hash_folder(folder, max_tokens)
 
     @property
     def digest(self) -> str:
         """The SHA-256 of its files and limit."""
         return self._digest
 
-    def scores(self, pairs: Sequence[Pair]) -> Floats:
+    def score_pairs(self, pairs: Sequence[Pair]) -> Floats:
         """Return the logit of each pair's relevance: (pairs,) float32."""
         texts = [self._tokenizer.encode(query[:2000], document[:20_000]) for query, document in pairs]
         order = sorted(range(len(texts)), key=lambda i: len(texts[i].ids))
@@ -83,11 +83,13 @@ class CrossEncoder:
         with torch.no_grad():
             for start in range(0, len(order), BATCH):
                 rows = order[start : start + BATCH]
-                found[rows] = relevance(self._model, [texts[i] for i in rows], self._device).cpu().numpy()
+                found[rows] = (
+                    compute_logits(self._model, [texts[i] for i in rows], self._device).cpu().numpy()
+                )
         return found
 
 
-def relevance(model: Any, texts: Sequence[Encoding], device: torch.device) -> torch.Tensor:  # noqa: ANN401
+def compute_logits(model: Any, texts: Sequence[Encoding], device: torch.device) -> torch.Tensor:  # noqa: ANN401
     """Return the logit of each encoded pair from a classifier of one output or two: (pairs,)."""
     width = max(len(text.ids) for text in texts)
     rows = [
@@ -119,21 +121,21 @@ class BiEncoder:
                 digest.update(tensor.cpu().numpy().tobytes())
         return digest.hexdigest()
 
-    def scores(self, pairs: Sequence[Pair]) -> Floats:
+    def score_pairs(self, pairs: Sequence[Pair]) -> Floats:
         """Return the logit of each pair's relevance: (pairs,) float32."""
-        queries = torch.from_numpy(self._vectors([query for query, _ in pairs], of_query=True))
-        documents = torch.from_numpy(self._vectors([document for _, document in pairs], of_query=False))
+        queries = torch.from_numpy(self._encode([query for query, _ in pairs], of_query=True))
+        documents = torch.from_numpy(self._encode([document for _, document in pairs], of_query=False))
         with torch.no_grad():
             logits: Floats = self._base.crossing(queries, documents).numpy()
         return logits
 
-    def _vectors(self, texts: Sequence[str], *, of_query: bool) -> Floats:
+    def _encode(self, texts: Sequence[str], *, of_query: bool) -> Floats:
         tower = self._base.query if of_query else self._base.document
         missing = sorted({text for text in texts if (of_query, text) not in self._known})
         if missing:
             prefix = self._base.query_prefix if of_query else ""
-            ids = cut(tower, self._tokenizer, missing, prefix=prefix, max_tokens=self._max_tokens)
-            found = encoded(tower, ids)
+            ids = tokenise(tower, self._tokenizer, missing, prefix=prefix, max_tokens=self._max_tokens)
+            found = encode_tokens(tower, ids)
             self._known |= {(of_query, text): vector for text, vector in zip(missing, found, strict=True)}
         return np.stack([self._known[of_query, text] for text in texts])
 
@@ -153,7 +155,7 @@ class BundleEncoder:
         """The bundle's digest."""
         return self._manifest.digest
 
-    def scores(self, pairs: Sequence[Pair]) -> Floats:
+    def score_pairs(self, pairs: Sequence[Pair]) -> Floats:
         """Return the logit of each pair's relevance, of a document's best chunk: (pairs,) float32."""
         missing = sorted({document for _, document in pairs} - self._known.keys())
         self._known |= dict(zip(missing, self._document(missing, Chunking()), strict=True))
@@ -174,13 +176,13 @@ class Ensemble:
         """The SHA-256 of all of theirs."""
         return hashlib.sha256(" ".join(each.digest for each in self._teachers).encode()).hexdigest()
 
-    def scores(self, pairs: Sequence[Pair]) -> Floats:
+    def score_pairs(self, pairs: Sequence[Pair]) -> Floats:
         """Return the mean logit of each pair's relevance: (pairs,) float32."""
-        mean: Floats = np.mean([each.scores(pairs) for each in self._teachers], axis=0, dtype=np.float32)
+        mean: Floats = np.mean([each.score_pairs(pairs) for each in self._teachers], axis=0, dtype=np.float32)
         return mean
 
 
-def _digest(folder: Path, max_tokens: int) -> str:
+def _hash_folder(folder: Path, max_tokens: int) -> str:
     digest = hashlib.sha256(str(max_tokens).encode())
     for file in sorted(folder.glob("*")):
         if file.suffix in (".json", ".safetensors", ".bin"):

@@ -23,7 +23,7 @@ POSITIONS_WEIGHT = 0.3
 """What is left of the positions' weight beside the pieces': by trial, 1 and 0.1 were no better."""
 
 
-def begin_after(tower: Tower, base: Tower, num_layers: int, tokenizer: str) -> None:
+def initialise_embeddings(tower: Tower, base: Tower, num_layers: int, tokenizer: str) -> None:
     """Give `tower`, whose layers follow the first `num_layers` of `base`, word embeddings of that depth.
 
     The embeddings' normalisation becomes that of the last of these layers, so that a row comes out as the
@@ -37,7 +37,7 @@ def begin_after(tower: Tower, base: Tower, num_layers: int, tokenizer: str) -> N
         raise TrainingError(
             f"expected token_layers of at most {base.num_layers} for word pieces, found {num_layers}"
         )
-    states = _states(base, num_layers, _ends(tokenizer))
+    states = _compute_states(base, num_layers, _read_end_pieces(tokenizer))
     kept: Any = base.bert.encoder.layer[num_layers - 1].get_submodule("output.LayerNorm")
     embeddings: Any = tower.bert.embeddings
     with torch.no_grad():
@@ -48,7 +48,7 @@ def begin_after(tower: Tower, base: Tower, num_layers: int, tokenizer: str) -> N
         embeddings.LayerNorm.load_state_dict(kept.state_dict())
 
 
-def _ends(tokenizer: str) -> tuple[int, int]:
+def _read_end_pieces(tokenizer: str) -> tuple[int, int]:
     try:
         vocabulary = json.loads(tokenizer)["model"]["vocab"]
         return vocabulary[FIRST_PIECE], vocabulary[LAST_PIECE]
@@ -58,20 +58,20 @@ def _ends(tokenizer: str) -> tuple[int, int]:
         ) from error
 
 
-def _states(base: Tower, num_layers: int, ends: tuple[int, int]) -> torch.Tensor:
+def _compute_states(base: Tower, num_layers: int, ends: tuple[int, int]) -> torch.Tensor:
     """Return each piece's state after so many layers, (pieces, hidden); of the ends their mean."""
     first, last = ends
-    parts = list(_parts(base, num_layers, ends))
+    parts = list(_compute_parts(base, num_layers, ends))
     states = torch.cat([part[:, 1] for part in parts])
     states[first], states[last] = (parts[0][:, place].mean(dim=0) for place in (0, 2))
     return states
 
 
 @torch.no_grad()
-def _parts(base: Tower, num_layers: int, ends: tuple[int, int]) -> Iterator[torch.Tensor]:
+def _compute_parts(base: Tower, num_layers: int, ends: tuple[int, int]) -> Iterator[torch.Tensor]:
     """Yield the states of first, piece and last, (BATCH, 3, hidden), for all pieces in turn."""
     first, last = ends
     pieces = torch.arange(base.bert.config.vocab_size)
     for part in torch.split(pieces, BATCH):
         ids = torch.stack([torch.full_like(part, first), part, torch.full_like(part, last)], dim=1)
-        yield first_token.states(base, ids, num_layers)
+        yield first_token.compute_states(base, ids, num_layers)

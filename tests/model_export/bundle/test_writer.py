@@ -20,12 +20,19 @@ from model_export.bundle.compare import Limits, check_exact
 from model_export.bundle.manifest import DOCUMENT_FILE, QUERY_FILE
 from model_export.bundle.writer import ExportOptions, export
 from model_export.errors import ExportError
-from model_export.model.base import Base, load
-from model_export.model.reference import torch_embeddings
+from model_export.model.base import Base, load_base
+from model_export.model.reference import encode_in_torch
 from model_export.model.tower import Tower
-from model_export.onnx.encoder import check_fusion, encoder
-from model_export.onnx.linear import for_documents, for_queries
-from model_export.onnx.quantize import LARGEST, DenseLayer, columns, peaks, quantised, rows
+from model_export.onnx.encoder import build_encoder, check_fusion
+from model_export.onnx.linear import make_document_linear, make_query_linear
+from model_export.onnx.quantize import (
+    LARGEST,
+    DenseLayer,
+    find_column_divisor,
+    measure_peaks,
+    quantise_layer,
+    quantise_rows,
+)
 from model_export.onnx.weights import WeightFile
 from reranker.bundle import Bundle
 from reranker.canonical import replay
@@ -45,7 +52,7 @@ def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def base(base_folder: Path) -> Base:
-    return load(str(base_folder))
+    return load_base(str(base_folder))
 
 
 @pytest.fixture(scope="module")
@@ -95,14 +102,16 @@ def test_float32_graph_is_torch(base: Base, tmp_path: Path) -> None:
 def test_padding_changes_no_document(base: Base, tmp_path: Path, pooling: str) -> None:
     pooled = Tower(base.query.bert, pooling)
     weights = WeightFile()
-    onnx.save(encoder(pooled, for_documents(peaks(pooled, IDS)), weights), tmp_path / "d.onnx")
+    onnx.save(
+        build_encoder(pooled, make_document_linear(measure_peaks(pooled, IDS)), weights), tmp_path / "d.onnx"
+    )
     weights.write(tmp_path)
     documents = Encoder(tmp_path / "d.onnx")
     batch = documents.encode_ids(IDS)
     alone = np.concatenate([documents.encode_ids([ids]) for ids in IDS])
     np.testing.assert_allclose(batch, alone, atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(batch, axis=1), 1, atol=1e-5)
-    assert (batch * torch_embeddings(pooled, IDS)).sum(axis=1).min() > 0.99
+    assert (batch * encode_in_torch(pooled, IDS)).sum(axis=1).min() > 0.99
 
 
 def test_export_is_reproducible(base: Base, bundle: Bundle, tmp_path: Path) -> None:
@@ -113,7 +122,7 @@ def test_export_is_reproducible(base: Base, bundle: Bundle, tmp_path: Path) -> N
 def test_integers_cannot_overflow_sixteen_bits() -> None:
     generator = np.random.default_rng(3)
     weight = generator.standard_normal((8, 16)).astype(np.float32)
-    layer = quantised(DenseLayer("d", weight, np.zeros(8, np.float32)), np.ones(16, np.float32), 0.5)
+    layer = quantise_layer(DenseLayer("d", weight, np.zeros(8, np.float32)), np.ones(16, np.float32), 0.5)
     assert np.abs(layer.integers).max() <= LARGEST
     assert 2 * 255 * LARGEST < 2**15
     restored = layer.integers * layer.scales[:, None] / layer.divisor
@@ -121,7 +130,7 @@ def test_integers_cannot_overflow_sixteen_bits() -> None:
 
 
 def test_graph_without_fused_attention_is_refused(base: Base) -> None:
-    model = encoder(base.query, for_queries(peaks(base.query, IDS)), WeightFile())
+    model = build_encoder(base.query, make_query_linear(measure_peaks(base.query, IDS)), WeightFile())
     attention = next(node for node in model.graph.node if node.op_type == "MultiHeadAttention")
     attention.op_type = "Softmax"
     with pytest.raises(ExportError, match=r"expected the fused nodes .* fusion was lost"):
@@ -157,7 +166,7 @@ def test_incomplete_base_says_what_is_missing(base_folder: Path, tmp_path: Path,
     shutil.copytree(base_folder, folder)
     (folder / missing).unlink()
     with pytest.raises(ExportError, match=r"expected .*json"):
-        load(str(folder))
+        load_base(str(folder))
 
 
 def test_weights_that_are_missing_are_not_made_up(base_folder: Path, tmp_path: Path) -> None:
@@ -166,7 +175,7 @@ def test_weights_that_are_missing_are_not_made_up(base_folder: Path, tmp_path: P
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": LAYERS + 1}))
     with pytest.raises(ExportError, match=r"encoder\.layer\.2"):
-        load(str(folder))
+        load_base(str(folder))
 
 
 def test_command_line_exports_and_compares(base_folder: Path, tmp_path: Path) -> None:
@@ -182,11 +191,11 @@ def test_command_line_exports_and_compares(base_folder: Path, tmp_path: Path) ->
 
 def test_columns_of_one_reach_are_left_alone_and_an_outlying_one_is_evened_out() -> None:
     table = np.random.default_rng(4).normal(size=(400, 24)).astype(np.float32)
-    assert columns(table) is None
+    assert find_column_divisor(table) is None
     table[:, 5] *= 50
-    divisor = columns(table)
+    divisor = find_column_divisor(table)
     assert divisor is not None
-    plain, evened = rows(table), rows(table / divisor)
+    plain, evened = quantise_rows(table), quantise_rows(table / divisor)
     before = np.abs(plain[0] * plain[1] - table)
     after = np.abs(evened[0] * evened[1] * divisor - table)
     others = np.arange(24) != 5

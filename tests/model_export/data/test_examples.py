@@ -15,10 +15,10 @@ pytest.importorskip("torch", reason="needs torch: the export extra")
 
 import torch
 
-from model_export.data.examples import Examples, gathered
+from model_export.data.examples import Examples, read_examples
 from model_export.data.sources import Source
-from model_export.data.split import NEAR, NearDuplicates, normalised, split, without_near_duplicates
-from model_export.data.texts import SPAN_WORDS, WORDNET_FILES, spans, wordnet_texts
+from model_export.data.split import NEAR, NearDuplicates, normalise_words, remove_near_duplicates, split
+from model_export.data.texts import SPAN_WORDS, WORDNET_FILES, draw_spans, read_wordnet
 from model_export.errors import TrainingError
 from model_export.train.losses import (
     alignment,
@@ -27,8 +27,8 @@ from model_export.train.losses import (
     margin_mse,
     soft_cross_entropy,
 )
-from model_export.train.negatives import groups
-from model_export.train.student import layer_numbers, trigram_vocabulary
+from model_export.train.negatives import make_groups
+from model_export.train.student import build_vocabulary, select_layers
 
 pytestmark = pytest.mark.export
 
@@ -45,16 +45,16 @@ def source(file: Path, content: str, kind: str) -> Source:
 
 def test_a_click_log_gives_the_share_of_clicks(tmp_path: Path) -> None:
     rows = "shoes\tred shoes\t3\t4\nshoes\tblue hat\t0\t9\nhat\tblue hat\t1\t1\n"
-    found = gathered([source(tmp_path / "log.tsv", CLICKS + rows, "clicks")])
+    found = read_examples([source(tmp_path / "log.tsv", CLICKS + rows, "clicks")])
     assert list(found.queries.values()) == ["shoes", "hat"]
     assert [list(grades.values()) for grades in found.gold.values()] == [[0.75, 0.0], [1.0]]
-    assert found.relevant("0/0") == ["0/0"]
+    assert found.list_relevant("0/0") == ["0/0"]
 
 
 def test_pairs_may_be_gzipped_and_wrapped(tmp_path: Path) -> None:
     (tmp_path / "pairs.tsv.gz").write_bytes(gzip.compress(b"tcp\tA protocol.\nudp\tAnother.\n"))
     about = Source("pairs", str(tmp_path / "pairs.tsv.gz"), "CC0", template="what is {}", max_queries=1)
-    assert gathered([about]).queries == {"0/1": "what is tcp"}
+    assert read_examples([about]).queries == {"0/1": "what is tcp"}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_source_that_is_not_one_says_where(tmp_path: Path, kind: str, content:
     about = source(tmp_path / "data.tsv", content, kind)
     where = Source("beir", str(tmp_path / "none"), "CC0") if kind == "beir" else about
     with pytest.raises(TrainingError, match=message):
-        gathered([where])
+        read_examples([where])
 
 
 ENTRY = (
@@ -88,14 +88,14 @@ def test_a_dictionary_gives_words_definitions_and_examples(tmp_path: Path) -> No
     for name in WORDNET_FILES:
         (tmp_path / name).write_text("  1 its licence\n" + (ENTRY if name == "data.verb" else ""))
     expected = ["choke", "hold back", "breathe with difficulty", "She choked with emotion"]
-    found = gathered([Source("wordnet", str(tmp_path), "WordNet 3.0")])
+    found = read_examples([Source("wordnet", str(tmp_path), "WordNet 3.0")])
     assert list(found.queries.values()) == expected
     (tmp_path / "data.adv").write_text("00001 02 r zz no 0 | none\n")
     with pytest.raises(TrainingError, match=r"data.adv, line 1: expected a synset and its gloss"):
-        list(wordnet_texts(tmp_path))
+        list(read_wordnet(tmp_path))
     (tmp_path / "data.adj").unlink()
     with pytest.raises(TrainingError, match=r"expected WordNet's data.adj"):
-        list(wordnet_texts(tmp_path))
+        list(read_wordnet(tmp_path))
 
 
 MODULE = """<document xmlns="http://cnx.rice.edu/cnxml" xmlns:m="http://www.w3.org/1998/Math/MathML">
@@ -112,25 +112,25 @@ def test_a_textbook_gives_headings_and_questions_over_paragraphs(tmp_path: Path)
     folder.mkdir(parents=True)
     (folder / "index.cnxml").write_text(MODULE)
     about = Source("cnxml", str(tmp_path), "CC BY 4.0")
-    found = gathered([about])
+    found = read_examples([about])
     assert list(found.queries.values()) == ["Lift and drag", "What holds it back in a steady flow?"]
     assert list(found.documents.values()) == [
         "A wing is held up by lift. What holds it back in a steady flow? See .",
         "The force is zero then.",
     ]
-    assert len(gathered([msgspec.structs.replace(about, spans=1)]).queries) == 2
+    assert len(read_examples([msgspec.structs.replace(about, spans=1)]).queries) == 2
     (folder / "index.cnxml").write_text(MODULE[:90])
     with pytest.raises(TrainingError, match=r"expected CNXML in .*index.cnxml, found: "):
-        gathered([about])
+        read_examples([about])
     with pytest.raises(TrainingError, match=r"expected books in CNXML in .*, found no index.cnxml below"):
-        gathered([Source("cnxml", str(tmp_path / "none"), "CC BY 4.0")])
+        read_examples([Source("cnxml", str(tmp_path / "none"), "CC BY 4.0")])
 
 
 @settings(deadline=None)
 @given(documents=st.lists(words), per_document=st.integers(1, 4))
 def test_spans_are_pieces_of_the_documents(documents: list[str], per_document: int) -> None:
-    found = list(spans(documents, per_document=per_document))
-    assert found == list(spans(documents, per_document=per_document))
+    found = list(draw_spans(documents, per_document=per_document))
+    assert found == list(draw_spans(documents, per_document=per_document))
     assert len(documents) <= len(found) <= per_document * len(documents)
     assert all(len(span.split()) <= SPAN_WORDS[1] for span in found)
     whole = [" ".join(document.split()) for document in documents]
@@ -139,13 +139,13 @@ def test_spans_are_pieces_of_the_documents(documents: list[str], per_document: i
 
 def test_spans_of_a_source_stand_in_its_queries_place(tmp_path: Path) -> None:
     about = source(tmp_path / "pairs.tsv", "tcp\t" + "one two three four " * 9 + "\n", "pairs")
-    found = gathered([msgspec.structs.replace(about, spans=3)])
+    found = read_examples([msgspec.structs.replace(about, spans=3)])
     assert 1 <= len(found.queries) <= 3
     assert "tcp" not in found.queries.values()
-    longer = gathered([msgspec.structs.replace(about, spans=3, span_words=(14, 18))])
+    longer = read_examples([msgspec.structs.replace(about, spans=3, span_words=(14, 18))])
     assert all(14 <= len(text.split()) <= 18 for text in longer.queries.values())
     with pytest.raises(TrainingError, match=r"expected span_words as fewest and most, found \[5, 4\]"):
-        gathered([msgspec.structs.replace(about, spans=3, span_words=(5, 4))])
+        read_examples([msgspec.structs.replace(about, spans=3, span_words=(5, 4))])
 
 
 @settings(deadline=None)
@@ -156,7 +156,7 @@ def test_no_query_stands_on_both_sides(queries: list[str], seed: int) -> None:
         learned, kept = split(whole, 0.3, limit=99, seed=seed)
     except TrainingError:
         return
-    sides = [{normalised(text) for text in side.queries.values()} for side in (learned, kept)]
+    sides = [{normalise_words(text) for text in side.queries.values()} for side in (learned, kept)]
     assert not sides[0] & sides[1]
     assert len(learned.queries) + len(kept.queries) == len(queries)
 
@@ -164,35 +164,37 @@ def test_no_query_stands_on_both_sides(queries: list[str], seed: int) -> None:
 @settings(deadline=None)
 @given(texts=st.lists(words, max_size=30), query=words)
 def test_near_duplicates_are_those_that_a_full_search_finds(texts: list[str], query: str) -> None:
-    mine = normalised(query)
-    near = any(len(mine & normalised(each)) >= NEAR * len(mine | normalised(each)) for each in texts)
+    mine = normalise_words(query)
+    near = any(
+        len(mine & normalise_words(each)) >= NEAR * len(mine | normalise_words(each)) for each in texts
+    )
     assert NearDuplicates(texts).has(query) == near
 
 
 def test_evaluation_queries_are_removed_from_training() -> None:
     whole = Examples({"a": "How do I wait a bit?", "b": "read a file"}, {}, {})
-    assert list(without_near_duplicates(whole, ["how do i wait a bit"]).queries) == ["b"]
+    assert list(remove_near_duplicates(whole, ["how do i wait a bit"]).queries) == ["b"]
 
 
 def test_a_group_has_its_relevant_document_first_and_no_other_relevant_one() -> None:
     documents = {f"d{i}": f"text {i}" for i in range(9)}
     whole = Examples({"q": "x"}, documents, {"q": {"d1": 1.0, "d2": 0.5, "d3": 0.0}})
     pools = [({"q": dict.fromkeys(["d1", "d4", "d5", "d6"], 1.0)}, 3)]
-    made = groups(whole, pools, seed=1)
+    made = make_groups(whole, pools, seed=1)
     assert [group.documents[0] for group in made] == ["d1", "d2"]
     for group in made:
         assert group.documents[1] == "d3", "a judged negative comes first"
         assert set(group.documents[2:]) <= {"d4", "d5", "d6"}
         assert group.labels[1:] == (0.0, 0.0, 0.0)
-    assert groups(whole, pools, seed=1) == made
+    assert make_groups(whole, pools, seed=1) == made
 
 
 def test_one_class_only_and_too_few_documents_are_refused() -> None:
     documents = {f"d{i}": "" for i in range(9)}
     with pytest.raises(TrainingError, match="found one class only"):
-        groups(Examples({"q": "x"}, documents, {"q": {"d1": 0.0}}), [({}, 2)], seed=1)
+        make_groups(Examples({"q": "x"}, documents, {"q": {"d1": 0.0}}), [({}, 2)], seed=1)
     with pytest.raises(TrainingError, match="expected more than 9 documents"):
-        groups(Examples({"q": "x"}, documents, {"q": {"d1": 1.0}}), [({}, 9)], seed=1)
+        make_groups(Examples({"q": "x"}, documents, {"q": {"d1": 1.0}}), [({}, 9)], seed=1)
 
 
 def test_losses_are_least_where_the_student_says_what_the_teacher_says() -> None:
@@ -224,17 +226,17 @@ def test_losses_are_least_where_the_student_says_what_the_teacher_says() -> None
     ],
 )
 def test_layers_by_word_or_number(layers: str | tuple[int, ...], kept: list[int]) -> None:
-    assert layer_numbers(layers, 6) == kept
+    assert select_layers(layers, 6) == kept
 
 
 @pytest.mark.parametrize("layers", ["some", "first:0", "first:7", "every:x", (6,), ()])
 def test_layers_that_there_are_not(layers: str | tuple[int, ...]) -> None:
     with pytest.raises(TrainingError, match="expected layers as"):
-        layer_numbers(layers, 6)
+        select_layers(layers, 6)
 
 
 def test_the_vocabulary_has_the_most_frequent_trigrams() -> None:
-    assert trigram_vocabulary(["abab abab", "abc"], 3) == ("#ab", "ab#", "aba")
+    assert build_vocabulary(["abab abab", "abc"], 3) == ("#ab", "ab#", "aba")
 
 
 def test_the_command_says_what_it_needs() -> None:

@@ -16,11 +16,11 @@ from tests.support.paths import TINY_BUNDLE
 pytest.importorskip("torch", reason="needs torch: the export extra")
 
 from model_export.__main__ import main
-from model_export.data.collection import JudgedCollection, read
-from model_export.data.quality import fused, ndcg
+from model_export.data.collection import JudgedCollection, load_collection
+from model_export.data.quality import fuse_scores, measure_ndcg
 from model_export.errors import ExportError
-from model_export.evaluation.calibrate import NEGATIVES, WEIGHTS, calibrated, ndcg_by_weight
-from model_export.evaluation.shipped import shipped_runs
+from model_export.evaluation.calibrate import NEGATIVES, WEIGHTS, fit_calibration, measure_weights
+from model_export.evaluation.shipped import rank_as_shipped
 from reranker.bundle import Bundle
 from reranker.manifest import FusionDefault
 from tests.bundles.make_tiny import make_tiny
@@ -58,16 +58,16 @@ def _write(file: Path, lines: Iterable[str]) -> None:
 
 
 def test_bm25_finds_each_document_by_its_own_text(folder: Path) -> None:
-    data = read(folder)
+    data = load_collection(folder)
     assert [max(hits, key=hits.__getitem__) for hits in data.hits.values()] == list(data.documents)
-    assert ndcg(data, data.hits) == 1
+    assert measure_ndcg(data, data.hits) == 1
 
 
 def test_fewer_queries_and_a_missing_file(folder: Path) -> None:
-    assert list(read(folder, 2).queries) == ["q0", "q1"]
+    assert list(load_collection(folder, 2).queries) == ["q0", "q1"]
     (folder / "corpus.jsonl.gz").unlink()
     with pytest.raises(ExportError, match=r"found no corpus\.jsonl, plain or gzipped"):
-        read(folder)
+        load_collection(folder)
 
 
 def test_calibration_recovers_the_logistic_that_made_the_labels() -> None:
@@ -84,7 +84,7 @@ def test_calibration_recovers_the_logistic_that_made_the_labels() -> None:
     }
     run = {q: dict.fromkeys(documents, 1.0) for q in queries}
     data = JudgedCollection("made", {}, queries, qrels, run), scores
-    found = calibrated([data], [data], {0.0: 0.5, 2.0: 0.7, 5.0: 0.6})
+    found = fit_calibration([data], [data], {0.0: 0.5, 2.0: 0.7, 5.0: 0.6})
     assert found.weight == 2
     assert found.scale == pytest.approx(scale, rel=0.1)
     assert found.offset == pytest.approx(offset, rel=0.1)
@@ -93,20 +93,20 @@ def test_calibration_recovers_the_logistic_that_made_the_labels() -> None:
 def test_weights_are_tried_as_searches_order(tmp_path: Path) -> None:
     bundle, data = (
         Bundle.open(TINY),
-        read(write_small_collection(tmp_path / "stdlib", num_documents=100, num_queries=40)),
+        load_collection(write_small_collection(tmp_path / "stdlib", num_documents=100, num_queries=40)),
     )
     own = FusionDefault("log_linear", 1.0, feedback=0.5, smoothing=0.6)
-    found = ndcg_by_weight(bundle, [data], own, tmp_path)
+    found = measure_weights(bundle, [data], own, tmp_path)
     assert list(found) == [float(weight) for weight in WEIGHTS]
     for weight in (0.1, 24.0):
-        [run] = shipped_runs(bundle, data, [msgspec.structs.replace(own, weight=weight)], tmp_path)
-        assert found[weight] == ndcg(data, run)
-    alone = ndcg_by_weight(bundle, [data], FusionDefault("log_linear", 1.0), tmp_path)
+        [run] = rank_as_shipped(bundle, data, [msgspec.structs.replace(own, weight=weight)], tmp_path)
+        assert found[weight] == measure_ndcg(data, run)
+    alone = measure_weights(bundle, [data], FusionDefault("log_linear", 1.0), tmp_path)
     assert alone != found, "feedback and smoothing are not left out"
 
 
 def test_fusion_with_weight_0_keeps_the_first_stage() -> None:
-    order = fused({"q": {"a": 3.0, "b": 2.0, "c": 1.0}}, {"q": {"a": 0.0, "b": 0.5, "c": 1.0}}, 0)["q"]
+    order = fuse_scores({"q": {"a": 3.0, "b": 2.0, "c": 1.0}}, {"q": {"a": 0.0, "b": 0.5, "c": 1.0}}, 0)["q"]
     assert sorted(order, key=order.__getitem__, reverse=True) == ["a", "b", "c"]
 
 

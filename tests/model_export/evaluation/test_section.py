@@ -16,13 +16,18 @@ from tests.support.paths import TINY_BUNDLE
 pytest.importorskip("torch", reason="needs torch: the export extra")
 
 from model_export.__main__ import main
-from model_export.data.collection import JudgedCollection, read
-from model_export.data.quality import fused, ndcg
+from model_export.data.collection import JudgedCollection, load_collection
+from model_export.data.quality import fuse_scores, measure_ndcg
 from model_export.errors import ExportError
-from model_export.evaluation.cosines import document_vectors, hit_cosines
-from model_export.evaluation.measures import by_query, interval, macro, reliability
+from model_export.evaluation.cosines import encode_hits, score_hits
+from model_export.evaluation.measures import (
+    average_collections,
+    bin_probabilities,
+    estimate_interval,
+    measure_queries,
+)
 from model_export.evaluation.section import write_section
-from model_export.evaluation.speed import TransformerShape, processor, speed_lines
+from model_export.evaluation.speed import TransformerShape, describe_processor, measure_speed
 from reranker.bundle import Bundle
 from tests.support.small_collection import write_small_collection
 
@@ -35,7 +40,7 @@ SCORES = {"a": 3.0, "b": 2.0, "c": 1.0, "d": 0.0}
 
 
 def test_measures_of_a_case_that_can_be_counted() -> None:
-    found = by_query(DATA, {"q": SCORES, "r": {}})
+    found = measure_queries(DATA, {"q": SCORES, "r": {}})
     assert found["RR@10"].tolist() == [1.0, 0.0]
     ideal = 2 + 1 / math.log2(3)
     assert found["nDCG@10"][0] == pytest.approx((1 + 2 / 2) / ideal)
@@ -48,7 +53,7 @@ def test_measures_of_a_case_that_can_be_counted() -> None:
 
 def test_where_nothing_is_judged_bad_every_other_hit_counts_as_judged() -> None:
     data = JudgedCollection("made", {}, {"q": ""}, {"q": {"a": 1}}, None)
-    found = by_query(data, {"q": SCORES})
+    found = measure_queries(data, {"q": SCORES})
     assert (found["bad@10"][0], found["bad/judged@10"][0]) == (3, 3 / 4)
 
 
@@ -60,7 +65,9 @@ def test_where_nothing_is_judged_bad_every_other_hit_counts_as_judged() -> None:
 def test_the_auc_is_the_share_of_ordered_pairs(scores: list[int], grades: list[int]) -> None:
     run = {str(i): float(score) for i, score in enumerate(scores)}
     qrels = {str(i): grades[i] for i in range(len(scores))}
-    found = by_query(JudgedCollection("x", {}, {"q": ""}, {"q": qrels}, None), {"q": run})["ROC-AUC"][0]
+    found = measure_queries(JudgedCollection("x", {}, {"q": ""}, {"q": qrels}, None), {"q": run})["ROC-AUC"][
+        0
+    ]
     pairs = [
         (run[i] > run[j]) + (run[i] == run[j]) / 2 for i in run for j in run if qrels[i] and not qrels[j]
     ]
@@ -70,19 +77,19 @@ def test_the_auc_is_the_share_of_ordered_pairs(scores: list[int], grades: list[i
 def test_a_calibrated_model_has_no_calibration_error() -> None:
     probabilities = np.repeat([0.05, 0.55, 1.0], [20, 20, 10])
     relevant = np.array([True] + [False] * 19 + [True] * 11 + [False] * 9 + [True] * 10)
-    fit = reliability(probabilities, relevant)
+    fit = bin_probabilities(probabilities, relevant)
     assert fit.error == pytest.approx(0, abs=1e-9)
     assert fit.count.tolist() == [20, 20, 10]
-    assert reliability(probabilities, ~relevant).error > 0.5
+    assert bin_probabilities(probabilities, ~relevant).error > 0.5
 
 
 def test_the_interval_holds_the_mean_and_narrows_with_more_queries() -> None:
     random = np.random.default_rng(0)
     few, many = random.uniform(size=20), random.uniform(size=2000)
     for values in (few, many):
-        low, high = interval([values, values])
-        assert low < macro([values]) < high
-    widths = [high - low for low, high in (interval([few]), interval([many]))]
+        low, high = estimate_interval([values, values])
+        assert low < average_collections([values]) < high
+    widths = [high - low for low, high in (estimate_interval([few]), estimate_interval([many]))]
     assert widths[1] < widths[0] / 5
 
 
@@ -100,13 +107,13 @@ def test_the_speed_table_has_a_row_for_each_way_and_the_slowest_first() -> None:
     shapes = (TransformerShape(2, 64, 2), TransformerShape(1, 64, 2), TransformerShape(1, 64, 2))
     rows = [
         [cell.strip() for cell in line.split("|")[1:-1]]
-        for line in speed_lines(Bundle.open(TINY), threads=1, rounds=1, shapes=shapes)
+        for line in measure_speed(Bundle.open(TINY), threads=1, rounds=1, shapes=shapes)
     ][2:]
     assert [row[0].split(",")[0] for row in rows[:2]] == ["cross-encoder"] * 2
     assert rows[0][2] == "1.0"
     assert len(rows) == 8
     assert all(float(row[1].replace(",", "")) > 0 for row in rows)
-    assert "avx" in processor() or "(" in processor()
+    assert "avx" in describe_processor() or "(" in describe_processor()
 
 
 def test_evaluate_writes_its_section_and_images(tmp_path: Path) -> None:
@@ -149,9 +156,9 @@ def test_feedback_writes_its_section(tmp_path: Path) -> None:
     settings = ["0, 0.6", "0.3, 0", "0.3, 0.6", "0.5, 0", "0.5, 0.6"]
     assert list(found) == ["BM25", "0, 0 (its own)", *settings]
     assert lines[2][-1].strip() == "100%"
-    bundle, collection = Bundle.open(TINY), read(data, 30)
-    vectors = document_vectors(bundle, collection, cache, threads=1)
-    cosines = hit_cosines(collection, bundle.query_encoder(), vectors)
-    without = ndcg(collection, fused(collection.hits, cosines, bundle.manifest.fusion.weight))
+    bundle, collection = Bundle.open(TINY), load_collection(data, 30)
+    vectors = encode_hits(bundle, collection, cache, threads=1)
+    cosines = score_hits(collection, bundle.query_encoder(), vectors)
+    without = measure_ndcg(collection, fuse_scores(collection.hits, cosines, bundle.manifest.fusion.weight))
     assert found["0, 0 (its own)"] == pytest.approx(without, abs=0.01), "float32 here, int8 there"
     assert len({found[name] for name in ("0, 0 (its own)", "0, 0.6", "0.5, 0")}) == 3

@@ -30,8 +30,8 @@ from transformers import (
 
 from model_export.bundle.writer import ExportOptions, export
 from model_export.errors import ExportError
-from model_export.model.base import load
-from model_export.model.reference import torch_embeddings
+from model_export.model.base import load_base
+from model_export.model.reference import encode_in_torch
 from model_export.model.twin import TowerShape, TwinBert, TwinShape
 from reranker.bundle import Bundle
 from tests.bundles.make_tiny import make_tiny
@@ -81,7 +81,7 @@ def test_another_architecture_is_refused_by_its_name(folder: Path, model: Any, c
     with pytest.raises(
         ExportError, match=f"expected model_type bert, found '{config.model_type}'.*takes BERT"
     ):
-        load(str(folder))
+        load_base(str(folder))
 
 
 @pytest.mark.parametrize(
@@ -104,35 +104,35 @@ def test_another_architecture_is_refused_by_its_name(folder: Path, model: Any, c
 def test_a_config_of_another_kind_is_refused(folder: Path, key: str, value: object, message: str) -> None:
     change(folder / "config.json", **{key: value})
     with pytest.raises(ExportError, match=message):
-        load(str(folder))
+        load_base(str(folder))
 
 
 def test_a_cross_encoder_is_no_encoder(folder: Path) -> None:
     BertForSequenceClassification(BertConfig(vocab_size=vocabulary(folder), **SHAPE)).save_pretrained(folder)
     with pytest.raises(ExportError, match="found BertForSequenceClassification: a classifier"):
-        load(str(folder))
+        load_base(str(folder))
 
 
 def test_weights_that_nothing_would_read_are_refused_and_usual_heads_are_not(folder: Path) -> None:
     BertForMaskedLM(BertConfig(vocab_size=vocabulary(folder), **SHAPE)).save_pretrained(folder)
-    assert load(str(folder)).query.num_layers == 1
+    assert load_base(str(folder)).query.num_layers == 1
     weights = load_file(folder / "model.safetensors")
     save_file(weights | {"linear.weight": torch.ones(8, 32)}, folder / "model.safetensors")
     with pytest.raises(ExportError, match=r"found \['linear\.weight'\], which would be left out"):
-        load(str(folder))
+        load_base(str(folder))
 
 
 def test_an_adapter_is_not_left_out(folder: Path) -> None:
     (folder / "adapter_config.json").write_text("{}")
     with pytest.raises(ExportError, match="merge the adapter"):
-        load(str(folder))
+        load_base(str(folder))
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_floats_are_read_as_float32(folder: Path, tmp_path: Path, kind: torch.dtype) -> None:
     model: Any = BertModel.from_pretrained(folder, add_pooling_layer=False)
     model.to(kind).save_pretrained(folder)
-    base = load(str(folder))
+    base = load_base(str(folder))
     assert {weight.dtype for weight in base.query.parameters()} == {torch.float32}
     # What transformers itself gives for the same files, in double precision.
     model = AutoModel.from_pretrained(folder, dtype=torch.float64).eval()
@@ -140,7 +140,7 @@ def test_other_floats_are_read_as_float32(folder: Path, tmp_path: Path, kind: to
     with torch.no_grad():
         mean = model(torch.tensor([ids])).last_hidden_state.mean(dim=1)
     expected = torch.nn.functional.normalize(mean, dim=1).numpy()
-    np.testing.assert_allclose(torch_embeddings(base.query, [ids]), expected, atol=1e-5)
+    np.testing.assert_allclose(encode_in_torch(base.query, [ids]), expected, atol=1e-5)
     export(base, tmp_path / "bundle", ExportOptions(precision="fp32"))
     assert Bundle.open(tmp_path / "bundle").manifest.dim == 32
 
@@ -150,13 +150,13 @@ def test_integers_and_broken_numbers_are_refused(folder: Path) -> None:
     weights, name = load_file(file), "encoder.layer.0.output.dense.weight"
     save_file(weights | {name: weights[name].to(torch.int8)}, file)
     with pytest.raises(ExportError, match=r"expected weights of the types .* found I8 \(encoder\.layer\.0"):
-        load(str(folder))
+        load_base(str(folder))
     save_file(weights | {name: weights[name] * float("nan")}, file)
     with pytest.raises(ExportError, match=f"expected finite weights .* in {name}"):
-        load(str(folder))
+        load_base(str(folder))
     save_file(weights | {name: weights[name].double() + 1e300}, file)
     with pytest.raises(ExportError, match="expected finite weights"):
-        load(str(folder))
+        load_base(str(folder))
 
 
 def test_a_trained_models_weights_are_looked_at_alike(folder: Path) -> None:
@@ -164,17 +164,17 @@ def test_a_trained_models_weights_are_looked_at_alike(folder: Path) -> None:
         rows=vocabulary(folder), layers=1, hidden=32, heads=4, intermediate=64, max_tokens=64,
         input="word_pieces", pooling="mean",
     )  # fmt: skip
-    twin, file = TwinBert.of_shape(TwinShape(shape, None, "cosine")), folder / "twin.safetensors"
+    twin, file = TwinBert.from_shape(TwinShape(shape, None, "cosine")), folder / "twin.safetensors"
     twin.save(folder)
-    assert load(str(folder)).query.dim == 32
+    assert load_base(str(folder)).query.dim == 32
     weights, name = load_file(file), "query.bert.encoder.layer.0.output.dense.weight"
     save_file(weights | {name: weights[name].to(torch.int8)}, file)
     with pytest.raises(ExportError, match="found I8"):
-        load(str(folder))
+        load_base(str(folder))
     save_file(weights | {name: weights[name] * float("inf")}, file)
     with pytest.raises(ExportError, match="expected finite weights"):
-        load(str(folder))
+        load_base(str(folder))
     twin.save(folder)
     change(folder / "tokenizer.json", post_processor=None)
     with pytest.raises(ExportError, match="expected a post_processor"):
-        load(str(folder))
+        load_base(str(folder))

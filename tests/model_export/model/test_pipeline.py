@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="needs torch: the export extra")
 
 from model_export.bundle.writer import ExportOptions, export
 from model_export.errors import ExportError
-from model_export.model.base import load
+from model_export.model.base import load_base
 from reranker.bundle import Bundle
 from tests.bundles.make_tiny import make_tiny
 from tests.support.json_files import change
@@ -38,7 +38,7 @@ def test_a_folder_of_sentence_transformers_is_taken_with_its_limit(folder: Path,
     change(folder / "sentence_bert_config.json", max_seq_length=40, do_lower_case=True)
     change(folder / "config_sentence_transformers.json", prompts={"query": "", "document": ""})
     change(folder / "base.json", pooling="")  # the pooling's own file says it
-    base = load(str(folder))
+    base = load_base(str(folder))
     assert base.query.pooling.name == "mean"
     export(base, tmp_path / "bundle", ExportOptions(precision="fp32"))
     manifest = Bundle.open(tmp_path / "bundle").manifest
@@ -112,18 +112,18 @@ def test_what_a_bundle_cannot_follow_is_refused(
     spoil(folder)
     (folder / "model.safetensors").unlink()  # nothing of this waits for the weights
     with pytest.raises(ExportError, match=message):
-        load(str(folder))
+        load_base(str(folder))
 
 
 def test_prompts_that_base_json_says_are_taken(folder: Path) -> None:
     change(folder / "base.json", query_prefix="find: ")
     prompted(folder, prompts={"query": "find: ", "document": ""}, similarity_fn_name="cosine")
-    assert load(str(folder)).query_prefix == "find: "
+    assert load_base(str(folder)).query_prefix == "find: "
     prompted(folder, prompts={"s2p_query": "find: ", "s2s_query": "alike: "})
-    assert load(str(folder)).query_prefix == "find: "
+    assert load_base(str(folder)).query_prefix == "find: "
     pooled(folder, include_prompt=False)
     with pytest.raises(ExportError, match="found include_prompt false"):
-        load(str(folder))
+        load_base(str(folder))
 
 
 def cased(folder: Path) -> None:
@@ -169,4 +169,4 @@ def test_a_tokenizer_that_does_not_fit_is_refused(
     spoil(folder)
     (folder / "model.safetensors").unlink()
     with pytest.raises(ExportError, match=message):
-        load(str(folder))
+        load_base(str(folder))

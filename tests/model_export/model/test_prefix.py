@@ -11,11 +11,11 @@ pytest.importorskip("torch", reason="needs torch: the export extra")
 import torch
 
 from model_export.errors import TrainingError
-from model_export.model.base import load
+from model_export.model.base import load_base
 from model_export.model.twin import TwinBert
 from model_export.train.config import ModelSection
 from model_export.train.model_folder import write_model
-from model_export.train.student import student
+from model_export.train.student import make_student
 from tests.bundles.make_tiny import make_tiny
 
 pytestmark = pytest.mark.export
@@ -32,7 +32,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def constant(plain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with three constant tokens in each layer."""
-    base, folder = load(str(plain)), tmp_path_factory.mktemp("constant")
+    base, folder = load_base(str(plain)), tmp_path_factory.mktemp("constant")
     hidden = base.query.bert.config.hidden_size
     tower = base.query.with_prefix([torch.full((3, hidden), 0.1), torch.full((3, hidden), 0.2)])
     twin = TwinBert(tower, base.document, base.crossing)
@@ -45,12 +45,12 @@ def section(base: Path, **others: object) -> ModelSection:
 
 
 def test_the_constants_are_those_of_the_layers_named(plain: Path, constant: Path) -> None:
-    made = student(section(plain, layers="last:1", prefix_of=str(constant)), [], seed=1)
+    made = make_student(section(plain, layers="last:1", prefix_of=str(constant)), [], seed=1)
     assert (made.query_prefix, made.projected_prefix) == ("", PREFIX)
     [states] = made.query.prefix_states
-    assert states.equal(load(str(constant)).query.prefix_states[1])
-    assert made.query.max_tokens == load(str(plain)).query.max_tokens - 3
-    alone = load(str(plain)).query.with_layers([1])
+    assert states.equal(load_base(str(constant)).query.prefix_states[1])
+    assert made.query.max_tokens == load_base(str(plain)).query.max_tokens - 3
+    alone = load_base(str(plain)).query.with_layers([1])
     assert made.query.has_weights_of(alone)
     found, without = (tower.encode([[2, 9, 3]]) for tower in (made.query, alone))
     assert not torch.allclose(found, without, atol=1e-3), "they are read"
@@ -58,10 +58,10 @@ def test_the_constants_are_those_of_the_layers_named(plain: Path, constant: Path
 
 def test_a_base_of_fewer_layers_takes_those_that_it_was_learned_from(constant: Path, tmp_path: Path) -> None:
     smaller = make_tiny(tmp_path / "smaller", layers=1)
-    made = student(section(smaller, prefix_of=str(constant), prefix_layers=(1,)), [], seed=1)
+    made = make_student(section(smaller, prefix_of=str(constant), prefix_layers=(1,)), [], seed=1)
     [states] = made.query.prefix_states
-    assert states.equal(load(str(constant)).query.prefix_states[1])
-    assert load(str(smaller)).query.prefix_states == []
+    assert states.equal(load_base(str(constant)).query.prefix_states[1])
+    assert load_base(str(smaller)).query.prefix_states == []
 
 
 @pytest.mark.parametrize(
@@ -84,10 +84,10 @@ def test_what_does_not_go_together_is_refused(
     folders = {"plain": plain, "constant": constant}
     about = section(folders[base], prefix_of=str(folders[source]), prefix_layers=layers)
     with pytest.raises(TrainingError, match=message):
-        student(about, [], seed=1)
+        make_student(about, [], seed=1)
 
 
 def test_a_start_from_random_weights_has_no_layers_for_them(constant: Path) -> None:
     about = ModelSection("x", "MIT", prefix_of=str(constant))
     with pytest.raises(TrainingError, match="expected a base whose layers take the constants of prefix_of"):
-        student(about, [], seed=1)
+        make_student(about, [], seed=1)

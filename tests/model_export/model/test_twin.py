@@ -16,7 +16,7 @@ import torch
 from model_export.bundle.compare import Limits
 from model_export.bundle.writer import ExportOptions, export
 from model_export.errors import ExportError
-from model_export.model.base import Base, load
+from model_export.model.base import Base, load_base
 from model_export.model.crossing import CosineCrossing, ResidualCrossing
 from model_export.model.pooling import Mean, Weighted
 from model_export.model.tower import Tower
@@ -76,7 +76,7 @@ def test_mean_and_weighted_pooling_leave_padding_out() -> None:
 
 
 def test_a_word_is_the_sum_of_its_trigrams() -> None:
-    tower = shape(pooling="mean").tower().train(mode=False)
+    tower = shape(pooling="mean").build().train(mode=False)
     table = tower.bert.embeddings.word_embeddings.weight
     with torch.no_grad():
         table[10] = table[4] + table[5]
@@ -92,7 +92,7 @@ def test_the_residual_crossing_is_the_one_that_searches() -> None:
     vectors = torch.nn.functional.normalize(torch.randn(7, 16), dim=1)
     with torch.no_grad():
         expected = layer(vectors[:1], vectors).numpy()
-    assert layer.runtime()(vectors[0].numpy(), vectors.numpy()) == pytest.approx(expected, abs=1e-5)
+    assert layer.to_runtime()(vectors[0].numpy(), vectors.numpy()) == pytest.approx(expected, abs=1e-5)
     cosine = CosineCrossing(10.0, -5.0)
     assert cosine(vectors[:1], vectors)[0].item() == pytest.approx(5.0, abs=1e-4)
 
@@ -110,7 +110,7 @@ def test_segments_are_gone_and_change_nothing(tmp_path: Path) -> None:
 
 
 def test_layers_can_be_kept_one_by_one(tmp_path: Path) -> None:
-    whole = load(str(make_tiny(tmp_path, layers=4))).query
+    whole = load_base(str(make_tiny(tmp_path, layers=4))).query
     some = whole.with_layers([0, 3])
     assert (some.num_layers, whole.num_layers) == (2, 4)
     kept = some.bert.state_dict()["encoder.layer.1.output.dense.weight"]
@@ -121,7 +121,7 @@ def test_layers_can_be_kept_one_by_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize("crossing", ["cosine", "residual"])
 def test_a_trained_model_is_saved_whole(tmp_path: Path, separate: bool, crossing: str) -> None:
     about = TwinShape(shape(dim=8), shape(dim=8, layers=2) if separate else None, crossing, 4)  # type: ignore[arg-type]
-    twin = TwinBert.of_shape(about)
+    twin = TwinBert.from_shape(about)
     twin.save(tmp_path)
     read = TwinBert.load(tmp_path)
     assert read.shape == twin.shape == (about if crossing == "residual" else about_cosine(about))
@@ -135,7 +135,7 @@ def about_cosine(about: TwinShape) -> TwinShape:
 
 
 def test_a_damaged_or_other_model_is_refused(tmp_path: Path) -> None:
-    twin = TwinBert.of_shape(TwinShape(shape(), None, "cosine"))
+    twin = TwinBert.from_shape(TwinShape(shape(), None, "cosine"))
     twin.save(tmp_path)
     text = (tmp_path / "twin.json").read_text()
     (tmp_path / "twin.json").write_text(text.replace('"layers": 1', '"layers": 2'))
@@ -146,7 +146,7 @@ def test_a_damaged_or_other_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="expected a trained model in"):
         TwinBert.load(tmp_path)
     with pytest.raises(ExportError, match="expected towers of one dimension"):
-        TwinBert(shape(dim=4).tower(), shape(dim=8).tower(), CosineCrossing())
+        TwinBert(shape(dim=4).build(), shape(dim=8).build(), CosineCrossing())
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_every_form_is_exported_and_replays_torch(
 ) -> None:
     torch.manual_seed(4)
     one = shape(pooling=pooling, dim=12)
-    twin = lively(TwinBert.of_shape(TwinShape(one, one if separate else None, crossing, 6)))  # type: ignore[arg-type]
+    twin = lively(TwinBert.from_shape(TwinShape(one, one if separate else None, crossing, 6)))  # type: ignore[arg-type]
     export(base_of(twin, letters()), tmp_path / "out", ExportOptions(precision=precision))  # type: ignore[arg-type]
     bundle = Bundle.open(tmp_path / "out")
     assert replay(bundle).within
@@ -183,7 +183,7 @@ def test_every_form_is_exported_and_replays_torch(
 
 
 def test_documents_of_another_bundle_keep_their_vectors(tmp_path: Path) -> None:
-    whole = load(str(make_tiny(tmp_path / "base", layers=4)))
+    whole = load_base(str(make_tiny(tmp_path / "base", layers=4)))
     export(whole, tmp_path / "whole", ExportOptions(limits=Limits(score_difference=0.2, agreement=0.8)))
     bundle = Bundle.open(tmp_path / "whole")
     light = Base(
@@ -199,7 +199,7 @@ def test_documents_of_another_bundle_keep_their_vectors(tmp_path: Path) -> None:
     assert replay(made).within
     sizes = [(tmp_path / "light" / name).stat().st_size for name in ("query_weights.bin", "weights.bin")]
     assert 0 < sizes[0] < sizes[1], "what the towers share is stored once"
-    other = load(str(make_tiny(tmp_path / "base2")))
+    other = load_base(str(make_tiny(tmp_path / "base2")))
     changed = json.loads(other.tokenizer) | {"normalizer": None}
     strange = Base(**(light.__dict__ | {"tokenizer": json.dumps(changed)}))
     with pytest.raises(ExportError, match="expected the tokeniser of"):

@@ -11,7 +11,7 @@ pytest.importorskip("torch", reason="needs torch: the export extra")
 
 from model_export.__main__ import main
 from model_export.bundle.writer import compare_bundle
-from model_export.model.base import load
+from model_export.model.base import load_base
 from model_export.model.twin import TwinBert
 from model_export.train.model_folder import write_model
 from reranker.bundle import Bundle
@@ -34,7 +34,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def small_base(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same documents, and queries by the first layer alone."""
-    whole, folder = load(str(base)), tmp_path_factory.mktemp("small-base")
+    whole, folder = load_base(str(base)), tmp_path_factory.mktemp("small-base")
     tower = whole.query.with_layers([0])
     twin = TwinBert(tower, whole.document, whole.crossing)
     write_model(folder, twin, replace(whole, name="small", query=tower))
@@ -96,7 +96,7 @@ def test_it_says_so_and_serves_the_same_index(joined: Path, small_base: Path, wh
     assert (bundle.manifest.whole_beyond, other.manifest.whole_beyond) == (BEYOND, None)
     assert (bundle.name, bundle.vectors_of, bundle.model_tag) == ("joined", other.name, other.model_tag)
     assert replay(bundle).within
-    assert compare_bundle(bundle, load(str(small_base))).query_cosine_min > 0.99
+    assert compare_bundle(bundle, load_base(str(small_base))).query_cosine_min > 0.99
 
 
 def test_what_the_documents_tower_has_is_not_stored_again(joined: Path, small: Path) -> None:

@@ -11,9 +11,9 @@ import torch
 
 from model_export.errors import TrainingError
 from model_export.model import first_token
-from model_export.model.base import load
+from model_export.model.base import load_base
 from model_export.model.tower import Tower
-from model_export.train.align import Alignment, of_bundle
+from model_export.train.align import Alignment, encode_with_bundle
 from model_export.train.config import RunSection
 from reranker.bundle import Bundle
 from tests.bundles.make_tiny import make_tiny
@@ -26,18 +26,18 @@ def test_the_vectors_to_learn_may_be_those_of_searches(tmp_path: Path) -> None:
     texts, bundle = ["wait a bit", "read a file", "x"], Bundle.open(TINY_BUNDLE)
     place, run = str(TINY_BUNDLE), RunSection(threads=2)
     expected = np.stack([bundle.query_encoder()(text) for text in texts])
-    assert np.array_equal(of_bundle(place, run, texts, tmp_path, what="made"), expected)
+    assert np.array_equal(encode_with_bundle(place, run, texts, tmp_path, what="made"), expected)
     [file] = (tmp_path / bundle.manifest.digest[:12]).iterdir()
     np.save(file, expected[::-1])
-    assert np.array_equal(of_bundle(place, run, texts, tmp_path, what="read"), expected[::-1])
+    assert np.array_equal(encode_with_bundle(place, run, texts, tmp_path, what="read"), expected[::-1])
 
 
 def test_what_cannot_be_learned_is_said(tmp_path: Path) -> None:
     with pytest.raises(
         TrainingError, match=r"expected a bundle to learn from in distil.bundle, found: .*none"
     ):
-        of_bundle(str(tmp_path / "none"), RunSection(), ["x"], tmp_path, what="made")
-    tower, wide = load(str(make_tiny(tmp_path / "base"))).query, np.ones((1, 64), np.float32)
+        encode_with_bundle(str(tmp_path / "none"), RunSection(), ["x"], tmp_path, what="made")
+    tower, wide = load_base(str(make_tiny(tmp_path / "base"))).query, np.ones((1, 64), np.float32)
     with pytest.raises(TrainingError, match=r"expected vectors of 32 values to learn, .*, found 64"):
         Alignment(tower, [[2, 3]], wide, [[2, 3]], wide)
 
@@ -47,7 +47,9 @@ def test_what_cannot_be_learned_is_said(tmp_path: Path) -> None:
 def test_vectors_by_the_first_token_alone_are_the_towers(
     tmp_path: Path, pooling: str, prefix_tokens: int
 ) -> None:
-    tower = Tower(load(str(make_tiny(tmp_path / "base", layers=2))).query.bert, pooling).train(mode=False)
+    tower = Tower(load_base(str(make_tiny(tmp_path / "base", layers=2))).query.bert, pooling).train(
+        mode=False
+    )
     if prefix_tokens:
         torch.manual_seed(1)
         tower = tower.with_prefix([torch.randn(prefix_tokens, 32) for _ in range(2)])

@@ -19,11 +19,11 @@ import torch
 
 from model_export.__main__ import main
 from model_export.errors import TrainingError
-from model_export.model.base import load
+from model_export.model.base import load_base
 from model_export.train import loop
 from model_export.train.config import RunSection
 from model_export.train.loop import CHECKPOINT, CURVE, LOG, fit
-from model_export.train.score_cache import cached_scores
+from model_export.train.score_cache import score_once
 from model_export.train.teacher import CrossEncoder, Ensemble, Pair
 from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import DEFAULT_BUNDLE, Bundle
@@ -154,9 +154,9 @@ def test_a_teacher_is_fine_tuned_and_scores_are_kept(data: Path, tmp_path: Path)
     assert done.exit_code == 0, done.output
     teacher = CrossEncoder(tmp_path / "teacher" / "model", max_tokens=40)
     pairs = [("read a file", "Read a file."), ("read a file", "Sort a list."), ("", "")]
-    scores = cached_scores(teacher, pairs, tmp_path / "scores.sqlite")
-    assert scores == pytest.approx(teacher.scores(pairs), abs=1e-5)
-    assert Ensemble([teacher, teacher]).scores(pairs) == pytest.approx(scores, abs=1e-5)
+    scores = score_once(teacher, pairs, tmp_path / "scores.sqlite")
+    assert scores == pytest.approx(teacher.score_pairs(pairs), abs=1e-5)
+    assert Ensemble([teacher, teacher]).score_pairs(pairs) == pytest.approx(scores, abs=1e-5)
 
 
 class Counting:
@@ -167,7 +167,7 @@ class Counting:
     def __init__(self) -> None:
         self.asked: list[Pair] = []
 
-    def scores(self, pairs: list[Pair]) -> Floats:
+    def score_pairs(self, pairs: list[Pair]) -> Floats:
         if any(document == "broken" for _, document in pairs):
             raise KeyboardInterrupt
         self.asked += pairs
@@ -178,13 +178,13 @@ def test_scoring_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("model_export.train.score_cache.PART", 2)
     teacher, pairs = Counting(), [("q", "a"), ("q", "ab"), ("q", "broken")]
     with pytest.raises(KeyboardInterrupt):
-        cached_scores(teacher, pairs, tmp_path / "s")  # type: ignore[arg-type]  # its lists are our sequences
-    again = cached_scores(teacher, pairs[:2], tmp_path / "s")  # type: ignore[arg-type]
+        score_once(teacher, pairs, tmp_path / "s")  # type: ignore[arg-type]  # its lists are our sequences
+    again = score_once(teacher, pairs[:2], tmp_path / "s")  # type: ignore[arg-type]
     assert again.tolist() == [1.0, 2.0]
     assert teacher.asked == pairs[:2], "scored once"
     (tmp_path / "t").write_bytes(b"no database" * 100)
     with pytest.raises(TrainingError, match="expected a cache of scores"):
-        cached_scores(teacher, pairs, tmp_path / "t")  # type: ignore[arg-type]
+        score_once(teacher, pairs, tmp_path / "t")  # type: ignore[arg-type]
 
 
 class Line:
@@ -199,7 +199,7 @@ class Line:
         self.steps = 0
         self._fail_at, self._value = fail_at, value
 
-    def loss(self, rows: list[int]) -> torch.Tensor:
+    def compute_loss(self, rows: list[int]) -> torch.Tensor:
         self.steps += 1
         if self.steps == self._fail_at:
             if self._value != self._value:
@@ -285,5 +285,5 @@ def test_a_query_tower_is_aligned_to_its_base_or_a_bundle(
     assert done.exit_code == 0, done.output
     looks = log_of(tmp_path / "run")
     assert looks[-1]["measure"] > looks[0]["measure"] + 0.05
-    segments = load(str(tmp_path / "run" / "model")).query.bert.embeddings.token_type_embeddings.weight
+    segments = load_base(str(tmp_path / "run" / "model")).query.bert.embeddings.token_type_embeddings.weight
     assert not segments.any(), "the graph has no segments: what is learned there is lost"

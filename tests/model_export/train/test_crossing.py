@@ -9,7 +9,7 @@ from click.testing import CliRunner
 pytest.importorskip("torch", reason="needs torch: the export extra")
 
 from model_export.__main__ import main
-from model_export.model.base import load
+from model_export.model.base import load_base
 from model_export.train.loop import LOG
 from reranker.bundle import DEFAULT_BUNDLE
 from tests.bundles.make_tiny import make_tiny
@@ -32,7 +32,7 @@ def test_a_crossing_alone_is_learned_over_frozen_towers(tmp_path: Path) -> None:
     options = ["train", str(tmp_path / "residual.toml"), "--out", str(tmp_path / "run")]
     done = CliRunner().invoke(main, options)
     assert done.exit_code == 0, done.output
-    before, after = load(str(base)), load(str(tmp_path / "run" / "model"))
+    before, after = load_base(str(base)), load_base(str(tmp_path / "run" / "model"))
     assert after.query.has_weights_of(before.query)
     assert after.document.has_weights_of(before.document)
     log = (tmp_path / "run" / "round-1" / LOG).read_text()

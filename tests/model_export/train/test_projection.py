@@ -13,11 +13,11 @@ pytest.importorskip("torch", reason="needs torch: the export extra")
 import torch
 
 from model_export.__main__ import main
-from model_export.model.base import load
-from model_export.model.reference import torch_embeddings
-from model_export.model.tokens import tokeniser
+from model_export.model.base import load_base
+from model_export.model.reference import encode_in_torch
+from model_export.model.tokens import load_tokeniser
 from model_export.model.twin import TowerShape, TwinBert, TwinShape
-from model_export.train.projection import map_between, mean_cosine
+from model_export.train.projection import average_cosine, fit_map
 from reranker.bundle import Bundle
 from reranker.canonical import replay
 from reranker.encoder import Encoder
@@ -76,26 +76,24 @@ def test_a_linear_map_is_found_again() -> None:
     random = np.random.default_rng(2)
     given = random.normal(size=(500, 12)).astype(np.float32)
     rows = (np.eye(12) + 0.3 * random.normal(size=(12, 12))).astype(np.float32)
-    np.testing.assert_allclose(map_between(given, given @ rows.T, ridge=1e-6), rows, atol=1e-4)
-    assert np.abs(map_between(given, given @ rows.T, ridge=1e9) - np.eye(12)).max() < 1e-3
+    np.testing.assert_allclose(fit_map(given, given @ rows.T, ridge=1e-6), rows, atol=1e-4)
+    assert np.abs(fit_map(given, given @ rows.T, ridge=1e9) - np.eye(12)).max() < 1e-3
 
 
 def test_queries_come_nearer_to_those_with_the_prefix(projected: Path, prefixed: Path) -> None:
-    before, after = load(str(prefixed)), load(str(projected))
+    before, after = load_base(str(prefixed)), load_base(str(projected))
     assert after.query_prefix == ""
     cut, whole = (
-        tokeniser("word_pieces", prefixed / "tokenizer.json", max_tokens=64, prefix=prefix)
+        load_tokeniser("word_pieces", prefixed / "tokenizer.json", max_tokens=64, prefix=prefix)
         for prefix in ("", PREFIX)
     )
-    wanted = torch_embeddings(before.query, [whole.query(text) for text in TEXTS])
+    wanted = encode_in_torch(before.query, [whole.query(text) for text in TEXTS])
     given, found = (
-        torch_embeddings(base.query, [cut.query(text) for text in TEXTS]) for base in (before, after)
+        encode_in_torch(base.query, [cut.query(text) for text in TEXTS]) for base in (before, after)
     )
-    assert mean_cosine(found, wanted) > mean_cosine(given, wanted) + 0.015
+    assert average_cosine(found, wanted) > average_cosine(given, wanted) + 0.015
     ids = [cut.query(text) for text in TEXTS]
-    np.testing.assert_array_equal(
-        torch_embeddings(after.document, ids), torch_embeddings(before.document, ids)
-    )
+    np.testing.assert_array_equal(encode_in_torch(after.document, ids), encode_in_torch(before.document, ids))
 
 
 def test_its_bundle_keeps_the_documents_and_stores_the_layers_once(
@@ -125,12 +123,12 @@ def test_too_few_texts_are_refused(config: Path, prefixed: Path, tmp_path: Path)
 def test_towers_of_other_dimensions_are_refused(config: Path, prefixed: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
-    rows = load(str(prefixed)).query.bert.config.vocab_size
+    rows = load_base(str(prefixed)).query.bert.config.vocab_size
     shape = TowerShape(
         rows=rows, layers=1, hidden=16, heads=2, intermediate=32, max_tokens=64, input="word_pieces",
         pooling="mean",
     )  # fmt: skip
-    TwinBert.of_shape(TwinShape(shape, None, "cosine")).save(other)
+    TwinBert.from_shape(TwinShape(shape, None, "cosine")).save(other)
     shutil.copy(prefixed / "tokenizer.json", other)
     about = json.loads((prefixed / "base.json").read_text())
     (other / "base.json").write_text(json.dumps(about | {"pooling": ""}))
@@ -144,20 +142,20 @@ def test_a_constant_prefix_is_nearer_still_and_costs_no_weights(
 ) -> None:
     done = command("prefix", config, "--base", prefixed, "--texts", 300, "--out", tmp_path / "constant")
     assert done.exit_code == 0, done.output
-    before, after = load(str(prefixed)), load(str(tmp_path / "constant" / "model"))
+    before, after = load_base(str(prefixed)), load_base(str(tmp_path / "constant" / "model"))
     assert (after.query_prefix, after.projected_prefix) == ("", PREFIX)
     assert after.query.max_tokens == before.query.max_tokens - after.query.prefix_tokens
     constants = [each for name, each in after.query.bert.state_dict().items() if name.endswith("self.prefix")]
     assert len(constants) == after.query.num_layers
     assert not constants[0].equal(constants[1]), "each layer has its own"
     cut, whole = (
-        tokeniser("word_pieces", prefixed / "tokenizer.json", max_tokens=64, prefix=prefix)
+        load_tokeniser("word_pieces", prefixed / "tokenizer.json", max_tokens=64, prefix=prefix)
         for prefix in ("", PREFIX)
     )
     bare = [cut.query(text) for text in TEXTS]
-    wanted = torch_embeddings(before.query, [whole.query(text) for text in TEXTS])
-    found = torch_embeddings(after.query, bare)
-    assert mean_cosine(found, wanted) > mean_cosine(torch_embeddings(before.query, bare), wanted) + 0.015
+    wanted = encode_in_torch(before.query, [whole.query(text) for text in TEXTS])
+    found = encode_in_torch(after.query, bare)
+    assert average_cosine(found, wanted) > average_cosine(encode_in_torch(before.query, bare), wanted) + 0.015
     with torch.no_grad():
         np.testing.assert_allclose(after.query.encode(bare).numpy(), found, atol=1e-5)
     whole_bundle, other = tmp_path / "whole", tmp_path / "other"

@@ -11,27 +11,27 @@ import torch
 
 from model_export.errors import TrainingError
 from model_export.model import first_token
-from model_export.model.base import load
+from model_export.model.base import load_base
 from model_export.train.config import ModelSection
-from model_export.train.student import student
-from model_export.train.token_states import begin_after
+from model_export.train.student import make_student
+from model_export.train.token_states import initialise_embeddings
 from tests.bundles.make_tiny import make_tiny
 
 pytestmark = pytest.mark.export
 
 
 def test_word_embeddings_stand_for_the_first_layers(tmp_path: Path) -> None:
-    base = load(str(make_tiny(tmp_path / "base", layers=2)))
+    base = load_base(str(make_tiny(tmp_path / "base", layers=2)))
     whole = base.query.train(mode=False)
     with torch.no_grad():
         whole.bert.embeddings.position_embeddings.weight.zero_()  # else a row has its place's share too
         tower = whole.with_layers([1])
-        begin_after(tower, whole, 1, base.tokenizer)
+        initialise_embeddings(tower, whole, 1, base.tokenizer)
         ids = torch.tensor([[2, 9, 3]])
         first, word, last = tower.bert.embeddings(ids)[0]
-        expected = first_token.states(whole, ids, 1)[0]
+        expected = first_token.compute_states(whole, ids, 1)[0]
         assert torch.allclose(word, expected[1], atol=1e-5)
-        beside = first_token.states(whole, torch.tensor([[2, i, 3] for i in range(97)]), 1)
+        beside = first_token.compute_states(whole, torch.tensor([[2, i, 3] for i in range(97)]), 1)
         means = beside[:, [0, 2]].mean(dim=0)
         assert torch.cosine_similarity(torch.stack([first, last]), means).min() > 0.99
 
@@ -46,9 +46,11 @@ def test_word_embeddings_stand_for_the_first_layers(tmp_path: Path) -> None:
 def test_word_embeddings_cannot_stand_for_layers_that_are_not_there(
     tmp_path: Path, num_layers: int, tokenizer: str, message: str
 ) -> None:
-    base = load(str(make_tiny(tmp_path / "base", layers=2)))
+    base = load_base(str(make_tiny(tmp_path / "base", layers=2)))
     with pytest.raises(TrainingError, match=message):
-        begin_after(base.query.with_layers([1]), base.query, num_layers, tokenizer or base.tokenizer)
+        initialise_embeddings(
+            base.query.with_layers([1]), base.query, num_layers, tokenizer or base.tokenizer
+        )
 
 
 @pytest.mark.parametrize(
@@ -57,4 +59,4 @@ def test_word_embeddings_cannot_stand_for_layers_that_are_not_there(
 def test_they_need_a_base_and_its_word_pieces(tmp_path: Path, changes: dict[str, object]) -> None:
     section = ModelSection("x", "MIT", base=str(make_tiny(tmp_path / "base", layers=2)), token_layers=1)
     with pytest.raises(TrainingError, match="expected a base with its own word pieces for token_layers"):
-        student(msgspec.structs.replace(section, **changes), [], seed=1)
+        make_student(msgspec.structs.replace(section, **changes), [], seed=1)
