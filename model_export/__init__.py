@@ -1,7 +1,7 @@
-"""Offline: turn a trained encoder into a model bundle and compare it with the original."""
+"""Offline tools: train a model, turn it into a bundle, and measure both."""
 
 import os
 
 from reranker.blas_threads import limit_blas_threads
 
-limit_blas_threads(os.environ, beside_torch=True)  # here, since every module of the package may import numpy
+limit_blas_threads(os.environ, beside_torch=True)  # here, because any module of the package may import numpy

@@ -26,10 +26,10 @@ from reranker.printable import make_printable
 
 
 class _Commands(click.Group):
-    """Shows this project's errors as one line, without a trace."""
+    """Shows this project's errors as one line, without a traceback."""
 
     def main(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401  # click's own signature
-        """Run the command line on outputs that can hold everything."""
+        """Run the command line, on outputs that can print any character."""
         make_printable(sys.stdout, sys.stderr)
         return super().main(*arguments, **options)
 

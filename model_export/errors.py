@@ -1,9 +1,9 @@
-"""What can go wrong between data, training, an encoder and a bundle."""
+"""Errors of data, training, encoders and bundles."""
 
 
 class ExportError(Exception):
-    """The base cannot be had, a graph is not as asked, or the export is too far from its base."""
+    """A base cannot be loaded, a graph is not as expected, or an export differs too much from its base."""
 
 
 class TrainingError(ExportError):
-    """Configuration or data that nothing can be learned from, or a training that went wrong."""
+    """A configuration or data cannot be used for training, or a training failed."""

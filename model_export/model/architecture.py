@@ -1,4 +1,4 @@
-"""What `config.json` says about a model, and whether the exporter's graph computes exactly that."""
+"""Check from `config.json` that the exporter's graph computes exactly that model."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ SUPPORTED = (
 )
 
 _ENCODERS = ("BertModel", "BertForMaskedLM", "BertForPreTraining")
-"""Classes whose weights hold an encoder and, beside it, at most heads that an encoder does not use."""
+"""Classes whose weights hold an encoder and at most heads beside it, which an encoder does not use."""
 
 _ONLY: dict[str, tuple[tuple[object, ...], str]] = {
     "model_type": (("bert",), SUPPORTED),
@@ -33,7 +33,7 @@ _ONLY: dict[str, tuple[tuple[object, ...], str]] = {
     "add_cross_attention": ((None, False), SUPPORTED),
     "pruned_heads": ((None, {}), "the exporter's graph has all heads"),
 }
-"""Key -> the values that are taken, and why no others are. `None` stands for a key that is missing."""
+"""Key -> the supported values, and why others are refused. `None` means that the key is missing."""
 
 
 def check_architecture(folder: Path) -> dict[str, Any]:
@@ -44,11 +44,11 @@ def check_architecture(folder: Path) -> dict[str, Any]:
     """
     file = folder / CONFIG_FILE
     config = read_json(file, dict[str, Any])
-    for key, (taken, why) in _ONLY.items():
+    for key, (values, why) in _ONLY.items():
         found = config.get(key, "gelu" if key == "hidden_act" else None)
-        # 0 and false are equal in Python, and here each may be a mistake for the other.
-        if not any(found == each and type(found) is type(each) for each in taken):
-            raise ExportError(f"{file}: expected {key} {_format_values(taken)}, found {found!r}: {why}")
+        # 0 equals false in Python, but in a config one may be a mistake for the other.
+        if not any(found == each and type(found) is type(each) for each in values):
+            raise ExportError(f"{file}: expected {key} {_format_values(values)}, found {found!r}: {why}")
     classes = config.get("architectures") or []
     if unknown := [name for name in classes if name not in _ENCODERS]:
         raise ExportError(
@@ -66,5 +66,5 @@ def check_architecture(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _format_values(taken: tuple[object, ...]) -> str:
-    return " or ".join("none" if each in (None, {}) else str(each) for each in taken)
+def _format_values(values: tuple[object, ...]) -> str:
+    return " or ".join("none" if each in (None, {}) else str(each) for each in values)

@@ -1,4 +1,4 @@
-"""What a bundle is made from: a ready encoder or a trained model, and where it comes from."""
+"""The base of a bundle: a ready encoder or a trained model, and its origin."""
 
 import importlib.util
 import shutil
@@ -34,12 +34,12 @@ DESCRIPTION_FILE = "base.json"
 
 @dataclass(frozen=True)
 class Base:
-    """A model before export: torch weights, tokeniser and how texts are put to it."""
+    """A model before export: torch weights, tokeniser, and what a text gets before it is encoded."""
 
     name: str
     query: Tower
     document: Tower
-    """The same object where one tower serves both sides."""
+    """The same object if one tower serves both sides."""
     tokenizer: str
     """The content of the tokeniser's file."""
     query_prefix: str
@@ -47,16 +47,16 @@ class Base:
     licence: str
     trained_on: tuple[str, ...]
     crossing: TrainedCrossing = field(default_factory=CosineCrossing)
-    """Its scale and offset are the defaults until `calibrate` has fitted them."""
+    """Its scale and offset are defaults until `calibrate` fits them."""
     fusion_weight: float = 10.0
     neutral_crossing: float = 0.5
     languages: tuple[str, ...] | None = None
-    """BCP 47 tags of what the model reads; None: not known."""
+    """BCP 47 tags of the languages that the model reads; None if unknown."""
     projected_prefix: str = ""
-    """The prefix that the query tower's projection, or constants in its layers, stand for. It is not read,
-    but is in the sample of texts by which weights are rounded, so that they are rounded as without those."""
+    """The prefix that the query tower's projection, or constants in its layers, replace. A query does not get
+    it. The sample of texts for quantisation does, so that weights are rounded as in a model that reads it."""
     max_tokens: int | None = None
-    """The most tokens of a text, if that is fewer than the towers have positions for."""
+    """The most tokens of a text, if fewer than the towers have positions for."""
 
     @property
     def is_shared(self) -> bool:
@@ -77,12 +77,12 @@ class Base:
 def load_base(base: str) -> Base:
     """Load `bge-small` (by Maven), `minilm` (from its Python package), the jar itself, or a local folder.
 
-    A folder holds `tokenizer.json`, `base.json`, which says the rest of `Base`, and either `config.json` and
+    A folder holds `tokenizer.json`, `base.json` with the rest of `Base`, and either `config.json` and
     `model.safetensors` as transformers writes them, or `twin.json` and `twin.safetensors` as `train` does.
-    Files of sentence-transformers beside them are held against `base.json`.
+    Files of sentence-transformers beside them are checked against `base.json`.
 
     Raises:
-        ExportError: there is no such base, it cannot be fetched or read, or a bundle would not be that model.
+        ExportError: there is no such base, it cannot be fetched or read, or a bundle cannot represent it.
     """
     if base == "bge-small":
         with tempfile.TemporaryDirectory() as folder:
@@ -139,7 +139,7 @@ def _read_minilm() -> Base:
 
 
 class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The content of `base.json`; `pooling` is for a folder that transformers wrote."""
+    """The content of `base.json`; only a folder that transformers wrote needs `pooling`."""
 
     name: str
     query_prefix: str
@@ -154,7 +154,7 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def _read_folder(folder: Path) -> Base:
     try:
-        said = msgspec.json.decode((folder / DESCRIPTION_FILE).read_bytes(), type=Description)
+        description = msgspec.json.decode((folder / DESCRIPTION_FILE).read_bytes(), type=Description)
         tokenizer = (folder / TOKENIZER_FILE).read_text(encoding="utf-8")
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ExportError(
@@ -162,41 +162,41 @@ def _read_folder(folder: Path) -> Base:
             f" tokenizer.json in {folder}, found: {error}"
         ) from error
     if (folder / SHAPE_FILE).exists():
-        return _read_trained(folder, said, tokenizer)
-    return _read_pretrained(folder, said, tokenizer)
+        return _read_trained(folder, description, tokenizer)
+    return _read_pretrained(folder, description, tokenizer)
 
 
-def _read_trained(folder: Path, said: Description, tokenizer: str) -> Base:
-    """Return what `train` wrote."""
+def _read_trained(folder: Path, description: Description, tokenizer: str) -> Base:
+    """Read what `train` wrote."""
     twin = TwinBert.load(folder)
     if twin.query.kind == "word_pieces":
         check_tokenizer(folder, tokenizer, rows=twin.query.bert.config.vocab_size)
-    about = msgspec.structs.asdict(said)
+    about = msgspec.structs.asdict(description)
     del about["pooling"]
     return Base(
         query=twin.query, document=twin.document, tokenizer=tokenizer, crossing=twin.crossing, **about
     )
 
 
-def _read_pretrained(folder: Path, said: Description, tokenizer: str) -> Base:
-    """Return what transformers or sentence-transformers wrote; weights are read after all checks."""
+def _read_pretrained(folder: Path, description: Description, tokenizer: str) -> Base:
+    """Read what transformers or sentence-transformers wrote; the weights last, after all checks."""
     config = check_architecture(folder)
     pipeline = read_pipeline(folder)
-    about = msgspec.structs.asdict(said)
+    about = msgspec.structs.asdict(description)
     pooling = about.pop("pooling") or pipeline.pooling or ""
     check_pooling(pooling)
-    check_description(folder, pipeline, pooling=pooling, query_prefix=said.query_prefix)
+    check_description(folder, pipeline, pooling=pooling, query_prefix=description.query_prefix)
     check_tokenizer(folder, tokenizer, rows=config["vocab_size"], lower_case=pipeline.lower_case)
-    about["max_tokens"] = min(filter(None, (said.max_tokens, pipeline.max_tokens)), default=None)
+    about["max_tokens"] = min(filter(None, (description.max_tokens, pipeline.max_tokens)), default=None)
     tower = Tower(load_bert(folder), pooling)
     return Base(query=tower, document=tower, tokenizer=tokenizer, **about)
 
 
 def fetch_jar(folder: Path) -> Path:
-    """Fetch the archive of bge-small by Maven into a folder, and return it.
+    """Fetch the archive of bge-small with Maven into `folder`, and return its path.
 
     Raises:
-        ExportError: there is no Maven, or it does not find it.
+        ExportError: Maven is missing, or cannot fetch the archive.
     """
     maven = shutil.which("mvn")
     if maven is None:

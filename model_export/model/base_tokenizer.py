@@ -1,4 +1,4 @@
-"""The tokenizer of a base: whether it fits the model beside it, and reads texts as its authors meant."""
+"""Check that a base's tokenizer fits the model beside it, and reads texts as its authors intended."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ _NORMALIZER_KEYS = {
     "strip_accents": "strip_accents",
     "tokenize_chinese_chars": "handle_chinese_chars",
 }
-"""Key of `tokenizer_config.json` -> the same of BERT's normalizer in `tokenizer.json`."""
+"""Key of `tokenizer_config.json` -> its name in BERT's normalizer in `tokenizer.json`."""
 
 _UPPER, _LOWER = "A Größe IN TOKYO", "a größe in tokyo"
 
@@ -24,11 +24,10 @@ _UPPER, _LOWER = "A Größe IN TOKYO", "a größe in tokyo"
 def check_tokenizer(folder: Path, content: str, *, rows: int, lower_case: bool = False) -> None:
     """Check the word pieces of `content` against a table of `rows` embeddings.
 
-    `lower_case` says that texts are lower-cased before they are tokenized, which the exporter leaves to the
-    tokenizer.
+    With `lower_case`, the model expects lower-cased texts; the exporter leaves that to the tokenizer.
 
     Raises:
-        ExportError: it cannot be read, fits another model, or reads texts in another way than the files
+        ExportError: it cannot be read, fits another model, or reads texts differently from what the files
             beside it say.
     """
     file = folder / TOKENIZER_FILE
@@ -62,7 +61,7 @@ def _parse_tokenizer(file: Path, content: str) -> Tokenizer:
 
 
 def _check_config(folder: Path, content: str) -> None:
-    """Compare with `tokenizer_config.json`, whose values transformers puts in the normalizer's place."""
+    """Compare with `tokenizer_config.json`, whose values override the normalizer in transformers."""
     file = folder / TOKENIZER_CONFIG_FILE
     normalizer = json.loads(content).get("normalizer") or {}
     if not file.exists() or normalizer.get("type") != "BertNormalizer":

@@ -1,4 +1,4 @@
-"""A checkpoint's tensors: every one is read as float32, exactly or rounded, or refused."""
+"""A checkpoint's tensors: each is read as float32, or refused."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ from model_export.model.architecture import CONFIG_FILE, check_architecture
 BERT = "a BERT encoder"
 
 _FLOATS = ("F64", "F32", "F16", "BF16")
-"""What safetensors calls the number types that float32 can stand for."""
+"""Types, as safetensors names them, that are read as float32."""
 
 _HEADS = ("pooler.", "cls.", "embeddings.position_ids", "embeddings.token_type_ids")
 """Tensors of a checkpoint that an encoder does not use."""
@@ -51,7 +51,7 @@ def load_bert(folder: Path) -> BertModel:
 
 
 def check_types(file: Path) -> None:
-    """Check that a safetensors file holds floating-point numbers alone, apart from ids of positions.
+    """Check that a safetensors file holds only floating-point numbers, apart from ids of positions.
 
     Raises:
         ExportError: it cannot be read, or a tensor is of another type, as a quantized one is.
@@ -71,7 +71,7 @@ def check_types(file: Path) -> None:
 
 
 def check_finite(where: Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Check that every number is one.
+    """Check that every number is finite.
 
     Raises:
         ExportError: a tensor holds NaN or an infinity.
@@ -85,7 +85,7 @@ def check_finite(where: Path, tensors: Mapping[str, torch.Tensor]) -> None:
 
 
 def _check_names(folder: Path, report: Mapping[str, set[str]]) -> None:
-    """Refuse weights that are missing, which transformers makes up, and those that nothing would read."""
+    """Refuse missing weights, which transformers would invent, and weights that nothing would read."""
     if report["missing_keys"]:
         raise ExportError(
             f"expected weights of {BERT} in {folder}, found none of {sorted(report['missing_keys'])}"

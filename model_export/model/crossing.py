@@ -1,4 +1,4 @@
-"""The crossings in torch, for training; `reranker.crossing` runs the same formulas when searching."""
+"""The crossings in torch, for training; `reranker.crossing` runs the same formulas in searches."""
 
 import math
 
@@ -30,7 +30,7 @@ class CosineCrossing(nn.Module):
         return self.scale * self.score(queries, documents) + self.offset
 
     def to_runtime(self) -> runtime.Cosine:
-        """Return the layer as searching runs it."""
+        """Return the layer that searches run."""
         return runtime.Cosine(self.scale.item(), self.offset.item())
 
 
@@ -38,7 +38,7 @@ class ResidualCrossing(nn.Module):
     """x = max(q, k), r = W1 relu(W0 x + b0) + b1, z = W2 relu(r + x) + b2, p = softmax(z)[1].
 
     W0 (hidden, dim), W1 (dim, hidden), W2 (2, dim). `forward` gives z[1] - z[0], the logit of p.
-    Source: TwinBERT (arXiv 2002.06275), section 3.3; `hidden` is a parameter, since a small one is cheaper.
+    Source: TwinBERT (arXiv 2002.06275), section 3.3; `hidden` is a parameter because a small one is cheaper.
     """
 
     name = "residual"
@@ -48,7 +48,9 @@ class ResidualCrossing(nn.Module):
         self.inner = nn.Linear(dim, hidden)
         self.outer = nn.Linear(hidden, dim)
         self.classes = nn.Linear(dim, 2)
-        with torch.no_grad():  # unit vectors have components of 1/sqrt(dim): bring them to the usual size
+        with (
+            torch.no_grad()
+        ):  # unit vectors have components of about 1/sqrt(dim): scale them to the usual size
             self.inner.weight.mul_(math.sqrt(dim))
             self.classes.weight.mul_(math.sqrt(dim))
             self.outer.weight.div_(math.sqrt(dim))
@@ -68,7 +70,7 @@ class ResidualCrossing(nn.Module):
         return logits
 
     def to_runtime(self) -> runtime.Residual:
-        """Return the layer as searching runs it."""
+        """Return the layer that searches run."""
         layers = (self.inner, self.outer, self.classes)
         arrays = [p.detach().cpu().numpy() for layer in layers for p in (layer.weight, layer.bias)]
         return runtime.Residual(*arrays)

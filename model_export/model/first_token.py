@@ -1,4 +1,4 @@
-"""A tower's vectors by its first token alone, as the exported graphs have it: the same, for less work."""
+"""A tower's vectors from the first token alone, as in the exported graphs: the same vectors, less work."""
 
 import math
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ from reranker.encoder import Ids, padded
 def encode(tower: Tower, batch: Sequence[Ids]) -> torch.Tensor:
     """Encode token lists as `tower.encode` does: -> (len(batch), dim).
 
-    Where the first token's state is the vector, the last layer computes that token alone, since nothing reads
-    the others after it, and attention is written out: on a CPU, for texts of ten tokens, torch's fused one
-    takes several times the time. With other poolings or inputs it is `tower.encode`.
+    If the first token's state is the vector, the last layer computes only that token, because nothing reads
+    the others. Attention is written out: on a CPU, for texts of ten tokens, torch's fused attention takes
+    several times as long. For other poolings or inputs this is `tower.encode`.
     """
     if tower.pooling.name != "cls" or tower.kind != "word_pieces":
         return tower.encode(batch)
@@ -49,7 +49,7 @@ def _run_layer(
 ) -> torch.Tensor:
     """Return one BERT layer's states of the tokens `reads`, which attend to all of `states`.
 
-    Where the layer has constant tokens (`prefix.PrefixedAttention`), they attend to those too.
+    If the layer has constant tokens (`prefix.PrefixedAttention`), they attend to those too.
     """
     attention, output = layer.attention.self, layer.attention.output
     batch, _, hidden = states.shape

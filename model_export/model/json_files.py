@@ -1,4 +1,4 @@
-"""JSON files beside a model's weights."""
+"""JSON files that lie beside a model's weights."""
 
 from pathlib import Path
 from typing import TypeVar
@@ -11,10 +11,10 @@ _Kind = TypeVar("_Kind")
 
 
 def read_json(file: Path, kind: type[_Kind]) -> _Kind:
-    """Read a JSON file whose content is of `kind`, as msgspec names types.
+    """Read a JSON file as a value of `kind`, a type that msgspec knows.
 
     Raises:
-        ExportError: it cannot be read, is no JSON, or is of another kind.
+        ExportError: it cannot be read, is not JSON, or has another type.
     """
     try:
         return msgspec.json.decode(file.read_bytes(), type=kind)

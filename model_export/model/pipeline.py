@@ -1,4 +1,4 @@
-"""The pipeline that sentence-transformers describes beside the weights, and what an export cannot follow."""
+"""Read the pipeline that sentence-transformers describes, and refuse what a bundle cannot do."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ TRANSFORMER_FILE, PIPELINE_FILE = "sentence_bert_config.json", "config_sentence_
 POOLING_FOLDER = "1_Pooling"
 
 _AFTER = ("Normalize", "Dropout")
-"""Modules behind the pooling that change no vector here: a bundle's vectors always have length 1."""
+"""Modules after the pooling that change nothing here: a bundle's vectors always have length 1."""
 
 _POOLINGS = {
     "cls": "cls",
@@ -21,19 +21,19 @@ _POOLINGS = {
     "mean": "mean",
     "mean_tokens": "mean",
 }
-"""A mode as sentence-transformers spells it -> a pooling of ours."""
+"""A mode as sentence-transformers spells it -> the name of a pooling here."""
 
 _MODE = "pooling_mode"
 _DOCUMENT_PROMPTS = ("document", "passage", "corpus")
-"""Where sentence-transformers looks for a document's prompt, in this order."""
+"""Names under which sentence-transformers looks for a document's prompt, in this order."""
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What the files say. `pooling` and `max_tokens` are None if none of them says it.
+    """What the files say; `pooling` and `max_tokens` are None if no file gives them.
 
-    `prompts` are all prompts that are not empty; `query_prompt` is the one that queries get, "" for none and
-    None if several could be it.
+    `prompts` are all prompts that are not empty. `query_prompt` is the one for queries: "" if there is none,
+    None if it is ambiguous.
     """
 
     pooling: str | None = None
@@ -48,7 +48,7 @@ def read_pipeline(folder: Path) -> Pipeline:
     """Read the files of `folder`, all of which may be missing.
 
     Raises:
-        ExportError: a file is malformed, or asks for what a bundle cannot do.
+        ExportError: a file is malformed, or asks for something that a bundle cannot do.
     """
     pooling_folder, normalized = _read_modules(folder)
     pooling, leaves_prompt_out = _read_pooling(folder / pooling_folder / "config.json")
@@ -58,7 +58,7 @@ def read_pipeline(folder: Path) -> Pipeline:
 
 
 def check_description(folder: Path, pipeline: Pipeline, *, pooling: str, query_prefix: str) -> None:
-    """Check what `base.json` says against the pipeline.
+    """Check `base.json` against the pipeline.
 
     Raises:
         ExportError: the two disagree.
@@ -85,7 +85,7 @@ def check_description(folder: Path, pipeline: Pipeline, *, pooling: str, query_p
 
 
 def _read_modules(folder: Path) -> tuple[str, bool]:
-    """Return the pooling's folder, and whether a module makes vectors of length 1."""
+    """Return the pooling's folder, and whether a module normalises vectors to length 1."""
     if (folder / ROUTER_FILE).exists():
         raise ExportError(
             f"expected one transformer for all texts in {folder}, found a Router ({ROUTER_FILE})"
@@ -109,7 +109,7 @@ def _read_modules(folder: Path) -> tuple[str, bool]:
 
 
 def _read_pooling(file: Path) -> tuple[str | None, bool]:
-    """Return the pooling, and whether a prompt's tokens are left out of it."""
+    """Return the pooling, and whether it leaves out a prompt's tokens."""
     if not file.exists():
         return None, False
     config = read_json(file, dict[str, Any])
@@ -134,7 +134,7 @@ def _read_transformer(file: Path) -> tuple[int | None, bool]:
 
 
 def _read_prompts(file: Path, *, normalized: bool) -> tuple[str | None, dict[str, str]]:
-    """Return the prompt for queries, None if several could be it, and all prompts that are not empty."""
+    """Return the prompt for queries, None if it is ambiguous, and all prompts that are not empty."""
     config = read_json(file, dict[str, Any]) if file.exists() else {}
     similarity = config.get("similarity_fn_name") or "cosine"
     if similarity != "cosine" and not (normalized and similarity in ("dot", "euclidean")):
@@ -152,5 +152,5 @@ def _read_prompts(file: Path, *, normalized: bool) -> tuple[str | None, dict[str
             f"{file}: expected no prompt for documents, found {document!r}: a bundle encodes documents"
             " without one"
         )
-    told = {name: text for name, text in prompts.items() if text}
-    return prompts.get("query", usual or ("" if not told else None)), told
+    given = {name: text for name, text in prompts.items() if text}
+    return prompts.get("query", usual or ("" if not given else None)), given

@@ -1,4 +1,4 @@
-"""How a text's token states become one vector (TwinBERT, section 3.2)."""
+"""Poolings: a text's token states become one vector (TwinBERT, section 3.2)."""
 
 import torch
 from torch import nn
@@ -12,17 +12,17 @@ class Cls(nn.Module):
     name = "cls"
 
     def forward(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Pool `states` (batch, tokens, hidden); `mask` (batch, tokens) is not looked at."""
+        """Pool `states` (batch, tokens, hidden); `mask` (batch, tokens) is not used."""
         return states[:, 0]
 
 
 class Mean(nn.Module):
-    """The mean of the states of all tokens that are no padding: -> (batch, hidden)."""
+    """The mean of the states of all tokens but padding: -> (batch, hidden)."""
 
     name = "mean"
 
     def forward(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Pool `states` (batch, tokens, hidden) where `mask` (batch, tokens) is 1."""
+        """Pool those of `states` (batch, tokens, hidden) for which `mask` (batch, tokens) is 1."""
         kept = mask.unsqueeze(2).to(states.dtype)
         return (states * kept).sum(dim=1) / kept.sum(dim=1)
 
@@ -41,7 +41,7 @@ class Weighted(nn.Module):
         nn.init.normal_(self.score.weight, std=0.02)
 
     def forward(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Pool `states` (batch, tokens, hidden) where `mask` (batch, tokens) is 1."""
+        """Pool those of `states` (batch, tokens, hidden) for which `mask` (batch, tokens) is 1."""
         scores = self.score(states).masked_fill(mask.unsqueeze(2) == 0, torch.finfo(states.dtype).min)
         pooled: torch.Tensor = (states * scores.softmax(dim=1)).sum(dim=1)
         return pooled
@@ -55,17 +55,17 @@ def check_pooling(name: str) -> None:
     """Check the name of a pooling that has no weights of its own.
 
     Raises:
-        ExportError: it is none of `cls` and `mean`.
+        ExportError: it is neither `cls` nor `mean`.
     """
     if name not in ("cls", "mean"):
         raise ExportError(f"expected the pooling to be cls or mean, found {name!r}")
 
 
 def make_pooling(name: str, hidden: int) -> Pooling:
-    """Return a pooling by its name, new.
+    """Return a new pooling of this name.
 
     Raises:
-        ExportError: there is none of this name.
+        ExportError: no pooling has this name.
     """
     if name == "weighted":
         return Weighted(hidden)

@@ -1,10 +1,10 @@
-"""A query prefix that no query has to read: its tokens' states are constants of every layer.
+"""A constant query prefix: the states of its tokens are constants of every layer.
 
-A BERT-like encoder reads the words before a query together with it, layer by layer. Their states depend
-little on the query, so that their means over many queries can stand for them: each layer's attention finds
-constant keys and values beside the text's own, and the text's positions are counted on from the prefix's.
-What is left of its cost is a few products in the attention. The form is prefix tuning's (Li and Liang, arXiv
-2101.00190); the states are not learned.
+A BERT-like encoder reads the words before a query together with the query, layer by layer. Their states
+depend little on the query, so their means over many queries replace them: each layer's attention finds
+constant keys and values beside the text's own. The text's positions follow the prefix's. All that is left of
+the prefix's cost is a few products in the attention. The form is that of prefix tuning (Li and Liang, arXiv
+2101.00190), but the states are not learned.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the original says: torch, in float32, one text at a time."""
+"""The reference that exports are compared with: torch, in float32, one text at a time."""
 
 from collections.abc import Sequence
 

@@ -21,13 +21,13 @@ from reranker.arrays import Floats
 
 
 def fit_rotation(vectors: Floats, dim: int) -> Floats:
-    """Return the directions in which vectors (n, wide) reach farthest: (dim, wide), orthonormal rows.
+    """Return the directions in which vectors (n, wide) vary most: (dim, wide), orthonormal rows.
 
-    Principal components without centring, so that dot products are kept as well as `dim` numbers can
-    (Eckart and Young 1936). The rows' signs are fixed, so that the same vectors give the same rotation.
+    Principal components without centring: no other `dim` numbers keep dot products better (Eckart and Young
+    1936). The rows' signs are fixed, so that the same vectors give the same rotation.
 
     Raises:
-        ExportError: there are fewer vectors than dimensions, or fewer dimensions than asked for.
+        ExportError: there are fewer vectors, or values in a vector, than `dim`.
     """
     if not 1 <= dim <= min(vectors.shape):
         raise ExportError(f"expected at least {dim} vectors of at least {dim} values, found {vectors.shape}")
@@ -49,10 +49,10 @@ def encode_sample(base: Base, texts: Sequence[str], limit: int = 2000) -> Floats
 
 
 def reduce_dimensions(base: Base, rows: Floats) -> Base:
-    """Return the base with both towers' vectors turned by `rows` (dim, wide) and cut, before normalising.
+    """Return the base with both towers rotated by `rows` (dim, wide), before vectors are normalised.
 
     Raises:
-        ExportError: the crossing is a residual one, whose weights are of the old dimension.
+        ExportError: the crossing is residual: its weights have the old dimension.
     """
     if not isinstance(base.crossing, CosineCrossing):
         raise ExportError("expected a cosine crossing to reduce, found a residual one: train it with `dim`")
@@ -63,7 +63,7 @@ def reduce_dimensions(base: Base, rows: Floats) -> Base:
 
 
 def rotate_tower(tower: Tower, rows: Floats) -> Tower:
-    """Return a copy whose vectors are products with `rows` (dim, wide), then normalised."""
+    """Return a copy whose vectors are multiplied by `rows` (dim, wide), then normalised."""
     copied = copy.deepcopy(tower)
     matrix = torch.from_numpy(rows)
     if tower.projection is not None:

@@ -1,4 +1,4 @@
-"""How texts become a tower's tokens: one tokeniser for each kind of input, and where a text is cut."""
+"""Texts become a tower's tokens: a tokeniser for each kind of input, and the most tokens of a text."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,18 +9,18 @@ from reranker.tokens import Tokens
 from reranker.tri_letters import TriLetters
 
 QUERY_TOKENS = 64
-"""A query is cut here."""
+"""The most tokens of a query; longer ones are cut."""
 
 
 def load_tokeniser(kind: str, file: Path, *, max_tokens: int, prefix: str = "") -> Tokeniser:
-    """Return the tokeniser of an input kind, `word_pieces` or `tri_letters`, that is used everywhere."""
+    """Load the tokeniser of an input kind, `word_pieces` or `tri_letters`: the same code as in searches."""
     return (TriLetters if kind == "tri_letters" else Tokens)(file, max_tokens=max_tokens, prefix=prefix)
 
 
 def tokenise(
     tower: Tower, tokenizer: Path, texts: Sequence[str], *, prefix: str, max_tokens: int
 ) -> list[Ids]:
-    """Return the tokens of texts as the tower takes them, at most `max_tokens` each."""
+    """Return the tokens of texts as the tower reads them, at most `max_tokens` each."""
     limit = min(max_tokens, tower.max_tokens)
-    cutter = load_tokeniser(tower.kind, tokenizer, max_tokens=limit, prefix=prefix)
-    return [cutter.query(text) for text in texts]
+    tokeniser = load_tokeniser(tower.kind, tokenizer, max_tokens=limit, prefix=prefix)
+    return [tokeniser.query(text) for text in texts]

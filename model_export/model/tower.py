@@ -19,9 +19,9 @@ Input = Literal["word_pieces", "tri_letters"]
 class Tower(nn.Module):
     """v = normalised(project(pool(transformer(embeddings)))).
 
-    A token's embedding is its word piece's row, or the sum of its trigrams' rows (row PADDING is 0), plus its
-    position's. There are no segments: a pretrained model's first segment is added to its positions.
-    `projection`, where there is one, is a linear layer (dim, hidden) without bias after the pooling.
+    A token's embedding is the row of its word piece, or the sum of its trigrams' rows (row PADDING is 0),
+    plus its position's. There are no segments: a pretrained model's first segment is added to its positions.
+    `projection`, if any, is a linear layer (dim, hidden) without bias after the pooling.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Tower(nn.Module):
 
     @property
     def prefix_states(self) -> list[torch.Tensor]:
-        """The constant tokens' states of each layer, (tokens, hidden) each; none where there are none."""
+        """The constant tokens' states of each layer, (tokens, hidden) each; empty without constant tokens."""
         if not self.prefix_tokens:
             return []
         layers: Any = self.bert.encoder.layer
@@ -68,14 +68,14 @@ class Tower(nn.Module):
         return tokens
 
     def has_weights_of(self, other: "Tower") -> bool:
-        """Whether all that is rounded is the same: words and layers, not positions, prefix and projection."""
-        ours, theirs = self._select_rounded(), other._select_rounded()
-        return ours.keys() == theirs.keys() and all(ours[name].equal(theirs[name]) for name in ours)
+        """Return whether all rounded weights, which are words and layers, are equal."""
+        own, others = self._select_rounded(), other._select_rounded()
+        return own.keys() == others.keys() and all(own[name].equal(others[name]) for name in own)
 
     def with_prefix(self, states: Sequence[torch.Tensor]) -> "Tower":
-        """Return a copy whose layers read constant tokens too, (tokens, hidden) of each layer.
+        """Return a copy whose layers also read constant tokens, given as (tokens, hidden) for each layer.
 
-        They stand between the first token and a text's others, whose positions are counted on.
+        They lie between a text's first token and its others, whose positions follow theirs.
         """
         tower = copy.deepcopy(self)
         for layer, prefix in zip(tower.bert.encoder.layer, states, strict=True):
@@ -110,7 +110,7 @@ class Tower(nn.Module):
         return nn.functional.normalize(projected.float(), dim=1)
 
     def encode(self, batch: Sequence[Ids]) -> torch.Tensor:
-        """Encode token lists, padded here, on the device of the weights: -> (len(batch), dim)."""
+        """Encode token lists, which are padded here, on the weights' device: -> (len(batch), dim)."""
         device = self.bert.embeddings.word_embeddings.weight.device
         ids, mask = (torch.from_numpy(array).to(device) for array in padded(batch))
         vectors: torch.Tensor = self(ids, mask)
@@ -129,7 +129,7 @@ class Tower(nn.Module):
 
 
 def _drop_segments(bert: BertModel) -> None:
-    """Move the first segment's row to the positions, and leave one row of zeros that no training changes."""
+    """Add the first segment's row to the positions, and leave one row of zeros, which is not trained."""
     embeddings = bert.embeddings
     with torch.no_grad():
         embeddings.position_embeddings.weight.add_(embeddings.token_type_embeddings.weight[:1])

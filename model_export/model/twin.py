@@ -1,4 +1,4 @@
-"""TwinBERT whole: two towers and a crossing, and how they are kept in a folder."""
+"""A whole TwinBERT: two towers and a crossing, saved to a folder and loaded from it."""
 
 from pathlib import Path
 from typing import Literal
@@ -19,7 +19,7 @@ SHAPE_FILE, WEIGHTS_FILE = "twin.json", "twin.safetensors"
 
 
 class TowerShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All that a tower is but its weights. `rows` is the size of the embedding table."""
+    """Everything about a tower except its weights; `rows` is the size of the embedding table."""
 
     rows: int
     layers: int
@@ -73,7 +73,7 @@ class TowerShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TwinShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The shapes of both towers (`document` is None where both are one) and the crossing's."""
+    """The shapes of both towers (`document` is None if both are one) and of the crossing."""
 
     query: TowerShape
     document: TowerShape | None
@@ -82,7 +82,7 @@ class TwinShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TwinBert(nn.Module):
-    """Two towers, which may be one and the same, and a crossing.
+    """Two towers, possibly the same object, and a crossing.
 
     Raises:
         ExportError: the towers' vectors differ in dimension, or their inputs in kind.
@@ -101,7 +101,7 @@ class TwinBert(nn.Module):
 
     @property
     def shape(self) -> TwinShape:
-        """Return all but the weights."""
+        """Everything about the model except its weights."""
         residual = self.crossing if isinstance(self.crossing, ResidualCrossing) else None
         return TwinShape(
             query=TowerShape.from_tower(self.query),
@@ -129,7 +129,7 @@ class TwinBert(nn.Module):
         """Read what `save` wrote.
 
         Raises:
-            ExportError: a file is missing, or the weights are not those of the shape.
+            ExportError: a file is missing, or the weights do not fit the shape.
         """
         try:
             shape = msgspec.json.decode((folder / SHAPE_FILE).read_bytes(), type=TwinShape)
@@ -149,7 +149,7 @@ class TwinBert(nn.Module):
         return frozen
 
     def _collect_state(self) -> dict[str, torch.Tensor]:
-        """The state, a tower that serves both sides once."""
+        """Return the weights, those of a shared tower once."""
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
         if self.document is self.query:
             state = {name: tensor for name, tensor in state.items() if not name.startswith("document.")}

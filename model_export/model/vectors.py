@@ -1,4 +1,4 @@
-"""Frozen vectors of many texts, kept on disk part by part, so that an interrupted run goes on."""
+"""Frozen vectors of many texts, stored on disk in parts, so that an interrupted run can go on."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from reranker.bundle import Bundle
 from reranker.encoder import Ids
 
 PART = 4096
-"""Texts of one file."""
+"""Texts in one file."""
 BATCH_TOKENS = 8192
 
 Text = TypeVar("Text", str, Ids)
@@ -26,9 +26,9 @@ Text = TypeVar("Text", str, Ids)
 def encode_once(
     encode: Callable[[Sequence[Text]], Floats], texts: Sequence[Text], folder: Path, *, what: str
 ) -> Floats:
-    """Encode texts, or read from `folder` what was encoded of the same ones: -> (texts, dim) float32.
+    """Encode texts, or read their vectors from `folder` if they were encoded before: -> (texts, dim) float32.
 
-    A text is what `encode` takes: its tokens for `encode_tokens`, the text itself for `encode_as_search`.
+    A text is what `encode` takes: tokens for `encode_tokens`, the text itself for `encode_as_search`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     starts = range(0, len(texts), PART)

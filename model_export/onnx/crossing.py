@@ -1,4 +1,4 @@
-"""A bundle's crossing: its weights for `reranker`, and the same layer as ONNX for other programs."""
+"""A bundle's crossing: weights for `reranker`, and the same layer as ONNX for other programs."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ MAX_DIFFERENCE = 1e-3
 
 
 def write_crossing(crossing: TrainedCrossing, folder: Path) -> None:
-    """Write a residual crossing's two files and hold them against torch; a cosine needs no file.
+    """Write a residual crossing's two files and check them against torch; a cosine needs no file.
 
     Raises:
         ExportError: numpy or ONNX Runtime differ from torch by more than MAX_DIFFERENCE.

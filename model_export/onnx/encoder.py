@@ -1,9 +1,8 @@
-"""A BERT encoder as an ONNX graph of fused operators, pooled and normalised inside.
+"""A BERT encoder as an ONNX graph of fused operators, with pooling and normalisation inside.
 
-The graph is written from the weights, not traced, so attention and GELU are one node a layer by
-construction; `check_fusion` holds the finished graph to it. LayerNormalization follows Sum, which ONNX
-Runtime does not merge into SkipLayerNormalization: on CPU that kernel took 29 us for 12 x 384 values, the
-pair takes 12 us.
+The graph is written from the weights, not traced, so attention and GELU are one node each in every layer;
+`check_fusion` verifies the finished graph. LayerNormalization follows Sum, which ONNX Runtime does not merge
+into SkipLayerNormalization: on a CPU that kernel took 29 us for 12 x 384 values, the pair takes 12 us.
 """
 
 from collections import Counter
@@ -29,7 +28,7 @@ def build_encoder(tower: Tower, linear: Linear, weights: WeightFile) -> onnx.Mod
     """Build one tower; large tensors go to `weights`.
 
     Raises:
-        ExportError: a graph without one fused node a layer.
+        ExportError: the graph does not have one fused node of each kind in every layer.
     """
     layers = tower.num_layers
     model = _Graph(tower, linear, Nodes(weights)).build(layers)
@@ -38,10 +37,11 @@ def build_encoder(tower: Tower, linear: Linear, weights: WeightFile) -> onnx.Mod
 
 
 def check_fusion(model: onnx.ModelProto, layers: int, *, softmaxes: int = 0) -> None:
-    """Count the fused nodes; the one softmax that may be there is weighted pooling's.
+    """Check the number of fused nodes; `softmaxes` is 1 only for weighted pooling.
 
     Raises:
-        ExportError: not one attention and one GELU a layer, or not two layer normalisations and one more.
+        ExportError: not one attention, one GELU and two layer normalisations a layer, or not one for the
+            embeddings.
     """
     counts = Counter(node.op_type for node in model.graph.node)
     expected = {"MultiHeadAttention": layers, "BiasGelu": layers, "LayerNormalization": 2 * layers + 1}
@@ -88,7 +88,7 @@ class _Graph:
         return self._nodes.op("Add", self._look_up_words(), positions)
 
     def _look_up_words(self) -> str:
-        """Each token's row, or the sum of its trigrams' rows; the padding's row is 0."""
+        """Look up each token's row, or the sum of its trigrams' rows; the padding's row is 0."""
         table = self._tensors["embeddings.word_embeddings.weight"]
         if self._tower.kind == "word_pieces":
             return self._look_up_rows(table)
@@ -109,7 +109,7 @@ class _Graph:
         return self._nodes.op("Mul", found, self._nodes.constant("word_columns", divisor))
 
     def _attend(self, name: str, x: str, mask: str, *, first_alone: bool) -> str:
-        """Attend to all tokens: from all or, where nothing will read the others, from the first alone."""
+        """Attend to all tokens: from all or, if nothing reads the others, from the first alone."""
         dense = self._read_dense(f"{name}.self.qkv", *(f"{name}.self.{part}" for part in _PROJECTIONS))
         projected = self._linear(self._nodes, x, dense)
         query, key, value = self._nodes.ops("Split", [projected], 3, axis=-1, num_outputs=3)
@@ -127,10 +127,10 @@ class _Graph:
         return self._add_residual(f"{name}.output", context, x)
 
     def _add_prefixes(self, layers: int) -> dict[str, str]:
-        """Return every layer's keys and values of the constant tokens, without the bias, which follows.
+        """Return every layer's keys and values of the constant tokens, without bias, which is added later.
 
-        They are one constant, repeated for a batch's texts once: a node of its own for each cost more than
-        what is copied.
+        They are one constant, which is repeated once for a batch's texts: one node for each layer cost more
+        than the copies.
         """
         found: dict[str, Floats] = {}
         for attention in (f"encoder.layer.{i}.attention.self" for i in range(layers)):
@@ -155,7 +155,7 @@ class _Graph:
         return self._add_residual(f"{name}.output", y, x)
 
     def _add_residual(self, name: str, x: str, residual: str) -> str:
-        """Normalise the sum of a dense layer and what went around it."""
+        """Normalise the sum of a dense layer and its residual connection."""
         dense = self._read_dense(f"{name}.dense")
         y = self._nodes.op("Sum", self._linear(self._nodes, x, dense), self._add_bias(dense), residual)
         return self._normalise(f"{name}.LayerNorm", y)
@@ -179,11 +179,11 @@ class _Graph:
         weights = self._nodes.op("Unsqueeze", mask, self._add_axis(2))
         if isinstance(pooling, Weighted):
             weights = self._weigh(pooling, x, weights)
-        # With weights of 1 the sum will do: the division by their number goes out again with the length.
+        # With weights of 1 a sum is enough: normalising to length 1 cancels the division by their number.
         return self._nodes.op("ReduceSum", self._nodes.op("Mul", x, weights), self._add_axis(1), keepdims=0)
 
     def _weigh(self, pooling: Weighted, x: str, mask: str) -> str:
-        """Softmax over the tokens of w . x, where the mask (batch, tokens, 1) is 1."""
+        """Return the softmax of w . x over the tokens for which the mask (batch, tokens, 1) is 1."""
         learned = pooling.score.weight.detach().cpu().numpy().T
         scores = self._nodes.op("MatMul", x, self._nodes.constant("pooling.weight", learned))
         absent = self._nodes.op("Sub", mask, self._nodes.constant("one", 1, np.float32))
@@ -198,7 +198,7 @@ class _Graph:
         return self._nodes.op("MatMul", vector, self._nodes.constant("projection.weight", weight))
 
     def _read_dense(self, name: str, *parts: str) -> DenseLayer:
-        """One linear layer, or several over the same input as one."""
+        """Read one linear layer, or several that share an input as one."""
         weight, bias = (
             np.concatenate([self._tensors[f"{part}.{kind}"] for part in parts or (name,)])
             for kind in ("weight", "bias")

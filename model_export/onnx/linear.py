@@ -1,4 +1,4 @@
-"""How a linear layer's product is computed: in float32, or in integers."""
+"""A linear layer's product in a graph: in float32 or in integers."""
 
 from collections.abc import Callable, Container, Mapping
 
@@ -9,15 +9,15 @@ from model_export.onnx.quantize import DenseLayer, QuantisedLayer, quantise_laye
 from reranker.arrays import Floats
 
 Linear = Callable[[Nodes, str, DenseLayer], str]
-"""Adds x W^T to the graph: (nodes, the input's name, the layer) -> the output's name. The bias joins the
-operator that follows."""
+"""Adds x W^T to the graph: (nodes, the input's name, the layer) -> the output's name. The operator
+that follows adds the bias."""
 
 ALPHAS = {"attention.self.qkv": 0.5, "intermediate.dense": 0.5, "output.dense": 0.5}
 """Smoothing of each kind of layer; the attention's output has even channels and needs none."""
 
 EVERY_KIND = (*ALPHAS, "attention.output.dense")
 QUERY_KINDS = ("output.dense",)
-"""Where a query's tokens are scaled one by one: GELU's output, the one input with outlying tokens."""
+"""Layers whose input is scaled token by token in queries: after GELU, the only input with outlier tokens."""
 
 
 def multiply_exactly(nodes: Nodes, x: str, dense: DenseLayer) -> str:
@@ -26,14 +26,14 @@ def multiply_exactly(nodes: Nodes, x: str, dense: DenseLayer) -> str:
 
 
 def make_query_linear(peaks: Mapping[str, Floats]) -> Linear:
-    """Return the fastest way for one short text: mostly one activation scale for all its tokens."""
+    """Return the fastest product for one short text: mostly one activation scale for all its tokens."""
     return _make_integer_linear(peaks, QUERY_KINDS)
 
 
 def make_document_linear(peaks: Mapping[str, Floats]) -> Linear:
-    """Return the way over the same integers in which every token has its own activation scale.
+    """Return the product with the same integers in which every token has its own activation scale.
 
-    It is nearer to float32, and a text's vector does not depend on what else is in its batch.
+    It is closer to float32, and a text's vector does not depend on the other texts of its batch.
     """
     return _make_integer_linear(peaks, EVERY_KIND)
 
@@ -59,9 +59,9 @@ def _smooth(nodes: Nodes, x: str, dense: DenseLayer, layer: QuantisedLayer) -> s
 
 
 def _multiply_by_token(nodes: Nodes, x: str, weight: str, scales: str) -> str:
-    """Divide each token by its own peak, so that one fixed scale serves all, and multiply it back.
+    """Divide each token by its own peak, so that one fixed scale serves all, and multiply by it afterwards.
 
-    A token of zeros gives 0/0, an arbitrary integer, times its peak: 0, as it must.
+    A token of zeros gives 0/0, an arbitrary integer, which times its peak is 0, as it should be.
     """
     last = nodes.constant("axis_-1", [-1], np.int64)
     unit = nodes.constant("unit_scale", 1 / 127, np.float32)

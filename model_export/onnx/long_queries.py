@@ -1,9 +1,9 @@
-"""Long queries read by a whole tower, short ones by a small one: both in one graph.
+"""Two query towers in one graph: a whole one for long queries, a small one for short queries.
 
-A small tower learned from short texts is nearly as good as a whole one on those, and loses most on long ones,
-which are rare. One `If` on the number of tokens takes either; what is not taken costs no time. A bundle that
-has another's document tower has that tower's layers already, so the whole query tower over the same integers
-adds few bytes to it.
+A small tower that learned from short texts is nearly as good as a whole one on those. It loses most on long
+ones, which are rare. One `If` on the number of tokens chooses the tower; the other costs no time. A bundle
+that takes over a document tower already holds its layers, so a whole query tower over the same integers adds
+few bytes.
 """
 
 from collections.abc import Sequence
@@ -26,10 +26,10 @@ OUTPUT = "embedding"
 
 @dataclass(frozen=True)
 class LongQueries:
-    """Queries of more than `beyond` tokens are read by the query tower of `bundle`.
+    """The query tower of `bundle` reads queries of more than `beyond` tokens.
 
     Raises:
-        ExportError: that bundle cuts queries otherwise than `query` says, or no query is so long.
+        ExportError: that bundle cuts queries differently from `query`, or no query is that long.
     """
 
     bundle: Bundle
@@ -37,28 +37,28 @@ class LongQueries:
     query: TowerSpec
 
     def __post_init__(self) -> None:
-        theirs, ours = self.bundle.manifest.query, self.query
-        if (theirs.max_tokens, theirs.prefix) != (ours.max_tokens, ours.prefix):
+        other, own = self.bundle.manifest.query, self.query
+        if (other.max_tokens, other.prefix) != (own.max_tokens, own.prefix):
             raise ExportError(
-                f"expected a bundle that cuts queries after {ours.max_tokens} tokens, prefix {ours.prefix!r},"
-                f" found {theirs.max_tokens} and {theirs.prefix!r} in {self.bundle.path}"
+                f"expected a bundle that cuts queries after {own.max_tokens} tokens, prefix {own.prefix!r},"
+                f" found {other.max_tokens} and {other.prefix!r} in {self.bundle.path}"
             )
-        if not 0 < self.beyond < ours.max_tokens:
+        if not 0 < self.beyond < own.max_tokens:
             raise ExportError(
-                f"expected long queries to be those beyond 1 to {ours.max_tokens - 1} tokens,"
+                f"expected long queries to be those beyond 1 to {own.max_tokens - 1} tokens,"
                 f" found {self.beyond}"
             )
 
     def join(self, small: onnx.ModelProto, weights: WeightFile) -> onnx.ModelProto:
-        """Return a model that reads short queries as `small` does; the whole tower's tensors go to `weights`.
+        """Return a model that reads short queries like `small`; the whole tower's tensors go to `weights`.
 
         Raises:
-            ExportError: the two take other inputs, or give vectors of another dimension.
+            ExportError: the towers differ in inputs or dimension.
         """
         return join_towers(small, self._whole, self.beyond, weights)
 
     def encode_reference(self, batch: Sequence[Ids], small: Floats) -> Floats:
-        """Put into the small tower's vectors (texts, dim) the whole tower's of the long ones."""
+        """Replace the small tower's vectors (texts, dim) of long texts by the whole tower's."""
         found, encoder = small.copy(), Encoder(self._whole)
         for place, tokens in enumerate(batch):
             if len(tokens) > self.beyond:
@@ -73,12 +73,12 @@ class LongQueries:
 def join_towers(
     small: onnx.ModelProto, whole: Path, most_tokens: int, weights: WeightFile
 ) -> onnx.ModelProto:
-    """Return a model that reads up to `most_tokens` tokens as `small` does, and more as the file `whole`.
+    """Return a model that reads texts of up to `most_tokens` tokens like `small`, longer ones like `whole`.
 
-    Of a batch the longest text decides, since all are padded to that. Tensors of `whole` go to `weights`.
+    In a batch the longest text decides, because all are padded to it. Tensors of `whole` go to `weights`.
 
     Raises:
-        ExportError: the two take other inputs, or give vectors of another dimension.
+        ExportError: the towers differ in inputs or dimension.
     """
     other = onnx.load(whole)
     sides = (small.graph, other.graph)
@@ -105,7 +105,7 @@ def join_towers(
 
 
 def _make_branch(graph: onnx.GraphProto, name: str) -> onnx.GraphProto:
-    """Return a graph's nodes as a branch, with its name before each value's and constant's."""
+    """Return a graph's nodes as a branch, whose name is put before the name of every value and constant."""
     given = {each.name for each in graph.input}
     for tensor in graph.initializer:
         tensor.name = f"{name}.{tensor.name}"

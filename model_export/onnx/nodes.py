@@ -1,4 +1,4 @@
-"""An ONNX graph, written down node by node."""
+"""An ONNX graph, built node by node."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,11 +13,11 @@ from model_export.onnx.weights import WeightFile
 OPSET = 21
 IR_VERSION = 10
 CONTRIB = "com.microsoft"
-"""ONNX Runtime's own operators: fused attention, GELU and the integer matrix products."""
+"""The domain of ONNX Runtime's own operators: fused attention, GELU and integer matrix products."""
 
 
 class Nodes:
-    """Collects nodes and constants; every method returns the name of the value that it made."""
+    """Collects nodes and constants; methods that add one return the name of its value."""
 
     def __init__(self, weights: WeightFile) -> None:
         self._weights = weights
@@ -25,7 +25,7 @@ class Nodes:
         self._constants: dict[str, onnx.TensorProto] = {}
 
     def constant(self, name: str, value: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> str:
-        """Add a constant under this name; a second call with the same name must bring the same value."""
+        """Add a constant of this name; a second call with the same name must pass the same value."""
         if name not in self._constants:
             self._constants[name] = self._weights.add_tensor(name, np.asarray(value, dtype))
         return name
@@ -43,7 +43,7 @@ class Nodes:
         domain: str = "",
         **attributes: Any,  # noqa: ANN401 - what an ONNX attribute may be
     ) -> list[str]:
-        """Add a node with named outputs, or with as many as given."""
+        """Add a node with these outputs, or with this number of them, and return their names."""
         label = f"{kind}_{len(self._nodes)}"
         names = [f"{label}_{i}" for i in range(outputs)] if isinstance(outputs, int) else list(outputs)
         self._nodes.append(helper.make_node(kind, inputs, names, name=label, domain=domain, **attributes))

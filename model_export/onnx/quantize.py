@@ -2,7 +2,7 @@
 
 Seven bits, because AVX2 without VNNI adds two u8 x s8 products in 16 bits: 2 * 255 * 63 still fits, so every
 CPU computes the same. Smoothing moves an input channel's range from the activations into the weights
-(SmoothQuant, arXiv 2211.10438, equation 4), since one wide channel would coarsen all others.
+(SmoothQuant, arXiv 2211.10438, equation 4), because one wide channel would make all others coarser.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,10 +21,11 @@ LARGEST = 63
 """Largest magnitude of an integer weight."""
 
 UNEVEN = 4.0
-"""Columns of an embedding table are evened out where one reaches so many times as far as the median."""
+"""An embedding table's columns are scaled if one of them is this many times as large as the median."""
 
 COLUMN_ALPHA = 0.75
-"""How far: of .5, .75 and 1 the least error, .6 and not 1.9 % of a row, for states after nine layers."""
+"""The scaling's exponent: of 0.5, 0.75 and 1 the one with the least error for states after nine layers, 0.6
+instead of 1.9 % of a row."""
 
 _SAME_INPUT = ("query", "key", "value")
 """Parts of an attention that read the same input, and count as one layer."""
@@ -52,9 +53,9 @@ class QuantisedLayer:
 
 
 def quantise_layer(dense: DenseLayer, peaks: Floats, alpha: float) -> QuantisedLayer:
-    """Quantise a layer whose input channels reach `peaks` (inputs,), by output channel.
+    """Quantise a layer, by output channel; `peaks` (inputs,) are its input channels' largest values.
 
-    `alpha` in 0 to 1 says how much of a channel's range the weights take over; 0 leaves both as they are.
+    `alpha`, 0 to 1, is the share of a channel's range that moves into the weights; 0 moves nothing.
     """
     divisor = _find_divisor(dense.weight, peaks, alpha) if alpha else np.ones_like(peaks)
     weight = dense.weight * divisor
@@ -64,10 +65,10 @@ def quantise_layer(dense: DenseLayer, peaks: Floats, alpha: float) -> QuantisedL
 
 
 def find_column_divisor(table: Floats) -> Floats | None:
-    """Return by what each column of a table (rows, dim) is divided before it is quantised: (dim,), or None.
+    """Return the divisors of a table's columns before quantisation: (rows, dim) -> (dim,), or None.
 
-    A row's one scale is its largest value's. Where some columns reach much farther than most, as in a model's
-    inner states, it is too coarse for the others; where all are alike nothing is changed.
+    A row has one scale, set by its largest value. If some columns are much larger than most, as in a model's
+    inner states, that scale is too coarse for the others. If all are alike, the result is None.
     """
     reach = np.sqrt((table.astype(np.float64) ** 2).mean(axis=0))
     if reach.max() <= UNEVEN * np.median(reach):
@@ -83,9 +84,9 @@ def quantise_rows(table: Floats) -> tuple[npt.NDArray[np.int8], Floats]:
 
 
 def measure_peaks(tower: Tower, batch: Sequence[Ids]) -> dict[str, Floats]:
-    """Run token ids through torch and note the largest |input| by channel: layer name -> (inputs,).
+    """Run token ids through torch and record the largest |input| by channel: layer name -> (inputs,).
 
-    Query, key and value see the same input and count as one layer, `attention.self.qkv`.
+    Query, key and value read the same input and count as one layer, `attention.self.qkv`.
     """
     found: dict[str, Floats] = {}
     hooks = [
@@ -116,8 +117,8 @@ def _name_layer(name: str) -> str:
 def _make_hook(
     name: str, found: dict[str, Floats]
 ) -> Callable[[torch.nn.Module, tuple[torch.Tensor, ...]], None]:
-    def note(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+    def record(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         reach: Floats = inputs[0].detach().abs().amax(dim=(0, 1)).numpy()
         found[name] = np.maximum(found[name], reach) if name in found else reach
 
-    return note
+    return record

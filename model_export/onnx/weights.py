@@ -16,14 +16,14 @@ ALIGNMENT_BYTES = 4096
 """Every shared tensor starts on a page, so that ONNX Runtime can map it."""
 
 TensorPlace = tuple[str, int]
-"""A file, and where in it a tensor begins."""
+"""A file, and a tensor's offset in it, in bytes."""
 
 
 class WeightFile:
-    """Tensors by their content: the same bytes, asked for by two graphs, are stored once.
+    """A file of tensors by their content: bytes that two graphs share are stored once.
 
-    `there` names tensors that stand in other files of the same folder already, by their SHA-256; with
-    `inline` every tensor stays in its graph and there is no file.
+    `there` locates tensors that other files of the folder already hold, by their SHA-256. With `inline`,
+    every tensor stays in its graph and there is no file.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class WeightFile:
         self._inline = inline
 
     def add_tensor(self, name: str, array: npt.NDArray[np.generic]) -> onnx.TensorProto:
-        """Return an initialiser of this name: inline when small, else a reference into the file."""
+        """Return an initialiser of this name: inline if small, otherwise a reference into the file."""
         tensor = numpy_helper.from_array(np.asarray(array, order="C"), name)
         if self._inline or len(tensor.raw_data) < INLINE_BYTES:
             return tensor
@@ -65,7 +65,7 @@ class WeightFile:
 
 
 def locate_tensors(graph: Path) -> dict[bytes, TensorPlace]:
-    """Return where the external tensors of a graph stand, by their SHA-256."""
+    """Return the places of a graph's external tensors, by their SHA-256."""
     found: dict[bytes, TensorPlace] = {}
     for tensor in onnx.load(graph, load_external_data=False).graph.initializer:
         about = {entry.key: entry.value for entry in tensor.external_data}
