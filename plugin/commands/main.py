@@ -17,7 +17,7 @@ WIDEST_HELP = 120
 
 @dataclass(frozen=True)
 class _Lazy:
-    """A command that is not imported yet: its module in plugin/, and its first sentence for the list."""
+    """A command that is not imported yet: its module in commands/, and its first sentence for the list."""
 
     module: str
     name: str
@@ -26,62 +26,62 @@ class _Lazy:
 
 _COMMANDS = {
     "check": _Lazy(
-        "commands.check", "check_command",
+        "check", "check_command",
         "Check a bundle's files, and replay its canonical texts through ONNX Runtime on this machine.",
     ),
     "demo": _Lazy(
-        "commands.demo", "demo_command",
+        "demo", "demo_command",
         "Start OpenSearch and Twinrank on this machine and show searches both ways.",
     ),
-    "disable": _Lazy("commands.settings", "disable_command", "Switch reranking off for INDEX."),
+    "disable": _Lazy("settings", "disable_command", "Switch reranking off for INDEX."),
     "enable": _Lazy(
-        "commands.index", "enable_command",
+        "index", "enable_command",
         "Switch reranking on for INDEX; create it where there is none.",
     ),
     "evaluate": _Lazy(
-        "commands.evaluate", "evaluation_command",
+        "evaluate", "evaluation_command",
         "Measure FOLDER's queries (BEIR layout) on OpenSearch alone and through Twinrank.",
     ),
-    "explain": _Lazy("commands.settings", "explain_command", "Show a search for TEXT in INDEX step by step."),
+    "explain": _Lazy("settings", "explain_command", "Show a search for TEXT in INDEX step by step."),
     "index": _Lazy(
-        "commands.index", "index_command",
+        "index", "index_command",
         "Index the documents of FILE (JSON lines or another form; - is standard input) with their vectors.",
     ),
     "migrate": _Lazy(
-        "commands.migrate", "migrate_command",
+        "migrate", "migrate_command",
         "Change the model of INDEX while it is searched and written.",
     ),
     "native": _Lazy(
-        "commands.native", "native_command",
+        "native", "native_command",
         "Let OpenSearch's own pipelines rerank, with ml-commons; no proxy in the path.",
     ),
     "opensearch": _Lazy(
-        "commands.local_server", "opensearch_command",
+        "local_server", "opensearch_command",
         "Start, stop and look at a local OpenSearch.",
     ),
     "search": _Lazy(
-        "commands.search", "search_command",
+        "search", "search_command",
         "Search INDEX for TEXT directly in OpenSearch and through the proxy, side by side.",
     ),
-    "serve": _Lazy("server.gunicorn_app", "serve", "Stand in front of OpenSearch and rerank its searches."),
+    "serve": _Lazy("serve", "serve_command", "Stand in front of OpenSearch and rerank its searches."),
     "settings": _Lazy(
-        "commands.settings", "settings_command",
+        "settings", "settings_command",
         "Show every setting of INDEX, where each value comes from, and what is wrong.",
     ),
     "status": _Lazy(
-        "commands.index", "status_command",
+        "index", "status_command",
         "Say how far INDEX is covered with vectors, and what to do next.",
     ),
     "sync": _Lazy(
-        "commands.sync", "sync_command",
+        "sync", "sync_command",
         "Give every document of INDEX a current vector, or none, whoever wrote it and how.",
     ),
     "tune": _Lazy(
-        "commands.tune", "tune_command",
+        "tune", "tune_command",
         "Fit INDEX's fusion weight and window on judged queries, and print the mapping change.",
     ),
     "verify": _Lazy(
-        "commands.verify", "verify_command",
+        "verify", "verify_command",
         "Look at every document of INDEX and say what its vector is worth.",
     ),
 }  # fmt: skip
@@ -135,7 +135,7 @@ class Commands(click.Group):
         lazy = _COMMANDS.get(name)
         if lazy is None:
             return None
-        command: click.Command = getattr(importlib.import_module(f"plugin.{lazy.module}"), lazy.name)
+        command: click.Command = getattr(importlib.import_module(f"plugin.commands.{lazy.module}"), lazy.name)
         return command
 
     def resolve_command(

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-import msgspec
 
-from opensearch.settings.layers import Defaults, server_defaults
+from opensearch.settings.layers import Defaults
 from plugin.commands.processor import LIGHT_BUNDLE, default_bundle
+from plugin.settings.defaults import DefaultsFileError, read_defaults
 from reranker.bundle import BUNDLES, DEFAULT_BUNDLE
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -40,24 +40,17 @@ def settings_file_option(command: Command) -> Command:
         "--settings",
         "defaults",
         type=click.Path(dir_okay=False, path_type=Path),
-        callback=lambda context, parameter, file: read_defaults(file),
+        callback=_read_defaults,
         metavar="FILE",
         help="JSON with the server's defaults, in the form of `_meta.rerank`.",
     )(command)
 
 
-def read_defaults(file: Path | None) -> Defaults:
-    """Return the server's defaults of a file, none where there is no file.
-
-    Raises:
-        click.BadParameter: the file cannot be read, or holds something else.
-    """
-    if file is None:
-        return {}
+def _read_defaults(_context: click.Context, _parameter: click.Parameter, file: Path | None) -> Defaults:
     try:
-        return server_defaults(msgspec.json.decode(file.read_bytes()), str(file))
-    except (OSError, ValueError) as error:
-        raise click.BadParameter(f"expected a JSON file, found: {error}") from error
+        return read_defaults(file)
+    except DefaultsFileError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -1,6 +1,5 @@
-"""`twinrank serve`: the proxy under gunicorn."""
+"""The proxy as a gunicorn application: its settings, its reload, and what each worker loads."""
 
-import os
 import resource
 import ssl
 import subprocess
@@ -9,33 +8,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
 from gunicorn.app.base import BaseApplication
 
 from opensearch.settings.layers import Defaults
+from opensearch.settings.table import SettingsError
 from plugin.admin.readiness import Readiness
 from plugin.apis.tokens import BearerTokens
-from plugin.commands.log_options import log_options
-from plugin.commands.options import bundle_folder, bundle_option, read_defaults
-from plugin.commands.upstream_options import connecting_options
 from plugin.encoding.model import Model
 from plugin.errors import CommandError
-from plugin.harness.proxy_process import DEFAULT_PORT
-from plugin.http.listen_address import ListenAddress, ListenType
 from plugin.http.underscored_headers import keep_underscored
 from plugin.proxy import Proxy
 from plugin.search.page_table import PageTable
 from plugin.server.arbiter import PatientArbiter
-from plugin.server.client_options import ClientOptions, client_options
+from plugin.server.client_options import ClientOptions
 from plugin.server.keep_alive import GRACE_S
 from plugin.server.runtime_folder import runtime_folder
 from plugin.server.sync_process import SyncChild
 from plugin.settings.cache import SettingsCache
+from plugin.settings.defaults import read_defaults
 from plugin.settings.poller import SettingsPoller
-from plugin.telemetry.logs import JsonGunicornLogger, log_to_stderr
-from plugin.telemetry.metrics import Metrics, shared_between_workers, worker_ended
+from plugin.telemetry.logs import JsonGunicornLogger
+from plugin.telemetry.metrics import Metrics, worker_ended
 from plugin.telemetry.search_log import LogOptions, Sight
-from plugin.telemetry.tracing import check_tracing, tracing_from_environment
+from plugin.telemetry.tracing import tracing_from_environment
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle
 
@@ -66,18 +61,18 @@ class Files:
 
         Raises:
             BundleError: one of them cannot be used.
-            click.BadParameter: two bundles make vectors of one model.
+            CommandError: two bundles make vectors of one model.
         """
         others = [Bundle.open(path) for path in self.also]
         if len({each.vectors_of for each in (bundle, *others)}) <= len(others):
-            raise click.BadParameter("expected bundles of different models", param_hint="--also")
+            raise CommandError("--also: expected bundles of different models, found two of one model")
         return others
 
     def read(self) -> tuple[Bundle, Defaults, BearerTokens]:
         """Read all of them.
 
         Raises:
-            BundleError, click.BadParameter, CommandError: one of them cannot be used.
+            BundleError, CommandError, SettingsError: one of them cannot be used.
         """
         tokens = BearerTokens.read(self.tokens) if self.tokens else BearerTokens()
         return Bundle.open(self.bundle), read_defaults(self.settings), tokens
@@ -132,7 +127,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         """Read every file anew, and let a process of its own see whether the bundle computes here.
 
         Raises:
-            ReloadError: workers that were started now would not come up.
+            BundleError, CommandError: workers that were started now would not come up.
         """
         command = [sys.executable, "-m", "plugin", "check", "--bundle", str(self._files.bundle.resolve())]
         root = Path(__file__).resolve().parents[2]
@@ -141,9 +136,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
             ended = subprocess.run(  # noqa: S603  # our own interpreter and module
                 command, cwd=root, capture_output=True, text=True, timeout=CHECK_S, check=False
             )
-        except click.BadParameter as error:
-            raise ReloadError(error.message) from error
-        except (OSError, subprocess.TimeoutExpired) as error:
+        except (OSError, SettingsError, subprocess.TimeoutExpired) as error:
             raise ReloadError(str(error)) from error
         if ended.returncode != 0:
             raise ReloadError(ended.stderr.strip())
@@ -219,85 +212,3 @@ def _max_connections() -> int:
     """Return how many clients a worker may have: half of its files, since each may need one to OpenSearch."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else max(64, min(MAX_CONNECTIONS, soft // 2))
-
-
-@click.command()
-@click.option(
-    "--listen",
-    type=ListenType(DEFAULT_PORT),
-    default=f"127.0.0.1:{DEFAULT_PORT}",
-    show_default=True,
-    metavar="HOST:PORT",
-    help="Where to listen. A port alone is this machine's own, :PORT all its addresses; unix:PATH.",
-)
-@connecting_options
-@bundle_option
-@click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    default=lambda: os.cpu_count() or 1,
-    show_default="one a core",
-    help="Worker processes.",
-)
-@click.option(
-    "--also",
-    type=bundle_folder,
-    metavar="FOLDER",
-    multiple=True,
-    help="Another bundle whose vectors are written too, where a change of model asks for them.",
-)
-@click.option(
-    "--settings",
-    "settings_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="JSON with the server's defaults, in the form of `_meta.rerank`.",
-)
-@click.option("--sync", "synced", metavar="INDEX,...", help="Run `twinrank sync --follow` beside it.")
-@click.option(
-    "--token-file",
-    type=click.Path(path_type=Path),
-    help="Bearer tokens, one a line, that /v1/rerank, /v1/embeddings and their like ask for.",
-)
-@click.option(
-    "--certfile", type=click.Path(path_type=Path), help="Answer over TLS with this certificate (PEM)."
-)
-@click.option("--keyfile", type=click.Path(path_type=Path), help="Its key (PEM, without a password).")
-@client_options
-@log_options
-def serve(
-    listen: ListenAddress,
-    connecting: Connecting,
-    bundle_path: Path,
-    workers: int,
-    also: tuple[Path, ...],
-    settings_file: Path | None,
-    synced: str | None,
-    token_file: Path | None,
-    certfile: Path | None,
-    keyfile: Path | None,
-    clients: ClientOptions,
-    log: LogOptions,
-    log_format: str,
-) -> None:
-    """Stand in front of OpenSearch and rerank its searches.
-
-    --user, or a user in the first URL, is the service account that follows changes of settings; each request
-    is sent with its caller's own. SIGTERM ends it once every request is answered; SIGHUP reads bundle,
-    settings and tokens again.
-    """
-    if (certfile is None) != (keyfile is None):
-        raise click.UsageError("expected --certfile and --keyfile together, found one of them")
-    check_tracing()
-    address = listen.resolved()
-    address.check_free()
-    as_json = log_format == "json"
-    log_to_stderr(as_json=as_json)
-    files = Files(bundle_path, settings_file, token_file, also)
-    with shared_between_workers():
-        server = ProxyServer(connecting, files, str(address), workers, log, clients, as_json=as_json)
-        if certfile and keyfile:
-            server.speak_tls(certfile, keyfile)
-        if synced:
-            server.run_beside(SyncChild(connecting, synced, bundle_path))
-        server.run()

@@ -61,8 +61,9 @@ def test_sighup_has_new_workers_answer_before_the_old_ones_stop(toy_index: ToyIn
         _hang_up(proxy, lambda: not set(old) & set(children_of(proxy.child.pid)))
         traffic.wait_for(20)
         new = children_of(proxy.child.pid)
-        settings.write_text("{")
-        _hang_up(proxy, lambda: "not reloaded, the workers go on" in log(tmp_path))
+        for number, wrong in enumerate(("{", '{"window_size": "wide"}'), 1):
+            settings.write_text(wrong)
+            _hang_up(proxy, lambda number=number: log(tmp_path).count("not reloaded") == number)
         traffic.wait_for(20)
         assert children_of(proxy.child.pid) == new
     assert (traffic.failures, traffic.num_refused) == ({}, 0)

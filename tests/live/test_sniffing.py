@@ -12,11 +12,11 @@ from click.testing import CliRunner
 from opensearchpy import OpenSearch
 from werkzeug.test import Client
 
+from plugin.commands.serve import serve_command
 from plugin.encoding.model import Model
 from plugin.http.messages import is_address
 from plugin.passthrough.publish_address import AUTO, UNCHANGED, asks_for_addresses, with_address
 from plugin.proxy import Proxy
-from plugin.server.gunicorn_app import serve
 from plugin.upstream.client import Upstream
 from reranker.bundle import Bundle
 from tests.support.paths import TINY_BUNDLE
@@ -137,6 +137,6 @@ def test_a_table_of_addresses_is_logged(opensearch_url: str, caplog: pytest.LogC
 def test_what_is_no_address(text: str) -> None:
     assert not is_address(text)
     if text:
-        ran = CliRunner().invoke(serve, ["--publish-address", text])
+        ran = CliRunner().invoke(serve_command, ["--publish-address", text])
         assert ran.exit_code == 2
         assert "expected auto, unchanged, or a host and port" in ran.output

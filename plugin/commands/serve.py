@@ -1,0 +1,102 @@
+"""`twinrank serve`."""
+
+import os
+from pathlib import Path
+
+import click
+
+from plugin.commands.options import bundle_folder, bundle_option
+from plugin.commands.serve_options import client_options, log_options
+from plugin.commands.upstream_options import connecting_options
+from plugin.harness.proxy_process import DEFAULT_PORT
+from plugin.http.listen_address import ListenAddress, ListenType
+from plugin.server.client_options import ClientOptions
+from plugin.server.gunicorn_app import Files, ProxyServer
+from plugin.server.sync_process import SyncChild
+from plugin.telemetry.logs import log_to_stderr
+from plugin.telemetry.metrics import shared_between_workers
+from plugin.telemetry.search_log import LogOptions
+from plugin.telemetry.tracing import check_tracing
+from plugin.upstream.connecting import Connecting
+
+
+@click.command("serve")
+@click.option(
+    "--listen",
+    type=ListenType(DEFAULT_PORT),
+    default=f"127.0.0.1:{DEFAULT_PORT}",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where to listen. A port alone is this machine's own, :PORT all its addresses; unix:PATH.",
+)
+@connecting_options
+@bundle_option
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=lambda: os.cpu_count() or 1,
+    show_default="one a core",
+    help="Worker processes.",
+)
+@click.option(
+    "--also",
+    type=bundle_folder,
+    metavar="FOLDER",
+    multiple=True,
+    help="Another bundle whose vectors are written too, where a change of model asks for them.",
+)
+@click.option(
+    "--settings",
+    "settings_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="JSON with the server's defaults, in the form of `_meta.rerank`.",
+)
+@click.option("--sync", "synced", metavar="INDEX,...", help="Run `twinrank sync --follow` beside it.")
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    help="Bearer tokens, one a line, that /v1/rerank, /v1/embeddings and their like ask for.",
+)
+@click.option(
+    "--certfile", type=click.Path(path_type=Path), help="Answer over TLS with this certificate (PEM)."
+)
+@click.option("--keyfile", type=click.Path(path_type=Path), help="Its key (PEM, without a password).")
+@client_options
+@log_options
+def serve_command(
+    listen: ListenAddress,
+    connecting: Connecting,
+    bundle_path: Path,
+    workers: int,
+    also: tuple[Path, ...],
+    settings_file: Path | None,
+    synced: str | None,
+    token_file: Path | None,
+    certfile: Path | None,
+    keyfile: Path | None,
+    clients: ClientOptions,
+    log: LogOptions,
+    log_format: str,
+) -> None:
+    """Stand in front of OpenSearch and rerank its searches.
+
+    --user, or a user in the first URL, is the service account that follows changes of settings; each request
+    is sent with its caller's own. SIGTERM ends it once every request is answered; SIGHUP reads bundle,
+    settings and tokens again.
+    """
+    if (certfile is None) != (keyfile is None):
+        raise click.UsageError("expected --certfile and --keyfile together, found one of them")
+    check_tracing()
+    address = listen.resolved()
+    address.check_free()
+    as_json = log_format == "json"
+    log_to_stderr(as_json=as_json)
+    files = Files(bundle_path, settings_file, token_file, also)
+    with shared_between_workers():
+        server = ProxyServer(connecting, files, str(address), workers, log, clients, as_json=as_json)
+        if certfile and keyfile:
+            server.speak_tls(certfile, keyfile)
+        if synced:
+            server.run_beside(SyncChild(connecting, synced, bundle_path))
+        server.run()
