@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from plugin.commands.options import bundle_option, json_option
-from plugin.commands.progress_lines import shown_progress
+from plugin.commands.progress import shown_progress
 from plugin.commands.upstream_options import connection_options
 from plugin.errors import CommandError
 from plugin.evaluation.judged_documents import note

@@ -1,15 +1,63 @@
-"""An explanation as lines for a terminal: what was searched, and what made each hit's rank."""
+"""`twinrank explain`: what was searched, and what made each hit's rank, as lines for a terminal."""
 
 import json
 import math
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
+import click
 from rich.text import Text
 
+from opensearch.index.settings_report import settings_report
+from opensearch.settings.layers import Defaults
+from plugin.commands.connection import connected
+from plugin.commands.options import bundle_option, json_option, settings_file_option
+from plugin.commands.search_argument import body_or_text
+from plugin.commands.terminal import fitted_console
+from plugin.commands.upstream_options import connection_options
+from plugin.encoding.model import Model
+from plugin.search.explain import Asked, explain, search_door
 from plugin.search.outcome_words import outcome_in_words
+from plugin.settings.cache import SettingsCache
+from plugin.upstream.connecting import Connecting
+from reranker.bundle import Bundle
 
 _INDENT = " " * 6
+
+
+@click.command("explain")
+@click.argument("index")
+@click.argument("text")
+@click.option("--size", default=10, show_default=True, type=click.IntRange(1, 100), help="Hits to show.")
+@settings_file_option
+@json_option
+@bundle_option
+@connection_options
+def explain_command(
+    index: str,
+    text: str,
+    size: int,
+    defaults: Defaults,
+    as_json: bool,
+    bundle_path: Path,
+    connecting: Connecting,
+) -> None:
+    """Show a search for TEXT in INDEX step by step. A TEXT that begins with { is the body of a search."""
+    asked = Asked(index, *body_or_text(text), size)
+    with connected(connecting) as client:
+        reports = settings_report(client, index, defaults)
+    with closing(connecting.upstream()) as upstream:
+        settings = SettingsCache(upstream, defaults=defaults, waits_for_coverage=True)
+        door = search_door(upstream, settings, Model.load(Bundle.open(bundle_path)))
+        steps = explain(door, settings, connecting.credentials, asked, reports)
+    if as_json:
+        click.echo(json.dumps(steps))
+        return
+    console = fitted_console()
+    for part in explanation_report(steps):
+        console.print(part, markup=False)
 
 
 def explanation_report(steps: dict[str, Any]) -> Iterator[Text]:

@@ -33,16 +33,16 @@ _COMMANDS = {
         "demo", "demo_command",
         "Start OpenSearch and Twinrank on this machine and show searches both ways.",
     ),
-    "disable": _Lazy("settings", "disable_command", "Switch reranking off for INDEX."),
+    "disable": _Lazy("enable", "disable_command", "Switch reranking off for INDEX."),
     "enable": _Lazy(
-        "index", "enable_command",
+        "enable", "enable_command",
         "Switch reranking on for INDEX; create it where there is none.",
     ),
     "evaluate": _Lazy(
         "evaluate", "evaluation_command",
         "Measure FOLDER's queries (BEIR layout) on OpenSearch alone and through Twinrank.",
     ),
-    "explain": _Lazy("settings", "explain_command", "Show a search for TEXT in INDEX step by step."),
+    "explain": _Lazy("explain", "explain_command", "Show a search for TEXT in INDEX step by step."),
     "index": _Lazy(
         "index", "index_command",
         "Index the documents of FILE (JSON lines or another form; - is standard input) with their vectors.",
@@ -69,7 +69,7 @@ _COMMANDS = {
         "Show every setting of INDEX, where each value comes from, and what is wrong.",
     ),
     "status": _Lazy(
-        "index", "status_command",
+        "status", "status_command",
         "Say how far INDEX is covered with vectors, and what to do next.",
     ),
     "sync": _Lazy(

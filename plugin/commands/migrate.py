@@ -16,10 +16,10 @@ from opensearch.client import OpenSearchClient
 from opensearch.index.metadata import Index
 from opensearch.index.write_obstacle import check_writable
 from opensearch.settings.table import RerankSettings
-from plugin.commands.index import connected
+from plugin.commands.connection import connected
 from plugin.commands.options import bundle_folder, json_option
-from plugin.commands.progress_lines import shown_progress
-from plugin.commands.sync_run import SyncOptions, run_sync
+from plugin.commands.progress import shown_progress
+from plugin.commands.sync import SyncOptions, run_sync
 from plugin.commands.upstream_options import connection_options
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle

@@ -12,7 +12,7 @@ from opensearch.native import install
 from opensearch.native.install import NativeOptions
 from opensearch.native.templates import CONNECTORS
 from plugin.apis.tokens import read_tokens
-from plugin.commands.index import connected
+from plugin.commands.connection import connected
 from plugin.commands.upstream_options import connection_options
 from plugin.errors import CommandError
 from plugin.upstream.connecting import Connecting

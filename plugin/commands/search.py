@@ -10,7 +10,7 @@ from opensearch.client import OpenSearchClient
 from opensearch.errors import RequestError
 from opensearch.index import metadata
 from opensearch.settings.table import SettingsError
-from plugin.commands.index import connected
+from plugin.commands.connection import connected
 from plugin.commands.options import json_option
 from plugin.commands.search_argument import body_or_text, read_body
 from plugin.commands.terminal import fitted_console

@@ -1,18 +1,60 @@
-"""`twinrank sync`: arguments in, words out."""
+"""`twinrank sync`, and a run of sync as other commands start it too."""
 
+import json
 import os
+import secrets
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from plugin.commands.index import connected
+from indexer.sync.lease import Leases
+from indexer.sync.runner import Sync, Wanted
+from indexer.sync.shard_pass import Run, StoppedError
+from indexer.sync.summary import SyncSummary
+from indexer.sync.throttle import Throttle
+from indexer.vector_fields import Fill
+from opensearch.changes.checkpoints import Checkpoints
+from opensearch.client import OpenSearchClient, path_of
+from opensearch.errors import RequestError
+from opensearch.index.metadata import Index
+from plugin.commands.connection import connected
+from plugin.commands.fills import fills_of
 from plugin.commands.language_notes import tell_languages_behind
 from plugin.commands.options import bundle_option, json_option
-from plugin.commands.sync_run import SyncOptions, run_sync
+from plugin.commands.progress import sync_progress
 from plugin.commands.upstream_options import connection_options
 from plugin.http.listen_address import ListenAddress, ListenType
+from plugin.telemetry.sync_metrics import SyncMetrics
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle
+
+REPORT_S = 10.0
+"""How often `--follow` prints a line."""
+
+
+@dataclass(frozen=True)
+class SyncOptions:
+    """What a user may choose. `threads` are the encoder's, `rate` bounds written documents a second.
+
+    `until_stdin_ends`: the run ends with the process at the other end of standard input. `metrics` is
+    where Prometheus may ask for the numbers, None for nowhere.
+    """
+
+    follow: bool = False
+    from_scratch: bool = False
+    rate: float | None = None
+    shards: frozenset[int] | None = None
+    threads: int = os.cpu_count() or 1
+    as_json: bool = False
+    until_stdin_ends: bool = False
+    metrics: ListenAddress | None = None
 
 
 class _Shards(click.ParamType[frozenset[int]]):
@@ -65,3 +107,104 @@ def sync_command(
     with connected(connecting) as upstream:
         tell_languages_behind(upstream, index, bundle)
     run_sync(connecting, index, bundle, options)
+
+
+def run_sync(
+    connecting: Connecting, name: str, bundle: Bundle | Sequence[Fill], options: SyncOptions
+) -> SyncSummary:
+    """Sync a name with a bundle, or with what is given in its place, and print what was done.
+
+    Raises:
+        click.exceptions.Exit: something was rejected, or the run ended early: exit status 1.
+        RequestError, MappingError, SettingsError: before anything was done.
+    """
+    fills = _fills(bundle, options.threads) if isinstance(bundle, Bundle) else lambda index: bundle
+    metrics = SyncMetrics(name)
+    with (
+        metrics.served(options.metrics),
+        connected(connecting) as upstream,
+        sync_progress(hidden=options.as_json, follows=options.follow) as (console, show),
+        stopping() as stop,
+    ):
+        run = Run(
+            upstream,
+            throttle=Throttle(options.rate, lambda: _probe(upstream, name)),
+            stop=stop,
+            progress=_told(show, metrics, options),
+            waiting=lambda reason: console.print("Waiting:", reason, markup=False),
+        )
+        leases = Leases(Checkpoints(upstream), runner_name(), patience=run.patience, waiting=run.waiting)
+        leases.checkpoints.ensure()
+        if options.until_stdin_ends:
+            threading.Thread(target=_wait_for_end, args=(stop,), daemon=True).start()
+        _run(Sync(run, leases, Wanted(name, options.shards, options.from_scratch), fills), options)
+    summary = run.summary
+    click.echo(json.dumps(summary.as_json()) if options.as_json else summary.in_words())
+    if not summary.complete:
+        raise click.exceptions.Exit(1)
+    return summary
+
+
+def _run(sync: Sync, options: SyncOptions) -> None:
+    summary, started = sync.run.summary, time.monotonic()
+    try:
+        sync.follow() if options.follow else sync.once()
+    except StoppedError:
+        summary.stopped = None if options.follow else "it was asked to end"
+    except RequestError as error:
+        if not summary.checked:
+            raise
+        summary.stopped = str(error)
+    summary.seconds = time.monotonic() - started
+
+
+def _wait_for_end(stop: threading.Event) -> None:
+    while os.read(0, 1024):
+        pass
+    stop.set()
+
+
+def runner_name() -> str:
+    """Return a name for this run that no other has, and that says where it runs."""
+    return f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
+
+
+@contextmanager
+def stopping() -> Iterator[threading.Event]:
+    """Yield an event that Ctrl-C and SIGTERM set: the batch in hand is finished, the lease let go."""
+    stop = threading.Event()
+    numbers = signal.SIGINT, signal.SIGTERM
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _fills(bundle: Bundle, threads: int) -> Callable[[Index], Sequence[Fill]]:
+    """Return what sees to an index's fields; the encoder is loaded once."""
+    encode = bundle.document_encoder(threads=threads)
+    return lambda index: fills_of(index, bundle, encode)
+
+
+def _probe(upstream: OpenSearchClient, name: str) -> None:
+    upstream.request("POST", path_of(name, "_search"), {"size": 1, "track_total_hits": False})
+
+
+def _told(
+    show: Callable[[SyncSummary], None], metrics: SyncMetrics, options: SyncOptions
+) -> Callable[[SyncSummary], None]:
+    """Return what shows progress, and prints a line every few seconds where that is wanted."""
+    started = last = time.monotonic()
+
+    def tell(summary: SyncSummary) -> None:
+        nonlocal last
+        show(summary)
+        metrics.tell(summary)
+        if options.follow and time.monotonic() - last > REPORT_S:
+            last = time.monotonic()
+            summary.seconds = last - started
+            click.echo(json.dumps(summary.as_json()) if options.as_json else summary.in_words())
+
+    return tell

@@ -9,9 +9,9 @@ import click
 
 from opensearch.index import metadata
 from opensearch.settings.table import RerankSettings
-from plugin.commands.index import connected
+from plugin.commands.connection import connected
 from plugin.commands.options import bundle_option, json_option
-from plugin.commands.progress_lines import shown_progress
+from plugin.commands.progress import shown_progress
 from plugin.commands.upstream_options import connection_options
 from plugin.encoding.model import Model
 from plugin.errors import CommandError

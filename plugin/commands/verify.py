@@ -13,10 +13,10 @@ from opensearch.fields import stored_vectors
 from opensearch.index import metadata
 from opensearch.index.metadata import Index
 from opensearch.settings.table import META_KEY
+from plugin.commands.connection import connected
 from plugin.commands.fills import settings_for
-from plugin.commands.index import connected
 from plugin.commands.options import bundle_option, json_option
-from plugin.commands.progress_lines import Show, shown_progress
+from plugin.commands.progress import Show, shown_progress
 from plugin.commands.upstream_options import connection_options
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle

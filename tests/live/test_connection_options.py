@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from opensearchpy import OpenSearch
 
-from plugin.commands.index import connected
+from plugin.commands.connection import connected
 from plugin.commands.main import main
 from plugin.harness.proxy_process import free_port, running_proxy
 from plugin.upstream.connecting import VARIABLES, Connecting

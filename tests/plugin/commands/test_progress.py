@@ -10,10 +10,9 @@ from opensearchpy import OpenSearch
 from rich.console import Console
 
 from indexer.sync.summary import SyncSummary
-from plugin.commands import progress_lines
+from plugin.commands import progress
 from plugin.commands.main import main
-from plugin.commands.progress_lines import EVERY_S, ProgressLines, progress_words, time_left
-from plugin.commands.sync_progress import sync_words
+from plugin.commands.progress import EVERY_S, ProgressLines, progress_words, sync_words, time_left
 from tests.support.other_bundle import other_bundle
 from tests.support.paths import TINY_BUNDLE
 from tests.support.sync_run import make_index
@@ -73,7 +72,7 @@ def test_none_where_a_bar_is_and_none_if_hidden() -> None:
 @pytest.fixture
 def every_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every step print its line."""
-    monkeypatch.setattr(progress_lines, "EVERY_S", 0.0)
+    monkeypatch.setattr(progress, "EVERY_S", 0.0)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from opensearch.settings.table import SettingsError
-from plugin.commands.assignments import assigned
+from plugin.commands.enable import assigned
 
 
 def test_values_are_json_or_plain_words() -> None:

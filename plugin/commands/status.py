@@ -1,16 +1,42 @@
-"""What to do next with an index, with how long a sync takes here."""
+"""`twinrank status`, and the next step that it and other commands name."""
 
+import json
 import os
+from pathlib import Path
 from typing import Any
+
+import click
 
 from indexer.coverage import Coverage, Model, coverage
 from indexer.enricher import chunking_of
 from indexer.estimate import estimated_s
 from opensearch.client import OpenSearchClient
 from opensearch.errors import RequestError
+from plugin.commands.connection import connected
 from plugin.commands.language_notes import languages_of
+from plugin.commands.options import bundle_option, json_option
+from plugin.commands.upstream_options import connection_options
+from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle
 from reranker.errors import RerankerError
+
+
+@click.command("status")
+@click.argument("index")
+@json_option
+@bundle_option
+@connection_options
+def status_command(index: str, as_json: bool, bundle_path: Path, connecting: Connecting) -> None:
+    """Say how far INDEX is covered with vectors, and what to do next."""
+    bundle = Bundle.open(bundle_path)
+    with connected(connecting) as upstream:
+        report = measured_status(upstream, index, bundle)
+    if as_json:
+        click.echo(json.dumps(report))
+        return
+    for key, value in report.items():
+        if value is not None:
+            click.echo(f"{key}: {value if not isinstance(value, dict) else json.dumps(value)}")
 
 
 def measured_status(upstream: OpenSearchClient, index: str, bundle: Bundle) -> dict[str, Any]:

@@ -1,0 +1,17 @@
+"""A client of OpenSearch for one run of a command."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from opensearch.client import OpenSearchClient
+from plugin.upstream.connecting import Connecting
+
+
+@contextmanager
+def connected(connecting: Connecting) -> Iterator[OpenSearchClient]:
+    """Yield a client whose failures are told by us alone."""
+    # The library logs every failed request; we say ourselves what failed, or try again.
+    logging.getLogger("opensearch").setLevel(logging.CRITICAL)
+    with closing(connecting.client()) as upstream:
+        yield upstream

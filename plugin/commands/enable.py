@@ -1,0 +1,177 @@
+"""`twinrank enable` and `disable`, and settings as `NAME=VALUE`."""
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from opensearch.client import OpenSearchClient
+from opensearch.index.enable import EnableRequest, EnableResult, disable, enable
+from opensearch.index.strip import check_strip, strip
+from opensearch.settings.table import META_KEY, SettingsError, settings_meta
+from plugin.commands.connection import connected
+from plugin.commands.language_notes import tell_languages
+from plugin.commands.options import bundle_option
+from plugin.commands.progress import Show, shown_progress
+from plugin.commands.status import next_step
+from plugin.commands.upstream_options import connection_options
+from plugin.upstream.connecting import Connecting
+from reranker.bundle import Bundle
+
+MAX_SHOWN_NEXT = 5
+"""Indices whose next step `enable` names: each may take a second or two to measure."""
+
+
+@click.command("enable")
+@click.argument("index")
+@click.option("--field", multiple=True, metavar="NAME", help="Field whose text is encoded; repeatable.")
+@click.option("--model-name", metavar="NAME", help="Whose vectors.  [default: the name of --bundle]")
+@click.option("--vector-field", metavar="NAME", help="Where vectors are stored.  [default: rerank.vector]")
+@click.option("--window-size", type=int, help="How many first-stage hits are reranked.  [default: 100]")
+@click.option("--weight", type=float, help="Weight of the crossing score.  [default: the bundle's]")
+@click.option("--set", "more", multiple=True, metavar="NAME=VALUE", help="Any setting: min_coverage=0.9.")
+@click.option("--dry-run", is_flag=True, help="Check and say what would change, but change nothing.")
+@bundle_option
+@connection_options
+def enable_command(
+    index: str,
+    bundle_path: Path,
+    connecting: Connecting,
+    dry_run: bool,
+    **given: Any,  # noqa: ANN401
+) -> None:
+    """Switch reranking on for INDEX; create it where there is none.
+
+    What is not given stays as the index has it.
+    """
+    bundle = Bundle.open(bundle_path)
+    wanted = EnableRequest(given["model_name"] or bundle.vectors_of, _settings_given(**given))
+    with connected(connecting) as upstream:
+        done = enable(upstream, index, wanted, dry_run=dry_run)
+        for enabled in done:
+            tell_enabled(enabled, word="enabled", dry_run=dry_run)
+            tell_languages(upstream, enabled.index, enabled.settings, bundle)
+        if not dry_run:
+            _tell_next(upstream, [enabled.index for enabled in done], bundle_path)
+
+
+@click.command("disable")
+@click.argument("index")
+@click.option("--strip", "strips", is_flag=True, help="Also remove the stored vectors, document by document.")
+@click.option("--documents-per-s", type=click.FloatRange(min=0.1), help="Pace of --strip.  [default: none]")
+@click.option("--dry-run", is_flag=True, help="Say what would change, but change nothing.")
+@connection_options
+def disable_command(
+    index: str, strips: bool, documents_per_s: float | None, dry_run: bool, connecting: Connecting
+) -> None:
+    """Switch reranking off for INDEX. Its settings stay, and so do its vectors without --strip."""
+    with connected(connecting) as upstream:
+        if strips:
+            check_strip(upstream, index)
+        done = disable(upstream, index, dry_run=dry_run)
+        for each in done:
+            tell_enabled(each, word="disabled", dry_run=dry_run)
+        left = 0
+        for each in done if strips and not dry_run else ():
+            for field in each.settings.fields:
+                with shown_progress() as show:
+                    stripped = strip(
+                        upstream,
+                        each.index,
+                        field,
+                        documents_per_s=documents_per_s,
+                        progress=partial(_show_stripped, show, each.index),
+                    )
+                click.echo(f"{each.index}: {stripped.removed} vectors removed, {stripped.left} left")
+                left += stripped.left
+            click.echo(
+                f"{each.index}: to rerank it again: twinrank enable {each.index}, then"
+                f" twinrank sync {each.index}"
+            )
+    if left:
+        raise click.ClickException(
+            f"{left} documents changed each time that their vector was about to be removed; run it again"
+        )
+
+
+def _settings_given(
+    field: tuple[str, ...],
+    model_name: str | None,
+    vector_field: str | None,
+    window_size: int | None,
+    weight: float | None,
+    more: tuple[str, ...],
+) -> dict[str, Any]:
+    """Return what was given, in the form of `_meta.rerank`."""
+    settings = {
+        "source_fields": field or None,
+        "model": model_name,
+        "field": vector_field,
+        "window_size": window_size,
+        "fusion": None if weight is None else {"weight": weight},
+    }
+    given = {key: value for key, value in settings.items() if value is not None}
+    return assigned({"enabled": True} | given, more)
+
+
+def _tell_next(upstream: OpenSearchClient, names: Sequence[str], bundle_path: Path) -> None:
+    """Print what to do next with each index, as far as the bundle at hand can tell."""
+    if len(names) > MAX_SHOWN_NEXT:
+        click.echo("next: twinrank status INDEX says how far each index is, and what to do")
+        return
+    for name in names:
+        click.echo(f"{name}: {next_step(upstream, name, Bundle.open(bundle_path))}")
+    click.echo("To rebuild the index later and keep its vectors (_reindex, alias swap): docs/reindex.md")
+
+
+def tell_enabled(enabled: EnableResult, *, word: str, dry_run: bool) -> None:
+    """Print what became of an index, or would become; a dry run shows the mapping change too."""
+    click.echo(f"{enabled.index}: {'would be changed' if dry_run else word}")
+    for change in enabled.changes or ("nothing to change",):
+        click.echo(f"  {change}")
+    if dry_run:
+        meta = {"_meta": {META_KEY: settings_meta(enabled.settings)}}
+        click.echo(f"  PUT /{enabled.index}/_mapping {json.dumps(meta)} (beside what else `_meta` holds)")
+    for note in enabled.notes:
+        click.echo(f"  note: {note}", err=True)
+    if enabled.vectors_stale:
+        click.echo(
+            f"  note: vectors stored before no longer fit; next: twinrank sync {enabled.index}",
+            err=True,
+        )
+
+
+def _show_stripped(show: Show, index: str, removed: int, total: int) -> None:
+    show(f"vectors of {index}", removed, total)
+
+
+def assigned(settings: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+    """Return the settings with those of the assignments; a value is JSON, or else a plain string.
+
+    Raises:
+        SettingsError: an assignment without a name or `=`.
+    """
+    result = copy.deepcopy(dict(settings))
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals or not name:
+            raise SettingsError(f"expected NAME=VALUE such as min_coverage=0.9, found {assignment!r}")
+        *sections, key = name.split(".")
+        place = result
+        for section in sections:
+            place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise SettingsError(f"expected settings below {section}, found {assignment!r} as well")
+        place[key] = _value(text)
+    return result
+
+
+def _value(text: str) -> Any:  # noqa: ANN401  # any JSON value
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

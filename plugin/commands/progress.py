@@ -1,0 +1,194 @@
+"""Progress on standard error: a bar on a terminal, else a line now and then."""
+
+import io
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from indexer.load.summary import Summary
+from indexer.sync.summary import SyncSummary
+
+EVERY_S = 10.0
+"""The shortest time between two lines."""
+
+Show = Callable[[str, int, int | None], None]
+"""Takes what is counted, how many are done, and of how many, None if that is not known."""
+
+
+def stderr_console() -> Console:
+    """Return a console for progress and messages beside it."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class ProgressLines:
+    """Prints a line at most every EVERY_S, if the console is no terminal.
+
+    Args:
+        console: where to.
+        hidden: print nothing.
+        clock: seconds that only grow.
+    """
+
+    def __init__(
+        self, console: Console, *, hidden: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._console = console
+        self._is_silent = hidden or console.is_terminal
+        self._clock = clock
+        self._started_s = self._last_s = clock()
+
+    def show(self, words: Callable[[float], str]) -> None:
+        """Print what `words` returns for the seconds since the start, if it is time again."""
+        now_s = self._clock()
+        if not self._is_silent and now_s - self._last_s >= EVERY_S:
+            self._last_s = now_s
+            self._console.print(words(now_s - self._started_s), markup=False)
+
+
+def progress_words(what: str, done: int, total: int | None, elapsed_s: float) -> str:
+    """Say how far something is: `1,200 of 5,000 documents (24 %), 310/s, 12 s left`."""
+    of_all = "" if total is None else f" of {total:,}"
+    share = f" ({done / total:.0%})".replace("%", " %") if total else ""
+    rate = f", {done / elapsed_s:.0f}/s" if elapsed_s > 0 else ""
+    left = "" if total is None else time_left(done, total, elapsed_s)
+    return f"{done:,}{of_all} {what}{share}{rate}{left}"
+
+
+def time_left(done: float, total: float, elapsed_s: float) -> str:
+    """Return `, 3 h 10 min left`, as the pace so far has it; nothing if there was none."""
+    if done <= 0 or elapsed_s <= 0 or total < done:
+        return ""
+    seconds = round(elapsed_s * (total - done) / done)
+    hours, minutes = seconds // 3600, seconds % 3600 // 60
+    if hours:
+        return f", {hours} h {minutes} min left"
+    return f", {minutes} min {seconds % 60} s left" if minutes else f", {seconds} s left"
+
+
+@contextmanager
+def shown_progress(*, hidden: bool = False) -> Iterator[Show]:
+    """Yield what shows how far something is, or several things one after the other."""
+    console = stderr_console()
+    lines = ProgressLines(console, hidden=hidden)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=console, transient=True, disable=hidden or not console.is_terminal)
+    tasks: dict[str, TaskID] = {}
+
+    def show(what: str, done: int, total: int | None) -> None:
+        if what not in tasks:
+            tasks[what] = bar.add_task(what, total=total)
+        bar.update(tasks[what], completed=done, total=total)
+        lines.show(lambda elapsed_s: progress_words(what, done, total, elapsed_s))
+
+    with bar:
+        yield show
+
+
+@contextmanager
+def progress_bar(
+    stream: io.BufferedReader, *, hidden: bool
+) -> Iterator[tuple[Console, Callable[[Summary], None]]]:
+    """Yield a console for messages and a function that shows the run's summary on the bar.
+
+    How far the run is, and so the remaining time, is told by the bytes of the file that were read, compressed
+    or not; a pipe has no known length and no remaining time.
+    """
+    console = stderr_console()
+    lines = ProgressLines(console, hidden=hidden)
+    progress = Progress(
+        TextColumn("{task.fields[shown]}"),
+        BarColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=hidden or not console.is_terminal,
+    )
+    total = _size(stream)
+    with progress:
+        task = progress.add_task("index", total=total, shown="reading")
+
+        def show(summary: Summary) -> None:
+            _show(progress, task, stream if total else None, summary)
+            lines.show(lambda elapsed_s: _line(summary, stream.tell() if total else 0, total, elapsed_s))
+
+        yield console, show
+
+
+def _line(summary: Summary, read: int, total: int | None, elapsed_s: float) -> str:
+    """Say how far a run is; `read` and `total` are bytes of the file, None for a pipe."""
+    share = f" ({read / total:.0%} of the file)".replace("%", " %") if total else ""
+    left = time_left(read, total, elapsed_s) if total else ""
+    rejected = f", {summary.rejected:,} rejected" if summary.rejected else ""
+    return f"{progress_words('documents', summary.indexed, None, elapsed_s)}{share}{rejected}{left}"
+
+
+def _show(progress: Progress, task: TaskID, stream: io.BufferedReader | None, summary: Summary) -> None:
+    elapsed_s = progress.tasks[task].elapsed or 0
+    rate = f", {summary.indexed / elapsed_s:.0f}/s" if elapsed_s else ""
+    rejected = f", {summary.rejected} rejected" if summary.rejected else ""
+    progress.update(
+        task,
+        completed=stream.tell() if stream else None,
+        shown=f"{summary.indexed} documents{rate}{rejected}",
+    )
+
+
+def _size(stream: io.BufferedReader) -> int | None:
+    if not stream.seekable():
+        return None
+    position = stream.tell()  # the file's form was looked at already
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(position)
+    return size
+
+
+@contextmanager
+def sync_progress(
+    *, hidden: bool, follows: bool = False
+) -> Iterator[tuple[Console, Callable[[SyncSummary], None]]]:
+    """Yield a console for messages and a function that shows the summary.
+
+    A sync that `follows` prints lines of its own.
+    """
+    console = stderr_console()
+    lines = ProgressLines(console, hidden=hidden or follows)
+    progress = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.fields[shown]}"),
+        TimeElapsedColumn(),
+        console=console,
+        disable=hidden or not console.is_terminal,
+    )
+    with progress:
+        task = progress.add_task("sync", total=None, shown="reading")
+
+        def show(summary: SyncSummary) -> None:
+            progress.update(task, shown=sync_words(summary, progress.tasks[task].elapsed or 0))
+            lines.show(lambda elapsed_s: sync_words(summary, elapsed_s))
+
+        yield console, show
+
+
+def sync_words(summary: SyncSummary, elapsed_s: float) -> str:
+    """Say how far a sync is: `1,200 checked (24 % of 5,100 operations), 38/s, 331 written, 12 s left`.
+
+    Operations are counted, since how many documents they have left is not known before they are read.
+    """
+    operations = summary.passed + summary.pending
+    share = f" ({summary.passed / operations:.0%} of {operations:,} operations)" if operations else ""
+    rate = f", {summary.checked / elapsed_s:.0f}/s" if elapsed_s > 0 else ""
+    left = time_left(summary.passed, operations, elapsed_s) if summary.pending else ""
+    missing = "" if summary.missing is None else f", missing {summary.missing:,}"
+    done = f"{summary.checked:,} checked{share.replace('%', ' %')}{rate}, {summary.written:,} written"
+    return f"{done}{missing}{left}"
