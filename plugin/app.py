@@ -5,11 +5,9 @@ from collections.abc import Callable
 import flask
 from werkzeug.exceptions import HTTPException
 
-from plugin.admin.health_views import HealthViews
-from plugin.admin.readiness import Readiness
+from plugin.admin.health import HealthViews, Readiness, WorkerStatus
 from plugin.admin.responses import JSON
 from plugin.admin.views import AdminViews
-from plugin.admin.worker_status import WorkerStatus
 from plugin.apis.openapi import document
 from plugin.apis.routes import add_api_endpoints
 from plugin.apis.tokens import BearerTokens

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from opensearch.endpoints import Api, changes_indices, endpoint
 from opensearch.search.unranked_apis import unranked_api
-from plugin.admin.readiness import Readiness
+from plugin.admin.health import Readiness
 from plugin.admin.responses import JSON
 from plugin.apis.routes import API_PATHS
 from plugin.apis.tokens import BearerTokens

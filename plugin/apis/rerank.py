@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from plugin.apis.api_view import Warned
 from plugin.apis.document_scores import DocumentScores
 from plugin.apis.errors import ApiError
 from plugin.apis.schemas import (
@@ -15,6 +14,7 @@ from plugin.apis.schemas import (
     CohereResult,
     TeiRerankRequest,
     TeiResult,
+    Warned,
     read,
     short_numbers,
 )

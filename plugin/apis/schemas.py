@@ -4,6 +4,7 @@ Only what is used is named; a member that is not named here is passed over, as t
 """
 
 import json
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -112,6 +113,14 @@ class RescoreAnswer(msgspec.Struct, omit_defaults=True):
 
     rescore: dict[str, Any]
     reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Warned:
+    """An answer with a warning for its header."""
+
+    value: Any
+    warning: str
 
 
 def short_numbers(values: Floats) -> list[float]:

@@ -1,17 +1,37 @@
 """gunicorn's master, made patient: old workers answer until new ones do, and none that connected is lost."""
 
+import ctypes
 import logging
 import signal
+import socket
+import struct
+import sys
+from contextlib import suppress
 from typing import Any, Protocol
 
 from gunicorn.arbiter import Arbiter
 
 from plugin.errors import CommandError
-from plugin.server.closing_port import begin_no_more
 from plugin.server.worker import STOPPING
 from reranker.errors import RerankerError
 
 _log = logging.getLogger("twinrank")
+
+_SO_ATTACH_FILTER = 26
+"""<asm-generic/socket.h>; Python has no name for it."""
+
+_FLAGS, _SYN, _SYN_ACK = 13, 0x02, 0x12
+"""The place of a TCP header's flags, and of those SYN alone and SYN or ACK."""
+
+_LOAD_BYTE, _AND, _IF_EQUAL, _RETURN = 0x30, 0x54, 0x15, 0x06
+_BEGINNINGS_DROPPED = (
+    (_LOAD_BYTE, 0, 0, _FLAGS),
+    (_AND, 0, 0, _SYN_ACK),
+    (_IF_EQUAL, 0, 1, _SYN),
+    (_RETURN, 0, 0, 0),
+    (_RETURN, 0, 0, 0xFFFFFFFF),
+)
+"""Classic BPF, as `man 4 bpf` has it: a packet that begins a handshake is dropped, all others pass."""
 
 
 class Reloading(Protocol):
@@ -30,7 +50,7 @@ class Reloading(Protocol):
         ...
 
 
-class PatientArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
+class GracefulArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
     """The master process."""
 
     app: Any
@@ -68,7 +88,7 @@ class PatientArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
     def stop(self, graceful: bool = True) -> None:
         """Stop the workers, which take what has been connected until then, and nothing is connected anew."""
         for listener in self.LISTENERS:
-            begin_no_more(listener.sock)
+            drop_new_handshakes(listener.sock)
         super().stop(graceful)
 
     def manage_workers(self) -> None:
@@ -78,3 +98,22 @@ class PatientArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         if len(by_age) > self.num_workers and not all(worker.is_ready for worker in newest):
             return
         super().manage_workers()
+
+
+def drop_new_handshakes(listener: socket.socket) -> None:
+    """Drop every handshake that begins from now on, for all processes that hold this TCP socket.
+
+    Connections in a port's queue are reset when its last holder closes it, and a client can connect between
+    the last look into the queue and the close. So new handshakes are dropped first, the queue is emptied, and
+    then the port is closed. A client whose handshake was dropped tries again after a second, is refused, and
+    goes to another address.
+
+    Only Linux can; elsewhere, or for another kind of socket, nothing happens.
+    """
+    if sys.platform != "linux" or listener.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    code = b"".join(struct.pack("HBBI", *instruction) for instruction in _BEGINNINGS_DROPPED)
+    held = ctypes.create_string_buffer(code, len(code))  # must live until the call returns
+    program = struct.pack("HP", len(_BEGINNINGS_DROPPED), ctypes.addressof(held))
+    with suppress(OSError):  # a kernel without it: the port is shut as anywhere else
+        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)

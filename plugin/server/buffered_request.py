@@ -13,7 +13,7 @@ _READ_WHILE_ANSWERED = re.compile(rb"^(?:transfer-encoding|expect):", re.IGNOREC
 _LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 
-class WaitingRequest:
+class BufferedRequest:
     """Collects one request's first bytes.
 
     Only the head's end and the body's length are looked for; what the bytes mean, and whether they are a

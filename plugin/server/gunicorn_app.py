@@ -12,14 +12,14 @@ from gunicorn.app.base import BaseApplication
 
 from opensearch.settings.layers import Defaults
 from opensearch.settings.table import SettingsError
-from plugin.admin.readiness import Readiness
+from plugin.admin.health import Readiness
 from plugin.apis.tokens import BearerTokens
 from plugin.encoding.model import Model
 from plugin.errors import CommandError
 from plugin.http.underscored_headers import keep_underscored
 from plugin.proxy import Proxy
 from plugin.search.page_table import PageTable
-from plugin.server.arbiter import PatientArbiter
+from plugin.server.arbiter import GracefulArbiter
 from plugin.server.client_options import ClientOptions
 from plugin.server.keep_alive import GRACE_S
 from plugin.server.runtime_folder import runtime_folder
@@ -121,7 +121,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
 
     def run(self) -> None:
         """Answer requests until told to stop."""
-        PatientArbiter(self).run()
+        GracefulArbiter(self).run()
 
     def check(self) -> None:
         """Read every file anew, and let a process of its own see whether the bundle computes here.
@@ -190,7 +190,7 @@ def _options(listen: str, workers: int, clients: ClientOptions) -> dict[str, Any
     return {
         "bind": listen,
         "workers": workers,
-        "worker_class": "plugin.server.worker.PatientWorker",
+        "worker_class": "plugin.server.worker.BufferingWorker",
         "threads": THREADS,
         "worker_connections": _max_connections(),
         "keepalive": clients.keep_alive_s + GRACE_S if clients.keep_alive_s else 0,

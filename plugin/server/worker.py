@@ -29,7 +29,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from plugin.encoding.admission import MAX_WAITING_REQUESTS
 from plugin.http.arrival import arrived, handed_over, num_waiting
-from plugin.server.buffered_request import MAX_HELD_BYTES, WaitingRequest
+from plugin.server.buffered_request import MAX_HELD_BYTES, BufferedRequest
 from plugin.server.client_errors import is_of_the_client, refusal, too_long, too_slow
 from plugin.server.client_options import ClientOptions
 from plugin.server.keep_alive import announcing
@@ -52,11 +52,11 @@ _PASSING = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED)
 
 @dataclass
 class _Held:
-    request: WaitingRequest
+    request: BufferedRequest
     ends_s: float
 
 
-class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """One worker process."""
 
     wsgi: Any
@@ -191,7 +191,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         for held in self._held.values():
             held.ends_s = min(held.ends_s, deadline)
 
-    def _receive(self, conn: TConn, request: WaitingRequest) -> None:
+    def _receive(self, conn: TConn, request: BufferedRequest) -> None:
         """Read what has come of a request; have it answered, or wait for more."""
         while not (request.is_whole or request.is_long or request.is_too_long):
             try:
@@ -213,10 +213,10 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         else:
             self._dispatch(conn, request)
 
-    def _waiting(self, received: bytes = b"") -> WaitingRequest:
-        return WaitingRequest(received, max_head_bytes=self._clients.max_head_bytes)
+    def _waiting(self, received: bytes = b"") -> BufferedRequest:
+        return BufferedRequest(received, max_head_bytes=self._clients.max_head_bytes)
 
-    def _hold(self, conn: TConn, request: WaitingRequest, event: int) -> None:
+    def _hold(self, conn: TConn, request: BufferedRequest, event: int) -> None:
         again = partial(self._go_on, conn)
         if conn in self._held:
             self.poller.modify(conn.sock, event, again)
@@ -232,7 +232,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         if self._held.pop(conn, None) is not None:
             self.poller.unregister(conn.sock)
 
-    def _dispatch(self, conn: TConn, request: WaitingRequest) -> None:
+    def _dispatch(self, conn: TConn, request: BufferedRequest) -> None:
         self._let_go(conn)
         conn.parser.unreader.unread(request.received)
         conn.is_long = request.is_long
@@ -240,7 +240,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         answered = (self._long if request.is_long else self.tpool).submit(self.handle, conn)
         answered.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
 
-    def _refuse(self, conn: TConn, request: WaitingRequest) -> None:
+    def _refuse(self, conn: TConn, request: BufferedRequest) -> None:
         """Answer a head that is too long, and let the client read that."""
         self._let_go(conn)
         limit = self._clients.max_head_bytes

@@ -29,7 +29,7 @@ from tests.benchmarks.overload import prepared, searches
 from tests.benchmarks.report import machine_line
 from tests.support.raw_http import search
 
-WORKERS = {"ours": "plugin.server.worker.PatientWorker", "gunicorn's gthread": "gthread"}
+WORKERS = {"ours": "plugin.server.worker.BufferingWorker", "gunicorn's gthread": "gthread"}
 BEGINNINGS = {
     "no slow client": None,
     "slow heads": b"GET /_cluster/hea",

@@ -12,7 +12,7 @@ import pytest
 from opensearchpy import OpenSearch
 from werkzeug.test import Client
 
-from plugin.admin.readiness import Readiness
+from plugin.admin.health import Readiness
 from plugin.apis.tokens import BearerTokens
 from plugin.app import create_app
 from plugin.encoding.model import Model

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from opensearchpy import OpenSearch
 from schemathesis.checks import not_a_server_error
 
-from plugin.admin.readiness import Readiness
+from plugin.admin.health import Readiness
 from plugin.apis.openapi import PREFIX, document, openapi
 from plugin.apis.tokens import BearerTokens
 from plugin.app import create_app

@@ -7,7 +7,7 @@ from typing import Any
 
 from werkzeug.test import TestResponse
 
-from plugin.admin.readiness import Readiness
+from plugin.admin.health import Readiness
 from plugin.apis.tokens import BearerTokens
 from plugin.app import create_app
 from plugin.encoding.model import Model

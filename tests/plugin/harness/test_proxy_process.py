@@ -18,13 +18,13 @@ import signal
 
 from gunicorn.app.base import BaseApplication
 
-from plugin.server.arbiter import PatientArbiter
+from plugin.server.arbiter import GracefulArbiter
 
 
 class Application(BaseApplication):
     def load_config(self):
         self.cfg.set("bind", "127.0.0.1:0")
-        self.cfg.set("worker_class", "plugin.server.worker.PatientWorker")
+        self.cfg.set("worker_class", "plugin.server.worker.BufferingWorker")
         self.cfg.set("control_socket_disable", True)
         self.cfg.set("post_fork", lambda master, worker: os.kill(worker.pid, signal.SIGTERM))
         self.cfg.set("child_exit", lambda master, worker: os.kill(master.pid, signal.SIGTERM))
@@ -33,7 +33,7 @@ class Application(BaseApplication):
         return lambda environ, start_response: []
 
 
-PatientArbiter(Application()).run()
+GracefulArbiter(Application()).run()
 """
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugin.server.buffered_request import MAX_HELD_BYTES, WaitingRequest
+from plugin.server.buffered_request import MAX_HELD_BYTES, BufferedRequest
 
 WHOLE = [
     b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -17,7 +17,7 @@ WHOLE = [
 @given(st.sampled_from(WHOLE[:2]), st.data())
 def test_it_is_whole_at_its_last_byte_and_not_before(request_: bytes, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.sets(st.integers(1, len(request_) - 1), max_size=5)))
-    waiting = WaitingRequest()
+    waiting = BufferedRequest()
     for start, end in zip([0, *cuts], [*cuts, len(request_)], strict=True):
         assert not waiting.is_whole
         waiting.add(request_[start:end])
@@ -26,7 +26,7 @@ def test_it_is_whole_at_its_last_byte_and_not_before(request_: bytes, data: st.D
 
 @pytest.mark.parametrize("request_", WHOLE)
 def test_what_comes_at_once_is_whole(request_: bytes) -> None:
-    assert WaitingRequest(request_).is_whole
+    assert BufferedRequest(request_).is_whole
 
 
 @pytest.mark.parametrize("head", [
@@ -35,7 +35,7 @@ def test_what_comes_at_once_is_whole(request_: bytes) -> None:
     b"POST /_bulk HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % MAX_HELD_BYTES,
 ])  # fmt: skip
 def test_what_cannot_be_held_is_long(head: bytes) -> None:
-    waiting = WaitingRequest(head)
+    waiting = BufferedRequest(head)
     assert (waiting.is_whole, waiting.is_long) == (False, True)
 
 
@@ -47,7 +47,7 @@ def test_what_cannot_be_held_is_long(head: bytes) -> None:
 ])  # fmt: skip
 @pytest.mark.parametrize("step", [1, 1000])
 def test_a_head_over_the_limit_is_not_waited_for(head: bytes, is_line: bool, step: int) -> None:
-    waiting = WaitingRequest(max_head_bytes=100)
+    waiting = BufferedRequest(max_head_bytes=100)
     for start in range(0, len(head), step):
         waiting.add(head[start : start + step])
     assert (waiting.is_whole, waiting.is_long, waiting.is_too_long) == (False, False, True)
@@ -56,7 +56,7 @@ def test_a_head_over_the_limit_is_not_waited_for(head: bytes, is_line: bool, ste
 
 def test_a_head_up_to_the_limit_is_held_though_it_is_longer_than_what_else_is_held() -> None:
     head = b"GET / HTTP/1.1\r\nA: " + b"x" * (2 * MAX_HELD_BYTES)
-    waiting = WaitingRequest(head, max_head_bytes=4 * MAX_HELD_BYTES)
+    waiting = BufferedRequest(head, max_head_bytes=4 * MAX_HELD_BYTES)
     assert (waiting.is_whole, waiting.is_long, waiting.is_too_long) == (False, False, False)
     waiting.add(b"\r\n\r\n")
     assert waiting.is_whole
@@ -64,18 +64,18 @@ def test_a_head_up_to_the_limit_is_held_though_it_is_longer_than_what_else_is_he
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_taken(received: bytes) -> None:
-    waiting = WaitingRequest(received)
+    waiting = BufferedRequest(received)
     assert waiting.received.startswith(received)
     assert not (waiting.is_whole and waiting.is_long)
 
 
 def test_what_no_parser_takes_is_not_waited_for() -> None:
     two_lengths = b"POST / HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 40\r\n\r\n{}"
-    assert WaitingRequest(two_lengths).is_whole
-    assert WaitingRequest(b"GET / HTTP/1.1\nHost: a\n\n").is_whole
+    assert BufferedRequest(two_lengths).is_whole
+    assert BufferedRequest(b"GET / HTTP/1.1\nHost: a\n\n").is_whole
 
 
 def test_the_next_request_behind_it_is_kept() -> None:
     both = WHOLE[0] + WHOLE[1][:20]
-    waiting = WaitingRequest(both)
+    waiting = BufferedRequest(both)
     assert (waiting.is_whole, waiting.received) == (True, both)

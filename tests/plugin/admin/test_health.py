@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from plugin.admin.readiness import FRESH_S, Readiness
+from plugin.admin.health import FRESH_S, Readiness
 from plugin.harness.proxy_process import free_port, running_proxy
 from plugin.settings.poller import SettingsPoller
 from plugin.upstream.client import Upstream
@@ -73,7 +73,7 @@ def test_opensearch_hears_of_it_once_a_second(server: Counting) -> None:
 def test_a_silent_opensearch_is_asked_once_and_nobody_waits_for_it(
     server: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("plugin.admin.readiness.WAIT_S", 0.05)
+    monkeypatch.setattr("plugin.admin.health.WAIT_S", 0.05)
     server.may_answer.clear()
     readiness = Readiness(server.upstream, clock=iter(range(100)).__next__)
     assert [readiness.missing() for _ in range(3)] == [["opensearch"]] * 3

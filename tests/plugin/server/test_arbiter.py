@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from plugin.server.closing_port import begin_no_more
+from plugin.server.arbiter import drop_new_handshakes
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux drops handshakes")
@@ -18,7 +18,7 @@ def test_a_handshake_is_dropped_and_what_was_made_is_answered(
     with socket.create_server((host, 0), family=family) as listener:
         address = listener.getsockname()[:2]
         with socket.create_connection(address, timeout=5) as early:
-            begin_no_more(listener)
+            drop_new_handshakes(listener)
             with pytest.raises(TimeoutError):
                 socket.create_connection(address, timeout=0.3)
             taken, _ = listener.accept()
@@ -34,6 +34,6 @@ def test_a_handshake_is_dropped_and_what_was_made_is_answered(
 def test_another_kind_of_socket_is_left_as_it_is() -> None:
     left, right = socket.socketpair()
     with left, right:
-        begin_no_more(left)
+        drop_new_handshakes(left)
         left.sendall(b"x")
         assert right.recv(1) == b"x"

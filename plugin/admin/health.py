@@ -1,0 +1,181 @@
+"""Health: whether this worker can do its work, and what it does now.
+
+`/health/live`, `/health/ready` and `/health` need no credentials and give no details: whatever starts and
+restarts containers asks for them. `/status` is for callers that may ask OpenSearch `GET /`.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import flask
+
+from plugin.admin.responses import JSON, answered
+from plugin.encoding.model import Model
+from plugin.errors import UpstreamError
+from plugin.http.arrival import num_waiting
+from plugin.http.caller import caller
+from plugin.http.messages import Headers, Request
+from plugin.settings.poller import SettingsPoller
+from plugin.upstream.client import Upstream
+
+FRESH_S = 1.0
+"""So long an answer of OpenSearch's holds: however often health is asked, OpenSearch hears of it once a
+second and worker."""
+
+WAIT_S = 1.5
+"""How long one who asks waits for OpenSearch; container platforms ask with timeouts of a few seconds."""
+
+SERVER_FAULTS = 500
+
+_log = logging.getLogger("twinrank.health")
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What OpenSearch answered: its status, None where it did not."""
+
+    status: int | None
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it works; 401 and 403 are answers too, to one who has no credentials."""
+        return self.status is not None and self.status < SERVER_FAULTS
+
+
+class Readiness:
+    """Asks OpenSearch on behalf of all who ask for health, one question at a time.
+
+    Args:
+        upstream: the OpenSearch.
+        headers: the service account's, none where there is none.
+        poller: what reads the settings, None where each search reads its own.
+        clock: seconds, for the tests.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        headers: Headers = (),
+        poller: SettingsPoller | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._upstream = upstream
+        self._headers = headers
+        self._poller = poller
+        self._clock = clock
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="health")
+        self._lock = threading.Lock()
+        self._asked: Future[Reached] | None = None
+        self._asked_s = 0.0
+
+    def opensearch(self) -> Reached:
+        """Return what OpenSearch answered within the last second."""
+        try:
+            return self._latest().result(WAIT_S)
+        except FutureTimeoutError:
+            return Reached(None)
+
+    def missing(self) -> list[str]:
+        """Return what is not ready: `opensearch`, `settings`; nothing where searches can be reranked.
+
+        The bundle is not among them: a worker whose bundle does not stand its check never answers at all.
+        """
+        found = [] if self.opensearch().is_well else ["opensearch"]
+        if self._poller is not None and not self._poller.has_looked:
+            found.append("settings")
+        return found
+
+    def _latest(self) -> Future[Reached]:
+        with self._lock:
+            asked = self._asked
+            if asked is None or (asked.done() and self._clock() - self._asked_s >= FRESH_S):
+                asked = self._asked = self._pool.submit(self._ask)
+                self._asked_s = self._clock()
+            return asked
+
+    def _ask(self) -> Reached:
+        try:
+            return Reached(self._upstream.exchange("GET", "/", self._headers).status)
+        except UpstreamError as error:
+            _log.warning("not ready: %s", error)
+            return Reached(None)
+
+
+@dataclass(frozen=True)
+class HealthViews:
+    """The endpoints of one worker."""
+
+    readiness: Readiness
+    model: Model
+
+    def register(self, app: flask.Flask, prefix: str) -> None:
+        """Add the endpoints to an app."""
+        app.add_url_rule(f"{prefix}health", "health", self.health)
+        app.add_url_rule(f"{prefix}health/live", "live", self.live)
+        app.add_url_rule(f"{prefix}health/ready", "ready", self.ready)
+
+    def live(self) -> flask.Response:
+        """200 while the process answers: nobody else is asked, so that no restart follows another's fault."""
+        return flask.jsonify({"status": "ok"})
+
+    def ready(self) -> flask.Response:
+        """200 while searches can be reranked, else 503 with what is missing."""
+        missing = self.readiness.missing()
+        if missing:
+            return flask.make_response(flask.jsonify({"status": "unavailable", "missing": missing}), 503)
+        return flask.jsonify({"status": "ok"})
+
+    def health(self) -> flask.Response:
+        """The bundle, and whether OpenSearch answers: 200, or 503 while it does not."""
+        reached = self.readiness.opensearch()
+        bundle = {"name": self.model.name, "digest": self.model.digest}
+        told = {
+            "status": "ok" if reached.is_well else "unavailable",
+            "bundle": bundle,
+            "opensearch": {"status": reached.status},
+        }
+        return flask.make_response(flask.jsonify(told), 200 if reached.is_well else 503)
+
+
+@dataclass(frozen=True)
+class WorkerStatus:
+    """The view in front of one OpenSearch."""
+
+    upstream: Upstream
+    model: Model
+
+    def register(self, app: flask.Flask, prefix: str) -> None:
+        """Add it to an app."""
+        app.add_url_rule(f"{prefix}status", "worker status", self.status)
+
+    def status(self) -> flask.Response:
+        """The worker that answers, for whoever may ask OpenSearch `GET /`."""
+        try:
+            asked = self.upstream.exchange("GET", "/", caller(Request.from_environ(flask.request.environ)))
+        except UpstreamError:  # it matters most when OpenSearch is away; nothing here is its
+            asked = None
+        if asked is not None and asked.status in (401, 403):
+            return flask.Response(asked.body, asked.status, content_type=JSON)
+        return answered(state_of_worker(self.upstream, self.model))
+
+
+def state_of_worker(upstream: Upstream, model: Model) -> dict[str, Any]:
+    """Return what is told of one worker."""
+    return {
+        "worker": os.getpid(),
+        "admission": {
+            "in_flight": model.in_flight.number,
+            "num_waiting": num_waiting(),
+            "service_wait_ms": model.admission.service.least_s() * 1000,
+            "encoder_wait_ms": model.admission.encoder.least_s() * 1000,
+        },
+        "query_encoder": asdict(model.query_vectors.state()),
+        "opensearch": [asdict(host) for host in upstream.hosts()],
+    }
