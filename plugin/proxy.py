@@ -19,8 +19,9 @@ from plugin.encoding.model import Model
 from plugin.errors import UpstreamError, error_body
 from plugin.http.arrival import queued_s
 from plugin.http.client_presence import ClientGoneError, absent, present
-from plugin.http.content_coding import with_change
-from plugin.http.messages import Environ, Request, Response
+from plugin.http.content_coding import change_body
+from plugin.http.headers import Environ
+from plugin.http.messages import Request, Response
 from plugin.passthrough.forward import MAX_CUT_BYTES, passed_through
 from plugin.passthrough.hidden_fields import FieldLookup
 from plugin.passthrough.nodes import NodesHandler
@@ -149,7 +150,7 @@ class Proxy:
     def _shown(self, request: Request, answer: Response) -> Response:
         """Return the answer to a write; the documents in it, which updates may ask for, lose our fields."""
         cut = self._lookup.cut_by_index(request, asked_in_url(request))
-        shown = with_change(answer, lambda body: cut(body) if b'"_source"' in body else body, MAX_CUT_BYTES)
+        shown = change_body(answer, lambda body: cut(body) if b'"_source"' in body else body, MAX_CUT_BYTES)
         return shown or answer
 
 

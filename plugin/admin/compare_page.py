@@ -13,7 +13,7 @@ from opensearch.settings.table import RerankSettings
 from plugin.admin.compare_html import PAGE, POLICY
 from plugin.admin.responses import BASIC_CHALLENGE
 from plugin.errors import UpstreamError
-from plugin.http.messages import Headers
+from plugin.http.headers import Headers
 from plugin.search.comparison import moves, without_reranking
 from plugin.search.explain import AnsweredError, Asked, answered_search, takes_ext
 from plugin.search.handler import SearchDoor

@@ -21,7 +21,8 @@ from plugin.encoding.model import Model
 from plugin.errors import UpstreamError
 from plugin.http.arrival import num_waiting
 from plugin.http.caller import caller
-from plugin.http.messages import Headers, Request
+from plugin.http.headers import Headers
+from plugin.http.messages import Request
 from plugin.settings.poller import SettingsPoller
 from plugin.upstream.client import Upstream
 

@@ -21,7 +21,8 @@ from plugin.admin.compare_page import compare_page
 from plugin.admin.responses import STATUSES, BodyError, answered, body_object, failed, is_set
 from plugin.encoding.model import Model
 from plugin.errors import UpstreamError
-from plugin.http.messages import Headers, Request
+from plugin.http.headers import Headers
+from plugin.http.messages import Request
 from plugin.search.explain import Asked, explain, search_door
 from plugin.settings.cache import SettingsCache
 from plugin.upstream.client import Upstream

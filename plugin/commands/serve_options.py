@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from plugin.http.messages import is_address
+from plugin.http.headers import is_address
 from plugin.passthrough.publish_address import AUTO, UNCHANGED
 from plugin.server.client_options import (
     KEEP_ALIVE_S,

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from plugin.evaluation.tune import WINDOWS, TuningError, Window
-from plugin.http.messages import Headers
+from plugin.http.headers import Headers
 from plugin.search.explain import Asked, explain
 from plugin.search.handler import SearchDoor
 from plugin.search.retry import reason_of_status

@@ -4,7 +4,8 @@ The security plugin takes a user from `Authorization`, from another user's right
 (`opendistro_security_impersonate_as`), or from a proxy that has checked them (`x-proxy-user`).
 """
 
-from plugin.http.messages import IDENTITY, Headers, Request
+from plugin.http.headers import IDENTITY, Headers
+from plugin.http.messages import Request
 
 _SENT = IDENTITY | {"traceparent", "tracestate", "x-opaque-id"}
 

@@ -1,10 +1,11 @@
-"""Packed bodies of answers: which codings can be read here, and how one is changed inside."""
+"""Compressed bodies: the codings that can be read here, and how to change a body's content."""
 
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
 
-from plugin.http.messages import Headers, Response
+from plugin.http.headers import Headers
+from plugin.http.messages import Response
 
 _WINDOW_BITS = {"gzip": 31, "deflate": 15}
 """zlib's for each coding: gzip has a header of its own, HTTP's `deflate` zlib's."""
@@ -12,10 +13,10 @@ _WINDOW_BITS = {"gzip": 31, "deflate": 15}
 _FORWARDED = frozenset({*_WINDOW_BITS, "identity"})
 
 
-def readable_codings(headers: Headers) -> Headers:
-    """Return headers that ask for no other coding than those that can be read here.
+def keep_readable_codings(headers: Headers) -> Headers:
+    """Return the headers with `Accept-Encoding` limited to codings that can be read here.
 
-    OpenSearch knows snappy too, and takes it where a client allows any coding.
+    OpenSearch also knows snappy, and uses it if a client allows any coding.
     """
     kept = []
     for name, value in headers:
@@ -28,14 +29,14 @@ def readable_codings(headers: Headers) -> Headers:
     return tuple(kept)
 
 
-def coding_of(headers: Headers) -> str:
-    """Return an answer's coding, empty if it is not packed."""
+def find_coding(headers: Headers) -> str:
+    """Return the coding of a body, empty if it is not compressed."""
     found = next((value for name, value in headers if name.lower() == "content-encoding"), "").lower()
     return "" if found == "identity" else found
 
 
-def unpacked(body: bytes, coding: str, limit_bytes: int) -> bytes | None:
-    """Return a body's content; None if it cannot be unpacked, or is longer than `limit_bytes`."""
+def decode_body(body: bytes, coding: str, limit_bytes: int) -> bytes | None:
+    """Return a body's content; None if it is damaged, or longer than `limit_bytes`."""
     if not coding:
         return body
     if coding not in _WINDOW_BITS:
@@ -48,13 +49,13 @@ def unpacked(body: bytes, coding: str, limit_bytes: int) -> bytes | None:
     return content if inflate.eof and not inflate.unused_data else None
 
 
-def with_change(answer: Response, change: Callable[[bytes], bytes], limit_bytes: int) -> Response | None:
-    """Return a whole answer with its content changed, unpacked then; as it came if there is no change.
+def change_body(answer: Response, change: Callable[[bytes], bytes], limit_bytes: int) -> Response | None:
+    """Return an answer with its content changed and uncompressed, or as it came if nothing changes.
 
-    None: its content cannot be read.
+    Returns None if the body is a stream or its content cannot be read.
     """
     body = answer.body
-    content = unpacked(body, coding_of(answer.headers), limit_bytes) if isinstance(body, bytes) else None
+    content = decode_body(body, find_coding(answer.headers), limit_bytes) if isinstance(body, bytes) else None
     if content is None:
         return None
     changed = change(content)

@@ -1,8 +1,8 @@
-"""Headers whose names hold an underscore: kept beside the WSGI environment, which cannot tell them apart.
+"""Headers whose names contain an underscore: kept outside the WSGI environment, which cannot represent them.
 
-CGI's rules make HTTP_A_B of both `a-b` and `a_b`, so gunicorn drops the second or lets it pass for the first.
-Dropping is not safe here: OpenSearch's security plugin speaks for another user where it finds
-`opendistro_security_impersonate_as`, and without it a search has the rights of who sent it.
+CGI's rules turn both `a-b` and `a_b` into HTTP_A_B, so gunicorn drops the second or takes it for the first.
+Dropping is not safe here. OpenSearch's security plugin acts for another user if it finds
+`opendistro_security_impersonate_as`; without that header a search has the rights of its sender.
 """
 
 from typing import TYPE_CHECKING
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 _KEPT = "underscored_headers"
 
 
-def keep_underscored(_worker: "Worker", request: "Request") -> None:
-    """Move such headers from a request of gunicorn's to its body: what gunicorn calls before each request.
+def set_underscored_aside(_worker: "Worker", request: "Request") -> None:
+    """Move such headers from a gunicorn request to its body object. gunicorn calls this before each request.
 
-    gunicorn must let them come so far (`header_map`); none of them reaches the environment.
+    `header_map` must let them through; none of them reaches the environment.
     """
     kept = [(name.title(), value) for name, value in request.headers if "_" in name]
     if kept:
@@ -26,7 +26,7 @@ def keep_underscored(_worker: "Worker", request: "Request") -> None:
         request.headers[:] = [header for header in request.headers if "_" not in header[0]]
 
 
-def underscored(environ: "WSGIEnvironment") -> tuple[tuple[str, str], ...]:
-    """Return the headers that were kept for the request of an environment."""
+def read_underscored(environ: "WSGIEnvironment") -> tuple[tuple[str, str], ...]:
+    """Return the headers that were set aside for the request of an environment."""
     kept: tuple[tuple[str, str], ...] = getattr(environ["wsgi.input"], _KEPT, ())
     return kept

@@ -7,8 +7,9 @@ from opensearch.fields.redaction import FieldsOf, cut_answer
 from opensearch.search.request import SearchRequest
 from opensearch.search.requested_fields import asks_for
 from opensearch.settings.target import Skip, Target
-from plugin.http.content_coding import readable_codings, with_change
-from plugin.http.messages import Headers, Request, Response
+from plugin.http.content_coding import change_body, keep_readable_codings
+from plugin.http.headers import Headers
+from plugin.http.messages import Request, Response
 from plugin.upstream.client import StreamedResponse, Upstream
 from plugin.upstream.connection import Body
 
@@ -51,7 +52,7 @@ def passed_through(
     headers = request.headers
     if cut is not None:
         unpacked = request.headers_without("accept-encoding")
-        headers = readable_codings(request.headers) if keeps_coding else unpacked
+        headers = keep_readable_codings(request.headers) if keeps_coding else unpacked
     repeats = request.method in _SAFE if may_repeat is None else may_repeat
     streamed = _sent(upstream, request, headers, read, forward, may_repeat=repeats)
     if cut is None or request.method == "HEAD" or not _is_json(streamed):
@@ -62,7 +63,7 @@ def passed_through(
         return Response(streamed.status, streamed.headers, _joined(start, rest, streamed), streamed.reason)
     kept = tuple(header for header in streamed.headers if header[0].lower() != "content-length")
     answer = Response(streamed.status, kept, start, streamed.reason)
-    cut_out = with_change(answer, cut, MAX_CUT_BYTES)
+    cut_out = change_body(answer, cut, MAX_CUT_BYTES)
     if cut_out is None:
         _log.warning("an answer that cannot be unpacked, or not to %d bytes, keeps our fields", MAX_CUT_BYTES)
     return cut_out or answer

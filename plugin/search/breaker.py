@@ -12,7 +12,8 @@ from cachetools import LRUCache
 
 from opensearch.search.request import SearchRequest
 from plugin.http.caller import identity
-from plugin.http.messages import Headers, Request
+from plugin.http.headers import Headers
+from plugin.http.messages import Request
 
 MAX_FAILURES = 5
 """Widened searches that fail in a row before the next ones are passed through."""

@@ -16,7 +16,8 @@ from opensearch.settings.table import RerankSettings, SettingsError
 from opensearch.settings.target import Target
 from plugin.encoding.model import Model
 from plugin.errors import UpstreamError
-from plugin.http.messages import Headers, Request, Response
+from plugin.http.headers import Headers
+from plugin.http.messages import Request, Response
 from plugin.search.handler import SearchDoor
 from plugin.search.hit_text import hit_text
 from plugin.search.planner import SearchPlanner

@@ -12,7 +12,8 @@ from opensearch.settings.target import Skip, Target
 from plugin.encoding.model import Model
 from plugin.errors import RerankFailedError, UpstreamError, error_body
 from plugin.http.client_presence import ClientGoneError
-from plugin.http.messages import Request, Response, gunzipped
+from plugin.http.content_coding import decode_body
+from plugin.http.messages import Request, Response
 from plugin.passthrough.forward import cut_of, passed_through
 from plugin.search.breaker import kind_of
 from plugin.search.cluster import ClusterSearch
@@ -204,7 +205,7 @@ def plain_json(request: Request, body: bytes) -> bytes:
     encoding = request.header("content-encoding").lower()
     if encoding not in ("", "identity", "gzip"):
         raise NotUnderstoodError("content_encoding")
-    plain = gunzipped(body, MAX_BODY_BYTES) if encoding == "gzip" else body
+    plain = decode_body(body, "gzip", MAX_BODY_BYTES) if encoding == "gzip" else body
     if plain is None:
         raise NotUnderstoodError("content_encoding")
     return plain

@@ -19,7 +19,8 @@ from opensearch.search.response import SearchResponse, UnusableResponseError
 from plugin.encoding.model import Model
 from plugin.encoding.query_encoder import QueryFuture
 from plugin.errors import RerankFailedError, error_body
-from plugin.http.messages import Request, Response, warnings_of
+from plugin.http.headers import select_warnings
+from plugin.http.messages import Request, Response
 from plugin.search.breaker import UpstreamBreaker, kind_of
 from plugin.search.msearch_item import PlannedItem
 from plugin.search.page import RerankedPage
@@ -43,7 +44,7 @@ class RefusedError(UnusableResponseError):
 
     def __init__(self, exchange: Exchange) -> None:
         found = f"{exchange.status}: {exchange.body[:500]!r}"
-        super().__init__(f"expected status 200, found {found}", warnings_of(exchange.headers))
+        super().__init__(f"expected status 200, found {found}", select_warnings(exchange.headers))
         self.exchange = exchange
 
 

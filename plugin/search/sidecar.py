@@ -22,7 +22,8 @@ from opensearch.search.window_request import (
 from plugin.encoding.model import Model
 from plugin.encoding.query_encoder import QueryFuture
 from plugin.errors import RerankFailedError, error_body
-from plugin.http.messages import Headers, Request, Response, warnings_of
+from plugin.http.headers import Headers, select_warnings
+from plugin.http.messages import Request, Response
 from plugin.search.hit_sizes import HitSizes
 from plugin.search.page import HitsAt, RerankedPage
 from plugin.search.scores import WindowScores
@@ -174,7 +175,7 @@ def read(exchange: Exchange, *, is_filtered: bool = False) -> SearchResponse:
     Raises:
         UnusableResponseError: an error, or no complete answer to a search.
     """
-    warnings = warnings_of(exchange.headers)
+    warnings = select_warnings(exchange.headers)
     if exchange.status != 200:
         found = f"{exchange.status}: {exchange.body[:500]!r}"
         raise UnusableResponseError(f"expected status 200, found {found}", warnings)

@@ -16,7 +16,7 @@ from plugin.admin.health import Readiness
 from plugin.apis.tokens import BearerTokens
 from plugin.encoding.model import Model
 from plugin.errors import CommandError
-from plugin.http.underscored_headers import keep_underscored
+from plugin.http.underscored_headers import set_underscored_aside
 from plugin.proxy import Proxy
 from plugin.search.page_table import PageTable
 from plugin.server.arbiter import GracefulArbiter
@@ -201,7 +201,7 @@ def _options(listen: str, workers: int, clients: ClientOptions) -> dict[str, Any
         "limit_request_fields": 32768,
         "limit_request_field_size": clients.max_head_bytes,
         "header_map": "dangerous",  # lets names with an underscore come as far as `pre_request`, no further
-        "pre_request": keep_underscored,
+        "pre_request": set_underscored_aside,
         "forwarded_allow_ips": "",  # no header of a client's changes what path it asked for
         "accesslog": None,
         "child_exit": worker_ended,

@@ -26,7 +26,8 @@ from opensearch.settings.layers import Defaults
 from opensearch.settings.table import RerankSettings
 from opensearch.settings.target import Skip, Target
 from plugin.http.caller import identity
-from plugin.http.messages import Headers, Request
+from plugin.http.headers import Headers
+from plugin.http.messages import Request
 from plugin.settings.cluster_view import ClusterView
 from plugin.settings.coverage import CoverageCache
 from plugin.settings.poller import SettingsPoller

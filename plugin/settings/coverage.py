@@ -10,7 +10,7 @@ import msgspec
 from cachetools import LRUCache
 
 from plugin.errors import UpstreamError
-from plugin.http.messages import Headers
+from plugin.http.headers import Headers
 from plugin.upstream.client import Upstream
 
 FRESH_S = 10.0

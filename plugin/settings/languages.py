@@ -12,7 +12,7 @@ from cachetools import LRUCache
 
 from indexer.language_sample import sample_body, sample_of
 from plugin.errors import UpstreamError
-from plugin.http.messages import Headers
+from plugin.http.headers import Headers
 from plugin.upstream.client import Upstream
 from reranker.languages import ReadableScripts
 

@@ -20,7 +20,7 @@ import msgspec
 from opensearch.settings.index_settings import INDEX_FILTER, IndexRecord, read_records, settings_problems
 from opensearch.settings.layers import Defaults
 from plugin.errors import UpstreamError
-from plugin.http.messages import Headers
+from plugin.http.headers import Headers
 from plugin.settings.cluster_view import ClusterRecords, ClusterView
 from plugin.upstream.client import Upstream
 

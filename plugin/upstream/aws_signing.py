@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 from opensearch.client import Sign as ClientSign
 from plugin.errors import CommandError, UpstreamError
-from plugin.http.messages import Headers
+from plugin.http.headers import Headers
 from reranker.extras import missing_package
 
 if TYPE_CHECKING:

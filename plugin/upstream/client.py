@@ -13,7 +13,8 @@ from opensearch.client import OpenSearchClient
 from opensearch.connection_advice import tls_advice
 from plugin.errors import UpstreamError, UpstreamTimeoutError
 from plugin.http.client_presence import await_readable
-from plugin.http.messages import BLOCK_BYTES, Headers, end_to_end
+from plugin.http.headers import Headers, keep_end_to_end
+from plugin.http.messages import BLOCK_BYTES
 from plugin.upstream.aws_signing import Sign, client_signature, whole
 from plugin.upstream.connection import DROPPED, Body, Connection, guarded
 from plugin.upstream.host import Host, NotConnectedError
@@ -50,7 +51,7 @@ class StreamedResponse:
         self._is_released = False
         self.status = response.status
         self.reason = response.reason
-        self.headers = end_to_end(response.getheaders())
+        self.headers = keep_end_to_end(response.getheaders())
 
     def __iter__(self) -> Iterator[bytes]:
         try:
@@ -129,7 +130,7 @@ class Upstream:
             response = self._asked(host, connection, method, target, headers, body, len(body))
             content = response.read()
             host.release(connection, response)
-            return Exchange(response.status, response.reason, end_to_end(response.getheaders()), content)
+            return Exchange(response.status, response.reason, keep_end_to_end(response.getheaders()), content)
 
         return self._failing_over(use, may_repeat=True)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from opensearch.client import OpenSearchClient
 from opensearch.credentials import basic_authorization, url_with_credentials
 from plugin.errors import CommandError
-from plugin.http.messages import Headers, basic_credentials
+from plugin.http.headers import Headers, read_credentials
 from plugin.upstream.aws_signing import Sign, client_signature, signed_for
 from plugin.upstream.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Upstream, first_url
 from plugin.upstream.search_client import SearchClient
@@ -62,7 +62,7 @@ class Connecting:
     @property
     def credentials(self) -> Headers:
         """The `Authorization` header of the user, none if there is no user."""
-        return basic_credentials(self.url)
+        return read_credentials(self.url)
 
     def upstream(self) -> Upstream:
         """Return the way to OpenSearch for requests of others; nothing is connected yet.

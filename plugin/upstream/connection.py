@@ -14,7 +14,8 @@ from contextlib import suppress
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection, parse_headers
 
 from plugin.errors import RequestBodyError
-from plugin.http.messages import BLOCK_BYTES, Headers
+from plugin.http.headers import Headers
+from plugin.http.messages import BLOCK_BYTES
 
 Body = bytes | Iterable[bytes]
 """A request's body, whole or block by block."""

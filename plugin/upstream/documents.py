@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from opensearch.writes.documents import Place, Stored, mget_body, read_mget
 from plugin.errors import UpstreamError
-from plugin.http.messages import Headers
+from plugin.http.headers import Headers
 from plugin.upstream.client import Upstream
 
 MAX_READ = 128

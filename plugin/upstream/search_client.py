@@ -12,7 +12,7 @@ import msgspec
 
 from opensearch.connection_advice import DENIED, answer_advice, connection_advice
 from plugin.errors import CommandError
-from plugin.http.messages import Headers, basic_credentials
+from plugin.http.headers import Headers, read_credentials
 from plugin.upstream.aws_signing import Sign
 
 _DURATION = re.compile(r"dur=[0-9]+(?:\.[0-9]*)?")
@@ -78,7 +78,7 @@ class SearchClient:
         self._connection = _connection(url, timeout_s, context)
         parts = urlsplit(url)
         self._prefix = parts.path.rstrip("/")
-        self._headers = {"Content-Type": "application/json", **dict(headers), **dict(basic_credentials(url))}
+        self._headers = {"Content-Type": "application/json", **dict(headers), **dict(read_credentials(url))}
         self._sign = sign
         self._shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 

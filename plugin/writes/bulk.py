@@ -12,7 +12,7 @@ from opensearch.endpoints import Endpoint
 from opensearch.writes.bulk_lines import read_bulk
 from opensearch.writes.operation import Operation
 from opensearch.writes.response import BulkAnswer
-from plugin.http.content_coding import readable_codings, with_change
+from plugin.http.content_coding import change_body, keep_readable_codings
 from plugin.http.messages import Request, Response
 from plugin.telemetry.write_counts import written_header
 from plugin.upstream.client import StreamedResponse
@@ -76,7 +76,7 @@ class BulkDoor:
         self._follow_ups = FollowUps(self._context, self._request, self._parameters)
         self._num_operations = 0
         self._context.tally.documents = 0
-        headers = readable_codings(self._request.headers_without("content-encoding", "content-length"))
+        headers = keep_readable_codings(self._request.headers_without("content-encoding", "content-length"))
         blocks = self._blocks(body, allowance)
         target = self._request.target
         return self._context.upstream.stream(self._request.method, target, headers, blocks, None)
@@ -138,7 +138,7 @@ class BulkDoor:
         streamed.close()
         headers = tuple(header for header in streamed.headers if header[0].lower() != "content-length")
         answer = Response(streamed.status, headers, content, streamed.reason)
-        settled = with_change(answer, self._settled, MAX_ANSWER_BYTES)
+        settled = change_body(answer, self._settled, MAX_ANSWER_BYTES)
         if settled is None:
             self._follow_ups.repair_known()
         return (settled or answer).with_headers(written_header(tally))  # which the repairs have counted in

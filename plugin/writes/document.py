@@ -11,7 +11,8 @@ from opensearch.writes.operation import Operation
 from opensearch.writes.response import Item, Written, as_json, renumbered
 from opensearch.writes.target import WriteTarget
 from plugin.http.client_presence import ClientGoneError
-from plugin.http.messages import Request, Response, gunzipped
+from plugin.http.content_coding import decode_body
+from plugin.http.messages import Request, Response
 from plugin.passthrough.forward import passed_through
 from plugin.telemetry.write_counts import written_header
 from plugin.upstream.client import Exchange
@@ -41,7 +42,7 @@ class DocumentDoor:
         if target is None:
             return passed_through(self._context.upstream, self._request)
         body = self._request.stream.read(MAX_LINE_BYTES + 1)
-        plain = gunzipped(body, MAX_LINE_BYTES) if self._is_packed else body
+        plain = decode_body(body, "gzip", MAX_LINE_BYTES) if self._is_packed else body
         if plain is None or len(body) > MAX_LINE_BYTES:
             return passed_through(self._context.upstream, self._request, read=body)
         if self._request.content_length is not None and len(body) < self._request.content_length:

@@ -15,7 +15,8 @@ from opensearch.rawjson.members import JsonObjectError
 from opensearch.settings.table import DEFAULT_FIELD
 from opensearch.writes.operation import Operation
 from plugin.errors import error_body
-from plugin.http.messages import Request, Response, gunzipped
+from plugin.http.content_coding import decode_body
+from plugin.http.messages import Request, Response
 from plugin.telemetry.write_counts import enriched_header
 from plugin.upstream.client import Exchange
 from plugin.writes.batch import Batches
@@ -138,7 +139,7 @@ def _read(request: Request) -> _Documents:
         raise _BadRequestError(415, "expected JSON or lines of JSON, plain or gzip, by their headers")
     body = request.stream.read(MAX_BODY_BYTES + 1)
     is_packed = request.header("content-encoding").lower() == "gzip"
-    plain = gunzipped(body, MAX_BODY_BYTES) if is_packed else body
+    plain = decode_body(body, "gzip", MAX_BODY_BYTES) if is_packed else body
     if plain is None or len(body) > MAX_BODY_BYTES:
         raise _BadRequestError(
             413, f"expected at most {MAX_BODY_BYTES} bytes, sound where packed, found others"

@@ -15,7 +15,7 @@ from opensearch.writes.response import BulkAnswer, Item
 from opensearch.writes.target import WriteTarget
 from plugin.encoding.model import Model
 from plugin.errors import UpstreamError
-from plugin.http.messages import Headers
+from plugin.http.headers import Headers
 from plugin.upstream.client import Upstream
 from plugin.writes.stray_documents import Sought, find_documents
 from reranker.text import Chunking

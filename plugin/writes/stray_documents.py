@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from opensearch.writes.documents import ABSENT, Place, Stored
 from opensearch.writes.operation import Lock
 from opensearch.writes.routing import ShardCount
-from plugin.http.messages import Headers
+from plugin.http.headers import Headers
 from plugin.upstream.client import Upstream
 from plugin.upstream.documents import Wanted, read_documents
 

@@ -21,7 +21,8 @@ from opensearch.writes.target import (
 )
 from plugin.errors import UpstreamError
 from plugin.http.caller import caller, identity
-from plugin.http.messages import Headers, Request
+from plugin.http.headers import Headers
+from plugin.http.messages import Request
 from plugin.upstream.client import Exchange, Upstream
 
 FRESH_S = 1.0

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from opensearch.client import OpenSearchClient
-from plugin.http.messages import Headers
+from plugin.http.headers import Headers
 from plugin.upstream.client import Exchange, Upstream
 
 SERVER_SETTINGS: dict[str, str | int | bool | list[str]] = {"cluster.max_shards_per_node": 20_000}

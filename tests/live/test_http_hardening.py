@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from plugin.harness.proxy_process import running_proxy
-from plugin.http.messages import BLOCK_BYTES, Request, end_to_end, gunzipped
+from plugin.http.content_coding import decode_body
+from plugin.http.headers import keep_end_to_end
+from plugin.http.messages import BLOCK_BYTES, Request
 from plugin.writes.bulk_body import MAX_CONTENT_BYTES, BulkBody
 from tests.support.paths import TINY_BUNDLE
 from tests.support.raw_http import ask
@@ -146,16 +148,16 @@ def test_a_bomb_is_not_unpacked() -> None:
     packer = zlib.compressobj(wbits=31)
     bomb = b"".join(packer.compress(bytes(1_000_000)) for _ in range(100)) + packer.flush()
     measured = (
-        "import resource, sys; from plugin.http.messages import gunzipped;"
+        "import resource, sys; from plugin.http.content_coding import decode_body;"
         " peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
-        " bomb = sys.stdin.buffer.read(); before = peak(); found = gunzipped(bomb, 1_000_000);"
+        " bomb = sys.stdin.buffer.read(); before = peak(); found = decode_body(bomb, 'gzip', 1_000_000);"
         " print(found is None, peak() - before)"
     )
     ran = subprocess.run([sys.executable, "-c", measured], input=bomb, capture_output=True, check=True)
     is_none, growth_kib = ran.stdout.split()
     assert is_none == b"True"
     assert int(growth_kib) < 20_000
-    assert gunzipped(gzip.compress(b"{}"), 2) == b"{}"
+    assert decode_body(gzip.compress(b"{}"), "gzip", 2) == b"{}"
 
 
 def test_a_bulks_bomb_fills_no_disk_and_goes_on_as_it_came(wire: tuple[str, Kept]) -> None:
@@ -234,5 +236,5 @@ def test_bodies_deep_and_long_go_on_as_they_came(wire: tuple[str, Kept], target:
 
 
 def test_connection_names_what_is_dropped() -> None:
-    kept = end_to_end((("Connection", "x-a,x-b"), ("X-A", "1"), ("X-C", "2"), ("Cookie", "3")))
+    kept = keep_end_to_end((("Connection", "x-a,x-b"), ("X-A", "1"), ("X-C", "2"), ("Cookie", "3")))
     assert kept == (("X-C", "2"), ("Cookie", "3"))

@@ -21,7 +21,7 @@ from plugin.encoding.model import Model
 from plugin.encoding.query_encoder import MAX_FAULTS
 from plugin.errors import RequestBodyError, UpstreamError, UpstreamTimeoutError
 from plugin.http.client_presence import ClientGoneError
-from plugin.http.messages import Headers
+from plugin.http.headers import Headers
 from plugin.proxy import Proxy
 from plugin.settings.cache import SettingsCache
 from plugin.upstream import connection

@@ -13,7 +13,7 @@ from opensearchpy import OpenSearch
 
 from opensearch.settings.table import RerankSettings
 from opensearch.settings.target import Skip
-from plugin.http.messages import Headers
+from plugin.http.headers import Headers
 from plugin.settings.poller import SettingsPoller
 from plugin.upstream.client import Exchange, Upstream
 from tests.support.counted_upstream import CountingUpstream

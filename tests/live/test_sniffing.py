@@ -14,7 +14,7 @@ from werkzeug.test import Client
 
 from plugin.commands.serve import serve_command
 from plugin.encoding.model import Model
-from plugin.http.messages import is_address
+from plugin.http.headers import is_address
 from plugin.passthrough.publish_address import AUTO, UNCHANGED, asks_for_addresses, with_address
 from plugin.proxy import Proxy
 from plugin.upstream.client import Upstream

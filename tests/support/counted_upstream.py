@@ -1,6 +1,6 @@
 """An upstream that counts what is asked."""
 
-from plugin.http.messages import Headers
+from plugin.http.headers import Headers
 from plugin.upstream.client import Exchange, Upstream
 
 

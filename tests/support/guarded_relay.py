@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from opensearch.credentials import url_with_credentials
-from plugin.http.messages import basic_credentials
+from plugin.http.headers import read_credentials
 from tests.support.tls_relay import Certificates
 
 USER, PASSWORD = "shop", "Gr\u00fc\u00dfe, 100 %: \u4e2d/\u6587?#@"
@@ -49,7 +49,7 @@ def guarded(url: str, certificates: Certificates) -> Iterator[Guard]:
 
 
 def _server(guard: Guard) -> http.server.ThreadingHTTPServer:
-    [(_, expected)] = basic_credentials(url_with_credentials(guard.behind, USER, PASSWORD))
+    [(_, expected)] = read_credentials(url_with_credentials(guard.behind, USER, PASSWORD))
     behind = urlsplit(guard.behind)
 
     class Handler(http.server.BaseHTTPRequestHandler):

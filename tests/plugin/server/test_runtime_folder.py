@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from plugin.http.messages import basic_credentials
+from plugin.http.headers import read_credentials
 from plugin.server.runtime_folder import RuntimeFolderError, runtime_folder
 from plugin.upstream.client import Upstream
 
@@ -39,8 +39,8 @@ def test_a_link_in_its_place_is_refused(tmp_path: Path) -> None:
 
 def test_a_service_accounts_password_is_in_its_header_and_nowhere_else() -> None:
     url = "http://us%40er:pass@127.0.0.1:9200"
-    assert basic_credentials(url) == (("Authorization", "Basic dXNAZXI6cGFzcw=="),)
-    assert basic_credentials("http://127.0.0.1:9200") == ()
+    assert read_credentials(url) == (("Authorization", "Basic dXNAZXI6cGFzcw=="),)
+    assert read_credentials("http://127.0.0.1:9200") == ()
     assert Upstream(url).url == "http://127.0.0.1:9200"
     with pytest.raises(ValueError, match=r"found '127\.0\.0\.1:9200/path'"):
         Upstream("http://user:secret@127.0.0.1:9200/path")
