@@ -70,7 +70,7 @@ def read_headers(environ: Environ) -> Headers:
 
 
 def _silences_opensearch(name: str, value: str) -> bool:
-    """Whether OpenSearch (3.8) never answers a request with this header: a thread would wait until timeout."""
+    """Whether OpenSearch (3.8) never answers a request with this header, which would hold a thread."""
     return name.lower() == "accept" and value != "" and not value.strip("; ")
 
 
