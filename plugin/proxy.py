@@ -92,7 +92,7 @@ class Proxy:
 
     def _answered(self, environ: Environ, start_response: "StartResponse") -> Iterable[bytes]:
         waited_s = queued_s()
-        self._model.admission.service.waited(waited_s)
+        self._model.admission.service.record_wait(waited_s)
         self._sight.metrics.admission.began(waited_s)
         request = Request.from_environ(environ)
         if _is_own(request):

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from opensearch.fields import stored_vectors
 from plugin.encoding.model import Model
-from plugin.encoding.on_demand_encoder import DocumentVectors
-from plugin.encoding.query_encoder import awaited
+from plugin.encoding.on_demand_encoder import OnDemandEncoder
+from plugin.encoding.query_future import await_vector
 from reranker.arrays import Floats
 from reranker.stored_vector import FORMAT_VERSION, HEADER, ValueType
 from reranker.text import Chunking
@@ -27,13 +27,13 @@ def query_vector(model: Model, text: str) -> Floats:
     Raises:
         RerankFailedError: it cannot be encoded, or not in time.
     """
-    return awaited(model.query_vectors.submit(text), QUERY_TIMEOUT_S)
+    return await_vector(model.query_vectors.submit(text), QUERY_TIMEOUT_S)
 
 
 class DocumentScores:
     """Scores documents with a bundle's crossing layer."""
 
-    def __init__(self, model: Model, document_vectors: DocumentVectors) -> None:
+    def __init__(self, model: Model, document_vectors: OnDemandEncoder) -> None:
         self._model = model
         self._document_vectors = document_vectors
 

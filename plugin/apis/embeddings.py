@@ -7,7 +7,7 @@ from plugin.apis.document_scores import query_vector
 from plugin.apis.errors import ApiError
 from plugin.apis.schemas import Embedding, EmbeddingsAnswer, EmbeddingsRequest, read, short_numbers
 from plugin.encoding.model import Model
-from plugin.encoding.on_demand_encoder import DocumentVectors
+from plugin.encoding.on_demand_encoder import OnDemandEncoder
 from reranker.arrays import Floats
 from reranker.errors import StoredVectorError
 from reranker.stored_vector import pack
@@ -28,7 +28,7 @@ _DOCUMENT_TYPES = ("document", "search_document", "passage")
 class EmbeddingsEndpoint:
     """Encodes texts with the tower that `input_type`, else the model name's ending, names: else documents."""
 
-    def __init__(self, model: Model, document_vectors: DocumentVectors) -> None:
+    def __init__(self, model: Model, document_vectors: OnDemandEncoder) -> None:
         self._model = model
         self._document_vectors = document_vectors
 

@@ -25,7 +25,7 @@ from plugin.apis.rescore import RescoreEndpoint
 from plugin.apis.schemas import Warned
 from plugin.apis.tokens import BearerTokens
 from plugin.encoding.model import Model
-from plugin.encoding.on_demand_encoder import DocumentVectors
+from plugin.encoding.on_demand_encoder import OnDemandEncoder
 from plugin.errors import RerankFailedError
 
 API_PATHS = frozenset({"/v1/rerank", "/v2/rerank", "/rerank", "/v1/embeddings", "/rescore"})
@@ -42,7 +42,7 @@ WARNING = "Warning"
 
 def add_api_endpoints(app: flask.Flask, model: Model, tokens: BearerTokens) -> None:
     """Add them to the app. They ask nothing of OpenSearch; `tokens` says who may call them."""
-    document_vectors = DocumentVectors(model.load_document_encoder)
+    document_vectors = OnDemandEncoder(model.load_document_encoder)
     rerank = RerankEndpoint(model, DocumentScores(model, document_vectors))
     works: dict[str, tuple[Work, ErrorShape]] = {
         "/v1/rerank": (rerank.cohere, cohere_error),

@@ -1,7 +1,7 @@
-"""Whether one more search is reranked: by the queues that stand in this worker, and by nothing else.
+"""Whether one more search is reranked, judged by this worker's queues alone.
 
-No time of a service counts here. On a machine that others keep busy everything takes longer, which refusing
-searches does not change; only a queue of this worker's own says that more comes than it can do.
+How long a service takes does not count. On a machine that others keep busy everything takes longer, and
+refusing searches does not help. Only a queue in this worker says that more comes than it can do.
 """
 
 import time
@@ -12,28 +12,29 @@ from typing import Literal
 from plugin.encoding.standing_queue import StandingQueue
 
 MAX_WAITING_REQUESTS = 64
-"""Requests that may wait for a thread of one worker before no more is reranked."""
+"""Requests that may wait for a thread of one worker. While more wait, no search is reranked."""
 
 MAX_SERVICE_WAIT_S = 0.01
-"""The least wait for a thread, through a whole window, from which on nothing more is reranked."""
+"""The shortest wait for a thread in a whole window. While it is longer, no search is reranked."""
 
 SHARE_OF_DEADLINE = 0.5
-"""What the queue before the encoder may use of a search's deadline."""
+"""The share of a search's deadline that the encoder's queue may use."""
 
 QUEUES = ("requests", "service", "encoder")
-"""What may refuse a search: too many wait for a thread, all wait too long for one, or for the encoder."""
+"""What may refuse a search: too many requests wait for a thread, all wait too long for one, or queries wait
+too long for the encoder."""
 
 Queue = Literal["requests", "service", "encoder"]
 
 
 @dataclass(frozen=True)
 class Waits:
-    """What one search finds before it in its worker.
+    """What a search finds ahead of it in its worker.
 
-    `num_others` counts the other requests of any kind that are answered or wait, `num_requests` those of them
-    that wait for a thread. `num_queries` are at the encoder or before it. `encoding_s` is the processor time
-    that its own encoding takes, None if there is nothing to encode; `deadline_s` is how long it waits for
-    its vector. `follows_page` says that an earlier page of it was reranked.
+    `num_others` counts all other requests that are in flight or wait, `num_requests` those of them that wait
+    for a thread. `num_queries` are being encoded or wait for it. `encoding_s` is the processor time of the
+    search's own encoding, None if there is nothing to encode; `deadline_s` is how long it waits for its
+    vector. `follows_page` says that an earlier page of it was reranked.
     """
 
     num_others: int
@@ -45,7 +46,7 @@ class Waits:
 
 
 class Admission:
-    """One worker's rule, and the two queues that it looks at."""
+    """One worker's rule, and the two queues that it judges by."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.service = StandingQueue(clock)
@@ -60,7 +61,7 @@ class Admission:
         return queue is None
 
     def refusal(self, waits: Waits) -> Queue | None:
-        """Return the queue because of which a search is not reranked, None if it is."""
+        """Return the queue that refuses a search, None if the search is reranked."""
         if waits.num_others == 0:
             return None
         if waits.num_requests >= MAX_WAITING_REQUESTS:
@@ -72,7 +73,7 @@ class Admission:
         return "encoder" if self._encodes_too_late(waits) else None
 
     def _encodes_too_late(self, waits: Waits) -> bool:
-        """Whether the encoder's queue uses up too much of a search's deadline; an empty queue never does."""
+        """Whether the encoder's queue uses too much of a search's deadline; an empty queue never does."""
         if waits.encoding_s is None:
             return False
         longest_s = SHARE_OF_DEADLINE * waits.deadline_s

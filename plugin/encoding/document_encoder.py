@@ -1,4 +1,4 @@
-"""Document texts to stored vectors, on one thread of low priority: searches come first."""
+"""Document texts to stored vectors, on one thread of low priority, so that searches come first."""
 
 import os
 import threading
@@ -13,35 +13,35 @@ from reranker.arrays import Floats
 from reranker.text import Chunking
 
 MAX_WRITERS = 16
-"""Requests that may wait for the encoder in one worker, half its threads; what one more writes gets its
-vectors later."""
+"""Requests that may wait for the encoder in one worker: half its threads. Documents of a further request get
+their vectors later."""
 
 NICENESS = 10
-"""How far the thread steps back behind those that answer searches."""
+"""The nice value of the encoding thread; threads that answer searches have 0."""
 
 
-class WriteVectors:
-    """One encoding thread before a document tower that is loaded when the first document comes.
+class BackgroundEncoder:
+    """One encoding thread and its document tower, which is loaded when the first document comes.
 
     Args:
         load: loads the document tower.
-        model_tag: the tag that marks its vectors.
+        model_tag: the tag of its vectors.
     """
 
     def __init__(self, load: Callable[[], Encode], model_tag: int) -> None:
         self.model_tag = model_tag
         self.writers = threading.BoundedSemaphore(MAX_WRITERS)
         self._load = load
-        self._pool = ThreadPoolExecutor(1, "encode-documents", _step_back)
+        self._pool = ThreadPoolExecutor(1, "encode-documents", _lower_priority)
         self._packed = PackedVectors(self._encode, model_tag)
         self.on_encoded: Callable[[int, float], None] = lambda num_texts, seconds: None
 
     def known(self, hashed: int) -> bytes | None:
-        """Return the vector of a text that was encoded lately, by its hash."""
+        """Return the vector of a recently encoded text, by its hash."""
         return self._packed.known(hashed)
 
     def submit(self, texts: Mapping[int, str], chunking: Chunking) -> Future[dict[int, bytes | None]]:
-        """Start encoding texts by their hashes; None stands for one that cannot be encoded."""
+        """Start encoding texts by their hashes; a text that cannot be encoded gives None."""
         return self._pool.submit(self._packed, texts, chunking)
 
     def __call__(self, texts: Mapping[int, str], chunking: Chunking) -> dict[int, bytes | None]:
@@ -59,7 +59,7 @@ class WriteVectors:
         return vectors
 
 
-def _step_back() -> None:
-    """Lower this thread's priority, where the system knows priorities of threads."""
+def _lower_priority() -> None:
+    """Lower this thread's priority, if the system has priorities of threads."""
     with suppress(AttributeError, OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

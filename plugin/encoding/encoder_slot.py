@@ -1,15 +1,15 @@
-"""One request's place among the writers that may wait for the document encoder."""
+"""One request's slot among the writers that may wait for the document encoder."""
 
 import threading
 
 
 class EncoderSlot:
-    """A place that is held while something of its request is encoded, and at no other time.
+    """A slot that a request holds only while some of its documents are encoded.
 
-    A client that sends its bulk slowly, or writes nothing that is encoded, takes no place from others.
+    A client that sends its bulk slowly, or writes nothing that is encoded, takes no slot from others.
 
     Args:
-        writers: the places of all requests.
+        writers: the slots of all requests.
     """
 
     def __init__(self, writers: threading.Semaphore) -> None:
@@ -18,7 +18,7 @@ class EncoderSlot:
         self._lock = threading.Lock()
 
     def take(self) -> bool:
-        """Hold the place for one more encoding; return whether there is one. Each is to be given back."""
+        """Hold the slot for one more encoding, and return whether there is one. Give each back."""
         with self._lock:
             if not self._num_users and not self._writers.acquire(blocking=False):
                 return False
@@ -26,7 +26,7 @@ class EncoderSlot:
             return True
 
     def give_back(self, _encoded: object = None) -> None:
-        """Note that an encoding has ended."""
+        """Record that an encoding has ended."""
         with self._lock:
             self._num_users -= 1
             if not self._num_users:

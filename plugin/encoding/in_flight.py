@@ -1,4 +1,4 @@
-"""How many requests one worker answers now."""
+"""How many requests one worker is answering."""
 
 import threading
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class InFlight:
-    """Counts them; one ends when its answer is made, before its client can have read it and sent the next."""
+    """Counts requests in flight. One ends once its answer is built, before its client can send the next."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -14,7 +14,7 @@ class InFlight:
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """Count what is answered inside."""
+        """Count a request while the block runs."""
         self._add(1)
         try:
             yield

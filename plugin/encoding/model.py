@@ -9,9 +9,10 @@ from functools import cached_property
 from opensearch.search.plan import Plan
 from opensearch.settings.table import FusionSettings
 from plugin.encoding.admission import Admission, Waits
-from plugin.encoding.document_encoder import WriteVectors
+from plugin.encoding.document_encoder import BackgroundEncoder
 from plugin.encoding.in_flight import InFlight
-from plugin.encoding.query_encoder import QueryFuture, QueryVectors, hopeful
+from plugin.encoding.query_encoder import CachedQueryEncoder
+from plugin.encoding.query_future import QueryFuture, raise_if_unavailable
 from plugin.errors import RerankFailedError
 from plugin.http.arrival import num_waiting
 from reranker.bundle import Bundle
@@ -35,24 +36,24 @@ class Model:
     model_tag: int
     crossing: Crossing
     fusion: FusionDefault
-    query_vectors: QueryVectors
+    query_vectors: CachedQueryEncoder
     dim: int
     neutral_crossing: float
     num_query_tokens: Callable[[str], int]
     load_document_encoder: Callable[[], DocumentEncoder]
-    documents: WriteVectors
+    documents: BackgroundEncoder
     admission: Admission = field(default_factory=Admission)
     in_flight: InFlight = field(default_factory=InFlight)
-    others: Mapping[str, WriteVectors] = field(default_factory=dict)
+    others: Mapping[str, BackgroundEncoder] = field(default_factory=dict)
     scripts: ReadableScripts | None = None
     max_query_chars: int = sys.maxsize
 
     def __post_init__(self) -> None:
         """Let admission see how long queries wait for the encoder."""
-        self.query_vectors.on_started = self.admission.encoder.waited
+        self.query_vectors.on_start = self.admission.encoder.record_wait
 
     @cached_property
-    def writers(self) -> Mapping[str, WriteVectors]:
+    def writers(self) -> Mapping[str, BackgroundEncoder]:
         """What encodes documents, by the bundle's name: its own, and others during a change of model."""
         return {**self.others, self.vectors_of: self.documents}
 
@@ -65,11 +66,11 @@ class Model:
         """Start encoding a search's query, if the search is reranked.
 
         Raises:
-            RerankFailedError: this worker has too much to do, or the encoder rests.
+            RerankFailedError: this worker has too much to do, or the circuit is open.
         """
         if not self.admits(plan):
             raise RerankFailedError("overloaded", "too much waits in this worker")
-        return hopeful(self.query_vectors.submit(plan.query_text))
+        return raise_if_unavailable(self.query_vectors.submit(plan.query_text))
 
     def admits(self, *plans: Plan) -> bool:
         """Whether the search that this thread answers is reranked; the items of several are one."""
@@ -130,20 +131,20 @@ class Model:
             model_tag=bundle.model_tag,
             crossing=bundle.crossing(),
             fusion=bundle.manifest.fusion,
-            query_vectors=QueryVectors(encode, dim=bundle.manifest.dim),
+            query_vectors=CachedQueryEncoder(encode, dim=bundle.manifest.dim),
             dim=bundle.manifest.dim,
             neutral_crossing=bundle.manifest.neutral_crossing,
             num_query_tokens=encode.num_tokens,
             load_document_encoder=load_document_encoder,
-            documents=WriteVectors(load_document_encoder, bundle.model_tag),
+            documents=BackgroundEncoder(load_document_encoder, bundle.model_tag),
             others={each.vectors_of: _document_writer(each) for each in also},
             scripts=bundle.scripts(),
             max_query_chars=bundle.max_query_chars,
         )
 
 
-def _document_writer(bundle: Bundle) -> WriteVectors:
-    return WriteVectors(lambda: bundle.document_encoder(threads=1), bundle.model_tag)
+def _document_writer(bundle: Bundle) -> BackgroundEncoder:
+    return BackgroundEncoder(lambda: bundle.document_encoder(threads=1), bundle.model_tag)
 
 
 def _once(load: Callable[[], DocumentEncoder]) -> Callable[[], DocumentEncoder]:

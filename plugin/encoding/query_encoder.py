@@ -1,13 +1,12 @@
-"""Query texts to vectors, beside the request's own thread: cached, and each text encoded once at a time.
+"""Query texts to vectors on encoding threads: cached, and each text encoded once at a time.
 
-`submit` -> `_start` -> `_work`, on the encoding thread -> `_run` -> `_encoded`
+`submit` -> `_start` -> `EncodingPool`, on an encoding thread -> `_run` -> `_encode_guarded`
 """
 
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from statistics import median
 from typing import Protocol
@@ -16,65 +15,63 @@ import numpy as np
 from cachetools import LRUCache
 from circuitbreaker import STATE_CLOSED, STATE_HALF_OPEN, STATE_OPEN, CircuitBreaker
 
-from plugin.encoding.query_future import QueryFuture, awaited, hopeful
+from plugin.encoding.encoding_pool import EncodingPool
+from plugin.encoding.query_future import QueryFuture
 from reranker.arrays import Floats
 
-__all__ = ["EncoderState", "Floats", "QueryFuture", "QueryVectors", "Watcher", "awaited", "hopeful"]
+CACHE_ENTRIES = 4096
+"""Query vectors kept. With 384 float32 values they take some 20 MB, texts and futures included."""
+
+MAX_WAITING = 32
+"""Queries that may wait for the encoder. A further one is answered in first-stage order at once."""
+
+MAX_FAULTS = 5
+"""Consecutive faults that open the circuit."""
+
+RECOVERY_S = 10.0
+"""How long the circuit stays open; then one query is tried."""
+
+LAST_ENCODINGS = 31
+"""Encodings whose median says how long one takes."""
 
 
-class Watcher(Protocol):
-    """Is told what the cache and the queue before the encoder do."""
+class EncoderWatcher(Protocol):
+    """Records what the cache, the queue and the circuit breaker do."""
 
-    def looked_up(self, result: str) -> None:
-        """A text was asked for: `hit`, `miss` or `refused`."""
+    def record_lookup(self, result: str) -> None:
+        """Record that a text was looked up: `hit`, `miss` or `refused`."""
 
-    def holds(self, num_waiting: int, num_entries: int) -> None:
-        """So many queries wait, and so many vectors are kept."""
+    def record_queue(self, num_waiting: int, num_entries: int) -> None:
+        """Record how many queries wait and how many vectors are kept."""
 
-    def started(self, waited_s: float) -> None:
-        """The encoder took a query that had waited."""
+    def record_start(self, waited_s: float) -> None:
+        """Record that a query began to be encoded, and how long it had waited."""
 
-    def rests(self, *, is_open: bool, tripped: bool) -> None:
-        """The encoder rests after faults, or works again; `tripped` where it has just begun to rest."""
+    def record_circuit(self, *, is_open: bool, tripped: bool) -> None:
+        """Record that the circuit opened or closed; `tripped` if it has just opened."""
 
 
 class _NoWatcher:
-    def looked_up(self, result: str) -> None:
+    def record_lookup(self, result: str) -> None:
         pass
 
-    def holds(self, num_waiting: int, num_entries: int) -> None:
+    def record_queue(self, num_waiting: int, num_entries: int) -> None:
         pass
 
-    def started(self, waited_s: float) -> None:
+    def record_start(self, waited_s: float) -> None:
         pass
 
-    def rests(self, *, is_open: bool, tripped: bool) -> None:
+    def record_circuit(self, *, is_open: bool, tripped: bool) -> None:
         pass
 
 
-CACHE_ENTRIES = 4096
-"""Query vectors kept: at 384 float32 values, some 20 MB with their texts and what waits for them."""
-
-MAX_WAITING = 32
-"""Queries that may wait for the encoder; one more is answered in first-stage order at once."""
-
-MAX_FAULTS = 5
-"""Encodings that fail in a row before no more is tried for a while."""
-
-REST_S = 10.0
-"""How long; then one query tries."""
-
-LAST_ENCODINGS = 31
-"""Encodings whose median tells how long one takes."""
-
-
-class EncoderRestsError(Exception):
-    """A query was not encoded, since the encoder has failed too often."""
+class CircuitOpenError(Exception):
+    """A query was not encoded: the encoder has failed too often in a row."""
 
 
 @dataclass(frozen=True)
 class EncoderState:
-    """What one worker's query encoder does now.
+    """The state of one worker's query encoder.
 
     `breaker` is closed, open or half_open; `encoding_ms` is the processor time of an encoding.
     """
@@ -85,16 +82,16 @@ class EncoderState:
     breaker: str
 
 
-class QueryVectors:
-    """A small pool of encoding threads behind a cache of their results.
+class CachedQueryEncoder:
+    """Encodes query texts on a few threads, and keeps their vectors.
 
     Args:
         encode: encodes one text: -> (dim,) float32.
-        dim: the dimension that it must give, with finite values; None: any.
+        dim: the dimension that vectors must have, with finite values; None: any.
         threads: how many texts are encoded at once.
         cache_entries: how many vectors are kept.
         max_waiting: how many queries may wait.
-        rest_s: how long nothing is tried after MAX_FAULTS faults in a row.
+        recovery_s: how long the circuit stays open after MAX_FAULTS faults in a row.
     """
 
     def __init__(
@@ -105,170 +102,154 @@ class QueryVectors:
         threads: int = 1,
         cache_entries: int = CACHE_ENTRIES,
         max_waiting: int = MAX_WAITING,
-        rest_s: float = REST_S,
+        recovery_s: float = RECOVERY_S,
     ) -> None:
         self._encode, self._dim = encode, dim
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="encode")
-        self._idle_threads = threads
-        self._queue: OrderedDict[QueryFuture, tuple[str, float]] = OrderedDict()
-        self._breaker = CircuitBreaker(MAX_FAULTS, rest_s, name="query-encoder")
+        self._pool = EncodingPool(self._run, threads)
+        self._breaker = CircuitBreaker(MAX_FAULTS, recovery_s, name="query-encoder")
         self._cache: LRUCache[str, QueryFuture] = LRUCache(cache_entries)
         self._took_s: deque[float] = deque(maxlen=LAST_ENCODINGS)
         self._max_waiting = max_waiting
-        self._waiting = 0
+        self._num_waiting = 0
         self._lock = threading.Lock()
         self.encoding_s = 0.0
         """The processor time of an encoding, the median of the last ones; 0 before the first."""
-        self.watcher: Watcher = _NoWatcher()
-        self.on_started: Callable[[float], None] = lambda waited_s: None
+        self.watcher: EncoderWatcher = _NoWatcher()
+        self.on_start: Callable[[float], None] = lambda waited_s: None
 
     def submit(self, text: str) -> QueryFuture | None:
-        """Start encoding a text, or join whoever has; None if too many queries wait."""
+        """Start encoding a text, or join a search that waits for the same one; None if too many wait."""
         with self._lock:
-            future = self._joined(text)
+            future = self._join(text)
             if future is not None:
-                self.watcher.looked_up("hit")
+                self.watcher.record_lookup("hit")
                 return future
-            if self._rests():
-                return _resting()
-            if self._waiting >= self._max_waiting:
-                self.watcher.looked_up("refused")
+            if self._is_circuit_open():
+                return _fail_at_once()
+            if self._num_waiting >= self._max_waiting:
+                self.watcher.record_lookup("refused")
                 return None
-            self._waiting += 1
+            self._num_waiting += 1
             future = self._cache[text] = QueryFuture()
-            self.watcher.looked_up("miss")
-            self.watcher.holds(self._waiting, len(self._cache))
+            self.watcher.record_lookup("miss")
+            self.watcher.record_queue(self._num_waiting, len(self._cache))
         self._start(text, future)
-        future.add_done_callback(lambda done: self._left())
+        future.add_done_callback(lambda done: self._release_slot())
         return future
 
     def submit_all(self, texts: Sequence[str]) -> list[QueryFuture | None]:
-        """Start encoding many texts, in their order, as one batch; None where too many queries wait already.
+        """Start encoding many texts in their order, as one batch; None for each if too many queries wait.
 
-        A batch waits as one query and hands the encoder over after each text, so that it holds single
-        searches up by one text and no more. Its texts never share a tensor: a model in int8 scales its
-        activations by the whole tensor, and a text's vector would depend on its company (cosine 0.999, seen).
+        A batch takes one queue slot and queues up again after each text, so that it delays a single search by
+        one text at most. Its texts never share a tensor. A model in int8 scales its activations by the whole
+        tensor, so that a text's vector would depend on the other texts (cosine 0.999, seen).
         """
         batch: dict[str, QueryFuture] = {}
         found: dict[str, QueryFuture | None] = {}
         with self._lock:
-            may_wait, rests = self._waiting < self._max_waiting, self._rests()
+            has_slot, is_open = self._num_waiting < self._max_waiting, self._is_circuit_open()
             for text in dict.fromkeys(texts):
-                future = found[text] = self._joined(text)
-                if future is None and rests:
-                    found[text] = _resting()
-                elif future is None and may_wait:
+                future = found[text] = self._join(text)
+                if future is None and is_open:
+                    found[text] = _fail_at_once()
+                elif future is None and has_slot:
                     found[text] = batch[text] = QueryFuture()
                 missed = "miss" if text in batch else "refused"
-                self.watcher.looked_up(missed if future is None else "hit")
-            self._waiting += bool(batch)
+                self.watcher.record_lookup(missed if future is None else "hit")
+            self._num_waiting += bool(batch)
             self._cache.update(batch)
-            self.watcher.holds(self._waiting, len(self._cache))
+            self.watcher.record_queue(self._num_waiting, len(self._cache))
         if batch:
-            self._encode_next(iter(batch.items()))
+            self._start_next(iter(batch.items()))
         return [found[text] for text in texts]
 
     @property
     def num_waiting(self) -> int:
-        """How many queries are encoded or wait for that; a batch counts as one."""
-        return self._waiting
+        """How many queries are encoded or wait for it; a batch counts as one."""
+        return self._num_waiting
 
     def knows(self, text: str) -> bool:
-        """Whether a text is encoded, or is to be for another search."""
+        """Whether a text is encoded, or about to be for another search."""
         with self._lock:
             future = self._cache.get(text)
         return future is not None and not future.cancelled()
 
     def state(self) -> EncoderState:
-        """Return what it does now."""
-        return EncoderState(self._waiting, len(self._cache), self.encoding_s * 1000, self._breaker.state)
+        """Return the state now."""
+        return EncoderState(self._num_waiting, len(self._cache), self.encoding_s * 1000, self._breaker.state)
 
-    def _joined(self, text: str) -> QueryFuture | None:
+    def _join(self, text: str) -> QueryFuture | None:
         future = self._cache.get(text)
         return future if future is not None and future.join() else None
 
-    def _rests(self) -> bool:
-        """Whether nothing is tried now; once the rest is over, one query at a time is."""
-        is_trying = self._breaker.state == STATE_HALF_OPEN and self._waiting > 0
+    def _is_circuit_open(self) -> bool:
+        """Whether nothing is encoded now. While the circuit is half open, one query at a time is tried."""
+        is_trying = self._breaker.state == STATE_HALF_OPEN and self._num_waiting > 0
         return bool(self._breaker.opened or is_trying)
 
     def _start(self, text: str, future: QueryFuture) -> None:
-        with self._lock:
-            self._queue[future] = text, time.perf_counter()
-            is_asleep = self._idle_threads > 0
-            self._idle_threads -= is_asleep
-        future.add_done_callback(lambda done: self._drop(text, future) if done.cancelled() else None)
-        if is_asleep:
-            self._pool.submit(self._work)
+        self._pool.add(text, future)
+        future.add_done_callback(lambda done: self._forget(text, future) if done.cancelled() else None)
 
-    def _work(self) -> None:
-        """Encode what waits until nothing does."""
-        while True:
-            with self._lock:
-                if not self._queue:
-                    self._idle_threads += 1
-                    return
-                future, (text, asked_s) = self._queue.popitem(last=False)
-            if future.set_running_or_notify_cancel():
-                self._run(text, future, time.perf_counter() - asked_s)
+    def _start_next(self, batch: Iterator[tuple[str, QueryFuture]]) -> None:
+        """Start the next text of a batch that a search waits for, behind what has come in meanwhile."""
+        for text, future in batch:
+            if not future.cancelled():
+                self._start(text, future)
+                future.add_done_callback(lambda done: self._start_next(batch))
+                return
+            self._forget(text, future)
+        self._release_slot()
 
     def _run(self, text: str, future: QueryFuture, waited_s: float) -> None:
         try:
-            self.watcher.started(waited_s)
-            self.on_started(waited_s)
-            vector = self._encoded(text)
-        except Exception as error:  # noqa: BLE001  # whatever it is, who waits gets it
-            self._drop(text, future)  # the next search tries again
+            self.watcher.record_start(waited_s)
+            self.on_start(waited_s)
+            vector = self._encode_guarded(text)
+        except Exception as error:  # noqa: BLE001  # every error goes to the searches that wait
+            self._forget(text, future)  # the next search tries again
             future.set_exception(error)
         else:
             future.set_result(vector)
 
-    def _encoded(self, text: str) -> Floats:
-        was, began_s = self._breaker.state, time.thread_time()
+    def _encode_guarded(self, text: str) -> Floats:
+        """Encode a text if the circuit breaker allows it, and measure it."""
+        state_before, began_s = self._breaker.state, time.thread_time()
         try:
-            vector: Floats = self._breaker.call(self._checked, text)
+            vector: Floats = self._breaker.call(self._encode_checked, text)
         finally:
-            self._tell_breaker(was)
+            self._record_circuit(state_before)
         with self._lock:
             self._took_s.append(time.thread_time() - began_s)
             self.encoding_s = median(self._took_s)
         return vector
 
-    def _tell_breaker(self, was: str) -> None:
-        state = self._breaker.state
-        if state != was:
-            self.watcher.rests(is_open=state != STATE_CLOSED, tripped=state == STATE_OPEN)
-
-    def _checked(self, text: str) -> Floats:
+    def _encode_checked(self, text: str) -> Floats:
         vector = self._encode(text)
         if self._dim is not None and (vector.shape != (self._dim,) or not np.isfinite(vector).all()):
             raise ValueError(f"expected {self._dim} finite numbers for a query, found {vector}")
         return vector
 
-    def _encode_next(self, batch: Iterator[tuple[str, QueryFuture]]) -> None:
-        """Start the next text of a batch that somebody waits for, behind what has come in meanwhile."""
-        for text, future in batch:
-            if not future.cancelled():
-                self._start(text, future)
-                future.add_done_callback(lambda done: self._encode_next(batch))
-                return
-            self._drop(text, future)
-        self._left()
+    def _record_circuit(self, state_before: str) -> None:
+        state = self._breaker.state
+        if state != state_before:
+            self.watcher.record_circuit(is_open=state != STATE_CLOSED, tripped=state == STATE_OPEN)
 
-    def _left(self) -> None:
+    def _release_slot(self) -> None:
         with self._lock:
-            self._waiting -= 1
-            self.watcher.holds(self._waiting, len(self._cache))
+            self._num_waiting -= 1
+            self.watcher.record_queue(self._num_waiting, len(self._cache))
 
-    def _drop(self, text: str, future: QueryFuture) -> None:
-        """Forget a query that nobody waits for any longer or that failed, unless it was asked for again."""
+    def _forget(self, text: str, future: QueryFuture) -> None:
+        """Forget a query that no search waits for or that failed, unless it was asked for again."""
+        self._pool.remove(future)
         with self._lock:
-            self._queue.pop(future, None)
             if self._cache.get(text) is future:
                 del self._cache[text]
 
 
-def _resting() -> QueryFuture:
+def _fail_at_once() -> QueryFuture:
     future = QueryFuture()
-    future.set_exception(EncoderRestsError(f"{MAX_FAULTS} encodings failed in a row: a pause is made"))
+    message = f"{MAX_FAULTS} encodings failed in a row: the circuit is open"
+    future.set_exception(CircuitOpenError(message))
     return future

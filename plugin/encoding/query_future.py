@@ -1,4 +1,4 @@
-"""One query's vector that is not there yet, and how many searches still wait for it."""
+"""A query's vector that is still being encoded, and how many searches wait for it."""
 
 import threading
 from concurrent.futures import CancelledError, Future
@@ -9,7 +9,7 @@ from reranker.arrays import Floats
 
 
 class QueryFuture(Future[Floats]):
-    """A (dim,) float32 vector; it is cancelled when the last search that waits has left before its turn."""
+    """A (dim,) float32 vector. It is cancelled if the last search that waits leaves before its turn."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -17,7 +17,7 @@ class QueryFuture(Future[Floats]):
         self._counting = threading.Lock()
 
     def join(self) -> bool:
-        """Wait for it too; return whether there is still something to wait for."""
+        """Wait for it too. Return False if it has been cancelled, so that there is nothing to wait for."""
         with self._counting:
             if self._num_waiters == 0:
                 return False
@@ -25,36 +25,36 @@ class QueryFuture(Future[Floats]):
             return True
 
     def leave(self) -> None:
-        """Wait no longer: a query that is encoded already serves the next search, others are dropped."""
+        """Stop waiting. A query that is being encoded serves the next search; others are cancelled."""
         with self._counting:
             if self._num_waiters == 0 or (self._num_waiters == 1 and (self.running() or self.done())):
                 return
             self._num_waiters -= 1
             is_wanted = self._num_waiters > 0
-        if not is_wanted and not self.cancel():  # outside of the lock, since it calls back
-            with self._counting:  # its turn has just come
+        if not is_wanted and not self.cancel():  # outside the lock, since it calls back
+            with self._counting:  # a thread has just taken it
                 self._num_waiters += 1
 
 
-def hopeful(future: QueryFuture | None) -> QueryFuture:
-    """Return what `submit` gave if a vector may come of it, so that nothing is asked in vain otherwise.
+def raise_if_unavailable(future: QueryFuture | None) -> QueryFuture:
+    """Return what `submit` returned, unless it is known already that there will be no vector.
 
     Raises:
-        RerankFailedError: `overloaded` if it was not even started, `model` if the encoder rests.
+        RerankFailedError: `overloaded` if it was not even started, `model` if the circuit is open.
     """
     if future is None:
         raise RerankFailedError("overloaded", "too many queries wait for the encoder")
     if future.done() and not future.cancelled() and future.exception() is not None:
-        awaited(future, 0.0)
+        await_vector(future, 0.0)
     return future
 
 
-def awaited(future: QueryFuture | None, timeout_s: float) -> Floats:
-    """Return a submitted text's (dim,) vector.
+def await_vector(future: QueryFuture | None, timeout_s: float) -> Floats:
+    """Return a submitted text's (dim,) float32 vector; wait up to `timeout_s`.
 
     Raises:
-        RerankFailedError: `overloaded` if it was not even started, `deadline` if it takes longer than
-            `timeout_s`, `model` if the encoder failed.
+        RerankFailedError: `overloaded` if it was not even started, `deadline` if it takes longer,
+            `model` if the encoder failed.
     """
     if future is None:
         raise RerankFailedError("overloaded", "too many queries wait for the encoder")

@@ -12,7 +12,7 @@ from opensearch.search.cluster_rescore import cluster_rescore
 from opensearch.search.plan import Plan
 from opensearch.search.window_request import rescored_page
 from plugin.encoding.model import Model
-from plugin.encoding.query_encoder import awaited
+from plugin.encoding.query_future import await_vector
 from plugin.errors import RerankFailedError
 from plugin.http.arrival import queued_s
 from plugin.http.messages import Request, Response
@@ -62,7 +62,7 @@ class ClusterSearch:
 
     def _query_vector(self, plan: Plan) -> Floats:
         within_s = plan.settings.deadline_ms / 1000 - queued_s()
-        query = awaited(self._model.vector_in_time(plan), within_s)
+        query = await_vector(self._model.vector_in_time(plan), within_s)
         if query.shape != (self._model.dim,) or not np.isfinite(query).all():
             raise RerankFailedError(
                 "model", f"expected {self._model.dim} finite numbers for a query, found {query}"

@@ -17,7 +17,7 @@ from opensearch.search.msearch import DEPTH_OF_AN_ITEM, MultiSearchResponse, err
 from opensearch.search.plan import Plan
 from opensearch.search.response import SearchResponse, UnusableResponseError
 from plugin.encoding.model import Model
-from plugin.encoding.query_encoder import QueryFuture
+from plugin.encoding.query_future import QueryFuture
 from plugin.errors import RerankFailedError, error_body
 from plugin.http.headers import select_warnings
 from plugin.http.messages import Request, Response

@@ -9,7 +9,7 @@ from opensearch.search.plan import Plan
 from opensearch.search.response import SearchResponse
 from opensearch.settings.table import RerankSettings
 from plugin.encoding.model import Model
-from plugin.encoding.query_encoder import QueryFuture, awaited
+from plugin.encoding.query_future import QueryFuture, await_vector
 from plugin.errors import RerankFailedError
 from plugin.http.arrival import queued_s
 from plugin.search.scores import WindowScores
@@ -65,7 +65,7 @@ def _ranked(
         UnusableResponseError: a hit has no score.
     """
     with clock.stage("encode_wait"):
-        query = rounded(awaited(vector, settings.deadline_ms / 1000 - queued_s()))
+        query = rounded(await_vector(vector, settings.deadline_ms / 1000 - queued_s()))
     with clock.stage("crossing"):
         first_stage = np.array(response.scores()[: len(window)], np.float64)
         chosen = settings.fusion

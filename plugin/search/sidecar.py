@@ -20,7 +20,7 @@ from opensearch.search.window_request import (
     whole_window,
 )
 from plugin.encoding.model import Model
-from plugin.encoding.query_encoder import QueryFuture
+from plugin.encoding.query_future import QueryFuture
 from plugin.errors import RerankFailedError, error_body
 from plugin.http.headers import Headers, select_warnings
 from plugin.http.messages import Request, Response

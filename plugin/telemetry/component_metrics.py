@@ -19,7 +19,7 @@ MAX_INDICES = 100
 
 
 class EncodingMetrics:
-    """Watches `QueryVectors`; `breakers` are told of its own."""
+    """Watches `CachedQueryEncoder`; `breakers` are told of its own."""
 
     def __init__(self, registry: "CollectorRegistry", breakers: "BreakerMetrics") -> None:
         from prometheus_client import Counter, Gauge, Histogram
@@ -43,21 +43,21 @@ class EncodingMetrics:
             buckets=WAIT_BUCKETS_S, registry=registry,
         )  # fmt: skip
 
-    def looked_up(self, result: str) -> None:
+    def record_lookup(self, result: str) -> None:
         """Count a text that was asked for: `hit`, `miss` or `refused`."""
         self._lookups[result].inc()
 
-    def holds(self, num_waiting: int, num_entries: int) -> None:
+    def record_queue(self, num_waiting: int, num_entries: int) -> None:
         """Note how many queries wait, and how many vectors are kept."""
         self._waiting.set(num_waiting)
         self._entries.set(num_entries)
 
-    def started(self, waited_s: float) -> None:
+    def record_start(self, waited_s: float) -> None:
         """Note that the encoder took a query that had waited."""
         self._queue_seconds.observe(waited_s)
 
-    def rests(self, *, is_open: bool, tripped: bool) -> None:
-        """Note that the encoder rests after faults, or works again."""
+    def record_circuit(self, *, is_open: bool, tripped: bool) -> None:
+        """Record that the circuit opened or closed."""
         self._breakers.changed("model", int(is_open), tripped=tripped)
 
 

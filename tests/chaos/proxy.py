@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from plugin.encoding.model import Model
-from plugin.encoding.query_encoder import QueryVectors
+from plugin.encoding.query_encoder import CachedQueryEncoder
 from reranker.arrays import Floats
 from reranker.bundle import Bundle
 
@@ -24,8 +24,8 @@ FAULTS = ("model_raises", "model_slow", "model_nan", "model_dimension", "clock_a
           "memory_short", "descriptors_short")  # fmt: skip
 
 SLOW_S = 0.6
-REST_S = 2.0
-"""The encoder rests less long than usual after faults, so that the next kind of fault is met soon."""
+RECOVERY_S = 2.0
+"""The circuit is open for less time than usual after faults, so that the next kind of fault is met soon."""
 
 CACHE_ENTRIES = 4
 """Few query vectors are kept, so that the model is asked, and its faults are met."""
@@ -104,7 +104,10 @@ def main() -> None:
         model = load(bundle, also)
         switch.follow()
         encode = switch.spoiled(bundle.query_encoder())
-        return replace(model, query_vectors=QueryVectors(encode, cache_entries=CACHE_ENTRIES, rest_s=REST_S))
+        return replace(
+            model,
+            query_vectors=CachedQueryEncoder(encode, cache_entries=CACHE_ENTRIES, recovery_s=RECOVERY_S),
+        )
 
     Model.load = staticmethod(spoiled_load)  # type: ignore[method-assign]
     time.time = switch.time

@@ -12,7 +12,7 @@ from werkzeug.test import Client, TestResponse
 
 from opensearch.search.execution import FALLBACKS
 from plugin.encoding.model import Model
-from plugin.encoding.query_encoder import QueryVectors
+from plugin.encoding.query_encoder import CachedQueryEncoder
 from plugin.proxy import Proxy
 from plugin.upstream.client import Upstream
 from reranker.arrays import Floats
@@ -196,7 +196,7 @@ def failing(text: str) -> Floats:
 def test_without_a_query_vector_the_clients_own_request_is_sent(
     one_shard: WindowIndex, opensearch_url: str
 ) -> None:
-    model = replace(Model.load(one_shard.bundle), query_vectors=QueryVectors(failing))
+    model = replace(Model.load(one_shard.bundle), query_vectors=CachedQueryEncoder(failing))
     answer = in_process(one_shard, opensearch_url, model)
     assert (answer.status_code, answer.headers["Rerank-Status"]) == (200, "skipped; reason=model")
     hits = json.loads(answer.data)["hits"]["hits"]
@@ -208,14 +208,16 @@ def test_without_a_query_vector_the_clients_own_request_is_sent(
 def test_a_query_vector_that_is_none_is_not_sent(
     one_shard: WindowIndex, opensearch_url: str, vector: Floats
 ) -> None:
-    model = replace(Model.load(one_shard.bundle), query_vectors=QueryVectors(lambda text: vector))
+    model = replace(Model.load(one_shard.bundle), query_vectors=CachedQueryEncoder(lambda text: vector))
     answer = in_process(one_shard, opensearch_url, model)
     assert (answer.status_code, answer.headers["Rerank-Status"]) == (200, "skipped; reason=model")
 
 
 def test_too_many_waiting_queries_are_answered_at_once(one_shard: WindowIndex, opensearch_url: str) -> None:
     model = Model.load(one_shard.bundle)
-    full = replace(model, query_vectors=QueryVectors(lambda text: np.zeros(32, np.float32), max_waiting=0))
+    full = replace(
+        model, query_vectors=CachedQueryEncoder(lambda text: np.zeros(32, np.float32), max_waiting=0)
+    )
     answer = in_process(one_shard, opensearch_url, full)
     assert answer.headers["Rerank-Status"] == "skipped; reason=overloaded"
 
@@ -225,7 +227,7 @@ def test_on_failure_error_is_a_503(
 ) -> None:
     body = index_body(toy_index.bundle, execution="cluster", on_failure="error")
     client.indices.create(index=index_name, body=body)
-    model = replace(Model.load(toy_index.bundle), query_vectors=QueryVectors(failing))
+    model = replace(Model.load(toy_index.bundle), query_vectors=CachedQueryEncoder(failing))
     answer = in_process(replace(one_shard, name=index_name), toy_index.url, model)
     assert (answer.status_code, answer.headers["Rerank-Status"]) == (503, "skipped; reason=model")
 

@@ -16,7 +16,7 @@ from plugin.admin.health import Readiness
 from plugin.apis.tokens import BearerTokens
 from plugin.app import create_app
 from plugin.encoding.model import Model
-from plugin.encoding.query_encoder import QueryVectors
+from plugin.encoding.query_encoder import CachedQueryEncoder
 from plugin.proxy import Proxy
 from plugin.settings.cache import SettingsCache
 from plugin.telemetry.metrics import Metrics
@@ -74,7 +74,7 @@ def test_a_query_in_another_script_is_opensearchs_own_and_not_encoded(
     body = with_text(toy_index, FOREIGN)
     straight = search(opensearch_url, toy_index.name, body)
     with closing(Upstream(opensearch_url)) as upstream:
-        model = replace(english(), query_vectors=QueryVectors(encoded_never))
+        model = replace(english(), query_vectors=CachedQueryEncoder(encoded_never))
         answer = Client(through(upstream, model)).post(f"/{toy_index.name}/_search", json=body, buffered=True)
     assert answer.headers["Rerank-Status"] == SKIPPED
     found, expected = json.loads(answer.data), json.loads(straight.body)

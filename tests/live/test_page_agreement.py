@@ -12,7 +12,7 @@ from opensearchpy import OpenSearch
 from werkzeug.test import Client, TestResponse
 
 from plugin.encoding.model import Model
-from plugin.encoding.query_encoder import QueryVectors
+from plugin.encoding.query_encoder import CachedQueryEncoder
 from plugin.proxy import Proxy
 from plugin.search.page_table import PageTable
 from plugin.upstream.client import Upstream
@@ -77,7 +77,7 @@ def workers(hurried: ToyIndex) -> Iterator[tuple[Worker, Worker]]:
             model = Model.load(hurried.bundle)
             worker = Worker(Client(lambda *_: []), model, hurried)
             encode, spoiled = hurried.bundle.query_encoder(), worker.encode
-            vectors = QueryVectors(lambda text, encode=encode, spoiled=spoiled: spoiled(encode, text))  # type: ignore[misc]
+            vectors = CachedQueryEncoder(lambda text, encode=encode, spoiled=spoiled: spoiled(encode, text))  # type: ignore[misc]
             upstream = open_ones.enter_context(closing(Upstream(hurried.url)))
             worker.model = replace(model, query_vectors=vectors)
             worker.client = Client(Proxy(upstream, worker.model, pages=table))

@@ -11,7 +11,7 @@ import pytest
 from werkzeug.test import Client, TestResponse
 
 from plugin.encoding.model import Model
-from plugin.encoding.query_encoder import MAX_FAULTS, QueryVectors
+from plugin.encoding.query_encoder import MAX_FAULTS, CachedQueryEncoder
 from plugin.proxy import Proxy
 from plugin.upstream.client import Upstream
 from reranker.arrays import Floats
@@ -24,7 +24,7 @@ Encode = Callable[[str], Floats]
 def searched(toy_index: ToyIndex, encode: Encode, **options: int) -> TestResponse:
     """Search through a proxy in this process, whose model is real but for its query encoder."""
     bundle = toy_index.bundle
-    model = replace(Model.load(bundle), query_vectors=QueryVectors(encode, **options))
+    model = replace(Model.load(bundle), query_vectors=CachedQueryEncoder(encode, **options))
     body = {"query": toy_index.query, "size": 7, "from": 2}
     with closing(Upstream(toy_index.url)) as upstream:
         client = Client(Proxy(upstream, model))
@@ -87,7 +87,7 @@ def test_queries_that_would_be_late_are_not_started_and_the_clients_own_search_i
     hurried: ToyIndex, stuck: Encode
 ) -> None:
     """While one encoding hangs, a search beside others does not wait for it; one that is alone does."""
-    vectors = QueryVectors(stuck)
+    vectors = CachedQueryEncoder(stuck)
     vectors.encoding_s = 0.02
     model = replace(Model.load(hurried.bundle), query_vectors=vectors)
     vectors.submit("another query")
@@ -117,7 +117,7 @@ def test_a_model_that_keeps_failing_is_left_alone_for_a_while(toy_index: ToyInde
         calls.append(text)
         return failing(text)
 
-    model = replace(Model.load(toy_index.bundle), query_vectors=QueryVectors(counted))
+    model = replace(Model.load(toy_index.bundle), query_vectors=CachedQueryEncoder(counted))
     with closing(Upstream(toy_index.url)) as upstream:
         client = Client(Proxy(upstream, model))
         for number in range(MAX_FAULTS + 5):

@@ -11,7 +11,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from plugin.encoding.model import Model
-from plugin.encoding.query_encoder import QueryFuture
+from plugin.encoding.query_future import QueryFuture
 from plugin.evaluation.tune import MIN_QUERIES, Pair, TuningError, Window, tune
 from plugin.evaluation.tune_windows import searched_windows
 from plugin.http.headers import read_credentials

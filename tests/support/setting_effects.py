@@ -11,7 +11,7 @@ import pytest
 from werkzeug.test import Client
 
 from plugin.encoding.model import Model
-from plugin.encoding.query_encoder import QueryVectors
+from plugin.encoding.query_encoder import CachedQueryEncoder
 from plugin.proxy import Proxy
 from plugin.settings.cache import SettingsCache
 from plugin.upstream.client import Upstream
@@ -206,7 +206,7 @@ def slow_encoder(bench: Bench) -> Iterator[Callable[..., str]]:
         time.sleep(LATE_S)
         return encode(text)
 
-    model = replace(Model.load(bench.toy.bundle), query_vectors=QueryVectors(slowly))
+    model = replace(Model.load(bench.toy.bundle), query_vectors=CachedQueryEncoder(slowly))
     with closing(Upstream(bench.url)) as upstream:
         proxied = Client(Proxy(upstream, model))
 

@@ -82,7 +82,7 @@ class SimulatedWorker:
 
     def _begun(self, waited_s: float, done: Event) -> None:
         self._num_requests -= 1
-        self._admission.service.waited(waited_s)
+        self._admission.service.record_wait(waited_s)
         waits = Waits(
             num_others=self._in_flight - 1,
             num_requests=self._num_requests,
@@ -104,7 +104,7 @@ class SimulatedWorker:
         ends_s = self._encoder_free_s = begins_s + self._lasts(self._times.encoding_s)
         waited_s = begins_s - self.now_s
         self._num_queries += 1
-        self.at(begins_s, lambda: self._admission.encoder.waited(waited_s))
+        self.at(begins_s, lambda: self._admission.encoder.record_wait(waited_s))
         self.at(ends_s, self._query_ended)
         self.seen.encoder_waits_s.append(waited_s)
         return ends_s

@@ -34,18 +34,18 @@ def stood(queue: StandingQueue, clock: Clock, wait_s: float) -> None:
     """Let everybody wait so long through one whole window."""
     for _ in range(2):
         clock.now_s += WINDOW_S
-        queue.waited(wait_s)
+        queue.record_wait(wait_s)
 
 
 def test_a_queue_stands_only_if_everybody_waited_through_a_whole_window(clock: Clock) -> None:
     queue = StandingQueue(clock)
     assert queue.least_s() == 0
-    queue.waited(0.5)
+    queue.record_wait(0.5)
     assert queue.least_s() == 0, "half a window tells nothing"
     clock.now_s += WINDOW_S
-    queue.waited(0.3)
+    queue.record_wait(0.3)
     assert queue.least_s() == 0.3
-    queue.waited(0.001)
+    queue.record_wait(0.001)
     assert queue.least_s() == 0.001, "one that did not wait is enough"
     clock.now_s += WINDOW_S
     assert queue.least_s() == 0.001
@@ -80,7 +80,7 @@ def test_a_wait_for_threads_that_stands_refuses_and_its_end_is_seen_at_once(
     stood(admission.service, clock, 1.1 * MAX_SERVICE_WAIT_S)
     assert admission.refusal(FREE) == "service"
     assert admission.refusal(replace(FREE, follows_page=True)) is None
-    admission.service.waited(0.0)
+    admission.service.record_wait(0.0)
     assert admission.refusal(FREE) is None
 
 

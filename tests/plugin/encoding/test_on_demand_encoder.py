@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from plugin.apis.errors import ApiError
-from plugin.encoding.on_demand_encoder import MAX_WAITING, DocumentVectors
+from plugin.encoding.on_demand_encoder import MAX_WAITING, OnDemandEncoder
 from plugin.errors import RerankFailedError
 from reranker.encoder import DocumentEncoder
 from reranker.errors import BundleError
@@ -29,7 +29,7 @@ def test_one_more_than_may_wait_is_told_to_come_back(gate: threading.Event) -> N
         gate.wait(60)
         return bundle().document_encoder(threads=1)
 
-    embeddings = DocumentVectors(load)
+    embeddings = OnDemandEncoder(load)
     with ThreadPoolExecutor(1 + MAX_WAITING) as pool:
         waiting = [pool.submit(embeddings, ["a"], Chunking()) for _ in range(1 + MAX_WAITING)]
         while not all(each.running() for each in waiting) or embeddings._places._value > 0:
@@ -47,7 +47,7 @@ def test_a_tower_that_cannot_be_loaded_is_the_models_fault_every_time() -> None:
     def load() -> DocumentEncoder:
         raise BundleError("expected an ONNX model, found none")
 
-    embeddings = DocumentVectors(load)
+    embeddings = OnDemandEncoder(load)
     for _ in range(2 + MAX_WAITING):
         with pytest.raises(RerankFailedError, match="expected an ONNX model") as failed:
             embeddings(["a"], Chunking())
@@ -55,5 +55,5 @@ def test_a_tower_that_cannot_be_loaded_is_the_models_fault_every_time() -> None:
 
 
 def test_tokens_are_counted_with_special_ones() -> None:
-    embeddings = DocumentVectors(lambda: bundle().document_encoder(threads=1))
+    embeddings = OnDemandEncoder(lambda: bundle().document_encoder(threads=1))
     assert embeddings.num_tokens(["", ""], Chunking()) == 4

@@ -12,7 +12,8 @@ import pytest
 from opensearchpy import OpenSearch
 
 from indexer.sync.summary import Lag, SyncSummary
-from plugin.encoding.query_encoder import QueryVectors, awaited
+from plugin.encoding.query_encoder import CachedQueryEncoder
+from plugin.encoding.query_future import await_vector
 from plugin.errors import CommandError
 from plugin.harness.proxy_process import free_port, running_proxy
 from plugin.http.listen_address import ListenAddress
@@ -41,7 +42,7 @@ def test_cache_and_queue_are_counted() -> None:
         may_encode.wait(30)
         return np.zeros(2, np.float32)
 
-    vectors = QueryVectors(encode, max_waiting=2)
+    vectors = CachedQueryEncoder(encode, max_waiting=2)
     vectors.watcher = metrics.encoding
     first, second = vectors.submit("one"), vectors.submit("two")
     assert vectors.submit("one") is first
@@ -49,10 +50,10 @@ def test_cache_and_queue_are_counted() -> None:
     assert found(metrics)["twinrank_queries_waiting"] == 2
     may_encode.set()
     for future in (first, second):
-        awaited(future, 30)
+        await_vector(future, 30)
     batch = vectors.submit_all(["one", "four", "five"])
     for future in batch:
-        awaited(future, 30)
+        await_vector(future, 30)
     vectors._pool.shutdown()  # its threads have told by then
     now = found(metrics)
     counts = [
