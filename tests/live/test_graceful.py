@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -63,11 +64,15 @@ def test_sighup_has_new_workers_answer_before_the_old_ones_stop(toy_index: ToyIn
         new = children_of(proxy.child.pid)
         for number, wrong in enumerate(("{", '{"window_size": "wide"}'), 1):
             settings.write_text(wrong)
-            _hang_up(proxy, lambda number=number: log(tmp_path).count("not reloaded") == number)
+            _hang_up(proxy, partial(_has_refused, tmp_path, number))
         traffic.wait_for(20)
         assert children_of(proxy.child.pid) == new
     assert (traffic.failures, traffic.num_refused) == ({}, 0)
     assert {answer.split(";")[1] for answer in traffic.answers} == {" window=7", " window=5"}
+
+
+def _has_refused(folder: Path, number: int) -> bool:
+    return log(folder).count("not reloaded, the workers go on") == number
 
 
 def _hang_up(proxy: ProxyProcess, done: Callable[[], bool]) -> None:

@@ -32,7 +32,7 @@ def test_one_more_than_may_wait_is_told_to_come_back(gate: threading.Event) -> N
     embeddings = OnDemandEncoder(load)
     with ThreadPoolExecutor(1 + MAX_WAITING) as pool:
         waiting = [pool.submit(embeddings, ["a"], Chunking()) for _ in range(1 + MAX_WAITING)]
-        while not all(each.running() for each in waiting) or embeddings._places._value > 0:
+        while not all(each.running() for each in waiting) or embeddings._slots._value > 0:
             threading.Event().wait(0.01)
         with pytest.raises(RerankFailedError, match="too many requests wait") as refused:
             embeddings(["a"], Chunking())

@@ -54,7 +54,7 @@ def test_cache_and_queue_are_counted() -> None:
     batch = vectors.submit_all(["one", "four", "five"])
     for future in batch:
         await_vector(future, 30)
-    vectors._pool.shutdown()  # its threads have told by then
+    vectors._pool._executor.shutdown()  # its threads have told by then
     now = found(metrics)
     counts = [
         now[f'twinrank_query_cache_lookups_total{{result="{result}"}}']
