@@ -1,17 +1,17 @@
 """Some operations of one request: looked up, planned, encoded, and written out as OpenSearch takes them.
 
-`Batches.start` -> `Batch.sent`: between the two the encoder works, and the next batch can be started.
+`BatchPlanner.start` -> `Batch.build`: between the two the encoder works, and the next batch can be started.
 """
 
 import logging
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from indexer.enricher import chunking_of
 from indexer.errors import DocumentError
-from indexer.writes.plan import Check, Fresh, Plan, Sent, Situation, Text, plan_index
+from indexer.writes.index_plan import plan_index
+from indexer.writes.pending import PendingWrite
+from indexer.writes.texts import EncodedVectors, Text, TextKey, group_texts
 from indexer.writes.update_plan import plan_update
 from opensearch.rawjson.members import JsonObjectError
 from opensearch.writes.documents import Place, Stored
@@ -25,45 +25,62 @@ from plugin.http.messages import Request
 from plugin.telemetry.write_counts import Tally
 from plugin.upstream.client import Upstream
 from plugin.upstream.documents import Wanted, read_documents
-from reranker.text import Chunking
 
 _log = logging.getLogger("twinrank.writes")
+
+Part = bytes | Operation | PendingWrite
+"""Bytes that are no operation, an operation that goes as it came, and one that may get vectors."""
 
 Encoding = Future[dict[int, bytes | None]]
 
 
 @dataclass
 class Batch:
-    """Operations with their plans, None for one that is none of our concern, and vectors on their way."""
+    """Parts of one request's body, in order, with the vectors that are known and those on their way."""
 
-    plans: list[Plan | None]
-    targets: list[WriteTarget | None]
-    known: dict[tuple[str, int], bytes | None] = field(default_factory=dict)
+    parts: list[Part]
+    known: dict[TextKey, bytes | None] = field(default_factory=dict)
     encodings: list[tuple[str, Encoding]] = field(default_factory=list)
 
-    def sent(self, *, may_grow: bool = True) -> list[Sent | None]:
-        """Return what is sent for each operation, once the encoder is done with them."""
-        fresh = dict(self.known)
+    def __post_init__(self) -> None:
+        self.pending = [part for part in self.parts if isinstance(part, PendingWrite)]
+
+    def build(self, *, may_grow: bool = True) -> None:
+        """Wait for the encoder, and make every outgoing write; without vectors if the body may not grow."""
+        vectors = dict(self.known)
         for model, encoding in self.encodings:
-            fresh |= {(model, hashed): packed for hashed, packed in encoding.result().items()}
-        return [None if plan is None else _finished(plan, fresh if may_grow else None) for plan in self.plans]
+            vectors |= {(model, hashed): packed for hashed, packed in encoding.result().items()}
+        for pending in self.pending:
+            _build(pending, vectors if may_grow else None)
+
+    def lines(self) -> bytes:
+        """Return the batch as the part of a bulk's body that OpenSearch gets."""
+        lines: list[bytes] = []
+        for part in self.parts:
+            if isinstance(part, bytes):
+                lines.append(part)
+            elif isinstance(part, Operation):
+                lines += (part.line, part.source or b"")
+            else:
+                lines += part.lines()
+        return b"".join(lines)
 
 
-class Batches:
+class BatchPlanner:
     """Plans the batches of one request, one after the other.
 
     Args:
         upstream: the OpenSearch.
         request: the client's; everything is asked with its credentials.
-        target_of: what stands behind a name; None where it is no concern of ours.
+        target_of: looks up the index behind a name; None if it is not enabled for reranking.
         model: whose vectors are stored.
-        tally: where encoded texts are counted.
+        counts: where encoded texts are counted.
         slot: the request's place at the encoder; what finds none gets its vectors later.
     """
 
     def __init__(
         self, upstream: Upstream, request: Request, target_of: Callable[[str], WriteTarget | None],
-        model: Model, tally: Tally, slot: EncoderSlot,
+        model: Model, counts: Tally, slot: EncoderSlot,
     ) -> None:  # fmt: skip
         self._upstream = upstream
         self._request = request
@@ -71,147 +88,126 @@ class Batches:
         self._model = model
         self._slot = slot
         self._seen: set[Place] = set()
-        self._tally = tally
-        self._submitted: set[tuple[str, int]] = set()
+        self._counts = counts
+        self._submitted: set[TextKey] = set()
+        self._num_operations = 0
 
-    def start(self, operations: Sequence[Operation], *, may_lock: bool) -> Batch:
-        """Plan operations and start encoding what they need.
+    def start(self, parts: Sequence[Operation | bytes], *, may_lock: bool) -> Batch:
+        """Plan the operations among the parts, and start to encode what they need.
 
         Raises:
-            UpstreamError: OpenSearch cannot be asked what stands behind a name.
+            UpstreamError: OpenSearch cannot be asked about the index behind a name.
         """
-        targets = [self._target_of(operation.index) for operation in operations]
-        pairs = list(zip(operations, targets, strict=True))
-        bodies = [None if target is None else _update_body(operation) for operation, target in pairs]
-        situations = [
-            None if target is None else self._situation(operation, target, may_lock)
-            for operation, target in pairs
-        ]
-        plans = [
-            None if situation is None or operation.action == "delete"
-            else _planned(operation, body, situation)
-            for operation, body, situation in zip(operations, bodies, situations, strict=True)
-        ]  # fmt: skip
-        batch = Batch(plans, targets)
-        self._look_up(batch, operations, bodies, situations)
+        batch = Batch([self._accept(part, may_lock=may_lock) for part in parts])
+        for pending in batch.pending:
+            if pending.operation.action != "update":
+                _plan(pending)
+        self._read_stored(batch)
+        for pending in batch.pending:
+            if pending.body is not None:
+                _plan(pending)
         self._encode(batch)
         return batch
 
-    def _situation(self, operation: Operation, target: WriteTarget, may_lock: bool) -> Situation:
-        place = None if operation.id is None else _place(operation, target)
-        is_repeated = place in self._seen
-        if place is not None:
-            self._seen.add(place)
-        return Situation(target, None, is_repeated, may_lock, self._model.tags)
+    def _accept(self, part: Operation | bytes, *, may_lock: bool) -> Part:
+        if isinstance(part, bytes):
+            return part
+        position, self._num_operations = self._num_operations, self._num_operations + 1
+        target = self._target_of(part.index)
+        if target is None:
+            return part
+        body = _parse_update(part)
+        pending = PendingWrite(part, target, self._model.tags, body, may_lock=may_lock, position=position)
+        if part.id is not None:
+            pending.is_repeated = pending.place in self._seen
+            self._seen.add(pending.place)
+        return part if part.action == "delete" else pending
 
-    def _look_up(
-        self,
-        batch: Batch,
-        operations: Sequence[Operation],
-        bodies: Sequence[UpdateBody | None],
-        situations: Sequence[Situation | None],
-    ) -> None:
+    def _read_stored(self, batch: Batch) -> None:
         """Read what is stored in one go: what updates are merged with, and vectors that may still fit."""
-        wanted: dict[int, Wanted] = {}
-        for position, (operation, body, situation) in enumerate(
-            zip(operations, bodies, situations, strict=True)
-        ):
-            plan = batch.plans[position]
-            if situation is not None and plan is not None and operation.id is not None:
-                fields = self._fields(operation, body, situation, plan)
-                if fields:
-                    wanted[position] = (_place(operation, situation.target), fields)
-        found = read_documents(self._upstream, caller(self._request), list(wanted.values()))
-        for position, stored in zip(wanted, found, strict=True):
-            self._use(batch, position, bodies[position], situations[position], stored)
+        wanted: list[Wanted] = []
+        readers: list[PendingWrite] = []
+        for pending in batch.pending:
+            fields = () if pending.operation.id is None else self._fields_to_read(pending)
+            if fields:
+                wanted.append((pending.place, fields))
+                readers.append(pending)
+        found = read_documents(self._upstream, caller(self._request), wanted)
+        for pending, stored in zip(readers, found, strict=True):
+            pending.stored = stored
+            if stored is not None and pending.body is None:
+                batch.known |= _current_vectors(pending, stored)
 
-    def _fields(
-        self, operation: Operation, body: UpdateBody | None, situation: Situation, plan: Plan
-    ) -> Sequence[str]:
-        settings = situation.settings
+    def _fields_to_read(self, pending: PendingWrite) -> Sequence[str]:
+        """Return the fields of the stored document that the plan or the vectors depend on."""
+        settings, body = pending.settings, pending.body
         if body is not None:
             every = (*settings.source_fields, *settings.fields)
             doc = body.value("doc")
             if doc is None or body.has_script or not touches(doc, every):
                 return ()
-            return every if situation.target.kept.is_whole else (*every, *doc)  # to know a `noop` before
-        if operation.action != "index":
+            return every if pending.target.kept.is_whole else (*every, *doc)  # to recognise a `noop`
+        if pending.operation.action != "index":
             return ()
-        unknown = (text for text in plan.texts if text.text and not text.held)
-        return [text.field for text in unknown if self._known(text, situation.target) is None]
+        unknown = (text for text in pending.texts if text.text and not text.held)
+        return [text.field for text in unknown if self._recent_vector(text) is None]
 
-    def _use(
-        self, batch: Batch, position: int, body: UpdateBody | None, situation: Situation | None,
-        stored: Stored | None,
-    ) -> None:  # fmt: skip
-        plan = batch.plans[position]
-        if stored is None or situation is None or plan is None:
-            return
-        if body is None:
-            held = {text: stored.packed(text.field) for text in plan.texts}
-            batch.known |= {
-                text.key: packed
-                for text, packed in held.items()
-                if situation.is_current(packed, text.hash, text.model)
-            }
-            return
-        batch.plans[position] = _planned(plan.operation, body, replace(situation, stored=stored))
-
-    def _known(self, text: Text, target: WriteTarget) -> bytes | None:
-        """Return the vector of a text that was encoded lately; none where new vectors are not wanted."""
-        return self._model.known_vector(text.key) if target.settings.enabled else None
+    def _recent_vector(self, text: Text) -> bytes | None:
+        """Return the vector of a text that was encoded lately; None if new vectors are not wanted."""
+        return self._model.known_vector(text.key) if text.is_encodable else None
 
     def _encode(self, batch: Batch) -> None:
-        missing: dict[tuple[str, Chunking], dict[int, str]] = defaultdict(dict)
-        for plan, target in zip(batch.plans, batch.targets, strict=True):
-            if plan is None or target is None:
-                continue
-            for text in plan.texts:
-                if not text.text or text.held or text.key in batch.known:
+        missing: list[Text] = []
+        for pending in batch.pending:
+            for text in pending.texts:
+                if not text.needs_encoding or text.key in batch.known:
                     continue
-                known = self._known(text, target)
-                if known is not None:
-                    batch.known[text.key] = known
-                elif target.settings.enabled and text.model in self._model.writers:
-                    missing[text.model, chunking_of(target.settings)][text.hash] = text.text
-        for (model, chunking), texts in missing.items():
+                recent = self._recent_vector(text)
+                if recent is None:
+                    missing.append(text)
+                else:
+                    batch.known[text.key] = recent
+        for (model, chunking), texts in group_texts(missing).items():
             if self._slot.take():
                 keys = {(model, hashed) for hashed in texts}
-                self._tally.encoded += len(keys - self._submitted)  # the batch before may still encode some
+                self._counts.encoded += len(keys - self._submitted)  # the last batch may still encode some
                 self._submitted |= keys
                 encoding = self._model.writers[model].submit(texts, chunking)
                 encoding.add_done_callback(self._slot.give_back)
                 batch.encodings.append((model, encoding))
 
 
-def _finished(plan: Plan, fresh: Fresh) -> Sent:
+def _plan(pending: PendingWrite) -> None:
+    """Make the plan; a write that cannot be read goes as it came, and is rechecked if OpenSearch takes it."""
+    source, body = pending.operation.source, pending.body
     try:
-        return plan.finish(fresh)
-    except DocumentError as error:  # an upsert that holds something else where the vector belongs
-        _log.debug("left as it came: %s", error)
-        return Sent(plan.operation.source, None, Check.ALWAYS)
+        if body is not None:
+            pending.plan = plan_update(pending, body)
+        elif source is not None:
+            pending.plan = plan_index(pending, source.decode("utf-8"))
+    except (DocumentError, JsonObjectError, UnicodeDecodeError, RecursionError) as error:
+        _log.debug("sent as it came: %s", error)
 
 
-def _place(operation: Operation, target: WriteTarget) -> Place:
-    return Place(target.index, operation.id or "", target.routing_of(operation))
+def _build(pending: PendingWrite, vectors: EncodedVectors | None) -> None:
+    try:
+        pending.build(vectors)
+    except DocumentError as error:  # an upsert that holds something else in the place of a vector
+        _log.debug("sent as it came: %s", error)
+        pending.outgoing = pending.as_it_came()
 
 
-def _update_body(operation: Operation) -> UpdateBody | None:
+def _current_vectors(pending: PendingWrite, stored: Stored) -> dict[TextKey, bytes | None]:
+    """Return the vectors of a stored document that are current for the texts that replace it."""
+    vectors = ((text, stored.packed(text.field)) for text in pending.texts)
+    return {text.key: packed for text, packed in vectors if text.is_current(packed)}
+
+
+def _parse_update(operation: Operation) -> UpdateBody | None:
+    """Return an update's body; None for other actions, and for a body that cannot be read."""
     if operation.action != "update" or operation.source is None:
         return None
     try:
         return UpdateBody.parse(operation.source)
     except JsonObjectError:
         return None
-
-
-def _planned(operation: Operation, body: UpdateBody | None, situation: Situation) -> Plan:
-    """Return the plan; what we cannot read OpenSearch answers, and what it takes is looked at after."""
-    try:
-        if body is not None:
-            return plan_update(operation, body, situation)
-        if operation.source is not None and operation.action != "update":
-            return plan_index(operation, operation.source.decode("utf-8"), situation)
-    except (DocumentError, JsonObjectError, UnicodeDecodeError, RecursionError) as error:
-        _log.debug("left as it came: %s", error)
-    return Plan.as_it_came(operation, Check.ALWAYS)

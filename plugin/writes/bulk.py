@@ -7,7 +7,7 @@ document must be looked at after its write.
 
 from collections.abc import Iterator, Mapping
 
-from indexer.writes.plan import Sent
+from indexer.writes.pending import PendingWrite
 from opensearch.endpoints import Endpoint
 from opensearch.writes.bulk_lines import read_bulk
 from opensearch.writes.operation import Operation
@@ -16,9 +16,9 @@ from plugin.http.content_coding import change_body, keep_readable_codings
 from plugin.http.messages import Request, Response
 from plugin.telemetry.write_counts import written_header
 from plugin.upstream.client import StreamedResponse
-from plugin.writes.batch import Batch
+from plugin.writes.batch import Batch, Part
 from plugin.writes.bulk_body import MAX_CONTENT_BYTES, BulkBody
-from plugin.writes.bulk_retries import FollowUp, FollowUps, operation_lines
+from plugin.writes.bulk_retries import FollowUps
 from plugin.writes.parameters import is_answer_readable, is_pretty, of_each_line
 from plugin.writes.session import WriteContext
 
@@ -39,8 +39,7 @@ class BulkDoor:
         self._parameters = context.parameters
         self._defaults: Mapping[str, str] = of_each_line(endpoint, self._parameters)
         self._is_readable = is_answer_readable(request, self._parameters)
-        self._follow_ups = FollowUps(context, request, self._parameters)
-        self._num_operations = 0
+        self._follow_ups = FollowUps(context, request)
         self._may_show_documents = "_source" in self._parameters or "_source_includes" in self._parameters
 
     def answer(self) -> Response:
@@ -73,8 +72,7 @@ class BulkDoor:
         return Response(streamed.status, streamed.headers, streamed, streamed.reason)
 
     def _send(self, body: BulkBody, allowance: int) -> StreamedResponse:
-        self._follow_ups = FollowUps(self._context, self._request, self._parameters)
-        self._num_operations = 0
+        self._follow_ups = FollowUps(self._context, self._request)
         self._context.tally.documents = 0
         headers = keep_readable_codings(self._request.headers_without("content-encoding", "content-length"))
         blocks = self._blocks(body, allowance)
@@ -83,44 +81,29 @@ class BulkDoor:
 
     def _blocks(self, body: BulkBody, allowance: int) -> Iterator[bytes]:
         """Yield the body that OpenSearch gets, batch by batch, growing by at most `allowance` bytes."""
-        batches = self._context.batches()
-        before: tuple[list[Operation | bytes], Batch] | None = None
+        planner = self._context.batch_planner()
+        before: Batch | None = None
         for parts in _batched(read_bulk(body.blocks(), self._defaults)):
-            operations = [part for part in parts if isinstance(part, Operation)]
-            may_lock = self._is_readable and self._follow_ups.has_room
-            started = batches.start(operations, may_lock=may_lock)
+            started = planner.start(parts, may_lock=self._is_readable and self._follow_ups.has_room)
             if before is not None:
-                block, allowance = self._block(*before, allowance)
+                block, allowance = self._block(before, allowance)
                 yield block
-            before = parts, started
+            before = started
         if before is not None:
-            yield self._block(*before, allowance)[0]
+            yield self._block(before, allowance)[0]
 
-    def _block(self, parts: list[Operation | bytes], batch: Batch, allowance: int) -> tuple[bytes, int]:
+    def _block(self, batch: Batch, allowance: int) -> tuple[bytes, int]:
         """Return the bytes of one batch, and how much more the body may grow."""
-        sent = batch.sent(may_grow=allowance > 0)
-        lines = self._lines(parts, batch, sent)
+        batch.build(may_grow=allowance > 0)
+        lines = batch.lines()
         self._may_show_documents |= b'"_source"' in lines
-        num_bytes = sum(_size(part) for part in parts)
+        num_bytes = sum(_size(part) for part in batch.parts)
         if len(lines) - num_bytes > allowance > 0:
-            lines = self._lines(parts, batch, sent := batch.sent(may_grow=False))
-        for position, (one, target) in enumerate(zip(sent, batch.targets, strict=True)):
-            plan = batch.plans[position]
-            if one is not None and target is not None and plan is not None:
-                self._follow_ups.note(FollowUp(self._num_operations + position, plan.operation, target, one))
-        self._num_operations += len(sent)
+            batch.build(may_grow=False)
+            lines = batch.lines()
+        for pending in batch.pending:
+            self._follow_ups.note(pending)
         return lines, allowance - max(0, len(lines) - num_bytes)
-
-    def _lines(self, parts: list[Operation | bytes], batch: Batch, sent: list[Sent | None]) -> bytes:
-        written: list[bytes] = []
-        outcomes = iter(sent)
-        for part in parts:
-            if isinstance(part, bytes):
-                written.append(part)
-                continue
-            one = next(outcomes)
-            written += operation_lines(part, one)
-        return b"".join(written)
 
     def _followed_up(self, streamed: StreamedResponse) -> Response:
         """Return the answer, with the items of what was tried again or written once more after the bulk."""
@@ -169,8 +152,12 @@ def _batched(parts: Iterator[Operation | bytes]) -> Iterator[list[Operation | by
         yield batch
 
 
-def _size(part: Operation | bytes) -> int:
-    return len(part) if isinstance(part, bytes) else len(part.line) + len(part.source or b"")
+def _size(part: Part) -> int:
+    """Return the number of bytes that a part had when it came."""
+    if isinstance(part, bytes):
+        return len(part)
+    operation = part.operation if isinstance(part, PendingWrite) else part
+    return len(operation.line) + len(operation.source or b"")
 
 
 def _read(blocks: Iterator[bytes]) -> tuple[bytes, bool]:

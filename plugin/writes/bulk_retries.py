@@ -1,14 +1,11 @@
-"""What a bulk's answer leaves to do: merge anew what met a conflict, and give vectors after the write."""
+"""What a bulk's response leaves to do: merge again after a conflict, and add vectors after the write."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
 
-from indexer.writes.plan import Check, Sent
+from indexer.writes.pending import PendingWrite
+from indexer.writes.plan import RecheckPolicy
 from opensearch.writes.documents import Place
-from opensearch.writes.operation import Operation
 from opensearch.writes.response import BulkAnswer, Written, renumbered
-from opensearch.writes.target import WriteTarget
 from plugin.errors import UpstreamError
 from plugin.http.messages import Request
 from plugin.writes.repairs import Repair
@@ -17,42 +14,19 @@ from plugin.writes.session import WriteContext
 _log = logging.getLogger("twinrank.writes")
 
 MAX_FOLLOW_UPS = 50_000
-"""Operations of one bulk that are locked or looked at afterwards; more lose their vector until sync."""
+"""Operations of one bulk that are locked or rechecked; more lose their vector until sync."""
 
 ROUNDS = 3
-"""How often a partial update is merged anew when somebody else was faster; then it goes without a lock."""
-
-
-@dataclass(frozen=True)
-class FollowUp:
-    """One operation on an index of ours, by its place in the answer, and what was sent for it."""
-
-    position: int
-    operation: Operation
-    target: WriteTarget
-    sent: Sent
-
-    @property
-    def place(self) -> Place:
-        """Where its document lies, as far as the client says."""
-        return Place(self.target.index, self.operation.id or "", self.target.routing_of(self.operation))
-
-    def has_lost(self, answer: BulkAnswer) -> bool:
-        """Return whether a lock of ours kept the operation from what it would have done without."""
-        if self.sent.lock is None:
-            return False
-        status = Written.of(answer.item(self.position)).status
-        return status == 409 or (status == 404 and b"upsert" in (self.operation.source or b""))
+"""How often a partial update is merged again if somebody else was faster; then it goes without a lock."""
 
 
 class FollowUps:
     """The operations of one bulk that are not done with their write."""
 
-    def __init__(self, context: WriteContext, request: Request, parameters: Mapping[str, str]) -> None:
+    def __init__(self, context: WriteContext, request: Request) -> None:
         self._context = context
         self._request = request
-        self._refresh = parameters.get("refresh", "")
-        self._noted: list[FollowUp] = []
+        self._noted: list[PendingWrite] = []
         self._last: dict[Place, int] = {}
 
     @property
@@ -65,103 +39,89 @@ class FollowUps:
         """Whether one more is taken."""
         return len(self._noted) < MAX_FOLLOW_UPS
 
-    def note(self, one: FollowUp) -> None:
-        """Note an operation, and whether there is more to do for it."""
+    def note(self, pending: PendingWrite) -> None:
+        """Count a write that is being sent, and keep it if there is more to do for it."""
         self._context.tally.documents += 1
-        if self._noted and one.place in self._last:
-            self._last[one.place] = one.position
-        if one.sent.lock is None and one.sent.check is Check.NEVER:
+        if self._noted and pending.place in self._last:
+            self._last[pending.place] = pending.position
+        if pending.outgoing.lock is None and pending.outgoing.recheck is RecheckPolicy.NEVER:
             return
         if self.has_room:
-            self._noted.append(one)
-            self._last[one.place] = one.position
+            pending.drop_plan()
+            self._noted.append(pending)
+            self._last[pending.place] = pending.position
         else:
             self._context.tally.left += 1
 
     def settle(self, answer: BulkAnswer) -> bool:
         """Do what is left, exchange the items that it changes, and return whether any was."""
-        is_changed = self._tried_again(answer)
-        return self._repaired(answer) or is_changed
+        is_changed = self._retry_conflicts(answer)
+        return self._recheck(answer) or is_changed
 
-    def _tried_again(self, answer: BulkAnswer) -> bool:
-        """Merge anew what met a conflict with a lock of ours, and exchange its item."""
-        # not where a later line of the bulk goes to the same document: it would be overtaken
+    def _retry_conflicts(self, answer: BulkAnswer) -> bool:
+        """Merge again what met a conflict with the proxy's lock, and exchange its item."""
+        # not if a later line of the bulk goes to the same document: it would be overtaken
         alone = [one for one in self._noted if self._last[one.place] == one.position]
-        lost = [one for one in alone if one.has_lost(answer)]
+        lost = [one for one in alone if _has_lost_lock(one, answer)]
         is_changed = bool(lost)
         for number in range(ROUNDS):
             if not lost:
                 break
             try:
-                again = self._again(lost, may_lock=number < ROUNDS - 1)
-            except UpstreamError as error:  # the rest of the bulk is written: its answer must not be lost
+                retried = self._retry(lost, answer, may_lock=number < ROUNDS - 1)
+            except UpstreamError as error:  # the rest of the bulk is written: its response must not be lost
                 _log.warning("%d partial updates cannot be tried again: %s", len(lost), error)
                 break
-            if again is None:
-                break
-            followed, items = again
-            for new, position in zip(followed, (one.position for one in lost), strict=True):
-                answer.items[position] = items.items[new.position]
-            moved = [
-                FollowUp(old.position, new.operation, new.target, new.sent)
-                for old, new in zip(lost, followed, strict=True)
-            ]
-            replaced = {one.position: one for one in moved}
+            replaced = {one.position: one for one in retried}
             self._noted = [replaced.get(one.position, one) for one in self._noted]
-            lost = [one for one in moved if one.has_lost(answer)]
+            lost = [one for one in retried if _has_lost_lock(one, answer)]
         return is_changed
 
-    def _again(self, lost: list[FollowUp], *, may_lock: bool) -> tuple[list[FollowUp], BulkAnswer] | None:
-        """Send those operations once more: -> what was sent, by their places in the answer."""
-        operations = [one.operation for one in lost]
-        batch = self._context.batches().start(operations, may_lock=may_lock)
-        sent = batch.sent()
-        if any(one is None for one in sent):  # the index lost its settings meanwhile: its conflict stands
-            return None
-        lines = b"".join(
-            line for operation, one in zip(operations, sent, strict=True)
-            for line in operation_lines(operation, one)
-        )  # fmt: skip
-        answer = self._context.write("POST", self._request.target, lines)
-        followed = [
-            FollowUp(place, operation, old.target, one)
-            for place, (operation, one, old) in enumerate(zip(operations, sent, lost, strict=True))
-            if one is not None
-        ]
+    def _retry(self, lost: list[PendingWrite], answer: BulkAnswer, *, may_lock: bool) -> list[PendingWrite]:
+        """Send operations once more, exchange their items, and return what was sent; none if that fails."""
+        planner = self._context.batch_planner()
+        batch = planner.start([one.operation for one in lost], may_lock=may_lock)
+        batch.build()
+        if len(batch.pending) < len(lost):  # the index lost its settings meanwhile: its conflict stays
+            return []
+        response = self._context.write("POST", self._request.target, batch.lines())
         try:
-            return followed, BulkAnswer.parse(answer.body)
+            items = BulkAnswer.parse(response.body).items
         except ValueError:
-            return None
+            return []
+        for before, pending, item in zip(lost, batch.pending, items, strict=True):
+            answer.items[before.position] = item
+            pending.position = before.position
+            pending.drop_plan()
+        return batch.pending
 
-    def _repaired(self, answer: BulkAnswer) -> bool:
+    def _recheck(self, answer: BulkAnswer) -> bool:
         """Give documents their vectors after the write, and show the numbers that they have now."""
         due: dict[int, Repair] = {}
         deleted = answer.deleted()
-        for one in self._noted:
-            written = Written.of(answer.item(one.position))
-            is_gone = deleted.get((written.index, written.id), -1) > one.position
-            if 200 <= written.status < 300 and one.sent.check.is_due(written.result) and not is_gone:
-                repair = self._context.repair_of(one.operation, one.target, written)
-                due |= {} if repair is None else {one.position: repair}
-        items = self._context.repair(due, {one.position: one.operation for one in self._noted})
+        for pending in self._noted:
+            written = Written.of(answer.item(pending.position))
+            is_gone = deleted.get((written.index, written.id), -1) > pending.position
+            is_due = 200 <= written.status < 300 and pending.outgoing.recheck.applies_to(written.result)
+            if is_due and not is_gone:
+                repair = self._context.repair_of(pending, written)
+                due |= {} if repair is None else {pending.position: repair}
+        items = self._context.repair(due)
         for position, item in items.items():
             [(action, before)] = answer.items[position].items()
             answer.items[position] = {action: renumbered(before, item)}
         return bool(items)
 
     def repair_known(self) -> None:
-        """Repair by the ids that the client gave, where the answer tells nothing."""
+        """Repair by the ids that the client gave, since the response tells nothing."""
         unknown = Written(200, "", "", "")
         known = [one for one in self._noted if one.operation.id is not None]
         self._context.tally.left += len(self._noted) - len(known)
-        repairs = {one.position: self._context.repair_of(one.operation, one.target, unknown) for one in known}
-        due = {position: repair for position, repair in repairs.items() if repair is not None}
-        self._context.repair(due, {one.position: one.operation for one in self._noted})
+        repairs = {one.position: self._context.repair_of(one, unknown) for one in known}
+        self._context.repair({at: repair for at, repair in repairs.items() if repair is not None})
 
 
-def operation_lines(operation: Operation, sent: Sent | None) -> tuple[bytes, ...]:
-    """Return the lines of an operation: its own, or those that are sent in their place."""
-    if sent is None:
-        return operation.line, operation.source or b""
-    line = operation.line if sent.lock is None else operation.locked_line(sent.lock)
-    return line, sent.source or b""
+def _has_lost_lock(pending: PendingWrite, answer: BulkAnswer) -> bool:
+    if pending.outgoing.lock is None:
+        return False
+    return pending.has_lost_lock(Written.of(answer.item(pending.position)).status)

@@ -4,12 +4,11 @@ from urllib.parse import unquote
 
 import msgspec
 
-from indexer.writes.plan import Sent
+from indexer.writes.pending import PendingWrite
 from opensearch.endpoints import Api, Endpoint
 from opensearch.writes.bulk_lines import MAX_LINE_BYTES
 from opensearch.writes.operation import Operation
 from opensearch.writes.response import Item, Written, as_json, renumbered
-from opensearch.writes.target import WriteTarget
 from plugin.http.client_presence import ClientGoneError
 from plugin.http.content_coding import decode_body
 from plugin.http.messages import Request, Response
@@ -48,7 +47,7 @@ class DocumentDoor:
         if self._request.content_length is not None and len(body) < self._request.content_length:
             raise ClientGoneError("the client left before it had sent its document")
         self._context.tally.documents += 1
-        return self._written(self._operation(plain))
+        return self._write(self._operation(plain))
 
     @property
     def _is_packed(self) -> bool:
@@ -63,25 +62,27 @@ class DocumentDoor:
             action = "create"
         return Operation(action, parameters, b"", source)
 
-    def _written(self, operation: Operation) -> Response:
+    def _write(self, operation: Operation) -> Response:
+        """Send the write, merged again after a conflict with the proxy's lock."""
         number = 0
         while True:
             number += 1
             may_lock = self._is_readable and number < ROUNDS
-            batch = self._context.batches().start([operation], may_lock=may_lock)
-            [sent], [target] = batch.sent(), batch.targets
-            exchange = self._send(operation, sent)
-            if sent is None or target is None:  # the index has lost its settings since we looked
+            batch = self._context.batch_planner().start([operation], may_lock=may_lock)
+            batch.build()
+            if not batch.pending:  # the index has lost its settings meanwhile
+                exchange = self._context.write(
+                    self._request.method, self._request.target, operation.source or b""
+                )
                 return _answer(exchange, exchange.body, ())
-            is_upsert = b"upsert" in (operation.source or b"")
-            has_lost = exchange.status == 409 or (exchange.status == 404 and is_upsert)
-            if sent.lock is None or not has_lost:
-                return self._repaired(operation, sent, target, exchange)
+            [pending] = batch.pending
+            exchange = self._send(pending)
+            if not pending.has_lost_lock(exchange.status):
+                return self._recheck(pending, exchange)
 
-    def _send(self, operation: Operation, sent: Sent | None) -> Exchange:
-        lock = None if sent is None else sent.lock
-        source = operation.source if sent is None else sent.source
-        if source is not operation.source:
+    def _send(self, pending: PendingWrite) -> Exchange:
+        lock, source = pending.outgoing.lock, pending.outgoing.source
+        if source is not pending.operation.source:
             source = (source or b"").removesuffix(b"\n")  # a document is no line
         target = self._request.target
         if lock is not None:
@@ -89,17 +90,16 @@ class DocumentDoor:
             target = with_parameters(target, ("retry_on_conflict",), added)
         return self._context.write(self._request.method, target, source or b"")
 
-    def _repaired(
-        self, operation: Operation, sent: Sent, target: WriteTarget, exchange: Exchange
-    ) -> Response:
-        """Give the document its vector after the write where need be, and show its numbers then."""
+    def _recheck(self, pending: PendingWrite, exchange: Exchange) -> Response:
+        """Give the document its vector after the write if need be, and show its numbers then."""
         item = _item(exchange) if self._is_readable else None
         written = Written(exchange.status, "", "", "") if item is None else Written.of(item, exchange.status)
         body = exchange.body
-        is_known = bool(written.id or operation.id)
-        if is_known and 200 <= exchange.status < 300 and sent.check.is_due(written.result):
-            repair = self._context.repair_of(operation, target, written)
-            items = self._context.repair({0: repair}, {0: operation}) if repair else {}
+        is_known = bool(written.id or pending.operation.id)
+        is_due = 200 <= exchange.status < 300 and pending.outgoing.recheck.applies_to(written.result)
+        if is_known and is_due:
+            repair = self._context.repair_of(pending, written)
+            items = self._context.repair({0: repair}) if repair else {}
             if item is not None and items:
                 changed = renumbered(item, items[0])
                 body = as_json(changed, is_pretty=is_pretty(self._context.parameters))

@@ -11,6 +11,7 @@ import msgspec
 
 from indexer.document import Document
 from indexer.errors import DocumentError
+from indexer.writes.pending import PendingWrite
 from opensearch.rawjson.members import JsonObjectError
 from opensearch.settings.table import DEFAULT_FIELD
 from opensearch.writes.operation import Operation
@@ -19,7 +20,7 @@ from plugin.http.content_coding import decode_body
 from plugin.http.messages import Request, Response
 from plugin.telemetry.write_counts import enriched_header
 from plugin.upstream.client import Exchange
-from plugin.writes.batch import Batches
+from plugin.writes.batch import BatchPlanner, Part
 from plugin.writes.parameters import is_json
 from plugin.writes.session import WriteContext
 
@@ -86,7 +87,7 @@ def _encoded(name: str, context: WriteContext, sources: Sequence[str]) -> Sequen
     if not context.slot.take():
         raise _BadRequestError(429, "expected fewer requests that wait for the encoder; try again later")
     try:
-        return _with_vectors(context.batches(), name, context, sources)
+        return _with_vectors(context.batch_planner(), name, context, sources)
     finally:
         context.slot.give_back()
 
@@ -115,18 +116,27 @@ def _refusal(context: WriteContext, name: str) -> Exchange | None:
     )
 
 
-def _with_vectors(batches: Batches, name: str, context: WriteContext, sources: Sequence[str]) -> list[bytes]:
+def _with_vectors(
+    planner: BatchPlanner, name: str, context: WriteContext, sources: Sequence[str]
+) -> list[bytes]:
     """Return the documents with their vectors, made as a write makes them."""
     given = {key: context.parameters[key] for key in ("pipeline",) if key in context.parameters}
     operations = [Operation("index", {"_index": name, **given}, b"", source.encode()) for source in sources]
     written: list[bytes] = []
     for start in range(0, len(operations), BATCH_DOCUMENTS):
-        part = operations[start : start + BATCH_DOCUMENTS]
-        for operation, sent in zip(part, batches.start(part, may_lock=False).sent(), strict=True):
-            context.tally.documents += 1
-            source = (operation.source if sent is None else sent.source) or b""
-            written.append(source.removesuffix(b"\n"))
+        batch = planner.start(operations[start : start + BATCH_DOCUMENTS], may_lock=False)
+        batch.build()
+        context.tally.documents += len(batch.parts)
+        written += (_source_of(part) for part in batch.parts)
     return written
+
+
+def _source_of(part: Part) -> bytes:
+    """Return the document that a part of a batch writes."""
+    if isinstance(part, bytes):
+        return part
+    source = part.outgoing.source if isinstance(part, PendingWrite) else part.source
+    return (source or b"").removesuffix(b"\n")
 
 
 def _read(request: Request) -> _Documents:

@@ -2,13 +2,11 @@
 
 import logging
 import threading
-from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from indexer.enricher import chunking_of
-from indexer.writes.plan import Fresh, Situation, Text
+from indexer.writes.texts import EncodedVectors, Text, find_texts, group_texts
 from opensearch.writes.documents import Place, Stored, repair_lines
 from opensearch.writes.operation import Lock
 from opensearch.writes.response import BulkAnswer, Item
@@ -18,7 +16,6 @@ from plugin.errors import UpstreamError
 from plugin.http.headers import Headers
 from plugin.upstream.client import Upstream
 from plugin.writes.stray_documents import Sought, find_documents
-from reranker.text import Chunking
 
 MAX_AT_ONCE = 64
 ROUNDS = 3
@@ -139,10 +136,10 @@ class Repairs:
     ) -> dict[Place, bytes]:
         """Return the writes of documents whose vectors are not the ones that fit, at their true places."""
         texts = {place: self._texts(part[place], stored) for place, stored in found.items()}
-        fresh = self._encoded(part, texts)
+        vectors = self._encode(texts)
         lines = {}
         for place, wanted in texts.items():
-            fitting = {text.field: text.vector(fresh) for text in wanted}
+            fitting = {text.field: text.vector(vectors) for text in wanted}
             if any(packed != found[place].packed(field) for field, packed in fitting.items()):
                 lines[place] = repair_lines(places[place], found[place].lock, fitting)
         return lines
@@ -150,16 +147,11 @@ class Repairs:
     def _texts(self, repair: Repair, stored: Stored) -> tuple[Text, ...]:
         """Return a stored document's text for each of its fields, with the vectors that it has."""
         source = stored.source or {}
-        return Situation(repair.target, stored, False, False, self._model.tags).texts(source, source)
+        return find_texts(repair.target.settings, self._model.tags, source, source)
 
-    def _encoded(self, part: dict[Place, Repair], texts: dict[Place, tuple[Text, ...]]) -> Fresh:
+    def _encode(self, texts: dict[Place, tuple[Text, ...]]) -> EncodedVectors:
         """Encode what has no vector, each model's texts at once."""
-        missing: dict[tuple[str, Chunking], dict[int, str]] = defaultdict(dict)
-        for place, wanted in texts.items():
-            settings = part[place].target.settings
-            for text in wanted:
-                if text.text and not text.held and settings.enabled and text.model in self._model.writers:
-                    missing[text.model, chunking_of(settings)][text.hash] = text.text
+        missing = group_texts(text for each in texts.values() for text in each if text.needs_encoding)
         return {
             (model, hashed): packed
             for (model, chunking), some in missing.items()

@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Mapping
 
+from indexer.writes.pending import PendingWrite
 from opensearch.writes.documents import Place
-from opensearch.writes.operation import Operation
 from opensearch.writes.response import Item, Written
 from opensearch.writes.second_write import Refusal, second_write_refusal
 from opensearch.writes.target import WriteTarget
@@ -15,7 +15,7 @@ from plugin.http.caller import caller
 from plugin.http.messages import Request
 from plugin.telemetry.write_counts import Tally
 from plugin.upstream.client import Exchange, Upstream
-from plugin.writes.batch import Batches
+from plugin.writes.batch import BatchPlanner
 from plugin.writes.parameters import url_parameters
 from plugin.writes.repairs import Repair, Repairs
 from plugin.writes.targets import WriteTargets
@@ -63,9 +63,9 @@ class WriteContext:
         """
         return self._targets.ask(self._request, name)
 
-    def batches(self) -> Batches:
+    def batch_planner(self) -> BatchPlanner:
         """Return what plans the request's operations."""
-        return Batches(self.upstream, self._request, self.target, self._model, self.tally, self.slot)
+        return BatchPlanner(self.upstream, self._request, self.target, self._model, self.tally, self.slot)
 
     def write(self, method: str, target: str, body: bytes) -> Exchange:
         """Send a write once and read the whole answer.
@@ -81,13 +81,15 @@ class WriteContext:
             streamed.close()
         return Exchange(streamed.status, streamed.reason, streamed.headers, content)
 
-    def repair_of(self, operation: Operation, target: WriteTarget, written: Written) -> Repair | None:
-        """Return how a document is looked at after its write; None if that must not or need not be.
+    def repair_of(self, pending: PendingWrite, written: Written) -> Repair | None:
+        """Return how a document is rechecked after its write; None if that must not or need not be.
 
-        Not if its second write would lose something: then it is counted as left. Nor if an ingest pipeline
+        It must not be if its second write would lose something, or if the client counts its versions itself:
+        a repair would take the next number. Then it is counted as left. It need not be if an ingest pipeline
         has sent it to an index without settings.
         """
-        by_pipeline = target.runs_pipeline(operation)
+        operation, target = pending.operation, pending.target
+        by_pipeline = pending.runs_pipeline
         if written.index not in ("", target.index):
             try:
                 rerouted = self.target(written.index)
@@ -102,6 +104,9 @@ class WriteContext:
         if refusal is not None:
             self._refuse(target, refusal)
             return None
+        if operation.has_external_version:
+            self.tally.left += 1
+            return None
         id_ = written.id or operation.id or ""
         place = Place(written.index or target.index, id_, target.routing_of(operation))
         return Repair(place, target, written.lock, written.result == "noop")
@@ -113,24 +118,19 @@ class WriteContext:
             _log.warning("%s: documents stay without the vector that fits: %s", target.index, refusal.problem)
         self.tally.reasons.add(refusal.reason)
 
-    def repair(self, due: Mapping[int, Repair], operations: Mapping[int, Operation]) -> dict[int, Item]:
-        """Give documents the vectors that fit; return OpenSearch's items of those that were written.
-
-        Documents whose versions the client counts itself are left alone: a repair would take its next number.
-        """
-        mine = {at: one for at, one in due.items() if not operations[at].has_external_version}
-        self.tally.left += len(due) - len(mine)
-        if not mine:
+    def repair(self, due: Mapping[int, Repair]) -> dict[int, Item]:
+        """Give documents the vectors that fit; return OpenSearch's items of those that were written."""
+        if not due:
             return {}
-        headers = caller(self._request)
+        headers, repairs = caller(self._request), list(due.values())
         if not self.slot.take():
-            self.tally.left += self._repairs.later(headers, list(mine.values()))
+            self.tally.left += self._repairs.later(headers, repairs)
             return {}
         try:
-            done = self._repairs.now(headers, list(mine.values()), self.parameters.get("refresh", ""))
+            done = self._repairs.now(headers, repairs, self.parameters.get("refresh", ""))
         except Exception:  # noqa: BLE001  # the app's edge: what is written is written, and must be answered
-            _log.exception("documents could not be looked at after their write in a way that nobody foresaw")
-            self.tally.left += len(mine)
+            _log.exception("documents could not be rechecked after their write: unexpected error")
+            self.tally.left += len(due)
             return {}
         finally:
             self.slot.give_back()
@@ -138,5 +138,5 @@ class WriteContext:
         self.tally.left += done.num_left
         if done.num_missing:
             self.tally.reasons.add("not_found")
-        last = {one.place: at for at, one in sorted(mine.items())}  # an id may stand twice in a bulk
+        last = {one.place: at for at, one in sorted(due.items())}  # an id may stand twice in a bulk
         return {at: done.items[place] for place, at in last.items() if place in done.items}
