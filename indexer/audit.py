@@ -11,7 +11,7 @@ from typing import Any
 
 from indexer.document import Document
 from indexer.enricher import hash_of
-from opensearch.changes.snapshot import Stored
+from opensearch.changes.snapshot import SnapshotDocument
 from opensearch.fields import stored_vectors
 from opensearch.settings.table import RerankSettings
 from reranker.errors import StoredVectorError
@@ -66,7 +66,7 @@ class Audit:
         return {"documents": self.documents, **counts, "samples": samples}
 
 
-def worth_of(stored: Stored, settings: RerankSettings, model_tag: int) -> Worth:
+def worth_of(stored: SnapshotDocument, settings: RerankSettings, model_tag: int) -> Worth:
     """Return what the vector of one document is worth, for this model and these settings."""
     document = Document(json.dumps(stored.source))
     has_text = bool(document.text(settings.source_fields))

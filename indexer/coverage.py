@@ -36,7 +36,7 @@ class State(Enum):
 
 
 @dataclass(frozen=True)
-class Model:
+class ModelIdentity:
     """What is asked about the model at hand: the bundle's name and the tag of its vectors."""
 
     name: str
@@ -71,7 +71,7 @@ class Coverage:
         """The share of the documents that have a vector, 0 to 1; 1 for an empty index."""
         return self.counts.with_vector / self.counts.documents if self.counts.documents else 1.0
 
-    def next_step(self, model: Model, sync_s: float | None = None) -> str:
+    def next_step(self, model: ModelIdentity, sync_s: float | None = None) -> str:
         """Return what its owner should do now; `sync_s` is how long a sync takes here, if known."""
         sync = f"next: twinrank sync {self.index}"
         if self.problem:
@@ -109,7 +109,7 @@ class Coverage:
             return f"of the others, {looked_at}, so nothing is to be done"
         return f"{looked_at}; next: choose other fields with twinrank enable {self.index} --field FIELD"
 
-    def as_json(self, model: Model, sync_s: float | None = None) -> dict[str, Any]:
+    def as_json(self, model: ModelIdentity, sync_s: float | None = None) -> dict[str, Any]:
         """Return the machine-readable form; `sync_s` as in `next_step`."""
         return {
             "index": self.index,
@@ -125,7 +125,7 @@ class Coverage:
         }
 
 
-def coverage(upstream: OpenSearchClient, name: str, model: Model) -> Coverage:
+def coverage(upstream: OpenSearchClient, name: str, model: ModelIdentity) -> Coverage:
     """Look at the index that `name` writes to.
 
     Raises:
@@ -163,7 +163,7 @@ def _problem(index: Index, settings: RerankSettings) -> str | None:
     return None if mapped else f"{settings.field} is not mapped: twinrank enable {index.name}"
 
 
-def _state(source: Mapping[str, Any], settings: RerankSettings, model: Model) -> State:
+def _state(source: Mapping[str, Any], settings: RerankSettings, model: ModelIdentity) -> State:
     try:
         vector = unpack(stored_vectors.decoded(stored_vectors.value_at(source, settings.field)) or b"")
     except StoredVectorError:

@@ -26,7 +26,7 @@ from plugin.passthrough.forward import MAX_CUT_BYTES, passed_through
 from plugin.passthrough.hidden_fields import FieldLookup
 from plugin.passthrough.nodes import NodesHandler
 from plugin.passthrough.publish_address import AUTO, asks_for_addresses
-from plugin.passthrough.reads import READS, ReadDoor, asked_in_url
+from plugin.passthrough.reads import READS, ReadHandler, asked_in_url
 from plugin.search.handler import SearchDoor
 from plugin.search.msearch import MULTI_SEARCHES, MultiSearchDoor
 from plugin.search.page_agreement import PageAgreement
@@ -41,7 +41,7 @@ from plugin.telemetry.search_log import Sight
 from plugin.telemetry.tracing import Tracing
 from plugin.upstream.client import Upstream
 from plugin.watching import watch
-from plugin.writes.handler import ENRICH, WRITES, WriteDoor
+from plugin.writes.handler import ENRICH, WRITES, WriteHandler
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
@@ -75,9 +75,9 @@ class Proxy:
         self._searches = SearchDoor(upstream, planner, model, agreement)
         self._templates = TemplateDoor(upstream, self._searches)
         self._multi_searches = MultiSearchDoor(upstream, planner, self._lookup, model, agreement)
-        self._reads = ReadDoor(upstream, self._lookup)
+        self._reads = ReadHandler(upstream, self._lookup)
         self._nodes = NodesHandler(upstream, publish_address)
-        self._writes = WriteDoor(upstream, model, settings)
+        self._writes = WriteHandler(upstream, model, settings)
         self._sight, self._tracing = sight or Sight(Metrics()), tracing or Tracing()
         metrics = self._sight.metrics
         watch(metrics, upstream, model, settings, planner.breaker)

@@ -23,7 +23,7 @@ from opensearch.errors import DeniedError, RefusedError, RequestError
 from opensearch.fields import stored_vectors
 from opensearch.index import metadata
 from opensearch.retry import RetryPolicy, retry
-from opensearch.writes.bulk import Bulk, Item, Result
+from opensearch.writes.bulk import Bulk, BulkItem, BulkResult
 
 BATCH_DOCUMENTS = 256
 BATCH_BYTES = 8_000_000
@@ -128,20 +128,20 @@ class Indexing:
 
     def _start(
         self, sender: ThreadPoolExecutor, batch: list[Entry], enriched: list[Enriched]
-    ) -> Future[list[Result]]:
+    ) -> Future[list[BulkResult]]:
         return sender.submit(self._write, batch, enriched)
 
-    def _write(self, batch: list[Entry], enriched: list[Enriched]) -> list[Result]:
+    def _write(self, batch: list[Entry], enriched: list[Enriched]) -> list[BulkResult]:
         """Write what OpenSearch does not hold already, the batch before being written."""
         unchanged = self._unchanged(batch, enriched)
         self._summary.unchanged += len(unchanged)
         items = [
-            Item(entry.id, one.source)
+            BulkItem(entry.id, one.source)
             for entry, one in zip(batch, enriched, strict=True)
             if entry.id not in unchanged
         ]
         results = iter(self._bulk.write(items) if items else ())
-        return [Result(200, None) if entry.id in unchanged else next(results) for entry in batch]
+        return [BulkResult(200, None) if entry.id in unchanged else next(results) for entry in batch]
 
     def _unchanged(self, batch: list[Entry], enriched: list[Enriched]) -> set[str]:
         """Return the ids of documents that stand there as they would be written."""
@@ -162,12 +162,14 @@ class Indexing:
             return set()
         return {key for key, source in held.items() if _is_same(source, ours[key])}
 
-    def _finish(self, batch: list[Entry], enriched: list[Enriched], results: Future[list[Result]]) -> None:
+    def _finish(
+        self, batch: list[Entry], enriched: list[Enriched], results: Future[list[BulkResult]]
+    ) -> None:
         for entry, one, result in zip(batch, enriched, results.result(), strict=True):
             self._count(entry, one, result)
         self.events.progress(self._summary)
 
-    def _count(self, entry: Entry, enriched: Enriched, result: Result) -> None:
+    def _count(self, entry: Entry, enriched: Enriched, result: BulkResult) -> None:
         if result.reason is not None:
             self._reject(entry.line, f"OpenSearch: {result.status} {result.reason}")
             return

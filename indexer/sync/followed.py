@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from indexer.enricher import chunking_of
 from indexer.sync.lease import Work
-from indexer.sync.repair import Repairs
+from indexer.sync.repair import RepairPlanner
 from indexer.vector_fields import Fill
 from opensearch.durations import seconds
 from opensearch.index.metadata import Index
@@ -23,7 +23,7 @@ class Followed:
 
     index: Index
     settings: RerankSettings
-    repairs: Repairs
+    repairs: RepairPlanner
     work: Work
     obstacle: Obstacle | None
 

@@ -11,14 +11,14 @@ from typing import Any
 
 import msgspec
 
-from opensearch.changes.checkpoints import Checkpoint, Checkpoints, Stored
+from opensearch.changes.checkpoints import Checkpoint, Checkpoints, StoredCheckpoint
 from opensearch.changes.shards import Shard
 from opensearch.errors import ConflictError
 from opensearch.retry import RetryPolicy, retry
 
 LEASE_S = 30.0
 
-Write = Callable[[Checkpoint, Stored | None], Stored]
+Write = Callable[[Checkpoint, StoredCheckpoint | None], StoredCheckpoint]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Lease:
     """One shard that is ours until it expires; each step renews it."""
 
     leases: "Leases"
-    stored: Stored
+    stored: StoredCheckpoint
 
     @property
     def checkpoint(self) -> int:
@@ -97,7 +97,7 @@ class Leases:
         self._unchanged: dict[tuple[str, int, str], tuple[int, float]] = {}
 
     def take(
-        self, shard: Shard, work: Work, found: Stored | None, *, from_scratch: bool = False
+        self, shard: Shard, work: Work, found: StoredCheckpoint | None, *, from_scratch: bool = False
     ) -> Lease | None:
         """Take a shard as it was found; None where another runner has it.
 
@@ -132,7 +132,7 @@ class Leases:
         """Return when a lease that is taken or renewed now expires, epoch milliseconds."""
         return int((time.time() + self.lease_s) * 1000)
 
-    def write(self, checkpoint: Checkpoint, replaced: Stored | None) -> Stored:
+    def write(self, checkpoint: Checkpoint, replaced: StoredCheckpoint | None) -> StoredCheckpoint:
         """Write the checkpoint, and try again while OpenSearch is busy or away.
 
         Raises:
@@ -141,7 +141,7 @@ class Leases:
         """
         return retry(lambda: self.checkpoints.write(checkpoint, replaced), self.patience, self.waiting)
 
-    def _is_free(self, found: Stored) -> bool:
+    def _is_free(self, found: StoredCheckpoint) -> bool:
         """Free: nobody's, ours, expired by its own time, or not renewed while we have looked for so long.
 
         The last holds too where the owner's clock is ahead of ours.

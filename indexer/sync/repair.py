@@ -16,7 +16,7 @@ from opensearch.errors import MappingError
 from opensearch.fields import stored_vectors
 from opensearch.index.metadata import Index
 from opensearch.settings.table import RerankSettings
-from opensearch.writes.bulk import Item
+from opensearch.writes.bulk import BulkItem
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Repair:
 
     change: Change
     outcome: Outcome | None
-    item: Item | None = None
+    item: BulkItem | None = None
     problem: str | None = None
 
 
-class Repairs:
+class RepairPlanner:
     """Makes repairs for one index.
 
     The whole document is written, from the very bytes that are stored, under the lock of the version that
@@ -113,9 +113,9 @@ class Repairs:
         if change.routing is not None:
             conditions["routing"] = change.routing
         if self._by_update:
-            return Repair(change, outcome, Item(change.id, self._update_of(source), conditions, "update"))
+            return Repair(change, outcome, BulkItem(change.id, self._update_of(source), conditions, "update"))
         conditions["pipeline"] = "_none"
-        return Repair(change, outcome, Item(change.id, _one_line(source), conditions))
+        return Repair(change, outcome, BulkItem(change.id, _one_line(source), conditions))
 
     def _update_of(self, source: str) -> bytes:
         """Return the body of an update that sets every vector field; null drops a value."""

@@ -18,10 +18,10 @@ from indexer.sync.lag import Key, Lags
 from indexer.sync.lease import Lease, LeaseLostError, Leases, Work, is_valid
 from indexer.sync.missing import MissingCount
 from indexer.sync.refresh import Refresher
-from indexer.sync.repair import Repairs
+from indexer.sync.repair import RepairPlanner
 from indexer.sync.shard_pass import Pass, Run, StoppedError
 from indexer.vector_fields import Fill
-from opensearch.changes.checkpoints import Stored
+from opensearch.changes.checkpoints import StoredCheckpoint
 from opensearch.changes.shards import Shard, primary_shards
 from opensearch.errors import (
     BlockedError,
@@ -45,7 +45,7 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SyncScope:
     """What is followed: an index, alias, pattern or data stream; of each index only `shards`, None: all."""
 
     name: str
@@ -67,7 +67,7 @@ class Sync:
 
     run: Run
     leases: Leases
-    wanted: Wanted
+    wanted: SyncScope
     fills: Callable[[Index], Sequence[Fill]]
     _indices: list[Followed] = field(default_factory=list, init=False)
 
@@ -145,7 +145,7 @@ class Sync:
         fills = self.fills(index)
         work = work_of(settings, fills)
         kept = known.get((index.name, work))
-        repairs = kept.repairs if kept else Repairs(index, settings, fills)
+        repairs = kept.repairs if kept else RepairPlanner(index, settings, fills)
         return Followed(index, settings, repairs, work, write_obstacle(index))
 
     def _round(self, goals: dict[Key, int]) -> bool:
@@ -168,7 +168,7 @@ class Sync:
                 self._note_lag(followed.index, shard, stored, position, as_of_ms)
         self._tell()
 
-    def _looked_up(self, followed: Followed) -> list[tuple[Shard, Stored | None]]:
+    def _looked_up(self, followed: Followed) -> list[tuple[Shard, StoredCheckpoint | None]]:
         """Return the shards of an index with their checkpoints; of a closed one none can be asked."""
         self._blocked.begin(followed)
         if not followed.is_readable:
@@ -219,7 +219,7 @@ class Sync:
         shards = primary_shards(self.run.upstream, index)
         return [one for one in shards if self.wanted.shards is None or one.number in self.wanted.shards]
 
-    def _visit(self, followed: Followed, shard: Shard, stored: Stored | None, as_of_ms: int) -> int:
+    def _visit(self, followed: Followed, shard: Shard, stored: StoredCheckpoint | None, as_of_ms: int) -> int:
         """Pass over one shard where there is need and nobody else does; return how far it is done."""
         key = _key(shard)
         from_scratch = self.wanted.from_scratch and key not in self._begun
@@ -242,7 +242,7 @@ class Sync:
         self._pass(followed, shard, lease, as_of_ms)
         return lease.checkpoint
 
-    def _position(self, followed: Followed, shard: Shard, stored: Stored | None) -> int:
+    def _position(self, followed: Followed, shard: Shard, stored: StoredCheckpoint | None) -> int:
         """Return how far a shard is done, as its checkpoint says."""
         if self.wanted.from_scratch and _key(shard) not in self._begun:
             return -1
@@ -279,7 +279,7 @@ class Sync:
         return time.monotonic() - self._ahead_since.setdefault(key, time.monotonic()) > FAILOVER_S
 
     def _note_lag(
-        self, index: Index, shard: Shard, stored: Stored | None, position: int, as_of_ms: int
+        self, index: Index, shard: Shard, stored: StoredCheckpoint | None, position: int, as_of_ms: int
     ) -> None:
         key = _key(shard)
         if position >= shard.global_checkpoint:

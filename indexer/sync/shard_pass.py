@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from indexer.enricher import Outcome
 from indexer.sync.lease import Lease
-from indexer.sync.repair import Repair, Repairs
+from indexer.sync.repair import Repair, RepairPlanner
 from indexer.sync.summary import SyncSummary
 from indexer.sync.throttle import Throttle
 from opensearch.changes.feed import Change, read_changes
@@ -20,7 +20,7 @@ from opensearch.client import OpenSearchClient
 from opensearch.errors import BlockedError, RefusedError
 from opensearch.index.write_obstacle import Obstacle
 from opensearch.retry import RetryPolicy, retry
-from opensearch.writes.bulk import Bulk, Result
+from opensearch.writes.bulk import Bulk, BulkResult
 
 FIRST_PAGE = 64
 LARGEST_PAGE = 1024
@@ -73,7 +73,7 @@ class Pass:
     """
 
     def __init__(
-        self, run: Run, shard: Shard, lease: Lease, repairs: Repairs, fresh_s: float | None,
+        self, run: Run, shard: Shard, lease: Lease, repairs: RepairPlanner, fresh_s: float | None,
         obstacle: Obstacle | None = None, moved: Callable[[int], None] = lambda position: None,
     ) -> None:  # fmt: skip
         self._run = run
@@ -173,7 +173,7 @@ class Pass:
 
         return finish
 
-    def _count(self, repair: Repair, result: Result | None) -> None:
+    def _count(self, repair: Repair, result: BulkResult | None) -> None:
         summary, document_id = self._run.summary, repair.change.id
         summary.checked += 1
         if repair.outcome is not None:

@@ -8,7 +8,7 @@ from typing import Any
 from indexer.writes.plan import OutgoingWrite, RecheckPolicy, VectorInsertion, WritePlan
 from indexer.writes.texts import EncodedVectors, Text, find_texts
 from opensearch.settings.table import RerankSettings
-from opensearch.writes.documents import Place, Stored
+from opensearch.writes.documents import DocumentKey, StoredDocument
 from opensearch.writes.operation import Operation
 from opensearch.writes.target import WriteTarget
 from opensearch.writes.update import UpdateBody
@@ -38,7 +38,7 @@ class PendingWrite:
     is_repeated: bool = False
     may_lock: bool = True
     position: int = 0
-    stored: Stored | None = None
+    stored: StoredDocument | None = None
     plan: WritePlan = field(init=False)
     outgoing: OutgoingWrite = field(init=False)
 
@@ -52,9 +52,9 @@ class PendingWrite:
         return self.target.settings
 
     @cached_property
-    def place(self) -> Place:
+    def place(self) -> DocumentKey:
         """Where its document is, as far as the client says."""
-        return Place(self.target.index, self.operation.id or "", self.target.routing_of(self.operation))
+        return DocumentKey(self.target.index, self.operation.id or "", self.target.routing_of(self.operation))
 
     @property
     def runs_pipeline(self) -> bool:
@@ -62,7 +62,7 @@ class PendingWrite:
         return self.target.runs_pipeline(self.operation)
 
     @property
-    def known(self) -> Stored | None:
+    def known(self) -> StoredDocument | None:
         """The document that the operation meets; None if unknown, or if an earlier operation changes it."""
         return None if self.is_repeated else self.stored
 

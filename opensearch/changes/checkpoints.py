@@ -5,6 +5,7 @@ Every write compares and sets: it names the `_seq_no` that it replaces, so that 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -43,7 +44,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredCheckpoint:
     """A checkpoint as it was read or written, with the sequence number that the next write must name."""
 
     checkpoint: Checkpoint
@@ -69,7 +70,7 @@ class Checkpoints:
             if "already_exists" not in str(error):
                 raise
 
-    def read(self, shards: Sequence[Shard], field: str) -> list[Stored | None]:
+    def read(self, shards: Sequence[Shard], field: str) -> list[StoredCheckpoint | None]:
         """Return the shards' checkpoints for a field, in order; None where there is none.
 
         Raises:
@@ -77,14 +78,9 @@ class Checkpoints:
         """
         ids = [_id(shard.index, shard.number, field) for shard in shards]
         answer = self._upstream.request("POST", f"/{CHECKPOINTS_INDEX}/_mget", {"ids": ids})
-        return [
-            Stored(msgspec.convert(doc["_source"], Checkpoint), doc["_seq_no"], doc["_primary_term"])
-            if doc.get("found")
-            else None
-            for doc in answer["docs"]
-        ]
+        return [_stored(doc) if doc.get("found") else None for doc in answer["docs"]]
 
-    def write(self, checkpoint: Checkpoint, replaced: Stored | None) -> Stored:
+    def write(self, checkpoint: Checkpoint, replaced: StoredCheckpoint | None) -> StoredCheckpoint:
         """Write one checkpoint in the place of `replaced`, or where there is none.
 
         Raises:
@@ -99,7 +95,12 @@ class Checkpoints:
         document_id = quote(_id(checkpoint.index, checkpoint.shard, checkpoint.field), safe="")
         path = f"/{CHECKPOINTS_INDEX}/_doc/{document_id}"
         answer = self._upstream.request("PUT", path, msgspec.to_builtins(checkpoint), params=condition)
-        return Stored(checkpoint, answer["_seq_no"], answer["_primary_term"])
+        return StoredCheckpoint(checkpoint, answer["_seq_no"], answer["_primary_term"])
+
+
+def _stored(doc: dict[str, Any]) -> StoredCheckpoint:
+    checkpoint = msgspec.convert(doc["_source"], Checkpoint)
+    return StoredCheckpoint(checkpoint, doc["_seq_no"], doc["_primary_term"])
 
 
 def _id(index: str, shard: int, field: str) -> str:

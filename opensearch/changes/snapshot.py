@@ -14,7 +14,7 @@ KEEP_ALIVE = "5m"
 
 
 @dataclass(frozen=True)
-class Stored:
+class SnapshotDocument:
     """One document: the members of `_source` that were asked for, and the values in the vector field."""
 
     id: str
@@ -24,7 +24,7 @@ class Stored:
 
 def documents(
     upstream: OpenSearchClient, index: Index, field: str, source_fields: tuple[str, ...]
-) -> Iterator[Stored]:
+) -> Iterator[SnapshotDocument]:
     """Yield every searchable document of an index as it stood when the first one was asked for.
 
     Raises:
@@ -48,10 +48,12 @@ def documents(
             yield from _paged(upstream, index.name, field, body | slice_)
 
 
-def _paged(upstream: OpenSearchClient, index: str, field: str, body: dict[str, Any]) -> Iterator[Stored]:
+def _paged(
+    upstream: OpenSearchClient, index: str, field: str, body: dict[str, Any]
+) -> Iterator[SnapshotDocument]:
     while hits := _hits(upstream, index, body):
         for hit in hits:
-            yield Stored(hit["_id"], hit.get("_source", {}), hit.get("fields", {}).get(field, []))
+            yield SnapshotDocument(hit["_id"], hit.get("_source", {}), hit.get("fields", {}).get(field, []))
         body = body | {"search_after": hits[-1]["sort"]}
 
 

@@ -15,7 +15,7 @@ MAX_TRIES_OF_LARGE = 6
 
 
 @dataclass(frozen=True)
-class Item:
+class BulkItem:
     """One document to be indexed: `source` is its JSON on one line, UTF-8, sent byte for byte.
 
     `conditions` are further members of its action line: `if_seq_no`, `routing`, `version` and so on. With the
@@ -29,7 +29,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Result:
+class BulkResult:
     """What OpenSearch said to one document: `reason` is None where it was indexed."""
 
     status: int
@@ -61,7 +61,7 @@ class Bulk:
         self._retry_policy = retry_policy
         self._waiting = waiting
 
-    def write(self, items: Sequence[Item]) -> list[Result]:
+    def write(self, items: Sequence[BulkItem]) -> list[BulkResult]:
         """Index the items and return their results, in order. No id may stand twice.
 
         Raises:
@@ -69,7 +69,7 @@ class Bulk:
             BusyError: OpenSearch put everything off for that long.
             RequestError: OpenSearch refuses the whole request.
         """
-        results: dict[int, Result] = {}
+        results: dict[int, BulkResult] = {}
         pending, size = list(range(len(items))), len(items)
         retries = Retries(self._retry_policy, self._waiting)
         while pending:
@@ -81,7 +81,7 @@ class Bulk:
                 retries.wait_after(problem)
                 alone = len(part) == 1 and isinstance(problem, BusyError) and _is_large(items[part[0]])
                 if alone and retries.failures > MAX_TRIES_OF_LARGE:
-                    results[part[0]] = Result(429, str(problem))  # no memory for this one
+                    results[part[0]] = BulkResult(429, str(problem))  # no memory for this one
                     pending = rest
                 continue
             put_off = [i for i in part if done[i].status in BUSY]
@@ -94,19 +94,19 @@ class Bulk:
                 retries.wait_after(BusyError(f"{done[put_off[0]].status} {done[put_off[0]].reason}"))
         return [results[i] for i in range(len(items))]
 
-    def _send(self, items: Sequence[Item]) -> list[Result]:
+    def _send(self, items: Sequence[BulkItem]) -> list[BulkResult]:
         """Send one request, in halves where it is too large as a whole."""
         try:
             answer = self._upstream.request("POST", self._path, body_of(items))
         except TooLargeError as error:
             if len(items) == 1:
-                return [Result(413, str(error))]
+                return [BulkResult(413, str(error))]
             middle = len(items) // 2
             return self._send(items[:middle]) + self._send(items[middle:])
         return [_result(*outcome.values()) for outcome in answer["items"]]
 
 
-def body_of(items: Sequence[Item]) -> bytes:
+def body_of(items: Sequence[BulkItem]) -> bytes:
     """Return the NDJSON of a `_bulk` request to one index."""
     lines: list[bytes] = []
     for item in items:
@@ -115,10 +115,10 @@ def body_of(items: Sequence[Item]) -> bytes:
     return b"\n".join([*lines, b""])
 
 
-def _is_large(item: Item) -> bool:
+def _is_large(item: BulkItem) -> bool:
     return len(item.source) > LARGE_BYTES
 
 
-def _result(outcome: dict[str, Any]) -> Result:
+def _result(outcome: dict[str, Any]) -> BulkResult:
     error = outcome.get("error")
-    return Result(outcome["status"], None if error is None else reason_of(error))
+    return BulkResult(outcome["status"], None if error is None else reason_of(error))

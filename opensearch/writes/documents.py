@@ -14,7 +14,7 @@ from opensearch.writes.operation import Lock
 
 
 @dataclass(frozen=True)
-class Place:
+class DocumentKey:
     """Where one document lies."""
 
     index: str
@@ -23,7 +23,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredDocument:
     """What was found: the members that were asked for, None without a document, its lock and its routing."""
 
     source: dict[str, Any] | None
@@ -39,13 +39,13 @@ class Stored:
         )
 
 
-ABSENT = Stored(None, Lock(-1, -1))
+ABSENT = StoredDocument(None, Lock(-1, -1))
 
 _NOWHERE = frozenset({"index_not_found_exception", "routing_missing_exception"})
 """Errors that say that no document is where it was looked for."""
 
 
-def mget_body(wanted: Sequence[tuple[Place, Sequence[str]]]) -> bytes:
+def mget_body(wanted: Sequence[tuple[DocumentKey, Sequence[str]]]) -> bytes:
     """Return the body of an `_mget` for places and the fields that are wanted of each."""
     docs = [
         {"_index": place.index, "_id": place.id, "_source": list(fields)}
@@ -55,7 +55,7 @@ def mget_body(wanted: Sequence[tuple[Place, Sequence[str]]]) -> bytes:
     return json.dumps({"docs": docs}).encode()
 
 
-def read_mget(body: bytes) -> list[Stored | None]:
+def read_mget(body: bytes) -> list[StoredDocument | None]:
     """Return what an `_mget` found, in its order: None where a document could not be looked for.
 
     Lone surrogates, which OpenSearch stores, are read too.
@@ -69,16 +69,16 @@ def read_mget(body: bytes) -> list[Stored | None]:
         raise ValueError(f"expected the answer to an _mget, found {body[:200]!r}") from error
 
 
-def _stored(doc: dict[str, Any]) -> Stored | None:
+def _stored(doc: dict[str, Any]) -> StoredDocument | None:
     if "error" in doc:
         return ABSENT if doc["error"].get("type") in _NOWHERE else None
     if not doc["found"]:
         return ABSENT
     lock = Lock(int(doc["_seq_no"]), int(doc["_primary_term"]))
-    return Stored(doc.get("_source", {}), lock, doc.get("_routing"))
+    return StoredDocument(doc.get("_source", {}), lock, doc.get("_routing"))
 
 
-def repair_lines(place: Place, lock: Lock, packed: Mapping[str, bytes | None]) -> bytes:
+def repair_lines(place: DocumentKey, lock: Lock, packed: Mapping[str, bytes | None]) -> bytes:
     """Return the two lines that set a document's vectors by their fields, or take them away.
 
     They hold only if the document is still as it was read.

@@ -7,11 +7,11 @@ import msgspec
 
 from opensearch.writes.operation import Lock
 
-Item = dict[str, msgspec.Raw]
+ResponseItem = dict[str, msgspec.Raw]
 
 
 @dataclass(frozen=True)
-class Written:
+class WriteResult:
     """What became of one operation. `index` is the concrete one; `result` is empty where it failed.
 
     `lock` is where the document is then, None if the answer does not say.
@@ -24,7 +24,7 @@ class Written:
     lock: Lock | None = None
 
     @classmethod
-    def of(cls, item: Item, status: int | None = None) -> "Written":
+    def of(cls, item: ResponseItem, status: int | None = None) -> "WriteResult":
         """Read one item of a bulk's answer, or the answer to a single write with its status.
 
         Raises:
@@ -47,30 +47,30 @@ class _Outcome(msgspec.Struct):
     primary_term: int = msgspec.field(name="_primary_term", default=0)
 
 
-class BulkAnswer:
+class BulkResponse:
     """The answer to a `_bulk`; every byte that is not exchanged stays."""
 
-    def __init__(self, members: Item, items: list[dict[str, Item]]) -> None:
+    def __init__(self, members: ResponseItem, items: list[dict[str, ResponseItem]]) -> None:
         self._members = members
         self.items = items
 
     @classmethod
-    def parse(cls, body: bytes) -> "BulkAnswer":
+    def parse(cls, body: bytes) -> "BulkResponse":
         """Read an answer.
 
         Raises:
             ValueError: it is not the whole answer to a bulk in JSON.
         """
         try:
-            members = msgspec.json.decode(body, type=Item)
-            items = msgspec.json.decode(members["items"], type=list[dict[str, Item]])
+            members = msgspec.json.decode(body, type=ResponseItem)
+            items = msgspec.json.decode(members["items"], type=list[dict[str, ResponseItem]])
         except (msgspec.MsgspecError, KeyError) as error:
             raise ValueError(f"expected the answer to a bulk, found: {error}") from error
         if "errors" not in members or any(len(item) != 1 for item in items):
             raise ValueError("expected the whole answer to a bulk, found parts of one")
         return cls(members, items)
 
-    def item(self, position: int) -> Item:
+    def item(self, position: int) -> ResponseItem:
         """Return what stands in one item, under its action."""
         [content] = self.items[position].values()
         return content
@@ -80,7 +80,7 @@ class BulkAnswer:
         found = {}
         for position, item in enumerate(self.items):
             if "delete" in item:
-                written = Written.of(item["delete"])
+                written = WriteResult.of(item["delete"])
                 found[written.index, written.id] = position
         return found
 
@@ -91,7 +91,7 @@ class BulkAnswer:
         return as_json(changed, is_pretty=is_pretty)
 
 
-def renumbered(item: Item, repaired: Item) -> Item:
+def renumbered(item: ResponseItem, repaired: ResponseItem) -> ResponseItem:
     """Return an item with version and sequence number of the repair: what the client may lock on next."""
     numbers = ("_version", "_seq_no", "_primary_term")
     return {key: repaired.get(key, value) if key in numbers else value for key, value in item.items()}
@@ -103,6 +103,6 @@ def as_json(content: Any, *, is_pretty: bool) -> bytes:  # noqa: ANN401  # any J
     return msgspec.json.format(body, indent=2) + b"\n" if is_pretty else body
 
 
-def _plain(item: Item) -> dict[str, Any]:
+def _plain(item: ResponseItem) -> dict[str, Any]:
     wanted = {"status", "result", "_index", "_id", "_seq_no", "_primary_term"}
     return {key: msgspec.json.decode(value) for key, value in item.items() if key in wanted}

@@ -11,7 +11,7 @@ from typing import Any
 
 import flask
 
-from indexer.coverage import Model as CoveredModel
+from indexer.coverage import ModelIdentity as CoveredModel
 from indexer.coverage import coverage
 from opensearch.client import OpenSearchClient
 from opensearch.index.enable import EnableRequest, EnableResult, disable, enable

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from indexer.coverage import Coverage, Model, coverage
+from indexer.coverage import Coverage, ModelIdentity, coverage
 from indexer.enricher import chunking_of
 from indexer.estimate import estimated_s
 from opensearch.client import OpenSearchClient
@@ -48,7 +48,7 @@ def measured_status(upstream: OpenSearchClient, index: str, bundle: Bundle) -> d
         SettingsError: the index has no valid settings.
         RequestError: OpenSearch cannot be asked.
     """
-    model = Model(bundle.vectors_of, bundle.model_tag)
+    model = ModelIdentity(bundle.vectors_of, bundle.model_tag)
     found = coverage(upstream, index, model)
     languages = languages_of(upstream, found.index, found.settings, bundle)
     return {**found.as_json(model, _sync_s(found, model, bundle)), "languages": languages}
@@ -62,7 +62,7 @@ def next_step(upstream: OpenSearchClient, index: str, bundle: Bundle) -> str:
         return f"next: twinrank status {index}"
 
 
-def _sync_s(found: Coverage, model: Model, bundle: Bundle) -> float | None:
+def _sync_s(found: Coverage, model: ModelIdentity, bundle: Bundle) -> float | None:
     """Return about how many seconds a sync takes, None if there is nothing to measure by."""
     if found.settings.model != model.name or not any(found.missing_texts):
         return None

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from indexer.sync.lease import Leases
-from indexer.sync.runner import Sync, Wanted
+from indexer.sync.runner import Sync, SyncScope
 from indexer.sync.shard_pass import Run, StoppedError
 from indexer.sync.summary import SyncSummary
 from indexer.sync.throttle import Throttle
@@ -137,7 +137,7 @@ def run_sync(
         leases.checkpoints.ensure()
         if options.until_stdin_ends:
             threading.Thread(target=_wait_for_end, args=(stop,), daemon=True).start()
-        _run(Sync(run, leases, Wanted(name, options.shards, options.from_scratch), fills), options)
+        _run(Sync(run, leases, SyncScope(name, options.shards, options.from_scratch), fills), options)
     summary = run.summary
     click.echo(json.dumps(summary.as_json()) if options.as_json else summary.in_words())
     if not summary.complete:

@@ -15,13 +15,13 @@ from plugin.passthrough.hidden_fields import FieldLookup
 from plugin.upstream.client import Upstream
 
 READS = frozenset({Api.GET, Api.SOURCE, Api.MULTI_GET, Api.EXPLAIN, Api.SCROLL})
-"""What this door answers."""
+"""What this handler answers."""
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 """A longer `_mget` is passed on unread: fields that it asks for by name are cut out all the same."""
 
 
-class ReadDoor:
+class ReadHandler:
     """Answers reads in front of one OpenSearch."""
 
     def __init__(self, upstream: Upstream, lookup: FieldLookup) -> None:

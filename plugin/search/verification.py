@@ -11,7 +11,7 @@ from indexer.enricher import chunking_of
 from opensearch.fields.vector_field import Hit
 from opensearch.search.plan import Plan
 from opensearch.settings.table import RerankSettings
-from opensearch.writes.documents import Place
+from opensearch.writes.documents import DocumentKey
 from plugin.errors import RerankFailedError
 from plugin.http.caller import caller
 from plugin.http.messages import Request
@@ -86,7 +86,7 @@ def _in_hit(hit: Hit) -> Values:
     return values if isinstance(values, dict) else {}
 
 
-def _place(hit: Hit) -> Place:
+def _place(hit: Hit) -> DocumentKey:
     """Return where a hit's document lies.
 
     Raises:
@@ -97,4 +97,4 @@ def _place(hit: Hit) -> Place:
         routing = msgspec.json.decode(hit["_routing"], type=str) if "_routing" in hit else None
     except (msgspec.DecodeError, KeyError) as error:
         raise RerankFailedError("verify", f"expected _index and _id in every hit, found: {error}") from error
-    return Place(named["_index"], named["_id"], routing)
+    return DocumentKey(named["_index"], named["_id"], routing)

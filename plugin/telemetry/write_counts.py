@@ -1,4 +1,4 @@
-"""What became of the documents of one request, for the header that says so."""
+"""Counts of the documents that one request writes, and the `Rerank-Written` header that reports them."""
 
 from dataclasses import dataclass, field
 
@@ -6,8 +6,8 @@ _MAX_DIGITS = 18
 
 
 @dataclass
-class Tally:
-    """What became of a request's documents.
+class WriteCounts:
+    """How many documents a request wrote, with and without vectors.
 
     Attributes:
         documents: operations on indices with settings.
@@ -24,9 +24,9 @@ class Tally:
     reasons: set[str] = field(default_factory=set)
 
 
-def enriched_header(tally: Tally) -> tuple[str, str]:
-    """Return the header that says what became of documents that were only enriched."""
-    return "Rerank-Written", f"documents={tally.documents}; encoded={tally.encoded}"
+def enriched_header(counts: WriteCounts) -> tuple[str, str]:
+    """Return the header for documents that were enriched and not written."""
+    return "Rerank-Written", f"documents={counts.documents}; encoded={counts.encoded}"
 
 
 def read_written(header: str) -> dict[str, int]:
@@ -35,10 +35,9 @@ def read_written(header: str) -> dict[str, int]:
     return {name: int(count) for name, _, count in members if count.isdecimal() and len(count) < _MAX_DIGITS}
 
 
-def written_header(tally: Tally) -> tuple[str, str]:
-    """Return the header that says what became of a request's documents."""
-    reasons = f"; reason={','.join(sorted(tally.reasons))}" if tally.reasons else ""
-    return "Rerank-Written", (
-        f"documents={tally.documents}; encoded={tally.encoded}; repaired={tally.repaired}; left={tally.left}"
-        + reasons
-    )
+def written_header(counts: WriteCounts) -> tuple[str, str]:
+    """Return the header for documents that were written."""
+    made = f"documents={counts.documents}; encoded={counts.encoded}"
+    later = f"repaired={counts.repaired}; left={counts.left}"
+    reasons = f"; reason={','.join(sorted(counts.reasons))}" if counts.reasons else ""
+    return "Rerank-Written", f"{made}; {later}{reasons}"

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from opensearch.writes.documents import Place, Stored, mget_body, read_mget
+from opensearch.writes.documents import DocumentKey, StoredDocument, mget_body, read_mget
 from plugin.errors import UpstreamError
 from plugin.http.headers import Headers
 from plugin.upstream.client import Upstream
@@ -14,19 +14,21 @@ MAX_READ = 128
 _JSON = ("Content-Type", "application/json")
 _log = logging.getLogger("twinrank.writes")
 
-Wanted = tuple[Place, Sequence[str]]
+Wanted = tuple[DocumentKey, Sequence[str]]
 """A place and the fields that are wanted of its document."""
 
 
-def read_documents(upstream: Upstream, headers: Headers, wanted: Sequence[Wanted]) -> list[Stored | None]:
+def read_documents(
+    upstream: Upstream, headers: Headers, wanted: Sequence[Wanted]
+) -> list[StoredDocument | None]:
     """Return the documents at those places, in order; None for one that could not be looked for."""
-    found: list[Stored | None] = []
+    found: list[StoredDocument | None] = []
     for start in range(0, len(wanted), MAX_READ):
         found += _read(upstream, headers, wanted[start : start + MAX_READ])
     return found
 
 
-def _read(upstream: Upstream, headers: Headers, wanted: Sequence[Wanted]) -> list[Stored | None]:
+def _read(upstream: Upstream, headers: Headers, wanted: Sequence[Wanted]) -> list[StoredDocument | None]:
     try:
         answer = upstream.exchange("POST", "/_mget", (*headers, _JSON), mget_body(wanted))
         if answer.status == 200:

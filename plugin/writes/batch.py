@@ -14,7 +14,7 @@ from indexer.writes.pending import PendingWrite
 from indexer.writes.texts import EncodedVectors, Text, TextKey, group_texts
 from indexer.writes.update_plan import plan_update
 from opensearch.rawjson.members import JsonObjectError
-from opensearch.writes.documents import Place, Stored
+from opensearch.writes.documents import DocumentKey, StoredDocument
 from opensearch.writes.operation import Operation
 from opensearch.writes.target import WriteTarget
 from opensearch.writes.update import UpdateBody, touches
@@ -22,7 +22,7 @@ from plugin.encoding.encoder_slot import EncoderSlot
 from plugin.encoding.model import Model
 from plugin.http.caller import caller
 from plugin.http.messages import Request
-from plugin.telemetry.write_counts import Tally
+from plugin.telemetry.write_counts import WriteCounts
 from plugin.upstream.client import Upstream
 from plugin.upstream.documents import Wanted, read_documents
 
@@ -80,14 +80,14 @@ class BatchPlanner:
 
     def __init__(
         self, upstream: Upstream, request: Request, target_of: Callable[[str], WriteTarget | None],
-        model: Model, counts: Tally, slot: EncoderSlot,
+        model: Model, counts: WriteCounts, slot: EncoderSlot,
     ) -> None:  # fmt: skip
         self._upstream = upstream
         self._request = request
         self._target_of = target_of
         self._model = model
         self._slot = slot
-        self._seen: set[Place] = set()
+        self._seen: set[DocumentKey] = set()
         self._counts = counts
         self._submitted: set[TextKey] = set()
         self._num_operations = 0
@@ -197,7 +197,7 @@ def _build(pending: PendingWrite, vectors: EncodedVectors | None) -> None:
         pending.outgoing = pending.as_it_came()
 
 
-def _current_vectors(pending: PendingWrite, stored: Stored) -> dict[TextKey, bytes | None]:
+def _current_vectors(pending: PendingWrite, stored: StoredDocument) -> dict[TextKey, bytes | None]:
     """Return the vectors of a stored document that are current for the texts that replace it."""
     vectors = ((text, stored.packed(text.field)) for text in pending.texts)
     return {text.key: packed for text, packed in vectors if text.is_current(packed)}

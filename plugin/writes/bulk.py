@@ -11,16 +11,16 @@ from indexer.writes.pending import PendingWrite
 from opensearch.endpoints import Endpoint
 from opensearch.writes.bulk_lines import read_bulk
 from opensearch.writes.operation import Operation
-from opensearch.writes.response import BulkAnswer
+from opensearch.writes.response import BulkResponse
 from plugin.http.content_coding import change_body, keep_readable_codings
 from plugin.http.messages import Request, Response
 from plugin.telemetry.write_counts import written_header
 from plugin.upstream.client import StreamedResponse
 from plugin.writes.batch import Batch, Part
 from plugin.writes.bulk_body import MAX_CONTENT_BYTES, BulkBody
-from plugin.writes.bulk_retries import FollowUps
+from plugin.writes.bulk_retries import BulkRetries
 from plugin.writes.parameters import is_answer_readable, is_pretty, of_each_line
-from plugin.writes.session import WriteContext
+from plugin.writes.session import WriteSession
 
 BATCH_OPERATIONS = 256
 BATCH_BYTES = 1_000_000
@@ -30,16 +30,16 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """A longer answer is passed on unread."""
 
 
-class BulkDoor:
+class BulkHandler:
     """Writes one bulk."""
 
-    def __init__(self, context: WriteContext, request: Request, endpoint: Endpoint) -> None:
-        self._context = context
+    def __init__(self, session: WriteSession, request: Request, endpoint: Endpoint) -> None:
+        self._session = session
         self._request = request
-        self._parameters = context.parameters
+        self._parameters = session.parameters
         self._defaults: Mapping[str, str] = of_each_line(endpoint, self._parameters)
         self._is_readable = is_answer_readable(request, self._parameters)
-        self._follow_ups = FollowUps(context, request)
+        self._follow_ups = BulkRetries(session, request)
         self._may_show_documents = "_source" in self._parameters or "_source_includes" in self._parameters
 
     def answer(self) -> Response:
@@ -55,7 +55,7 @@ class BulkDoor:
             streamed = self._send(body, MAX_CONTENT_BYTES - body.num_bytes)
             if (
                 streamed.status == 413
-                and self._context.tally.documents
+                and self._session.counts.documents
                 and body.num_bytes <= MAX_CONTENT_BYTES
             ):
                 streamed.close()
@@ -66,22 +66,22 @@ class BulkDoor:
 
     def _unread(self, body: BulkBody) -> Response:
         """Let OpenSearch answer a body that cannot be unpacked, or is longer than it takes."""
-        streamed = self._context.upstream.stream(
+        streamed = self._session.upstream.stream(
             self._request.method, self._request.target, self._request.headers, body.blocks(), body.sent_bytes
         )
         return Response(streamed.status, streamed.headers, streamed, streamed.reason)
 
     def _send(self, body: BulkBody, allowance: int) -> StreamedResponse:
-        self._follow_ups = FollowUps(self._context, self._request)
-        self._context.tally.documents = 0
+        self._follow_ups = BulkRetries(self._session, self._request)
+        self._session.counts.documents = 0
         headers = keep_readable_codings(self._request.headers_without("content-encoding", "content-length"))
         blocks = self._blocks(body, allowance)
         target = self._request.target
-        return self._context.upstream.stream(self._request.method, target, headers, blocks, None)
+        return self._session.upstream.stream(self._request.method, target, headers, blocks, None)
 
     def _blocks(self, body: BulkBody, allowance: int) -> Iterator[bytes]:
         """Yield the body that OpenSearch gets, batch by batch, growing by at most `allowance` bytes."""
-        planner = self._context.batch_planner()
+        planner = self._session.batch_planner()
         before: Batch | None = None
         for parts in _batched(read_bulk(body.blocks(), self._defaults)):
             started = planner.start(parts, may_lock=self._is_readable and self._follow_ups.has_room)
@@ -107,16 +107,16 @@ class BulkDoor:
 
     def _followed_up(self, streamed: StreamedResponse) -> Response:
         """Return the answer, with the items of what was tried again or written once more after the bulk."""
-        tally = self._context.tally
+        counts = self._session.counts
         is_read = self._follow_ups.are_due or self._may_show_documents
         if not is_read or streamed.status != 200:
-            shown = (written_header(tally),) if tally.documents else ()
+            shown = (written_header(counts),) if counts.documents else ()
             return Response(streamed.status, (*streamed.headers, *shown), streamed, streamed.reason)
         blocks = iter(streamed)
         content, is_whole = _read(blocks)
         if not is_whole:
             self._follow_ups.repair_known()
-            headers = (*streamed.headers, written_header(tally))
+            headers = (*streamed.headers, written_header(counts))
             return Response(streamed.status, headers, _Joined(content, blocks, streamed), streamed.reason)
         streamed.close()
         headers = tuple(header for header in streamed.headers if header[0].lower() != "content-length")
@@ -124,14 +124,14 @@ class BulkDoor:
         settled = change_body(answer, self._settled, MAX_ANSWER_BYTES)
         if settled is None:
             self._follow_ups.repair_known()
-        return (settled or answer).with_headers(written_header(tally))  # which the repairs have counted in
+        return (settled or answer).with_headers(written_header(counts))  # which the repairs have counted in
 
     def _settled(self, content: bytes) -> bytes:
         """Do what is left after the bulk, and return its answer with what that changes."""
         try:
             if not self._is_readable:
                 raise ValueError("not the whole answer in JSON")
-            answer = BulkAnswer.parse(content)
+            answer = BulkResponse.parse(content)
         except ValueError:
             self._follow_ups.repair_known()
             return content

@@ -4,12 +4,12 @@ import logging
 
 from indexer.writes.pending import PendingWrite
 from indexer.writes.plan import RecheckPolicy
-from opensearch.writes.documents import Place
-from opensearch.writes.response import BulkAnswer, Written, renumbered
+from opensearch.writes.documents import DocumentKey
+from opensearch.writes.response import BulkResponse, WriteResult, renumbered
 from plugin.errors import UpstreamError
 from plugin.http.messages import Request
-from plugin.writes.repairs import Repair
-from plugin.writes.session import WriteContext
+from plugin.writes.repairs import Recheck
+from plugin.writes.session import WriteSession
 
 _log = logging.getLogger("twinrank.writes")
 
@@ -20,14 +20,14 @@ ROUNDS = 3
 """How often a partial update is merged again if somebody else was faster; then it goes without a lock."""
 
 
-class FollowUps:
+class BulkRetries:
     """The operations of one bulk that are not done with their write."""
 
-    def __init__(self, context: WriteContext, request: Request) -> None:
-        self._context = context
+    def __init__(self, session: WriteSession, request: Request) -> None:
+        self._session = session
         self._request = request
         self._noted: list[PendingWrite] = []
-        self._last: dict[Place, int] = {}
+        self._last: dict[DocumentKey, int] = {}
 
     @property
     def are_due(self) -> bool:
@@ -41,7 +41,7 @@ class FollowUps:
 
     def note(self, pending: PendingWrite) -> None:
         """Count a write that is being sent, and keep it if there is more to do for it."""
-        self._context.tally.documents += 1
+        self._session.counts.documents += 1
         if self._noted and pending.place in self._last:
             self._last[pending.place] = pending.position
         if pending.outgoing.lock is None and pending.outgoing.recheck is RecheckPolicy.NEVER:
@@ -51,14 +51,14 @@ class FollowUps:
             self._noted.append(pending)
             self._last[pending.place] = pending.position
         else:
-            self._context.tally.left += 1
+            self._session.counts.left += 1
 
-    def settle(self, answer: BulkAnswer) -> bool:
+    def settle(self, answer: BulkResponse) -> bool:
         """Do what is left, exchange the items that it changes, and return whether any was."""
         is_changed = self._retry_conflicts(answer)
         return self._recheck(answer) or is_changed
 
-    def _retry_conflicts(self, answer: BulkAnswer) -> bool:
+    def _retry_conflicts(self, answer: BulkResponse) -> bool:
         """Merge again what met a conflict with the proxy's lock, and exchange its item."""
         # not if a later line of the bulk goes to the same document: it would be overtaken
         alone = [one for one in self._noted if self._last[one.place] == one.position]
@@ -77,16 +77,16 @@ class FollowUps:
             lost = [one for one in retried if _has_lost_lock(one, answer)]
         return is_changed
 
-    def _retry(self, lost: list[PendingWrite], answer: BulkAnswer, *, may_lock: bool) -> list[PendingWrite]:
+    def _retry(self, lost: list[PendingWrite], answer: BulkResponse, *, may_lock: bool) -> list[PendingWrite]:
         """Send operations once more, exchange their items, and return what was sent; none if that fails."""
-        planner = self._context.batch_planner()
+        planner = self._session.batch_planner()
         batch = planner.start([one.operation for one in lost], may_lock=may_lock)
         batch.build()
         if len(batch.pending) < len(lost):  # the index lost its settings meanwhile: its conflict stays
             return []
-        response = self._context.write("POST", self._request.target, batch.lines())
+        response = self._session.write("POST", self._request.target, batch.lines())
         try:
-            items = BulkAnswer.parse(response.body).items
+            items = BulkResponse.parse(response.body).items
         except ValueError:
             return []
         for before, pending, item in zip(lost, batch.pending, items, strict=True):
@@ -95,18 +95,18 @@ class FollowUps:
             pending.drop_plan()
         return batch.pending
 
-    def _recheck(self, answer: BulkAnswer) -> bool:
+    def _recheck(self, answer: BulkResponse) -> bool:
         """Give documents their vectors after the write, and show the numbers that they have now."""
-        due: dict[int, Repair] = {}
+        due: dict[int, Recheck] = {}
         deleted = answer.deleted()
         for pending in self._noted:
-            written = Written.of(answer.item(pending.position))
+            written = WriteResult.of(answer.item(pending.position))
             is_gone = deleted.get((written.index, written.id), -1) > pending.position
             is_due = 200 <= written.status < 300 and pending.outgoing.recheck.applies_to(written.result)
             if is_due and not is_gone:
-                repair = self._context.repair_of(pending, written)
+                repair = self._session.repair_of(pending, written)
                 due |= {} if repair is None else {pending.position: repair}
-        items = self._context.repair(due)
+        items = self._session.repair(due)
         for position, item in items.items():
             [(action, before)] = answer.items[position].items()
             answer.items[position] = {action: renumbered(before, item)}
@@ -114,14 +114,14 @@ class FollowUps:
 
     def repair_known(self) -> None:
         """Repair by the ids that the client gave, since the response tells nothing."""
-        unknown = Written(200, "", "", "")
+        unknown = WriteResult(200, "", "", "")
         known = [one for one in self._noted if one.operation.id is not None]
-        self._context.tally.left += len(self._noted) - len(known)
-        repairs = {one.position: self._context.repair_of(one, unknown) for one in known}
-        self._context.repair({at: repair for at, repair in repairs.items() if repair is not None})
+        self._session.counts.left += len(self._noted) - len(known)
+        repairs = {one.position: self._session.repair_of(one, unknown) for one in known}
+        self._session.repair({at: repair for at, repair in repairs.items() if repair is not None})
 
 
-def _has_lost_lock(pending: PendingWrite, answer: BulkAnswer) -> bool:
+def _has_lost_lock(pending: PendingWrite, answer: BulkResponse) -> bool:
     if pending.outgoing.lock is None:
         return False
-    return pending.has_lost_lock(Written.of(answer.item(pending.position)).status)
+    return pending.has_lost_lock(WriteResult.of(answer.item(pending.position)).status)

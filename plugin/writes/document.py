@@ -8,7 +8,7 @@ from indexer.writes.pending import PendingWrite
 from opensearch.endpoints import Api, Endpoint
 from opensearch.writes.bulk_lines import MAX_LINE_BYTES
 from opensearch.writes.operation import Operation
-from opensearch.writes.response import Item, Written, as_json, renumbered
+from opensearch.writes.response import ResponseItem, WriteResult, as_json, renumbered
 from plugin.http.client_presence import ClientGoneError
 from plugin.http.content_coding import decode_body
 from plugin.http.messages import Request, Response
@@ -16,20 +16,20 @@ from plugin.passthrough.forward import passed_through
 from plugin.telemetry.write_counts import written_header
 from plugin.upstream.client import Exchange
 from plugin.writes.parameters import is_answer_readable, is_pretty, with_parameters
-from plugin.writes.session import WriteContext
+from plugin.writes.session import WriteSession
 
 ROUNDS = 3
 """How often a partial update is merged anew when somebody else was faster; then it goes without a lock."""
 
 
-class DocumentDoor:
+class DocumentHandler:
     """Writes one document."""
 
-    def __init__(self, context: WriteContext, request: Request, endpoint: Endpoint) -> None:
-        self._context = context
+    def __init__(self, session: WriteSession, request: Request, endpoint: Endpoint) -> None:
+        self._session = session
         self._request = request
         self._endpoint = endpoint
-        self._is_readable = is_answer_readable(request, context.parameters)
+        self._is_readable = is_answer_readable(request, session.parameters)
 
     def answer(self) -> Response:
         """Send the write and return OpenSearch's answer to it.
@@ -37,16 +37,16 @@ class DocumentDoor:
         Raises:
             UpstreamError: OpenSearch cannot be asked.
         """
-        target = self._context.target(unquote(self._endpoint.indices))
+        target = self._session.target(unquote(self._endpoint.indices))
         if target is None:
-            return passed_through(self._context.upstream, self._request)
+            return passed_through(self._session.upstream, self._request)
         body = self._request.stream.read(MAX_LINE_BYTES + 1)
         plain = decode_body(body, "gzip", MAX_LINE_BYTES) if self._is_packed else body
         if plain is None or len(body) > MAX_LINE_BYTES:
-            return passed_through(self._context.upstream, self._request, read=body)
+            return passed_through(self._session.upstream, self._request, read=body)
         if self._request.content_length is not None and len(body) < self._request.content_length:
             raise ClientGoneError("the client left before it had sent its document")
-        self._context.tally.documents += 1
+        self._session.counts.documents += 1
         return self._write(self._operation(plain))
 
     @property
@@ -54,7 +54,7 @@ class DocumentDoor:
         return self._request.header("content-encoding").lower() == "gzip"
 
     def _operation(self, source: bytes) -> Operation:
-        parameters = dict(self._context.parameters) | {"_index": unquote(self._endpoint.indices)}
+        parameters = dict(self._session.parameters) | {"_index": unquote(self._endpoint.indices)}
         if self._endpoint.id is not None:
             parameters["_id"] = unquote(self._endpoint.id)
         action = self._endpoint.api.value
@@ -68,10 +68,10 @@ class DocumentDoor:
         while True:
             number += 1
             may_lock = self._is_readable and number < ROUNDS
-            batch = self._context.batch_planner().start([operation], may_lock=may_lock)
+            batch = self._session.batch_planner().start([operation], may_lock=may_lock)
             batch.build()
             if not batch.pending:  # the index has lost its settings meanwhile
-                exchange = self._context.write(
+                exchange = self._session.write(
                     self._request.method, self._request.target, operation.source or b""
                 )
                 return _answer(exchange, exchange.body, ())
@@ -88,27 +88,28 @@ class DocumentDoor:
         if lock is not None:
             added = {"if_seq_no": lock.seq_no, "if_primary_term": lock.primary_term}
             target = with_parameters(target, ("retry_on_conflict",), added)
-        return self._context.write(self._request.method, target, source or b"")
+        return self._session.write(self._request.method, target, source or b"")
 
     def _recheck(self, pending: PendingWrite, exchange: Exchange) -> Response:
         """Give the document its vector after the write if need be, and show its numbers then."""
         item = _item(exchange) if self._is_readable else None
-        written = Written(exchange.status, "", "", "") if item is None else Written.of(item, exchange.status)
+        unknown = WriteResult(exchange.status, "", "", "")
+        written = unknown if item is None else WriteResult.of(item, exchange.status)
         body = exchange.body
         is_known = bool(written.id or pending.operation.id)
         is_due = 200 <= exchange.status < 300 and pending.outgoing.recheck.applies_to(written.result)
         if is_known and is_due:
-            repair = self._context.repair_of(pending, written)
-            items = self._context.repair({0: repair}) if repair else {}
+            repair = self._session.repair_of(pending, written)
+            items = self._session.repair({0: repair}) if repair else {}
             if item is not None and items:
                 changed = renumbered(item, items[0])
-                body = as_json(changed, is_pretty=is_pretty(self._context.parameters))
-        return _answer(exchange, body, (written_header(self._context.tally),))
+                body = as_json(changed, is_pretty=is_pretty(self._session.parameters))
+        return _answer(exchange, body, (written_header(self._session.counts),))
 
 
-def _item(exchange: Exchange) -> Item | None:
+def _item(exchange: Exchange) -> ResponseItem | None:
     try:
-        return msgspec.json.decode(exchange.body, type=Item)
+        return msgspec.json.decode(exchange.body, type=ResponseItem)
     except msgspec.MsgspecError:
         return None
 

@@ -22,7 +22,7 @@ from plugin.telemetry.write_counts import enriched_header
 from plugin.upstream.client import Exchange
 from plugin.writes.batch import BatchPlanner, Part
 from plugin.writes.parameters import is_json
-from plugin.writes.session import WriteContext
+from plugin.writes.session import WriteSession
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 MAX_DOCUMENTS = 10_000
@@ -53,7 +53,7 @@ class _Documents:
         return before + between.join(sources) + (after if sources or before else b"")
 
 
-def enriched(context: WriteContext, request: Request) -> Response:
+def enriched(session: WriteSession, request: Request) -> Response:
     """Answer one request.
 
     The caller may do this where OpenSearch lets it read the index's settings; its refusal is passed on.
@@ -61,38 +61,38 @@ def enriched(context: WriteContext, request: Request) -> Response:
     Raises:
         UpstreamError: OpenSearch cannot be asked.
     """
-    name = context.parameters.get("index", "")
+    name = session.parameters.get("index", "")
     try:
-        refusal = _refusal(context, name)
+        refusal = _refusal(session, name)
         if refusal is not None:
             return Response(refusal.status, refusal.headers, refusal.body, refusal.reason)
         documents = _read(request)
-        target = context.target(name)
+        target = session.target(name)
         for number, source in enumerate(documents.sources, 1):
             _check(source, number, DEFAULT_FIELD if target is None else target.settings.field)
-        body = documents.joined(_encoded(name, context, documents.sources))
+        body = documents.joined(_encoded(name, session, documents.sources))
     except _BadRequestError as error:
         reason = error_body(error.status, "rerank_request_exception", str(error))
         return Response(error.status, (("Content-Type", _JSON),), reason)
-    headers = ("Content-Type", documents.content_type), enriched_header(context.tally)
+    headers = ("Content-Type", documents.content_type), enriched_header(session.counts)
     return Response(200, headers, body)
 
 
-def _encoded(name: str, context: WriteContext, sources: Sequence[str]) -> Sequence[bytes]:
+def _encoded(name: str, session: WriteSession, sources: Sequence[str]) -> Sequence[bytes]:
     """Return documents with their vectors.
 
     Raises:
         _BadRequestError: too many requests wait for the encoder.
     """
-    if not context.slot.take():
+    if not session.slot.take():
         raise _BadRequestError(429, "expected fewer requests that wait for the encoder; try again later")
     try:
-        return _with_vectors(context.batch_planner(), name, context, sources)
+        return _with_vectors(session.batch_planner(), name, session, sources)
     finally:
-        context.slot.give_back()
+        session.slot.give_back()
 
 
-def _refusal(context: WriteContext, name: str) -> Exchange | None:
+def _refusal(session: WriteSession, name: str) -> Exchange | None:
     """Return OpenSearch's own refusal where the caller may not see the index.
 
     Raises:
@@ -100,13 +100,13 @@ def _refusal(context: WriteContext, name: str) -> Exchange | None:
     """
     if not name:
         raise _BadRequestError(400, "expected the parameter index, whose settings hold, found none")
-    target = context.target(name)
-    if target is not None and target.settings.model == context.model_name:
+    target = session.target(name)
+    if target is not None and target.settings.model == session.model_name:
         return None
     if target is not None:
-        found = f"{target.settings.model}, and this proxy has {context.model_name}"
+        found = f"{target.settings.model}, and this proxy has {session.model_name}"
         raise _BadRequestError(400, f"{name}: expected settings of this proxy's model, found {found}")
-    asked, is_there = context.ask(name)
+    asked, is_there = session.ask(name)
     if asked.status in (401, 403, 429) or asked.status >= 500:
         return asked
     raise _BadRequestError(
@@ -117,16 +117,16 @@ def _refusal(context: WriteContext, name: str) -> Exchange | None:
 
 
 def _with_vectors(
-    planner: BatchPlanner, name: str, context: WriteContext, sources: Sequence[str]
+    planner: BatchPlanner, name: str, session: WriteSession, sources: Sequence[str]
 ) -> list[bytes]:
     """Return the documents with their vectors, made as a write makes them."""
-    given = {key: context.parameters[key] for key in ("pipeline",) if key in context.parameters}
+    given = {key: session.parameters[key] for key in ("pipeline",) if key in session.parameters}
     operations = [Operation("index", {"_index": name, **given}, b"", source.encode()) for source in sources]
     written: list[bytes] = []
     for start in range(0, len(operations), BATCH_DOCUMENTS):
         batch = planner.start(operations[start : start + BATCH_DOCUMENTS], may_lock=False)
         batch.build()
-        context.tally.documents += len(batch.parts)
+        session.counts.documents += len(batch.parts)
         written += (_source_of(part) for part in batch.parts)
     return written
 

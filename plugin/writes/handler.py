@@ -6,12 +6,12 @@ from plugin.http.messages import Request, Response
 from plugin.passthrough.forward import passed_through
 from plugin.settings.cache import SettingsCache
 from plugin.upstream.client import Upstream
-from plugin.writes.bulk import BulkDoor
-from plugin.writes.document import DocumentDoor
+from plugin.writes.bulk import BulkHandler
+from plugin.writes.document import DocumentHandler
 from plugin.writes.enrich import enriched
 from plugin.writes.parameters import is_json
-from plugin.writes.repairs import Repairs
-from plugin.writes.session import WriteContext
+from plugin.writes.repairs import Repairer
+from plugin.writes.session import WriteSession
 from plugin.writes.targets import WriteTargets
 
 WRITES = frozenset({Api.INDEX, Api.CREATE, Api.UPDATE, Api.BULK})
@@ -20,7 +20,7 @@ WRITES = frozenset({Api.INDEX, Api.CREATE, Api.UPDATE, Api.BULK})
 ENRICH = "/_plugins/_rerank/enrich"
 
 
-class WriteDoor:
+class WriteHandler:
     """Takes writes in front of one OpenSearch with one model."""
 
     def __init__(self, upstream: Upstream, model: Model, settings: SettingsCache) -> None:
@@ -29,7 +29,7 @@ class WriteDoor:
         self._settings = settings
         self._targets = WriteTargets(upstream, settings.defaults)
         settings.on_change(self._targets.changed)
-        self._repairs = Repairs(upstream, model)
+        self._repairs = Repairer(upstream, model)
 
     def answer(self, request: Request, endpoint: Endpoint) -> Response:
         """Answer one write.
@@ -39,10 +39,10 @@ class WriteDoor:
         """
         if not is_json(request):
             return passed_through(self._upstream, request)
-        context = self._context(request)
-        door = BulkDoor if endpoint.api is Api.BULK else DocumentDoor
-        answer = door(context, request, endpoint).answer()
-        if context.creates and answer.status < 400:
+        session = self._session(request)
+        handler = BulkHandler if endpoint.api is Api.BULK else DocumentHandler
+        answer = handler(session, request, endpoint).answer()
+        if session.creates and answer.status < 400:
             self._settings.changed()  # searches of the new index through this worker know it at once
         return answer
 
@@ -52,8 +52,8 @@ class WriteDoor:
         Raises:
             UpstreamError: OpenSearch cannot be asked.
         """
-        return enriched(self._context(request), request)
+        return enriched(self._session(request), request)
 
-    def _context(self, request: Request) -> WriteContext:
+    def _session(self, request: Request) -> WriteSession:
         """Return what the request's writes share."""
-        return WriteContext(self._upstream, request, self._targets, self._model, self._repairs)
+        return WriteSession(self._upstream, request, self._targets, self._model, self._repairs)

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from indexer.writes.texts import EncodedVectors, Text, find_texts, group_texts
-from opensearch.writes.documents import Place, Stored, repair_lines
+from opensearch.writes.documents import DocumentKey, StoredDocument, repair_lines
 from opensearch.writes.operation import Lock
-from opensearch.writes.response import BulkAnswer, Item
+from opensearch.writes.response import BulkResponse, ResponseItem
 from opensearch.writes.target import WriteTarget
 from plugin.encoding.model import Model
 from plugin.errors import UpstreamError
@@ -29,14 +29,14 @@ _log = logging.getLogger("twinrank.writes")
 
 
 @dataclass(frozen=True)
-class Repair:
+class Recheck:
     """One document to be looked at: where it lies, by the concrete index, and whose settings hold.
 
     `lock` is what its write was answered with, None if that is not known; `is_noop` whether nothing was
     written, so that there may be no document.
     """
 
-    place: Place
+    place: DocumentKey
     target: WriteTarget
     lock: Lock | None = None
     is_noop: bool = False
@@ -49,18 +49,18 @@ class Repair:
 
 
 @dataclass(frozen=True)
-class Repaired:
+class RepairSummary:
     """What came of repairs: OpenSearch's item for each document that was written, and how many are left.
 
     `num_missing` of those that are left were not found again.
     """
 
-    items: dict[Place, Item]
+    items: dict[DocumentKey, ResponseItem]
     num_left: int
     num_missing: int = 0
 
 
-class Repairs:
+class Repairer:
     """Gives documents their vectors after their writes, at once or behind the answer."""
 
     def __init__(self, upstream: Upstream, model: Model) -> None:
@@ -70,10 +70,10 @@ class Repairs:
         self._waiting = 0
         self._lock = threading.Lock()
 
-    def now(self, headers: Headers, repairs: Sequence[Repair], refresh: str = "") -> Repaired:
+    def now(self, headers: Headers, repairs: Sequence[Recheck], refresh: str = "") -> RepairSummary:
         """Repair documents and say what was written; `refresh` is the parameter of the client's own write."""
-        items: dict[Place, Item] = {}
-        missing: set[Place] = set()
+        items: dict[DocumentKey, ResponseItem] = {}
+        missing: set[DocumentKey] = set()
         left = 0
         for start in range(0, len(repairs), MAX_AT_ONCE):
             part = {repair.place: repair for repair in repairs[start : start + MAX_AT_ONCE]}
@@ -90,9 +90,9 @@ class Repairs:
                 "%d documents were not found after their write, such as %s/%s: they have no vector until"
                 " twinrank sync, unless they are deleted", len(missing), first.index, first.id,
             )  # fmt: skip
-        return Repaired(items, left + len(missing), len(missing))
+        return RepairSummary(items, left + len(missing), len(missing))
 
-    def later(self, headers: Headers, repairs: Sequence[Repair]) -> int:
+    def later(self, headers: Headers, repairs: Sequence[Recheck]) -> int:
         """Repair documents behind the answer; return how many there is no room for."""
         with self._lock:
             room = max(0, MAX_WAITING - self._waiting)
@@ -104,7 +104,7 @@ class Repairs:
             _log.warning("%d documents get no vector until twinrank sync", len(repairs) - len(taken))
         return len(repairs) - len(taken)
 
-    def _behind(self, headers: Headers, repairs: Sequence[Repair]) -> None:
+    def _behind(self, headers: Headers, repairs: Sequence[Recheck]) -> None:
         try:
             self.now(headers, repairs)
         finally:
@@ -112,9 +112,13 @@ class Repairs:
                 self._waiting -= len(repairs)
 
     def _round(
-        self, headers: Headers, part: dict[Place, Repair], refresh: str, items: dict[Place, Item],
-        missing: set[Place],
-    ) -> dict[Place, Repair]:  # fmt: skip
+        self,
+        headers: Headers,
+        part: dict[DocumentKey, Recheck],
+        refresh: str,
+        items: dict[DocumentKey, ResponseItem],
+        missing: set[DocumentKey],
+    ) -> dict[DocumentKey, Recheck]:
         """Repair what can be, note what is nowhere, and return what must be looked at again."""
         sought = {place: repair.sought for place, repair in part.items()}
         found = find_documents(self._upstream, headers, sought)
@@ -132,8 +136,11 @@ class Repairs:
         return {place: repair for place, repair in part.items() if place not in done}
 
     def _lines(
-        self, part: dict[Place, Repair], found: dict[Place, Stored], places: dict[Place, Place]
-    ) -> dict[Place, bytes]:
+        self,
+        part: dict[DocumentKey, Recheck],
+        found: dict[DocumentKey, StoredDocument],
+        places: dict[DocumentKey, DocumentKey],
+    ) -> dict[DocumentKey, bytes]:
         """Return the writes of documents whose vectors are not the ones that fit, at their true places."""
         texts = {place: self._texts(part[place], stored) for place, stored in found.items()}
         vectors = self._encode(texts)
@@ -144,12 +151,12 @@ class Repairs:
                 lines[place] = repair_lines(places[place], found[place].lock, fitting)
         return lines
 
-    def _texts(self, repair: Repair, stored: Stored) -> tuple[Text, ...]:
+    def _texts(self, repair: Recheck, stored: StoredDocument) -> tuple[Text, ...]:
         """Return a stored document's text for each of its fields, with the vectors that it has."""
         source = stored.source or {}
         return find_texts(repair.target.settings, self._model.tags, source, source)
 
-    def _encode(self, texts: dict[Place, tuple[Text, ...]]) -> EncodedVectors:
+    def _encode(self, texts: dict[DocumentKey, tuple[Text, ...]]) -> EncodedVectors:
         """Encode what has no vector, each model's texts at once."""
         missing = group_texts(text for each in texts.values() for text in each if text.needs_encoding)
         return {
@@ -158,13 +165,15 @@ class Repairs:
             for hashed, packed in self._model.writers[model](some, chunking).items()
         }
 
-    def _written(self, headers: Headers, lines: dict[Place, bytes], refresh: str) -> dict[Place, Item]:
+    def _written(
+        self, headers: Headers, lines: dict[DocumentKey, bytes], refresh: str
+    ) -> dict[DocumentKey, ResponseItem]:
         if not lines:
             return {}
         target = f"/_bulk?refresh={refresh}" if refresh else "/_bulk"
         try:
             exchange = self._upstream.exchange("POST", target, (*headers, _NDJSON), b"".join(lines.values()))
-            answer = BulkAnswer.parse(exchange.body)
+            answer = BulkResponse.parse(exchange.body)
             return {place: answer.item(number) for number, place in enumerate(lines)}
         except (UpstreamError, ValueError) as error:
             _log.warning("%d vectors could not be written: %s", len(lines), error)

@@ -4,8 +4,8 @@ import logging
 from collections.abc import Mapping
 
 from indexer.writes.pending import PendingWrite
-from opensearch.writes.documents import Place
-from opensearch.writes.response import Item, Written
+from opensearch.writes.documents import DocumentKey
+from opensearch.writes.response import ResponseItem, WriteResult
 from opensearch.writes.second_write import Refusal, second_write_refusal
 from opensearch.writes.target import WriteTarget
 from plugin.encoding.encoder_slot import EncoderSlot
@@ -13,25 +13,25 @@ from plugin.encoding.model import Model
 from plugin.errors import UpstreamError
 from plugin.http.caller import caller
 from plugin.http.messages import Request
-from plugin.telemetry.write_counts import Tally
+from plugin.telemetry.write_counts import WriteCounts
 from plugin.upstream.client import Exchange, Upstream
 from plugin.writes.batch import BatchPlanner
 from plugin.writes.parameters import url_parameters
-from plugin.writes.repairs import Repair, Repairs
+from plugin.writes.repairs import Recheck, Repairer
 from plugin.writes.targets import WriteTargets
 
 _log = logging.getLogger("twinrank.writes")
 
 
-class WriteContext:
+class WriteSession:
     """One request's writes."""
 
     def __init__(
-        self, upstream: Upstream, request: Request, targets: WriteTargets, model: Model, repairs: Repairs,
+        self, upstream: Upstream, request: Request, targets: WriteTargets, model: Model, repairs: Repairer,
     ) -> None:  # fmt: skip
         self.upstream = upstream
         self.parameters: Mapping[str, str] = url_parameters(request)
-        self.tally = Tally()
+        self.counts = WriteCounts()
         self._request = request
         self._targets = targets
         self._model = model
@@ -65,7 +65,7 @@ class WriteContext:
 
     def batch_planner(self) -> BatchPlanner:
         """Return what plans the request's operations."""
-        return BatchPlanner(self.upstream, self._request, self.target, self._model, self.tally, self.slot)
+        return BatchPlanner(self.upstream, self._request, self.target, self._model, self.counts, self.slot)
 
     def write(self, method: str, target: str, body: bytes) -> Exchange:
         """Send a write once and read the whole answer.
@@ -81,7 +81,7 @@ class WriteContext:
             streamed.close()
         return Exchange(streamed.status, streamed.reason, streamed.headers, content)
 
-    def repair_of(self, pending: PendingWrite, written: Written) -> Repair | None:
+    def repair_of(self, pending: PendingWrite, written: WriteResult) -> Recheck | None:
         """Return how a document is rechecked after its write; None if that must not or need not be.
 
         It must not be if its second write would lose something, or if the client counts its versions itself:
@@ -95,7 +95,7 @@ class WriteContext:
                 rerouted = self.target(written.index)
             except UpstreamError as error:  # what is written is written, and must be answered
                 _log.warning("a document in %s cannot be looked at: %s", written.index, error)
-                self.tally.left += 1
+                self.counts.left += 1
                 return None
             if rerouted is None:
                 return None
@@ -105,38 +105,38 @@ class WriteContext:
             self._refuse(target, refusal)
             return None
         if operation.has_external_version:
-            self.tally.left += 1
+            self.counts.left += 1
             return None
         id_ = written.id or operation.id or ""
-        place = Place(written.index or target.index, id_, target.routing_of(operation))
-        return Repair(place, target, written.lock, written.result == "noop")
+        place = DocumentKey(written.index or target.index, id_, target.routing_of(operation))
+        return Recheck(place, target, written.lock, written.result == "noop")
 
     def _refuse(self, target: WriteTarget, refusal: Refusal) -> None:
         """Count a document that must not be written again; the first one of a request is logged."""
-        self.tally.left += 1
-        if refusal.reason not in self.tally.reasons:
+        self.counts.left += 1
+        if refusal.reason not in self.counts.reasons:
             _log.warning("%s: documents stay without the vector that fits: %s", target.index, refusal.problem)
-        self.tally.reasons.add(refusal.reason)
+        self.counts.reasons.add(refusal.reason)
 
-    def repair(self, due: Mapping[int, Repair]) -> dict[int, Item]:
+    def repair(self, due: Mapping[int, Recheck]) -> dict[int, ResponseItem]:
         """Give documents the vectors that fit; return OpenSearch's items of those that were written."""
         if not due:
             return {}
         headers, repairs = caller(self._request), list(due.values())
         if not self.slot.take():
-            self.tally.left += self._repairs.later(headers, repairs)
+            self.counts.left += self._repairs.later(headers, repairs)
             return {}
         try:
             done = self._repairs.now(headers, repairs, self.parameters.get("refresh", ""))
         except Exception:  # noqa: BLE001  # the app's edge: what is written is written, and must be answered
             _log.exception("documents could not be rechecked after their write: unexpected error")
-            self.tally.left += len(due)
+            self.counts.left += len(due)
             return {}
         finally:
             self.slot.give_back()
-        self.tally.repaired += len(done.items)
-        self.tally.left += done.num_left
+        self.counts.repaired += len(done.items)
+        self.counts.left += done.num_left
         if done.num_missing:
-            self.tally.reasons.add("not_found")
+            self.counts.reasons.add("not_found")
         last = {one.place: at for at, one in sorted(due.items())}  # an id may stand twice in a bulk
         return {at: done.items[place] for place, at in last.items() if place in done.items}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from opensearch.writes.documents import ABSENT, Place, Stored
+from opensearch.writes.documents import ABSENT, DocumentKey, StoredDocument
 from opensearch.writes.operation import Lock
 from opensearch.writes.routing import ShardCount
 from plugin.http.headers import Headers
@@ -25,11 +25,11 @@ class Sought:
     lock: Lock | None
     shards: ShardCount
 
-    def is_surely(self, stored: Stored) -> bool:
+    def is_surely(self, stored: StoredDocument) -> bool:
         """Return whether a document with that id is as its write left it."""
         return stored.source is not None and self.lock in (None, stored.lock)
 
-    def may_be(self, stored: Stored) -> bool:
+    def may_be(self, stored: StoredDocument) -> bool:
         """Return whether it may be what was written, or written since: numbers only grow on a shard."""
         return stored.source is not None and (self.lock is None or stored.lock.seq_no >= self.lock.seq_no)
 
@@ -41,13 +41,13 @@ class Found:
     `stored` is None if it could not be looked for, and ABSENT if it is nowhere.
     """
 
-    place: Place
-    stored: Stored | None
+    place: DocumentKey
+    stored: StoredDocument | None
 
 
 def find_documents(
-    upstream: Upstream, headers: Headers, sought: Mapping[Place, Sought]
-) -> dict[Place, Found]:
+    upstream: Upstream, headers: Headers, sought: Mapping[DocumentKey, Sought]
+) -> dict[DocumentKey, Found]:
     """Return the documents, by the places at which they should lie.
 
     A pipeline may set `_routing`: what does not lie at its place is looked for on every shard, in real time.
@@ -64,30 +64,32 @@ def find_documents(
     return found | elsewhere | _everywhere(upstream, headers, others)
 
 
-def _everywhere(upstream: Upstream, headers: Headers, strays: Mapping[Place, Sought]) -> dict[Place, Found]:
+def _everywhere(
+    upstream: Upstream, headers: Headers, strays: Mapping[DocumentKey, Sought]
+) -> dict[DocumentKey, Found]:
     """Return the documents wherever they lie; those of an index of too many shards count as nowhere."""
     wanted: list[Wanted] = []
-    owners: list[Place] = []
+    owners: list[DocumentKey] = []
     for place, one in strays.items():
         is_searched = 1 < one.shards.number <= MAX_SHARDS
         routings = one.shards.one_routing_each(place.id) if is_searched else (place.routing,)
-        wanted += [(Place(place.index, place.id, routing), one.fields) for routing in routings]
+        wanted += [(DocumentKey(place.index, place.id, routing), one.fields) for routing in routings]
         owners += [place] * len(routings)
-    found: dict[Place, list[Stored | None]] = {place: [] for place in strays}
+    found: dict[DocumentKey, list[StoredDocument | None]] = {place: [] for place in strays}
     for place, stored in zip(owners, read_documents(upstream, headers, wanted), strict=True):
         if stored is None or strays[place].may_be(stored):
             found[place].append(stored)
     return {place: _nearest(place, strays[place], copies) for place, copies in found.items()}
 
 
-def _nearest(place: Place, sought: Sought, copies: list[Stored | None]) -> Found:
+def _nearest(place: DocumentKey, sought: Sought, copies: list[StoredDocument | None]) -> Found:
     """Return the one of the documents with that id that was most likely written."""
     known = [stored for stored in copies if stored is not None]
     if not known:
         return Found(place, None if copies else ABSENT)
 
-    def likelihood(stored: Stored) -> tuple[bool, bool, int]:
+    def likelihood(stored: StoredDocument) -> tuple[bool, bool, int]:
         return sought.is_surely(stored), stored.routing != place.routing, stored.lock.seq_no
 
     best = max(known, key=likelihood)
-    return Found(Place(place.index, place.id, best.routing), best)
+    return Found(DocumentKey(place.index, place.id, best.routing), best)

@@ -21,7 +21,7 @@ import pytest
 from opensearchpy import OpenSearch, helpers
 
 from indexer.audit import Worth, worth_of
-from opensearch.changes.snapshot import Stored
+from opensearch.changes.snapshot import SnapshotDocument
 from opensearch.fields import stored_vectors
 from tests.chaos import proxy, upstream
 from tests.chaos.clients import Searcher, Writer
@@ -112,7 +112,7 @@ def assert_written(client: OpenSearch, writers: list[Writer]) -> None:
 
 def _worth(document_id: str, source: Source) -> Worth:
     value = stored_vectors.value_at(source, "rerank.vector")
-    stored = Stored(document_id, source, [] if value is None else [value])
+    stored = SnapshotDocument(document_id, source, [] if value is None else [value])
     return worth_of(stored, SETTINGS, BUNDLE.model_tag)
 
 

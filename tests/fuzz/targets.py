@@ -31,7 +31,7 @@ from opensearch.settings.table import RerankSettings, SettingsError, parse_setti
 from opensearch.settings.target import Target
 from opensearch.writes.bulk_lines import read_bulk
 from opensearch.writes.operation import Operation
-from opensearch.writes.response import BulkAnswer
+from opensearch.writes.response import BulkResponse
 from opensearch.writes.update import UpdateBody
 from plugin.admin.filter_path import filtered
 from plugin.telemetry.rerank_status import read_items as read_status
@@ -176,7 +176,7 @@ def answers(data: bytes) -> None:
         with suppress(UnusableResponseError):
             MultiSearchResponse.parse(data, number)
     with suppress(ValueError):
-        BulkAnswer.parse(data).body(is_pretty=True)
+        BulkResponse.parse(data).body(is_pretty=True)
     assert isinstance(resolve_target(data), Target)
 
 

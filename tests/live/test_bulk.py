@@ -11,7 +11,7 @@ from opensearchpy import OpenSearch
 from opensearch.client import OpenSearchClient
 from opensearch.errors import BusyError, IndexMissingError, UnreachableError, reason_of
 from opensearch.retry import RetryPolicy
-from opensearch.writes.bulk import Bulk, Item, body_of
+from opensearch.writes.bulk import Bulk, BulkItem, body_of
 from tests.support.raw_http import ask
 from tests.support.relay import Relay
 
@@ -38,14 +38,14 @@ def bulk(url: str, index: str, retry_policy: RetryPolicy = QUICK) -> tuple[Bulk,
     return Bulk(OpenSearchClient(url), index, retry_policy, waits.append), waits
 
 
-def items(number: int) -> list[Item]:
-    return [Item(str(i), b'{"t": "%d"}' % i) for i in range(number)]
+def items(number: int) -> list[BulkItem]:
+    return [BulkItem(str(i), b'{"t": "%d"}' % i) for i in range(number)]
 
 
 def test_documents_arrive_byte_for_byte(client: OpenSearch, opensearch_url: str, index: str) -> None:
     source = '{"n": 1.10,  "big": 1e400, "e": "\\u00e9 😀 \\ud800", "b":{"k" : []}}'
     client.indices.put_mapping(index=index, body={"dynamic": False})
-    [result] = bulk(opensearch_url, index)[0].write([Item('odd "id" é', source.encode())])
+    [result] = bulk(opensearch_url, index)[0].write([BulkItem('odd "id" é', source.encode())])
     assert result.reason is None
     stored = ask(opensearch_url, "GET", f"/{index}/_doc/odd%20%22id%22%20%C3%A9").body
     assert source.encode() in stored
@@ -53,7 +53,7 @@ def test_documents_arrive_byte_for_byte(client: OpenSearch, opensearch_url: str,
 
 def test_each_document_has_its_own_result(opensearch_url: str, index: str) -> None:
     sources = [b'{"t": "x"}', b'{"t": ', b'{"t": 1, "t": 2}', b"[]", b'{"t": "y"}']
-    results = bulk(opensearch_url, index)[0].write([Item(str(i), raw) for i, raw in enumerate(sources)])
+    results = bulk(opensearch_url, index)[0].write([BulkItem(str(i), raw) for i, raw in enumerate(sources)])
     assert [result.status for result in results] == [201, 400, 400, 400, 201]
     assert "Duplicate Object property" in str(results[2].reason)
 
@@ -89,7 +89,7 @@ def test_a_request_put_off_is_halved_until_there_is_room(
     client.cluster.put_settings(body={"transient": {limit: "8kb"}})
     try:
         writer, waits = bulk(opensearch_url, index, STEADY)
-        results = writer.write([Item(str(i), b'{"t": "%s"}' % (b"x" * 500)) for i in range(40)])
+        results = writer.write([BulkItem(str(i), b'{"t": "%s"}' % (b"x" * 500)) for i in range(40)])
     finally:
         client.cluster.put_settings(body={"transient": {limit: None}})
     assert [result.status for result in results] == [201] * 40
@@ -102,8 +102,8 @@ def test_a_document_that_never_fits_is_rejected_and_the_rest_goes_on(
     limit = "network.breaker.inflight_requests.limit"
     client.cluster.put_settings(body={"transient": {limit: "1mb"}})
     try:
-        huge = Item("huge", b'{"t": "%s"}' % (b"x" * 9_000_000))
-        results = bulk(opensearch_url, index, STEADY)[0].write([*items(2), huge, Item("last", b"{}")])
+        huge = BulkItem("huge", b'{"t": "%s"}' % (b"x" * 9_000_000))
+        results = bulk(opensearch_url, index, STEADY)[0].write([*items(2), huge, BulkItem("last", b"{}")])
     finally:
         client.cluster.put_settings(body={"transient": {limit: None}})
     assert [result.status for result in results] == [201, 201, 429, 201]
@@ -161,7 +161,7 @@ class _SmallDoor(http.server.BaseHTTPRequestHandler):
 def test_too_large_a_request_is_split_and_too_large_a_document_rejected() -> None:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _SmallDoor) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        sent = [*items(20), Item("big", b'{"t": "%s"}' % (b"x" * 400)), *items(3)]
+        sent = [*items(20), BulkItem("big", b'{"t": "%s"}' % (b"x" * 400)), *items(3)]
         results = bulk(f"http://127.0.0.1:{server.server_port}", "i")[0].write(sent)
         server.shutdown()
     assert [i for i, result in enumerate(results) if result.reason] == [20]
@@ -174,7 +174,7 @@ def test_a_missing_index_says_how_to_make_it(opensearch_url: str) -> None:
 
 
 def test_the_body_is_newline_delimited() -> None:
-    assert body_of([Item("1", b"{}"), Item('"', b'{"a":1}')]) == (
+    assert body_of([BulkItem("1", b"{}"), BulkItem('"', b'{"a":1}')]) == (
         b'{"index": {"_id": "1"}}\n{}\n{"index": {"_id": "\\""}}\n{"a":1}\n'
     )
 

@@ -10,7 +10,7 @@ from opensearchpy import OpenSearch
 
 from indexer.document import Document
 from indexer.enricher import hash_of
-from indexer.sync.repair import Repairs
+from indexer.sync.repair import RepairPlanner
 from opensearch.changes.feed import read_changes
 from opensearch.changes.shards import primary_shards
 from opensearch.client import OpenSearchClient
@@ -163,7 +163,7 @@ def test_a_newer_document_is_not_overwritten_and_a_deleted_one_not_brought_back(
     index = metadata.written_by(upstream, index_name)
     [shard] = primary_shards(upstream, index)
     changes = read_changes(upstream, shard, -1, shard.global_checkpoint, 10)
-    repairs = Repairs(index, index.rerank_settings(), tiny_fills()(index))(changes)
+    repairs = RepairPlanner(index, index.rerank_settings(), tiny_fills()(index))(changes)
     put(opensearch_url, index_name, "0", b'{"text": "newer"}', "?version=8&version_type=external")
     ask(opensearch_url, "DELETE", f"/{index_name}/_doc/1?version=8&version_type=external")
     bulk = Bulk(upstream, index_name, RetryPolicy(), lambda reason: None)

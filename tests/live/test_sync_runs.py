@@ -16,7 +16,7 @@ import pytest
 from opensearchpy import OpenSearch, helpers
 
 from indexer.sync.lease import LeaseLostError, Leases, Work
-from indexer.sync.runner import Wanted
+from indexer.sync.runner import SyncScope
 from indexer.sync.shard_pass import Run
 from opensearch.changes.checkpoints import CHECKPOINTS_INDEX, Checkpoints
 from opensearch.changes.shards import primary_shards
@@ -61,7 +61,7 @@ def test_a_killed_run_goes_on_where_it_was(opensearch_url: str, client: OpenSear
         child.wait()
     before = with_vector(client, index_name)
     assert 600 <= before < 3000
-    sync = make_sync(opensearch_url, Wanted(index_name), lease_s=0.5)  # as if the killed one's had expired
+    sync = make_sync(opensearch_url, SyncScope(index_name), lease_s=0.5)  # as if the killed one's had expired
     shards = primary_shards(sync.run.upstream, metadata.written_by(sync.run.upstream, index_name))
     [noted] = sync.leases.checkpoints.read(shards, WORK.field)
     assert noted is not None
@@ -182,7 +182,7 @@ def test_lag_is_told_while_somebody_else_has_the_shard(
     upstream = OpenSearchClient(opensearch_url)
     [shard] = primary_shards(upstream, metadata.written_by(upstream, index_name))
     run = Run(upstream, stop=threading.Event())
-    sync = make_sync(opensearch_url, Wanted(index_name), run=run)
+    sync = make_sync(opensearch_url, SyncScope(index_name), run=run)
     assert Leases(sync.leases.checkpoints, "another").take(shard, WORK, None) is not None
     sync._resolve()
     assert not sync._round({})

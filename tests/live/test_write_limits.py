@@ -1,4 +1,4 @@
-"""The write door at its limits, in this process: no room at the encoder or for vectors, deep documents."""
+"""The write handler at its limits, in this process: no room at the encoder or for vectors, deep documents."""
 
 import io
 import json
@@ -16,7 +16,7 @@ from plugin.http.messages import Request, Response
 from plugin.settings.cache import SettingsCache
 from plugin.upstream.client import StreamedResponse, Upstream
 from plugin.writes import bulk
-from plugin.writes.handler import WriteDoor
+from plugin.writes.handler import WriteHandler
 from reranker.bundle import Bundle
 from tests.support.paths import TINY_BUNDLE
 from tests.support.toy_index import index_body
@@ -33,9 +33,9 @@ def model() -> Model:
 
 
 @pytest.fixture
-def door(opensearch_url: str, model: Model) -> Iterator[WriteDoor]:
+def handler(opensearch_url: str, model: Model) -> Iterator[WriteHandler]:
     upstream = Upstream(opensearch_url)
-    yield WriteDoor(upstream, model, SettingsCache(upstream))
+    yield WriteHandler(upstream, model, SettingsCache(upstream))
     upstream.close()
 
 
@@ -45,13 +45,13 @@ def index(client: OpenSearch, index_name: str) -> str:
     return index_name
 
 
-def send(door: WriteDoor, method: str, target: str, body: bytes) -> tuple[bytes, str]:
+def send(handler: WriteHandler, method: str, target: str, body: bytes) -> tuple[bytes, str]:
     """Return the answer's body, and what it says of the documents."""
     headers = (("Content-Type", "application/json"),)
     request = Request(method, target, headers, io.BytesIO(body), len(body))
     spoken = endpoint(method, request.path)
     assert spoken is not None
-    answer: Response = door.answer(request, spoken)
+    answer: Response = handler.answer(request, spoken)
     content = answer.body if isinstance(answer.body, bytes) else b"".join(answer.body)
     if isinstance(answer.body, StreamedResponse):
         answer.body.close()
@@ -63,12 +63,12 @@ def lines(number: int) -> bytes:
 
 
 def test_no_room_at_the_encoder_and_the_vectors_come_later(
-    client: OpenSearch, door: WriteDoor, model: Model, index: str
+    client: OpenSearch, handler: WriteHandler, model: Model, index: str
 ) -> None:
     for _ in range(MAX_WRITERS):
         assert model.documents.writers.acquire(timeout=10)  # a place comes back just after its vectors
     try:
-        content, said = send(door, "POST", f"/{index}/_bulk", lines(20))
+        content, said = send(handler, "POST", f"/{index}/_bulk", lines(20))
     finally:
         for _ in range(MAX_WRITERS):
             model.documents.writers.release()
@@ -96,7 +96,9 @@ class SlowBody:
         return self._left.pop(0) if self._left else b""
 
 
-def test_bulks_that_come_slowly_take_no_place_at_the_encoder_from_others(door: WriteDoor, index: str) -> None:
+def test_bulks_that_come_slowly_take_no_place_at_the_encoder_from_others(
+    handler: WriteHandler, index: str
+) -> None:
     is_over = threading.Event()
     bodies = [SlowBody(is_over) for _ in range(MAX_WRITERS)]
     target, length = f"/{index}/_bulk", 2 * len(lines(1))
@@ -104,7 +106,7 @@ def test_bulks_that_come_slowly_take_no_place_at_the_encoder_from_others(door: W
     assert spoken is not None
 
     def slow(body: SlowBody) -> None:
-        answer = door.answer(Request("POST", target, NDJSON, body, length), spoken)
+        answer = handler.answer(Request("POST", target, NDJSON, body, length), spoken)
         if isinstance(answer.body, StreamedResponse):
             list(answer.body)
             answer.body.close()
@@ -114,7 +116,7 @@ def test_bulks_that_come_slowly_take_no_place_at_the_encoder_from_others(door: W
         thread.start()
     try:
         assert all(body.is_asked_again.wait(60) for body in bodies)
-        _, said = send(door, "PUT", f"/{index}/_doc/other", b'{"text":"nobody else wrote this"}')
+        _, said = send(handler, "PUT", f"/{index}/_doc/other", b'{"text":"nobody else wrote this"}')
     finally:
         is_over.set()
         for thread in threads:
@@ -124,11 +126,11 @@ def test_bulks_that_come_slowly_take_no_place_at_the_encoder_from_others(door: W
 
 @pytest.mark.parametrize("room", [1, 1000])
 def test_no_room_for_all_vectors_in_the_request(
-    client: OpenSearch, door: WriteDoor, index: str, monkeypatch: pytest.MonkeyPatch, room: int
+    client: OpenSearch, handler: WriteHandler, index: str, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
     monkeypatch.setattr(bulk, "BATCH_OPERATIONS", 5)
     monkeypatch.setattr(bulk, "MAX_CONTENT_BYTES", len(lines(40)) + room)
-    content, said = send(door, "POST", f"/{index}/_bulk", lines(40))
+    content, said = send(handler, "POST", f"/{index}/_bulk", lines(40))
     assert json.loads(content)["errors"] is False
     num_repaired = int(said.partition("repaired=")[2].partition(";")[0])
     assert 40 - room // 100 <= num_repaired <= 40
@@ -136,10 +138,12 @@ def test_no_room_for_all_vectors_in_the_request(
     assert len(state(client, index).current) == 40
 
 
-def test_deep_documents_are_opensearchs_to_judge(client: OpenSearch, door: WriteDoor, index: str) -> None:
+def test_deep_documents_are_opensearchs_to_judge(
+    client: OpenSearch, handler: WriteHandler, index: str
+) -> None:
     for depth in (19, 900, 20_000):
         deep = b'{"text":' + b"[" * depth + b'"a"' + b"]" * depth + b"}"
-        content, _ = send(door, "PUT", f"/{index}/_doc/{depth}", deep)
+        content, _ = send(handler, "PUT", f"/{index}/_doc/{depth}", deep)
         straight = send_straight(client, f"{index}-straight", depth, deep)
         assert json.loads(content).get("status", 201) == straight
     client.indices.delete(index=f"{index}-straight", ignore_unavailable=True)

@@ -7,7 +7,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from indexer.sync.lease import Leases
-from indexer.sync.runner import Sync, Wanted
+from indexer.sync.runner import Sync, SyncScope
 from indexer.sync.shard_pass import Run
 from indexer.sync.summary import SyncSummary
 from indexer.vector_fields import Fill
@@ -38,7 +38,7 @@ def tiny_fills(bundle: Bundle = BUNDLE) -> Callable[[Index], list[Fill]]:
     return lambda index: fills_of(index, bundle, encode)
 
 
-def make_sync(url: str, wanted: Wanted, *, lease_s: float = 30.0, run: Run | None = None) -> Sync:
+def make_sync(url: str, wanted: SyncScope, *, lease_s: float = 30.0, run: Run | None = None) -> Sync:
     """Return a sync with a name of its own, not begun."""
     run = run or Run(OpenSearchClient(url), patience=RetryPolicy(total_s=20.0))
     checkpoints = Checkpoints(run.upstream)
@@ -49,7 +49,7 @@ def make_sync(url: str, wanted: Wanted, *, lease_s: float = 30.0, run: Run | Non
 
 def synced(url: str, name: str, **wanted: Any) -> SyncSummary:  # noqa: ANN401  # of Wanted
     """Sync once and return what was done."""
-    sync = make_sync(url, Wanted(name, **wanted))
+    sync = make_sync(url, SyncScope(name, **wanted))
     sync.once()
     return sync.run.summary
 

@@ -17,7 +17,7 @@ from typing import Any
 from opensearchpy import ConflictError, NotFoundError, OpenSearch, TransportError
 
 from indexer.audit import Worth, worth_of
-from opensearch.changes.snapshot import Stored
+from opensearch.changes.snapshot import SnapshotDocument
 from opensearch.fields import stored_vectors
 from opensearch.settings.table import RerankSettings
 from tests.support.sync_run import BUNDLE
@@ -198,7 +198,7 @@ class ThroughProxy(Writer):
         for doc in self._looks_at.mget(index=self._index, body={"ids": ids})["docs"]:
             if doc["found"]:
                 value = stored_vectors.value_at(doc["_source"], "rerank.vector")
-                stored = Stored(doc["_id"], doc["_source"], [] if value is None else [value])
+                stored = SnapshotDocument(doc["_id"], doc["_source"], [] if value is None else [value])
                 worth = worth_of(stored, SETTINGS, BUNDLE.model_tag)
                 assert worth in (Worth.CURRENT, Worth.ABSENT, Worth.WITHOUT_TEXT), (worth, doc)
 
@@ -227,7 +227,8 @@ class Searcher(Writer):
         except TransportError:  # a shard is on its way from the node that was killed
             return
         for hit in hits:
-            stored = Stored(hit["_id"], hit["_source"], hit.get("fields", {}).get("rerank.vector", []))
+            vectors = hit.get("fields", {}).get("rerank.vector", [])
+            stored = SnapshotDocument(hit["_id"], hit["_source"], vectors)
             worth = worth_of(stored, SETTINGS, BUNDLE.model_tag)
             if hit.get("_rerank", {}).get("crossing") is not None:
                 assert worth is Worth.CURRENT, (worth, hit)

@@ -13,7 +13,7 @@ from indexer.writes.plan import OutgoingWrite, RecheckPolicy
 from indexer.writes.texts import EncodedVectors
 from indexer.writes.update_plan import plan_update
 from opensearch.settings.table import MigrationSettings, RerankSettings
-from opensearch.writes.documents import ABSENT, Stored
+from opensearch.writes.documents import ABSENT, StoredDocument
 from opensearch.writes.operation import Lock, Operation
 from opensearch.writes.target import WriteTarget
 from opensearch.writes.update import UpdateBody, merged
@@ -34,7 +34,7 @@ def vector(text: str, tag: int = TAG) -> dict[str, Any]:
     return {"rerank": {"vector": base64.b64encode(packed(text, tag)).decode()}}
 
 
-def plan(body: dict[str, Any], stored: Stored | None, **more: Any) -> PendingWrite:  # noqa: ANN401
+def plan(body: dict[str, Any], stored: StoredDocument | None, **more: Any) -> PendingWrite:  # noqa: ANN401
     parameters = more.pop("parameters", {})
     target = WriteTarget("i", SETTINGS, default_pipeline=more.pop("pipeline", "_none"))
     known: dict[str, Any] = {"tags": {"m": TAG}} | more
@@ -59,7 +59,7 @@ def sent(pending: PendingWrite) -> tuple[dict[str, Any], Lock | None, RecheckPol
 
 _TAGS = {"m": TAG, "other": 8}
 
-BEFORE = Stored({"title": "a", "text": "b", **vector("a\nb")}, AT)
+BEFORE = StoredDocument({"title": "a", "text": "b", **vector("a\nb")}, AT)
 NULL = {"rerank": {"vector": None}}
 
 
@@ -84,7 +84,7 @@ def test_the_same_text_goes_as_it_came_under_a_lock() -> None:
 
 
 def test_the_same_text_with_an_old_vector_gets_the_new_one() -> None:
-    stored = Stored({"title": "a", "text": "b", **vector("a\nb", tag=8)}, AT)
+    stored = StoredDocument({"title": "a", "text": "b", **vector("a\nb", tag=8)}, AT)
     assert sent(plan({"doc": {"text": "b"}}, stored)) == (
         {"doc": {"text": "b", **vector("a\nb")}},
         AT,
@@ -93,7 +93,7 @@ def test_the_same_text_with_an_old_vector_gets_the_new_one() -> None:
 
 
 def test_a_text_that_goes_takes_its_vector_along() -> None:
-    stored = Stored({"text": "b", **vector("b")}, AT)
+    stored = StoredDocument({"text": "b", **vector("b")}, AT)
     assert sent(plan({"doc": {"text": None}}, stored)) == (
         {"doc": {"text": None, **NULL}},
         AT,
@@ -108,7 +108,9 @@ def test_a_text_that_goes_takes_its_vector_along() -> None:
     (BEFORE, {"parameters": {"if_seq_no": 1, "if_primary_term": 2}}),
     (BEFORE, {"pipeline": "p"}),
 ], ids=["unknown", "repeated", "no lock", "lock of the client's elsewhere", "pipeline"])  # fmt: skip
-def test_where_the_text_cannot_be_known_the_vector_goes(stored: Stored | None, more: dict[str, Any]) -> None:
+def test_where_the_text_cannot_be_known_the_vector_goes(
+    stored: StoredDocument | None, more: dict[str, Any]
+) -> None:
     made = plan({"doc": {"text": "new"}}, stored, **more)
     assert sent(made) == ({"doc": {"text": "new", **NULL}}, None, RecheckPolicy.ALWAYS)
 
@@ -183,7 +185,7 @@ def test_no_room_for_vectors() -> None:
 
 
 def test_another_models_vector_is_judged_by_its_text() -> None:
-    stored = Stored({"title": "a", "text": "b", **vector("a\nb", tag=99)}, AT)
+    stored = StoredDocument({"title": "a", "text": "b", **vector("a\nb", tag=99)}, AT)
     kept = plan({"doc": {"text": "b"}}, stored, tags={})
     assert json.loads(build(kept, {}).source or b"") == {"doc": {"text": "b"}}
     gone = plan({"doc": {"text": "new"}}, stored, tags={})
@@ -201,7 +203,7 @@ def second(text: str) -> dict[str, Any]:
 
 
 GONE = {"second": {"vector": None}}
-BOTH = Stored({"title": "a", "text": "b", **vector("a\nb"), **second("a\nb")}, AT)
+BOTH = StoredDocument({"title": "a", "text": "b", **vector("a\nb"), **second("a\nb")}, AT)
 
 
 @pytest.mark.usefixtures("migrating")
@@ -252,7 +254,7 @@ def test_the_second_model_alone_at_hand_writes_its_own_and_guards_the_first() ->
 def test_a_vector_of_the_other_model_is_none_in_a_field() -> None:
     """However it came there: each field holds its own model's vectors only."""
     swapped = {**vector("a\nb", 8), "second": {"vector": vector("a\nb")["rerank"]["vector"]}}
-    stored = Stored({"title": "a", "text": "b", **swapped}, AT)
+    stored = StoredDocument({"title": "a", "text": "b", **swapped}, AT)
     assert sent(plan({"doc": {"text": "b"}}, stored, tags=_TAGS))[0] == {
         "doc": {"text": "b", **second("a\nb"), **vector("a\nb")}
     }
@@ -269,7 +271,7 @@ def test_where_reranking_is_off_nothing_is_made_and_a_stale_vector_goes(
     )
     kept = build(plan({"doc": {"text": "b"}}, BEFORE), {})
     assert (json.loads(kept.source or b""), kept.recheck) == ({"doc": {"text": "b"}}, RecheckPolicy.NEVER)
-    bare = Stored({"title": "a", "text": "b"}, AT)
+    bare = StoredDocument({"title": "a", "text": "b"}, AT)
     assert json.loads(build(plan({"doc": {"text": "b"}}, bare), {}).source or b"") == {"doc": {"text": "b"}}
 
 

@@ -21,7 +21,7 @@ from plugin.search.breaker import MAX_FAILURES, UpstreamBreaker
 from plugin.telemetry.component_metrics import MAX_INDICES
 from plugin.telemetry.metrics import Metrics
 from plugin.telemetry.sync_metrics import SyncMetrics
-from plugin.telemetry.write_counts import Tally, read_written, written_header
+from plugin.telemetry.write_counts import WriteCounts, read_written, written_header
 from plugin.upstream.client import Upstream
 from tests.support.metrics_text import METRICS, numbers
 from tests.support.paths import TINY_BUNDLE
@@ -86,7 +86,7 @@ def test_breakers_tell_when_they_open_and_close() -> None:
 
 def test_written_documents_are_counted_as_the_header_tells_them() -> None:
     metrics = Metrics()
-    told = read_written(written_header(Tally(documents=10, encoded=4, repaired=2, left=1))[1])
+    told = read_written(written_header(WriteCounts(documents=10, encoded=4, repaired=2, left=1))[1])
     assert told == {"documents": 10, "encoded": 4, "repaired": 2, "left": 1}
     metrics.writes.written("bulk", told)
     now = found(metrics)
