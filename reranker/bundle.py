@@ -19,7 +19,7 @@ DEFAULT_BUNDLE = BUNDLES / "bge-small-en-v1.5"
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose files are all there and whole; encoders are loaded when asked for."""
+    """A bundle whose files are all there and intact; encoders are loaded on request."""
 
     path: Path
     manifest: Manifest
@@ -33,7 +33,7 @@ class Bundle:
         """
         bundle = cls(path, manifests.parse(_read(path / manifests.FILE_NAME), str(path)))
         bundle._check_names()
-        bundle.scripts()  # a language that is not known is told now, not at the first search
+        bundle.scripts()  # an unknown language is an error now, not at the first search
         for name, expected in bundle.manifest.checksums.items():
             _check_digest(path / name, expected)
         return bundle
@@ -47,7 +47,7 @@ class Bundle:
     def vectors_of(self) -> str:
         """The name under which an index's settings know its vectors: the bundle's own, or whose tower it has.
 
-        The settings' `model` is this name. Vectors of another tower are told by their tag all the same.
+        The settings' `model` is this name. The tag still tells vectors of another tower.
         """
         return self.manifest.vectors_of or self.name
 

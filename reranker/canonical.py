@@ -1,4 +1,4 @@
-"""Replay a bundle's canonical texts and hold the vectors and scores against those of the original model."""
+"""Replay a bundle's canonical texts and compare vectors and scores with those of the original model."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -24,11 +24,11 @@ DOCUMENT_BATCH_TOKENS = 512
 processor's cache. One of 4,096 costs a third more a token (bge-small, int8, AMD EPYC, 1 MiB of L2 a core)."""
 
 PADDING_TOKENS = 16
-"""How much padding one batch may have: so many tokens take as long as a run of the model costs besides."""
+"""How much padding one batch may have: that many tokens take as long as the overhead of a run."""
 
 
 class Tokeniser(Protocol):
-    """What cuts texts into tokens: `Tokens` (word pieces) or `TriLetters`."""
+    """Cuts texts into tokens: `Tokens` (word pieces) or `TriLetters`."""
 
     def query(self, text: str) -> Ids:
         """Return the tokens of one text with its prefix, cut at the encoder's limit."""
@@ -84,7 +84,7 @@ class Encoder:
 
 
 def padded(batch: Sequence[Ids]) -> tuple[Ints, Ints]:
-    """Return token lists as one array with 0 where a text is over, and the mask that says where it is not.
+    """Return token lists as one array, padded with 0, and the mask that is 1 for tokens.
 
     Returns:
         (batch, tokens) int64, or (batch, tokens, trigrams) for tri-letters; the mask is (batch, tokens).
@@ -210,7 +210,7 @@ def batched(lengths: Sequence[int]) -> Iterator[list[int]]:
 
 
 def _check_inputs(session: "InferenceSession", model: Path) -> list[str]:
-    """Return the graph's inputs by name; they and the outputs must be what we feed and read."""
+    """Return the graph's inputs by name; they and the outputs must be those that are fed and read."""
     required, known = {"input_ids", "attention_mask"}, {"input_ids", "attention_mask", "token_type_ids"}
     inputs = {node.name: node.type for node in session.get_inputs()}
     ranks = [len(node.shape) for node in session.get_inputs()]

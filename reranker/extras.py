@@ -1,4 +1,4 @@
-"""Which command brings the packages of an optional feature, from where this program runs.
+"""Name the command that installs the packages of an optional feature.
 
 `plugin` and `model_export` both need it, and neither imports the other.
 """

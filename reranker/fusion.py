@@ -1,6 +1,6 @@
-"""How first-stage scores and crossing scores become one order.
+"""Fuse first-stage scores and crossing scores into one order.
 
-Every fusion takes and gives (num_hits,) float64 arrays, higher is better, hits in first-stage order.
+Every fusion takes and returns (num_hits,) float64 arrays, higher is better, hits in first-stage order.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ MAX_FEEDBACK = 2.0
 """Largest weight of the similarity to the feedback documents, beside a crossing score."""
 
 DEFAULT_SHARE = 0.9
-"""The crossing's share in `weighted` where none is set: the best single one of six collections (DESIGN)."""
+"""The crossing's share in `weighted` if none is set: the best single one of six collections."""
 
 
 METHODS = ("log_linear", "weighted", "rrf", "none")
@@ -41,8 +41,8 @@ def fusion(method: str, weight: float | None, rank_constant: int, *, bundle_weig
 def log_linear(first_stage: Floats64, crossing: Floats64, weight: float) -> Floats64:
     """Return log(first_stage) + weight * crossing: the logarithm of first_stage * exp(weight * crossing).
 
-    It needs no statistics of the window, so a hit's value depends on that hit alone. Where every first-stage
-    score is 0 (a filter without scores) the crossing decides alone; a single 0 among others stays last, as
+    It needs no statistics of the window, so a hit's value depends on that hit alone. If every first-stage
+    score is 0 (a filter without scores), the crossing decides alone; a single 0 among others stays last, as
     its product does.
 
     Raises:
@@ -87,7 +87,7 @@ def replacement(first_stage: Floats64, crossing: Floats64) -> Floats64:
 
 
 def _scale(values: Floats64) -> Floats64:
-    """Scale to 0 to 1; where all are equal they say nothing, and all become 0."""
+    """Scale to 0 to 1; equal values all become 0."""
     if not len(values):
         return values
     low, high = values.min(), values.max()

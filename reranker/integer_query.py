@@ -1,4 +1,4 @@
-"""A query vector as integers, for a crossing that is computed where only integers are quick."""
+"""A query vector as integers, for a script in which only integers are fast."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from reranker.arrays import Floats
 
 _INT16_MAX = 32767
 _INT8_MAX = 128
-"""The largest magnitude of a stored int8: our writer stops at 127, but others may have written -128."""
+"""The largest magnitude of a stored int8: Twinrank writes at most 127, but others may have written -128."""
 _INT32_MAX = 2**31 - 1
 
 

@@ -1,7 +1,6 @@
-"""Relevance judgements from a file, in the layouts that BEIR, TREC and spreadsheets give them.
+"""Read relevance judgements from a file, in the layouts of BEIR, TREC and spreadsheets.
 
-`plugin` and `model_export` both read them, and neither imports the other: so that one file means the same to
-both, they are read here.
+`plugin` and `model_export` both need them, and neither imports the other.
 """
 
 import csv
@@ -34,7 +33,7 @@ _NAMES = {
         "score", "grade", "relevance", "rel", "label", "judgement", "judgment", "rating", "relevance-grade",
     ),
 }  # fmt: skip
-"""What a header may call the three columns; `_` and blanks count as `-`."""
+"""The names of the three columns in a header; `_` and blanks count as `-`."""
 
 _EXPECTED = (
     "query-id, corpus-id and a whole number as score, or TREC's four columns (query, 0, document, grade)"
@@ -42,12 +41,12 @@ _EXPECTED = (
 
 
 class JudgementsError(RerankerError):
-    """A file of judgements is not what it must be: says what was expected and found, and in which line."""
+    """A file of judgements is not valid; says what was expected and found, and in which line."""
 
 
 @dataclass(frozen=True)
 class _Columns:
-    """Where the three values are, and how many columns there are."""
+    """The positions of the three values, and how many columns there are."""
 
     query: int
     document: int

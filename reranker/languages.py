@@ -1,4 +1,4 @@
-"""Which languages a model reads, and whether a text is written in their scripts.
+"""Find out whether a text is written in the scripts of the languages that a model reads.
 
 A letter's script is exact: it is Unicode's `Script` property (UAX 24). A language is not: German passes for
 English here, since both are in Latin script.
@@ -41,7 +41,7 @@ _WRITING_SYSTEMS = {
     "Jpan": frozenset({"Hani", "Hira", "Kana"}),
     "Kore": frozenset({"Hang", "Hani"}),
 }
-"""Script subtags that stand for other scripts, or for several."""
+"""Script subtags that mean other scripts, or several."""
 
 _SCRIPT_SUBTAG_LETTERS = 4
 
@@ -50,10 +50,10 @@ SYMBOL_LETTERS = 2
 
 
 COUNTED_CHARS = 400
-"""How much of a document is looked at to tell its scripts."""
+"""How much of a document decides about its scripts."""
 
 READABLE_SHARE = 0.05
-"""A text with a smaller share of readable letters has none of the words that a readable query looks for.
+"""A text with a smaller share of readable letters has no word that a readable query searches for.
 
 Descriptions of software in Russian or Japanese have a tenth to a quarter: names and commands.
 """

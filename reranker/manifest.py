@@ -1,4 +1,4 @@
-"""What a model bundle says of itself: the manifest, as a frozen value."""
+"""A model bundle's description of itself: the manifest, as a frozen value."""
 
 import hashlib
 from collections.abc import Mapping
@@ -72,7 +72,7 @@ class Manifest(_Frozen, frozen=True):
     `document_digest` over what decides a document's vector, so that bundles which share a document tower
     share stored vectors. `neutral_crossing` is a typical crossing score of a first-stage hit. `input` is how
     a text is cut: into word pieces, or into words that are sums of their letter trigrams. `vectors_of` names
-    the bundle whose document tower this one has, where that is another's: it serves that one's indices.
+    the bundle whose document tower this one has, if that is another's: it serves that one's indices.
     Queries of more than `whole_beyond` tokens are read by that bundle's query tower, inside the same graph.
     `languages` are those that the model reads; None: not known, and then no search is passed through for its
     language.

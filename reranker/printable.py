@@ -1,4 +1,4 @@
-"""Text that every output can hold: what its encoding lacks is replaced, and no command fails for it."""
+"""Replace characters that an output's encoding lacks, so that no command fails because of them."""
 
 import codecs
 import io
@@ -6,14 +6,14 @@ import unicodedata
 from typing import TextIO
 
 ERRORS = "twinrank-printable"
-"""The name of the way in which an output of ours replaces what it cannot hold."""
+"""The name of the error handler that replaces characters."""
 
 _PLAIN = str.maketrans({
     "“": '"', "”": '"', "„": '"', "\u2018": "'", "\u2019": "'", "…": "...", "\u2013": "-", "—": "-",
     "→": "->", "←": "<-", "↑": "^", "↓": "v", "\u00d7": "x", "·": ".", "•": "*", "─": "-", "━": "-", "►": ">",
     "\u00a0": " ", "ß": "ss",
 })  # fmt: skip
-"""What we print ourselves, and its equal in ASCII; letters lose their accents."""
+"""The characters that Twinrank prints, and their equals in ASCII; letters lose their accents."""
 
 
 def make_printable(*streams: TextIO) -> None:
@@ -29,7 +29,7 @@ def make_printable(*streams: TextIO) -> None:
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:
-    """Replace what cannot be encoded; Python's own kind of handler."""
+    """Replace characters that cannot be encoded, as a handler of Python's codecs."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     failed = error.object[error.start : error.end]

@@ -53,7 +53,7 @@ def mix(own: Floats64, neighbours: Floats64, share: float) -> Floats64:
 
 
 def _nearness(chunks: Floats) -> Floats64:
-    """Return (num_hits, num_hits) weights that add up to 1 in each row, 0 but for the nearest."""
+    """Return (num_hits, num_hits) weights that add up to 1 in each row, 0 except for the nearest."""
     cosines = (chunks @ chunks.T).astype(np.float64)
     if len(chunks) > NEIGHBOURS:
         least = np.partition(cosines, -NEIGHBOURS, axis=1)[:, -NEIGHBOURS]

@@ -1,4 +1,4 @@
-"""The bytes of one document's vectors, as they stand in a `binary` field: format version 1.
+"""The bytes of one document's vectors in a `binary` field: format version 1.
 
 Little-endian; docs/stored-vector.md shows an example byte by byte.
 
@@ -103,7 +103,7 @@ def unpack(packed: bytes) -> StoredVector:
 
 
 def hash_in(packed: bytes) -> int | None:
-    """Return the hash of the text that a stored vector was made from, None where the bytes are too few."""
+    """Return the hash of the text that a stored vector was made from, None if the bytes are too few."""
     return int(HEADER.unpack_from(packed)[5]) if len(packed) >= HEADER.size else None
 
 
@@ -119,8 +119,8 @@ def dequantised(rows: npt.NDArray[np.void], value_type: ValueType) -> tuple[Floa
     """Return the values of (num_rows,) stored vectors of one `row_type`, and which rows are sound.
 
     Returns:
-        (num_rows, num_chunks, dim) float32, 0 where a row is not sound, so that NaN and infinity raise no
-        floating-point warning further on; and (num_rows,) bool.
+        (num_rows, num_chunks, dim) float32, 0 if a row is not sound, so that NaN and infinity raise no
+        floating-point warning later; and (num_rows,) bool.
     """
     sound: npt.NDArray[np.bool_]
     if value_type is ValueType.INT8:

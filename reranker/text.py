@@ -1,4 +1,4 @@
-"""The text that stands for a document, how it is cut into chunks, and the hash that recognises it."""
+"""How a document's text is cut into chunks, and the hash that identifies it."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class Chunking:
 def text_hash(text: str, chunking: Chunking) -> int:
     """Return the 64-bit xxh3 hash of a document's text together with its chunk settings.
 
-    Two documents share a hash where they would get the same vectors from the same model, so an unchanged
+    Two documents share a hash if they would get the same vectors from the same model, so an unchanged
     text is recognised without encoding it. Lone surrogates, which JSON can carry, are hashed as they are.
     """
     settings = f"{chunking.max_tokens}/{chunking.overlap}/{chunking.max_chunks}\0".encode()

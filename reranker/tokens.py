@@ -8,7 +8,7 @@ from reranker.errors import EXPORT_AGAIN, BundleError, EncodingError
 from reranker.text import Chunking, encodable
 
 MAX_CHARS_PER_TOKEN = 16
-"""No more text than this times the tokens that fit is looked at: a megabyte costs what a page costs."""
+"""No more text than this times the tokens that fit is read: a megabyte costs the same as a page."""
 
 
 class Tokens:

@@ -14,7 +14,7 @@ from opensearch.local.maven import Maven
 
 @dataclass(frozen=True)
 class Distribution:
-    """A server's Maven coordinates and the room that it takes.
+    """A server's Maven coordinates and the disk space that it takes.
 
     The zip file, its unpacked copy and Maven's own copy exist side by side for a moment.
     """
@@ -38,7 +38,7 @@ def install(
     search_path: str | None = None,
     timeout_s: float = 900,
 ) -> Path:
-    """Return the folder of the unpacked server under `home`; fetch it first where it is missing.
+    """Return the folder of the unpacked server under `home`; fetch it first if it is missing.
 
     Atomic: the folder appears complete or not at all, and of several callers one fetches while the
     others wait. Raises MavenError, DiskSpaceError or FolderError.
@@ -59,7 +59,7 @@ def install(
 
 
 def _remove_leftovers(home: Path) -> None:
-    # Of a process that was killed; the lock says that nobody is at work in them.
+    # Of a process that was killed; the lock shows that no other process uses them.
     for folder in home.glob(".unpacking-*"):
         shutil.rmtree(folder)
 

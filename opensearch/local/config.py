@@ -1,4 +1,4 @@
-"""The config folder of the local server, written anew at each start."""
+"""The config folder of the local server, written at each start."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ Setting = str | int | bool | list[str]
 
 @dataclass(frozen=True)
 class ServerFolders:
-    """Where one server keeps its things. The folders below belong to the account that it runs as."""
+    """The folders of one server. Those below belong to the account that it runs as."""
 
     root: Path
 
@@ -40,7 +40,7 @@ class ServerFolders:
 
     @property
     def console(self) -> Path:
-        """Return the file that takes the server's standard output and error; it stays ours."""
+        """Return the file that takes the server's standard output and error; the caller keeps it."""
         return self.root / "console.log"
 
     @property
@@ -66,10 +66,10 @@ def server_settings(folders: ServerFolders, http_port: int, transport_port: int)
 
 
 def jvm_options(original: str, own: Sequence[str], java: Java) -> str:
-    """Return the distribution's jvm.options and our `own` (heap, ...), without what cannot work here.
+    """Return the distribution's jvm.options and `own` (heap, ...), without options that cannot work here.
 
     Log and dump files would go to the distribution's folder, which the server cannot write to; the
-    vector module is dropped where `java` lacks it (Lucene then computes without it).
+    vector module is dropped if `java` lacks it (Lucene then computes without it).
     """
     unwanted = ["-Xms", "-Xmx", "-Xlog:gc", "HeapDump", "ErrorFile"]
     if not java.has_vector_module:
@@ -85,10 +85,10 @@ def write_config(
     java: Java,
     own_options: Sequence[str],
 ) -> None:
-    """Write the config folder: the distribution's files, our settings and JVM options over them."""
+    """Write the config folder: the distribution's files, with these settings and JVM options over them."""
     shutil.rmtree(folders.config, ignore_errors=True)
     shutil.copytree(distribution / "config", folders.config)
-    # JSON's values are YAML's, quoted where they need it.
+    # JSON's values are YAML's, quoted if they need it.
     lines = [f"{name}: {json.dumps(value)}\n" for name, value in settings.items()]
     (folders.config / "opensearch.yml").write_text("".join(lines))
     options = folders.config / "jvm.options"

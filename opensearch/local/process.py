@@ -1,4 +1,4 @@
-"""The server's process as another process sees it: recorded in a file, and never mistaken."""
+"""The server's process, recorded in a file so that any process can find it and never mistakes it."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 from opensearch.errors import LocalServerError
 
 HELPERS_S = 5.0
-"""How long what is left of a killed group is waited for."""
+"""How long to wait for the rest of a killed group."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class ServerProcess:
     def end(self, within_s: float) -> None:
         """End the process: ask, wait, then kill. Returns when it is gone.
 
-        Raises LocalServerError where it belongs to another user, or outlives the kill.
+        Raises LocalServerError if it belongs to another user, or outlives the kill.
         """
         for number, wait_s in ((signal.SIGTERM, within_s), (signal.SIGKILL, 10.0)):
             if self._signal_and_wait(number, wait_s):
@@ -75,7 +75,7 @@ class ServerProcess:
 
 
 def read_process(file: Path) -> ServerProcess | None:
-    """Return the process recorded in `file` where it still runs; None otherwise, or without a file."""
+    """Return the process recorded in `file` if it still runs; None otherwise, or without a file."""
     try:
         process = ServerProcess(**json.loads(file.read_text()))
     except FileNotFoundError:
@@ -92,7 +92,7 @@ def birth_of(pid: int) -> str | None:
     """Return when process `pid` began, as a text that no other process of that number shares.
 
     Linux: the boot's id and the clock ticks since (proc_pid_stat(5), fields 3 and 22). Elsewhere: ps.
-    None where no such process runs, or where it has ended and only waits for its parent.
+    None if no such process runs, or if it has ended and only waits for its parent.
     """
     boot = Path("/proc/sys/kernel/random/boot_id")
     if not boot.exists():
@@ -102,7 +102,7 @@ def birth_of(pid: int) -> str | None:
 
 
 def _read_status(process: Path) -> list[str] | None:
-    """Return the fields of `stat` from the third on, the state; None where no such process runs any more."""
+    """Return the fields of `stat` from the third on, the state; None if no such process runs any more."""
     try:
         status = (process / "stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -113,13 +113,13 @@ def _read_status(process: Path) -> list[str] | None:
 
 
 def _runs_in_group(group: int) -> bool:
-    """Whether a process of this group still runs, as far as Linux tells; elsewhere nothing is told."""
+    """Return whether a process of this group still runs, on Linux; elsewhere always False."""
     found = (_read_status(process) for process in Path("/proc").glob("[0-9]*"))
     return any(fields is not None and int(fields[2]) == group for fields in found)
 
 
 def _ask_ps(pid: int) -> str | None:
-    listing = subprocess.run(  # noqa: S603 - no shell, and all parts are ours
+    listing = subprocess.run(  # noqa: S603 - no shell, and all parts are known
         ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
     state, _, birth = listing.stdout.strip().partition(" ")

@@ -35,7 +35,7 @@ _SETTLED = {"green", "yellow"}
 
 @dataclass(frozen=True)
 class ServerStatus:
-    """What can be said of a local server. Without a running one only `folder` is set.
+    """The status of a local server. Without a running one only `folder` is set.
 
     `health` is the cluster's (green, yellow, red), or None while it does not answer.
     """
@@ -81,10 +81,10 @@ class LocalServer:
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self, *, fresh: bool = False) -> str:
-        """Start the server where it does not run yet, wait until it is ready, and return its URL.
+        """Start the server if it does not run yet, wait until it is ready, and return its URL.
 
         `fresh` deletes earlier data first. A server that already runs in this folder is kept, if it is on
-        the wanted port. Raises LocalServerError in one of its kinds; then nothing of ours runs.
+        the wanted port. Raises a kind of LocalServerError; no server that this call started runs then.
         """
         owner = unprivileged_owner()
         for folder in (self.home, self.folders.root):
@@ -176,7 +176,7 @@ class LocalServer:
             give_to(folder, owner)
 
     def _spawn(self, distribution: Path, java: Java, owner: Owner | None) -> subprocess.Popen[bytes]:
-        # A short environment of our own: the caller's JVM options and secrets stay with the caller.
+        # A short environment: the caller's JVM options and secrets stay with the caller.
         environment = {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "LANG": "C.UTF-8",
@@ -185,14 +185,14 @@ class LocalServer:
             "OPENSEARCH_TMPDIR": str(self.folders.temporary),
         }
         with self.folders.console.open("wb") as console:
-            return subprocess.Popen(  # noqa: S603 - no shell, and all parts are ours
+            return subprocess.Popen(  # noqa: S603 - no shell, and all parts are known
                 [distribution / "bin" / "opensearch"],
                 env=environment,
                 cwd=distribution,
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C in our terminal is not meant for it
+                start_new_session=True,  # Ctrl-C in the caller's terminal is not meant for it
                 user=owner.uid if owner else None,
                 group=owner.gid if owner else None,
                 extra_groups=[] if owner else None,
@@ -215,7 +215,7 @@ class LocalServer:
         return f"Its last lines, from {self.folders.console}:\n{self.last_log_lines()}"
 
     def _join_running(self, running: ServerProcess) -> str:
-        # It may still be starting, where the process that started it was killed.
+        # It may still be starting, if the process that started it was killed.
         if self.http_port not in {0, running.http_port}:
             raise PortError(
                 f"Expected port {self.http_port}, but this server already runs on port {running.http_port}. "
@@ -235,7 +235,7 @@ def _build_url(port: int) -> str:
 
 
 def _choose_port(wanted: int, kind: str, *, other_than: int = 0) -> int:
-    """Return `wanted`, or any free port for 0. Raises PortError where somebody listens there."""
+    """Return `wanted`, or any free port for 0. Raises PortError if another process listens there."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -258,7 +258,7 @@ def _serves(process: ServerProcess) -> bool:
 
 
 def _get(port: int, path: str) -> dict[str, Any]:
-    """Return the JSON object at `path`, or an empty one where none is answered."""
+    """Return the JSON object at `path`, or an empty one if the response is none."""
     connection = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
         connection.request("GET", path)

@@ -1,7 +1,7 @@
-"""Connectors, remote models and pipelines of one index in OpenSearch: made, replaced and removed.
+"""Make, replace and remove the connectors, remote models and pipelines of one index.
 
-Everything of an index bears the name `twinrank-INDEX`. What is new is made first, then the pipelines are
-switched to it, then what is old is removed, so that a second installation leaves no gap and nothing behind.
+Everything of an index has the name `twinrank-INDEX`. A second installation first makes the new parts, then
+switches the pipelines to them, then removes the old ones. So it leaves no gap and nothing behind.
 """
 
 import time
@@ -33,10 +33,10 @@ _ML = "/_plugins/_ml"
 
 @dataclass(frozen=True)
 class NativeOptions:
-    """What the templates are filled with beside an index's settings.
+    """The values for the templates besides an index's settings.
 
-    `sidecar_url` is where OpenSearch reaches our endpoints, `token` what they ask for. The timeouts are how
-    long a search, and the indexing of a document, may wait for them; ml-commons takes whole seconds.
+    OpenSearch reaches the proxy's endpoints at `sidecar_url`, with `token`. The timeouts say how long a
+    search, and the indexing of a document, may wait for them; ml-commons takes whole seconds.
     """
 
     sidecar_url: str
@@ -55,14 +55,14 @@ class Step:
 
 
 def name_of(index: str) -> str:
-    """Return the name under which everything of an index is found."""
+    """Return the name of everything that belongs to an index."""
     return f"twinrank-{index}"
 
 
 def values_of(index: str, settings: RerankSettings, options: NativeOptions) -> dict[str, Any]:
     """Return the values of all placeholders but the models' ids."""
     fusion = settings.fusion
-    weight = fusion.weight if fusion.method == "log_linear" else None  # another method's means something else
+    weight = fusion.weight if fusion.method == "log_linear" else None  # another method's has another meaning
     return {
         "NAME": name_of(index),
         "SIDECAR_URL": options.sidecar_url.rstrip("/"),
@@ -101,11 +101,11 @@ def pipeline_steps(values: Mapping[str, Any], model_ids: Mapping[str, str]) -> l
 def install(
     client: OpenSearchClient, values: Mapping[str, Any], *, patience_s: float = 60.0
 ) -> Iterator[str]:
-    """Make everything of one index anew, and yield a line about each thing that was made or removed.
+    """Make everything of one index, and yield a line about each thing that was made or removed.
 
     Raises:
-        RequestError: OpenSearch cannot be asked, or refuses; what stood before still stands then.
-        NativeError: no ml-commons, a model cannot be deployed, or our endpoints do not answer it.
+        RequestError: OpenSearch cannot be asked, or refuses; the earlier installation stays then.
+        NativeError: no ml-commons, a model cannot be deployed, or the proxy's endpoints do not answer it.
     """
     name = values["NAME"]
     old_models, old_connectors = _find_ids(client, "models", name), _find_ids(client, "connectors", name)
@@ -163,7 +163,7 @@ def _remove_model(client: OpenSearchClient, model_id: str) -> Iterator[str]:
 def _remove(client: OpenSearchClient, path: str) -> Iterator[str]:
     try:
         client.request("DELETE", path)
-    except MissingError:  # somebody was quicker
+    except MissingError:  # another client was quicker
         return
     yield f"removed {path.removeprefix('/_')}"
 
@@ -174,7 +174,7 @@ def _find_ids(client: OpenSearchClient, kind: str, name: str) -> list[str]:
     body = {"size": 100, "query": {"terms": {"name.keyword": names}}, "_source": ["name"]}
     try:
         answer = client.request("POST", f"{_ML}/{kind}/_search", body)
-    except (IndexMissingError, MissingError):  # nobody has made one yet
+    except (IndexMissingError, MissingError):  # there has never been one
         return []
     except RefusedError as error:
         if "no handler found" not in str(error):
@@ -206,15 +206,15 @@ def _check_endpoints(client: OpenSearchClient, model_id: str) -> None:
     body = {"parameters": {"input": "how to wait a bit"}}
     try:
         client.request("POST", f"{_ML}/models/{model_id}/_predict", body)
-    except RequestError as error:  # ml-commons hands on the endpoint's own status, a 401 for instance
+    except RequestError as error:  # ml-commons passes on the endpoint's own status, such as 401
         raise NativeError(
-            "expected our endpoints to answer OpenSearch; check --sidecar as OpenSearch's nodes see it,"
-            f" and the token. Found: {error}"
+            "expected the proxy's endpoints to answer OpenSearch; check --sidecar as OpenSearch's nodes"
+            f" see it, and the token. Found: {error}"
         ) from error
 
 
 def _send_with_retries(client: OpenSearchClient, step: Step, patience_s: float) -> Any:  # noqa: ANN401
-    """Send a request; again while ml-commons makes its own indices: a new cluster answers 503 at first."""
+    """Send a request, again while ml-commons makes its own indices: a new cluster answers 503 at first."""
     deadline_s = time.monotonic() + patience_s
     while True:
         try:

@@ -1,7 +1,7 @@
-"""The JSON that makes ml-commons call our endpoints: templates with `${NAME}` placeholders, and filling them.
+"""Templates of the JSON that makes ml-commons call the proxy, with `${NAME}` placeholders to fill.
 
 ml-commons has placeholders of its own, `${parameters.model}` and `${credential.key}`, filled when a model is
-called. Ours are in capitals, filled once.
+called. Twinrank's are in capitals, filled once.
 """
 
 import re
@@ -31,7 +31,7 @@ def filled(value: Any, values: Mapping[str, Any]) -> Any:  # noqa: ANN401  # any
     """Return a template with its placeholders filled.
 
     A string that is nothing but a placeholder becomes the value with its type; within a longer string, and
-    in a key, the value's text stands in its place.
+    in a key, it becomes the value's text.
 
     Raises:
         KeyError: a placeholder has no value.

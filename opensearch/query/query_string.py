@@ -1,4 +1,4 @@
-"""The words in the two query string languages of OpenSearch: what is looked for, without the operators.
+"""Find the words to search for in OpenSearch's two query string languages, without the operators.
 
 `query_string` is Lucene's own language, read by luqum; `simple_query_string` is smaller and has no errors.
 """
@@ -13,10 +13,10 @@ from luqum.tree import Item, Not, OpenRange, Prohibit, Range, Regex, SearchField
 from opensearch.query.wildcard import without_stars, words_of_term
 
 MAX_SYNTAX_CHARS = 2_000
-"""What luqum reads, in one search: 10 ms go to that, 25 at worst; the time grows faster than the length."""
+"""How much luqum reads in one search: that takes 10 ms, 25 at worst; time grows faster than length."""
 
 MAX_CHARS = 10_000
-"""What is read of query strings, in one search: far more than an encoder takes."""
+"""How much of query strings is read in one search: far more than an encoder takes."""
 
 _SAYS_NOTHING = (Not, Prohibit, Range, OpenRange, Regex)
 _OPERATORS = frozenset({"AND", "OR", "NOT", "TO", "&&", "||"})
@@ -41,7 +41,7 @@ _SYNTAX = re.compile(r"[:/\\*?\[\]{}<>]")
 
 
 def query_string_text(text: str) -> str:
-    """Return the terms and phrases of a `query_string` that are looked for, joined by a space.
+    """Return the terms and phrases that a `query_string` searches for, joined by a space.
 
     Left out are operators, field names, ranges, regular expressions, fuzziness, boosts, what is negated, what
     is asked of a metadata field (`_exists_:title`), and words with a wildcard inside (`*wai* b?t` is `wai`).
@@ -57,7 +57,7 @@ def query_string_text(text: str) -> str:
 
 
 def simple_query_string_text(text: str, *, has_not: bool = True) -> str:
-    """Return the words and phrases of a `simple_query_string` that are looked for, joined by a space.
+    """Return the words and phrases that a `simple_query_string` searches for, joined by a space.
 
     Left out are `+ | " ( )`, a `*` around a word, a `~N` at its end, and what a `-` negates: unless `has_not`
     is False, which the query's flags say, and `-` is a sign as any other.
@@ -66,7 +66,7 @@ def simple_query_string_text(text: str, *, has_not: bool = True) -> str:
 
 
 def plain_words(text: str) -> str:
-    """Return the words of a `query_string` that are surely looked for: cautious, and in linear time."""
+    """Return the words that a `query_string` surely searches for: cautious, and in linear time."""
     simple = _RANGE_OR_SUFFIX.sub(" ", _NEGATION.sub("-", text[:MAX_CHARS]))
     if "*" in simple:
         simple = _STARRED.sub(lambda found: _drop_patterns(found[0]), simple)

@@ -1,4 +1,4 @@
-"""The text that a query asks for, found in the query DSL (docs/query-text.md).
+"""Find the text that a query asks for in the query DSL (docs/query-text.md).
 
 One small function a query type; a type that is not here contributes nothing and is never an error.
 """
@@ -31,7 +31,7 @@ _NOT_FLAG = 2
 class _Visit:
     """One query's visit: how deep it is, and how many characters of query strings it has read.
 
-    `words_of_patterns` is what patterns such as `*words*` say: the text of a query that has no other.
+    `words_of_patterns` are the words in patterns such as `*words*`: the text of a query that has no other.
     """
 
     depth: int = 0
@@ -54,7 +54,7 @@ Visitor = Callable[[Query, _Visit], Iterator[str]]
 
 
 def query_text(query: Any) -> str | None:  # noqa: ANN401  # whatever JSON the client sent
-    """Return the texts of a query, each once, in order, joined by a space; None where there is none."""
+    """Return the texts of a query, each once, in order, joined by a space; None if there is none."""
     visit = _Visit()
     return _join(_read_texts(query, visit)) or _join(visit.words_of_patterns) or None
 
@@ -109,7 +109,7 @@ def _has_not(flags: Any) -> bool:  # noqa: ANN401
 
 
 def _more_like_this(body: Query, _visit: _Visit) -> Iterator[str]:
-    """`like`: a text or several; documents among them, and `unlike`, are no text that somebody typed."""
+    """`like`: a text or several; documents among them, and `unlike`, are no typed text."""
     like = body.get("like")
     for text in like if isinstance(like, list) else (like,):
         if isinstance(text, str):
@@ -149,7 +149,7 @@ def _intervals(body: Query, visit: _Visit) -> Iterator[str]:
 
 
 def _read_rule(rule: Any, visit: _Visit, depth: int) -> Iterator[str]:  # noqa: ANN401
-    """A rule's own words; its `filter` says only where they stand."""
+    """Yield a rule's own words; its `filter` restricts only their positions."""
     if not isinstance(rule, dict) or depth > MAX_DEPTH:
         return
     for name, body in rule.items():
@@ -217,4 +217,4 @@ VISITORS: dict[str, Visitor] = {
     "constant_score": _visit_members("filter"),  # the one filter that is the query itself
     "wrapper": _wrapper,
 }
-"""Each query type that says what is looked for, and who reads it."""
+"""Each query type that has a text to search for, and its reader."""

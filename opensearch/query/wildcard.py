@@ -1,4 +1,4 @@
-"""The words in a pattern: what somebody typed, without the wildcards that an application put around it.
+"""Find the words in a pattern: the typed text, without the wildcards that an application put around it.
 
 Many applications send what a user types as `*words*`, so that parts of words match too. Such a `*` is
 decoration, and the words are the text of the query. A pattern such as `b?t` or `b*t` is not words.

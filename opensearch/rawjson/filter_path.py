@@ -1,6 +1,6 @@
-"""`filter_path`: what the client wants of an answer, when more of it is needed for reordering the hits.
+"""Widen a client's `filter_path` by what reranking needs, and remove that from the response again.
 
-OpenSearch filters, as always; its filter is widened by what is read here, and that is taken out again.
+OpenSearch itself applies the filter.
 """
 
 import re
@@ -20,33 +20,33 @@ _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _HITS: Path = ("hits", "hits")
 _DEPTH_OF_A_HIT = 3
 _NOTHING = "-twinrank.nothing"
-"""Filters nothing: an answer that is filtered at all is spaced and spelt in its own way."""
+"""Filters nothing: OpenSearch spaces and spells a filtered response differently."""
 _DOT = re.compile(r"(?<!\\)\.")
 
 
 @dataclass(frozen=True)
 class FilterPath:
-    """A widened filter: `parameter` is asked of OpenSearch, `hidden` is cut from its answer again.
+    """A widened filter: OpenSearch gets `parameter`, and `hidden` is removed from its response again.
 
-    Paths in `hidden` begin at the answer's top; those below `hits.hits` hold for every hit.
+    Paths in `hidden` begin at the response's top; those below `hits.hits` apply to every hit.
     """
 
     parameter: str
     hidden: tuple[Path, ...]
 
     def top(self, answer: Object, style: Style) -> Object:
-        """Return the answer's top level without what is hidden there."""
+        """Return the response's top level without the hidden members."""
         return _remove_paths(answer, [path for path in self.hidden if path[:2] != _HITS], style, 0)
 
     def hit(self, hit: Object, style: Style) -> Object:
-        """Return one hit without what is hidden; it may be empty then, and OpenSearch shows no empty hit."""
+        """Return one hit without the hidden members; OpenSearch shows no hit that is empty then."""
         return _remove_paths(
             hit, [path[2:] for path in self.hidden if path[:2] == _HITS], style, _DEPTH_OF_A_HIT
         )
 
 
 def widened(parameter: str, needed: Sequence[Path]) -> FilterPath | None:
-    """Return a filter that shows the needed paths too; None where no hit is shown, or it cannot be done."""
+    """Return a filter that shows the needed paths too; None if it shows no hit, or if that is impossible."""
     patterns = [part.strip() for part in parameter.split(",") if part.strip()]
     includes = [_parse(part) for part in patterns if not part.startswith("-")]
     excludes = {part: _parse(part[1:]) for part in patterns if part.startswith("-")}
@@ -58,7 +58,7 @@ def widened(parameter: str, needed: Sequence[Path]) -> FilterPath | None:
         part: pattern for part, pattern in excludes.items() if any(_covers(pattern, path) for path in needed)
     }
     if any("*" in part for part in in_the_way):
-        return None  # it excludes more than we could cut out ourselves
+        return None  # it excludes more than could be removed afterwards
     added = [path for path in needed if includes and not any(_covers(pattern, path) for pattern in includes)]
     kept = [part for part in patterns if part not in in_the_way]
     asked = [*kept, *map(_join_path, added)] or [_NOTHING if patterns else ""]
@@ -66,7 +66,7 @@ def widened(parameter: str, needed: Sequence[Path]) -> FilterPath | None:
 
 
 def shows(parameter: str, path: Path) -> bool:
-    """Whether a client's filter, empty where it has none, lets a member of the answer through."""
+    """Return whether a client's filter, empty if it has none, shows a member of the response."""
     patterns = [part for part in parameter.split(",") if part]
     includes = [_parse(part) for part in patterns if not part.startswith("-")]
     excludes = [_parse(part[1:]) for part in patterns if part.startswith("-")]
@@ -81,7 +81,7 @@ def _remove_paths(answer: Object, paths: Sequence[Path], style: Style, depth: in
 
 
 def _remove_path(answer: Object, path: Path, style: Style, depth: int) -> Object:
-    """Return the object without one path; an object that is empty then goes with it."""
+    """Return the object without one path, and without an object that is empty then."""
     name, deeper = path[0], path[1:]
     if name not in answer:
         return answer
@@ -100,8 +100,8 @@ def _join_path(path: Path) -> str:
 
 
 def _covers(pattern: Path, path: Path) -> bool:
-    """Whether the pattern selects `path`, or something that it lies in."""
-    reached = {0}  # how much of the path the pattern may have used up; all ways at once, for there are many
+    """Return whether the pattern selects `path` or an object around it."""
+    reached = {0}  # how much of the path the pattern may have used up; all possibilities at once
     for part in pattern:
         if part == "**":
             reached = set(range(min(reached), len(path) + 1))
@@ -114,7 +114,7 @@ def _covers(pattern: Path, path: Path) -> bool:
 
 
 def _leads_to(pattern: Path, path: Path) -> bool:
-    """Whether the pattern selects `path`, something that it lies in, or something in it."""
+    """Return whether the pattern selects `path`, an object around it, or a member inside it."""
     if not pattern or not path or pattern[0] == "**":
         return True
     return fnmatchcase(path[0], _escape_literal(pattern[0])) and _leads_to(pattern[1:], path[1:])

@@ -1,4 +1,4 @@
-"""Numbers and booleans as OpenSearch's parsers read them, which take more spellings than JSON's own.
+"""Read numbers and booleans as OpenSearch's parsers do, which take more spellings than JSON's own.
 
 Seen on 3.8: a body's `size` may be `10`, `10.0`, `1e1`, `10.7`, `"10"` or `" 1e1 "`, all of them 10. In the
 URL it is digits with or without a sign.
@@ -8,13 +8,13 @@ import math
 import re
 
 MAX_INT = 2**31 - 1
-"""The largest number that OpenSearch reads here: Java's `int`."""
+"""The largest such number that OpenSearch reads: Java's `int`."""
 
 _MAX_DIGITS = 18
 _DOUBLE = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[fFdD]?", re.ASCII)
 _INT = re.compile(r"[+-]?\d+")
 _BLANKS = "".join(map(chr, range(33)))
-"""What Java trims."""
+"""The characters that Java trims."""
 
 
 def whole_number(value: object) -> int | None:

@@ -1,4 +1,4 @@
-"""The members of a JSON object by their place in its text: one is cut out or added, and the rest stays.
+"""Remove or add members of a JSON object in its text, so that every other byte stays.
 
 Nothing is re-serialised: numbers such as `1.10`, escapes, spaces and key order stay as the user wrote them.
 """
@@ -12,11 +12,11 @@ from typing import Any
 
 
 class JsonObjectError(ValueError):
-    """A text that is not one JSON object: says what was found, and where."""
+    """A text that is not one JSON object; says what was found, and where."""
 
 
 _SPACE = re.compile(r"[ \t\n\r]*")
-# Numbers are never looked at; as floats they cannot hit Python's limit of digits in an integer.
+# Numbers are not used; as floats they cannot hit Python's limit of digits in an integer.
 _DECODER = json.JSONDecoder(parse_int=float)
 
 
@@ -80,7 +80,7 @@ def _skip_space(text: str, position: int) -> int:
 def _expect(text: str, position: int, mark: str, *, skip: bool = True) -> int:
     """Return the place after `mark`, and after the space behind it."""
     if text[position : position + 1] != mark:
-        raise json.JSONDecodeError(f"no {mark} where one is due", text, position)
+        raise json.JSONDecodeError(f"{mark} is missing", text, position)
     return _skip_space(text, position + 1) if skip else position + 1
 
 
@@ -94,7 +94,7 @@ def without(text: str, found: list[Member], position: int) -> str:
 
 
 def appended(text: str, member: str, *, is_empty: bool) -> str:
-    """Return the object's text with `member`, written as `"key":value`, put last."""
+    """Return the object's text with `member`, written as `"key":value`, as the last one."""
     close = text.rindex("}")
     return f"{text[:close]}{'' if is_empty else ','}{member}{text[close:]}"
 
@@ -102,8 +102,8 @@ def appended(text: str, member: str, *, is_empty: bool) -> str:
 def without_path(text: str, path: Sequence[str]) -> tuple[str, Member | None]:
     """Return the object's text without the member at `path`, and that member.
 
-    An object on the path that held nothing else goes with it. Where there is no such member the text comes
-    back as it is, with None.
+    An object on the path that held nothing else is removed too. Without such a member the text comes back as
+    it is, with None.
 
     Raises:
         JsonObjectError: the text is not one JSON object.

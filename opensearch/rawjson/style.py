@@ -1,4 +1,4 @@
-"""How OpenSearch spaces its JSON: what is put together here from its bytes looks as if it had written it."""
+"""Write JSON with OpenSearch's spacing, so that rebuilt responses look as if OpenSearch had written them."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
@@ -8,9 +8,9 @@ from msgspec import Raw
 
 
 class Style(Protocol):
-    """Writes objects and arrays of values that stand in the same style already.
+    """Writes objects and arrays of values that are in the same style already.
 
-    `depth` says how many objects and arrays the written one lies in; `end` closes a whole answer.
+    `depth` says how many objects and arrays the written one lies in; `end` closes a whole response.
     """
 
     end: bytes
@@ -41,7 +41,7 @@ class Compact:
 class Pretty:
     """`pretty`: every member and item on a line of its own, two spaces deeper, ` : ` after a name.
 
-    `within` says how many objects and arrays the written part lies in, where it is no whole answer.
+    `within` says how many objects and arrays the written part lies in, if it is no whole response.
     `copies_sources`: OpenSearch copies a `_source` as it is stored, and writes no spaces before it then.
     """
 
@@ -76,7 +76,7 @@ def style_of(body: bytes, within: int = 0) -> Style:
     """Return the style of an object that OpenSearch wrote, `within` objects and arrays deep in its answer."""
     if not body.startswith((b"{\n", b"{ }")):
         return Compact()
-    # `filter_path` makes it write sources anew; inside a string the quotes would be escaped
+    # with `filter_path` it writes sources itself; inside a string the quotes would be escaped
     return Pretty(within, copies_sources=b'"_source" : ' not in body or b'"_source":' in body)
 
 

@@ -1,6 +1,6 @@
 """Lone surrogates in JSON, escapes of half a character: OpenSearch keeps them, strict readers refuse them.
 
-They are swapped for escapes of equal length that stand nowhere else in the text, and swapped back afterwards.
+They are swapped for escapes of equal length that are nowhere else in the text, and swapped back afterwards.
 """
 
 import re
@@ -15,7 +15,7 @@ _PRIVATE_USE = range(0xE000, 0xF900)
 
 @dataclass(frozen=True)
 class Swapped:
-    """A JSON text without lone surrogates: `back` gives any part of it as it was."""
+    """A JSON text without lone surrogates: `back` returns any part of it as it was."""
 
     text: bytes
     originals: Mapping[bytes, bytes]
@@ -28,7 +28,7 @@ class Swapped:
 
 
 def swapped(text: bytes) -> Swapped | None:
-    """Swap the lone surrogates of a JSON text; None where it has none, or no escape is free."""
+    """Swap the lone surrogates of a JSON text; None if it has none, or if no escape is free."""
     found = {match[1] for match in _ESCAPES.finditer(text) if match[1]}
     lower = text.lower()
     free = (escape for code in _PRIVATE_USE if (escape := b"\\u%04x" % code) not in lower)

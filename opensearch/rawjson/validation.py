@@ -1,4 +1,4 @@
-"""What a user wrote in JSON against a table of what may stand there, with errors that say where and what.
+"""Validate a user's JSON against a table of settings, with errors that name the key and the problem.
 
 A table is a msgspec struct whose unknown keys are errors: a misspelt one must not pass for its default.
 """
@@ -15,17 +15,17 @@ Table = TypeVar("Table", bound=msgspec.Struct)
 
 
 class InvalidError(Exception):
-    """A value is not what it must be: says which key, what was expected and what was found."""
+    """A value is not valid; says which key, what was expected and what was found."""
 
 
 def validated(value: Any, table: type[Table], place: str, remedy: str) -> Table:  # noqa: ANN401  # any JSON
     """Return a decoded JSON value as a table.
 
     Args:
-        value: what was written.
-        table: what may stand there.
-        place: where it stands, such as `_meta.rerank`: every error begins with it.
-        remedy: what to do, the end of every error.
+        value: the decoded JSON.
+        table: the keys and their types.
+        place: its name, such as `_meta.rerank`: every error begins with it.
+        remedy: what to do: every error ends with it.
 
     Raises:
         InvalidError: unknown key, missing key, wrong type or a value outside its limits.
@@ -88,7 +88,7 @@ def _explain(
 
 
 def _list_choices(path: str, sections: dict[str, type[msgspec.Struct]]) -> str:
-    """Return the words that a key takes, nothing where it takes other things."""
+    """Return the words that a key takes, empty if it takes other values."""
     section, _, name = path.rpartition(".")
     hint = get_type_hints(sections[section]).get(name) if section in sections else None
     for each in (hint, *get_args(hint)):

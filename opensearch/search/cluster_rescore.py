@@ -1,12 +1,12 @@
-"""The crossing as OpenSearch's own `rescore`: data nodes read the stored vectors and multiply the scores.
+"""Build the crossing as OpenSearch's own `rescore`: data nodes read the vectors and multiply the scores.
 
 The script, `painless/cluster_rescore.painless`, is the same for every query, so that it is compiled once:
-what differs stands in its parameters. Each rescored hit's score becomes
+the parameters hold what differs. Each rescored hit's score becomes
 
     first-stage score x exp(weight x (1 + cosine of the query and the document's best chunk))
 
 whose order is that of the fusion `log_linear`. The factor is at least 1, so that no rescored hit falls below
-those beyond the window. The window is one a shard.
+those beyond the window. Each shard has a window of its own.
 """
 
 import base64
@@ -46,7 +46,7 @@ def cluster_rescore(
         field: the `binary` field, with doc values, that holds the stored vectors.
 
     Raises:
-        ValueError: one of them is outside what is said here.
+        ValueError: one of them is outside these limits.
     """
     _check(query, scale, model_tag, weight, neutral, window_size)
     params = {

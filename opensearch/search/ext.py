@@ -1,4 +1,4 @@
-"""`ext.rerank` of a search: what one request says about its own reranking."""
+"""Read `ext.rerank` of a search: what one request says about its own reranking."""
 
 from typing import Annotated, Any, Literal
 
@@ -17,7 +17,7 @@ _MAX_DIGITS = 10
 MAX_REQUEST_DEADLINE_MS = 10_000
 """The longest deadline that a request may ask for, in milliseconds.
 
-A search that waits holds one of the proxy's threads. The setting may be longer: an admin decides that.
+A search that waits holds one of the proxy's threads. The index's setting may be longer.
 """
 
 
@@ -30,7 +30,7 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class QueryContext(_Table, frozen=True):
-    """The query's text, or where in the search body it stands: OpenSearch's own shape."""
+    """The query's text, or its path in the search body: OpenSearch's own form."""
 
     query_text: str | None = None
     query_text_path: str | None = None
@@ -47,7 +47,7 @@ class FusionControls(_Table, frozen=True):
 
 
 class RerankControls(_Table, frozen=True):
-    """Everything that a request may say; what it leaves out is as the index has it."""
+    """Everything that a request may say; the index's settings are the rest."""
 
     enabled: bool | None = None
     window_size: Annotated[int, Meta(ge=1, le=10_000)] | None = None
@@ -73,7 +73,7 @@ class RerankControls(_Table, frozen=True):
         return effective
 
     def query_text(self, body: dict[str, Raw]) -> str | None:
-        """Return the text that the request gives, or points to in its body; None where it does neither.
+        """Return the text that the request gives, or points to in its body; None if it does neither.
 
         Raises:
             InvalidError: both, or the path leads to no string.
@@ -99,7 +99,7 @@ class RerankControls(_Table, frozen=True):
 
 
 def taken_out(body: dict[str, Raw]) -> tuple[RerankControls, dict[str, Raw]]:
-    """Return what a search body says under `ext.rerank`, and the body without it; an empty `ext` goes too.
+    """Return a search body's `ext.rerank`, and the body without it; an `ext` that is empty then goes too.
 
     Raises:
         InvalidError: an unknown key or a wrong value.

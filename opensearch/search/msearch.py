@@ -1,6 +1,6 @@
-"""`_msearch` and `_msearch/template`: lines in pairs, a header that says where, a body that says what.
+"""Read `_msearch` and `_msearch/template`: pairs of lines, a header with indices and a body with a search.
 
-Both are read no further than planning needs; what is not reranked is sent on line by line as it came.
+Only what planning needs is read; an item that is not reranked is forwarded byte for byte.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,7 +21,7 @@ _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _ARRAY = msgspec.json.Decoder(list[Raw])
 
 MAX_ITEMS = 10_000
-"""More are not read one by one: no more than so many hits are asked for in any case."""
+"""The most items that are read one by one: no more hits than that are requested in any case."""
 
 DEPTH_OF_AN_ITEM = 2
 """An item lies in an array in an object in the answer."""
@@ -47,9 +47,9 @@ _OF_EVERY_ITEM = frozenset({
 
 @dataclass(frozen=True)
 class MultiSearchItem:
-    """One search of several: its two lines as they came, without their ends.
+    """One search of several: its two lines as they came, without line ends.
 
-    `indices` is what a path would name, `search` what a single search would say.
+    `indices` is in the form of a path, `search` in that of a single search.
     """
 
     header: bytes
@@ -58,7 +58,7 @@ class MultiSearchItem:
     search: SearchRequest | Skip
 
     def lines(self, body: bytes | None = None) -> bytes:
-        """Return the item as it is sent, with its own body or with another, which may span lines."""
+        """Return the item's two lines, with its own body or with another, which may span lines."""
         if body is not None and b"\n" in body:
             body = msgspec.json.format(body, indent=-1)
         return b"%b\n%b\n" % (self.header, self.body if body is None else body)
@@ -135,7 +135,7 @@ class MultiSearchResponse:
 
     @classmethod
     def parse(cls, body: bytes, num_items: int) -> "MultiSearchResponse":
-        """Read an answer to so many searches.
+        """Read a response to that many searches.
 
         Raises:
             UnusableResponseError: not the JSON of such an answer.
@@ -152,7 +152,7 @@ class MultiSearchResponse:
         return cls(top, items, style_of(body))
 
     def after(self, other: "MultiSearchResponse") -> "MultiSearchResponse":
-        """Return this answer as the second of two that were asked for one after the other."""
+        """Return this response with the time of an earlier one added to its `took`."""
         took = self.top.get("took")
         if took is None or "took" not in other.top:
             return self
@@ -166,7 +166,7 @@ class MultiSearchResponse:
 
 
 def error_of(item: Raw) -> int | None:
-    """Return the status of an item that is an error, None where it is an answer.
+    """Return the status of an item that is an error, None if it is a search response.
 
     Raises:
         UnusableResponseError: it is no item.

@@ -1,7 +1,7 @@
-"""Every parameter and body key of a search, and what the proxy does with it (docs/search-parameters.md)."""
+"""The parameters and body keys of a search by what the proxy does with them (docs/search-parameters.md)."""
 
 OF_THE_FORMAT = frozenset({"filter_path", "pretty"})
-"""Parameters that only shape the answer; they are asked for so that our own reading is not in the way."""
+"""Parameters that only shape the response; the proxy sets them for its own requests."""
 
 OF_THE_QUERY_STRING = frozenset({"q", "df", "default_operator", "analyzer", "analyze_wildcard", "lenient"})
 """The query in the URL, and how it is read."""
@@ -20,7 +20,7 @@ WIDENED_PARAMETERS = (
         "track_scores", "track_total_hits", "typed_keys", "version",
     }
 )  # fmt: skip
-"""Parameters whose meaning does not change where more hits are asked for, or which are replaced."""
+"""Parameters whose meaning does not change if more hits are requested, or which are replaced."""
 
 WIDENED_KEYS = frozenset({
     "_source", "aggregations", "aggs", "collapse", "derived", "docvalue_fields", "explain", "fields", "from",

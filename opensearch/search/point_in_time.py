@@ -1,7 +1,7 @@
-"""The indices behind a point in time, read from its id: a search by it names none.
+"""Read the indices behind a point in time from its id: a search by it names none.
 
 The id is what OpenSearch's `SearchContextId` writes, base64 for URLs: a version, then every shard with its
-index, the node that holds it and the reader's id there. What is not written so is not read.
+index, the node that holds it and the reader's id there. Other forms are not read.
 """
 
 import base64
@@ -16,8 +16,8 @@ class _UnreadableError(Exception):
     """Not the bytes that were expected."""
 
 
-def indices_of(pit: Any) -> str | None:  # noqa: ANN401  # any JSON value may stand under `pit`
-    """Return the indices behind a search's `pit`, joined by commas for a path; None where none is read."""
+def indices_of(pit: Any) -> str | None:  # noqa: ANN401  # any JSON value of `pit`
+    """Return the indices behind a search's `pit`, joined by commas for a path; None if it is unreadable."""
     encoded = pit.get("id") if isinstance(pit, dict) else None
     if not isinstance(encoded, str):
         return None
@@ -75,7 +75,7 @@ class _IdReader:
         raise _UnreadableError
 
     def _read_text(self) -> str:
-        """Read a text in ASCII, all that is usual in an index's name."""
+        """Read a text in ASCII: names of indices are."""
         length = self._read_number()
         self._skip(length)
         text = self._data[self._place - length : self._place]

@@ -1,6 +1,6 @@
-"""A client's search as OpenSearch will read it: the URL's parameters win over the body.
+"""Read a client's search as OpenSearch will: the URL's parameters win over the body.
 
-Where the body's member and the URL's parameter add up instead (`sort`, `docvalue_fields`), they do so here.
+The two add up for `sort` and `docvalue_fields`, as in OpenSearch.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class NotUnderstoodError(Exception):
-    """This version cannot read the request, which OpenSearch may well do; `reason` names why, in a word."""
+    """This version cannot read the request, though OpenSearch may; `reason` says why, in a word."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -41,7 +41,7 @@ class SearchRequest:
 
     @classmethod
     def parse(cls, target: str, body: bytes) -> "SearchRequest":
-        """Read the raw request target and the body, which may stand in the parameter `source`.
+        """Read the raw request target and the body, which may be in the parameter `source`.
 
         Raises:
             NotUnderstoodError: the body is not plain JSON (OpenSearch also takes comments, YAML, CBOR, ...),
@@ -73,7 +73,7 @@ class SearchRequest:
 
     @property
     def query(self) -> Any:  # noqa: ANN401  # any JSON
-        """The decoded query, None where there is none; `q` in the URL is a `query_string`."""
+        """The decoded query, None if there is none; `q` in the URL is a `query_string`."""
         if "q" in self.parameters:
             return {"query_string": {"query": self.parameters["q"]}}
         return self.member("query")
@@ -127,8 +127,8 @@ class SearchRequest:
     def rescore_windows(self) -> list[int]:
         """How many hits each `rescore` looks at.
 
-        OpenSearch sorts the hits beyond it in by their own scores, which may be higher: where more hits are
-        asked for than that, the first of them may be others.
+        OpenSearch ranks the hits beyond it by their own scores, which may be higher. So a request for more
+        hits than that may have other first hits.
         """
         rescore = self.member("rescore")
         each = rescore if isinstance(rescore, list) else [rescore]
@@ -141,7 +141,7 @@ class SearchRequest:
         return is_true(self.parameters["explain"] if "explain" in self.parameters else self.member("explain"))
 
     def member(self, name: str) -> Any:  # noqa: ANN401  # any JSON
-        """Decode one member of the body, None where it is absent."""
+        """Decode one member of the body, None if it is absent."""
         raw = self.body.get(name)
         return None if raw is None else msgspec.json.decode(raw)
 
@@ -150,7 +150,7 @@ class SearchRequest:
         return replace(self, body=body)
 
     def encoded_body(self) -> bytes:
-        """Return the body as JSON, nothing where it has no members."""
+        """Return the body as JSON, empty if it has no members."""
         return msgspec.json.encode(self.body) if self.body else b""
 
     def not_understood(self) -> str | None:
@@ -188,14 +188,14 @@ class SearchRequest:
 
 
 def members_of(body: bytes) -> dict[str, msgspec.Raw]:
-    """Read a body's members, none where it is empty.
+    """Read a body's members, none if it is empty.
 
     Raises:
         NotUnderstoodError: not plain JSON.
     """
     body = body.removeprefix(_BYTE_ORDER_MARK)
     try:
-        body.decode()  # msgspec looks at no text before somebody reads it, and raises there then
+        body.decode()  # msgspec checks a text only when it is read, and would raise there
         members = _BODY.decode(body) if body.strip() else {}
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise NotUnderstoodError("body") from error
@@ -205,7 +205,7 @@ def members_of(body: bytes) -> dict[str, msgspec.Raw]:
 
 
 def _has_one_name_twice(body: bytes) -> bool:
-    """Whether the object names a member twice, which OpenSearch refuses, and what is read here would hide."""
+    """Return whether the object names a member twice, which OpenSearch refuses and decoding hides."""
     try:
         names = [member.key for member in json_members(body.decode())]
     except (JsonObjectError, UnicodeDecodeError):
@@ -233,7 +233,7 @@ def _parse_query(query: str) -> dict[str, str]:
 
 
 def _take_source(parameters: dict[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
-    """Return the parameters without `source`, and the body that stands in it."""
+    """Return the parameters without `source`, and the body in it."""
     if body.strip() or "json" not in parameters.get("source_content_type", ""):
         raise NotUnderstoodError("source")  # OpenSearch refuses both at once, and other formats are not read
     left_out = ("source", "source_content_type")

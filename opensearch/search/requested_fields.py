@@ -1,4 +1,4 @@
-"""Whether a request asks for a field by its name: then the answer may show it."""
+"""Find out whether a request asks for a field by its name, so that the response may show it."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""OpenSearch's answer to a search, read no further than reranking needs and rebuilt from its own bytes."""
+"""Read OpenSearch's response to a search as far as reranking needs, and rebuild it from its own bytes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -28,10 +28,10 @@ _SHARDS = msgspec.json.Decoder(_ShardCounts)
 
 
 class UnusableResponseError(Exception):
-    """The answer is partial, or not what a search answers: it must not be reordered.
+    """The response is partial, or is not one to a search: it must not be reordered.
 
-    `warnings` are its `Warning` headers, as name and value: OpenSearch gives a warning once for each
-    `X-Opaque-Id`, so an answer that is given in its place has none.
+    `warnings` are its `Warning` headers, as name and value: OpenSearch sends a warning once for each
+    `X-Opaque-Id`, so a response that replaces it has none.
     """
 
     def __init__(self, message: str, warnings: tuple[tuple[str, str], ...] = ()) -> None:
@@ -51,7 +51,7 @@ class SearchResponse:
 
     @classmethod
     def parse(cls, body: bytes, *, is_filtered: bool = False, within: int = 0) -> "SearchResponse":
-        """Read an answer, or one that lies `within` so many objects and arrays.
+        """Read a response, or one that lies `within` that many objects and arrays.
 
         `filter_path` leaves empty hits out, and an empty list of them.
 
@@ -72,7 +72,7 @@ class SearchResponse:
     @classmethod
     def _parse(cls, body: bytes, *, is_filtered: bool, within: int) -> "SearchResponse":
         if not body.isascii():
-            body.decode()  # msgspec looks at no text before somebody reads it, and raises there then
+            body.decode()  # msgspec checks a text only when it is read, and would raise there
         top = _OBJECT.decode(body)
         _check_complete(top)
         envelope = _OBJECT.decode(top.get("hits", b"{}") if is_filtered else top["hits"])
@@ -138,7 +138,7 @@ _NULL = Raw(b"null")
 
 
 def name_of(hit: Hit, field: str) -> HitName:
-    """Return what tells a hit from all others; `field` holds the vectors.
+    """Return the name that only this hit has; `field` holds the vectors.
 
     Raises:
         UnusableResponseError: it does not say it.

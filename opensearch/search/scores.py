@@ -16,9 +16,9 @@ _LARGEST = float(np.finfo(np.float32).max)
 class HitScores:
     """The scores of one hit of the window.
 
-    `first_stage_rank` counts from 1. `crossing` is None where the hit had no usable vector; `neutral` is what
-    stood in for it. `similarity` is the one to the feedback documents, None without feedback or without a
-    vector; `neighbours` likewise the mean fused value of the nearest hits. `fused` is as `fused_by` says.
+    `first_stage_rank` counts from 1. `crossing` is None if the hit had no usable vector; `neutral` replaced
+    it. `similarity` is the one to the feedback documents, None without feedback or without a vector;
+    `neighbours` likewise is the mean fused value of the nearest hits. `fused` is as `fused_by` says.
     """
 
     first_stage: float
@@ -49,7 +49,7 @@ def with_score_of(hit: Hit, other: Hit) -> Hit:
 
 
 def with_explanation(hit: Hit, scores: HitScores, style: Style, depth: int) -> Hit:
-    """Return the hit with OpenSearch's `_explanation` nested in one of how the fused value came about."""
+    """Return the hit with OpenSearch's `_explanation` inside an explanation of the fused value."""
     if "_explanation" not in hit:
         return hit
     crossing = scores.neutral if scores.crossing is None else scores.crossing
@@ -97,7 +97,7 @@ def _build_leaf(value: float, description: str, style: Style, depth: int) -> Raw
 
 
 def _indent(raw: Raw, style: Style, levels: int) -> Raw:
-    """Return a value as it stands so many levels further in."""
+    """Return a value indented by that many more levels."""
     return Raw(bytes(raw).replace(b"\n", b"\n" + b"  " * levels)) if style.end else raw
 
 

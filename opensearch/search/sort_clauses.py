@@ -1,6 +1,6 @@
-"""What a search is sorted by, read as OpenSearch reads it (seen on 3.8).
+"""Read what a search is sorted by, as OpenSearch reads it (seen on 3.8).
 
-In a body, `"FIELD"`, `{"FIELD": "desc"}` and `{"FIELD": {"order": "DESC"}}` may stand alone or in an array;
+In a body, `"FIELD"`, `{"FIELD": "desc"}` and `{"FIELD": {"order": "DESC"}}` may be alone or in an array;
 an object sorts by each of its members. In the URL, a clause whose order is neither `asc` nor `desc` in lower
 case is ignored.
 """

@@ -1,8 +1,8 @@
 """Search templates: rendered by OpenSearch, then a search like any other.
 
-What a rendered template says stands where the body of a search would. Seen on 3.8: parameters of the URL that
-would change the body are not looked at, but for `track_total_hits` where the template leaves that out; and
-`explain` and `profile` are those of the request, whatever the template says.
+A rendered template is the body of the search. Seen on 3.8: OpenSearch ignores parameters of the URL that
+would change the body, except `track_total_hits` if the template leaves it out. `explain` and `profile` are
+those of the request, not the template's.
 """
 
 from collections.abc import Mapping
@@ -33,10 +33,10 @@ _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 
 
 def render_body(template: SearchRequest) -> bytes:
-    """Return the body that has OpenSearch render a template.
+    """Return the body of the request that renders a template.
 
     Raises:
-        NotUnderstoodError: it is none; OpenSearch has an error of its own for that.
+        NotUnderstoodError: it is no template; OpenSearch answers that with an error of its own.
     """
     if not _SCRIPT & template.body.keys() or template.body.keys() - _SCRIPT - {"params", *_FLAGS}:
         raise NotUnderstoodError("template")
@@ -59,7 +59,7 @@ def rendered_search(template: SearchRequest, path: str, answer: bytes) -> Search
         raise NotUnderstoodError("track_total_hits")
     if "suggest_field" in given:
         raise NotUnderstoodError("suggest_field")
-    # without `q`, what says how to read it is an error of OpenSearch's
+    # without `q`, its companions are an error in OpenSearch
     left_out = _NOT_LOOKED_AT | (OF_THE_QUERY_STRING if "q" in given else frozenset())
     kept = {name: value for name, value in given.items() if name not in left_out}
     return SearchRequest(path, kept, {**_remove_flags(body), **_read_flags(template)})

@@ -1,7 +1,7 @@
-"""APIs that search and are not reranked: `Rerank-Status` names them, so that nobody is misled."""
+"""APIs that search and are not reranked: `Rerank-Status` names them, so that no result misleads."""
 
 _BEHIND_INDICES = {"_rank_eval": "rank_eval", "_rollup_search": "rollup"}
-"""What stands alone or behind an index part, and the reason that is told."""
+"""Path segments that may follow an index part or come alone, and the reason that is reported."""
 
 _PLUGINS = {
     ("_plugins", "_sql"): "sql",
@@ -10,11 +10,11 @@ _PLUGINS = {
     ("_plugins", "_asynchronous_search"): "asynchronous_search",
     ("_plugins", "_search_relevance"): "search_relevance",
 }
-"""Where plugins that search begin."""
+"""The first path segments of plugins that search, and the reason that is reported."""
 
 
 def unranked_api(method: str, path: str) -> str | None:
-    """Return the reason why a request that searches is not reranked, None if it is no such request.
+    """Return why a request that searches is not reranked, None if it is no such request.
 
     `path` is raw and has no query. Scrolls, templates and `_msearch` have rules of their own.
     """

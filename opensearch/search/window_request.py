@@ -1,4 +1,4 @@
-"""What is asked of OpenSearch: the window at once, or its vectors, then the page; or the page, rescored."""
+"""Build requests to OpenSearch: the whole window, or its vectors and then the page, or a rescored page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,10 +26,10 @@ class SearchCall:
 
 @dataclass(frozen=True)
 class HitName:
-    """What tells one hit from all others, and costs OpenSearch no stored field: an `_id` is one.
+    """The name that only one hit has. It costs OpenSearch no stored field, as an `_id` would.
 
-    A sequence number stands once in every shard; where those of two shards are equal, `vector`, the field's
-    doc value as it is written, tells them apart unless their texts are equal too.
+    A sequence number is unique in a shard. If those of two shards are equal, `vector`, the field's doc value
+    as it is written, differs unless their texts are equal too.
     """
 
     index: str
@@ -38,7 +38,7 @@ class HitName:
 
 
 def whole_window(plan: Plan) -> SearchCall:
-    """Ask for the window from its first hit, each hit as the client wants it, and for the vector."""
+    """Build the request for the window from its first hit, with hits as the client wants them and vectors."""
     request = plan.request
     body = {**request.body, "from": _ZERO, "size": _encode_number(plan.num_hits)}
     if plan.needs_docvalue:
@@ -53,7 +53,7 @@ def whole_window(plan: Plan) -> SearchCall:
 
 
 def rescored_page(plan: Plan, rescore: Mapping[str, Any]) -> SearchCall:
-    """Ask for the client's own page with this `rescore`: its order is OpenSearch's then, beyond it too."""
+    """Build the request for the client's own page with this `rescore`: OpenSearch orders the hits then."""
     request = plan.request
     parameters = request.parameters_but()
     if plan.filter_path is not None:
@@ -65,7 +65,7 @@ def rescored_page(plan: Plan, rescore: Mapping[str, Any]) -> SearchCall:
 
 
 def can_split(plan: Plan) -> bool:
-    """Whether the window's vectors and the page's hits can be asked for one after the other."""
+    """Return whether the window's vectors and the page's hits can be requested one after the other."""
     request = plan.request
     one_request = NEEDS_ONE_REQUEST | {"filter_path", "q"}
     says_so = one_request.intersection(request.parameters) or one_request.intersection(request.body)
@@ -76,12 +76,12 @@ def can_split(plan: Plan) -> bool:
 
 
 def naming_fields(plan: Plan) -> tuple[str, ...]:
-    """Return the doc values that name a hit."""
+    """Return the fields whose doc values name a hit."""
     return (plan.settings.field, SEQ_NO)
 
 
 def asks_much_of_each_hit(plan: Plan) -> bool:
-    """Whether every hit costs so much more than its source that only the page's shall."""
+    """Return whether hits cost so much more than their sources that only the page's are worth it."""
     return bool(OF_EACH_HIT.intersection(plan.request.body)) or _has_inner_hits(plan.request)
 
 
@@ -99,7 +99,7 @@ _SUGGESTER = frozenset({"suggest_field", "suggest_mode", "suggest_size", "sugges
 
 
 def vectors_of_window(plan: Plan) -> SearchCall:
-    """Ask for the window's order and vectors, and for everything that is said beside the hits."""
+    """Build the request for the window's order and vectors, and for everything besides the hits."""
     request = plan.request
     body = {name: raw for name, raw in request.body.items() if name not in _OF_THE_PAGE}
     if _has_inner_hits(request):
@@ -120,15 +120,15 @@ def vectors_of_window(plan: Plan) -> SearchCall:
 
 
 def hits_of_page(plan: Plan, names: Sequence[HitName], num_shards: int) -> SearchCall:
-    """Ask for the page's hits by name, as the client wants them; the original query is there to highlight.
+    """Build the request for the page's hits by name, as the client wants them, with the query to highlight.
 
-    What names them is asked for too, since another shard may have a hit of the same sequence number.
+    It asks for their names too, since another shard may have a hit of the same sequence number.
     """
     request = plan.request
     body = {name: raw for name, raw in request.body.items() if name not in _OF_THE_WINDOW}
     query = request.body.get("query", Raw(b'{"match_all":{}}'))
     clause = {"must": [query], "filter": [{"bool": {"should": _match_names(names)}}]}
-    if "highlight" in body:  # not the names: an index may be called like a word of the text
+    if "highlight" in body:  # not the names: an index may have the name of a word in the text
         body["highlight"] = _encode({"highlight_query": query, **request.member("highlight")})
     body |= {
         "query": _encode({"bool": clause}),

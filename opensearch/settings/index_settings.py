@@ -1,4 +1,4 @@
-"""What a search's target indices say about reranking, read from OpenSearch's get-index answer."""
+"""Read what a search's target indices say about reranking from OpenSearch's get-index response."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,8 +18,8 @@ INDEX_FILTER = ",".join((
     "*.settings.index.max_result_window",
     "*.settings.index.search.default_pipeline",
 ))  # fmt: skip
-"""The parts of a get-index answer that decide about a search. The field is asked for by its default name:
-where it is mapped and the settings are gone, somebody has overwritten `_meta`."""
+"""The parts of a get-index response that decide about a search. The field is requested by its default name:
+if it is mapped and the settings are gone, somebody has overwritten `_meta`."""
 
 NO_PIPELINE = "_none"
 EXPANSION_PARAMETERS = ("allow_no_indices", "expand_wildcards", "ignore_unavailable")
@@ -47,7 +47,7 @@ class _IndexSettings(msgspec.Struct):
 
     @property
     def rescore_window(self) -> int:
-        """The longest window of a `rescore`: `max_result_window` unless an own one is set."""
+        """The longest window of a `rescore`: `max_result_window` unless it is set itself."""
         return int(self.max_rescore_window or self.max_result_window)
 
 
@@ -65,7 +65,7 @@ class _Index(msgspec.Struct):
 class IndexRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one index says about reranking.
 
-    `rerank` is its `_meta.rerank`, None where there is none; `is_overwritten` says that there is none
+    `rerank` is its `_meta.rerank`, None if there is none; `is_overwritten` says that there is none
     although the vector field is mapped; `created_ms` is since 1970; `groups` are its aliases and data stream.
     """
 
@@ -82,7 +82,7 @@ _INDICES = msgspec.json.Decoder(dict[str, _Index])
 
 
 def settings_target(index_path: str, expansion: dict[str, str]) -> str:
-    """Return the target that tells the settings of every index behind `index_path` (raw, no slash)."""
+    """Return the target that returns the settings of every index behind `index_path` (raw, no slash)."""
     parameters = urlencode({**expansion, "filter_path": INDEX_FILTER})
     return f"/{index_path or '_all'}?{parameters}"
 
@@ -118,13 +118,13 @@ def resolve_records(records: Mapping[str, IndexRecord], defaults: Defaults) -> T
 
 
 def settings_problems(records: Mapping[str, IndexRecord], defaults: Defaults) -> dict[str, str]:
-    """Return what is wrong with the settings of those indices where something is, one sentence each."""
+    """Return what is wrong with the settings of these indices, one sentence for each invalid one."""
     found = {name: settings_problem(record, defaults) for name, record in records.items()}
     return {name: problem for name, problem in found.items() if problem is not None}
 
 
 def settings_problem(record: IndexRecord, defaults: Defaults) -> str | None:
-    """Return what is wrong with one index's settings, None where nothing is."""
+    """Return what is wrong with one index's settings, None if they are valid."""
     if record.is_overwritten:
         return (
             f"expected settings under _meta.{META_KEY}, found none, though {DEFAULT_FIELD} is mapped:"
@@ -140,10 +140,10 @@ def settings_problem(record: IndexRecord, defaults: Defaults) -> str | None:
 
 
 def _agree(indices: list[IndexRecord], defaults: Defaults) -> RerankSettings | Skip:
-    """Return the settings that hold for indices, the newest last.
+    """Return the settings that apply to indices, the newest last.
 
-    All must have settings and agree on models, fields and source fields; in anything else the newest index's
-    hold, so that a data stream follows its template.
+    All must have settings and agree on models, fields and source fields; for everything else the newest index
+    counts, so that a data stream follows its template.
     """
     if any(index.is_overwritten for index in indices):
         return Skip("settings")
@@ -164,10 +164,10 @@ def _read_fields(index: IndexRecord) -> tuple[str, ...]:
     rerank = index.rerank
     if rerank is None:
         return (DEFAULT_FIELD,) if index.is_overwritten else ()
-    told = rerank if isinstance(rerank, dict) else {}
-    migration = told.get("migration")
+    given = rerank if isinstance(rerank, dict) else {}
+    migration = given.get("migration")
     second = migration.get("field") if isinstance(migration, dict) else None
-    field = told.get("field", DEFAULT_FIELD)
+    field = given.get("field", DEFAULT_FIELD)
     first = field if isinstance(field, str) and field else DEFAULT_FIELD
     return (first, second) if isinstance(second, str) and second else (first,)
 

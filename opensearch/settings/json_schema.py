@@ -1,4 +1,4 @@
-"""The settings as a JSON Schema, made from the one table, for editors and for checks before a `PUT _mapping`.
+"""Build a JSON Schema of the settings from the table, for editors and for checks before a `PUT _mapping`.
 
 `settings.schema.json` beside it is the committed form: `python -m opensearch.settings.json_schema` writes it.
 """
@@ -16,7 +16,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def settings_schema() -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of what may stand under `_meta.rerank`."""
+    """Return the JSON Schema (2020-12) of `_meta.rerank`."""
     (schema,), definitions = msgspec.json.schema_components([RerankSettings], ref_template="#/$defs/{name}")
     return {"$schema": DIALECT, "title": "Twinrank: _meta.rerank", **schema, "$defs": definitions}
 
@@ -28,7 +28,7 @@ def schema_text() -> str:
 
 
 def whole_number(text: str) -> float:
-    """`40.0` is written as `40`: which of the two `typing` hands out depends on what was imported before."""
+    """Return `40` for `40.0`: which of the two `typing` returns depends on what was imported before."""
     value = float(text)
     return int(value) if value.is_integer() else value
 

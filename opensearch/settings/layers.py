@@ -1,7 +1,7 @@
-"""Settings come in layers, a server's defaults, the index template, the index mapping: what holds, and why.
+"""Settings come in layers: a server's defaults, the index template, the index mapping; which one applies.
 
-A template's settings arrive in the mapping of each index that is made from it, so the mapping is what counts;
-that a value came from the template is known by comparing.
+A template's settings are copied to the mapping of each index that is made from it, so the mapping counts.
+A comparison shows that a value came from the template.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,10 +19,10 @@ from opensearch.settings.table import (
 )
 
 OF_AN_INDEX = frozenset({"model", "source_fields", "field", "chunk", "versioning", "migration"})
-"""What decides how vectors are made and where they are: who writes them reads the mapping alone."""
+"""Settings that decide how vectors are made and where they are: writers read the mapping alone."""
 
 OF_BUNDLE = ("weight", "feedback", "smoothing")
-"""What of `fusion` a model bundle brings where nothing is set."""
+"""The settings of `fusion` that a model bundle has its own values for."""
 
 Defaults = Mapping[str, Any]
 """A server's defaults, in the form of `_meta.rerank`, checked by `server_defaults`."""
@@ -32,7 +32,7 @@ _REQUIRED = {"model": "any", "source_fields": ["any"]}
 
 @dataclass(frozen=True)
 class EffectiveSetting:
-    """One setting as it holds: its dotted name, its value and the layer that it comes from."""
+    """One setting as it applies: its dotted name, its value and its layer."""
 
     name: str
     value: Any
@@ -56,10 +56,10 @@ def server_defaults(value: Any, name: str) -> Defaults:  # noqa: ANN401  # any J
     return value
 
 
-def with_defaults(defaults: Defaults, rerank: Any) -> Any:  # noqa: ANN401  # any JSON value may stand in a mapping
-    """Return `_meta.rerank` with what it leaves unsaid taken from the defaults.
+def with_defaults(defaults: Defaults, rerank: Any) -> Any:  # noqa: ANN401  # any JSON value may be in a mapping
+    """Return `_meta.rerank` completed by the defaults.
 
-    A default weight is for the defaults' own fusion method: where the mapping names another, it is not taken.
+    A default weight is for the defaults' own fusion method: it is not used if the mapping names another.
     """
     if not defaults or not isinstance(rerank, dict):
         return rerank
@@ -67,11 +67,11 @@ def with_defaults(defaults: Defaults, rerank: Any) -> Any:  # noqa: ANN401  # an
     for key, value in defaults.items():
         if isinstance(value, dict) and isinstance(rerank.get(key), dict):
             merged[key] = {**value, **rerank[key]}
-    said = rerank.get("fusion")
+    given = rerank.get("fusion")
     if (
-        isinstance(said, dict)
-        and "weight" not in said
-        and _read_method(said) != _read_method(defaults.get("fusion", {}))
+        isinstance(given, dict)
+        and "weight" not in given
+        and _read_method(given) != _read_method(defaults.get("fusion", {}))
     ):
         merged["fusion"].pop("weight", None)
     return merged
@@ -87,9 +87,9 @@ def effective_settings(
     """Return every setting with its origin, in the table's order.
 
     Args:
-        settings: what holds.
+        settings: the settings that apply.
         rerank: the index's own `_meta.rerank`.
-        template: the `_meta.rerank` of its index template, empty where there is none.
+        template: the `_meta.rerank` of its index template, empty if there is none.
         defaults: the server's.
     """
     layers = dict(_flatten_layer(rerank)), dict(_flatten_layer(template)), dict(_flatten_layer(defaults))

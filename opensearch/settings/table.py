@@ -1,6 +1,6 @@
-"""The settings of one index, as they stand in its mapping under `_meta.rerank`.
+"""The settings of one index, as its mapping has them under `_meta.rerank`.
 
-This is the one table: name, type, default, limits and sentence of every setting. Validation comes from it.
+This is the one table: name, type, default, limits and description of every setting. Validation uses it.
 """
 
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ DEFAULT_FIELD = "rerank.vector"
 
 
 class SettingsError(Exception):
-    """`_meta.rerank` is not what it must be: says which key, what was expected and what was found."""
+    """`_meta.rerank` is not valid; says which key, what was expected and what was found."""
 
 
 class _SettingsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Immutable, and an unknown key is an error: a misspelt setting must not pass for its default."""
+    """Immutable, and an unknown key is an error: a misspelt setting must not count as its default."""
 
 
 class FusionSettings(_SettingsTable, frozen=True):
@@ -194,7 +194,7 @@ class RerankSettings(_SettingsTable, frozen=True):
 
 @dataclass(frozen=True)
 class SettingsSource:
-    """Where settings stand, for messages: the name of the whole, and how it is corrected."""
+    """The origin of settings, for messages: its name, and how to correct it."""
 
     name: str
     remedy: str
@@ -204,7 +204,7 @@ IN_MAPPING = SettingsSource(f"_meta.{META_KEY}", "Correct it with PUT _mapping")
 
 
 def parse_settings(rerank: Any, place: SettingsSource = IN_MAPPING) -> RerankSettings:  # noqa: ANN401  # any JSON value
-    """Validate what stands under `_meta.rerank`, already decoded from JSON.
+    """Validate `_meta.rerank`, already decoded from JSON.
 
     Raises:
         SettingsError: unknown key, missing key, wrong type or a value outside its limits.

@@ -89,9 +89,9 @@ def test_the_id_is_taken_out_of_the_source(line: bytes, source: str, document_id
     [
         (b'{"t": ', "expected a JSON object, found: Expecting value"),
         (b'{"t": 1} x', "more after the object's end"),
-        (b'{"t": 1,}', 'no " where one is due'),
-        (b"[1]", "no { where one is due"),
-        (b"", "no { where one is due"),
+        (b'{"t": 1,}', '" is missing'),
+        (b"[1]", "{ is missing"),
+        (b"", "{ is missing"),
         (b'{"t": "a\x01b"}', "Invalid control character"),
         (b'{"t": "\xff"}', "expected UTF-8"),
         (b'{"t": ' + b"[" * 9000 + b"]" * 9000 + b"}", "nested too deeply"),

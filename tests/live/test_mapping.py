@@ -105,8 +105,8 @@ def test_invalid_settings_are_replaced_and_said(
         ({"_source": {"excludes": ["x", "rer*"]}}, "would destroy the vector"),
         ({"_source": {"excludes": ["*.vector"]}}, "would destroy the vector"),
         ({"_source": {"includes": ["title", "text"]}}, "`_source.includes`"),
-        ({"properties": {"rerank": {"type": "text"}}}, "field rerank to be free or ours"),
-        ({"properties": {"rerank": {"type": "nested"}}}, "field rerank to be free or ours"),
+        ({"properties": {"rerank": {"type": "text"}}}, "field rerank to be free or a vector field"),
+        ({"properties": {"rerank": {"type": "nested"}}}, "field rerank to be free or a vector field"),
         ({"properties": {"rerank": {"type": "object", "enabled": False}}}, "field rerank to be free"),
         (
             {"properties": {"rerank": {"properties": {"vector": {"type": "keyword"}}}}},

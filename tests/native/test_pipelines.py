@@ -251,7 +251,7 @@ def test_a_wrong_token_is_explained_and_leaves_nothing(native: Native) -> None:
     wrong.write_text("not-the-token-of-the-suite")
     refused = native.install(native.toy.name, "--token-file", str(wrong))
     assert refused.exit_code == 1
-    assert "expected our endpoints to answer OpenSearch" in refused.output
+    assert "expected the proxy's endpoints to answer OpenSearch" in refused.output
     assert (installed(native, "connectors"), installed(native, "models")) == before
     assert ids(rescored(native)) == ids(proxied(native))
 
