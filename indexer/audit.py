@@ -72,7 +72,7 @@ def worth_of(stored: SnapshotDocument, settings: RerankSettings, model_tag: int)
     has_text = bool(document.text(settings.source_fields))
     if not stored.vectors:
         return Worth.ABSENT if has_text else Worth.WITHOUT_TEXT
-    packed = stored_vectors.decoded(stored.vectors[0]) if len(stored.vectors) == 1 else None
+    packed = stored_vectors.decode(stored.vectors[0]) if len(stored.vectors) == 1 else None
     try:
         vector = unpack(packed or b"")
     except StoredVectorError:

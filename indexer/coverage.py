@@ -16,8 +16,8 @@ from opensearch.fields import stored_vectors
 from opensearch.fields.stored_vectors import Counts
 from opensearch.index import mapping, metadata
 from opensearch.index.metadata import Index
-from opensearch.index.write_obstacle import write_obstacle
-from opensearch.settings.table import RerankSettings, settings_meta
+from opensearch.index.write_obstacle import find_write_obstacle
+from opensearch.settings.table import RerankSettings, encode_settings
 from reranker.errors import StoredVectorError
 from reranker.stored_vector import unpack
 
@@ -113,7 +113,7 @@ class Coverage:
         """Return the machine-readable form; `sync_s` as in `next_step`."""
         return {
             "index": self.index,
-            "settings": settings_meta(self.settings),
+            "settings": encode_settings(self.settings),
             "documents": self.counts.documents,
             "with_vector": self.counts.with_vector,
             "coverage": round(self.share, 4),
@@ -133,9 +133,9 @@ def coverage(upstream: OpenSearchClient, name: str, model: ModelIdentity) -> Cov
         BlockedError: the index is closed.
         RequestError: OpenSearch cannot be asked.
     """
-    index = metadata.written_by(upstream, name)
+    index = metadata.find_write_index(upstream, name)
     settings = index.rerank_settings()
-    obstacle = write_obstacle(index)
+    obstacle = find_write_obstacle(index)
     if obstacle is not None and not obstacle.is_readable:
         raise BlockedError(f"{index.name}: {obstacle.problem}")
     counts = stored_vectors.count(upstream, index.name, settings.field)
@@ -143,7 +143,7 @@ def coverage(upstream: OpenSearchClient, name: str, model: ModelIdentity) -> Cov
     sampled = Counter(_state(source, settings, model) for source in sources)
     is_missing = counts.documents > counts.with_vector
     missing = (
-        stored_vectors.sample_without(upstream, index.name, settings, MISSING_SAMPLE_SIZE)
+        stored_vectors.sample_missing(upstream, index.name, settings, MISSING_SAMPLE_SIZE)
         if is_missing
         else []
     )
@@ -165,7 +165,7 @@ def _problem(index: Index, settings: RerankSettings) -> str | None:
 
 def _state(source: Mapping[str, Any], settings: RerankSettings, model: ModelIdentity) -> State:
     try:
-        vector = unpack(stored_vectors.decoded(stored_vectors.value_at(source, settings.field)) or b"")
+        vector = unpack(stored_vectors.decode(stored_vectors.find_value(source, settings.field)) or b"")
     except StoredVectorError:
         return State.UNUSABLE
     if vector.model_tag != model.tag:

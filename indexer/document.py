@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from indexer.errors import DocumentError
-from opensearch.rawjson.members import JsonObjectError, Member, appended, members, without
+from opensearch.rawjson.members import JsonObjectError, Member, append_member, read_members, remove_member
 
 ID = "_id"
 MAX_ID_BYTES = 512
@@ -29,7 +29,7 @@ class Document:
             DocumentError: the source is no JSON object.
         """
         try:
-            return members(self.source)
+            return read_members(self.source)
         except JsonObjectError as error:
             raise DocumentError(str(error)) from error
 
@@ -91,7 +91,7 @@ def parse(raw: bytes) -> Document:
     if len(places) > 1:
         raise DocumentError(f"expected one {ID}, found {len(places)}")
     member = document.members[places[0]]
-    return Document(without(text, document.members, places[0]), _id_of(member, text))
+    return Document(remove_member(text, document.members, places[0]), _id_of(member, text))
 
 
 def _id_of(member: Member, text: str) -> str | None:
@@ -140,17 +140,17 @@ def _cut(text: str, found: list[Member], field: str) -> str:
     """Return an object's text without the member `field`, without `null` and emptied objects on its path."""
     for place, member in enumerate(found):
         if member.key == field:
-            rest = without(text, found, place)
-            return _cut(rest, members(rest), field)
+            rest = remove_member(text, found, place)
+            return _cut(rest, read_members(rest), field)
         if not field.startswith(f"{member.key}."):
             continue
         inner = _cut_inner(text, member, field)
         if inner is None:
-            rest = without(text, found, place)
-            return _cut(rest, members(rest), field)
+            rest = remove_member(text, found, place)
+            return _cut(rest, read_members(rest), field)
         text = text[: member.value_start] + inner + text[member.end :]
         if len(inner) != member.end - member.value_start:
-            return _cut(text, members(text), field)
+            return _cut(text, read_members(text), field)
     return text
 
 
@@ -164,13 +164,13 @@ def _cut_inner(text: str, member: Member, field: str) -> str | None:
             f"expected an object at {member.key!r}, since the vector is stored at {field!r} in it, found"
             f" {inner:.60}. Rename the member, or choose another --vector-field"
         )
-    rest = _cut(inner, members(inner), field[len(member.key) + 1 :])
-    return rest if members(rest) or not member.value else None
+    rest = _cut(inner, read_members(inner), field[len(member.key) + 1 :])
+    return rest if read_members(rest) or not member.value else None
 
 
 def _put(text: str, field: str, value: str) -> str:
     """Return an object's text, which has nothing at `field`, with the JSON `value` there."""
-    found = members(text)
+    found = read_members(text)
     for member in found:
         if field.startswith(f"{member.key}."):
             inner = _put(text[member.value_start : member.end], field[len(member.key) + 1 :], value)
@@ -179,4 +179,4 @@ def _put(text: str, field: str, value: str) -> str:
     nested = f"{json.dumps(name)}:"
     for part in deeper:
         nested += f"{{{json.dumps(part)}:"
-    return appended(text, nested + value + "}" * len(deeper), is_empty=not found)
+    return append_member(text, nested + value + "}" * len(deeper), is_empty=not found)

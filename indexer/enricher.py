@@ -104,7 +104,7 @@ class Enricher:
     def is_current(self, values: Mapping[str, Any]) -> bool:
         """Return whether a source with these values has this model's vector of its text."""
         text = text_of(values, self._settings.source_fields)
-        packed = stored_vectors.decoded(stored_vectors.value_at(values, self.field)) if text else None
+        packed = stored_vectors.decode(stored_vectors.find_value(values, self.field)) if text else None
         return packed is not None and self._is_vector_of(packed, text_hash(text, self._chunking))
 
     def _is_vector_of(self, packed: bytes, hashed: int) -> bool:
@@ -116,7 +116,7 @@ class Enricher:
         return vector.text_hash == hashed and vector.model_tag == self._model_tag
 
     def _current(self, document: Document, stored: Mapping[str, bytes], hashed: int) -> bytes | None:
-        own = stored_vectors.decoded(stored_vectors.value_at(document.values, self.field))
+        own = stored_vectors.decode(stored_vectors.find_value(document.values, self.field))
         held = None if document.id is None else stored.get(document.id)
         for packed in (held, own):
             if packed is not None and self._is_vector_of(packed, hashed):
@@ -142,4 +142,4 @@ class Enricher:
             outcome = Outcome.NOT_ENCODABLE if has_text else Outcome.NO_TEXT
             return Enriched(document.without_vector(self.field).encode(), outcome)
         outcome = Outcome.REUSED if known else Outcome.ENCODED
-        return Enriched(document.with_vector(self.field, stored_vectors.encoded(packed)).encode(), outcome)
+        return Enriched(document.with_vector(self.field, stored_vectors.encode(packed)).encode(), outcome)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from indexer.document import text_of
-from opensearch.client import OpenSearchClient, path_of
+from opensearch.client import OpenSearchClient, index_path
 from opensearch.errors import RequestError
 from opensearch.settings.table import RerankSettings
 from reranker.languages import ReadableScripts
@@ -69,7 +69,7 @@ def language_warning(
     if scripts is None or settings.languages == "any":
         return None
     try:
-        answer = upstream.request("POST", path_of(index, "_search"), sample_body(settings.source_fields))
+        answer = upstream.request("POST", index_path(index, "_search"), sample_body(settings.source_fields))
     except RequestError:
         return None
     return sample_of(answer, settings.source_fields, scripts).warning(model, scripts.languages)

@@ -16,7 +16,7 @@ from opensearch.errors import IndexMissingError
 from opensearch.fields import stored_vectors
 from opensearch.index import mapping, metadata
 from opensearch.index.metadata import Index
-from opensearch.settings.table import META_KEY, MigrationSettings, RerankSettings, settings_meta
+from opensearch.settings.table import META_KEY, MigrationSettings, RerankSettings, encode_settings
 
 Progress = Callable[[int, int], None]
 """Is told how many documents were looked at, and of how many."""
@@ -33,7 +33,7 @@ def enabled(upstream: OpenSearchClient, name: str) -> list[Index]:
         IndexMissingError: there is none.
         RequestError: OpenSearch cannot be asked.
     """
-    found = [index for index in metadata.find(upstream, name) if META_KEY in index.meta]
+    found = [index for index in metadata.find_indices(upstream, name) if META_KEY in index.meta]
     if not found:
         raise IndexMissingError(
             f"expected an index {name} with settings, found none."
@@ -185,7 +185,7 @@ def _exchange(
 
 def _write(upstream: OpenSearchClient, index: Index, settings: RerankSettings) -> RerankSettings:
     for field in settings.fields[1:] or settings.fields:
-        mapping.write(upstream, index.name, field, settings_meta(settings))
+        mapping.write(upstream, index.name, field, encode_settings(settings))
     return settings
 
 

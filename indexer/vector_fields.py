@@ -82,7 +82,7 @@ class Guard:
 
     def _hash_in(self, values: Mapping[str, Any]) -> int | None:
         """Return the hash in the whole stored vector of a source, None where there is none."""
-        packed = stored_vectors.decoded(stored_vectors.value_at(values, self.field))
+        packed = stored_vectors.decode(stored_vectors.find_value(values, self.field))
         try:
             return unpack(packed or b"").text_hash
         except StoredVectorError:

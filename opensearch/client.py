@@ -26,7 +26,7 @@ from opensearch.errors import (
     RequestError,
     TooLargeError,
     UnreachableError,
-    reason_of,
+    read_reason,
 )
 
 BUSY = frozenset({429, 502, 503, 504})
@@ -95,19 +95,19 @@ class OpenSearchClient:
             RequestError: the subclass that fits; its message says what to do.
         """
         headers = NDJSON if isinstance(body, bytes) else None
-        with translated(self.url):
+        with translate_errors(self.url):
             return self._client.transport.perform_request(
                 method, path, params=dict(params or {}), body=body, headers=headers
             )
 
-    def text(self, path: str, body: Mapping[str, Any]) -> str:
+    def request_text(self, path: str, body: Mapping[str, Any]) -> str:
         """POST `body` and return the response as it was written, with its numbers and escapes unchanged.
 
         Raises:
             RequestError: the subclass that fits.
         """
         headers = {"content-type": "application/json"}
-        with translated(self.url):
+        with translate_errors(self.url):
             connection = self._client.transport.get_connection()
             answer: str = connection.perform_request(
                 "POST", path, None, json.dumps(body).encode(), headers=headers
@@ -119,7 +119,7 @@ class OpenSearchClient:
         self._client.close()
 
 
-def path_of(name: str, *rest: str) -> str:
+def index_path(name: str, *rest: str) -> str:
     """Return the URL path of an index name, alias or pattern, with further segments.
 
     Raises:
@@ -131,7 +131,7 @@ def path_of(name: str, *rest: str) -> str:
 
 
 @contextmanager
-def translated(url: str) -> Iterator[None]:
+def translate_errors(url: str) -> Iterator[None]:
     """Turn every error of the client library that leaves the block into one of this package.
 
     Raises:
@@ -160,7 +160,7 @@ def _translate(error: library.TransportError, url: str) -> RequestError:
         )
     status = int(error.status_code)
     info = error.info if isinstance(error.info, dict) else {}
-    reason = reason_of(info.get("error", error.error))
+    reason = read_reason(info.get("error", error.error))
     if status in BUSY:
         return BusyError(f"OpenSearch at {url} is busy ({status}): {reason}")
     if status == 403 and "cluster_block_exception" in reason:

@@ -6,7 +6,7 @@ _UNITS_S = {"nanos": 1e-9, "micros": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h":
 _DURATION = re.compile(rf"(-?\d+(?:\.\d+)?)({'|'.join(_UNITS_S)})?")
 
 
-def seconds(duration: str) -> float:
+def parse_duration(duration: str) -> float:
     """Return a duration in seconds; one without a unit is -1 or 0.
 
     Raises:

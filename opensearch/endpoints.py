@@ -60,7 +60,7 @@ _OF_A_DOCUMENT: dict[str, list[tuple[frozenset[str], Api]]] = {
 """Path segments between an index and a document's id."""
 
 
-def endpoint(method: str, path: str) -> Endpoint | None:
+def find_endpoint(method: str, path: str) -> Endpoint | None:
     """Return the API that a request calls, None if it is none of these; `path` is raw and has no query.
 
     Empty segments are ignored: `//articles/_search/` counts as `/articles/_search`. OpenSearch answers such a

@@ -119,7 +119,7 @@ class ConflictError(RefusedError):
     """409: the document is no longer as the request expected it; another write was faster."""
 
 
-def reason_of(error: Any) -> str:  # noqa: ANN401  # any JSON value of `error`
+def read_reason(error: Any) -> str:  # noqa: ANN401  # any JSON value of `error`
     """Return `type: reason` and the reasons of its causes, outermost first, on one line."""
     if not isinstance(error, dict):
         return " ".join(str(error).split()) or "no reason given"

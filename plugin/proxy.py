@@ -8,8 +8,8 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from opensearch.endpoints import Api, changes_indices, endpoint
-from opensearch.search.unranked_apis import unranked_api
+from opensearch.endpoints import Api, changes_indices, find_endpoint
+from opensearch.search.unranked_apis import find_unranked_api
 from plugin.admin.health import Readiness
 from plugin.admin.responses import JSON
 from plugin.apis.routes import API_PATHS
@@ -120,7 +120,7 @@ class Proxy:
             return Response(405, (("Content-Type", JSON),), body)
         if request.path == ENRICH:
             return self._writes.enrich(request)
-        spoken = endpoint(request.method, request.path)
+        spoken = find_endpoint(request.method, request.path)
         if spoken is None:
             return self._rest(request)
         if spoken.api is Api.SEARCH:
@@ -141,7 +141,7 @@ class Proxy:
         if asks_for_addresses(request.method, request.target):
             return self._nodes.answer(request)
         answer = passed_through(self._upstream, request)
-        if reason := unranked_api(request.method, request.path):
+        if reason := find_unranked_api(request.method, request.path):
             return answer.with_headers(("Rerank-Status", skipped(reason)))
         if answer.status < 400 and changes_indices(request.method, request.path):
             self._settings.changed()

@@ -72,7 +72,7 @@ class Encoder:
         Raises:
             EncodingError: the model fails on the batch.
         """
-        ids, mask = padded(batch)
+        ids, mask = pad(batch)
         feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(mask)}
         try:
             vectors: Floats = self._session.run(None, {name: feeds[name] for name in self._inputs})[0]
@@ -83,7 +83,7 @@ class Encoder:
         return vectors
 
 
-def padded(batch: Sequence[Ids]) -> tuple[Ints, Ints]:
+def pad(batch: Sequence[Ids]) -> tuple[Ints, Ints]:
     """Return token lists as one array, padded with 0, and the mask that is 1 for tokens.
 
     Returns:
@@ -168,7 +168,7 @@ class DocumentEncoder(_TextEncoder):
         chunks = [self._tokens.chunks(text, chunking) for text in texts]
         flat = [ids for document in chunks for ids in document]
         vectors = np.empty((len(flat), self.dim), np.float32)
-        batches = list(batched([len(ids) for ids in flat]))
+        batches = list(batch_by_length([len(ids) for ids in flat]))
         inputs = [[flat[i] for i in positions] for positions in batches]
         for positions, encoded in zip(batches, self._encode_batches(inputs), strict=True):
             vectors[positions] = encoded
@@ -189,7 +189,7 @@ class DocumentEncoder(_TextEncoder):
         return sum(map(len, self._tokens.chunks(text, chunking)))
 
 
-def batched(lengths: Sequence[int]) -> Iterator[list[int]]:
+def batch_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
     """Yield the positions of token lists of these lengths, longest first, in batches of about equal length.
 
     A batch has at most DOCUMENT_BATCH_TOKENS tokens, padding included, and PADDING_TOKENS of padding, or is

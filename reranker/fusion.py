@@ -27,7 +27,7 @@ METHODS = ("log_linear", "weighted", "rrf", "none")
 """Every fusion method by its name in the settings."""
 
 
-def fusion(method: str, weight: float | None, rank_constant: int, *, bundle_weight: float) -> Fusion:
+def choose_fusion(method: str, weight: float | None, rank_constant: int, *, bundle_weight: float) -> Fusion:
     """Return one of METHODS; a `weight` of None takes the bundle's, or the default share of `weighted`."""
     if method == "weighted":
         return partial(weighted, share=DEFAULT_SHARE if weight is None else weight)

@@ -20,7 +20,7 @@ class IntegerQuery:
     scale: float
 
 
-def integer_query(query: Floats) -> IntegerQuery:
+def quantise_query(query: Floats) -> IntegerQuery:
     """Quantise a finite (dim,) float32 query vector.
 
     It gets as many levels as leave the dot product with any dim int8 values within 32 bits: 32767 up to 512
@@ -34,7 +34,7 @@ def integer_query(query: Floats) -> IntegerQuery:
     return IntegerQuery(np.rint(query.astype(np.float64) / scale).astype("<i2").tobytes(), scale)
 
 
-def rounded(query: Floats) -> Floats:
+def round_query(query: Floats) -> Floats:
     """Return the (dim,) float32 vector that a query's integers stand for; one that is not finite stays.
 
     Scored with it, hits have the same order wherever the crossing is computed: what is left between the two
@@ -42,5 +42,5 @@ def rounded(query: Floats) -> Floats:
     """
     if not np.isfinite(query).all():
         return query
-    integers = integer_query(query)
+    integers = quantise_query(query)
     return (np.frombuffer(integers.values, "<i2") * integers.scale).astype(np.float32)

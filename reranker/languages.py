@@ -96,7 +96,7 @@ class ReadableScripts:
 
     def __init__(self, languages: Iterable[str]) -> None:
         self.languages = tuple(languages)
-        self.scripts = frozenset(script for tag in self.languages for script in scripts_of(tag))
+        self.scripts = frozenset(script for tag in self.languages for script in find_scripts(tag))
         self._foreign, self._readable = _compile_patterns(self.scripts)
         self._reads_latin = "Latn" in self.scripts
 
@@ -119,7 +119,7 @@ class ReadableScripts:
         return Letters(len(self._readable.findall(text)), foreign)
 
 
-def scripts_of(tag: str) -> frozenset[str]:
+def find_scripts(tag: str) -> frozenset[str]:
     """Return the scripts (ISO 15924 codes) of a BCP 47 language tag.
 
     A script subtag counts (`sr-Latn`), else the language's usual script does (`en` -> Latn).

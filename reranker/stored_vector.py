@@ -96,13 +96,13 @@ def unpack(packed: bytes) -> StoredVector:
             f"expected {expected} bytes for {num_chunks} chunks of {dim} {value_type.name} values,"
             f" found {len(packed)}"
         )
-    values, sound = dequantised(np.frombuffer(packed, row_type(dim, num_chunks, value_type)), value_type)
+    values, sound = dequantise(np.frombuffer(packed, row_type(dim, num_chunks, value_type)), value_type)
     if not sound[0]:
         raise StoredVectorError("expected finite values and scales of 0 to 516, found others")
     return StoredVector(values[0], text_hash, model_tag)
 
 
-def hash_in(packed: bytes) -> int | None:
+def read_text_hash(packed: bytes) -> int | None:
     """Return the hash of the text that a stored vector was made from, None if the bytes are too few."""
     return int(HEADER.unpack_from(packed)[5]) if len(packed) >= HEADER.size else None
 
@@ -115,7 +115,7 @@ def row_type(dim: int, num_chunks: int, value_type: ValueType) -> np.dtype[np.vo
     return np.dtype([*_HEADER_FIELDS, ("scales", "<f4", (num_chunks,)), ("values", "i1", (num_chunks, dim))])
 
 
-def dequantised(rows: npt.NDArray[np.void], value_type: ValueType) -> tuple[Floats, npt.NDArray[np.bool_]]:
+def dequantise(rows: npt.NDArray[np.void], value_type: ValueType) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Return the values of (num_rows,) stored vectors of one `row_type`, and which rows are sound.
 
     Returns:

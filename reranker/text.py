@@ -29,6 +29,6 @@ def text_hash(text: str, chunking: Chunking) -> int:
     return xxhash.xxh3_64_intdigest(settings + text.encode("utf-8", "surrogatepass"))
 
 
-def encodable(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """Return the text with lone surrogates, which no tokeniser takes, replaced by a question mark."""
     return text.encode("utf-8", "replace").decode()

@@ -5,7 +5,7 @@ from pathlib import Path
 from tokenizers import Encoding, Tokenizer
 
 from reranker.errors import EXPORT_AGAIN, BundleError, EncodingError
-from reranker.text import Chunking, encodable
+from reranker.text import Chunking, replace_surrogates
 
 MAX_CHARS_PER_TOKEN = 16
 """No more text than this times the tokens that fit is read: a megabyte costs the same as a page."""
@@ -43,7 +43,7 @@ class Tokens:
         Raises:
             EncodingError: the tokeniser fails on the text.
         """
-        readable = encodable(text[: self._max_tokens * MAX_CHARS_PER_TOKEN])
+        readable = replace_surrogates(text[: self._max_tokens * MAX_CHARS_PER_TOKEN])
         ids: list[int] = _encode(self._whole, self._prefix + readable).ids
         return ids
 
@@ -54,7 +54,7 @@ class Tokens:
             EncodingError: the tokeniser fails on the text.
         """
         limit = min(chunking.max_tokens, self._max_tokens)
-        readable = encodable(text[: limit * chunking.max_chunks * MAX_CHARS_PER_TOKEN])
+        readable = replace_surrogates(text[: limit * chunking.max_chunks * MAX_CHARS_PER_TOKEN])
         first = _encode(self._cutter(chunking, limit), self._prefix + readable)
         return [chunk.ids for chunk in (first, *first.overflowing)][: chunking.max_chunks]
 

@@ -13,7 +13,7 @@ from msgspec import Meta
 from tokenizers import normalizers, pre_tokenizers
 
 from reranker.errors import EXPORT_AGAIN, BundleError
-from reranker.text import Chunking, encodable
+from reranker.text import Chunking, replace_surrogates
 from reranker.tokens import MAX_CHARS_PER_TOKEN
 
 MAX_TRIGRAMS = 20
@@ -50,13 +50,13 @@ class TriLetterTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ta
         return FIRST_TRIGRAM + (self.buckets or len(self.vocabulary))
 
 
-def words(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """Return the words and punctuation marks of a text, lower case, without accents."""
-    cleaned = _CLEANED.normalize_str(encodable(text))
+    cleaned = _CLEANED.normalize_str(replace_surrogates(text))
     return [word for word, _ in _WORDS.pre_tokenize_str(cleaned)]
 
 
-def trigrams(word: str) -> list[str]:
+def split_trigrams(word: str) -> list[str]:
     """Return the first MAX_TRIGRAMS letter trigrams of `#word#`."""
     marked = f"#{word}#"
     return [marked[i : i + 3] for i in range(min(len(word), MAX_TRIGRAMS))]
@@ -87,13 +87,13 @@ class TriLetters:
 
     def query(self, text: str) -> list[list[int]]:
         """Return the tokens of one text with its prefix, cut at the encoder's limit."""
-        found = words(self._prefix + text[: self._max_tokens * MAX_CHARS_PER_TOKEN])
+        found = split_words(self._prefix + text[: self._max_tokens * MAX_CHARS_PER_TOKEN])
         return self._tokens(found[: self._max_tokens - 1])
 
     def chunks(self, text: str, chunking: Chunking) -> list[list[list[int]]]:
         """Return the tokens of each chunk of one text, at least one and at most `chunking.max_chunks`."""
         limit = min(chunking.max_tokens, self._max_tokens)
-        found = words(self._prefix + text[: limit * chunking.max_chunks * MAX_CHARS_PER_TOKEN])
+        found = split_words(self._prefix + text[: limit * chunking.max_chunks * MAX_CHARS_PER_TOKEN])
         room = max(1, limit - 1)
         step = room - min(chunking.overlap, room // 2)
         last = max(1, len(found) - room + step)  # a chunk that would only repeat the overlap is none
@@ -101,7 +101,7 @@ class TriLetters:
         return [self._tokens(found[start : start + room]) for start in starts][: chunking.max_chunks]
 
     def _tokens(self, found: list[str]) -> list[list[int]]:
-        return [[START], *([self._find_id(trigram) for trigram in trigrams(word)] for word in found)]
+        return [[START], *([self._find_id(trigram) for trigram in split_trigrams(word)] for word in found)]
 
     def _find_id(self, trigram: str) -> int:
         if self._buckets:

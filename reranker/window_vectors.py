@@ -13,7 +13,7 @@ from reranker.stored_vector import (
     FORMAT_VERSION,
     HEADER,
     ValueType,
-    dequantised,
+    dequantise,
     packed_size,
     row_type,
 )
@@ -128,7 +128,7 @@ def _read_group(
         return none
     joined = b"".join([packed[i] for i in positions])  # type: ignore[misc]  # _alike leaves None out
     rows = np.frombuffer(joined, row_type(dim, num_chunks, value_type))
-    values, sound = dequantised(rows, value_type)
+    values, sound = dequantise(rows, value_type)
     usable = sound & _find_readable(rows, dim, num_chunks, model_tag)
     return _Group(hits, values.reshape(len(hits), num_chunks, dim), usable)
 

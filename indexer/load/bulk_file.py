@@ -7,7 +7,7 @@ from typing import Any
 
 from indexer.document import ID
 from indexer.load.lines import Line
-from opensearch.rawjson.members import JsonObjectError, members
+from opensearch.rawjson.members import JsonObjectError, read_members
 
 READ_ACTIONS, OTHER_ACTIONS = ("index", "create"), ("update", "delete")
 
@@ -80,7 +80,7 @@ def unwrapped_hits(lines: Iterable[Line]) -> Iterator[Line]:
 def _unwrapped(line: Line) -> Line:
     try:
         text = line.raw.decode()
-        found = {member.key: member for member in members(text)}
+        found = {member.key: member for member in read_members(text)}
     except (UnicodeDecodeError, JsonObjectError):
         return line  # read as a document, it is refused with the reason
     source, identity = found.get("_source"), found.get(ID)

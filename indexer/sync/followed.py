@@ -8,7 +8,7 @@ from indexer.enricher import chunking_of
 from indexer.sync.lease import Work
 from indexer.sync.repair import RepairPlanner
 from indexer.vector_fields import Fill
-from opensearch.durations import seconds
+from opensearch.durations import parse_duration
 from opensearch.index.metadata import Index
 from opensearch.index.write_obstacle import Obstacle
 from opensearch.settings.table import RerankSettings
@@ -32,7 +32,7 @@ class Followed:
         """How long what was read may be written without a lock: half of the time that deletions are known."""
         if self.settings.versioning == "internal":
             return None
-        return seconds(self.index.settings.get("index.gc_deletes", "60s")) / 2
+        return parse_duration(self.index.settings.get("index.gc_deletes", "60s")) / 2
 
     @property
     def is_readable(self) -> bool:

@@ -7,7 +7,7 @@ from typing import TypeVar
 from indexer.sync.shard_pass import Run, StoppedError
 from opensearch.changes.feed import read_changes
 from opensearch.changes.shards import Shard, primary_shards
-from opensearch.durations import seconds
+from opensearch.durations import parse_duration
 from opensearch.errors import DeniedError
 from opensearch.index import metadata
 from opensearch.index.metadata import Index
@@ -61,7 +61,7 @@ class Refresher:
         return True
 
     def _wait(self, index: Index, shard: Shard) -> None:
-        interval_s = seconds(index.settings.get("index.refresh_interval", "1s"))
+        interval_s = parse_duration(index.settings.get("index.refresh_interval", "1s"))
         if interval_s < 0:
             raise DeniedError(
                 f"{index.name}: expected the right to refresh (indices:admin/refresh), or a refresh_interval,"

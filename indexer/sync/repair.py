@@ -126,7 +126,7 @@ class RepairPlanner:
             *parents, last = fill.field.split(".")
             for name in parents:
                 inner = inner.setdefault(name, {})
-            inner[last] = stored_vectors.value_at(values, fill.field)
+            inner[last] = stored_vectors.find_value(values, fill.field)
         return json.dumps({"doc": doc}).encode()
 
 

@@ -33,7 +33,7 @@ from opensearch.errors import (
 )
 from opensearch.index import metadata
 from opensearch.index.metadata import Index
-from opensearch.index.write_obstacle import write_obstacle
+from opensearch.index.write_obstacle import find_write_obstacle
 from opensearch.retry import Retries, retry
 from opensearch.settings.table import META_KEY
 
@@ -130,7 +130,7 @@ class Sync:
 
     def _resolve(self) -> None:
         """Look up the indices: a data stream may have rolled over, settings may have changed."""
-        found = self._retry(lambda: metadata.find(self.run.upstream, self.wanted.name))
+        found = self._retry(lambda: metadata.find_indices(self.run.upstream, self.wanted.name))
         enabled = [index for index in found if META_KEY in index.meta]
         if not enabled:
             raise IndexMissingError(
@@ -146,7 +146,7 @@ class Sync:
         work = work_of(settings, fills)
         kept = known.get((index.name, work))
         repairs = kept.repairs if kept else RepairPlanner(index, settings, fills)
-        return Followed(index, settings, repairs, work, write_obstacle(index))
+        return Followed(index, settings, repairs, work, find_write_obstacle(index))
 
     def _round(self, goals: dict[Key, int]) -> bool:
         """Pass over every shard that is free and has something new; return whether all goals are reached."""

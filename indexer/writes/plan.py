@@ -115,7 +115,7 @@ def with_vectors(
     for text in reversed(texts):
         document, packed = Document(source), text.vector(vectors)
         if packed is not None:
-            source = document.with_vector(text.field, stored_vectors.encoded(packed))
+            source = document.with_vector(text.field, stored_vectors.encode(packed))
         else:
             source = document.with_null(text.field) if drops else document.without_vector(text.field)
     return source

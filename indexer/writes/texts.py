@@ -95,7 +95,7 @@ def find_texts(
 
 def vector_in(values: Mapping[str, Any], field: str) -> bytes | None:
     """Return the stored vector that a document carries in a field."""
-    return stored_vectors.decoded(stored_vectors.value_at(values, field))
+    return stored_vectors.decode(stored_vectors.find_value(values, field))
 
 
 def group_texts(texts: Iterable[Text]) -> dict[tuple[str, Chunking], dict[int, str]]:

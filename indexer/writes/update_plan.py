@@ -115,7 +115,7 @@ def _lock_of_bare(pending: PendingWrite, texts: Sequence[Text], doc: dict[str, A
     if texts[0].text or known is None or known.source is None or not pending.may_lock:
         return None
     fields = pending.settings.fields
-    is_bare = all(stored_vectors.value_at(known.source, field) is None for field in fields)
+    is_bare = all(stored_vectors.find_value(known.source, field) is None for field in fields)
     return known.lock if is_bare and not touches(doc, fields) else None
 
 

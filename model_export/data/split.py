@@ -9,7 +9,7 @@ from pathlib import Path
 from model_export.data.examples import Examples, read_examples, read_query_texts
 from model_export.data.sources import DataSection
 from model_export.errors import TrainingError
-from reranker.tri_letters import words
+from reranker.tri_letters import split_words
 
 NEAR = 0.8
 """Two queries are near duplicates when their words' sets have this Jaccard index."""
@@ -25,7 +25,7 @@ def split_examples(data: DataSection, *, seed: int) -> tuple[Examples, Examples]
 
 def normalise_words(text: str) -> frozenset[str]:
     """Return a text's words, lower case, without accents and punctuation, each once, in no order."""
-    return frozenset(word for word in words(text) if word.isalnum())
+    return frozenset(word for word in split_words(text) if word.isalnum())
 
 
 def remove_near_duplicates(examples: Examples, excluded: Iterable[str]) -> Examples:

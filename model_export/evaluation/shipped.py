@@ -8,7 +8,7 @@ import numpy as np
 from model_export.data.collection import Hits, JudgedCollection
 from model_export.evaluation.cosines import encode_hits
 from reranker.bundle import Bundle
-from reranker.fusion import fusion
+from reranker.fusion import choose_fusion
 from reranker.manifest import FusionDefault
 from reranker.rerank import rerank
 from reranker.stored_vector import pack
@@ -21,7 +21,7 @@ def rank_as_shipped(
     vectors = encode_hits(bundle, data, cache, threads=1)
     stored = {i: pack(each, text_hash=0, model_tag=bundle.model_tag) for i, each in vectors.items()}
     encode, crossing = bundle.query_encoder(), bundle.crossing()
-    fuses = [fusion("log_linear", None, 60, bundle_weight=each.weight) for each in fusions]
+    fuses = [choose_fusion("log_linear", None, 60, bundle_weight=each.weight) for each in fusions]
     runs: list[Hits] = [{} for _ in fusions]
     for query, text in data.queries.items():
         scores = data.hits[query]

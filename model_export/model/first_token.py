@@ -9,7 +9,7 @@ from torch import nn
 
 from model_export.model.prefix import PrefixedAttention
 from model_export.model.tower import Tower
-from reranker.encoder import Ids, padded
+from reranker.encoder import Ids, pad
 
 
 def encode(tower: Tower, batch: Sequence[Ids]) -> torch.Tensor:
@@ -22,7 +22,7 @@ def encode(tower: Tower, batch: Sequence[Ids]) -> torch.Tensor:
     if tower.pooling.name != "cls" or tower.kind != "word_pieces":
         return tower.encode(batch)
     device = tower.bert.embeddings.word_embeddings.weight.device
-    ids, mask = (torch.from_numpy(array).to(device) for array in padded(batch))
+    ids, mask = (torch.from_numpy(array).to(device) for array in pad(batch))
     states = tower.bert.embeddings(ids)
     unseen = None if bool(mask.all()) else (mask == 0)[:, None, None, :]
     layers = list(tower.bert.encoder.layer)

@@ -10,7 +10,7 @@ from transformers import BertModel
 
 from model_export.model.pooling import Pooling, make_pooling
 from model_export.model.prefix import PrefixedAttention
-from reranker.encoder import Ids, padded
+from reranker.encoder import Ids, pad
 from reranker.tri_letters import PADDING
 
 Input = Literal["word_pieces", "tri_letters"]
@@ -112,7 +112,7 @@ class Tower(nn.Module):
     def encode(self, batch: Sequence[Ids]) -> torch.Tensor:
         """Encode token lists, which are padded here, on the weights' device: -> (len(batch), dim)."""
         device = self.bert.embeddings.word_embeddings.weight.device
-        ids, mask = (torch.from_numpy(array).to(device) for array in padded(batch))
+        ids, mask = (torch.from_numpy(array).to(device) for array in pad(batch))
         vectors: torch.Tensor = self(ids, mask)
         return vectors
 

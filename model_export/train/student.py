@@ -16,7 +16,7 @@ from model_export.model.tower import Tower
 from model_export.model.twin import TowerShape
 from model_export.train.config import ModelSection
 from model_export.train.token_states import initialise_embeddings
-from reranker.tri_letters import FIRST_TRIGRAM, TriLetterTable, trigrams, words
+from reranker.tri_letters import FIRST_TRIGRAM, TriLetterTable, split_trigrams, split_words
 
 
 def make_student(section: ModelSection, texts: Iterable[str], *, seed: int) -> Base:
@@ -111,7 +111,9 @@ def select_layers(layers: str | tuple[int, ...], count: int) -> list[int]:
 
 def build_vocabulary(texts: Iterable[str], size: int) -> tuple[str, ...]:
     """Return the `size` most frequent trigrams of the texts' words, most frequent first."""
-    counts = Counter(trigram for text in texts for word in words(text) for trigram in trigrams(word))
+    counts = Counter(
+        trigram for text in texts for word in split_words(text) for trigram in split_trigrams(word)
+    )
     return tuple(sorted(counts, key=lambda trigram: (-counts[trigram], trigram))[:size])
 
 

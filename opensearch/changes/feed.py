@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from opensearch.changes.shards import Shard
-from opensearch.client import OpenSearchClient, path_of
+from opensearch.client import OpenSearchClient, index_path
 from opensearch.errors import BusyError
-from opensearch.rawjson.members import members
+from opensearch.rawjson.members import read_members
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ def read_changes(upstream: OpenSearchClient, shard: Shard, after: int, upto: int
         "version": True,
         "track_total_hits": False,
     }
-    path = path_of(shard.index, f"_search?preference=_shards:{shard.number}%7C_primary")
-    return _read(upstream.text(path + "&allow_partial_search_results=false", body), shard)
+    path = index_path(shard.index, f"_search?preference=_shards:{shard.number}%7C_primary")
+    return _read(upstream.request_text(path + "&allow_partial_search_results=false", body), shard)
 
 
 def _read(text: str, shard: Shard) -> list[Change]:
@@ -98,7 +98,7 @@ def _read_slowly(text: str) -> Iterator[Change]:
 
 def _member(text: str, key: str) -> str:
     """Return the text of a member's value; the object must have it."""
-    found = next(member for member in members(text) if member.key == key)
+    found = next(member for member in read_members(text) if member.key == key)
     return text[found.value_start : found.end]
 
 

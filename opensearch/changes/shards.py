@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from opensearch.client import OpenSearchClient, path_of
+from opensearch.client import OpenSearchClient, index_path
 from opensearch.errors import BusyError
 from opensearch.index.metadata import Index
 
@@ -32,7 +32,7 @@ def primary_shards(upstream: OpenSearchClient, index: Index) -> list[Shard]:
         BusyError: one of them is not allocated or still recovering, so that nothing can be said of it.
         RequestError: OpenSearch cannot be asked.
     """
-    answer = upstream.request("GET", path_of(index.name, "_stats", "refresh"), params={"level": "shards"})
+    answer = upstream.request("GET", index_path(index.name, "_stats", "refresh"), params={"level": "shards"})
     found = answer["indices"].get(index.name, {})
     shards = [
         _shard(index.name, found["uuid"], int(number), copy)

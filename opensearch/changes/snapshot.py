@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from opensearch.client import OpenSearchClient, path_of
+from opensearch.client import OpenSearchClient, index_path
 from opensearch.errors import BusyError
 from opensearch.index.metadata import Index
 
@@ -67,7 +67,7 @@ def _hits(upstream: OpenSearchClient, index: str, body: dict[str, Any]) -> list[
 
 @contextmanager
 def _point_in_time(upstream: OpenSearchClient, index: str) -> Iterator[str]:
-    path = path_of(index, "_search", "point_in_time")
+    path = index_path(index, "_search", "point_in_time")
     params = {"keep_alive": KEEP_ALIVE, "allow_partial_pit_creation": "false"}
     pit: str = upstream.request("POST", path, params=params)["pit_id"]
     try:

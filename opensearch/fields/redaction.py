@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Raw
 
 from opensearch.fields.vector_field import vector_field
-from opensearch.rawjson.style import Style, style_of
-from opensearch.rawjson.surrogates import swapped
+from opensearch.rawjson.style import Style, detect_style
+from opensearch.rawjson.surrogates import swap_surrogates
 
 FieldsOf = Callable[[str | None], tuple[str, ...]]
 """Maps a concrete index's name, None if the response does not say it, to its vector fields."""
@@ -29,14 +29,14 @@ _WITHOUT_HITS = _OF_THE_USER | _SCALARS
 _MARKS_OF_A_DOCUMENT = frozenset({"_index", "_id", "found", "_score"})
 
 
-def cut_answer(body: bytes, fields_of: FieldsOf) -> bytes:
+def redact_response(body: bytes, fields_of: FieldsOf) -> bytes:
     """Return a response without the vector fields; one that is not JSON comes back as it is."""
-    style, whole = style_of(body), Raw(body)
-    cut = cut_part(whole, fields_of, style, 0)
+    style, whole = detect_style(body), Raw(body)
+    cut = redact_part(whole, fields_of, style, 0)
     return body if cut is whole else bytes(cut) + style.end
 
 
-def cut_part(part: Raw, fields_of: FieldsOf, style: Style, depth: int, name: str = "") -> Raw:
+def redact_part(part: Raw, fields_of: FieldsOf, style: Style, depth: int, name: str = "") -> Raw:
     """Return a member of a response, `depth` objects and arrays deep, without the vector fields.
 
     One that is not JSON comes back as it is.
@@ -45,11 +45,11 @@ def cut_part(part: Raw, fields_of: FieldsOf, style: Style, depth: int, name: str
     try:
         return _redact(part, None, cutter, depth, name)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        halves = swapped(bytes(part))
+        halves = swap_surrogates(bytes(part))
     if halves is None:
         return part
     try:
-        return Raw(halves.back(bytes(_redact(Raw(halves.text), None, cutter, depth, name))))
+        return Raw(halves.restore(bytes(_redact(Raw(halves.text), None, cutter, depth, name))))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return part
 
@@ -87,7 +87,7 @@ def _redact_object(raw: Raw, index: str | None, cutter: _Redactor, depth: int, n
     changed = any(cut[key] is not value for key, value in members.items())
     if is_document and "_nested" not in members:  # its source is a part of the document's, without the vector
         for field in cutter.fields_of(index):
-            without = vector_field(field).cut(cut, cutter.style, depth)
+            without = vector_field(field).remove(cut, cutter.style, depth)
             changed = changed or without is not cut
             cut = without
     return cutter.style.object(cut, depth) if changed else raw

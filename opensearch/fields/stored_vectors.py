@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from opensearch.client import OpenSearchClient, path_of
+from opensearch.client import OpenSearchClient, index_path
 from opensearch.index import mapping
 from opensearch.index.metadata import Index
 from opensearch.settings.table import RerankSettings
@@ -37,9 +37,9 @@ def fetch(client: OpenSearchClient, index: str, ids: Sequence[str], field: str) 
         "docvalue_fields": [field],
         "track_total_hits": False,
     }
-    answer = client.request("POST", path_of(index, "_search"), body)
+    answer = client.request("POST", index_path(index, "_search"), body)
     found = {hit["_id"]: hit.get("fields", {}).get(field, []) for hit in answer["hits"]["hits"]}
-    packed = {key: decoded(values[0]) for key, values in found.items() if len(values) == 1}
+    packed = {key: decode(values[0]) for key, values in found.items() if len(values) == 1}
     return {key: value for key, value in packed.items() if value is not None}
 
 
@@ -49,7 +49,7 @@ def fetch_sources(client: OpenSearchClient, index: str, ids: Sequence[str]) -> d
     Raises:
         RequestError: OpenSearch cannot be asked.
     """
-    answer = client.request("POST", path_of(index, "_mget"), {"ids": list(ids)})
+    answer = client.request("POST", index_path(index, "_mget"), {"ids": list(ids)})
     return {doc["_id"]: doc["_source"] for doc in answer["docs"] if doc.get("found") and "_source" in doc}
 
 
@@ -59,7 +59,7 @@ def count(client: OpenSearchClient, index: str, field: str) -> Counts:
     Raises:
         RequestError: OpenSearch cannot be asked.
     """
-    path = path_of(index, "_count")
+    path = index_path(index, "_count")
     everything = client.request("GET", path)["count"]
     query = {"query": {"exists": {"field": field}}}
     return Counts(everything, client.request("POST", path, query)["count"])
@@ -79,7 +79,7 @@ def count_missing(client: OpenSearchClient, index: Index, settings: RerankSettin
         present = [{"exists": {"field": name}} for name in settings.source_fields]
         clauses |= {"should": present, "minimum_should_match": 1}
     query = {"query": {"bool": clauses}}
-    count: int = client.request("POST", path_of(index.name, "_count"), query)["count"]
+    count: int = client.request("POST", index_path(index.name, "_count"), query)["count"]
     return count
 
 
@@ -95,11 +95,11 @@ def sample(client: OpenSearchClient, index: str, settings: RerankSettings, size:
         "_source": [settings.field, *settings.source_fields],
         "query": {"function_score": chosen},
     }
-    answer = client.request("POST", path_of(index, "_search"), body)
+    answer = client.request("POST", index_path(index, "_search"), body)
     return [hit["_source"] for hit in answer["hits"]["hits"]]
 
 
-def sample_without(
+def sample_missing(
     client: OpenSearchClient, index: str, settings: RerankSettings, size: int
 ) -> list[dict[str, Any]]:
     """Return the sources, cut to the source fields, of up to `size` random documents without a vector.
@@ -113,11 +113,11 @@ def sample_without(
         "_source": list(settings.source_fields),
         "query": {"function_score": {"query": missing, "random_score": {}}},
     }
-    answer = client.request("POST", path_of(index, "_search"), body)
+    answer = client.request("POST", index_path(index, "_search"), body)
     return [hit.get("_source", {}) for hit in answer["hits"]["hits"]]
 
 
-def value_at(source: Any, path: str) -> Any:  # noqa: ANN401  # any JSON value
+def find_value(source: Any, path: str) -> Any:  # noqa: ANN401  # any JSON value
     """Return the one value at a dotted path, names with dots included; None if there is none or several."""
     found = list(_find_values(source, path))
     return found[0] if len(found) == 1 else None
@@ -132,7 +132,7 @@ def _find_values(source: Any, path: str) -> Iterator[Any]:  # noqa: ANN401
                 yield from _find_values(value, path[len(key) + 1 :])
 
 
-def decoded(value: Any) -> bytes | None:  # noqa: ANN401  # any JSON value
+def decode(value: Any) -> bytes | None:  # noqa: ANN401  # any JSON value
     """Return the bytes of a base64 string, with or without padding; None for anything else."""
     if not isinstance(value, str):
         return None
@@ -142,6 +142,6 @@ def decoded(value: Any) -> bytes | None:  # noqa: ANN401  # any JSON value
         return None
 
 
-def encoded(packed: bytes) -> str:
+def encode(packed: bytes) -> str:
     """Return the base64 form that OpenSearch takes in a write: standard alphabet, padded."""
     return base64.b64encode(packed).decode("ascii")

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from opensearch.rawjson.members import JsonObjectError, Member, without_path
+from opensearch.rawjson.members import JsonObjectError, Member, remove_path
 from opensearch.rawjson.style import Compact, Style
 
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
@@ -26,29 +26,29 @@ class VectorField:
         self._path = tuple(field.split("."))
         self._opening, self._closing = _last_member_parts(self._path)
 
-    def packed(self, hit: Hit) -> bytes | None:
+    def read(self, hit: Hit) -> bytes | None:
         """Return the stored vector's bytes, None if the hit does not have exactly one."""
         encoded = self._read_fields(hit) if "fields" in hit else None
         if encoded is None and "_source" in hit:
             encoded = self._read_source(bytes(hit["_source"]))
         return None if encoded is None else _decode(encoded)
 
-    def cut(self, hit: Hit, style: Style | None = None, depth: int = _DEPTH_OF_A_HIT) -> Hit:
+    def remove(self, hit: Hit, style: Style | None = None, depth: int = _DEPTH_OF_A_HIT) -> Hit:
         """Return the hit, or any object with a `_source` or `fields`, without the vector field.
 
         An object that held nothing else is removed too. A hit without the field comes back as it is.
         """
-        cut = self.cut_fields(hit, style or Compact(), depth)
+        cut = self.remove_from_fields(hit, style or Compact(), depth)
         source = bytes(hit.get("_source", b""))
-        without = self.cut_source(source)
+        without = self.remove_from_source(source)
         return cut if without == source else {**cut, "_source": Raw(without)}
 
-    def cut_source(self, source: bytes) -> bytes:
+    def remove_from_source(self, source: bytes) -> bytes:
         """Return a document's source without the vector field; every other byte stays."""
         start = self._find_at_end(source)
         return source[:start] + b"}" if start >= 0 else self._find_anywhere(source)[0]
 
-    def cut_fields(self, hit: Hit, style: Style, depth: int = _DEPTH_OF_A_HIT) -> Hit:
+    def remove_from_fields(self, hit: Hit, style: Style, depth: int = _DEPTH_OF_A_HIT) -> Hit:
         """Return the hit, or any object with `fields`, without the vector field in them."""
         raw = hit.get("fields")
         if raw is None or not bytes(raw).startswith(b"{"):
@@ -115,13 +115,13 @@ def vector_field(name: str) -> VectorField:
 
 
 def _remove(source: str, path: tuple[str, ...]) -> tuple[str, Member | None]:
-    rest, member = without_path(source, path)
+    rest, member = remove_path(source, path)
     if member is not None or len(path) == 1:
         return rest, member
-    rest, member = without_path(source, (".".join(path),))
+    rest, member = remove_path(source, (".".join(path),))
     if member is not None:
         return rest, member
-    rest, parent = without_path(source, path[:-1])
+    rest, parent = remove_path(source, path[:-1])
     return (rest, parent) if parent is not None and parent.value is None else (source, None)
 
 

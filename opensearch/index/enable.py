@@ -11,10 +11,10 @@ from opensearch.errors import IndexMissingError
 from opensearch.index import mapping, metadata
 from opensearch.index.ingest_pipelines import pipeline_notes
 from opensearch.index.metadata import Index
-from opensearch.index.source_fields import field_notes, paths_overlap, proposal
+from opensearch.index.source_fields import field_notes, paths_overlap, propose_fields
 from opensearch.index.write_obstacle import enable_notes
-from opensearch.settings.layers import flat
-from opensearch.settings.table import META_KEY, RerankSettings, SettingsError, parse_settings, settings_meta
+from opensearch.settings.layers import flatten
+from opensearch.settings.table import META_KEY, RerankSettings, SettingsError, encode_settings, parse_settings
 
 _DECIDE_VECTORS = ("model", "field", "source_fields", "chunk")
 
@@ -56,7 +56,7 @@ def enable(
         SettingsError: the settings that would result are not valid.
         RequestError: OpenSearch cannot be asked, or refuses.
     """
-    found = metadata.find(client, name)
+    found = metadata.find_indices(client, name)
     if not found:
         return [_create(client, name, wanted, dry_run=dry_run)]
     plans = [_plan(index, wanted) for index in found]
@@ -66,7 +66,7 @@ def enable(
     ]
     if not dry_run:
         for plan in plans:
-            mapping.write(client, plan.index, plan.settings.field, settings_meta(plan.settings))
+            mapping.write(client, plan.index, plan.settings.field, encode_settings(plan.settings))
     return plans
 
 
@@ -80,7 +80,7 @@ def disable(client: OpenSearchClient, name: str, *, dry_run: bool = False) -> li
         SettingsError: an index has no valid settings, so that it is not reranked anyway.
         RequestError: OpenSearch cannot be asked, or refuses.
     """
-    found = metadata.find(client, name)
+    found = metadata.find_indices(client, name)
     if not found:
         raise IndexMissingError(f"no index {name!r}: nothing to disable")
     plans = [EnableResult(index.name, index.rerank_settings(), (), vectors_stale=False) for index in found]
@@ -89,7 +89,7 @@ def disable(client: OpenSearchClient, name: str, *, dry_run: bool = False) -> li
         settings = msgspec.structs.replace(plan.settings, enabled=False)
         changes = ("enabled: True -> False",) if plan.settings.enabled else ()
         if changes and not dry_run:
-            mapping.write(client, plan.index, settings.field, settings_meta(settings))
+            mapping.write(client, plan.index, settings.field, encode_settings(settings))
         done.append(replace(plan, settings=settings, changes=changes))
     return done
 
@@ -100,9 +100,9 @@ def _create(client: OpenSearchClient, name: str, wanted: EnableRequest, *, dry_r
     notes: tuple[str, ...] = ()
     if not dry_run:
         metadata.create(client, name)
-        index = metadata.written_by(client, name)
+        index = metadata.find_write_index(client, name)
         plan = _plan(index, wanted)
-        mapping.write(client, plan.index, plan.settings.field, settings_meta(plan.settings))
+        mapping.write(client, plan.index, plan.settings.field, encode_settings(plan.settings))
         # a template may name a pipeline, or say what `_source` keeps
         notes = (*pipeline_notes(client, index, plan.settings.source_fields), *enable_notes(index))
     return replace(plan, changes=("index created", *plan.changes), notes=notes)
@@ -132,7 +132,7 @@ def _read_present(index: Index) -> tuple[RerankSettings | None, list[str]]:
 
 
 def _merge(index: Index, before: RerankSettings | None, wanted: EnableRequest) -> RerankSettings:
-    present: dict[str, Any] = settings_meta(before) if before else {"model": wanted.default_model}
+    present: dict[str, Any] = encode_settings(before) if before else {"model": wanted.default_model}
     merged = present | wanted.settings
     for part in ("fusion", "chunk"):
         changes = wanted.settings.get(part, {})  # any other value is refused below
@@ -140,7 +140,7 @@ def _merge(index: Index, before: RerankSettings | None, wanted: EnableRequest) -
     if "source_fields" not in merged:
         raise SettingsError(
             "expected at least one field whose text is encoded, found none. Give --field FIELD."
-            + proposal(index)
+            + propose_fields(index)
         )
     settings = parse_settings(merged)
     overlapping = [name for name in settings.source_fields if paths_overlap(name, settings.field)]
@@ -152,8 +152,8 @@ def _merge(index: Index, before: RerankSettings | None, wanted: EnableRequest) -
 
 
 def _describe_changes(before: RerankSettings | None, after: RerankSettings) -> Iterator[str]:
-    old = dict(flat(before)) if before else {}
-    for key, value in flat(after):
+    old = dict(flatten(before)) if before else {}
+    for key, value in flatten(after):
         if before is None and key in ("model", "source_fields"):
             yield f"{key}: {_format(value)}"
         elif key in old and old[key] != value:

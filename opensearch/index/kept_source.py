@@ -32,7 +32,7 @@ class KeptSource:
     includes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, mapping: Mapping[str, Any]) -> "KeptSource":
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> "KeptSource":
         """Read an index's mapping."""
         source: Mapping[str, Any] = mapping.get("_source", {})
         is_stored = str(source.get("enabled", True)).lower() != "false"
@@ -42,10 +42,10 @@ class KeptSource:
     @property
     def is_whole(self) -> bool:
         """Whether every field is kept."""
-        return self.found is None
+        return self.dropped_by is None
 
     @property
-    def found(self) -> str | None:
+    def dropped_by(self) -> str | None:
         """The part of the mapping that drops fields, for messages; None if nothing does."""
         if not self.is_stored:
             return "`_source.enabled: false`"
@@ -56,12 +56,12 @@ class KeptSource:
     @property
     def problem(self) -> str | None:
         """Why documents cannot be written again from `_source`, and what to do; None if they can."""
-        if self.found is None:
+        if self.dropped_by is None:
             return None
         return (
-            f"expected a `_source` that keeps every field, found {self.found}: writing a document again would"
-            " make what it does not keep unsearchable. Index the documents again from where they come from,"
-            " with twinrank index or through the proxy without an ingest pipeline"
+            f"expected a `_source` that keeps every field, found {self.dropped_by}: writing a document again"
+            " would make what it does not keep unsearchable. Index the documents again from where they come"
+            " from, with twinrank index or through the proxy without an ingest pipeline"
         )
 
     def keeps(self, field: str) -> bool:

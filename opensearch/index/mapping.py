@@ -4,17 +4,17 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from opensearch.client import OpenSearchClient, path_of
+from opensearch.client import OpenSearchClient, index_path
 from opensearch.errors import MappingError
 from opensearch.index.kept_source import KeptSource, matches
-from opensearch.index.metadata import Index, find
+from opensearch.index.metadata import Index, find_indices
 from opensearch.settings.table import DEFAULT_FIELD, META_KEY
 
 FIELD_NAME = re.compile(r"[^_.*\s][^.*\s]*(\.[^.*\s]+)*")
 _ATTEMPTS = 3
 
 
-def vector_field(index: Index) -> dict[str, Any]:
+def build_vector_field(index: Index) -> dict[str, Any]:
     """Return the mapping of the vector field; derived source can rebuild a binary field only from `store`."""
     field: dict[str, Any] = {"type": "binary", "doc_values": True}
     return field | {"store": True} if index.derived_source else field
@@ -32,7 +32,7 @@ def check(index: Index, field: str) -> bool:
     found = _find_mapping(index, index.mapping, field, field)
     if found is None:
         return False
-    expected = vector_field(index)
+    expected = build_vector_field(index)
     if any(found.get(key, False) != value for key, value in expected.items()):
         raise _foreign_field_error(index, field, found)
     return True
@@ -78,8 +78,8 @@ def write(client: OpenSearchClient, name: str, field: str, rerank: Mapping[str, 
         index = _read_index(client, name)
         check(index, field)
         meta = index.meta | {META_KEY: dict(rerank)}
-        body = {"_meta": meta, "properties": {field: vector_field(index)}}
-        client.request("PUT", path_of(name, "_mapping"), body)
+        body = {"_meta": meta, "properties": {field: build_vector_field(index)}}
+        client.request("PUT", index_path(name, "_mapping"), body)
         after = _read_index(client, name)
         if after.meta == meta and check(after, field):
             return after
@@ -90,14 +90,14 @@ def write(client: OpenSearchClient, name: str, field: str, rerank: Mapping[str, 
 
 
 def _read_index(client: OpenSearchClient, name: str) -> Index:
-    found = find(client, name)
+    found = find_indices(client, name)
     if len(found) != 1:
         raise MappingError(f"{name}: expected one index, found {len(found)}: it changed meanwhile")
     return found[0]
 
 
 def _check_source(index: Index, field: str) -> None:
-    kept = KeptSource.of(index.mapping)
+    kept = KeptSource.from_mapping(index.mapping)
     if not kept.is_stored:
         raise MappingError(
             f"{index.name}: expected `_source` to be kept, found `_source.enabled: false`: vectors could not"

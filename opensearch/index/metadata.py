@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from opensearch.client import OpenSearchClient, path_of
+from opensearch.client import OpenSearchClient, index_path
 from opensearch.errors import IndexMissingError, MappingError, RefusedError
 from opensearch.settings.table import META_KEY, RerankSettings, SettingsError, parse_settings
 
@@ -55,14 +55,14 @@ class Index:
         return parse_settings(self.meta[META_KEY])
 
 
-def find(client: OpenSearchClient, name: str) -> list[Index]:
+def find_indices(client: OpenSearchClient, name: str) -> list[Index]:
     """Return every concrete index behind an index name, alias or pattern, by name; [] if there is none.
 
     Raises:
         RequestError: OpenSearch cannot be asked.
     """
     try:
-        answer = client.request("GET", path_of(name), params={"flat_settings": "true"})
+        answer = client.request("GET", index_path(name), params={"flat_settings": "true"})
     except IndexMissingError:
         return []
     if not isinstance(answer, dict) or not all(isinstance(value, dict) for value in answer.values()):
@@ -82,14 +82,14 @@ def find(client: OpenSearchClient, name: str) -> list[Index]:
     ]
 
 
-def written_by(client: OpenSearchClient, name: str) -> Index:
+def find_write_index(client: OpenSearchClient, name: str) -> Index:
     """Return the one index that a write to `name` goes to: itself, or an alias's write index.
 
     Raises:
         IndexMissingError: there is no index behind the name.
         MappingError: several indices do, and none is the write index.
     """
-    found = find(client, name)
+    found = find_indices(client, name)
     if not found:
         raise IndexMissingError(
             f"no index {name!r}. Create it with: twinrank enable {name} --field FIELD [--field FIELD ...]"
@@ -111,7 +111,7 @@ def create(client: OpenSearchClient, name: str) -> None:
     """
     if "*" in name or "," in name:
         raise RefusedError(f"no index fits {name!r}, and an index of that name cannot be created")
-    client.request("PUT", path_of(name))
+    client.request("PUT", index_path(name))
 
 
 def refresh(client: OpenSearchClient, name: str) -> None:
@@ -120,4 +120,4 @@ def refresh(client: OpenSearchClient, name: str) -> None:
     Raises:
         RequestError: OpenSearch cannot be asked, or the user may not.
     """
-    client.request("POST", path_of(name, "_refresh"))
+    client.request("POST", index_path(name, "_refresh"))

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from opensearch.client import OpenSearchClient, path_of
+from opensearch.client import OpenSearchClient, index_path
 from opensearch.errors import DeniedError, IndexMissingError, MappingError, RefusedError
 from opensearch.index import mapping, metadata
 from opensearch.index.metadata import Index
-from opensearch.settings.index_settings import IndexRecord, settings_problem
-from opensearch.settings.layers import Defaults, EffectiveSetting, effective_settings, with_defaults
+from opensearch.settings.index_settings import IndexRecord, find_problem
+from opensearch.settings.layers import Defaults, EffectiveSetting, apply_defaults, effective_settings
 from opensearch.settings.table import META_KEY, SettingsError, parse_settings
 
 NOT_ENABLED = "not enabled: its mapping has no settings under _meta.rerank"
@@ -37,14 +37,14 @@ class TemplateSettings:
     note: str | None = None
 
 
-def settings_report(client: OpenSearchClient, name: str, defaults: Defaults) -> list[SettingsReport]:
+def report_settings(client: OpenSearchClient, name: str, defaults: Defaults) -> list[SettingsReport]:
     """Report on every concrete index behind a name, alias, data stream or pattern.
 
     Raises:
         IndexMissingError: there is none.
         RequestError: OpenSearch cannot be asked.
     """
-    found = metadata.find(client, name)
+    found = metadata.find_indices(client, name)
     if not found:
         raise IndexMissingError(f"no index {name!r}. Create it with: twinrank enable {name} --field FIELD")
     return [_report_index(client, index, defaults) for index in found]
@@ -52,18 +52,18 @@ def settings_report(client: OpenSearchClient, name: str, defaults: Defaults) -> 
 
 def _report_index(client: OpenSearchClient, index: Index, defaults: Defaults) -> SettingsReport:
     rerank = index.meta.get(META_KEY)
-    problem = settings_problem(IndexRecord(rerank, mapping.is_overwritten(index)), defaults)
+    problem = find_problem(IndexRecord(rerank, mapping.is_overwritten(index)), defaults)
     if rerank is None or problem is not None:
         problems = () if problem is None else (problem,)
         return SettingsReport(index.name, (), problems, () if problems else (NOT_ENABLED,))
-    template = template_settings(client, index)
+    template = read_template_settings(client, index)
     return _report_valid(index, rerank, template, defaults)
 
 
 def _report_valid(
     index: Index, rerank: dict[str, Any], template: TemplateSettings, defaults: Defaults
 ) -> SettingsReport:
-    settings = parse_settings(with_defaults(defaults, rerank))
+    settings = parse_settings(apply_defaults(defaults, rerank))
     values = effective_settings(settings, rerank, template.rerank, defaults)
     problems, notes = [], [] if template.note is None else [template.note]
     try:
@@ -82,7 +82,7 @@ def _report_valid(
     return SettingsReport(index.name, tuple(values), tuple(problems), tuple(notes))
 
 
-def template_settings(client: OpenSearchClient, index: Index) -> TemplateSettings:
+def read_template_settings(client: OpenSearchClient, index: Index) -> TemplateSettings:
     """Return the settings in the template that a new index of this name would be made from.
 
     Raises:
@@ -101,6 +101,6 @@ def template_settings(client: OpenSearchClient, index: Index) -> TemplateSetting
 def _simulation_path(client: OpenSearchClient, index: Index) -> str:
     """OpenSearch simulates by the name of an index, but refuses the name of a data stream that is there."""
     if index.data_stream is None:
-        return f"/_index_template/_simulate_index{path_of(index.name)}"
-    [stream] = client.request("GET", f"/_data_stream{path_of(index.data_stream)}")["data_streams"]
-    return f"/_index_template/_simulate{path_of(stream['template'])}"
+        return f"/_index_template/_simulate_index{index_path(index.name)}"
+    [stream] = client.request("GET", f"/_data_stream{index_path(index.data_stream)}")["data_streams"]
+    return f"/_index_template/_simulate{index_path(stream['template'])}"

@@ -30,7 +30,7 @@ def field_notes(index: Index, names: Sequence[str]) -> Iterator[str]:
             yield f"{name}: {problem}"
 
 
-def proposal(index: Index) -> str:
+def propose_fields(index: Index) -> str:
     """Return a sentence that names the fields that could be encoded, empty if there is none."""
     names = text_fields(index)
     return f" Fields of {index.name} with text: {', '.join(names[:10])}" if names else ""
@@ -59,15 +59,17 @@ def _find_problem(index: Index, name: str) -> str | None:
         inner = [f"{name}.{inside}" for inside, one in _iterate_fields(field) if _has_text(one)]
         return f"an object, which has no text of its own. Use {', '.join(inner) or 'a field inside it'}"
     if kind not in TEXT_TYPES:
-        return f"of type {kind}, not a text: it has no text to encode.{proposal(index)}"
+        return f"of type {kind}, not a text: it has no text to encode.{propose_fields(index)}"
     return None
 
 
 def _describe_unmapped(index: Index, name: str) -> str:
     if name in index.mapping.get("derived", {}):
-        return f"a derived field, which is in no `_source`, so it has no text to encode.{proposal(index)}"
+        return (
+            f"a derived field, which is in no `_source`, so it has no text to encode.{propose_fields(index)}"
+        )
     near = difflib.get_close_matches(name, text_fields(index), n=1)
-    meant = f" Did you mean {near[0]}?" if near else proposal(index)
+    meant = f" Did you mean {near[0]}?" if near else propose_fields(index)
     if index.mapping.get("dynamic") == "strict":
         return f"not mapped in {index.name}, whose mapping is strict: no document can have it.{meant}"
     return f"not mapped in {index.name} yet: check the spelling, or index documents with it.{meant}"

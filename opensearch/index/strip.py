@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from opensearch.client import OpenSearchClient, path_of
-from opensearch.errors import DeniedError, MappingError, reason_of
-from opensearch.index.metadata import find, refresh
+from opensearch.client import OpenSearchClient, index_path
+from opensearch.errors import DeniedError, MappingError, read_reason
+from opensearch.index.metadata import find_indices, refresh
 from opensearch.index.write_obstacle import check_writable
 
 PAGE = 250
@@ -52,7 +52,7 @@ def check_strip(client: OpenSearchClient, name: str) -> None:
             documents cannot be written again, or not without a loss.
         RequestError: OpenSearch cannot be asked.
     """
-    found = find(client, name)
+    found = find_indices(client, name)
     check_writable(found)
     for index in found:
         if index.rerank_settings().versioning == "external":
@@ -103,7 +103,7 @@ def strip(
 
 
 def _count_left(client: OpenSearchClient, index: str, field: str) -> int:
-    count: int = client.request("POST", path_of(index, "_count"), {"query": _build_query(field)})["count"]
+    count: int = client.request("POST", index_path(index, "_count"), {"query": _build_query(field)})["count"]
     return count
 
 
@@ -115,7 +115,7 @@ def _read_pages(client: OpenSearchClient, index: str, field: str) -> Iterator[li
         "_source": False,
         "seq_no_primary_term": True,
     }
-    answer = client.request("POST", path_of(index, "_search"), body, params={"scroll": _SCROLL})
+    answer = client.request("POST", index_path(index, "_search"), body, params={"scroll": _SCROLL})
     try:
         while answer["hits"]["hits"]:
             yield answer["hits"]["hits"]
@@ -129,10 +129,10 @@ def _remove_from_page(client: OpenSearchClient, index: str, field: str, hits: li
     script = json.dumps({"script": {"source": _SCRIPT, "lang": "painless", "params": {"path": field}}})
     lines = [line for hit in hits for line in (json.dumps({"update": _build_address(hit)}), script)]
     body = "\n".join([*lines, ""]).encode()
-    items = client.request("POST", path_of(index, "_bulk"), body)["items"]
+    items = client.request("POST", index_path(index, "_bulk"), body)["items"]
     for item in items:
         if item["update"]["status"] in (401, 403):
-            reason = reason_of(item["update"].get("error"))
+            reason = read_reason(item["update"].get("error"))
             raise DeniedError(
                 f"{index}: OpenSearch does not allow to remove a vector: {reason}."
                 " docs/admin.md says what rights that takes"

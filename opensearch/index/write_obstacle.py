@@ -30,7 +30,7 @@ class Obstacle:
     is_lossy: bool = False
 
 
-def write_obstacle(index: Index) -> Obstacle | None:
+def find_write_obstacle(index: Index) -> Obstacle | None:
     """Return what keeps sync, a migration and the removal of vectors from writing; None if nothing does."""
     return next(_find_obstacles(index), None)
 
@@ -42,7 +42,7 @@ def check_writable(found: Sequence[Index]) -> None:
         MappingError: those of one cannot be, or would lose something by it.
     """
     for index in found:
-        obstacle = write_obstacle(index)
+        obstacle = find_write_obstacle(index)
         if obstacle is not None:
             raise MappingError(f"{index.name}: {obstacle.problem}")
 
@@ -79,9 +79,9 @@ def _find_obstacles(index: Index) -> Iterator[Obstacle]:
             is_readable=False,
             may_end=True,
         )
-    kept = KeptSource.of(index.mapping)
-    if kept.found is not None and kept.problem is not None:
-        yield Obstacle(kept.found, kept.problem, is_lossy=True)
+    kept = KeptSource.from_mapping(index.mapping)
+    if kept.dropped_by is not None and kept.problem is not None:
+        yield Obstacle(kept.dropped_by, kept.problem, is_lossy=True)
     if _is_on(index, _APPEND_ONLY):
         yield Obstacle(
             f"`{_APPEND_ONLY}: true`",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opensearch.errors import MavenError
-from opensearch.local.folders import check_room, full_disk_explained, locked, open_to_all
+from opensearch.local.folders import check_disk_space, explain_full_disk, hold_lock, make_readable
 from opensearch.local.java import Java
 from opensearch.local.maven import Maven
 
@@ -47,10 +47,10 @@ def install(
     target = home / f"{wanted.name}-{wanted.version}"
     if target.is_dir():
         return target
-    with locked(home / "install.lock"), full_disk_explained(home):
+    with hold_lock(home / "install.lock"), explain_full_disk(home):
         if not target.is_dir():
             _remove_leftovers(home)
-            check_room(home, wanted.needed_bytes)
+            check_disk_space(home, wanted.needed_bytes)
             with tempfile.TemporaryDirectory(dir=home, prefix=".unpacking-") as temporary:
                 maven = Maven(java, search_path, timeout_s)
                 archive = maven.copy(wanted.coordinates, Path(temporary))
@@ -76,5 +76,5 @@ def _unpack(archive: Path, wanted: Distribution) -> Path:
     root = archive.parent / f"{wanted.name}-{wanted.version}"
     for script in (root / "bin").iterdir():
         script.chmod(0o755)  # zipfile drops the mode
-    open_to_all(root)
+    make_readable(root)
     return root

@@ -41,7 +41,7 @@ def unprivileged_owner(user: str = "nobody") -> Owner | None:
 
 
 @contextmanager
-def locked(lock: Path) -> Iterator[None]:
+def hold_lock(lock: Path) -> Iterator[None]:
     """Hold the file `lock`, created if missing; a second caller, in any process, waits for it.
 
     The operating system frees the lock of a process that dies.
@@ -80,7 +80,7 @@ def check_trusted(folder: Path) -> None:
         )
 
 
-def check_room(folder: Path, needed_bytes: int) -> None:
+def check_disk_space(folder: Path, needed_bytes: int) -> None:
     """Raise DiskSpaceError if the disk of `folder` has less than `needed_bytes` left."""
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes < needed_bytes:
@@ -91,7 +91,7 @@ def check_room(folder: Path, needed_bytes: int) -> None:
 
 
 @contextmanager
-def full_disk_explained(folder: Path) -> Iterator[None]:
+def explain_full_disk(folder: Path) -> Iterator[None]:
     """Turn the operating system's 'no space left' into a DiskSpaceError about `folder`."""
     try:
         yield
@@ -120,7 +120,7 @@ def check_usable(folder: Path, owner: Owner | None) -> None:
         raise FolderError(
             f"OpenSearch cannot run in a path with blanks: {folder}. Choose another home folder."
         )
-    closed = closed_parent(folder, owner) if owner else None
+    closed = find_closed_parent(folder, owner) if owner else None
     if owner and closed:
         raise FolderError(
             f"The server runs as {owner.name}, who cannot enter {closed} on the way to {folder}. "
@@ -128,7 +128,7 @@ def check_usable(folder: Path, owner: Owner | None) -> None:
         )
 
 
-def closed_parent(folder: Path, owner: Owner) -> Path | None:
+def find_closed_parent(folder: Path, owner: Owner) -> Path | None:
     """Return the topmost folder on the way to `folder`, itself included, that `owner` cannot enter."""
     for part in (*reversed(folder.absolute().parents), folder.absolute()):
         if part.exists() and not _may_enter(part.stat(), owner):
@@ -145,7 +145,7 @@ def _may_enter(status: os.stat_result, owner: Owner) -> bool:
     return bool(status.st_mode & stat.S_IXOTH)
 
 
-def open_to_all(folder: Path) -> None:
+def make_readable(folder: Path) -> None:
     """Let everybody read `folder`, and execute in it what its owner may execute."""
     for path in (folder, *folder.rglob("*")):
         if not path.is_symlink():
@@ -153,7 +153,7 @@ def open_to_all(folder: Path) -> None:
             path.chmod(0o755 if executable else 0o644)
 
 
-def give_to(folder: Path, owner: Owner | None) -> None:
+def change_owner(folder: Path, owner: Owner | None) -> None:
     """Make `owner` (None: nothing to do) the owner of `folder` and of all in it."""
     if owner:
         for path in (folder, *folder.rglob("*")):

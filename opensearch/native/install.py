@@ -23,8 +23,8 @@ from opensearch.native.templates import (
     CONNECTORS,
     INGEST_PIPELINES,
     SEARCH_PIPELINES,
-    filled,
-    template,
+    fill,
+    read_template,
 )
 from opensearch.settings.table import RerankSettings
 
@@ -54,17 +54,17 @@ class Step:
     body: Any = None
 
 
-def name_of(index: str) -> str:
+def native_name(index: str) -> str:
     """Return the name of everything that belongs to an index."""
     return f"twinrank-{index}"
 
 
-def values_of(index: str, settings: RerankSettings, options: NativeOptions) -> dict[str, Any]:
+def placeholder_values(index: str, settings: RerankSettings, options: NativeOptions) -> dict[str, Any]:
     """Return the values of all placeholders but the models' ids."""
     fusion = settings.fusion
     weight = fusion.weight if fusion.method == "log_linear" else None  # another method's has another meaning
     return {
-        "NAME": name_of(index),
+        "NAME": native_name(index),
         "SIDECAR_URL": options.sidecar_url.rstrip("/"),
         "TOKEN": options.token,
         "MODEL_NAME": settings.model,
@@ -84,7 +84,7 @@ def values_of(index: str, settings: RerankSettings, options: NativeOptions) -> d
 def connector_steps(values: Mapping[str, Any]) -> dict[str, Step]:
     """Return for each connector the request that makes it."""
     return {
-        name: Step("POST", f"{_ML}/connectors/_create", filled(template(f"connector-{name}"), values))
+        name: Step("POST", f"{_ML}/connectors/_create", fill(read_template(f"connector-{name}"), values))
         for name in CONNECTORS
     }
 
@@ -95,7 +95,7 @@ def pipeline_steps(values: Mapping[str, Any], model_ids: Mapping[str, str]) -> l
     everything = {**values, **ids}
     found = [(f"/_search/pipeline/{values['NAME']}-{each}", f"pipeline-{each}") for each in SEARCH_PIPELINES]
     found += [(f"/_ingest/pipeline/{values['NAME']}-{each}", f"ingest-{each}") for each in INGEST_PIPELINES]
-    return [Step("PUT", quote(path), filled(template(name), everything)) for path, name in found]
+    return [Step("PUT", quote(path), fill(read_template(name), everything)) for path, name in found]
 
 
 def install(
@@ -138,7 +138,7 @@ def uninstall(client: OpenSearchClient, index: str) -> Iterator[str]:
         RequestError: OpenSearch cannot be asked, or refuses.
         NativeError: no ml-commons.
     """
-    name = name_of(index)
+    name = native_name(index)
     for each in SEARCH_PIPELINES:
         yield from _remove(client, quote(f"/_search/pipeline/{name}-{each}"))
     for each in INGEST_PIPELINES:

@@ -22,12 +22,12 @@ INGEST_PIPELINES = ("embed",)
 _PLACEHOLDER = re.compile(r"\$\{([A-Z][A-Z_]*)\}")
 
 
-def template(name: str) -> Any:  # noqa: ANN401  # any JSON value
+def read_template(name: str) -> Any:  # noqa: ANN401  # any JSON value
     """Return the template `name`.json, placeholders in it."""
     return msgspec.json.decode((TEMPLATES / f"{name}.json").read_bytes())
 
 
-def filled(value: Any, values: Mapping[str, Any]) -> Any:  # noqa: ANN401  # any JSON value
+def fill(value: Any, values: Mapping[str, Any]) -> Any:  # noqa: ANN401  # any JSON value
     """Return a template with its placeholders filled.
 
     A string that is nothing but a placeholder becomes the value with its type; within a longer string, and
@@ -37,16 +37,16 @@ def filled(value: Any, values: Mapping[str, Any]) -> Any:  # noqa: ANN401  # any
         KeyError: a placeholder has no value.
     """
     if isinstance(value, dict):
-        return {_fill_text(key, values): filled(inner, values) for key, inner in value.items()}
+        return {_fill_text(key, values): fill(inner, values) for key, inner in value.items()}
     if isinstance(value, list):
-        return [filled(inner, values) for inner in value]
+        return [fill(inner, values) for inner in value]
     if not isinstance(value, str):
         return value
     whole = _PLACEHOLDER.fullmatch(value)
     return values[whole[1]] if whole else _fill_text(value, values)
 
 
-def placeholders(value: Any) -> set[str]:  # noqa: ANN401  # any JSON value
+def find_placeholders(value: Any) -> set[str]:  # noqa: ANN401  # any JSON value
     """Return the names of all placeholders in a template."""
     return set(_PLACEHOLDER.findall(msgspec.json.encode(value).decode()))
 

@@ -10,7 +10,7 @@ from luqum.exceptions import ParseError
 from luqum.thread import parse
 from luqum.tree import Item, Not, OpenRange, Prohibit, Range, Regex, SearchField, Term
 
-from opensearch.query.wildcard import without_stars, words_of_term
+from opensearch.query.wildcard import read_term, replace_stars
 
 MAX_SYNTAX_CHARS = 2_000
 """How much luqum reads in one search: that takes 10 ms, 25 at worst; time grows faster than length."""
@@ -40,23 +40,23 @@ _RANGE_OR_SUFFIX = re.compile(r"[\[{][^\[\]{}]*+[\]}]|[~^][\d.]*+")
 _SYNTAX = re.compile(r"[:/\\*?\[\]{}<>]")
 
 
-def query_string_text(text: str) -> str:
+def read_query_string(text: str) -> str:
     """Return the terms and phrases that a `query_string` searches for, joined by a space.
 
     Left out are operators, field names, ranges, regular expressions, fuzziness, boosts, what is negated, what
     is asked of a metadata field (`_exists_:title`), and words with a wildcard inside (`*wai* b?t` is `wai`).
-    A text that luqum cannot read, or longer than MAX_SYNTAX_CHARS, is read by `plain_words`.
+    A text that luqum cannot read, or longer than MAX_SYNTAX_CHARS, is read by `read_plain_words`.
     """
     if len(text) > MAX_SYNTAX_CHARS:
-        return plain_words(text)
+        return read_plain_words(text)
     try:
         tree = parse(_spell_for_luqum(text)) if text.strip() else None
     except (ParseError, ValueError, ArithmeticError):  # the last two: numbers behind ~ and ^ such as 1.2.3
-        return plain_words(text)
+        return read_plain_words(text)
     return " ".join(filter(None, _iterate_terms(tree)))
 
 
-def simple_query_string_text(text: str, *, has_not: bool = True) -> str:
+def read_simple_query_string(text: str, *, has_not: bool = True) -> str:
     """Return the words and phrases that a `simple_query_string` searches for, joined by a space.
 
     Left out are `+ | " ( )`, a `*` around a word, a `~N` at its end, and what a `-` negates: unless `has_not`
@@ -65,7 +65,7 @@ def simple_query_string_text(text: str, *, has_not: bool = True) -> str:
     return " ".join(filter(None, _iterate_simple_words(text[:MAX_CHARS], has_not=has_not)))
 
 
-def plain_words(text: str) -> str:
+def read_plain_words(text: str) -> str:
     """Return the words that a `query_string` surely searches for: cautious, and in linear time."""
     simple = _RANGE_OR_SUFFIX.sub(" ", _NEGATION.sub("-", text[:MAX_CHARS]))
     if "*" in simple:
@@ -78,7 +78,7 @@ def _drop_patterns(term: str) -> str:
     """Return a term as it is, or its one word without wildcards: nothing if it is another pattern."""
     if "*" not in term:
         return term
-    words = words_of_term(term)
+    words = read_term(term)
     return "" if "\\" in term or " " in words else words  # a sign in front is the first word's alone
 
 
@@ -109,8 +109,8 @@ def _iterate_terms(tree: Item | None) -> Iterator[str]:
 
 def _read_term(value: str) -> str:
     if value.startswith('"'):
-        return _unescape(without_stars(value[1:-1])).strip()
-    return "" if value in ("&&", "||") else words_of_term(value)
+        return _unescape(replace_stars(value[1:-1])).strip()
+    return "" if value in ("&&", "||") else read_term(value)
 
 
 def _iterate_simple_words(text: str, *, has_not: bool) -> Iterator[str]:
@@ -122,7 +122,7 @@ def _iterate_simple_words(text: str, *, has_not: bool) -> Iterator[str]:
         elif found["close"] and len(negated) > 1:
             negated.pop()
         elif not is_negated:
-            words = without_stars(found["phrase"] or _SIMPLE_SUFFIX.sub("", found["word"] or ""))
+            words = replace_stars(found["phrase"] or _SIMPLE_SUFFIX.sub("", found["word"] or ""))
             yield _unescape(words if has_not else f"{found['no'] or ''}{words}").strip()
 
 

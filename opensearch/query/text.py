@@ -13,11 +13,11 @@ import msgspec
 from opensearch.query.query_string import (
     MAX_CHARS,
     MAX_SYNTAX_CHARS,
-    plain_words,
-    query_string_text,
-    simple_query_string_text,
+    read_plain_words,
+    read_query_string,
+    read_simple_query_string,
 )
-from opensearch.query.wildcard import words_of_regexp, words_of_wildcard
+from opensearch.query.wildcard import read_regexp, read_wildcard
 
 Query = dict[str, Any]
 MAX_DEPTH = 100
@@ -53,7 +53,7 @@ class _Visit:
 Visitor = Callable[[Query, _Visit], Iterator[str]]
 
 
-def query_text(query: Any) -> str | None:  # noqa: ANN401  # whatever JSON the client sent
+def find_query_text(query: Any) -> str | None:  # noqa: ANN401  # whatever JSON the client sent
     """Return the texts of a query, each once, in order, joined by a space; None if there is none."""
     visit = _Visit()
     return _join(_read_texts(query, visit)) or _join(visit.words_of_patterns) or None
@@ -91,12 +91,12 @@ def _multi_match(body: Query, _visit: _Visit) -> Iterator[str]:
 
 def _query_string(body: Query, visit: _Visit) -> Iterator[str]:
     for text in map(visit.take, _multi_match(body, visit)):
-        yield query_string_text(text) if visit.chars_read <= MAX_SYNTAX_CHARS else plain_words(text)
+        yield read_query_string(text) if visit.chars_read <= MAX_SYNTAX_CHARS else read_plain_words(text)
 
 
 def _simple_query_string(body: Query, visit: _Visit) -> Iterator[str]:
     for text in map(visit.take, _multi_match(body, visit)):
-        yield simple_query_string_text(text, has_not=_has_not(body.get("flags")))
+        yield read_simple_query_string(text, has_not=_has_not(body.get("flags")))
 
 
 def _has_not(flags: Any) -> bool:  # noqa: ANN401
@@ -164,7 +164,7 @@ def _read_rule(rule: Any, visit: _Visit, depth: int) -> Iterator[str]:  # noqa: 
 
 
 _RULE_TEXT = {"match": "query", "prefix": "prefix", "fuzzy": "term"}
-_RULE_PATTERN = {"wildcard": words_of_wildcard, "regexp": words_of_regexp}
+_RULE_PATTERN = {"wildcard": read_wildcard, "regexp": read_regexp}
 
 
 def _visit_members(*members: str) -> Visitor:
@@ -198,8 +198,8 @@ VISITORS: dict[str, Visitor] = {
     "combined_fields": _multi_match,
     "query_string": _query_string,
     "simple_query_string": _simple_query_string,
-    "wildcard": _visit_pattern(words_of_wildcard, "value", "wildcard"),
-    "regexp": _visit_pattern(words_of_regexp, "value"),
+    "wildcard": _visit_pattern(read_wildcard, "value", "wildcard"),
+    "regexp": _visit_pattern(read_regexp, "value"),
     "intervals": _intervals,
     "more_like_this": _more_like_this,
     "neural": _neural,

@@ -21,7 +21,7 @@ _STAR_OR_ESCAPED = re.compile(r"(\\.)|\*++", re.DOTALL)
 _LETTER_OR_DIGIT = re.compile(r"[^\W_]")
 
 
-def words_of_term(term: str) -> str:
+def read_term(term: str) -> str:
     r"""Return the words of one term of a `query_string`, nothing if it is another pattern.
 
     `*wait`, `wait*` and `wait?` are `wait`, and `*wait*bit*` is `wait bit`; `?ait` and `w*t` are nothing. An
@@ -30,17 +30,17 @@ def words_of_term(term: str) -> str:
     return _find_words(_DECORATED.fullmatch(term) or _WRAPPED_TERM.fullmatch(term), _WORDS)
 
 
-def words_of_wildcard(pattern: str) -> str:
+def read_wildcard(pattern: str) -> str:
     """Return the words of a `wildcard` query of the form `*words*`, nothing if it is another pattern."""
     return _keep_if_letters(_find_words(_WRAPPED.fullmatch(pattern), _WORDS))
 
 
-def words_of_regexp(pattern: str) -> str:
+def read_regexp(pattern: str) -> str:
     """Return the words of a `regexp` query of the form `.*words.*`, nothing if it is another pattern."""
     return _keep_if_letters(_find_words(_WRAPPED_REGEXP.fullmatch(pattern), _PLAINS))
 
 
-def without_stars(text: str) -> str:
+def replace_stars(text: str) -> str:
     r"""Return a text with a blank for every `*` but an escaped one, `\*`: analyzers read it as one."""
     return _STAR_OR_ESCAPED.sub(lambda found: found[1] or " ", text)
 

@@ -45,7 +45,7 @@ class FilterPath:
         )
 
 
-def widened(parameter: str, needed: Sequence[Path]) -> FilterPath | None:
+def widen(parameter: str, needed: Sequence[Path]) -> FilterPath | None:
     """Return a filter that shows the needed paths too; None if it shows no hit, or if that is impossible."""
     patterns = [part.strip() for part in parameter.split(",") if part.strip()]
     includes = [_parse(part) for part in patterns if not part.startswith("-")]

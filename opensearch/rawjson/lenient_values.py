@@ -17,7 +17,7 @@ _BLANKS = "".join(map(chr, range(33)))
 """The characters that Java trims."""
 
 
-def whole_number(value: object) -> int | None:
+def read_whole_number(value: object) -> int | None:
     """Return a body's number, or its text, as a whole number; None if OpenSearch does not read it as one.
 
     Fractions are cut off. So are those of a negative number: -0.5 is 0.
@@ -30,7 +30,7 @@ def whole_number(value: object) -> int | None:
     return number if abs(number) <= MAX_INT else None
 
 
-def whole_number_of_url(text: str) -> int | None:
+def read_whole_number_of_url(text: str) -> int | None:
     """Return a URL parameter as a whole number; None if OpenSearch does not read it as one."""
     if not _INT.fullmatch(text) or len(text) > _MAX_DIGITS:
         return None

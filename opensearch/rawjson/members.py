@@ -31,7 +31,7 @@ class Member:
     value: Any
 
 
-def members(text: str) -> list[Member]:
+def read_members(text: str) -> list[Member]:
     """Return the members of the one JSON object that `text` is.
 
     Raises:
@@ -84,7 +84,7 @@ def _expect(text: str, position: int, mark: str, *, skip: bool = True) -> int:
     return _skip_space(text, position + 1) if skip else position + 1
 
 
-def without(text: str, found: list[Member], position: int) -> str:
+def remove_member(text: str, found: list[Member], position: int) -> str:
     """Return the object's text without its member number `position`, and without one comma beside it."""
     member = found[position]
     if position + 1 < len(found):
@@ -93,13 +93,13 @@ def without(text: str, found: list[Member], position: int) -> str:
     return text[:start] + text[member.end :]
 
 
-def appended(text: str, member: str, *, is_empty: bool) -> str:
+def append_member(text: str, member: str, *, is_empty: bool) -> str:
     """Return the object's text with `member`, written as `"key":value`, as the last one."""
     close = text.rindex("}")
     return f"{text[:close]}{'' if is_empty else ','}{member}{text[close:]}"
 
 
-def without_path(text: str, path: Sequence[str]) -> tuple[str, Member | None]:
+def remove_path(text: str, path: Sequence[str]) -> tuple[str, Member | None]:
     """Return the object's text without the member at `path`, and that member.
 
     An object on the path that held nothing else is removed too. Without such a member the text comes back as
@@ -108,18 +108,18 @@ def without_path(text: str, path: Sequence[str]) -> tuple[str, Member | None]:
     Raises:
         JsonObjectError: the text is not one JSON object.
     """
-    found = members(text)
+    found = read_members(text)
     for position, member in enumerate(found):
         if member.key != path[0]:
             continue
         if len(path) == 1:
-            return without(text, found, position), member
+            return remove_member(text, found, position), member
         if not isinstance(member.value, dict):
             break
-        rest, inner = without_path(text[member.value_start : member.end], path[1:])
+        rest, inner = remove_path(text[member.value_start : member.end], path[1:])
         if inner is None:
             break
-        if not members(rest):
-            return without(text, found, position), inner
+        if not read_members(rest):
+            return remove_member(text, found, position), inner
         return text[: member.value_start] + rest + text[member.end :], inner
     return text, None

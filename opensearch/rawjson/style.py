@@ -63,16 +63,18 @@ class Pretty:
         return _join_lines(b"[", [bytes(item) for item in items], b"]", self._within + depth)
 
 
-def written(value: Any, style: Style, depth: int) -> Raw:  # noqa: ANN401  # any JSON value
+def write_value(value: Any, style: Style, depth: int) -> Raw:  # noqa: ANN401  # any JSON value
     """Return a decoded JSON value in a style, `depth` objects and arrays deep."""
     if isinstance(value, dict):
-        return style.object({name: written(each, style, depth + 1) for name, each in value.items()}, depth)
+        return style.object(
+            {name: write_value(each, style, depth + 1) for name, each in value.items()}, depth
+        )
     if isinstance(value, list):
-        return style.array([written(each, style, depth + 1) for each in value], depth)
+        return style.array([write_value(each, style, depth + 1) for each in value], depth)
     return Raw(msgspec.json.encode(value))
 
 
-def style_of(body: bytes, within: int = 0) -> Style:
+def detect_style(body: bytes, within: int = 0) -> Style:
     """Return the style of an object that OpenSearch wrote, `within` objects and arrays deep in its answer."""
     if not body.startswith((b"{\n", b"{ }")):
         return Compact()

@@ -14,20 +14,20 @@ _PRIVATE_USE = range(0xE000, 0xF900)
 
 
 @dataclass(frozen=True)
-class Swapped:
-    """A JSON text without lone surrogates: `back` returns any part of it as it was."""
+class SwappedText:
+    """A JSON text without lone surrogates: `restore` returns any part of it as it was."""
 
     text: bytes
     originals: Mapping[bytes, bytes]
 
-    def back(self, part: bytes) -> bytes:
+    def restore(self, part: bytes) -> bytes:
         """Return a part of the text with its lone surrogates."""
         for escape, original in self.originals.items():
             part = part.replace(escape, original)
         return part
 
 
-def swapped(text: bytes) -> Swapped | None:
+def swap_surrogates(text: bytes) -> SwappedText | None:
     """Swap the lone surrogates of a JSON text; None if it has none, or if no escape is free."""
     found = {match[1] for match in _ESCAPES.finditer(text) if match[1]}
     lower = text.lower()
@@ -36,4 +36,4 @@ def swapped(text: bytes) -> Swapped | None:
     if not found or len(escapes) < len(found):
         return None
     plain = _ESCAPES.sub(lambda match: escapes[match[1]] if match[1] else match[0], text)
-    return Swapped(plain, {escape: b"\\" + original for original, escape in escapes.items()})
+    return SwappedText(plain, {escape: b"\\" + original for original, escape in escapes.items()})

@@ -18,7 +18,7 @@ class InvalidError(Exception):
     """A value is not valid; says which key, what was expected and what was found."""
 
 
-def validated(value: Any, table: type[Table], place: str, remedy: str) -> Table:  # noqa: ANN401  # any JSON
+def validate(value: Any, table: type[Table], place: str, remedy: str) -> Table:  # noqa: ANN401  # any JSON
     """Return a decoded JSON value as a table.
 
     Args:
@@ -35,15 +35,15 @@ def validated(value: Any, table: type[Table], place: str, remedy: str) -> Table:
         part = _find_part(value, path)
         for key in part if isinstance(part, dict) else ():
             if key not in section.__struct_fields__:
-                raise refusal(f"{place}{path}.{key}", *_describe_unknown(key, section), remedy)
+                raise build_error(f"{place}{path}.{key}", *_describe_unknown(key, section), remedy)
     try:
         return msgspec.convert(value, table)
     except msgspec.ValidationError as error:
         path, expected, found = _explain(str(error), value, sections)
-        raise refusal(place + path, expected, found, remedy) from error
+        raise build_error(place + path, expected, found, remedy) from error
 
 
-def refusal(place: str, expected: str, found: str, remedy: str) -> InvalidError:
+def build_error(place: str, expected: str, found: str, remedy: str) -> InvalidError:
     """Return the error in the one form that all have."""
     return InvalidError(f"{place}: expected {expected}, found {found}. {remedy}")
 

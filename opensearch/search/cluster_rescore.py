@@ -23,7 +23,7 @@ _SCRIPT = Path(__file__).parent / "painless" / "cluster_rescore.painless"
 _INT32 = 1 << 32
 
 
-def cluster_rescore(
+def build_cluster_rescore(
     *,
     query: bytes,
     scale: float,
@@ -37,7 +37,7 @@ def cluster_rescore(
 
     Args:
         query: the query vector as dim little-endian int16, small enough that a sum of dim products with int8
-            fits 32 bits: `reranker.integer_query.integer_query`.
+            fits 32 bits: `reranker.integer_query.quantise_query`.
         scale: query vector = scale x integers.
         model_tag: the tag, 0 to 2^32 - 1, of the only vectors that are compared.
         weight: the fusion's weight, 0 to 40.

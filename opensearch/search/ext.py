@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Raw
 
-from opensearch.rawjson.validation import InvalidError, refusal, validated
+from opensearch.rawjson.validation import InvalidError, build_error, validate
 from opensearch.settings.table import FusionSettings, RerankSettings, check_together
 
 EXT = "ext"
@@ -58,7 +58,7 @@ class RerankControls(_Table, frozen=True):
     query_context: QueryContext = QueryContext()
     explain: bool = False
 
-    def over(self, settings: RerankSettings) -> RerankSettings:
+    def apply_to(self, settings: RerankSettings) -> RerankSettings:
         """Return the index's settings as this request has them.
 
         Raises:
@@ -81,12 +81,12 @@ class RerankControls(_Table, frozen=True):
         text, path = self.query_context.query_text, self.query_context.query_text_path
         place = f"{_PLACE}.query_context"
         if text is not None and path is not None:
-            raise refusal(place, "query_text or query_text_path", "both", _REMEDY)
+            raise build_error(place, "query_text or query_text_path", "both", _REMEDY)
         if path is None:
             return text
         found = _find_value(body, path)
         if not isinstance(found, str):
-            raise refusal(f"{place}.query_text_path", f"a string at {path!r}", _describe(found), _REMEDY)
+            raise build_error(f"{place}.query_text_path", f"a string at {path!r}", _describe(found), _REMEDY)
         return found
 
     def _apply_to_fusion(self, fusion: FusionSettings) -> FusionSettings:
@@ -98,7 +98,7 @@ class RerankControls(_Table, frozen=True):
         return msgspec.structs.replace(base, **changed)
 
 
-def taken_out(body: dict[str, Raw]) -> tuple[RerankControls, dict[str, Raw]]:
+def take_controls(body: dict[str, Raw]) -> tuple[RerankControls, dict[str, Raw]]:
     """Return a search body's `ext.rerank`, and the body without it; an `ext` that is empty then goes too.
 
     Raises:
@@ -110,7 +110,7 @@ def taken_out(body: dict[str, Raw]) -> tuple[RerankControls, dict[str, Raw]]:
     rest = {name: raw for name, raw in body.items() if name != EXT}
     if not isinstance(ext, dict) or RERANK not in ext:
         return RerankControls(), rest if ext == {} else body
-    controls = validated(ext[RERANK], RerankControls, _PLACE, _REMEDY)
+    controls = validate(ext[RERANK], RerankControls, _PLACE, _REMEDY)
     others = {name: value for name, value in ext.items() if name != RERANK}
     return controls, {**rest, EXT: Raw(msgspec.json.encode(others))} if others else rest
 
@@ -140,4 +140,4 @@ def _describe(value: object) -> str:
     return "nothing" if value is None else msgspec.json.encode(value).decode()[:80]
 
 
-__all__ = ["FusionControls", "InvalidError", "QueryContext", "RerankControls", "taken_out"]
+__all__ = ["FusionControls", "InvalidError", "QueryContext", "RerankControls", "take_controls"]

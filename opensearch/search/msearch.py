@@ -11,8 +11,8 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Raw
 
-from opensearch.rawjson.style import Style, style_of
-from opensearch.search.request import NotUnderstoodError, SearchRequest, members_of, parameters_of
+from opensearch.rawjson.style import Style, detect_style
+from opensearch.search.request import NotUnderstoodError, SearchRequest, read_body, read_parameters
 from opensearch.search.response import UnusableResponseError
 from opensearch.settings.target import Skip
 
@@ -70,7 +70,7 @@ def read_items(target: str, indices: str, body: bytes) -> list[MultiSearchItem]:
     Raises:
         NotUnderstoodError: the body is not lines in pairs, or too many, or the parameters are not plain.
     """
-    in_url = parameters_of(target)
+    in_url = read_parameters(target)
     if "source" in in_url:
         raise NotUnderstoodError("source")
     shared = {name: value for name, value in in_url.items() if name in _OF_EVERY_ITEM}
@@ -100,7 +100,7 @@ def _read_item(header: bytes, body: bytes, indices: str, shared: Mapping[str, st
     try:
         parameters = {**shared, **{_OTHER_NAMES.get(key, key): _to_parameter(key, own[key]) for key in own}}
         path = f"/{indices}/_search" if indices else "/_search"
-        search: SearchRequest | Skip = SearchRequest(path, parameters, members_of(body))
+        search: SearchRequest | Skip = SearchRequest(path, parameters, read_body(body))
     except NotUnderstoodError as error:
         search = Skip(error.reason)
     return MultiSearchItem(header, body, indices, search)
@@ -149,9 +149,9 @@ class MultiSearchResponse:
             raise UnusableResponseError(
                 f"expected {num_items} answers to as many searches, found {len(items)}"
             )
-        return cls(top, items, style_of(body))
+        return cls(top, items, detect_style(body))
 
-    def after(self, other: "MultiSearchResponse") -> "MultiSearchResponse":
+    def add_time_of(self, other: "MultiSearchResponse") -> "MultiSearchResponse":
         """Return this response with the time of an earlier one added to its `took`."""
         took = self.top.get("took")
         if took is None or "took" not in other.top:
@@ -165,7 +165,7 @@ class MultiSearchResponse:
         return bytes(self.style.object(top, 0)) + self.style.end
 
 
-def error_of(item: Raw) -> int | None:
+def read_error_status(item: Raw) -> int | None:
     """Return the status of an item that is an error, None if it is a search response.
 
     Raises:
@@ -178,7 +178,7 @@ def error_of(item: Raw) -> int | None:
         raise UnusableResponseError(f"expected the answer to one search, found: {error}") from error
 
 
-def without_template(path: str) -> str:
+def msearch_path(path: str) -> str:
     """Return the path of an `_msearch` for that of a `_msearch/template`: what is rendered goes there."""
     parts = [part for part in path.split("/") if part]
     return "/" + "/".join(parts[:-1] if parts[-1:] == ["template"] else parts)

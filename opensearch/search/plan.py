@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from opensearch.query.text import query_text
-from opensearch.rawjson.filter_path import FilterPath, widened
+from opensearch.query.text import find_query_text
+from opensearch.rawjson.filter_path import FilterPath, widen
 from opensearch.search.execution import fallback_reason
-from opensearch.search.ext import RerankControls, taken_out
+from opensearch.search.ext import RerankControls, take_controls
 from opensearch.search.request import NotUnderstoodError, SearchRequest
 from opensearch.search.requested_fields import asks_for, names_among_fields
 from opensearch.settings.table import RerankSettings
@@ -63,7 +63,7 @@ def plan_search(request: SearchRequest, target: Target, *, fallback: str | None 
         # `ext.rerank`, if there is any, is not for us
         return target.settings if isinstance(target.settings, Skip) else Skip("search_pipeline")
     try:
-        controls, body = taken_out(dict(request.body))
+        controls, body = take_controls(dict(request.body))
         text = controls.query_text(body)
     except (msgspec.DecodeError, RecursionError):  # OpenSearch's own parser shall say what it thinks of it
         return Skip("body")
@@ -82,7 +82,7 @@ def _planned(
 ) -> Plan | Skip:
     if isinstance(target.settings, Skip):
         return target.settings
-    settings = controls.over(target.settings)
+    settings = controls.apply_to(target.settings)
     if not settings.enabled:
         return Skip("disabled")
     try:
@@ -107,7 +107,7 @@ def _plan(
     details: bool,
     in_cluster: bool,
 ) -> Plan | Skip:
-    unknown = request.not_understood()
+    unknown = request.find_unknown_name()
     if unknown is not None:
         return Skip(unknown)
     longest = target.max_rescore_window if in_cluster else target.max_result_window
@@ -117,7 +117,7 @@ def _plan(
     reason = _order_reason(request) or _page_reason(start, end, last_start, target.max_result_window)
     if reason is not None:
         return Skip(reason)
-    text = given_text or query_text(request.query)
+    text = given_text or find_query_text(request.query)
     if text is None:
         return Skip("query_text")
     keep_vector = asks_for(request, settings.field)
@@ -183,4 +183,4 @@ def _filter_path(request: SearchRequest, of_a_hit: list[tuple[str, ...]]) -> Fil
         return None
     needed: list[tuple[str, ...]] = [("timed_out",), ("_shards", "failed")]
     needed += [("hits", "hits", *path) for path in of_a_hit]
-    return widened(request.parameters["filter_path"], needed) or Skip("filter_path")
+    return widen(request.parameters["filter_path"], needed) or Skip("filter_path")

@@ -16,7 +16,7 @@ class _UnreadableError(Exception):
     """Not the bytes that were expected."""
 
 
-def indices_of(pit: Any) -> str | None:  # noqa: ANN401  # any JSON value of `pit`
+def read_indices(pit: Any) -> str | None:  # noqa: ANN401  # any JSON value of `pit`
     """Return the indices behind a search's `pit`, joined by commas for a path; None if it is unreadable."""
     encoded = pit.get("id") if isinstance(pit, dict) else None
     if not isinstance(encoded, str):

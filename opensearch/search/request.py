@@ -10,11 +10,11 @@ from urllib.parse import parse_qsl, quote
 
 import msgspec
 
-from opensearch.rawjson.lenient_values import is_true, whole_number, whole_number_of_url
+from opensearch.rawjson.lenient_values import is_true, read_whole_number, read_whole_number_of_url
 from opensearch.rawjson.members import JsonObjectError
-from opensearch.rawjson.members import members as json_members
+from opensearch.rawjson.members import read_members as json_members
 from opensearch.search.parameters import OF_THE_FORMAT, WIDENED_KEYS, WIDENED_PARAMETERS
-from opensearch.search.sort_clauses import Clause, clauses_of_body, clauses_of_url, is_descending_score
+from opensearch.search.sort_clauses import Clause, is_descending_score, read_body_clauses, read_url_clauses
 
 _BODY = msgspec.json.Decoder(dict[str, msgspec.Raw])
 DEFAULT_SIZE = 10
@@ -51,7 +51,7 @@ class SearchRequest:
         parameters = _parse_query(query)
         if "source" in parameters:
             parameters, body = _take_source(parameters, body)
-        return cls(path, parameters, members_of(body))
+        return cls(path, parameters, read_body(body))
 
     @property
     def from_(self) -> int:
@@ -81,7 +81,7 @@ class SearchRequest:
     @property
     def sort(self) -> list[Clause]:
         """What hits are sorted by, the body's first, then the URL's; empty for the default."""
-        return [*clauses_of_body(self.member("sort")), *clauses_of_url(self.parameters.get("sort", ""))]
+        return [*read_body_clauses(self.member("sort")), *read_url_clauses(self.parameters.get("sort", ""))]
 
     @property
     def sorts_by_score(self) -> bool:
@@ -133,7 +133,7 @@ class SearchRequest:
         rescore = self.member("rescore")
         each = rescore if isinstance(rescore, list) else [rescore]
         sizes = [one.get("window_size", DEFAULT_RESCORE_WINDOW) for one in each if isinstance(one, dict)]
-        return [size for size in map(whole_number, sizes) if size is not None and size > 0]
+        return [size for size in map(read_whole_number, sizes) if size is not None and size > 0]
 
     @property
     def explains(self) -> bool:
@@ -149,11 +149,11 @@ class SearchRequest:
         """Return the same request with another body."""
         return replace(self, body=body)
 
-    def encoded_body(self) -> bytes:
+    def encode_body(self) -> bytes:
         """Return the body as JSON, empty if it has no members."""
         return msgspec.json.encode(self.body) if self.body else b""
 
-    def not_understood(self) -> str | None:
+    def find_unknown_name(self) -> str | None:
         """Return the first parameter or body key that this version does not widen safely, None if none."""
         names = [*self.parameters.keys() - WIDENED_PARAMETERS, *self.body.keys() - WIDENED_KEYS]
         return min(names, default=None)
@@ -164,7 +164,7 @@ class SearchRequest:
         query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in chosen.items())
         return f"{self.path}?{query}" if query else self.path
 
-    def parameters_but(self, *names: str) -> dict[str, str]:
+    def parameters_without(self, *names: str) -> dict[str, str]:
         """Return the parameters without these and without those that only format the answer."""
         left_out = OF_THE_FORMAT.union(names)
         return {name: value for name, value in self.parameters.items() if name not in left_out}
@@ -181,13 +181,13 @@ class SearchRequest:
         if name not in self.parameters and name not in self.body:
             return default
         in_url = self.parameters.get(name)
-        number = whole_number(self.member(name)) if in_url is None else whole_number_of_url(in_url)
+        number = read_whole_number(self.member(name)) if in_url is None else read_whole_number_of_url(in_url)
         if number is None or number < 0:
             raise NotUnderstoodError(name)
         return number
 
 
-def members_of(body: bytes) -> dict[str, msgspec.Raw]:
+def read_body(body: bytes) -> dict[str, msgspec.Raw]:
     """Read a body's members, none if it is empty.
 
     Raises:
@@ -213,7 +213,7 @@ def _has_one_name_twice(body: bytes) -> bool:
     return len(set(names)) < len(names)
 
 
-def parameters_of(target: str) -> dict[str, str]:
+def read_parameters(target: str) -> dict[str, str]:
     """Read a raw target's parameters.
 
     Raises:

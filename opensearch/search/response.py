@@ -8,8 +8,8 @@ from msgspec import Raw
 
 from opensearch.fields.vector_field import Hit
 from opensearch.rawjson.filter_path import FilterPath
-from opensearch.rawjson.style import Style, style_of
-from opensearch.rawjson.surrogates import swapped
+from opensearch.rawjson.style import Style, detect_style
+from opensearch.rawjson.surrogates import swap_surrogates
 from opensearch.search.window_request import SEQ_NO, HitName
 
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
@@ -61,11 +61,11 @@ class SearchResponse:
         try:
             return cls._parse(body, is_filtered=is_filtered, within=within)
         except (msgspec.DecodeError, KeyError, UnicodeDecodeError, RecursionError) as error:
-            halves = swapped(body)
+            halves = swap_surrogates(body)
             if halves is None:
                 raise UnusableResponseError(f"expected the answer to a search, found: {error}") from error
         try:
-            return cls._parse(halves.text, is_filtered=is_filtered, within=within)._map_values(halves.back)
+            return cls._parse(halves.text, is_filtered=is_filtered, within=within)._map_values(halves.restore)
         except (msgspec.DecodeError, KeyError, UnicodeDecodeError, RecursionError) as error:
             raise UnusableResponseError(f"expected the answer to a search, found: {error}") from error
 
@@ -77,7 +77,7 @@ class SearchResponse:
         _check_complete(top)
         envelope = _OBJECT.decode(top.get("hits", b"{}") if is_filtered else top["hits"])
         hits = _HITS.decode(envelope.get("hits", b"[]") if is_filtered else envelope["hits"])
-        return cls(top, envelope, hits, style_of(body, within), len(body))
+        return cls(top, envelope, hits, detect_style(body, within), len(body))
 
     def _map_values(self, changed: Callable[[bytes], bytes]) -> "SearchResponse":
         """Return the answer with every value changed."""
@@ -137,7 +137,7 @@ class SearchResponse:
 _NULL = Raw(b"null")
 
 
-def name_of(hit: Hit, field: str) -> HitName:
+def read_hit_name(hit: Hit, field: str) -> HitName:
     """Return the name that only this hit has; `field` holds the vectors.
 
     Raises:

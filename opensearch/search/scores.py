@@ -32,23 +32,23 @@ class HitScores:
     neighbours: float | None = None
 
 
-def score(value: float) -> Raw:
+def format_score(value: float) -> Raw:
     """Return a `_score` as OpenSearch writes one: the shortest text of a float32."""
     return Raw(str(np.float32(min(value, _LARGEST))).encode())
 
 
-def with_score(hit: Hit, value: Raw) -> Hit:
+def set_score(hit: Hit, value: Raw) -> Hit:
     """Return the hit with another `_score`; a `sort` value, which repeats it, follows."""
     scored = {**hit, "_score": value}
     return {**scored, "sort": Raw(b"[" + bytes(value) + b"]")} if "sort" in hit else scored
 
 
-def with_score_of(hit: Hit, other: Hit) -> Hit:
+def copy_score(hit: Hit, other: Hit) -> Hit:
     """Return the hit with another one's `_score` and `sort`, as they are written there."""
     return {**hit, **{name: other[name] for name in ("_score", "sort") if name in other}}
 
 
-def with_explanation(hit: Hit, scores: HitScores, style: Style, depth: int) -> Hit:
+def add_explanation(hit: Hit, scores: HitScores, style: Style, depth: int) -> Hit:
     """Return the hit with OpenSearch's `_explanation` inside an explanation of the fused value."""
     if "_explanation" not in hit:
         return hit
@@ -61,7 +61,7 @@ def with_explanation(hit: Hit, scores: HitScores, style: Style, depth: int) -> H
         parts.append(_build_leaf(scores.neighbours, "neighbours: the nearest hits' mean", style, depth + 2))
     own = style.object(
         {
-            "value": score(scores.fused),
+            "value": format_score(scores.fused),
             "description": _encode_text(f"{scores.fused_by}, of:"),
             "details": style.array([*parts, _indent(hit["_explanation"], style, 2)], depth + 1),
         },
@@ -70,12 +70,12 @@ def with_explanation(hit: Hit, scores: HitScores, style: Style, depth: int) -> H
     return {**hit, "_explanation": own}
 
 
-def with_details(hit: Hit, scores: HitScores, rank: int, style: Style, depth: int) -> Hit:
+def add_details(hit: Hit, scores: HitScores, rank: int, style: Style, depth: int) -> Hit:
     """Return the hit with a member `_rerank`: its scores and ranks, both counted from 1."""
     details = {
         "rank": Raw(str(rank).encode()),
         "first_stage_rank": Raw(str(scores.first_stage_rank).encode()),
-        "first_stage_score": score(scores.first_stage),
+        "first_stage_score": format_score(scores.first_stage),
         "crossing": Raw(b"null") if scores.crossing is None else _encode_number(scores.crossing),
         "fused": _encode_number(scores.fused),
         "probability": _encode_number(scores.probability),

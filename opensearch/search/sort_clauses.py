@@ -15,7 +15,7 @@ Clause = tuple[str, Any]
 """A field, and how it is sorted by: `{}` if only the field is named."""
 
 
-def clauses_of_body(sort: Any) -> Iterator[Clause]:  # noqa: ANN401  # any JSON
+def read_body_clauses(sort: Any) -> Iterator[Clause]:  # noqa: ANN401  # any JSON
     """Yield the clauses of a body's `sort`; one that OpenSearch refuses counts as a clause."""
     for part in sort if isinstance(sort, list) else () if sort is None else (sort,):
         if isinstance(part, dict):
@@ -24,7 +24,7 @@ def clauses_of_body(sort: Any) -> Iterator[Clause]:  # noqa: ANN401  # any JSON
             yield str(part), {}
 
 
-def clauses_of_url(sort: str) -> Iterator[Clause]:
+def read_url_clauses(sort: str) -> Iterator[Clause]:
     """Yield the clauses of the URL's `sort`; empty ones at the end do not count."""
     for part in sort.rstrip(",").split(",") if sort.strip(",") else ():
         field, colon, order = part.rpartition(":")

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from opensearch.search.parameters import OF_THE_QUERY_STRING
-from opensearch.search.request import NotUnderstoodError, SearchRequest, members_of
+from opensearch.search.request import NotUnderstoodError, SearchRequest, read_body
 
 RENDER_TARGET = "/_render/template"
 
@@ -40,10 +40,10 @@ def render_body(template: SearchRequest) -> bytes:
     """
     if not _SCRIPT & template.body.keys() or template.body.keys() - _SCRIPT - {"params", *_FLAGS}:
         raise NotUnderstoodError("template")
-    return template.encoded_body()
+    return template.encode_body()
 
 
-def rendered_search(template: SearchRequest, path: str, answer: bytes) -> SearchRequest:
+def build_rendered_search(template: SearchRequest, path: str, answer: bytes) -> SearchRequest:
     """Return the search that a template stands for, `answer` being what OpenSearch rendered.
 
     Raises:
@@ -51,7 +51,7 @@ def rendered_search(template: SearchRequest, path: str, answer: bytes) -> Search
     """
     try:
         output = _OBJECT.decode(answer)["template_output"]
-        body = members_of(bytes(output))
+        body = read_body(bytes(output))
     except (msgspec.DecodeError, KeyError, NotUnderstoodError) as error:
         raise NotUnderstoodError("template") from error
     given = template.parameters

@@ -13,7 +13,7 @@ _PLUGINS = {
 """The first path segments of plugins that search, and the reason that is reported."""
 
 
-def unranked_api(method: str, path: str) -> str | None:
+def find_unranked_api(method: str, path: str) -> str | None:
     """Return why a request that searches is not reranked, None if it is no such request.
 
     `path` is raw and has no query. Scrolls, templates and `_msearch` have rules of their own.

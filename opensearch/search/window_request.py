@@ -37,14 +37,14 @@ class HitName:
     vector: str
 
 
-def whole_window(plan: Plan) -> SearchCall:
+def request_window(plan: Plan) -> SearchCall:
     """Build the request for the window from its first hit, with hits as the client wants them and vectors."""
     request = plan.request
     body = {**request.body, "from": _ZERO, "size": _encode_number(plan.num_hits)}
     if plan.needs_docvalue:
         in_body = request.member("docvalue_fields") or []
         body["docvalue_fields"] = _encode([*in_body, plan.settings.field])
-    parameters = request.parameters_but("from", "size")
+    parameters = request.parameters_without("from", "size")
     if plan.filter_path is not None:
         parameters["filter_path"] = plan.filter_path.parameter
     if request.is_pretty:
@@ -52,10 +52,10 @@ def whole_window(plan: Plan) -> SearchCall:
     return SearchCall(request.target(parameters), msgspec.json.encode(body))
 
 
-def rescored_page(plan: Plan, rescore: Mapping[str, Any]) -> SearchCall:
+def request_rescored_page(plan: Plan, rescore: Mapping[str, Any]) -> SearchCall:
     """Build the request for the client's own page with this `rescore`: OpenSearch orders the hits then."""
     request = plan.request
-    parameters = request.parameters_but()
+    parameters = request.parameters_without()
     if plan.filter_path is not None:
         parameters["filter_path"] = plan.filter_path.parameter
     if request.is_pretty:
@@ -98,7 +98,7 @@ _WITH_INNER_HITS = frozenset({"has_child", "has_parent", "nested"})
 _SUGGESTER = frozenset({"suggest_field", "suggest_mode", "suggest_size", "suggest_text"})
 
 
-def vectors_of_window(plan: Plan) -> SearchCall:
+def request_window_vectors(plan: Plan) -> SearchCall:
     """Build the request for the window's order and vectors, and for everything besides the hits."""
     request = plan.request
     body = {name: raw for name, raw in request.body.items() if name not in _OF_THE_PAGE}
@@ -113,13 +113,13 @@ def vectors_of_window(plan: Plan) -> SearchCall:
         body["_source"] = _encode(plan.settings.source_fields)
     else:  # no stored field at all: OpenSearch would unpack a fat source for the sake of `_id` alone
         body["stored_fields"] = Raw(b'"_none_"')
-    parameters = request.parameters_but("from", "size", *_SOURCE_PARAMETERS, *_OF_THE_PAGE)
+    parameters = request.parameters_without("from", "size", *_SOURCE_PARAMETERS, *_OF_THE_PAGE)
     if request.is_pretty:
         parameters["pretty"] = "true"
     return SearchCall(request.target(parameters), msgspec.json.encode(body))
 
 
-def hits_of_page(plan: Plan, names: Sequence[HitName], num_shards: int) -> SearchCall:
+def request_page_hits(plan: Plan, names: Sequence[HitName], num_shards: int) -> SearchCall:
     """Build the request for the page's hits by name, as the client wants them, with the query to highlight.
 
     It asks for their names too, since another shard may have a hit of the same sequence number.
@@ -137,7 +137,7 @@ def hits_of_page(plan: Plan, names: Sequence[HitName], num_shards: int) -> Searc
         "track_total_hits": Raw(b"false"),
     }
     left_out = _OF_THE_WINDOW | _SUGGESTER | {"request_cache", "search_type", "typed_keys"}
-    parameters = request.parameters_but(*left_out)
+    parameters = request.parameters_without(*left_out)
     if request.is_pretty:
         parameters["pretty"] = "true"
     return SearchCall(request.target(parameters), msgspec.json.encode(body))

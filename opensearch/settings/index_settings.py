@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from opensearch.settings.layers import Defaults, with_defaults
+from opensearch.settings.layers import Defaults, apply_defaults
 from opensearch.settings.table import DEFAULT_FIELD, META_KEY, RerankSettings, SettingsError, parse_settings
 from opensearch.settings.target import MAX_RESULT_WINDOW, Skip, Target
 
@@ -117,13 +117,13 @@ def resolve_records(records: Mapping[str, IndexRecord], defaults: Defaults) -> T
     )
 
 
-def settings_problems(records: Mapping[str, IndexRecord], defaults: Defaults) -> dict[str, str]:
+def find_problems(records: Mapping[str, IndexRecord], defaults: Defaults) -> dict[str, str]:
     """Return what is wrong with the settings of these indices, one sentence for each invalid one."""
-    found = {name: settings_problem(record, defaults) for name, record in records.items()}
+    found = {name: find_problem(record, defaults) for name, record in records.items()}
     return {name: problem for name, problem in found.items() if problem is not None}
 
 
-def settings_problem(record: IndexRecord, defaults: Defaults) -> str | None:
+def find_problem(record: IndexRecord, defaults: Defaults) -> str | None:
     """Return what is wrong with one index's settings, None if they are valid."""
     if record.is_overwritten:
         return (
@@ -133,7 +133,7 @@ def settings_problem(record: IndexRecord, defaults: Defaults) -> str | None:
     if record.rerank is None:
         return None
     try:
-        parse_settings(with_defaults(defaults, record.rerank))
+        parse_settings(apply_defaults(defaults, record.rerank))
     except SettingsError as error:
         return str(error)
     return None
@@ -152,7 +152,7 @@ def _agree(indices: list[IndexRecord], defaults: Defaults) -> RerankSettings | S
     if any(index.rerank is None for index in indices):
         return Skip("indices")
     try:
-        settings = [parse_settings(with_defaults(defaults, index.rerank)) for index in indices]
+        settings = [parse_settings(apply_defaults(defaults, index.rerank)) for index in indices]
     except SettingsError:
         return Skip("settings")
     agreed = {(each.model, each.field, each.source_fields, each.migration) for each in settings}

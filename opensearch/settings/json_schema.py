@@ -15,23 +15,23 @@ SCHEMA_FILE = Path(__file__).with_name("settings.schema.json")
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def settings_schema() -> dict[str, Any]:
+def build_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of `_meta.rerank`."""
     (schema,), definitions = msgspec.json.schema_components([RerankSettings], ref_template="#/$defs/{name}")
     return {"$schema": DIALECT, "title": "Twinrank: _meta.rerank", **schema, "$defs": definitions}
 
 
-def schema_text() -> str:
+def format_schema() -> str:
     """Return the schema as the committed file holds it."""
-    plain = json.loads(json.dumps(settings_schema()), parse_float=whole_number)
+    plain = json.loads(json.dumps(build_schema()), parse_float=parse_number)
     return json.dumps(plain, indent=2) + "\n"
 
 
-def whole_number(text: str) -> float:
+def parse_number(text: str) -> float:
     """Return `40` for `40.0`: which of the two `typing` returns depends on what was imported before."""
     value = float(text)
     return int(value) if value.is_integer() else value
 
 
 if __name__ == "__main__":
-    SCHEMA_FILE.write_text(schema_text())
+    SCHEMA_FILE.write_text(format_schema())

@@ -25,7 +25,7 @@ OF_BUNDLE = ("weight", "feedback", "smoothing")
 """The settings of `fusion` that a model bundle has its own values for."""
 
 Defaults = Mapping[str, Any]
-"""A server's defaults, in the form of `_meta.rerank`, checked by `server_defaults`."""
+"""A server's defaults, in the form of `_meta.rerank`, checked by `check_server_defaults`."""
 
 _REQUIRED = {"model": "any", "source_fields": ["any"]}
 
@@ -39,7 +39,7 @@ class EffectiveSetting:
     origin: str
 
 
-def server_defaults(value: Any, name: str) -> Defaults:  # noqa: ANN401  # any JSON value
+def check_server_defaults(value: Any, name: str) -> Defaults:  # noqa: ANN401  # any JSON value
     """Check a server's defaults, which were read from the file `name`.
 
     Raises:
@@ -56,7 +56,7 @@ def server_defaults(value: Any, name: str) -> Defaults:  # noqa: ANN401  # any J
     return value
 
 
-def with_defaults(defaults: Defaults, rerank: Any) -> Any:  # noqa: ANN401  # any JSON value may be in a mapping
+def apply_defaults(defaults: Defaults, rerank: Any) -> Any:  # noqa: ANN401  # any JSON value may be in a mapping
     """Return `_meta.rerank` completed by the defaults.
 
     A default weight is for the defaults' own fusion method: it is not used if the mapping names another.
@@ -98,16 +98,16 @@ def effective_settings(
     origins = {name: unsaid if value is None else "default" for name, value in of_bundle.items()}
     return [
         EffectiveSetting(name, value, _find_origin(name, *layers) or origins.get(name, "default"))
-        for name, value in flat(settings)
+        for name, value in flatten(settings)
     ]
 
 
-def flat(settings: msgspec.Struct, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(settings: msgspec.Struct, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield every setting by its dotted name."""
     for info in msgspec.structs.fields(settings):
         value = getattr(settings, info.name)
         if isinstance(value, msgspec.Struct):
-            yield from flat(value, f"{prefix}{info.name}.")
+            yield from flatten(value, f"{prefix}{info.name}.")
         else:
             yield prefix + info.name, value
 

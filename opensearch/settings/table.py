@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from opensearch.rawjson.validation import InvalidError, refusal, validated
+from opensearch.rawjson.validation import InvalidError, build_error, validate
 
 META_KEY = "rerank"
 DEFAULT_FIELD = "rerank.vector"
@@ -181,7 +181,7 @@ class RerankSettings(_SettingsTable, frozen=True):
         second = {} if other.model is None or other.field is None else {other.model: other.field}
         return {self.model: self.field} | second
 
-    def of_model(self, name: str) -> "RerankSettings | None":
+    def for_model(self, name: str) -> "RerankSettings | None":
         """Return the settings with which a bundle of that name searches: its own field's, or None.
 
         The second field serves only after the cut-over: before it is not filled.
@@ -210,7 +210,7 @@ def parse_settings(rerank: Any, place: SettingsSource = IN_MAPPING) -> RerankSet
         SettingsError: unknown key, missing key, wrong type or a value outside its limits.
     """
     try:
-        settings = validated(rerank, RerankSettings, place.name, place.remedy)
+        settings = validate(rerank, RerankSettings, place.name, place.remedy)
         check_together(settings, place.name, place.remedy)
     except InvalidError as error:
         raise SettingsError(str(error)) from error
@@ -226,17 +226,17 @@ def check_together(settings: RerankSettings, place: str, remedy: str) -> None:
     weight = settings.fusion.weight
     if settings.fusion.method == "weighted" and weight is not None and weight > 1:
         expected = "a share of 0 to 1, since the method is `weighted`"
-        raise refusal(f"{place}.fusion.weight", expected, str(weight), remedy)
+        raise build_error(f"{place}.fusion.weight", expected, str(weight), remedy)
     other = settings.migration
     if (other.model is None) != (other.field is None):
-        raise refusal(f"{place}.migration", "both `model` and `field`, or neither", "one of them", remedy)
+        raise build_error(f"{place}.migration", "both `model` and `field`, or neither", "one of them", remedy)
     if other.field == settings.field:
-        raise refusal(f"{place}.migration.field", "another field than `field`", repr(other.field), remedy)
+        raise build_error(f"{place}.migration.field", "another field than `field`", repr(other.field), remedy)
     if other.model == settings.model:
-        raise refusal(f"{place}.migration.model", "another model than `model`", repr(other.model), remedy)
+        raise build_error(f"{place}.migration.model", "another model than `model`", repr(other.model), remedy)
 
 
-def settings_meta(settings: RerankSettings) -> dict[str, Any]:
+def encode_settings(settings: RerankSettings) -> dict[str, Any]:
     """Return the JSON value for `_meta.rerank`: everything that is not at its default."""
     return _changed_values(settings)
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from opensearch.client import BUSY, OpenSearchClient, path_of
-from opensearch.errors import BusyError, TooLargeError, UnreachableError, reason_of
+from opensearch.client import BUSY, OpenSearchClient, index_path
+from opensearch.errors import BusyError, TooLargeError, UnreachableError, read_reason
 from opensearch.retry import Retries, RetryPolicy
 
 LARGE_BYTES = 8_000_000
@@ -57,7 +57,7 @@ class Bulk:
         waiting: Callable[[str], None],
     ) -> None:
         self._upstream = upstream
-        self._path = path_of(index, "_bulk")
+        self._path = index_path(index, "_bulk")
         self._retry_policy = retry_policy
         self._waiting = waiting
 
@@ -121,4 +121,4 @@ def _is_large(item: BulkItem) -> bool:
 
 def _result(outcome: dict[str, Any]) -> BulkResult:
     error = outcome.get("error")
-    return BulkResult(outcome["status"], None if error is None else reason_of(error))
+    return BulkResult(outcome["status"], None if error is None else read_reason(error))

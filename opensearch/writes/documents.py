@@ -35,7 +35,7 @@ class StoredDocument:
         return (
             None
             if self.source is None
-            else stored_vectors.decoded(stored_vectors.value_at(self.source, field))
+            else stored_vectors.decode(stored_vectors.find_value(self.source, field))
         )
 
 
@@ -95,5 +95,5 @@ def repair_lines(place: DocumentKey, lock: Lock, packed: Mapping[str, bytes | No
         *parents, last = field.split(".")
         for name in parents:
             inner = inner.setdefault(name, {})
-        inner[last] = None if value is None else stored_vectors.encoded(value)
+        inner[last] = None if value is None else stored_vectors.encode(value)
     return json.dumps({"update": parameters}).encode() + b"\n" + json.dumps({"doc": doc}).encode() + b"\n"

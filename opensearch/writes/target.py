@@ -9,7 +9,7 @@ from urllib.parse import quote
 import msgspec
 
 from opensearch.index.kept_source import KeptSource
-from opensearch.settings.layers import Defaults, with_defaults
+from opensearch.settings.layers import Defaults, apply_defaults
 from opensearch.settings.table import META_KEY, RerankSettings, SettingsError, parse_settings
 from opensearch.writes.operation import Operation
 from opensearch.writes.routing import ShardCount
@@ -101,7 +101,7 @@ def _target(
     return WriteTarget(
         index, settings, exists, routing,
         _setting(described, "default_pipeline"), _setting(described, "final_pipeline"),
-        KeptSource.of(described.get("mappings", {})),
+        KeptSource.from_mapping(described.get("mappings", {})),
         str(append_only.get("enabled", False)).lower() == "true",
         ShardCount(
             int(_setting(described, "number_of_shards", "1")),
@@ -117,7 +117,7 @@ def _settings(described: Mapping[str, Any], defaults: Defaults) -> RerankSetting
     free of stale vectors until somebody corrects them.
     """
     rerank = described.get("mappings", {}).get("_meta", {}).get(META_KEY)
-    for layered in (with_defaults(defaults, rerank), rerank):
+    for layered in (apply_defaults(defaults, rerank), rerank):
         with suppress(SettingsError):  # which field is ours cannot be known
             return None if rerank is None else parse_settings(layered)
     return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from opensearch.rawjson.members import JsonObjectError, Member, appended, members, without
+from opensearch.rawjson.members import JsonObjectError, Member, append_member, read_members, remove_member
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class UpdateBody:
 
     @cached_property
     def _members(self) -> list[Member]:
-        return members(self.text)
+        return read_members(self.text)
 
     @cached_property
     def _by_key(self) -> dict[str, Member]:
@@ -60,7 +60,7 @@ class UpdateBody:
         """Return the body with another text as that part, in its place or last."""
         member = self._by_key.get(part)
         if member is None:
-            return UpdateBody(appended(self.text, f'"{part}":{source}', is_empty=not self._members))
+            return UpdateBody(append_member(self.text, f'"{part}":{source}', is_empty=not self._members))
         return UpdateBody(self.text[: member.value_start] + source + self.text[member.end :])
 
     def without_parts(self, *parts: str) -> "UpdateBody":
@@ -68,7 +68,9 @@ class UpdateBody:
         body = self
         for part in parts:
             if part in body._by_key:
-                body = UpdateBody(without(body.text, body._members, body._members.index(body._by_key[part])))
+                body = UpdateBody(
+                    remove_member(body.text, body._members, body._members.index(body._by_key[part]))
+                )
         return body
 
 

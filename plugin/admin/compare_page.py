@@ -7,7 +7,7 @@ from typing import Any
 import flask
 import msgspec
 
-from opensearch.client import path_of
+from opensearch.client import index_path
 from opensearch.errors import AddressError
 from opensearch.settings.table import RerankSettings
 from plugin.admin.compare_html import PAGE, POLICY
@@ -78,7 +78,7 @@ def _compared(door: SearchDoor, settings: SettingsCache, headers: Headers, index
     Raises:
         AnsweredError, UpstreamError, AddressError, _QuestionError: it cannot be compared.
     """
-    target = settings.of_indices(path_of(index)[1:], headers)
+    target = settings.of_indices(index_path(index)[1:], headers)
     body = _body(text)
     search, notes = _shortened(Asked(index, body, text).search(target))
     if body is not None:

@@ -15,8 +15,8 @@ from indexer.coverage import ModelIdentity as CoveredModel
 from indexer.coverage import coverage
 from opensearch.client import OpenSearchClient
 from opensearch.index.enable import EnableRequest, EnableResult, disable, enable
-from opensearch.index.settings_report import settings_report
-from opensearch.settings.table import settings_meta
+from opensearch.index.settings_report import report_settings
+from opensearch.settings.table import encode_settings
 from plugin.admin.compare_page import compare_page
 from plugin.admin.responses import STATUSES, BodyError, answered, body_object, failed, is_set
 from plugin.encoding.model import Model
@@ -62,7 +62,7 @@ class AdminViews:
     def settings(self, index: str) -> flask.Response:
         """What holds, where each value comes from, and what is wrong, for every index behind the name."""
         with self._client() as client:
-            reports = settings_report(client, index, self.cache.defaults)
+            reports = report_settings(client, index, self.cache.defaults)
         return answered({report.index: report.as_json() for report in reports})
 
     def change(self, index: str) -> flask.Response:
@@ -94,7 +94,7 @@ class AdminViews:
         """One search step by step: the body is a search, or `text` is given as a parameter."""
         asked = Asked(index, body_object() or None, flask.request.args.get("text"))
         with self._client() as client:
-            reports = settings_report(client, index, self.cache.defaults)
+            reports = report_settings(client, index, self.cache.defaults)
         door = search_door(self.upstream, self.cache, self.model)
         return answered(explain(door, self.cache, _callers_headers(), asked, reports))
 
@@ -122,7 +122,7 @@ class AdminViews:
 def _as_json(enabled: EnableResult) -> dict[str, Any]:
     return {
         "changes": list(enabled.changes),
-        "_meta": {"rerank": settings_meta(enabled.settings)},
+        "_meta": {"rerank": encode_settings(enabled.settings)},
         "vectors_stale": enabled.vectors_stale,
         "notes": list(enabled.notes),
     }

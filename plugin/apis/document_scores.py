@@ -69,9 +69,9 @@ def _stored(document: str) -> bytes | None:
 
     No text of a language begins with 28 characters of the base64 alphabet that decode to our header.
     """
-    beginning = stored_vectors.decoded(document[:_CHARS_OF_HEADER])
+    beginning = stored_vectors.decode(document[:_CHARS_OF_HEADER])
     if beginning is None or len(beginning) < HEADER.size:
         return None
     version, type_code, _, _, zero, _, _ = HEADER.unpack_from(beginning)
     is_ours = version == FORMAT_VERSION and type_code in tuple(ValueType) and zero == 0
-    return (stored_vectors.decoded(document.rstrip("=")) or b"") if is_ours else None
+    return (stored_vectors.decode(document.rstrip("=")) or b"") if is_ours else None

@@ -104,7 +104,7 @@ class EmbeddingsEndpoint:
             packed = pack(chunks, text_hash=text_hash(text, chunking), model_tag=self._model.model_tag)
         except StoredVectorError as error:
             raise ApiError(500, str(error)) from error
-        return stored_vectors.encoded(packed)
+        return stored_vectors.encode(packed)
 
 
 def _as(encoding: str, row: Floats) -> list[float] | str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from opensearch.settings.json_schema import whole_number
+from opensearch.settings.json_schema import parse_number
 from opensearch.settings.table import RerankSettings
 from plugin.apis.schemas import (
     CohereRerankAnswer,
@@ -176,7 +176,7 @@ def _reference(shape: type[msgspec.Struct]) -> dict[str, str]:
 
 def document() -> bytes:
     """Return the document as it is served and kept."""
-    plain = json.loads(json.dumps(openapi()), parse_float=whole_number)
+    plain = json.loads(json.dumps(openapi()), parse_float=parse_number)
     return msgspec.json.format(msgspec.json.encode(plain), indent=1) + b"\n"
 
 

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from opensearch.search.cluster_rescore import cluster_rescore
+from opensearch.search.cluster_rescore import build_cluster_rescore
 from plugin.apis.document_scores import query_vector
 from plugin.apis.errors import ApiError
 from plugin.apis.rerank import check_model
 from plugin.apis.schemas import RescoreAnswer, RescoreRequest, read
 from plugin.encoding.model import Model
 from reranker.crossing import Cosine
-from reranker.integer_query import integer_query
+from reranker.integer_query import quantise_query
 
 NO_CHANGE: dict[str, Any] = {"window_size": 1, "query": {"rescore_query": {"match_none": {}}}}
 """A clause that leaves every hit its place and its score."""
@@ -37,9 +37,9 @@ class RescoreEndpoint:
             raise ApiError(422, "input: expected a query text, found a blank one")
         if request.languages != "any" and not model.reads(request.input):
             return RescoreAnswer(NO_CHANGE, "language")
-        query = integer_query(query_vector(model, request.input))
+        query = quantise_query(query_vector(model, request.input))
         return RescoreAnswer(
-            cluster_rescore(
+            build_cluster_rescore(
                 query=query.values,
                 scale=query.scale,
                 model_tag=model.model_tag,

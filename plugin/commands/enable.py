@@ -12,7 +12,7 @@ import click
 from opensearch.client import OpenSearchClient
 from opensearch.index.enable import EnableRequest, EnableResult, disable, enable
 from opensearch.index.strip import check_strip, strip
-from opensearch.settings.table import META_KEY, SettingsError, settings_meta
+from opensearch.settings.table import META_KEY, SettingsError, encode_settings
 from plugin.commands.connection import connected
 from plugin.commands.language_notes import tell_languages
 from plugin.commands.options import bundle_option
@@ -134,7 +134,7 @@ def tell_enabled(enabled: EnableResult, *, word: str, dry_run: bool) -> None:
     for change in enabled.changes or ("nothing to change",):
         click.echo(f"  {change}")
     if dry_run:
-        meta = {"_meta": {META_KEY: settings_meta(enabled.settings)}}
+        meta = {"_meta": {META_KEY: encode_settings(enabled.settings)}}
         click.echo(f"  PUT /{enabled.index}/_mapping {json.dumps(meta)} (beside what else `_meta` holds)")
     for note in enabled.notes:
         click.echo(f"  note: {note}", err=True)

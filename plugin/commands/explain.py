@@ -10,7 +10,7 @@ from typing import Any
 import click
 from rich.text import Text
 
-from opensearch.index.settings_report import settings_report
+from opensearch.index.settings_report import report_settings
 from opensearch.settings.layers import Defaults
 from plugin.commands.connection import connected
 from plugin.commands.options import bundle_option, json_option, settings_file_option
@@ -47,7 +47,7 @@ def explain_command(
     """Show a search for TEXT in INDEX step by step. A TEXT that begins with { is the body of a search."""
     asked = Asked(index, *body_or_text(text), size)
     with connected(connecting) as client:
-        reports = settings_report(client, index, defaults)
+        reports = report_settings(client, index, defaults)
     with closing(connecting.upstream()) as upstream:
         settings = SettingsCache(upstream, defaults=defaults, waits_for_coverage=True)
         door = search_door(upstream, settings, Model.load(Bundle.open(bundle_path)))

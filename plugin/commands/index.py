@@ -52,7 +52,7 @@ def index_command(
     bundle = Bundle.open(bundle_path)
     documents = read_documents(file)  # another form is refused before anything is asked or written
     with connected(connecting) as upstream, progress_bar(file, hidden=as_json) as (console, advance):
-        target = metadata.written_by(upstream, index)
+        target = metadata.find_write_index(upstream, index)
         check_indexable(target)
         fills = fills_of(target, bundle, bundle.document_encoder(threads=threads))
         for note in pipeline_notes(upstream, target, target.rerank_settings().source_fields):
@@ -60,7 +60,7 @@ def index_command(
         events = Events(
             _rejections(console, rejects), advance, lambda reason: console.print("Waiting:", reason)
         )
-        keeps_source = KeptSource.of(target.mapping).is_whole
+        keeps_source = KeptSource.from_mapping(target.mapping).is_whole
         indexing = Indexing(upstream, target.name, Fills(*fills), events, keeps_source=keeps_source)
         summary = indexing.run(documents)
     click.echo(json.dumps(summary.as_json()) if as_json else summary.in_words())

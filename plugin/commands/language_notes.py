@@ -13,7 +13,7 @@ def languages_of(
     upstream: OpenSearchClient, index: str, settings: RerankSettings, bundle: Bundle
 ) -> str | None:
     """Return a warning if much of a concrete index is in scripts that the bundle does not read, else None."""
-    if settings.of_model(bundle.vectors_of) is None:  # another bundle's index: nothing is known of that one
+    if settings.for_model(bundle.vectors_of) is None:  # another bundle's index: nothing is known of that one
         return None
     return language_warning(upstream, index, settings, bundle.name, bundle.scripts())
 
@@ -27,7 +27,7 @@ def tell_languages(upstream: OpenSearchClient, index: str, settings: RerankSetti
 
 def tell_languages_behind(upstream: OpenSearchClient, name: str, bundle: Bundle) -> None:
     """Print such a warning for each index behind a name that is enabled."""
-    for index in metadata.find(upstream, name):
+    for index in metadata.find_indices(upstream, name):
         if META_KEY not in index.meta:
             continue
         try:

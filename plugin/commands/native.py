@@ -52,14 +52,14 @@ def install_command(
     token = read_tokens(token_file)[0] if token_file else "none"
     options = NativeOptions(sidecar, token, read_timeout)
     with connected(connecting) as upstream:
-        settings = metadata.written_by(upstream, index).rerank_settings()
+        settings = metadata.find_write_index(upstream, index).rerank_settings()
         if dry_run:
             hidden = NativeOptions(sidecar, _HIDDEN, read_timeout)
-            _show(install.values_of(index, settings, hidden))
+            _show(install.placeholder_values(index, settings, hidden))
             return
-        for line in install.install(upstream, install.values_of(index, settings, options)):
+        for line in install.install(upstream, install.placeholder_values(index, settings, options)):
             click.echo(line)
-    name = install.name_of(index)
+    name = install.native_name(index)
     click.echo(f"Search {index} with search_pipeline={name}-rescore or {name}-rerank; see docs/native.md.")
 
 
@@ -70,7 +70,7 @@ def uninstall_command(index: str, connecting: Connecting) -> None:
     """Remove what `install` made for INDEX. Its documents and their vectors stay."""
     with connected(connecting) as upstream:
         lines = list(install.uninstall(upstream, index))
-    click.echo("\n".join(lines) or f"nothing of {install.name_of(index)} was there")
+    click.echo("\n".join(lines) or f"nothing of {install.native_name(index)} was there")
 
 
 def _show(values: dict[str, object]) -> None:

@@ -84,7 +84,7 @@ def _source_fields(client: OpenSearchClient, index: str) -> tuple[str, ...]:
     """Return the source fields of the indices behind a name, each once; none if no settings can be read."""
     fields: list[str] = []
     with suppress(RequestError):  # whoever may search need not be allowed to read a mapping
-        for each in metadata.find(client, index):
+        for each in metadata.find_indices(client, index):
             with suppress(SettingsError):
                 fields += each.rerank_settings().source_fields
     return tuple(dict.fromkeys(fields))

@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from opensearch.index.settings_report import SettingsReport, settings_report
+from opensearch.index.settings_report import SettingsReport, report_settings
 from opensearch.settings.layers import Defaults
 from plugin.commands.connection import connected
 from plugin.commands.options import json_option, settings_file_option
@@ -25,7 +25,7 @@ def settings_command(index: str, defaults: Defaults, as_json: bool, connecting: 
     Exit status 1 where something is wrong.
     """
     with connected(connecting) as upstream:
-        reports = settings_report(upstream, index, defaults)
+        reports = report_settings(upstream, index, defaults)
     if as_json:
         click.echo(json.dumps({report.index: report.as_json() for report in reports}))
     else:

@@ -21,7 +21,7 @@ from indexer.sync.summary import SyncSummary
 from indexer.sync.throttle import Throttle
 from indexer.vector_fields import Fill
 from opensearch.changes.checkpoints import Checkpoints
-from opensearch.client import OpenSearchClient, path_of
+from opensearch.client import OpenSearchClient, index_path
 from opensearch.errors import RequestError
 from opensearch.index.metadata import Index
 from plugin.commands.connection import connected
@@ -189,7 +189,7 @@ def _fills(bundle: Bundle, threads: int) -> Callable[[Index], Sequence[Fill]]:
 
 
 def _probe(upstream: OpenSearchClient, name: str) -> None:
-    upstream.request("POST", path_of(name, "_search"), {"size": 1, "track_total_hits": False})
+    upstream.request("POST", index_path(name, "_search"), {"size": 1, "track_total_hits": False})
 
 
 def _told(

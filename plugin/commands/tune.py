@@ -59,7 +59,7 @@ def tune_command(
     if queries is None or qrels is None:
         raise CommandError(NEEDS)
     with connected(connecting) as client:
-        settings = metadata.written_by(client, index).rerank_settings()
+        settings = metadata.find_write_index(client, index).rerank_settings()
         texts, judged = judged_queries(client, index, queries, qrels)
     bundle = Bundle.open(bundle_path)
     now = _pair(settings, bundle.manifest.fusion.weight)

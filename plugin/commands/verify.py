@@ -34,7 +34,7 @@ def verify_command(index: str, as_json: bool, bundle_path: Path, connecting: Con
     """
     bundle = Bundle.open(bundle_path)
     with connected(connecting) as upstream:
-        found = [one for one in metadata.find(upstream, index) if META_KEY in one.meta]
+        found = [one for one in metadata.find_indices(upstream, index) if META_KEY in one.meta]
         if not found:
             raise IndexMissingError(
                 f"expected an index {index} with settings, found none."

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from opensearch.client import OpenSearchClient, path_of
+from opensearch.client import OpenSearchClient, index_path
 from plugin.errors import CommandError
 from plugin.evaluation.collection import judged_documents, read_qrels, read_queries
 from reranker.judgements import Judgements
@@ -59,5 +59,5 @@ def _check_documents(client: OpenSearchClient, index: str, documents: set[str], 
 def _counts(client: OpenSearchClient, index: str, documents: set[str]) -> Iterator[int]:
     ids = iter(sorted(documents))
     while batch := list(islice(ids, BATCH_IDS)):
-        answer = client.request("POST", path_of(index, "_count"), {"query": {"ids": {"values": batch}}})
+        answer = client.request("POST", index_path(index, "_count"), {"query": {"ids": {"values": batch}}})
         yield answer["count"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.load.summary import Summary
-from opensearch.client import path_of
+from opensearch.client import index_path
 from plugin.evaluation.collection import Collection, CollectionError, read_collection
 from plugin.evaluation.evaluate import Evaluation, evaluate
 from plugin.harness.prepared_index import prepare_index
@@ -96,7 +96,7 @@ def _index(plan: EvaluationPlan, collection: Collection, index: str, listeners: 
         progress=indexed,
     )
     with closing(plan.connecting.client()) as upstream:
-        upstream.request("POST", path_of(index, "_forcemerge"), params={"max_num_segments": "1"})
+        upstream.request("POST", index_path(index, "_forcemerge"), params={"max_num_segments": "1"})
 
 
 @contextmanager

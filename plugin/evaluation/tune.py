@@ -15,7 +15,7 @@ import numpy as np
 from plugin.errors import CommandError
 from plugin.evaluation.measures import Difference, Qrels, difference, measured
 from reranker.arrays import Floats, Floats64
-from reranker.fusion import fusion
+from reranker.fusion import choose_fusion
 from reranker.rerank import rank
 
 WEIGHTS = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0, 40.0)
@@ -54,7 +54,7 @@ class Window:
         size = min(pair.window_size, len(self.ids))
         if not size:
             return []
-        fuse = fusion("log_linear", pair.weight, 60, bundle_weight=pair.weight)
+        fuse = choose_fusion("log_linear", pair.weight, 60, bundle_weight=pair.weight)
         order = rank(self.first_stage[:size], self.crossing[:size], fuse).order.tolist()
         return [self.ids[place] for place in (*order, *range(size, len(self.ids)))]
 

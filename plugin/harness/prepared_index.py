@@ -9,7 +9,7 @@ from indexer.enricher import Enricher
 from indexer.load.document_file import read_documents
 from indexer.load.indexing import Events, Indexing
 from indexer.load.summary import Rejection, Summary
-from opensearch.client import OpenSearchClient, path_of
+from opensearch.client import OpenSearchClient, index_path
 from opensearch.index import metadata
 from opensearch.index.enable import EnableRequest, enable
 from plugin.errors import CommandError
@@ -63,9 +63,9 @@ def prepare_index(
 
 def _create_analyzed(upstream: OpenSearchClient, index: str, fields: Sequence[str], analyzer: str) -> None:
     """Create the index, where there is none, with an analyzer for its text fields."""
-    if not metadata.find(upstream, index):
+    if not metadata.find_indices(upstream, index):
         properties = {field: {"type": "text", "analyzer": analyzer} for field in fields}
-        upstream.request("PUT", path_of(index), {"mappings": {"properties": properties}})
+        upstream.request("PUT", index_path(index), {"mappings": {"properties": properties}})
 
 
 def _index_file(

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from opensearch.local.process import ServerProcess, birth_of, read_process
+from opensearch.local.process import ServerProcess, read_birth, read_process
 from plugin.errors import CommandError
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import DEFAULT_BUNDLE
@@ -66,7 +66,7 @@ def start_proxy(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    process = ServerProcess(child.pid, birth_of(child.pid) or "", port, 0)
+    process = ServerProcess(child.pid, read_birth(child.pid) or "", port, 0)
     try:
         process.write(_record(folder))
         _wait_for(child, port, log, wait_s)

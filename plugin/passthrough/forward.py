@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator
 
-from opensearch.fields.redaction import FieldsOf, cut_answer
+from opensearch.fields.redaction import FieldsOf, redact_response
 from opensearch.search.request import SearchRequest
 from opensearch.search.requested_fields import asks_for
 from opensearch.settings.target import Skip, Target
@@ -75,7 +75,7 @@ def cut_of(target: Target, search: SearchRequest | Skip) -> Cut | None:
     None: it has none, or all of them are asked for.
     """
     fields_of = hidden_fields(target, search)
-    return None if fields_of is None else lambda body: cut_answer(body, fields_of)
+    return None if fields_of is None else lambda body: redact_response(body, fields_of)
 
 
 def hidden_fields(target: Target, search: SearchRequest | Skip) -> FieldsOf | None:
@@ -107,7 +107,7 @@ def _sent(
             request.content_length,
             may_repeat=is_whole and may_repeat,
         )
-    body = forward.encoded_body()
+    body = forward.encode_body()
     plain = tuple(
         header for header in headers if header[0].lower() not in ("content-encoding", "content-type")
     )

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from urllib.parse import quote
 
-from opensearch.fields.redaction import cut_answer
+from opensearch.fields.redaction import redact_response
 from plugin.errors import UpstreamError
 from plugin.http.messages import Request
 from plugin.passthrough.forward import Cut
@@ -41,4 +41,4 @@ class FieldLookup:
                 known[path] = tuple(field for field in fields if not is_asked(field))
             return known[path]
 
-        return lambda body: cut_answer(body, fields_of)
+        return lambda body: redact_response(body, fields_of)

@@ -7,7 +7,7 @@ import msgspec
 
 from opensearch.endpoints import Api, Endpoint
 from opensearch.fields.vector_field import vector_field
-from opensearch.search.request import NotUnderstoodError, parameters_of
+from opensearch.search.request import NotUnderstoodError, read_parameters
 from opensearch.search.requested_fields import asks_in_documents, asks_in_url
 from plugin.http.messages import Request, Response
 from plugin.passthrough.forward import Cut, passed_through
@@ -56,7 +56,7 @@ class ReadHandler:
 
         def cut(source: bytes) -> bytes:
             for field in fields:
-                source = vector_field(field).cut_source(source)
+                source = vector_field(field).remove_from_source(source)
             return source
 
         return cut
@@ -80,7 +80,7 @@ class _Asked:
 
 def _parameters(request: Request) -> dict[str, str]:
     try:
-        return parameters_of(request.target)
+        return read_parameters(request.target)
     except NotUnderstoodError:
         return {}
 

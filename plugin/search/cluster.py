@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from opensearch.search.cluster_rescore import cluster_rescore
+from opensearch.search.cluster_rescore import build_cluster_rescore
 from opensearch.search.plan import Plan
-from opensearch.search.window_request import rescored_page
+from opensearch.search.window_request import request_rescored_page
 from plugin.encoding.model import Model
 from plugin.encoding.query_future import await_vector
 from plugin.errors import RerankFailedError
@@ -22,7 +22,7 @@ from plugin.telemetry.stage_clock import StageClock
 from plugin.upstream.client import Upstream
 from reranker.arrays import Floats
 from reranker.crossing import Cosine
-from reranker.integer_query import integer_query
+from reranker.integer_query import quantise_query
 
 
 def has_script(model: Model) -> bool:
@@ -47,7 +47,7 @@ class ClusterSearch:
         """
         with clock.stage("encode_wait"):
             query = self._query_vector(plan)
-        asked = rescored_page(plan, self.clause(plan, query))
+        asked = request_rescored_page(plan, self.clause(plan, query))
         with clock.stage("opensearch"):
             exchange = self._upstream.exchange(
                 request.method, asked.target, plain_headers(request), asked.body
@@ -71,8 +71,8 @@ class ClusterSearch:
 
     def clause(self, plan: Plan, query: Floats) -> dict[str, Any]:
         """Return the value for the search's `rescore`, `query` being its (dim,) vector."""
-        integers, weight = integer_query(query), plan.settings.fusion.weight
-        return cluster_rescore(
+        integers, weight = quantise_query(query), plan.settings.fusion.weight
+        return build_cluster_rescore(
             query=integers.values,
             scale=integers.scale,
             model_tag=self._model.model_tag,

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from opensearch.client import path_of
+from opensearch.client import index_path
 from opensearch.endpoints import Api, Endpoint
-from opensearch.errors import reason_of
+from opensearch.errors import read_reason
 from opensearch.index.settings_report import SettingsReport
 from opensearch.settings.table import RerankSettings, SettingsError
 from opensearch.settings.target import Target
@@ -98,7 +98,7 @@ def explain(
         SettingsError: nothing was asked.
         AddressError: no name of an index.
     """
-    target = settings.of_indices(path_of(asked.indices)[1:], headers)
+    target = settings.of_indices(index_path(asked.indices)[1:], headers)
     search = asked.search(target)
     sent = with_deadline(_with_details(search)) if takes_ext(target) else search
     found, status, timing = until_reranked(
@@ -137,7 +137,7 @@ def answered_search(
 def _searched(
     door: SearchDoor, headers: Headers, indices: str, search: dict[str, Any]
 ) -> tuple[dict[str, Any], str, str]:
-    path, body = path_of(indices), msgspec.json.encode(search)
+    path, body = index_path(indices), msgspec.json.encode(search)
     sent = (*headers, ("Content-Type", "application/json"))
     request = Request("POST", f"{path}/_search", sent, BytesIO(body), len(body))
     answer = door.answer(request, Endpoint(Api.SEARCH, path[1:]))
@@ -188,7 +188,7 @@ def _content(answer: Response) -> bytes:
 def _error_reason(status: int, found: Any, content: bytes) -> str:  # noqa: ANN401  # any JSON value
     """Return what an error says: OpenSearch's reason, its plain text, or what the status means."""
     if isinstance(found, dict) and "error" in found:
-        return reason_of(found["error"])
+        return read_reason(found["error"])
     text = " ".join(content[:MAX_SHOWN_BYTES].decode("utf-8", "replace").split())
     meanings = {each.value: each.phrase for each in HTTPStatus}
     return text or meanings.get(status, "no reason given")

@@ -8,7 +8,7 @@ from opensearch.endpoints import Api, Endpoint
 from opensearch.rawjson.validation import InvalidError
 from opensearch.search.msearch import MultiSearchItem, read_items
 from opensearch.search.plan import Plan
-from opensearch.search.request import NotUnderstoodError, parameters_of
+from opensearch.search.request import NotUnderstoodError, read_parameters
 from opensearch.search.response import UnusableResponseError
 from opensearch.search.template import TEMPLATE_PARAMETERS
 from opensearch.settings.target import Skip
@@ -98,7 +98,7 @@ class MultiSearchDoor:
 
     def _rendered(self, request: Request, items: Sequence[MultiSearchItem]) -> list[MultiSearchItem]:
         """Return items whose searches are what their templates stand for."""
-        unknown = parameters_of(request.target).keys() - TEMPLATE_PARAMETERS
+        unknown = read_parameters(request.target).keys() - TEMPLATE_PARAMETERS
         if unknown:  # OpenSearch refuses it, and `_msearch`, which what is rendered goes to, may not
             raise NotUnderstoodError(min(unknown))
         renderer = TemplateRenderer(self._upstream, request)
@@ -110,7 +110,7 @@ class MultiSearchDoor:
 
     def _planned(self, request: Request, items: Sequence[MultiSearchItem]) -> list[PlannedItem]:
         """Plan every item, as long as there are hits left to ask for."""
-        is_filtered = "filter_path" in parameters_of(request.target)
+        is_filtered = "filter_path" in read_parameters(request.target)
         planned, num_hits = [], 0
         may_search: dict[str, bool] = {}
         for item in items:

@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 
 from msgspec import Raw
 
-from opensearch.fields.redaction import cut_answer, cut_part
+from opensearch.fields.redaction import redact_part, redact_response
 from opensearch.rawjson.style import Style
 from opensearch.rawjson.validation import InvalidError
-from opensearch.search.msearch import DEPTH_OF_AN_ITEM, MultiSearchItem, MultiSearchResponse, without_template
+from opensearch.search.msearch import DEPTH_OF_AN_ITEM, MultiSearchItem, MultiSearchResponse, msearch_path
 from opensearch.search.plan import Plan
 from opensearch.search.request import SearchRequest
 from opensearch.search.requested_fields import asks_for
 from opensearch.search.response import UnusableResponseError
-from opensearch.search.window_request import whole_window
+from opensearch.search.window_request import request_window
 from opensearch.settings.target import Skip, Target
 from plugin.passthrough.forward import Cut, hidden_fields
 from plugin.search.page_agreement import Page
@@ -49,7 +49,7 @@ class PlannedItem:
     def place(self, target: str) -> str:
         """Return the raw target that its lines go to, `target` being the client's."""
         path, mark, query = target.partition("?")
-        return target if self.is_own else f"{without_template(path)}{mark}{query}"
+        return target if self.is_own else f"{msearch_path(path)}{mark}{query}"
 
     def given_up(self, reason: str) -> "PlannedItem":
         """Return the item passed through, if it was to be reranked."""
@@ -64,8 +64,8 @@ class PlannedItem:
     def lines(self) -> bytes:
         """Return what is sent: the client's own lines, or its header with another body."""
         if isinstance(self.plan, Plan):
-            return self.item.lines(whole_window(self.plan).body)
-        return self.item.lines(None if self.forward is None else self.forward.encoded_body() or b"{}")
+            return self.item.lines(request_window(self.plan).body)
+        return self.item.lines(None if self.forward is None else self.forward.encode_body() or b"{}")
 
     def asks_for(self, field: str) -> bool:
         """Whether it names the field."""
@@ -74,7 +74,7 @@ class PlannedItem:
     def cut(self, raw: Raw, style: Style) -> Raw:
         """Return its part of an answer without our fields."""
         fields_of = hidden_fields(self.target, self.item.search)
-        return raw if fields_of is None else cut_part(raw, fields_of, style, DEPTH_OF_AN_ITEM)
+        return raw if fields_of is None else redact_part(raw, fields_of, style, DEPTH_OF_AN_ITEM)
 
 
 def cut_of_items(planned: Sequence[PlannedItem]) -> Cut | None:
@@ -95,7 +95,7 @@ def cut_of_items(planned: Sequence[PlannedItem]) -> Cut | None:
         try:
             answer = MultiSearchResponse.parse(body, len(planned))
         except UnusableResponseError:
-            return cut_answer(body, fields_of)
+            return redact_response(body, fields_of)
         items = zip(planned, answer.items, strict=True)
         return answer.with_items([each.cut(raw, answer.style) for each, raw in items])
 

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from opensearch.rawjson.style import Style, written
+from opensearch.rawjson.style import Style, write_value
 from opensearch.rawjson.validation import InvalidError
-from opensearch.search.msearch import DEPTH_OF_AN_ITEM, MultiSearchResponse, error_of
+from opensearch.search.msearch import DEPTH_OF_AN_ITEM, MultiSearchResponse, read_error_status
 from opensearch.search.plan import Plan
 from opensearch.search.response import SearchResponse, UnusableResponseError
 from plugin.encoding.model import Model
@@ -111,7 +111,7 @@ class RerankedItems:
             kind = kind_of(request, each.plan.request)
             if position not in failed:
                 self._breaker.succeeded(kind)
-            elif error_of(told[position].raw) is None:
+            elif read_error_status(told[position].raw) is None:
                 self._breaker.failed(kind)
 
     def _submitted(self, planned: Sequence[PlannedItem]) -> dict[int, Vector]:
@@ -137,7 +137,7 @@ class RerankedItems:
                 raise RefusedError(exchange)
             part = MultiSearchResponse.parse(exchange.body, len(positions))
             raws |= zip(positions, part.items, strict=True)
-            top = part.after(top)
+            top = part.add_time_of(top)
         return _Answers(exchange, top, raws)
 
     def _told(
@@ -168,7 +168,7 @@ class RerankedItems:
     ) -> _Told | None:
         """Return one item reranked or as a first-stage page; None where its widened search failed."""
         try:
-            status = error_of(raw)
+            status = read_error_status(raw)
             if holds_for_the_clients_own(status, bytes(raw)):
                 return _Told(raw, "not_enabled" if status in DENIED else "upstream")
             if status is not None:
@@ -218,7 +218,7 @@ def _may_give_up(each: PlannedItem) -> bool:
 
 def _told_of(each: PlannedItem, raw: Raw, style: Style) -> _Told:
     """Return an item that was passed through; a refusal does not tell whether its index has settings."""
-    is_denied = error_of(raw) in DENIED
+    is_denied = read_error_status(raw) in DENIED
     return _Told(each.cut(raw, style), "not_enabled" if is_denied else each.word)
 
 
@@ -234,7 +234,7 @@ def _failed(error: RerankFailedError, style: Style) -> Raw:
 
 def _error(status: int, type_name: str, reason: object, style: Style) -> Raw:
     body = msgspec.json.decode(error_body(status, type_name, str(reason)))
-    return written(body, style, DEPTH_OF_AN_ITEM)
+    return write_value(body, style, DEPTH_OF_AN_ITEM)
 
 
 def _error_to_each(exchange: Exchange, style: Style) -> Raw:
@@ -244,6 +244,6 @@ def _error_to_each(exchange: Exchange, style: Style) -> Raw:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         error = {}
     if "error" in error and "status" in error:
-        return written(error, style, DEPTH_OF_AN_ITEM)
+        return write_value(error, style, DEPTH_OF_AN_ITEM)
     found = exchange.body[:500].decode(errors="replace")
     return _error(exchange.status, "upstream_exception", found, style)

@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from opensearch.fields.redaction import cut_part
+from opensearch.fields.redaction import redact_part
 from opensearch.fields.vector_field import Hit, vector_field
 from opensearch.search.plan import Plan
 from opensearch.search.response import SearchResponse
-from opensearch.search.scores import score, with_details, with_explanation, with_score, with_score_of
+from opensearch.search.scores import add_details, add_explanation, copy_score, format_score, set_score
 from plugin.search.scores import WindowScores
 
 HitsAt = Callable[[Sequence[int]], list[Hit]]
@@ -57,12 +57,12 @@ class RerankedPage:
         """
         settings = self.plan.settings
         if settings.score == "first_stage" or self.scores is None:
-            return with_score_of(hit, self.response.hits[rank])
+            return copy_score(hit, self.response.hits[rank])
         if position < len(self.scores):
-            return with_score(hit, score(self.scores.shown(position)))
+            return set_score(hit, format_score(self.scores.shown(position)))
         if settings.score == "fused" and settings.fusion.method == "log_linear":
-            return with_score_of(hit, self.response.hits[position])  # a fused score is at least as high
-        return with_score(hit, score(0))
+            return copy_score(hit, self.response.hits[position])  # a fused score is at least as high
+        return set_score(hit, format_score(0))
 
     def _told(self, hit: Hit, position: int, rank: int) -> Hit:
         """Say how the hit was scored, where that is asked for."""
@@ -71,19 +71,19 @@ class RerankedPage:
             return hit
         scores = self.scores.of(position)
         if plan.explains:
-            hit = with_explanation(hit, scores, style, _DEPTH_IN_A_HIT)
-        return with_details(hit, scores, rank + 1, style, _DEPTH_IN_A_HIT) if plan.details else hit
+            hit = add_explanation(hit, scores, style, _DEPTH_IN_A_HIT)
+        return add_details(hit, scores, rank + 1, style, _DEPTH_IN_A_HIT) if plan.details else hit
 
     def _max_score(self) -> Raw | None:
         if self.scores is None or self.plan.settings.score == "first_stage":
             return None
-        return score(self.scores.highest())
+        return format_score(self.scores.highest())
 
     def _beside(self) -> dict[str, Raw]:
         """Return what is changed or added beside the hits."""
         top = self.response.top
         beside = {} if self.plan.keep_vector else {
-            name: cut_part(top[name], self._fields_of, self.response.style, 1, name)
+            name: redact_part(top[name], self._fields_of, self.response.style, 1, name)
             for name in _WITH_HITS
             if name in top
         }  # fmt: skip
@@ -109,13 +109,13 @@ class RerankedPage:
     def _cut(self, hit: Hit) -> Hit:
         field, style = vector_field(self.plan.settings.field), self.response.style
         if self.plan.keep_vector:
-            return field.cut_fields(hit, style) if self.plan.needs_docvalue else hit
+            return field.remove_from_fields(hit, style) if self.plan.needs_docvalue else hit
         cut = hit
         for name in self.plan.settings.fields:
-            cut = vector_field(name).cut(cut, style)
+            cut = vector_field(name).remove(cut, style)
         if "inner_hits" not in cut:
             return cut
-        inner = cut_part(cut["inner_hits"], self._fields_of, style, _DEPTH_IN_A_HIT)
+        inner = redact_part(cut["inner_hits"], self._fields_of, style, _DEPTH_IN_A_HIT)
         return {**cut, "inner_hits": inner}
 
     def _fields_of(self, _index: str | None) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 import msgspec
 
 from opensearch.search.plan import Plan, plan_search
-from opensearch.search.point_in_time import indices_of
+from opensearch.search.point_in_time import read_indices
 from opensearch.search.request import SearchRequest
 from opensearch.settings.table import RerankSettings
 from opensearch.settings.target import Skip, Target
@@ -97,7 +97,7 @@ class SearchPlanner:
 
 def _for_model(target: Target, model: str) -> Target:
     """Return the target with the settings of this bundle's field: a change of model has two."""
-    settings = target.settings if isinstance(target.settings, Skip) else target.settings.of_model(model)
+    settings = target.settings if isinstance(target.settings, Skip) else target.settings.for_model(model)
     return target if settings is None else replace(target, settings=settings)
 
 
@@ -109,6 +109,6 @@ def _is_remote(name: str) -> bool:
 
 def _behind_the_point_in_time(search: SearchRequest) -> str | None:
     try:
-        return indices_of(search.member("pit"))
+        return read_indices(search.member("pit"))
     except (msgspec.DecodeError, RecursionError):
         return None

@@ -16,8 +16,8 @@ from plugin.search.scores import WindowScores
 from plugin.search.verification import WindowTexts
 from plugin.telemetry.stage_clock import StageClock
 from reranker.errors import ScoresError
-from reranker.fusion import fusion
-from reranker.integer_query import rounded
+from reranker.fusion import choose_fusion
+from reranker.integer_query import round_query
 from reranker.rerank import Ranking, rerank
 
 
@@ -39,7 +39,7 @@ def scored_window(
         UnusableResponseError: a hit has no score.
     """
     field, hits, num_stale = vector_field(plan.settings.field), response.hits[: plan.window_size], None
-    window = [field.packed(hit) for hit in hits]
+    window = [field.read(hit) for hit in hits]
     try:
         if plan.settings.verify_at_search:
             with clock.stage("verify"):
@@ -65,11 +65,13 @@ def _ranked(
         UnusableResponseError: a hit has no score.
     """
     with clock.stage("encode_wait"):
-        query = rounded(await_vector(vector, settings.deadline_ms / 1000 - queued_s()))
+        query = round_query(await_vector(vector, settings.deadline_ms / 1000 - queued_s()))
     with clock.stage("crossing"):
         first_stage = np.array(response.scores()[: len(window)], np.float64)
         chosen = settings.fusion
-        fuse = fusion(chosen.method, chosen.weight, chosen.rank_constant, bundle_weight=model.fusion.weight)
+        fuse = choose_fusion(
+            chosen.method, chosen.weight, chosen.rank_constant, bundle_weight=model.fusion.weight
+        )
         try:
             ranking = rerank(
                 first_stage, fuse, query=query, packed=window, crossing=model.crossing,

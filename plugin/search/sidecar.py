@@ -8,16 +8,16 @@ from collections.abc import Sequence
 
 from opensearch.fields.vector_field import Hit, vector_field
 from opensearch.search.plan import Plan
-from opensearch.search.response import SearchResponse, UnusableResponseError, name_of
+from opensearch.search.response import SearchResponse, UnusableResponseError, read_hit_name
 from opensearch.search.window_request import (
     SEQ_NO,
     HitName,
     SearchCall,
     asks_much_of_each_hit,
     can_split,
-    hits_of_page,
-    vectors_of_window,
-    whole_window,
+    request_page_hits,
+    request_window,
+    request_window_vectors,
 )
 from plugin.encoding.model import Model
 from plugin.encoding.query_future import QueryFuture
@@ -68,7 +68,7 @@ class RerankedSearch:
     def _run(self, request: Request, plan: Plan, clock: StageClock, *, is_split: bool) -> Response:
         vector = self._model.vector_in_time(plan)
         with clock.stage("opensearch"):
-            exchange = self._ask(request, vectors_of_window(plan) if is_split else whole_window(plan))
+            exchange = self._ask(request, request_window_vectors(plan) if is_split else request_window(plan))
         return self._reordered(request, plan, clock, exchange, vector, is_split=is_split)
 
     def _reordered(
@@ -119,11 +119,11 @@ class RerankedSearch:
 
         def hits_at(positions: Sequence[int]) -> list[Hit]:
             field = plan.settings.field
-            names = [name_of(response.hits[position], field) for position in positions]
+            names = [read_hit_name(response.hits[position], field) for position in positions]
             if not names:
                 return []
             with clock.stage("fetch"):
-                fetched = read(self._ask(request, hits_of_page(plan, names, response.num_shards)))
+                fetched = read(self._ask(request, request_page_hits(plan, names, response.num_shards)))
             self._sizes.seen(plan.request.path, fetched.num_bytes, len(fetched.hits))
             return [_shown(hit, plan, response) for hit in _found(names, fetched, field)]
 
@@ -142,7 +142,7 @@ def _found(names: Sequence[HitName], fetched: SearchResponse, field: str) -> lis
     """
     by_name: dict[HitName, list[Hit]] = {}
     for hit in fetched.hits:
-        by_name.setdefault(name_of(hit, field), []).append(hit)
+        by_name.setdefault(read_hit_name(hit, field), []).append(hit)
     for name in names:
         if len(by_name.get(name, ())) > 1 or names.count(name) > 1:
             raise AmbiguousHitsError(f"{name.index} has several hits of sequence number {name.seq_no}")
@@ -157,7 +157,7 @@ def _shown(hit: Hit, plan: Plan, response: SearchResponse) -> Hit:
     """Return a hit without the sequence number by which it was found, unless the client asks for it."""
     asked = plan.request.docvalue_fields
     is_asked = SEQ_NO in [field.get("field") if isinstance(field, dict) else field for field in asked]
-    return hit if is_asked else vector_field(SEQ_NO).cut_fields(hit, response.style)
+    return hit if is_asked else vector_field(SEQ_NO).remove_from_fields(hit, response.style)
 
 
 def holds_for_the_clients_own(status: int | None, body: bytes) -> bool:

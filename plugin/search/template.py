@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from opensearch.endpoints import Endpoint
 from opensearch.rawjson.filter_path import shows
-from opensearch.rawjson.style import style_of
+from opensearch.rawjson.style import detect_style
 from opensearch.search.request import SearchRequest
 from opensearch.settings.target import Skip
 from plugin.http.messages import Request, Response
@@ -57,6 +57,6 @@ def _with_status(answer: Response, template: SearchRequest) -> Response:
         return answer
     if "status" in top:
         return answer
-    style = style_of(answer.body)
+    style = detect_style(answer.body)
     told = {**top, "status": Raw(str(answer.status).encode())}
     return replace(answer, body=bytes(style.object(told, 0)) + style.end)

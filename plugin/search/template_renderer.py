@@ -1,7 +1,7 @@
 """Has OpenSearch render search templates, as the caller."""
 
 from opensearch.search.request import NotUnderstoodError, SearchRequest
-from opensearch.search.template import RENDER_TARGET, render_body, rendered_search
+from opensearch.search.template import RENDER_TARGET, build_rendered_search, render_body
 from opensearch.settings.target import Skip
 from plugin.http.messages import Request
 from plugin.search.sidecar import plain_headers
@@ -24,7 +24,7 @@ class TemplateRenderer:
         """
         try:
             body = render_body(template)
-            return rendered_search(template, path, self._answer(body))
+            return build_rendered_search(template, path, self._answer(body))
         except NotUnderstoodError as error:
             return Skip(error.reason)
 

@@ -17,7 +17,7 @@ from plugin.http.caller import caller
 from plugin.http.messages import Request
 from plugin.upstream.client import Upstream
 from plugin.upstream.documents import read_documents
-from reranker.stored_vector import hash_in
+from reranker.stored_vector import read_text_hash
 from reranker.text import text_hash
 
 Values = Mapping[str, Any]
@@ -70,7 +70,7 @@ def carries_sources(plan: Plan) -> bool:
 
 def _fits(packed: bytes, values: Values, settings: RerankSettings) -> bool:
     text = text_of(values, settings.source_fields)
-    return bool(text) and hash_in(packed) == text_hash(text, chunking_of(settings))
+    return bool(text) and read_text_hash(packed) == text_hash(text, chunking_of(settings))
 
 
 def _in_hit(hit: Hit) -> Values:

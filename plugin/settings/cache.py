@@ -17,9 +17,9 @@ from cachetools import LRUCache
 
 from opensearch.settings.index_settings import (
     EXPANSION_PARAMETERS,
+    find_problems,
     read_records,
     resolve_target,
-    settings_problems,
     settings_target,
 )
 from opensearch.settings.layers import Defaults
@@ -193,5 +193,5 @@ class SettingsCache:
         return found
 
     def _tell_problems(self, body: bytes) -> None:
-        for name, problem in settings_problems(read_records(body), self.defaults).items():
+        for name, problem in find_problems(read_records(body), self.defaults).items():
             _log.error("%s is not reranked, reason=settings: %s", name, problem)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from opensearch.settings.layers import Defaults, server_defaults
+from opensearch.settings.layers import Defaults, check_server_defaults
 from plugin.errors import CommandError
 
 
@@ -25,4 +25,4 @@ def read_defaults(file: Path | None) -> Defaults:
         value = msgspec.json.decode(file.read_bytes())
     except (OSError, ValueError) as error:
         raise DefaultsFileError(f"--settings: expected a JSON file, found: {error}") from error
-    return server_defaults(value, str(file))
+    return check_server_defaults(value, str(file))

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from opensearch.settings.index_settings import INDEX_FILTER, IndexRecord, read_records, settings_problems
+from opensearch.settings.index_settings import INDEX_FILTER, IndexRecord, find_problems, read_records
 from opensearch.settings.layers import Defaults
 from plugin.errors import UpstreamError
 from plugin.http.headers import Headers
@@ -186,7 +186,7 @@ class SettingsPoller:
         self._problem = problem
 
     def _tell_problems(self, records: dict[str, IndexRecord]) -> None:
-        problems = settings_problems(records, self._defaults)
+        problems = find_problems(records, self._defaults)
         for name, problem in problems.items():
             if self._told.get(name) != problem:
                 _log.error("%s is not reranked, reason=settings: %s", name, problem)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from opensearch.endpoints import endpoint
+from opensearch.endpoints import find_endpoint
 from plugin.errors import CommandError
 from plugin.http.messages import Request, Response
 from plugin.telemetry.record import SearchRecord
@@ -78,7 +78,7 @@ class SpanTracing(Tracing):
         from opentelemetry.propagate import extract, inject
         from opentelemetry.trace import SpanKind, set_span_in_context
 
-        spoken = endpoint(request.method, request.path)
+        spoken = find_endpoint(request.method, request.path)
         name = f"{request.method} {spoken.api.name.lower()}" if spoken else request.method
         attributes = {"http.request.method": request.method, "url.path": request.path}
         parent = extract(_carried(request))

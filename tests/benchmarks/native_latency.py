@@ -78,7 +78,7 @@ ALONE = {"fusion": {"feedback": 0, "smoothing": 0}}
 """So that the pages of all ways are the same: a pipeline has neither."""
 
 _SEARCH = f"/{INDEX}/_search"
-_PIPELINE = f"{_SEARCH}?search_pipeline={install.name_of(INDEX)}"
+_PIPELINE = f"{_SEARCH}?search_pipeline={install.native_name(INDEX)}"
 VARIANTS = (
     Variant("plain, 10 hits", 0, _SEARCH, match),
     Variant("proxy, 10 hits", 1, _SEARCH, match),
@@ -121,8 +121,8 @@ def main(documents: int, rounds: int, write: bool, bundle_path: Path) -> None:
 def _install(url: str, sidecar: str) -> None:
     options = install.NativeOptions(sidecar, read_timeout_s=10)
     with closing(OpenSearchClient(url)) as upstream:
-        settings = metadata.written_by(upstream, INDEX).rerank_settings()
-        for _ in install.install(upstream, install.values_of(INDEX, settings, options)):
+        settings = metadata.find_write_index(upstream, INDEX).rerank_settings()
+        for _ in install.install(upstream, install.placeholder_values(INDEX, settings, options)):
             pass
 
 

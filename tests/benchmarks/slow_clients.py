@@ -20,7 +20,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from opensearch.local.process import birth_of
+from opensearch.local.process import read_birth
 from plugin.commands.local_server import default_home, local_server
 from plugin.commands.options import bundle_option
 from plugin.harness.proxy_process import HOST, _answers, free_port
@@ -61,7 +61,7 @@ def proxy_of(kind: str, upstream: str, bundle: Path, folder: Path) -> Iterator[s
         child = subprocess.Popen(
             [sys.executable, "-c", _SERVE.format(kind=kind), *arguments], stdout=log, stderr=log
         )
-        while not _answers(port) and birth_of(child.pid):
+        while not _answers(port) and read_birth(child.pid):
             threading.Event().wait(0.1)
         try:
             yield f"http://{HOST}:{port}"

@@ -111,7 +111,7 @@ def assert_written(client: OpenSearch, writers: list[Writer]) -> None:
 
 
 def _worth(document_id: str, source: Source) -> Worth:
-    value = stored_vectors.value_at(source, "rerank.vector")
+    value = stored_vectors.find_value(source, "rerank.vector")
     stored = SnapshotDocument(document_id, source, [] if value is None else [value])
     return worth_of(stored, SETTINGS, BUNDLE.model_tag)
 

@@ -12,22 +12,22 @@ from random import Random
 
 import msgspec
 
-from opensearch.fields.redaction import cut_answer
+from opensearch.fields.redaction import redact_response
 from opensearch.fields.vector_field import vector_field
-from opensearch.query.query_string import query_string_text, simple_query_string_text
-from opensearch.query.text import query_text
-from opensearch.rawjson.filter_path import widened
-from opensearch.rawjson.members import JsonObjectError, without_path
+from opensearch.query.query_string import read_query_string, read_simple_query_string
+from opensearch.query.text import find_query_text
+from opensearch.rawjson.filter_path import widen
+from opensearch.rawjson.members import JsonObjectError, remove_path
 from opensearch.rawjson.validation import InvalidError
 from opensearch.search.msearch import MultiSearchResponse, read_items
 from opensearch.search.plan import Plan, plan_search
-from opensearch.search.point_in_time import indices_of
+from opensearch.search.point_in_time import read_indices
 from opensearch.search.request import NotUnderstoodError, SearchRequest
 from opensearch.search.response import SearchResponse, UnusableResponseError
-from opensearch.search.window_request import vectors_of_window, whole_window
+from opensearch.search.window_request import request_window, request_window_vectors
 from opensearch.settings.index_settings import resolve_target
-from opensearch.settings.layers import server_defaults, with_defaults
-from opensearch.settings.table import RerankSettings, SettingsError, parse_settings, settings_meta
+from opensearch.settings.layers import apply_defaults, check_server_defaults
+from opensearch.settings.table import RerankSettings, SettingsError, encode_settings, parse_settings
 from opensearch.settings.target import Target
 from opensearch.writes.bulk_lines import read_bulk
 from opensearch.writes.operation import Operation
@@ -68,7 +68,7 @@ def search(data: bytes) -> None:
     if isinstance(plan, Plan):
         assert plan.query_text
         assert 0 <= plan.page_start <= plan.page_end
-        for asked in (whole_window(plan), vectors_of_window(plan)):
+        for asked in (request_window(plan), request_window_vectors(plan)):
             assert isinstance(msgspec.json.decode(asked.body), dict)
             asked.target.encode("latin-1")
 
@@ -109,7 +109,7 @@ def update(data: bytes) -> None:
 def members(data: bytes) -> None:
     """An object's member by its place: cutting it and reading is reading and cutting it."""
     text = data.decode("utf-8", "surrogatepass")
-    rest, member = without_path(text, ("rerank", "vector"))
+    rest, member = remove_path(text, ("rerank", "vector"))
     if has_names_twice(data):
         return
     expected, was_there = without_member(_loads(text), ("rerank", "vector"))
@@ -121,7 +121,7 @@ def members(data: bytes) -> None:
 
 def field_cutter(data: bytes) -> None:
     """Any answer: what is no JSON comes back as it is, and what has no documents too."""
-    cut = cut_answer(data, lambda index: (FIELD,))
+    cut = redact_response(data, lambda index: (FIELD,))
     if b'"_source"' not in data and b'"fields"' not in data:
         assert cut == data
     try:
@@ -149,7 +149,7 @@ def hits(data: bytes) -> None:
     answer = spelled({"took": 1, "hits": {"hits": documents}}, random)
     if b'"rerank"' in answer and has_names_twice(answer):
         return
-    cut = cut_answer(answer, lambda index: (FIELD,))
+    cut = redact_response(answer, lambda index: (FIELD,))
     expected = [{**each, "_source": without_vector(each["_source"])} for each in documents]
     assert json.loads(cut) == {"took": 1, "hits": {"hits": expected}}
     if expected == documents:
@@ -163,8 +163,8 @@ def response(data: bytes) -> None:
     scores = answer.scores()
     assert len(scores) == len(answer.hits)
     for hit in answer.hits:
-        field.packed(hit)
-        field.cut(hit)
+        field.read(hit)
+        field.remove(hit)
     written = answer.with_hits(answer.hits)
     with suppress(UnicodeDecodeError):  # what is not UTF-8 goes on as it came
         json.loads(written.decode())
@@ -183,9 +183,9 @@ def answers(data: bytes) -> None:
 def settings(data: bytes) -> None:
     """Settings in a mapping and of a server: what is taken is written back as what it was."""
     value = msgspec.json.decode(data)
-    parsed = parse_settings(with_defaults(server_defaults({"window_size": 50}, "server"), value))
-    assert parse_settings(settings_meta(parsed)) == parsed
-    server_defaults(value, "server")
+    parsed = parse_settings(apply_defaults(check_server_defaults({"window_size": 50}, "server"), value))
+    assert parse_settings(encode_settings(parsed)) == parsed
+    check_server_defaults(value, "server")
 
 
 def vector(data: bytes) -> None:
@@ -197,7 +197,7 @@ def vector(data: bytes) -> None:
 def filter_path(data: bytes) -> None:
     """`filter_path`, ours and that of our own endpoints, over an answer that the input chooses."""
     text = data.decode("utf-8", "replace")
-    widened(text, (("timed_out",), ("hits", "hits", "_score"), ("hits", "hits", "fields", FIELD)))
+    widen(text, (("timed_out",), ("hits", "hits", "_score"), ("hits", "hits", "fields", FIELD)))
     value = json_value(Random(data), 5)
     assert isinstance(json.dumps(filtered({"a": {"b": [value, {"c": 1}]}}, text)), str)
 
@@ -206,9 +206,9 @@ def query_strings(data: bytes) -> None:
     """Both query string languages."""
     text = data.decode("utf-8", "replace")
     for found in (
-        query_string_text(text),
-        simple_query_string_text(text),
-        query_text({"query_string": {"query": text}}),
+        read_query_string(text),
+        read_simple_query_string(text),
+        find_query_text({"query_string": {"query": text}}),
     ):
         assert found is None or isinstance(found, str)
 
@@ -220,7 +220,7 @@ def headers(data: bytes) -> None:
     assert isinstance(read_server_timing(text), dict)
     assert isinstance(read_written(text), dict)
     for pit in (text, {"id": text}, {"id": data.decode("utf-8", "replace")}):
-        indices_of(pit)
+        read_indices(pit)
 
 
 def manifest(data: bytes) -> None:

@@ -59,8 +59,8 @@ def test_settings_seen_from_either_side() -> None:
     assert (SECOND.model, SECOND.field) == ("new", "rerank.vector_2")
     assert SECOND.second == SETTINGS
     assert SETTINGS.fields == ("rerank.vector", "rerank.vector_2")
-    assert SETTINGS.of_model("old") is SETTINGS
-    assert SETTINGS.of_model("new") is None, "it is not filled yet"
+    assert SETTINGS.for_model("old") is SETTINGS
+    assert SETTINGS.for_model("new") is None, "it is not filled yet"
     over = msgspec.structs.replace(SECOND, migration=msgspec.structs.replace(SECOND.migration, cut_over=True))
-    both = over.of_model("new"), over.of_model("old"), over.of_model("third")
+    both = over.for_model("new"), over.for_model("old"), over.for_model("third")
     assert [each and each.field for each in both] == ["rerank.vector_2", "rerank.vector", None]

@@ -9,7 +9,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch.client import OpenSearchClient
-from opensearch.errors import BusyError, IndexMissingError, UnreachableError, reason_of
+from opensearch.errors import BusyError, IndexMissingError, UnreachableError, read_reason
 from opensearch.retry import RetryPolicy
 from opensearch.writes.bulk import Bulk, BulkItem, body_of
 from tests.support.raw_http import ask
@@ -181,7 +181,7 @@ def test_the_body_is_newline_delimited() -> None:
 
 def test_reasons_are_one_bounded_line() -> None:
     error = {"type": "t", "reason": "a\n b", "caused_by": {"reason": "a b", "caused_by": {"reason": "c"}}}
-    assert reason_of(error) == "t: a b; c"
-    assert reason_of("plain\ntext") == "plain text"
-    assert reason_of(None) == "None"
-    assert len(reason_of({"type": "t", "reason": "x" * 10_000})) < 1100
+    assert read_reason(error) == "t: a b; c"
+    assert read_reason("plain\ntext") == "plain text"
+    assert read_reason(None) == "None"
+    assert len(read_reason({"type": "t", "reason": "x" * 10_000})) < 1100

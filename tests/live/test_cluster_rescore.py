@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from opensearchpy import OpenSearch, helpers
 
-from opensearch.fields.stored_vectors import encoded
-from opensearch.search.cluster_rescore import cluster_rescore, script_source
+from opensearch.fields.stored_vectors import encode
+from opensearch.search.cluster_rescore import build_cluster_rescore, script_source
 from reranker.crossing import Cosine
-from reranker.integer_query import integer_query
+from reranker.integer_query import quantise_query
 from reranker.stored_vector import HEADER, ValueType, pack
 from reranker.window_vectors import score_vectors
 
@@ -86,10 +86,10 @@ def damaged(seed: int) -> bytes:
 
 
 def clause(window_size: int = 1000, vector: np.ndarray = QUERY, **changed: Any) -> dict[str, Any]:  # noqa: ANN401
-    integers = integer_query(vector)
+    integers = quantise_query(vector)
     said: dict[str, Any] = {"model_tag": TAG, "weight": WEIGHT, "neutral": NEUTRAL, "field": FIELD}
     said |= {"query": integers.values, "scale": integers.scale, "window_size": window_size}
-    return cluster_rescore(**(said | changed))
+    return build_cluster_rescore(**(said | changed))
 
 
 def factors(client: OpenSearch, index: str, rescore: Any) -> dict[str, float]:  # noqa: ANN401
@@ -101,7 +101,7 @@ def factors(client: OpenSearch, index: str, rescore: Any) -> dict[str, float]:  
 
 def expected(values: Sequence[bytes | None]) -> np.ndarray:
     """The same in numpy: what the proxy's own crossing gives, and neutral where it gives none."""
-    integers = integer_query(QUERY)
+    integers = quantise_query(QUERY)
     query = (np.frombuffer(integers.values, "<i2") * integers.scale).astype(np.float32)
     scores = score_vectors(query, values, Cosine(1.0, 0.0), TAG).astype(np.float64)
     crossing = np.where(np.isnan(scores), NEUTRAL, scores).clip(-1, 1.01)
@@ -115,8 +115,8 @@ def index(client: OpenSearch) -> Iterator[str]:
     body = {"settings": {"number_of_shards": 2, "number_of_replicas": 0}, "mappings": {"properties": VECTOR}}
     client.indices.create(index=name, body=body)
     values = {**NAMED, **{f"damaged {seed}": damaged(seed) for seed in range(400)}}
-    documents: dict[str, Any] = {key: {"rerank": {"vector": encoded(value)}} for key, value in values.items()}
-    two = [encoded(NAMED["one chunk"]), encoded(NAMED["four chunks"])]
+    documents: dict[str, Any] = {key: {"rerank": {"vector": encode(value)}} for key, value in values.items()}
+    two = [encode(NAMED["one chunk"]), encode(NAMED["four chunks"])]
     documents |= {
         "missing": {"text": "x"},
         "null": {"rerank": None},
@@ -176,7 +176,7 @@ def test_a_field_that_is_no_vector_field_is_neutral(
     settings = {"number_of_shards": 1, "number_of_replicas": 0}
     client.indices.create(index=index_name, body={"settings": settings, "mappings": {"properties": mapping}})
     vector = mapping.get("rerank", {}).get("properties", {}).get("vector", {}).get("type")
-    held = {"rerank": {"vector": encoded(packed())}} if vector in ("binary", "text", "keyword") else {}
+    held = {"rerank": {"vector": encode(packed())}} if vector in ("binary", "text", "keyword") else {}
     client.index(index=index_name, id="1", body=held, refresh=True)
     neutral = pytest.approx(np.exp(WEIGHT * (1 + NEUTRAL)), rel=1e-6)
     assert factors(client, index_name, clause()) == {"1": neutral}

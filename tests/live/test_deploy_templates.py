@@ -54,7 +54,7 @@ def test_new_indices_and_data_streams_are_enabled(
     client.create(index="messages", id="1", body={"@timestamp": "2026-01-01", "title": "alpha"})
     client.indices.rollover(alias="messages")
     upstream = OpenSearchClient(opensearch_url)
-    found = [*metadata.find(upstream, "articles-1"), *metadata.find(upstream, "messages")]
+    found = [*metadata.find_indices(upstream, "articles-1"), *metadata.find_indices(upstream, "messages")]
     assert len(found) == 3
     for index in found:
         settings = index.rerank_settings()

@@ -66,7 +66,7 @@ def notes(client: OpenSearch, opensearch_url: str, index_name: str) -> Iterator[
         settings = {"index.default_pipeline": put("main", processors=processors, **more)}
         client.indices.create(index=index_name, body={"settings": settings})
         with closing(OpenSearchClient(opensearch_url)) as upstream:
-            return pipeline_notes(upstream, metadata.written_by(upstream, index_name), FIELDS)
+            return pipeline_notes(upstream, metadata.find_write_index(upstream, index_name), FIELDS)
 
     noted.put = put  # type: ignore[attr-defined]
     yield noted

@@ -39,7 +39,7 @@ def test_an_index_is_created(upstream: OpenSearchClient, client: OpenSearch, ind
     assert mapping["_meta"] == {"rerank": {"model": "m", "source_fields": ["title", "text"]}}
     assert mapping["properties"] == {"rerank": {"properties": {"vector": VECTOR}}}
     assert enabled.changes[0] == "index created"
-    assert metadata.written_by(upstream, index_name).rerank_settings() == enabled.settings
+    assert metadata.find_write_index(upstream, index_name).rerank_settings() == enabled.settings
 
 
 def test_a_dry_run_changes_nothing(upstream: OpenSearchClient, client: OpenSearch, index_name: str) -> None:
@@ -179,12 +179,12 @@ def test_an_alias_enables_all_its_indices_or_none(
             enable(upstream, alias, WANTED)
         assert mapping_of(client, first) == {}
         with pytest.raises(MappingError, match="found 2 indices"):
-            metadata.written_by(upstream, alias)
+            metadata.find_write_index(upstream, alias)
         client.indices.delete(index=second)
         make(client, second, {})
         client.indices.put_alias(index=second, name=alias, body={"is_write_index": True})
         assert [enabled.index for enabled in enable(upstream, alias, WANTED)] == [first, second]
-        assert metadata.written_by(upstream, alias).name == second
+        assert metadata.find_write_index(upstream, alias).name == second
     finally:
         client.indices.delete(index=f"{first},{second}")
 

@@ -97,7 +97,7 @@ def count(client: OpenSearch, index: str, field: str) -> int:
 
 
 def settings(url: str, index: str) -> Any:  # noqa: ANN401
-    return metadata.written_by(OpenSearchClient(url), index).rerank_settings()
+    return metadata.find_write_index(OpenSearchClient(url), index).rerank_settings()
 
 
 def test_from_one_model_to_another_and_back(

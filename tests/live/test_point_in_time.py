@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opensearchpy import OpenSearch
 
-from opensearch.search.point_in_time import indices_of
+from opensearch.search.point_in_time import read_indices
 
 pytestmark = pytest.mark.opensearch_2_19
 
@@ -24,7 +24,7 @@ def test_ids_of_a_real_server(client: OpenSearch, index_name: str, shards: int) 
         })  # fmt: skip
     for target, wanted in ((index_name, {index_name}), (alias, {index_name, other})):
         pit = client.create_pit(index=target, params={"keep_alive": "1m"})["pit_id"]
-        found = indices_of({"id": pit, "keep_alive": "1m"})
+        found = read_indices({"id": pit, "keep_alive": "1m"})
         client.delete_pit(body={"pit_id": [pit]})
         assert found is not None
         assert set(found.split(",")) == wanted
@@ -35,10 +35,10 @@ def test_ids_of_a_real_server(client: OpenSearch, index_name: str, shards: int) 
     "pit", [None, 5, "id", {}, {"id": 5}, {"id": ""}, {"id": "no base64 !"}, {"id": "QUJD"}]
 )
 def test_what_is_no_point_in_time(pit: object) -> None:
-    assert indices_of(pit) is None
+    assert read_indices(pit) is None
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_fail(data: bytes) -> None:
-    found = indices_of(json.loads(json.dumps({"id": base64.urlsafe_b64encode(data).decode()})))
+    found = read_indices(json.loads(json.dumps({"id": base64.urlsafe_b64encode(data).decode()})))
     assert found is None or isinstance(found, str)

@@ -8,7 +8,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch.rawjson.validation import InvalidError
-from opensearch.search.ext import taken_out
+from opensearch.search.ext import take_controls
 from opensearch.settings.table import FusionSettings, RerankSettings
 from tests.support.raw_http import ids, search
 from tests.support.toy_index import ToyIndex
@@ -118,46 +118,46 @@ def test_the_window_and_the_text_are_the_requests(proxy_url: str, toy_index: Toy
 
 
 def test_what_is_left_out_is_as_the_index_has_it() -> None:
-    controls, _ = taken_out(body_of({}))
-    assert controls.over(SETTINGS) == SETTINGS
+    controls, _ = take_controls(body_of({}))
+    assert controls.apply_to(SETTINGS) == SETTINGS
 
 
 def test_another_method_does_not_take_the_weight_of_the_indexs_own() -> None:
-    controls, _ = taken_out(body_of({"fusion": {"method": "weighted"}}))
-    assert controls.over(SETTINGS).fusion == FusionSettings(method="weighted")
-    same, _ = taken_out(body_of({"fusion": {"method": "log_linear"}}))
-    assert same.over(SETTINGS).fusion.weight == 7.0
+    controls, _ = take_controls(body_of({"fusion": {"method": "weighted"}}))
+    assert controls.apply_to(SETTINGS).fusion == FusionSettings(method="weighted")
+    same, _ = take_controls(body_of({"fusion": {"method": "log_linear"}}))
+    assert same.apply_to(SETTINGS).fusion.weight == 7.0
 
 
 def test_a_share_over_the_indexs_own_method_is_checked_together() -> None:
     weighted = RerankSettings(
         model="tiny", source_fields=("text",), fusion=FusionSettings(method="weighted", weight=0.5)
     )
-    controls, _ = taken_out(body_of({"fusion": {"weight": 3}}))
+    controls, _ = take_controls(body_of({"fusion": {"weight": 3}}))
     with pytest.raises(InvalidError, match="a share of 0 to 1"):
-        controls.over(weighted)
+        controls.apply_to(weighted)
 
 
 def test_only_rerank_is_taken_out_of_ext() -> None:
-    _, alone = taken_out(body_of({}))
+    _, alone = take_controls(body_of({}))
     assert "ext" not in alone
-    _, beside = taken_out(body_of({}, other={"x": 1.5}))
+    _, beside = take_controls(body_of({}, other={"x": 1.5}))
     assert bytes(beside["ext"]) == b'{"other":{"x":1.5}}'
 
 
 @pytest.mark.parametrize("ext", [b"5", b'{"other":1}'])
 def test_an_ext_of_others_stays(ext: bytes) -> None:
     body = {"ext": msgspec.Raw(ext)}
-    assert taken_out(body)[1] == body
+    assert take_controls(body)[1] == body
 
 
 def test_an_empty_ext_says_nothing() -> None:
-    assert taken_out({"ext": msgspec.Raw(b" {} ")})[1] == {}
+    assert take_controls({"ext": msgspec.Raw(b" {} ")})[1] == {}
 
 
 @pytest.mark.parametrize("path", ["query.a.0.b.c", "query.a.0"])
 def test_a_path_may_count_and_names_may_hold_dots(path: str) -> None:
-    controls, body = taken_out(body_of({"query_context": {"query_text_path": path}}))
+    controls, body = take_controls(body_of({"query_context": {"query_text_path": path}}))
     if path.endswith("c"):
         assert controls.query_text(body) == "text"
     else:

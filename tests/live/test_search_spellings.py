@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from opensearch.rawjson.lenient_values import whole_number, whole_number_of_url
+from opensearch.rawjson.lenient_values import read_whole_number, read_whole_number_of_url
 from tests.support.raw_http import RawAnswer, ask, ids
 from tests.support.toy_index import ToyIndex
 
@@ -23,7 +23,7 @@ SORTS: list[Any] = [
     ("NaN", None), (2**31, None), ("1e400", None), ("\N{ARABIC-INDIC DIGIT THREE}", None),
 ])  # fmt: skip
 def test_a_bodys_number(value: object, number: int | None) -> None:
-    assert whole_number(value) == number
+    assert read_whole_number(value) == number
 
 
 @pytest.mark.parametrize(("text", "number"), [
@@ -31,7 +31,7 @@ def test_a_bodys_number(value: object, number: int | None) -> None:
     ("2.0", None), (" 2", None), ("", None), ("1e1", None), ("9" * 5_000, None), ("2147483648", None),
 ])  # fmt: skip
 def test_a_number_of_the_url(text: str, number: int | None) -> None:
-    assert whole_number_of_url(text) == number
+    assert read_whole_number_of_url(text) == number
 
 
 BODIES: list[dict[str, Any]] = [

@@ -14,8 +14,8 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch.rawjson.validation import InvalidError
-from opensearch.search.ext import RerankControls, taken_out
-from opensearch.settings.layers import OF_AN_INDEX, server_defaults
+from opensearch.search.ext import RerankControls, take_controls
+from opensearch.settings.layers import OF_AN_INDEX, check_server_defaults
 from opensearch.settings.table import RerankSettings, SettingsError, parse_settings
 from plugin.harness.proxy_process import free_port, start_proxy, stop_proxy
 from tests.support.control_effects import CONTROLS, SERVER, Server
@@ -143,7 +143,7 @@ def test_every_bad_value_of_a_setting_is_explained(name: str, value: object) -> 
     assert str(refused.value).endswith("Correct it with PUT _mapping")
     if name.partition(".")[0] not in OF_AN_INDEX:
         with pytest.raises(SettingsError) as refused:
-            server_defaults(_nested(name, value), "defaults.json")
+            check_server_defaults(_nested(name, value), "defaults.json")
         _check(str(refused.value), "defaults.json", name, value)
 
 
@@ -159,10 +159,10 @@ def test_every_misspelt_setting_gets_the_nearest_name(name: str, typo: str) -> N
 def test_every_bad_value_of_a_request_is_explained(name: str) -> None:
     for value in ({"an": "object"}, [1]):
         with pytest.raises(InvalidError) as refused:
-            taken_out({"ext": msgspec.Raw(json.dumps({"rerank": _nested(name, value)}).encode())})
+            take_controls({"ext": msgspec.Raw(json.dumps({"rerank": _nested(name, value)}).encode())})
         _check(str(refused.value), "ext.rerank", name, value)
     with pytest.raises(InvalidError, match=rf"did you mean `{name.rpartition('.')[2]}`"):
-        taken_out({"ext": msgspec.Raw(json.dumps({"rerank": _nested(name[:-1], 1)}).encode())})
+        take_controls({"ext": msgspec.Raw(json.dumps({"rerank": _nested(name[:-1], 1)}).encode())})
 
 
 @pytest.mark.live

@@ -87,7 +87,7 @@ def test_what_is_written_through_one_is_current_for_the_other(
     assert (status["coverage"], status["sample"]["current"]) == (1.0, 1)
     assert status["next"] == "Nothing: every document has a vector."
     with closing(OpenSearchClient(opensearch_url)) as upstream:
-        index = metadata.written_by(upstream, index_name)
+        index = metadata.find_write_index(upstream, index_name)
     assert settings_for(index, hasty) == settings_for(index, Bundle.open(TINY_BUNDLE))
 
 

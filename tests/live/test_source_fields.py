@@ -6,7 +6,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch.index.metadata import Index
-from opensearch.index.source_fields import field_notes, proposal, text_fields
+from opensearch.index.source_fields import field_notes, propose_fields, text_fields
 from tests.support.index_command import Command
 
 PROPERTIES: dict[str, Any] = {
@@ -68,8 +68,8 @@ def test_a_field_that_a_strict_mapping_lacks_can_never_come() -> None:
 def test_analyzed_fields_are_proposed_first() -> None:
     index = Index("shop", MAPPING, {}, {})
     assert text_fields(index) == ["title", "body", "product.name", "sku", "parts.label"]
-    assert proposal(index).startswith(" Fields of shop with text: title, body, ")
-    assert proposal(Index("empty", {}, {}, {})) == ""
+    assert propose_fields(index).startswith(" Fields of shop with text: title, body, ")
+    assert propose_fields(Index("empty", {}, {}, {})) == ""
 
 
 @pytest.mark.live

@@ -38,8 +38,8 @@ def put(url: str, index: str, document_id: str, body: bytes, query: str = "") ->
 
 def is_current(url: str, index: str, source: dict[str, Any]) -> bool:
     """Whether the vector in a source is the tiny bundle's for the text that stands beside it."""
-    settings = metadata.written_by(OpenSearchClient(url), index).rerank_settings()
-    packed = stored_vectors.decoded(stored_vectors.value_at(source, settings.field))
+    settings = metadata.find_write_index(OpenSearchClient(url), index).rerank_settings()
+    packed = stored_vectors.decode(stored_vectors.find_value(source, settings.field))
     assert packed is not None
     vector = unpack(packed)
     return (vector.model_tag, vector.text_hash) == (
@@ -148,7 +148,7 @@ def test_a_repair_never_runs_an_ingest_pipeline_again(
     client.update(index=index_name, id="1", body={"doc": {"text": ""}})
     client.indices.put_settings(index=index_name, body={f"index.{kind}": pipeline})
     assert synced(opensearch_url, index_name).written == 1
-    assert stored_vectors.value_at(source_of(client, index_name, "1"), "rerank.vector") is None
+    assert stored_vectors.find_value(source_of(client, index_name, "1"), "rerank.vector") is None
 
 
 @pytest.mark.parametrize("versioning", ["internal", "external"])
@@ -160,7 +160,7 @@ def test_a_newer_document_is_not_overwritten_and_a_deleted_one_not_brought_back(
         put(opensearch_url, index_name, str(number), b'{"text": "old"}', "?version=7&version_type=external")
     client.indices.refresh(index=index_name)
     upstream = OpenSearchClient(opensearch_url)
-    index = metadata.written_by(upstream, index_name)
+    index = metadata.find_write_index(upstream, index_name)
     [shard] = primary_shards(upstream, index)
     changes = read_changes(upstream, shard, -1, shard.global_checkpoint, 10)
     repairs = RepairPlanner(index, index.rerank_settings(), tiny_fills()(index))(changes)

@@ -62,7 +62,7 @@ def test_a_killed_run_goes_on_where_it_was(opensearch_url: str, client: OpenSear
     before = with_vector(client, index_name)
     assert 600 <= before < 3000
     sync = make_sync(opensearch_url, SyncScope(index_name), lease_s=0.5)  # as if the killed one's had expired
-    shards = primary_shards(sync.run.upstream, metadata.written_by(sync.run.upstream, index_name))
+    shards = primary_shards(sync.run.upstream, metadata.find_write_index(sync.run.upstream, index_name))
     [noted] = sync.leases.checkpoints.read(shards, WORK.field)
     assert noted is not None
     assert 500 <= noted.checkpoint.checkpoint < before
@@ -101,7 +101,7 @@ def test_a_lease_is_nobodys_or_ones_own_or_taken_when_it_expires(
     upstream = OpenSearchClient(opensearch_url)
     checkpoints = Checkpoints(upstream)
     checkpoints.ensure()
-    [shard] = primary_shards(upstream, metadata.written_by(upstream, index_name))
+    [shard] = primary_shards(upstream, metadata.find_write_index(upstream, index_name))
     one, other = Leases(checkpoints, "one"), Leases(checkpoints, "other", lease_s=0.2)
     held = one.take(shard, WORK, None)
     assert held is not None
@@ -180,7 +180,7 @@ def test_lag_is_told_while_somebody_else_has_the_shard(
     make_index(client, index_name, shards=1)
     load(client, index_name, 5)
     upstream = OpenSearchClient(opensearch_url)
-    [shard] = primary_shards(upstream, metadata.written_by(upstream, index_name))
+    [shard] = primary_shards(upstream, metadata.find_write_index(upstream, index_name))
     run = Run(upstream, stop=threading.Event())
     sync = make_sync(opensearch_url, SyncScope(index_name), run=run)
     assert Leases(sync.leases.checkpoints, "another").take(shard, WORK, None) is not None

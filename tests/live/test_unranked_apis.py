@@ -5,7 +5,7 @@ import json
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch.search.unranked_apis import unranked_api
+from opensearch.search.unranked_apis import find_unranked_api
 from tests.support.raw_http import ask
 from tests.support.toy_index import ToyIndex
 
@@ -27,7 +27,7 @@ from tests.support.toy_index import ToyIndex
     ],
 )
 def test_an_api_is_told_by_its_path(method: str, path: str, reason: str | None) -> None:
-    assert unranked_api(method, path) == reason
+    assert find_unranked_api(method, path) == reason
 
 
 @pytest.mark.live

@@ -77,7 +77,7 @@ def test_a_snapshot_has_each_document_once_whatever_is_written_meanwhile(
     body = "".join(f'{{"index":{{"_id":"{n}"}}}}\n{{"text":"t"}}\n' for n in range(1_700))
     client.bulk(index=index_name, body=body, refresh=True)
     with closing(OpenSearchClient(opensearch_url)) as upstream:
-        index = metadata.written_by(upstream, index_name)
+        index = metadata.find_write_index(upstream, index_name)
         found: list[str] = []
         for stored in snapshot.documents(upstream, index, "rerank.vector", ("text",)):
             if len(found) == 10:

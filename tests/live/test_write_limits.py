@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch.endpoints import endpoint
+from opensearch.endpoints import find_endpoint
 from plugin.encoding.document_encoder import MAX_WRITERS
 from plugin.encoding.model import Model
 from plugin.http.messages import Request, Response
@@ -49,7 +49,7 @@ def send(handler: WriteHandler, method: str, target: str, body: bytes) -> tuple[
     """Return the answer's body, and what it says of the documents."""
     headers = (("Content-Type", "application/json"),)
     request = Request(method, target, headers, io.BytesIO(body), len(body))
-    spoken = endpoint(method, request.path)
+    spoken = find_endpoint(method, request.path)
     assert spoken is not None
     answer: Response = handler.answer(request, spoken)
     content = answer.body if isinstance(answer.body, bytes) else b"".join(answer.body)
@@ -102,7 +102,7 @@ def test_bulks_that_come_slowly_take_no_place_at_the_encoder_from_others(
     is_over = threading.Event()
     bodies = [SlowBody(is_over) for _ in range(MAX_WRITERS)]
     target, length = f"/{index}/_bulk", 2 * len(lines(1))
-    spoken = endpoint("POST", target)
+    spoken = find_endpoint("POST", target)
     assert spoken is not None
 
     def slow(body: SlowBody) -> None:

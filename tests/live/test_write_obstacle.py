@@ -8,7 +8,7 @@ from opensearchpy import OpenSearch
 
 from opensearch.index.kept_source import KeptSource
 from opensearch.index.metadata import Index
-from opensearch.index.write_obstacle import write_obstacle
+from opensearch.index.write_obstacle import find_write_obstacle
 from tests.support.index_command import Command, lines
 from tests.support.sync_run import BUNDLE
 from tests.support.toy_index import index_body
@@ -98,7 +98,7 @@ def test_a_closed_index_is_named_with_the_way_out(
     ],
 )
 def test_indices_that_are_written_elsewhere(setting: str, value: str, found: str) -> None:
-    obstacle = write_obstacle(Index("a", {}, {setting: value}, {}))
+    obstacle = find_write_obstacle(Index("a", {}, {setting: value}, {}))
     assert obstacle is not None
     assert found in obstacle.found
 
@@ -115,6 +115,6 @@ def test_indices_that_are_written_elsewhere(setting: str, value: str, found: str
     ],
 )
 def test_what_a_document_loses(source: dict[str, Any], kept: dict[str, Any], dropped: dict[str, Any]) -> None:
-    read = KeptSource.of({"_source": source})
+    read = KeptSource.from_mapping({"_source": source})
     assert not read.is_whole
     assert (read.drops(kept), read.drops(dropped)) == (False, True)

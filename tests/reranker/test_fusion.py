@@ -8,7 +8,16 @@ from hypothesis.extra import numpy as npst
 
 from reranker.arrays import Floats64
 from reranker.errors import ScoresError
-from reranker.fusion import DEFAULT_SHARE, MAX_WEIGHT, METHODS, fusion, log_linear, replacement, rrf, weighted
+from reranker.fusion import (
+    DEFAULT_SHARE,
+    MAX_WEIGHT,
+    METHODS,
+    choose_fusion,
+    log_linear,
+    replacement,
+    rrf,
+    weighted,
+)
 
 
 def windows(low: float, high: float) -> st.SearchStrategy[tuple[Floats64, Floats64]]:
@@ -74,7 +83,7 @@ def test_the_largest_weight_keeps_the_product_a_float32() -> None:
 
 def test_an_empty_window_stays_empty() -> None:
     for method in METHODS:
-        assert fusion(method, None, 60, bundle_weight=10.0)(np.empty(0), np.empty(0)).shape == (0,)
+        assert choose_fusion(method, None, 60, bundle_weight=10.0)(np.empty(0), np.empty(0)).shape == (0,)
 
 
 def test_replacement_is_the_crossing_alone() -> None:
@@ -114,5 +123,5 @@ def test_each_method_takes_its_own_default_weight() -> None:
         "rrf": rrf(first_stage, crossing, 20),
         "none": crossing,
     }.items():
-        fuse = fusion(method, None, 20, bundle_weight=7.0)
+        fuse = choose_fusion(method, None, 20, bundle_weight=7.0)
         assert np.array_equal(fuse(first_stage, crossing), expected), method

@@ -10,7 +10,7 @@ import pytest
 from fontTools.unicodedata import script as script_of
 
 from reranker.errors import LanguageError
-from reranker.languages import Letters, ReadableScripts, scripts_of
+from reranker.languages import Letters, ReadableScripts, find_scripts
 from tests.support.paths import ROOT
 
 ENGLISH = ReadableScripts(["en"])
@@ -97,7 +97,7 @@ def test_each_language_has_its_scripts(tags: list[str], readable: str, foreign: 
 @pytest.mark.parametrize("tag", ["xx", "tlh", "sr-Qqqq", "en-Zyyy", ""])
 def test_an_unknown_language_is_told_with_what_to_do(tag: str) -> None:
     with pytest.raises(LanguageError, match=r"expected a language tag .* found .*Add the script to the tag"):
-        scripts_of(tag)
+        find_scripts(tag)
 
 
 def test_letters_are_counted() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from reranker.arrays import Floats, Floats64
 from reranker.errors import ScoresError, StoredVectorError
-from reranker.fusion import METHODS, fusion, replacement
+from reranker.fusion import METHODS, choose_fusion, replacement
 from reranker.rerank import rank
 from reranker.stored_vector import ValueType, pack, unpack
 from reranker.window_vectors import score_vectors
@@ -143,7 +143,7 @@ def test_every_hit_appears_once_best_first_and_ties_keep_their_order(
 ) -> None:
     size = len(first_stage)
     crossing = np.array(data.draw(st.lists(few_crossings, min_size=size, max_size=size)), np.float32)
-    ranking = rank(first_stage, crossing, fusion(method, None, 60, bundle_weight=10.0))
+    ranking = rank(first_stage, crossing, choose_fusion(method, None, 60, bundle_weight=10.0))
     assert sorted(ranking.order) == list(range(size))
     assert ranking.num_scored == np.isfinite(crossing).sum()
     assert np.array_equal(ranking.crossing, crossing, equal_nan=True)

@@ -7,7 +7,7 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reranker.text import Chunking, encodable, text_hash
+from reranker.text import Chunking, replace_surrogates, text_hash
 
 any_text = st.text(st.characters(exclude_categories=()))  # lone surrogates included
 
@@ -37,10 +37,10 @@ def test_only_equal_texts_share_a_hash(one: str, other: str) -> None:
 
 @given(any_text)
 def test_encodable_text_is_utf8_of_the_same_length(text: str) -> None:
-    readable = encodable(text)
+    readable = replace_surrogates(text)
     readable.encode()
     assert len(readable) == len(text)
 
 
 def test_only_lone_surrogates_are_replaced() -> None:
-    assert encodable("a\ud83db \N{GRINNING FACE} é\udfff") == "a?b \N{GRINNING FACE} é?"
+    assert replace_surrogates("a\ud83db \N{GRINNING FACE} é\udfff") == "a?b \N{GRINNING FACE} é?"

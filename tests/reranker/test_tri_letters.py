@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from reranker.errors import BundleError
 from reranker.text import Chunking
-from reranker.tri_letters import FIRST_TRIGRAM, MAX_TRIGRAMS, START, UNKNOWN, TriLetters, trigrams, words
+from reranker.tri_letters import (
+    FIRST_TRIGRAM,
+    MAX_TRIGRAMS,
+    START,
+    UNKNOWN,
+    TriLetters,
+    split_trigrams,
+    split_words,
+)
 
 LIMIT = 12
 BUCKETS = 97
@@ -28,13 +36,13 @@ def _tokeniser(folder: Path, **table: object) -> TriLetters:
 
 
 def test_a_word_is_its_trigrams_between_marks() -> None:
-    assert trigrams("hello") == ["#he", "hel", "ell", "llo", "lo#"]
-    assert trigrams("a") == ["#a#"]
-    assert len(trigrams("x" * 100)) == MAX_TRIGRAMS
+    assert split_trigrams("hello") == ["#he", "hel", "ell", "llo", "lo#"]
+    assert split_trigrams("a") == ["#a#"]
+    assert len(split_trigrams("x" * 100)) == MAX_TRIGRAMS
 
 
 def test_words_are_lower_case_without_accents_and_punctuation_stands_alone() -> None:
-    assert words("Café, KÖLN! 電車") == ["cafe", ",", "koln", "!", "電", "車"]
+    assert split_words("Café, KÖLN! 電車") == ["cafe", ",", "koln", "!", "電", "車"]
 
 
 def test_a_vocabulary_gives_each_trigram_its_row(tmp_path: Path) -> None:

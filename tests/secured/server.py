@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opensearch.local.config import Setting
-from opensearch.local.folders import open_to_all
+from opensearch.local.folders import make_readable
 from opensearch.local.java import Java
 from opensearch.local.process import ServerProcess
 from opensearch.local.server import LocalServer
@@ -117,6 +117,6 @@ def _with_demo_certificates(distribution: Path, java: Java) -> Path:
             ["bash", tools / "install_demo_configuration.sh", "-y", "-i", "-s"],
             cwd=copy, env=environment, check=True, capture_output=True,
         )  # fmt: skip
-        open_to_all(copy)
+        make_readable(copy)
         copy.rename(target)
     return target

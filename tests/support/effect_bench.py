@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from opensearchpy import OpenSearch, helpers
 
-from opensearch.fields.stored_vectors import value_at
+from opensearch.fields.stored_vectors import find_value
 from reranker.stored_vector import StoredVector, unpack
 from tests.support.expected_scores import Expected
 from tests.support.raw_http import RawAnswer, ask, search
@@ -67,7 +67,7 @@ class Bench:
         )
         assert put.status == 201, put.body
         source = self.client.get(index=name, id="1")["_source"]
-        return unpack(base64.b64decode(str(value_at(source, at))))
+        return unpack(base64.b64decode(str(find_value(source, at))))
 
     def answer(self, name: str, rerank: object = None, parameters: str = "", **body: Any) -> RawAnswer:  # noqa: ANN401
         """Search through the proxy for everything that matches."""

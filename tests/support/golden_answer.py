@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from opensearch.rawjson.members import members
+from opensearch.rawjson.members import read_members
 from tests.support.golden_index import Key
 
 _MEMBER = r'"rerank"\s*:\s*\{\s*"vector"\s*:\s*"[A-Za-z0-9+/=]*"\s*\}'
@@ -72,11 +72,11 @@ class Hits:
 
 
 def _start_of_hits(text: str) -> int | None:
-    outer = next((each for each in members(text) if each.key == "hits"), None)
+    outer = next((each for each in read_members(text) if each.key == "hits"), None)
     if outer is None or not isinstance(outer.value, dict) or not outer.value.get("hits"):
         return None
     inside = text[outer.value_start : outer.end]
-    inner = next(each for each in members(inside) if each.key == "hits")
+    inner = next(each for each in read_members(inside) if each.key == "hits")
     return outer.value_start + inner.value_start + 1
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from reranker.arrays import Floats
 from reranker.crossing import Cosine
-from reranker.fusion import Fusion, fusion
+from reranker.fusion import Fusion, choose_fusion
 from reranker.stored_vector import ValueType, pack
 
 COSINE = Cosine(scale=10.0, offset=-5.0)
@@ -14,7 +14,7 @@ DIM, TAG = 6, 0xCAFE
 
 
 def log_linear(weight: float) -> Fusion:
-    return fusion("log_linear", weight, 60, bundle_weight=0.0)
+    return choose_fusion("log_linear", weight, 60, bundle_weight=0.0)
 
 
 def unit_vectors(count: int, dim: int, seed: int) -> Floats:

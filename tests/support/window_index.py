@@ -9,7 +9,7 @@ import numpy as np
 from opensearchpy import OpenSearch, helpers
 
 from reranker.bundle import Bundle
-from reranker.integer_query import rounded
+from reranker.integer_query import round_query
 from reranker.stored_vector import pack, unpack
 from tests.support.toy_index import index_body, known_words
 
@@ -50,7 +50,7 @@ class WindowIndex:
 
     def rescored(self, window: int) -> dict[str, float]:
         """Return each hit's `_score` after the first `window` of every shard were rescored, by its id."""
-        query = rounded(self.bundle.query_encoder()(self.query_text))
+        query = round_query(self.bundle.query_encoder()(self.query_text))
         scores = {}
         for shard in range(self.num_shards):
             for rank, hit in enumerate(self.first_stage(shard)):

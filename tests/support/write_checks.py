@@ -9,7 +9,7 @@ from opensearchpy import OpenSearch
 
 from indexer.document import Document
 from indexer.enricher import hash_of
-from opensearch.fields.stored_vectors import value_at
+from opensearch.fields.stored_vectors import find_value
 from opensearch.settings.table import parse_settings
 from reranker.bundle import Bundle
 from reranker.stored_vector import unpack
@@ -39,7 +39,7 @@ def state(client: OpenSearch, index: str) -> State:
     groups: dict[str, set[str]] = {"current": set(), "stale": set(), "missing": set()}
     documents = {}
     for hit in found:
-        value = value_at(hit["_source"], settings.field)
+        value = find_value(hit["_source"], settings.field)
         document = Document(json.dumps(hit["_source"]))
         documents[hit["_id"]] = json.loads(document.without_vector(settings.field))
         if value is None:

@@ -18,7 +18,7 @@ def vector_of(text: str) -> str:
     """Return a stored vector with the hash of that text."""
     values = np.full((1, BUNDLE.manifest.dim), BUNDLE.manifest.dim**-0.5, np.float32)
     packed = pack(values, text_hash=text_hash(text, CHUNKING), model_tag=BUNDLE.model_tag)
-    return stored_vectors.encoded(packed)
+    return stored_vectors.encode(packed)
 
 
 def bare(source: Source) -> Source:

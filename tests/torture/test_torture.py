@@ -104,7 +104,7 @@ def run_for(seconds: float, writers: list[Writer], cluster: Cluster, log: Path) 
 
 def audit(url: str, index: str) -> Audit:
     upstream = OpenSearchClient(url)
-    written = metadata.written_by(upstream, index)
+    written = metadata.find_write_index(upstream, index)
     settings = written.rerank_settings()
     result = Audit()
     for stored in snapshot.documents(upstream, written, settings.field, settings.source_fields):

@@ -197,7 +197,7 @@ class ThroughProxy(Writer):
         ids = [f"{self._number}-{number}" for number in range(IDS)]
         for doc in self._looks_at.mget(index=self._index, body={"ids": ids})["docs"]:
             if doc["found"]:
-                value = stored_vectors.value_at(doc["_source"], "rerank.vector")
+                value = stored_vectors.find_value(doc["_source"], "rerank.vector")
                 stored = SnapshotDocument(doc["_id"], doc["_source"], [] if value is None else [value])
                 worth = worth_of(stored, SETTINGS, BUNDLE.model_tag)
                 assert worth in (Worth.CURRENT, Worth.ABSENT, Worth.WITHOUT_TEXT), (worth, doc)

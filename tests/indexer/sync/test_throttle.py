@@ -3,7 +3,7 @@
 import pytest
 
 from indexer.sync.throttle import MIN_SHARE, Throttle
-from opensearch.durations import seconds
+from opensearch.durations import parse_duration
 
 
 @pytest.mark.parametrize(
@@ -31,9 +31,9 @@ def test_slow_searches_lower_the_share_and_quick_ones_give_it_back() -> None:
     ("text", "value"), [("60s", 60), ("500ms", 0.5), ("-1", -1), ("2m", 120), ("1.5h", 5400)]
 )
 def test_durations_are_read(text: str, value: float) -> None:
-    assert seconds(text) == pytest.approx(value)
+    assert parse_duration(text) == pytest.approx(value)
 
 
 def test_what_is_no_duration_is_told() -> None:
     with pytest.raises(ValueError, match="expected a duration"):
-        seconds("soon")
+        parse_duration("soon")

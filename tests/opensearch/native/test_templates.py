@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch.fields.stored_vectors import decoded
-from opensearch.native.install import NativeOptions, connector_steps, pipeline_steps, values_of
+from opensearch.fields.stored_vectors import decode
+from opensearch.native.install import NativeOptions, connector_steps, pipeline_steps, placeholder_values
 from opensearch.native.templates import (
     CONNECTORS,
     INGEST_PIPELINES,
     SEARCH_PIPELINES,
     TEMPLATES,
-    filled,
-    placeholders,
-    template,
+    fill,
+    find_placeholders,
+    read_template,
 )
 from opensearch.settings.table import ChunkSettings, FusionSettings, RerankSettings
 from reranker.stored_vector import HEADER
@@ -29,7 +29,7 @@ SETTINGS = RerankSettings(
     bundle().name, ("title", "body.text"), window_size=70,
     fusion=FusionSettings(weight=2.5), chunk=ChunkSettings(64, 8, 2), languages="any",
 )  # fmt: skip
-VALUES = values_of("articles", SETTINGS, NativeOptions("http://127.0.0.1:9100/", "the-token", 2, 20))
+VALUES = placeholder_values("articles", SETTINGS, NativeOptions("http://127.0.0.1:9100/", "the-token", 2, 20))
 IDS = {name: f"id-of-{name}" for name in CONNECTORS}
 ACTIONS = {name: step.body["actions"][0] for name, step in connector_steps(VALUES).items()}
 PATHS = {"rerank": "/v1/rerank", "embeddings": "/v1/embeddings", "rescore": "/rescore"}
@@ -61,7 +61,7 @@ def test_every_template_is_used_and_no_other() -> None:
 
 def test_nothing_is_left_to_fill() -> None:
     steps = [*connector_steps(VALUES).values(), *pipeline_steps(VALUES, IDS)]
-    assert all(placeholders(step.body) == set() for step in steps)
+    assert all(find_placeholders(step.body) == set() for step in steps)
     assert [step.path for step in steps[3:]] == [
         "/_search/pipeline/twinrank-articles-rerank", "/_search/pipeline/twinrank-articles-rescore",
         "/_ingest/pipeline/twinrank-articles-embed",
@@ -120,7 +120,7 @@ def test_an_indexs_settings_reach_the_endpoints() -> None:
 
 
 def test_without_a_weight_the_bundles_holds() -> None:
-    values = values_of("articles", RerankSettings("m", ("t",)), NativeOptions("http://a"))
+    values = placeholder_values("articles", RerankSettings("m", ("t",)), NativeOptions("http://a"))
     body = connector_steps(values)["rescore"].body
     assert body["parameters"]["weight"] == "null"
 
@@ -130,12 +130,12 @@ def test_without_a_weight_the_bundles_holds() -> None:
     ("${parameters.x}", "${parameters.x}"), ("${credential.key}", "${credential.key}"),
 ])  # fmt: skip
 def test_filling(value: Any, expected: Any) -> None:  # noqa: ANN401
-    assert filled(value, {"A": [1], "B": "b"}) == expected
+    assert fill(value, {"A": [1], "B": "b"}) == expected
 
 
 def test_a_placeholder_without_a_value_is_an_error() -> None:
     with pytest.raises(KeyError, match="NAME"):
-        filled(template("connector-rerank"), {"TOKEN": "x"})
+        fill(read_template("connector-rerank"), {"TOKEN": "x"})
 
 
 GOLDEN = TESTS / "native" / "golden"
@@ -158,5 +158,5 @@ def comparable(answer: Any) -> Any:  # noqa: ANN401
         return [comparable(each) for each in answer]
     if isinstance(answer, float):
         return pytest.approx(answer, rel=1e-2)
-    packed = decoded(answer) if isinstance(answer, str) and answer.startswith("AQ") else None
+    packed = decode(answer) if isinstance(answer, str) and answer.startswith("AQ") else None
     return answer if packed is None else packed[: HEADER.size]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opensearch.query.query_string import plain_words, query_string_text, simple_query_string_text
+from opensearch.query.query_string import read_plain_words, read_query_string, read_simple_query_string
 
 LUCENE = [
     ("wait a bit", "wait a bit"),
@@ -47,7 +47,7 @@ LUCENE = [
 
 @pytest.mark.parametrize(("query", "text"), LUCENE)
 def test_query_string(query: str, text: str) -> None:
-    assert query_string_text(query) == text
+    assert read_query_string(query) == text
 
 
 @pytest.mark.parametrize(("query", "text"), [
@@ -61,13 +61,13 @@ def test_query_string(query: str, text: str) -> None:
     (r"(*red* wait\*", "red"),
 ])  # fmt: skip
 def test_a_syntax_error_leaves_the_words_that_are_sure(query: str, text: str) -> None:
-    assert query_string_text(query) == text
+    assert read_query_string(query) == text
 
 
 @pytest.mark.parametrize("query", [query for query, _ in LUCENE])
 def test_the_cautious_reading_finds_no_words_of_its_own(query: str) -> None:
     if '"' not in query:
-        assert set(plain_words(query).split()) <= set(query_string_text(query).split())
+        assert set(read_plain_words(query).split()) <= set(read_query_string(query).split())
 
 
 SIMPLE = [
@@ -91,15 +91,15 @@ SIMPLE = [
 
 @pytest.mark.parametrize(("query", "text"), SIMPLE)
 def test_simple_query_string(query: str, text: str) -> None:
-    assert simple_query_string_text(query) == text
+    assert read_simple_query_string(query) == text
 
 
 def test_without_not_a_minus_is_a_sign() -> None:
-    assert simple_query_string_text("wait -bit", has_not=False) == "wait -bit"
+    assert read_simple_query_string("wait -bit", has_not=False) == "wait -bit"
 
 
 def test_a_long_query_string_is_read_plainly() -> None:
-    assert query_string_text("title:(wait) AND " * 1000 + "end").startswith("wait wait wait")
+    assert read_query_string("title:(wait) AND " * 1000 + "end").startswith("wait wait wait")
 
 
 syntax = st.text(st.sampled_from('ab \\"()[]{}+-!~^:*?/<>=&|.1TONANDR\n') | st.characters(), max_size=60)
@@ -108,13 +108,13 @@ syntax = st.text(st.sampled_from('ab \\"()[]{}+-!~^:*?/<>=&|.1TONANDR\n') | st.c
 @settings(max_examples=500, deadline=2_000)
 @given(syntax)
 def test_no_text_is_an_error(text: str) -> None:
-    for read in (query_string_text, simple_query_string_text, plain_words):
+    for read in (read_query_string, read_simple_query_string, read_plain_words):
         assert isinstance(read(text), str)
 
 
 def test_many_threads_read_at_once() -> None:
     """Luqum's parser is one for all threads; its lexers are not."""
     queries = [f"title:(word{n} AND {'x ' * (n % 7)}) NOT bad{n}" for n in range(300)]
-    one_by_one = [query_string_text(query) for query in queries]
+    one_by_one = [read_query_string(query) for query in queries]
     with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(query_string_text, queries)) == one_by_one
+        assert list(pool.map(read_query_string, queries)) == one_by_one

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opensearch.query.text import VISITORS, query_text
+from opensearch.query.text import VISITORS, find_query_text
 from tests.support.paths import DOCS
 from tests.support.query_examples import (
     MATCH,
@@ -26,12 +26,12 @@ OTHER: Query = {"match": {"text": "sleep"}}
 
 @pytest.mark.parametrize("query", [*WITH_TEXT, *WITH_TEXT_BY_PLUGIN], ids=str)
 def test_text_is_found(query: Query) -> None:
-    assert query_text(query) == TEXT
+    assert find_query_text(query) == TEXT
 
 
 @pytest.mark.parametrize("query", WITHOUT_TEXT, ids=str)
 def test_no_text_is_found(query: Query) -> None:
-    assert query_text(query) is None
+    assert find_query_text(query) is None
 
 
 def rule(rule: Query) -> Query:
@@ -91,7 +91,7 @@ DETAILS: list[tuple[Query, str | None]] = [
 
 @pytest.mark.parametrize(("query", "text"), DETAILS, ids=str)
 def test_text_of(query: Query, text: str | None) -> None:
-    assert query_text(query) == text
+    assert find_query_text(query) == text
 
 
 @pytest.mark.parametrize(("flags", "text"), [
@@ -99,12 +99,12 @@ def test_text_of(query: Query, text: str | None) -> None:
     ("NONE", "wait -bit"), ("or|prefix", "wait -bit"), (1, "wait -bit"), ({}, "wait"),
 ])  # fmt: skip
 def test_flags_of_a_simple_query_string(flags: object, text: str) -> None:
-    assert query_text({"simple_query_string": {"query": "wait -bit", "flags": flags}}) == text
+    assert find_query_text({"simple_query_string": {"query": "wait -bit", "flags": flags}}) == text
 
 
 @pytest.mark.parametrize("query", [None, 1, "wait", [], [MATCH], {"match": {}, "bool": {}}])
 def test_what_is_no_query_has_no_text(query: object) -> None:
-    assert query_text(query) is None
+    assert find_query_text(query) is None
 
 
 def nested_in_bool(levels: int) -> Query:
@@ -115,7 +115,7 @@ def nested_in_bool(levels: int) -> Query:
 
 
 def test_twenty_levels_of_bool_are_followed() -> None:
-    assert query_text(nested_in_bool(20)) == TEXT
+    assert find_query_text(nested_in_bool(20)) == TEXT
 
 
 def nested_rule(levels: int) -> Query:
@@ -127,19 +127,19 @@ def nested_rule(levels: int) -> Query:
 
 @pytest.mark.parametrize("query", [nested_in_bool(1000), nested_rule(1000)], ids=["bool", "intervals"])
 def test_a_thousand_levels_are_passed_over(query: Query) -> None:
-    assert query_text(query) is None
+    assert find_query_text(query) is None
 
 
 def test_depth_is_of_one_branch_not_of_all() -> None:
     """Many clauses side by side are not deep."""
-    assert query_text({"bool": {"should": [nested_in_bool(60), *[nested_in_bool(60)] * 5, OTHER]}}) == (
+    assert find_query_text({"bool": {"should": [nested_in_bool(60), *[nested_in_bool(60)] * 5, OTHER]}}) == (
         "wait a bit sleep"
     )
 
 
 def test_all_query_strings_of_a_search_share_one_limit() -> None:
     query: Query = {"bool": {"should": [{"query_string": {"query": f"word{n:05}"}} for n in range(2000)]}}
-    found = query_text(query)
+    found = find_query_text(query)
     assert found is not None
     assert found.split()[:1111] == [f"word{n:05}" for n in range(1111)]
     assert len(found.split()) == 1112
@@ -166,7 +166,7 @@ LARGE: list[Any] = [
 def test_large_queries_take_little_time(query: Query) -> None:
     """Far less than luqum alone takes for 100 KB; most need some milliseconds."""
     started_s = time.thread_time()
-    query_text(query)
+    find_query_text(query)
     assert time.thread_time() - started_s < 2  # of processor time, some milliseconds on a quiet machine
 
 
@@ -189,7 +189,7 @@ queries = st.recursive(
 @settings(max_examples=300, deadline=2_000)
 @given(st.sampled_from(sorted(VISITORS)), queries | st.dictionaries(st.sampled_from(MEMBERS), queries))
 def test_no_json_is_an_error(name: str, body: object) -> None:
-    found = query_text({name: body})
+    found = find_query_text({name: body})
     assert found is None or found.strip()
 
 

@@ -6,14 +6,14 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from opensearch.rawjson.filter_path import FilterPath, widened
+from opensearch.rawjson.filter_path import FilterPath, widen
 from opensearch.rawjson.style import Compact, Pretty
 
 NEEDED = (("timed_out",), ("hits", "hits", "_score"), ("hits", "hits", "fields", "rerank.vector"))
 
 
 def known(parameter: str) -> FilterPath:
-    found = widened(parameter, NEEDED)
+    found = widen(parameter, NEEDED)
     assert found is not None, parameter
     return found
 
@@ -47,7 +47,7 @@ def test_an_answer_that_was_filtered_is_asked_for_filtered() -> None:
     "hits.total", "took", "-hits", "-hits.hits", "-*", "-**", "-hits.*", "-**._score", "-hits.hits._sc*",
 ])  # fmt: skip
 def test_where_no_hit_is_shown_or_it_cannot_be_undone(parameter: str) -> None:
-    assert widened(parameter, NEEDED) is None
+    assert widen(parameter, NEEDED) is None
 
 
 @pytest.mark.parametrize(("pattern", "is_wanted"), [
@@ -71,7 +71,7 @@ def test_hidden_members_of_a_hit_go_with_the_object_that_held_nothing_else() -> 
 
 
 def test_what_is_cut_keeps_the_spaces_of_a_pretty_answer() -> None:
-    found = widened("_shards.total,hits", (("_shards", "failed"),))
+    found = widen("_shards.total,hits", (("_shards", "failed"),))
     assert found is not None
     top = {"_shards": {"total": 1, "failed": 0}, "hits": {}}
     text = json.dumps(top, indent=2, separators=(",", " : "))

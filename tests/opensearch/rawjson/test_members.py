@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch.rawjson.members import JsonObjectError, members, without_path
+from opensearch.rawjson.members import JsonObjectError, read_members, remove_path
 
 PATH = ("rerank", "vector")
 VALUES = st.recursive(
@@ -19,7 +19,7 @@ INDENTS = st.sampled_from([None, 0, 2])
 
 
 def cut(text: str) -> tuple[str, object]:
-    rest, member = without_path(text, PATH)
+    rest, member = remove_path(text, PATH)
     return rest, None if member is None else member.value
 
 
@@ -48,7 +48,7 @@ def test_parent_that_is_no_object_is_left_alone() -> None:
 @pytest.mark.parametrize("text", ["", "[1]", "{", '{"a":1}{}', '{"a":' * 5000])
 def test_what_is_no_object_is_refused(text: str) -> None:
     with pytest.raises(JsonObjectError, match="expected a JSON object, found"):
-        without_path(text, PATH)
+        remove_path(text, PATH)
 
 
 @given(DOCUMENTS, INDENTS, st.booleans(), st.data())
@@ -68,5 +68,5 @@ def test_cutting_what_was_put_in_gives_the_bytes_of_the_rest(
 @given(DOCUMENTS, INDENTS)
 def test_members_stand_where_they_are_said_to(document: dict[str, object], indent: int | None) -> None:
     text = json.dumps(document, indent=indent)
-    found = {member.key: json.loads(text[member.value_start : member.end]) for member in members(text)}
+    found = {member.key: json.loads(text[member.value_start : member.end]) for member in read_members(text)}
     assert found == document

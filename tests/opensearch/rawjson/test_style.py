@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from opensearch.rawjson.style import Compact, Pretty, Style, style_of
+from opensearch.rawjson.style import Compact, Pretty, Style, detect_style
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="ascii", min_codepoint=32)),
@@ -55,6 +55,6 @@ def test_pretty_is_as_jackson_writes_it(value: object) -> None:
     (b"{ }\n", '{\n  "_source":{}\n}'),
 ])  # fmt: skip
 def test_a_source_is_spaced_as_in_the_answer_that_was_read(body: bytes, wanted: str) -> None:
-    style = style_of(body)
+    style = detect_style(body)
     assert bytes(style.object({"_source": Raw(b"{}")}, 0)).decode() == wanted
     assert style.end == (b"\n" if "\n" in wanted else b"")

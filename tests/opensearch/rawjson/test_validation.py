@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from opensearch.rawjson.validation import InvalidError, validated
+from opensearch.rawjson.validation import InvalidError, validate
 
 
 class Inner(msgspec.Struct, forbid_unknown_fields=True):
@@ -22,7 +22,7 @@ class Table(msgspec.Struct, forbid_unknown_fields=True):
 
 def refused(value: Any) -> str:  # noqa: ANN401
     with pytest.raises(InvalidError) as raised:
-        validated(value, Table, "here", "Mend it")
+        validate(value, Table, "here", "Mend it")
     text = str(raised.value)
     assert text.startswith("here")
     assert text.endswith(". Mend it")
@@ -30,7 +30,7 @@ def refused(value: Any) -> str:  # noqa: ANN401
 
 
 def test_what_fits_is_returned() -> None:
-    found = validated({"name": "n", "inner": {"size": 9, "kind": "b"}, "words": ["x"]}, Table, "here", "")
+    found = validate({"name": "n", "inner": {"size": 9, "kind": "b"}, "words": ["x"]}, Table, "here", "")
     assert found == Table("n", Inner(9, "b"), ("x",))
 
 

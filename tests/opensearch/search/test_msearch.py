@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch.search.msearch import MAX_ITEMS, MultiSearchResponse, error_of, read_items, without_template
+from opensearch.search.msearch import (
+    MAX_ITEMS,
+    MultiSearchResponse,
+    msearch_path,
+    read_error_status,
+    read_items,
+)
 from opensearch.search.request import NotUnderstoodError, SearchRequest
 from opensearch.search.response import UnusableResponseError
 from opensearch.settings.target import Skip
@@ -83,12 +89,12 @@ def test_an_answer_is_put_together_as_it_came() -> None:
     for body in (compact, pretty):
         answer = MultiSearchResponse.parse(body, 2)
         assert answer.with_items(answer.items) == body
-    assert [error_of(item) for item in MultiSearchResponse.parse(compact, 2).items] == [None, 404]
+    assert [read_error_status(item) for item in MultiSearchResponse.parse(compact, 2).items] == [None, 404]
 
 
 def test_two_answers_took_as_long_as_both() -> None:
     first, second = (MultiSearchResponse.parse(b'{"took":%d,"responses":[]}' % n, 0) for n in (3, 4))
-    assert second.after(first).with_items([]) == b'{"took":7,"responses":[]}'
+    assert second.add_time_of(first).with_items([]) == b'{"took":7,"responses":[]}'
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"responses":{}}', b'{"responses":[]}', b"\xff"])
@@ -98,6 +104,6 @@ def test_what_is_no_answer_is_unusable(body: bytes) -> None:
 
 
 def test_rendered_items_go_to_the_path_without_template() -> None:
-    assert without_template("/a,b/_msearch/template") == "/a,b/_msearch"
-    assert without_template("//_msearch//template/") == "/_msearch"
-    assert without_template("/a/_msearch") == "/a/_msearch"
+    assert msearch_path("/a,b/_msearch/template") == "/a,b/_msearch"
+    assert msearch_path("//_msearch//template/") == "/_msearch"
+    assert msearch_path("/a/_msearch") == "/a/_msearch"

@@ -8,7 +8,7 @@ import pytest
 
 from opensearch.search.plan import Plan, plan_search
 from opensearch.search.request import NotUnderstoodError, SearchRequest
-from opensearch.search.window_request import SearchCall, rescored_page, whole_window
+from opensearch.search.window_request import SearchCall, request_rescored_page, request_window
 from opensearch.settings.table import RerankSettings
 from opensearch.settings.target import Skip, Target
 
@@ -29,12 +29,12 @@ def planned(body: object, target: str = "/books/_search") -> Plan:
 
 
 def asked(body: object, target: str = "/books/_search") -> SearchCall:
-    return whole_window(planned(body, target))
+    return request_window(planned(body, target))
 
 
 def test_a_plain_search_is_widened_to_the_window() -> None:
     found = planned({"query": QUERY, "size": 5})
-    widened = whole_window(found)
+    widened = request_window(found)
     assert json.loads(widened.body) == {"query": QUERY, "size": 100, "from": 0}
     assert (widened.target, found.query_text) == ("/books/_search", "wait a bit")
     assert (found.page_start, found.page_end) == (0, 5)
@@ -53,7 +53,7 @@ def test_parameters_win_over_the_body() -> None:
         {"query": QUERY, "size": 5, "from": 1}, "/b/_search?size=3&from=20&preference=me%2F1&pretty"
     )
     assert (found.page_start, found.page_end) == (20, 23)
-    assert whole_window(found).target == "/b/_search?preference=me%2F1&pretty=true"
+    assert request_window(found).target == "/b/_search?preference=me%2F1&pretty=true"
 
 
 def test_the_last_of_equal_parameters_wins() -> None:
@@ -99,7 +99,7 @@ def clustered(extra: dict[str, Any], target: str = "/b/_search") -> Plan:
 
 def test_in_the_cluster_the_clients_own_page_is_asked_for_with_one_clause_more() -> None:
     found = clustered({"from": 500, "_source": ["title"]}, "/b/_search?size=7&preference=_local&pretty")
-    asked = rescored_page(found, {"window_size": found.window_size})
+    asked = request_rescored_page(found, {"window_size": found.window_size})
     assert (found.in_cluster, found.fallback) == (True, None)
     assert asked.target == "/b/_search?size=7&preference=_local&pretty=true"
     rescore = {"rescore": {"window_size": 100}}
@@ -108,7 +108,7 @@ def test_in_the_cluster_the_clients_own_page_is_asked_for_with_one_clause_more()
 
 def test_in_the_cluster_a_filter_of_the_answer_is_widened_by_what_tells_that_it_is_whole() -> None:
     found = clustered({}, "/b/_search?filter_path=hits.hits._id")
-    asked = rescored_page(found, {})
+    asked = request_rescored_page(found, {})
     assert asked.target.endswith("?filter_path=hits.hits._id%2Ctimed_out%2C_shards.failed")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from opensearch.search.response import SearchResponse, UnusableResponseError
-from opensearch.search.scores import with_score_of
+from opensearch.search.scores import copy_score
 
 
 def answer(hits: str = "", **members: object) -> bytes:
@@ -26,7 +26,7 @@ def hits(*scores: str) -> str:
 
 def test_the_kth_hit_of_a_page_carries_the_kth_score() -> None:
     found = SearchResponse.parse(answer(hits("2.50", "1.5", "1.0")))
-    page = found.with_hits([with_score_of(found.hits[2], found.hits[0]), with_score_of(*found.hits[:2])])
+    page = found.with_hits([copy_score(found.hits[2], found.hits[0]), copy_score(*found.hits[:2])])
     found = json.loads(page, parse_float=str)["hits"]
     assert [(each["_id"], each["_score"]) for each in found["hits"]] == [("2", "2.50"), ("0", "1.5")]
 

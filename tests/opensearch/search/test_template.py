@@ -10,7 +10,7 @@ from werkzeug.test import Client, TestResponse
 
 from opensearch.rawjson.filter_path import shows
 from opensearch.search.request import NotUnderstoodError, SearchRequest
-from opensearch.search.template import render_body, rendered_search
+from opensearch.search.template import build_rendered_search, render_body
 from plugin.encoding.model import Model
 from plugin.proxy import Proxy
 from plugin.upstream.client import Upstream
@@ -29,7 +29,7 @@ def template(body: object, target: str = "/books/_search/template") -> SearchReq
 
 
 def rendered(body: object, output: bytes, target: str = "/_search/template") -> SearchRequest:
-    return rendered_search(template(body, target), "/books/_search", b'{"template_output":%b}' % output)
+    return build_rendered_search(template(body, target), "/books/_search", b'{"template_output":%b}' % output)
 
 
 @pytest.mark.parametrize("name", ["id", "source", "inline", "template"])

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch.settings.index_settings import IndexRecord, resolve_records, settings_problem
+from opensearch.settings.index_settings import IndexRecord, find_problem, resolve_records
 from opensearch.settings.layers import (
     OF_AN_INDEX,
+    apply_defaults,
+    check_server_defaults,
     effective_settings,
-    flat,
-    server_defaults,
-    with_defaults,
+    flatten,
 )
 from opensearch.settings.table import RerankSettings, SettingsError, parse_settings
 from opensearch.settings.target import Skip
@@ -22,7 +22,7 @@ DEFAULTS = {"window_size": 40, "fusion": {"weight": 3}, "deadline_ms": 20}
 
 
 def origins(rerank: dict[str, Any], template: dict[str, Any] | None = None) -> dict[str, tuple[Any, str]]:
-    settings = parse_settings(with_defaults(DEFAULTS, rerank))
+    settings = parse_settings(apply_defaults(DEFAULTS, rerank))
     found = effective_settings(settings, rerank, template or {}, DEFAULTS)
     return {each.name: (each.value, each.origin) for each in found}
 
@@ -40,18 +40,18 @@ def test_every_value_says_where_it_comes_from() -> None:
     settings = parse_settings(LEAST)
     alone = {each.name: each.origin for each in effective_settings(settings, LEAST, {}, {})}
     assert alone["fusion.weight"] == "model bundle"
-    assert set(found) == {name for name, _ in flat(settings)}
+    assert set(found) == {name for name, _ in flatten(settings)}
 
 
 def test_a_section_is_merged_key_by_key() -> None:
-    merged = with_defaults(DEFAULTS, LEAST | {"fusion": {"rank_constant": 9}})
+    merged = apply_defaults(DEFAULTS, LEAST | {"fusion": {"rank_constant": 9}})
     assert merged["fusion"] == {"rank_constant": 9, "weight": 3}
-    assert with_defaults(DEFAULTS, LEAST | {"fusion": {"weight": 9}})["fusion"] == {"weight": 9}
+    assert apply_defaults(DEFAULTS, LEAST | {"fusion": {"weight": 9}})["fusion"] == {"weight": 9}
 
 
 @given(st.dictionaries(st.sampled_from(["window_size", "deadline_ms"]), st.integers(1, 100)))
 def test_what_the_mapping_says_wins(said: dict[str, int]) -> None:
-    settings = parse_settings(with_defaults(DEFAULTS, LEAST | said))
+    settings = parse_settings(apply_defaults(DEFAULTS, LEAST | said))
     assert settings.window_size == said.get("window_size", 40)
     assert settings.deadline_ms == said.get("deadline_ms", 20)
 
@@ -59,7 +59,7 @@ def test_what_the_mapping_says_wins(said: dict[str, int]) -> None:
 @pytest.mark.parametrize("value", [None, [], 3, "x"])
 def test_a_mapping_that_is_no_object_stays_wrong(value: object) -> None:
     with pytest.raises(SettingsError, match="expected `object`"):
-        parse_settings(with_defaults(DEFAULTS, value))
+        parse_settings(apply_defaults(DEFAULTS, value))
 
 
 @pytest.mark.parametrize(("value", "words"), [
@@ -69,13 +69,13 @@ def test_a_mapping_that_is_no_object_stays_wrong(value: object) -> None:
 ])  # fmt: skip
 def test_wrong_defaults_name_the_file(value: object, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
-        server_defaults(value, "defaults.json")
+        check_server_defaults(value, "defaults.json")
 
 
 @pytest.mark.parametrize("key", sorted(OF_AN_INDEX))
 def test_what_belongs_to_an_index_is_no_servers_default(key: str) -> None:
     with pytest.raises(SettingsError, match=f"found `{key}`.*mapping of each index"):
-        server_defaults({key: {}}, "defaults.json")
+        check_server_defaults({key: {}}, "defaults.json")
     assert key in RerankSettings.__struct_fields__
 
 
@@ -87,8 +87,8 @@ def test_settings_that_are_gone_while_the_field_is_mapped_are_wrong_settings() -
     gone = IndexRecord(is_overwritten=True)
     assert resolved(gone) == Skip("settings")
     assert resolved(gone, IndexRecord(rerank=LEAST)) == Skip("settings")
-    assert "written whole without them" in str(settings_problem(gone, {}))
-    assert settings_problem(IndexRecord(), {}) is None
+    assert "written whole without them" in str(find_problem(gone, {}))
+    assert find_problem(IndexRecord(), {}) is None
     assert resolved(IndexRecord()) == Skip("not_enabled")
 
 
@@ -109,8 +109,8 @@ def test_the_newest_index_decides_where_they_agree() -> None:
 def test_a_default_weight_is_for_its_own_method() -> None:
     """12 is a weight of `log_linear`; `weighted` takes a share, and must not be broken by it."""
     defaults = {"fusion": {"weight": 12}}
-    settings = parse_settings(with_defaults(defaults, LEAST | {"fusion": {"method": "weighted"}}))
+    settings = parse_settings(apply_defaults(defaults, LEAST | {"fusion": {"method": "weighted"}}))
     assert (settings.fusion.method, settings.fusion.weight) == ("weighted", None)
     assert (
-        parse_settings(with_defaults(defaults, LEAST | {"fusion": {"rank_constant": 5}})).fusion.weight == 12
+        parse_settings(apply_defaults(defaults, LEAST | {"fusion": {"rank_constant": 5}})).fusion.weight == 12
     )

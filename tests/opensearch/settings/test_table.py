@@ -11,8 +11,8 @@ from opensearch.settings.table import (
     FusionSettings,
     RerankSettings,
     SettingsError,
+    encode_settings,
     parse_settings,
-    settings_meta,
 )
 from reranker.fusion import MAX_WEIGHT, METHODS
 from reranker.text import Chunking
@@ -204,9 +204,9 @@ def test_a_share_is_at_most_1() -> None:
 
 @given(settings_of())
 def test_settings_survive_the_mapping(settings: RerankSettings) -> None:
-    meta = settings_meta(settings)
+    meta = encode_settings(settings)
     assert parse_settings(meta) == settings
-    assert settings_meta(parse_settings(meta)) == meta
+    assert encode_settings(parse_settings(meta)) == meta
 
 
 def test_only_what_differs_from_the_defaults_is_written() -> None:
@@ -217,7 +217,7 @@ def test_only_what_differs_from_the_defaults_is_written() -> None:
         "fusion": {"method": "log_linear"},
         "chunk": {"max_tokens": 256, "overlap": 8},
     }
-    assert settings_meta(parse_settings(given_in_full)) == LEAST | {"chunk": {"overlap": 8}}
+    assert encode_settings(parse_settings(given_in_full)) == LEAST | {"chunk": {"overlap": 8}}
 
 
 def test_the_limits_are_those_of_the_reranker() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from indexer.document import Document
 from indexer.enricher import Enricher
-from opensearch.fields.stored_vectors import decoded, value_at
+from opensearch.fields.stored_vectors import decode, find_value
 from opensearch.settings.table import ChunkSettings, RerankSettings
 from reranker.text import Chunking
 from tests.support.api_client import HOSTILE_TEXTS, ApiClient, bundle
@@ -71,11 +71,11 @@ def test_stored_is_what_indexing_stores(chunk: dict[str, int]) -> None:
     settings = RerankSettings(NAME, ("text",), chunk=ChunkSettings(**chunk))
     enricher = Enricher(bundle().document_encoder(threads=1), bundle().model_tag, settings)
     source = enricher([Document(json.dumps({"text": text}))], {})[0].source
-    packed = decoded(value_at(json.loads(source), settings.field))
+    packed = decode(find_value(json.loads(source), settings.field))
     body = {"input": text, "encoding_format": "stored", "chunk": chunk}
     answer = API.answer("/v1/embeddings", body)["data"][0]["embedding"]
     assert len(answer) % 4 == 0
-    assert decoded(answer) == packed
+    assert decode(answer) == packed
 
 
 @pytest.mark.parametrize("text", HOSTILE_TEXTS, ids=lambda text: ascii(text)[:20])
