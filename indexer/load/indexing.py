@@ -57,7 +57,7 @@ class Indexing:
         index: a concrete index.
         enrich: gives documents their vectors.
         events: whom to tell.
-        patience: how long to go on when OpenSearch is busy or away.
+        retry_policy: how long to go on when OpenSearch is busy or away.
         keeps_source: whether `_source` keeps every field; if not, it cannot tell that nothing changes.
     """
 
@@ -65,12 +65,12 @@ class Indexing:
     index: str
     enrich: Fill
     events: Events = field(default_factory=Events)
-    patience: RetryPolicy = field(default_factory=RetryPolicy)
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     keeps_source: bool = True
 
     def __post_init__(self) -> None:
         self._summary = Summary()
-        self._bulk = Bulk(self.upstream, self.index, self.patience, self.events.waiting)
+        self._bulk = Bulk(self.upstream, self.index, self.retry_policy, self.events.waiting)
 
     def run(self, lines: Iterable[Line]) -> Summary:
         """Index every line that can be, refresh, and return the counts, with what ended the run early."""
@@ -121,7 +121,7 @@ class Indexing:
         known = [entry.document.id for entry in batch if entry.document.id is not None]
         stored = retry(
             lambda: stored_vectors.fetch(self.upstream, self.index, known, self.enrich.field),
-            self.patience,
+            self.retry_policy,
             self.events.waiting,
         )
         return self.enrich([entry.document for entry in batch], stored)
@@ -155,7 +155,7 @@ class Indexing:
         try:
             held = retry(
                 lambda: stored_vectors.fetch_sources(self.upstream, self.index, list(ours)),
-                self.patience,
+                self.retry_policy,
                 self.events.waiting,
             )
         except (DeniedError, RefusedError):  # no right to read them: all are written

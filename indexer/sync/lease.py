@@ -83,14 +83,14 @@ class Leases:
         checkpoints: where they stand.
         owner: the runner's name, which no other has.
         lease_s: how long a lease lasts without a step.
-        patience: how long to go on when OpenSearch is busy or away.
+        retry_policy: how long to go on when OpenSearch is busy or away.
         waiting: told the reason before each wait.
     """
 
     checkpoints: Checkpoints
     owner: str
     lease_s: float = LEASE_S
-    patience: RetryPolicy = field(default_factory=RetryPolicy)
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     waiting: Callable[[str], None] = lambda reason: None
 
     def __post_init__(self) -> None:
@@ -139,7 +139,7 @@ class Leases:
             ConflictError: somebody else has written it since.
             RequestError: OpenSearch cannot be asked.
         """
-        return retry(lambda: self.checkpoints.write(checkpoint, replaced), self.patience, self.waiting)
+        return retry(lambda: self.checkpoints.write(checkpoint, replaced), self.retry_policy, self.waiting)
 
     def _is_free(self, found: StoredCheckpoint) -> bool:
         """Free: nobody's, ours, expired by its own time, or not renewed while we have looked for so long.

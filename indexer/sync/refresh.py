@@ -82,4 +82,4 @@ class Refresher:
         return self._retry(lambda: primary_shards(self._run.upstream, index)[number])
 
     def _retry(self, ask: Callable[[], Answer]) -> Answer:
-        return retry(ask, self._run.patience, self._run.waiting)
+        return retry(ask, self._run.retry_policy, self._run.waiting)

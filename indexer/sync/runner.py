@@ -106,7 +106,7 @@ class Sync:
             BlockedError: no index that is followed can ever be written to.
             MappingError, SettingsError: the index can no longer be followed.
         """
-        refusals = Retries(self.run.patience, self.run.waiting)
+        refusals = Retries(self.run.retry_policy, self.run.waiting)
         while True:
             try:
                 self._resolve()
@@ -291,7 +291,7 @@ class Sync:
         self._lags.note(key, position, shard.global_checkpoint, since_ms)
 
     def _retry(self, ask: Callable[[], Answer]) -> Answer:
-        return retry(ask, self.run.patience, self.run.waiting)
+        return retry(ask, self.run.retry_policy, self.run.waiting)
 
 
 def _key(shard: Shard) -> Key:

@@ -46,7 +46,7 @@ class Run:
     upstream: OpenSearchClient
     summary: SyncSummary = field(default_factory=SyncSummary)
     throttle: Throttle = field(default_factory=Throttle)
-    patience: RetryPolicy = field(default_factory=RetryPolicy)
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     stop: threading.Event = field(default_factory=threading.Event)
     progress: Callable[[SyncSummary], None] = lambda summary: None
     waiting: Callable[[str], None] = lambda reason: None
@@ -83,7 +83,7 @@ class Pass:
         self._fresh_s = fresh_s
         self._obstacle = obstacle
         self._moved = moved
-        self._bulk = Bulk(run.upstream, shard.index, run.patience, run.waiting)
+        self._bulk = Bulk(run.upstream, shard.index, run.retry_policy, run.waiting)
         self._largest = LARGEST_PAGE
         if run.throttle.docs_s is not None:  # a pause must not outlast the lease
             self._largest = max(1, min(LARGEST_PAGE, int(run.throttle.docs_s * LONG_PAGE_S)))
@@ -137,7 +137,7 @@ class Pass:
         upto, size = self._shard.global_checkpoint, self._size
         changes = retry(
             lambda: read_changes(self._run.upstream, self._shard, after, upto, size),
-            self._run.patience,
+            self._run.retry_policy,
             self._run.waiting,
         )
         return _Page(after, changes, read_s)

@@ -19,12 +19,12 @@ _STRING = msgspec.json.Decoder(str)
 _NUMBERS = msgspec.json.Decoder(list[int])
 
 
-class _ShardCounts(msgspec.Struct):
+class _SearchedShards(msgspec.Struct):
     failed: int
     total: int = 1
 
 
-_SHARDS = msgspec.json.Decoder(_ShardCounts)
+_SHARDS = msgspec.json.Decoder(_SearchedShards)
 
 
 class UnusableResponseError(Exception):

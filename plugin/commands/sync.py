@@ -133,7 +133,9 @@ def run_sync(
             progress=_told(show, metrics, options),
             waiting=lambda reason: console.print("Waiting:", reason, markup=False),
         )
-        leases = Leases(Checkpoints(upstream), runner_name(), patience=run.patience, waiting=run.waiting)
+        leases = Leases(
+            Checkpoints(upstream), runner_name(), retry_policy=run.retry_policy, waiting=run.waiting
+        )
         leases.checkpoints.ensure()
         if options.until_stdin_ends:
             threading.Thread(target=_wait_for_end, args=(stop,), daemon=True).start()

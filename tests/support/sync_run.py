@@ -40,10 +40,10 @@ def tiny_fills(bundle: Bundle = BUNDLE) -> Callable[[Index], list[Fill]]:
 
 def make_sync(url: str, wanted: SyncScope, *, lease_s: float = 30.0, run: Run | None = None) -> Sync:
     """Return a sync with a name of its own, not begun."""
-    run = run or Run(OpenSearchClient(url), patience=RetryPolicy(total_s=20.0))
+    run = run or Run(OpenSearchClient(url), retry_policy=RetryPolicy(total_s=20.0))
     checkpoints = Checkpoints(run.upstream)
     checkpoints.ensure()
-    leases = Leases(checkpoints, uuid.uuid4().hex, lease_s, run.patience)
+    leases = Leases(checkpoints, uuid.uuid4().hex, lease_s, run.retry_policy)
     return Sync(run, leases, wanted, tiny_fills())
 
 
