@@ -41,7 +41,7 @@ _OF_TLS = (
     ("record layer failure", _PLAIN),
     ("RECORD_LAYER_FAILURE", _PLAIN),
     ("PACKET_LENGTH_TOO_LONG", _PLAIN),
-)  # fmt: skip
+)
 """OpenSSL's words -> what to do; the first that fits counts."""
 
 _HTTP_TO_TLS = ("plain HTTP request was sent to HTTPS port", "HTTP request to an HTTPS server")

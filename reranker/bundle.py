@@ -91,9 +91,12 @@ class Bundle:
         if isinstance(given, CosineParameters):
             return Cosine(given.scale, given.offset)
         return Residual.read(
-            self.path / given.file, dim=self.manifest.dim, hidden=given.hidden, scale=given.scale,
+            self.path / given.file,
+            dim=self.manifest.dim,
+            hidden=given.hidden,
+            scale=given.scale,
             offset=given.offset,
-        )  # fmt: skip
+        )
 
     def scripts(self) -> ReadableScripts | None:
         """Return the scripts that the model reads; None if the manifest names no languages.

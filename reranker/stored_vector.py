@@ -35,8 +35,15 @@ _INT8_MAX = 127
 _LARGEST_SCALE = np.float32(LARGEST_VALUE / _INT8_MAX)
 # Below this a scale has too few bits to keep values within half of it.
 _SMALLEST_SCALE = np.finfo(np.float32).tiny
-_HEADER_FIELDS = [("version", "u1"), ("type", "u1"), ("dim", "<u2"), ("chunks", "<u2"), ("zero", "<u2"),
-                  ("text_hash", "<u8"), ("model_tag", "<u4")]  # fmt: skip
+_HEADER_FIELDS = [
+    ("version", "u1"),
+    ("type", "u1"),
+    ("dim", "<u2"),
+    ("chunks", "<u2"),
+    ("zero", "<u2"),
+    ("text_hash", "<u8"),
+    ("model_tag", "<u4"),
+]
 
 
 class ValueType(IntEnum):
@@ -155,8 +162,10 @@ def _read_header(packed: bytes) -> tuple[ValueType, int, int, int, int]:
         raise StoredVectorError(f"expected at least {HEADER.size} bytes, found {len(packed)}")
     version, type_code, dim, num_chunks, zero, text_hash, model_tag = HEADER.unpack_from(packed)
     if version != FORMAT_VERSION or zero != 0:
-        raise StoredVectorError(f"expected format version {FORMAT_VERSION} and a 0 at offset 6,"
-                                f" found version {version} and {zero}")  # fmt: skip
+        raise StoredVectorError(
+            f"expected format version {FORMAT_VERSION} and a 0 at offset 6,"
+            f" found version {version} and {zero}"
+        )
     if type_code not in tuple(ValueType):
         raise StoredVectorError(f"expected value type 1 (int8) or 2 (float16), found {type_code}")
     if dim == 0 or num_chunks == 0:

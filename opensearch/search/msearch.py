@@ -85,7 +85,7 @@ def read_items(target: str, indices: str, body: bytes) -> list[MultiSearchItem]:
     return [
         _read_item(header, line, indices, shared)
         for header, line in zip(lines[::2], lines[1::2], strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def _read_item(header: bytes, body: bytes, indices: str, shared: Mapping[str, str]) -> MultiSearchItem:

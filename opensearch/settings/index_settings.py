@@ -10,14 +10,16 @@ from opensearch.settings.layers import Defaults, apply_defaults
 from opensearch.settings.table import DEFAULT_FIELD, META_KEY, RerankSettings, SettingsError, parse_settings
 from opensearch.settings.target import MAX_RESULT_WINDOW, Skip, Target
 
-INDEX_FILTER = ",".join((
-    "*.mappings._meta.rerank",
-    "*.mappings.properties.rerank.properties.vector.type",
-    "*.settings.index.creation_date",
-    "*.settings.index.max_rescore_window",
-    "*.settings.index.max_result_window",
-    "*.settings.index.search.default_pipeline",
-))  # fmt: skip
+INDEX_FILTER = ",".join(
+    (
+        "*.mappings._meta.rerank",
+        "*.mappings.properties.rerank.properties.vector.type",
+        "*.settings.index.creation_date",
+        "*.settings.index.max_rescore_window",
+        "*.settings.index.max_result_window",
+        "*.settings.index.search.default_pipeline",
+    )
+)
 """The parts of a get-index response that decide about a search. The field is requested by its default name:
 if it is mapped and the settings are gone, somebody has overwritten `_meta`."""
 
