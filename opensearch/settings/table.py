@@ -42,22 +42,23 @@ class FusionSettings(_SettingsTable, frozen=True):
         ),
     ] = None
     rank_constant: Annotated[
-        int, Meta(ge=1, le=10_000, description="Of `rrf`: the larger, the less the first ranks stand out.")
+        int,
+        Meta(ge=1, le=10_000, description="For `rrf`: a larger value makes the first ranks stand out less."),
     ] = 60
     feedback: Annotated[
         Annotated[float, Meta(ge=0, le=2)] | None,
         Meta(
-            description="What a hit's similarity to the three best hits of the first order counts beside its"
-            " crossing (pseudo-relevance feedback); 0: nothing; unset: the bundle's own with `log_linear`."
-            " In `sidecar`; `none` takes none."
+            description="Weight of a hit's similarity to the three best hits of the first order, beside its"
+            " crossing (pseudo-relevance feedback). 0: none; unset: the bundle's own with `log_linear`. Only"
+            " in `sidecar`, and not with `none`."
         ),
     ] = None
     smoothing: Annotated[
         Annotated[float, Meta(ge=0, le=1)] | None,
         Meta(
-            description="Share of a hit's score that is the mean of the ten nearest hits', by their vectors"
-            " (score smoothing, the cluster hypothesis); 0: nothing; unset: the bundle's own with"
-            " `log_linear`. In `sidecar`; `none` takes none."
+            description="Share of a hit's score that is the mean of the ten hits with the nearest vectors"
+            " (score smoothing, the cluster hypothesis). 0: none; unset: the bundle's own with `log_linear`."
+            " Only in `sidecar`, and not with `none`."
         ),
     ] = None
 
@@ -67,13 +68,15 @@ class ChunkSettings(_SettingsTable, frozen=True):
 
     max_tokens: Annotated[int, Meta(ge=16, le=512, description="Length of a chunk, in tokens.")] = 256
     overlap: Annotated[
-        int, Meta(ge=0, le=128, description="What a chunk repeats of the one before, in tokens.")
+        int, Meta(ge=0, le=128, description="How much a chunk repeats of the one before, in tokens.")
     ] = 32
-    max_chunks: Annotated[int, Meta(ge=1, le=64, description="Most chunks encoded of one document.")] = 4
+    max_chunks: Annotated[
+        int, Meta(ge=1, le=64, description="The most chunks of one document that are encoded.")
+    ] = 4
 
 
 class MigrationSettings(_SettingsTable, frozen=True):
-    """A change of model under way: the field beside the one that searches use. All unset: none is."""
+    """A change of model in progress: the field besides the one that searches use. All unset: none."""
 
     model: Annotated[
         Annotated[str, Meta(min_length=1)] | None,
@@ -81,7 +84,7 @@ class MigrationSettings(_SettingsTable, frozen=True):
     ] = None
     field: Annotated[Annotated[str, Meta(min_length=1)] | None, Meta(description="The second field.")] = None
     cut_over: Annotated[
-        bool, Meta(description="Whether searches have changed already: then this is the model before.")
+        bool, Meta(description="Whether searches use the new model already; `model` is the earlier one then.")
     ] = False
 
 
@@ -111,8 +114,8 @@ class RerankSettings(_SettingsTable, frozen=True):
     execution: Annotated[
         Literal["sidecar", "cluster"],
         Meta(
-            description="Where hits are scored: in the proxy, or on the data nodes by `rescore`, where the"
-            " window is one of each shard."
+            description="Where hits are scored: in the proxy, or on the data nodes by `rescore`, with a"
+            " window for each shard."
         ),
     ] = "sidecar"
     fusion: FusionSettings = FusionSettings()
@@ -125,7 +128,7 @@ class RerankSettings(_SettingsTable, frozen=True):
     ] = "first_stage"
     pipelines_allowed: Annotated[
         tuple[Annotated[str, Meta(min_length=1)], ...],
-        Meta(description="Search pipelines that do no harm to a window; others pass a search through."),
+        Meta(description="Search pipelines that do not change a window; searches with others pass through."),
     ] = ()
     chunk: ChunkSettings = ChunkSettings()
     deadline_ms: Annotated[
@@ -138,17 +141,17 @@ class RerankSettings(_SettingsTable, frozen=True):
     ] = 50
     on_failure: Annotated[
         Literal["first_stage", "error"],
-        Meta(description="When reranking fails: answer the first-stage page, or a 503."),
+        Meta(description="If reranking fails: return the first-stage page, or a 503."),
     ] = "first_stage"
     versioning: Annotated[
         Literal["internal", "external"],
-        Meta(description="`external`: writers give version numbers of their own; repairs keep them."),
+        Meta(description="`external`: writers set their own version numbers, and repairs keep them."),
     ] = "internal"
     verify_at_search: Annotated[
         bool,
         Meta(
-            description="Whether each search compares the vectors of its window with the texts beside them,"
-            " and takes those of other texts for absent."
+            description="Whether each search compares the vectors of its window with their texts, and ignores"
+            " vectors of other texts."
         ),
     ] = False
     languages: Annotated[
