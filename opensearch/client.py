@@ -46,7 +46,7 @@ class OpenSearchClient:
 
     Args:
         url: `http://` or `https://`, with user and password if needed, and a path prefix.
-        timeout_s: longest wait for an answer.
+        timeout_s: longest wait for a response.
         headers: sent with every request, such as a caller's own credentials.
         ssl_context: verifies an https server; None: the system's certificates do.
         sign: signs each request that has no `Authorization`; None: nothing is signed.

@@ -45,7 +45,7 @@ _OF_TLS = (
 """OpenSSL's words -> what to do; the first that fits counts."""
 
 _HTTP_TO_TLS = ("plain HTTP request was sent to HTTPS port", "HTTP request to an HTTPS server")
-"""The answer of nginx and of Go's servers to plain HTTP on a port for TLS."""
+"""The response of nginx and of Go's servers to plain HTTP on a port for TLS."""
 
 
 def tls_advice(error: BaseException | str) -> str | None:
@@ -69,13 +69,13 @@ def connection_advice(url: str, error: BaseException) -> str | None:
 
 
 def answer_advice(url: str, content: str) -> str | None:
-    """Return what to do about an error answer to a plain request that was meant for TLS, else None."""
+    """Return what to do about an error response to a plain request that was meant for TLS, else None."""
     is_plain = urlsplit(url).scheme == "http"
     return _TLS if is_plain and any(words in content for words in _HTTP_TO_TLS) else None
 
 
 def speaks_tls(url: str) -> bool:
-    """Return whether a TLS handshake with the URL's host and port gets an answer."""
+    """Return whether a TLS handshake with the URL's host and port gets a response."""
     parts = urlsplit(url)
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is sent

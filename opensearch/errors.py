@@ -12,12 +12,12 @@
     ├── MappingError            a mapping that would lose or cannot hold the vectors
     └── RequestError            a request that OpenSearch did not answer, or answered with an error
         ├── AddressError        no URL of an OpenSearch, no name of an index
-        ├── UnreachableError    no connection, a lost one, or no answer in time
+        ├── UnreachableError    no connection, a lost one, or no response in time
         ├── BusyError           429, 502, 503, 504: to be tried again later
         ├── TooLargeError       413: more at once than it takes
         ├── IndexMissingError   no such index
         ├── DeniedError         401 or 403
-        └── RefusedError        any other error answer
+        └── RefusedError        any other error response
             ├── BlockedError    403: the index or the cluster takes no writes
             ├── MissingError    404 for something that is no index
             └── ConflictError   409: the document is no longer as the request expected it
@@ -80,7 +80,7 @@ class AddressError(RequestError):
 
 
 class UnreachableError(RequestError):
-    """No connection, a connection lost in the middle, or no answer in time."""
+    """No connection, a connection lost in the middle, or no response in time."""
 
 
 class BusyError(RequestError):
@@ -104,7 +104,7 @@ class DeniedError(RequestError):
 
 
 class RefusedError(RequestError):
-    """Any other error answer, with OpenSearch's own reason."""
+    """Any other error response, with OpenSearch's own reason."""
 
 
 class BlockedError(RefusedError):

@@ -35,7 +35,7 @@ def quantise_query(query: Floats) -> IntegerQuery:
 
 
 def round_query(query: Floats) -> Floats:
-    """Return the (dim,) float32 vector that a query's integers stand for; one that is not finite stays.
+    """Return the (dim,) float32 vector that a query's integers represent; one that is not finite stays.
 
     Scored with it, hits have the same order wherever the crossing is computed: what is left between the two
     is float32's own rounding.

@@ -16,7 +16,7 @@ NEIGHBOURS = 10
 """How many of the nearest hits a hit looks at, itself among them; 5 to 20 differ little (docs/models.md)."""
 
 DEEPEST = 200
-"""How many of the best hits are smoothed, and looked at: the cost grows with their square."""
+"""How many of the best hits are smoothed and compared: the cost grows with their square."""
 
 SHARPNESS = 10.0
 """How fast a neighbour's weight falls with its cosine: at 0.7 it is exp(-3) of the hit's own."""

@@ -15,7 +15,7 @@ _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 Hit = dict[str, Raw]
 
 _DEPTH_OF_A_HIT = 3
-"""A hit lies in an array in an object in the answer."""
+"""A hit lies in an array in an object in the response."""
 
 
 class VectorField:
@@ -89,7 +89,7 @@ class VectorField:
         if raw is None:
             return None
         values: list[Any] = msgspec.json.decode(raw)
-        # one value, which a client's own wildcard may have asked for once more; several are unusable
+        # one value, which a client's own wildcard may have requested once more; several are unusable
         is_single = bool(values) and isinstance(values[0], str) and values.count(values[0]) == len(values)
         single = values[0] if is_single else ""
         return single.encode("ascii", "replace")

@@ -88,7 +88,7 @@ def _find_field(mapping: Mapping[str, Any], name: str) -> tuple[str | None, Mapp
 def _iterate_fields(
     node: Mapping[str, Any], *, objects: bool = False
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the dotted name and the mapping of every field inside; of objects themselves if asked for."""
+    """Yield the dotted name and the mapping of every field inside; of objects themselves with `objects`."""
     for name, field in node.get("properties", {}).items():
         is_object = field.get("type", "object") in _OBJECTS
         if objects or not is_object:

@@ -75,7 +75,7 @@ def write_value(value: Any, style: Style, depth: int) -> Raw:  # noqa: ANN401  #
 
 
 def detect_style(body: bytes, within: int = 0) -> Style:
-    """Return the style of an object that OpenSearch wrote, `within` objects and arrays deep in its answer."""
+    """Return the style of an object that OpenSearch wrote, `within` objects and arrays deep in a response."""
     if not body.startswith((b"{\n", b"{ }")):
         return Compact()
     # with `filter_path` it writes sources itself; inside a string the quotes would be escaped

@@ -1,1 +1,1 @@
-"""Search requests and responses: what is asked, and how a window is read from the answer."""
+"""Search requests and responses: what OpenSearch is asked, and how a window is read from its response."""

@@ -24,7 +24,7 @@ MAX_ITEMS = 10_000
 """The most items that are read one by one: no more hits than that are requested in any case."""
 
 DEPTH_OF_AN_ITEM = 2
-"""An item lies in an array in an object in the answer."""
+"""An item lies in an array in an object in the response."""
 
 _OTHER_NAMES = {
     "ccsMinimizeRoundtrips": "ccs_minimize_roundtrips",
@@ -138,7 +138,7 @@ class MultiSearchResponse:
         """Read a response to that many searches.
 
         Raises:
-            UnusableResponseError: not the JSON of such an answer.
+            UnusableResponseError: not the JSON of such a response.
         """
         try:
             top = _OBJECT.decode(body)
@@ -160,7 +160,7 @@ class MultiSearchResponse:
         return replace(self, top={**self.top, "took": Raw(str(spent_ms).encode())})
 
     def with_items(self, items: Iterable[Raw]) -> bytes:
-        """Return the answer with these items in place of its own."""
+        """Return the response with these items in place of its own."""
         top = {**self.top, "responses": self.style.array(items, 1)}
         return bytes(self.style.object(top, 0)) + self.style.end
 

@@ -95,7 +95,7 @@ class SearchRequest:
 
     @property
     def is_pretty(self) -> bool:
-        """Whether the answer is to be indented."""
+        """Whether the response is to be indented."""
         return self.parameters.get("pretty", "false") != "false"
 
     @property
@@ -108,12 +108,12 @@ class SearchRequest:
 
     @property
     def stored_fields(self) -> list[str]:
-        """The stored fields asked for; `_none_` leaves even `_id` out."""
+        """The requested stored fields; `_none_` leaves even `_id` out."""
         return self._list_names("stored_fields")
 
     @property
     def docvalue_fields(self) -> list[Any]:
-        """The doc values asked for, the body's and the URL's.
+        """The requested doc values, the body's and the URL's.
 
         Raises:
             NotUnderstoodError: no list.
@@ -165,7 +165,7 @@ class SearchRequest:
         return f"{self.path}?{query}" if query else self.path
 
     def parameters_without(self, *names: str) -> dict[str, str]:
-        """Return the parameters without these and without those that only format the answer."""
+        """Return the parameters without these and without those that only format the response."""
         left_out = OF_THE_FORMAT.union(names)
         return {name: value for name, value in self.parameters.items() if name not in left_out}
 

@@ -80,7 +80,7 @@ class SearchResponse:
         return cls(top, envelope, hits, detect_style(body, within), len(body))
 
     def _map_values(self, changed: Callable[[bytes], bytes]) -> "SearchResponse":
-        """Return the answer with every value changed."""
+        """Return the response with every value changed."""
 
         def members(found: dict[str, Raw]) -> dict[str, Raw]:
             return {name: Raw(changed(bytes(raw))) for name, raw in found.items()}
@@ -113,9 +113,9 @@ class SearchResponse:
         beside: dict[str, Raw] | None = None,
         filter_path: FilterPath | None = None,
     ) -> bytes:
-        """Return the answer with these hits in place of its own.
+        """Return the response with these hits in place of its own.
 
-        `max_score` replaces the answer's unless that is absent or null; `beside` is added at the top.
+        `max_score` replaces the response's own unless that is absent or null; `beside` is added at the top.
         """
         style = self.style
         envelope = dict(self.envelope)

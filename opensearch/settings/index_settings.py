@@ -90,7 +90,7 @@ def settings_target(index_path: str, expansion: dict[str, str]) -> str:
 
 
 def read_records(body: bytes) -> dict[str, IndexRecord]:
-    """Read a get-index answer, cut by INDEX_FILTER or whole: concrete index -> what it says.
+    """Read a get-index response, cut by INDEX_FILTER or whole: concrete index -> what it says.
 
     Raises:
         msgspec.DecodeError, ValueError: it is no such answer.
@@ -99,7 +99,7 @@ def read_records(body: bytes) -> dict[str, IndexRecord]:
 
 
 def resolve_target(body: bytes, defaults: Defaults | None = None) -> Target:
-    """Return what all the indices in a get-index answer say, above a server's defaults."""
+    """Return what all the indices in a get-index response say, above a server's defaults."""
     try:
         records = read_records(body)
     except (msgspec.DecodeError, ValueError):
