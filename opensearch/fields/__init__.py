@@ -1,1 +1,1 @@
-"""The field of vectors in documents and responses."""
+"""The vector field: `vector_field` reads it in a hit, `redaction` removes it, `stored_vectors` fetches it."""

@@ -1,1 +1,1 @@
-"""An index: its mapping, its documents' source, and enabling reranking on it."""
+"""An index: its `mapping`, what it keeps of documents (`kept_source`), and enabling reranking on it."""

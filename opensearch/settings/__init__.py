@@ -1,1 +1,1 @@
-"""The settings of reranking, as index mappings hold them."""
+"""The settings of reranking: `table` defines them, `layers` says which apply, `index_settings` reads them."""

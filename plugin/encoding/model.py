@@ -92,7 +92,7 @@ class Model:
         return self.scripts is None or self.scripts.include(query_text[: self.max_query_chars])
 
     def feedback(self, chosen: FusionSettings) -> float:
-        """Return what the best hits' vote counts: where nothing is set, `log_linear` has the bundle's own."""
+        """Return the weight of feedback: `log_linear` has the bundle's own if none is set."""
         return self._of_window(chosen, chosen.feedback, self.fusion.feedback)
 
     def smoothing(self, chosen: FusionSettings) -> float:

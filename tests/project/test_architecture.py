@@ -50,6 +50,13 @@ LAYERS = {
         "retry",
         "errors endpoints durations credentials connection_advice",
     ),
+    "reranker": (
+        "rerank canonical",
+        "bundle feedback smoothing",
+        "manifest window_vectors encoder languages tri_letters integer_query judgements",
+        "tokens fusion crossing stored_vector",
+        "arrays text errors blas_threads extras printable",
+    ),
     "model_export": (
         "entry",
         "__main__",
@@ -62,7 +69,7 @@ LAYERS = {
     ),
 }
 """The folders of a package, and the modules beside them, from top to bottom: each imports only from the lines
-below its own. `reranker` is one folder."""
+below its own."""
 
 STILL_AGAINST = {
     ("opensearch.settings.target", "opensearch.search.request"),

@@ -64,7 +64,7 @@ class Expected:
         return found
 
     def with_feedback(self, weight: float) -> Numbers:
-        """Return `log_linear`'s values where the three best hits vote, each by its fused value."""
+        """Return `log_linear`'s values with the three best hits as feedback documents."""
         fused = self.fused("log_linear")
         best = sorted(fused, key=lambda name: -fused[name])[:3]
         total = sum(fused[name] for name in best)
