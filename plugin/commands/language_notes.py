@@ -15,7 +15,7 @@ def languages_of(
     """Return a warning if much of a concrete index is in scripts that the bundle does not read, else None."""
     if settings.for_model(bundle.vectors_of) is None:  # another bundle's index: nothing is known of that one
         return None
-    return language_warning(upstream, index, settings, bundle.name, bundle.scripts())
+    return language_warning(upstream, index, settings, bundle.name, bundle.load_scripts())
 
 
 def tell_languages(upstream: OpenSearchClient, index: str, settings: RerankSettings, bundle: Bundle) -> None:

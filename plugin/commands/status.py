@@ -67,7 +67,7 @@ def _sync_s(found: Coverage, model: ModelIdentity, bundle: Bundle) -> float | No
     if found.settings.model != model.name or not any(found.missing_texts):
         return None
     try:
-        encode = bundle.document_encoder(threads=os.cpu_count() or 1)
+        encode = bundle.load_document_encoder(threads=os.cpu_count() or 1)
         return estimated_s(found.missing_texts, found.num_missing, encode, chunking_of(found.settings))
     except RerankerError:  # a bundle that cannot encode is told by the command that encodes
         return None

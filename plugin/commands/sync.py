@@ -186,7 +186,7 @@ def stopping() -> Iterator[threading.Event]:
 
 def _fills(bundle: Bundle, threads: int) -> Callable[[Index], Sequence[Fill]]:
     """Return what sees to an index's fields; the encoder is loaded once."""
-    encode = bundle.document_encoder(threads=threads)
+    encode = bundle.load_document_encoder(threads=threads)
     return lambda index: fills_of(index, bundle, encode)
 
 
