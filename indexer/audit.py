@@ -1,6 +1,6 @@
-"""`twinrank verify`: what every document's stored vector is worth, read-only.
+"""`twinrank verify`: checks every document's stored vector, read-only.
 
-Each index is read under one point in time, so that what is written meanwhile changes nothing.
+Each index is read under one point in time, so that concurrent writes change nothing.
 """
 
 import json
@@ -21,7 +21,7 @@ MAX_SAMPLES = 10
 
 
 class Worth(Enum):
-    """What one document's stored vector is worth. Only `STALE` ranks by a text that is no longer there."""
+    """The state of one document's stored vector. Only `STALE` ranks by a text that is gone."""
 
     CURRENT = "current"
     STALE = "stale"
@@ -33,7 +33,7 @@ class Worth(Enum):
 
 @dataclass
 class Audit:
-    """Counts by worth, with some ids of every kind that is neither current nor without text."""
+    """Counts by state, with some ids of every state that is neither current nor without text."""
 
     documents: int = 0
     counts: dict[Worth, int] = field(default_factory=lambda: dict.fromkeys(Worth, 0))
@@ -66,8 +66,8 @@ class Audit:
         return {"documents": self.documents, **counts, "samples": samples}
 
 
-def worth_of(stored: SnapshotDocument, settings: RerankSettings, model_tag: int) -> Worth:
-    """Return what the vector of one document is worth, for this model and these settings."""
+def judge_vector(stored: SnapshotDocument, settings: RerankSettings, model_tag: int) -> Worth:
+    """Return the state of one document's vector, for this model and these settings."""
     document = Document(json.dumps(stored.source))
     has_text = bool(document.text(settings.source_fields))
     if not stored.vectors:

@@ -27,7 +27,7 @@ MISSING_SAMPLE_SIZE = 16
 
 
 class State(Enum):
-    """What a stored vector is worth."""
+    """The state of a stored vector."""
 
     CURRENT = "current"
     STALE = "stale"
@@ -37,7 +37,7 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """What is asked about the model at hand: the bundle's name and the tag of its vectors."""
+    """The model at hand, by its bundle's name and the tag of its vectors."""
 
     name: str
     tag: int
@@ -47,7 +47,7 @@ class ModelIdentity:
 class Coverage:
     """One index: exact counts, and the states of a random sample of its stored vectors.
 
-    `problem` says what is wrong with the mapping, None where it is as it must be. `missing_texts` are the
+    `problem` says what is wrong with the mapping, None if it is right. `missing_texts` are the
     texts of a few documents without a vector; a document without text has an empty one. `obstacle` is what
     keeps sync from writing here, None if nothing does; `missing` documents have a source field and no vector.
     """
@@ -102,7 +102,7 @@ class Coverage:
 
     @property
     def _without_text(self) -> str:
-        """Return what is said if none of the documents that were looked at has a text to encode."""
+        """Return the advice if none of the sampled documents has a text to encode."""
         fields = ", ".join(self.settings.source_fields)
         looked_at = f"the {len(self.missing_texts)} that were looked at have no text in {fields}"
         if self.counts.with_vector:
@@ -125,7 +125,7 @@ class Coverage:
         }
 
 
-def coverage(upstream: OpenSearchClient, name: str, model: ModelIdentity) -> Coverage:
+def measure_coverage(upstream: OpenSearchClient, name: str, model: ModelIdentity) -> Coverage:
     """Look at the index that `name` writes to.
 
     Raises:
@@ -149,10 +149,15 @@ def coverage(upstream: OpenSearchClient, name: str, model: ModelIdentity) -> Cov
     )
     texts = tuple(text_of(source, settings.source_fields) for source in missing)
     return Coverage(
-        index.name, settings, counts, sampled, _problem(index, settings), texts,
+        index.name,
+        settings,
+        counts,
+        sampled,
+        _problem(index, settings),
+        texts,
         None if obstacle is None else obstacle.problem,
         stored_vectors.count_missing(upstream, index, settings),
-    )  # fmt: skip
+    )
 
 
 def _problem(index: Index, settings: RerankSettings) -> str | None:

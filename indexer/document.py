@@ -1,4 +1,4 @@
-"""One document: its id, the text that stands for it, and its source with or without a vector."""
+"""One document: its id, the text that is encoded, and its source with or without a vector."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,10 +45,10 @@ class Document:
     def with_vector(self, field: str, vector: str) -> str:
         """Return the source with `vector`, base64, under the dotted path `field` and nowhere else.
 
-        It is put last, or last in the object that already stands at the path's beginning.
+        It is put last, or last in the object that is already at the path's beginning.
 
         Raises:
-            DocumentError: something that is no object stands where the vector belongs.
+            DocumentError: something that is no object is in the place of a vector field's parent.
         """
         return _put(self.without_vector(field), field, json.dumps(vector))
 
@@ -56,7 +56,7 @@ class Document:
         """Return the source with `null` for a vector: as a partial document it takes the vector away.
 
         Raises:
-            DocumentError: something that is no object stands where the vector belongs.
+            DocumentError: something that is no object is in the place of a vector field's parent.
         """
         return _put(self.without_vector(field), field, "null")
 
@@ -64,14 +64,16 @@ class Document:
         """Return the source without anything under the dotted path `field`.
 
         Raises:
-            DocumentError: something that is no object stands where the vector belongs.
+            DocumentError: something that is no object is in the place of a vector field's parent.
         """
         return _cut(self.source, self.members, field)
 
 
 def text_of(values: Mapping[str, Any], source_fields: Sequence[str]) -> str:
     """Return the texts of the source fields, one a line, without what is missing, blank or no string."""
-    return "\n".join(text for path in source_fields for text in _texts(values, path) if not text.isspace())
+    return "\n".join(
+        text for path in source_fields for text in _find_texts(values, path) if not text.isspace()
+    )
 
 
 def parse(raw: bytes) -> Document:
@@ -91,15 +93,15 @@ def parse(raw: bytes) -> Document:
     if len(places) > 1:
         raise DocumentError(f"expected one {ID}, found {len(places)}")
     member = document.members[places[0]]
-    return Document(remove_member(text, document.members, places[0]), _id_of(member, text))
+    return Document(remove_member(text, document.members, places[0]), _read_id(member, text))
 
 
-def _id_of(member: Member, text: str) -> str | None:
+def _read_id(member: Member, text: str) -> str | None:
     if member.value is None:
         return None
     is_number = isinstance(member.value, float)
     found = text[member.value_start : member.end] if is_number else member.value
-    if isinstance(found, str) and 0 < len(_bytes_of(found)) <= MAX_ID_BYTES:
+    if isinstance(found, str) and 0 < len(_encode_text(found)) <= MAX_ID_BYTES:
         return found
     raise DocumentError(
         f"expected as {ID} a number or a string of 1 to {MAX_ID_BYTES} bytes without lone surrogates,"
@@ -107,7 +109,7 @@ def _id_of(member: Member, text: str) -> str | None:
     )
 
 
-def _bytes_of(text: str) -> bytes:
+def _encode_text(text: str) -> bytes:
     """Return the text in UTF-8, b"" for what has no such form: a lone surrogate."""
     try:
         return text.encode()
@@ -115,25 +117,25 @@ def _bytes_of(text: str) -> bytes:
         return b""
 
 
-def _texts(value: Any, path: str) -> Iterator[str]:  # noqa: ANN401  # any JSON value
+def _find_texts(value: Any, path: str) -> Iterator[str]:  # noqa: ANN401  # any JSON value
     """Yield the strings at a dotted path, through arrays; names may hold dots themselves."""
     if isinstance(value, list):
         for element in value:
-            yield from _texts(element, path)
+            yield from _find_texts(element, path)
     elif isinstance(value, dict):
         for key, inner in value.items():
             if key == path:
-                yield from _strings(inner)
+                yield from _find_strings(inner)
             elif path.startswith(f"{key}."):
-                yield from _texts(inner, path[len(key) + 1 :])
+                yield from _find_texts(inner, path[len(key) + 1 :])
 
 
-def _strings(value: Any) -> Iterator[str]:  # noqa: ANN401  # any JSON value
+def _find_strings(value: Any) -> Iterator[str]:  # noqa: ANN401  # any JSON value
     if isinstance(value, str) and value:
         yield value
     elif isinstance(value, list):
         for element in value:
-            yield from _strings(element)
+            yield from _find_strings(element)
 
 
 def _cut(text: str, found: list[Member], field: str) -> str:
@@ -155,7 +157,7 @@ def _cut(text: str, found: list[Member], field: str) -> str:
 
 
 def _cut_inner(text: str, member: Member, field: str) -> str | None:
-    """Return the text of a member on the path without what lies deeper, None where nothing is left."""
+    """Return the text of a member on the path without what is deeper; None if nothing is left."""
     inner = text[member.value_start : member.end]
     if member.value is None:
         return None

@@ -79,7 +79,7 @@ class Enricher:
         texts = [document.text(self._settings.source_fields) for document in documents]
         hashes = [text_hash(text, self._chunking) for text in texts]
         known = [
-            self._current(document, stored, hashed) if text else None
+            self._find_current(document, stored, hashed) if text else None
             for document, text, hashed in zip(documents, texts, hashes, strict=True)
         ]
         missing = {
@@ -87,17 +87,17 @@ class Enricher:
             for text, hashed, packed in zip(texts, hashes, known, strict=True)
             if text and packed is None
         }
-        fresh = self._packed(missing)
+        fresh = self._encode_missing(missing)
         return [
-            self._enriched(document, bool(text), packed, fresh.get(hashed))
+            self._enrich(document, bool(text), packed, fresh.get(hashed))
             for document, text, hashed, packed in zip(documents, texts, hashes, known, strict=True)
         ]
 
     def check(self, document: Document) -> None:
-        """Check that the document has room for a vector.
+        """Check that the document can hold a vector.
 
         Raises:
-            DocumentError: something that is no object stands where the vector belongs.
+            DocumentError: something that is no object is in the place of a vector field's parent.
         """
         document.without_vector(self.field)
 
@@ -115,7 +115,7 @@ class Enricher:
             return False
         return vector.text_hash == hashed and vector.model_tag == self._model_tag
 
-    def _current(self, document: Document, stored: Mapping[str, bytes], hashed: int) -> bytes | None:
+    def _find_current(self, document: Document, stored: Mapping[str, bytes], hashed: int) -> bytes | None:
         own = stored_vectors.decode(stored_vectors.find_value(document.values, self.field))
         held = None if document.id is None else stored.get(document.id)
         for packed in (held, own):
@@ -123,8 +123,8 @@ class Enricher:
                 return packed
         return None
 
-    def _packed(self, texts: Mapping[int, str]) -> dict[int, bytes | None]:
-        """Encode texts by hash: -> packed vectors, None where the encoder gave no finite one."""
+    def _encode_missing(self, texts: Mapping[int, str]) -> dict[int, bytes | None]:
+        """Encode texts by hash: -> packed vectors, None if the encoder gave no finite one."""
         arrays = self._encode(list(texts.values()), self._chunking) if texts else []
         return {hashed: self._pack(values, hashed) for hashed, values in zip(texts, arrays, strict=True)}
 
@@ -134,7 +134,7 @@ class Enricher:
         except StoredVectorError:
             return None
 
-    def _enriched(
+    def _enrich(
         self, document: Document, has_text: bool, known: bytes | None, fresh: bytes | None
     ) -> Enriched:
         packed = known or fresh

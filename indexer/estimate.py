@@ -7,7 +7,7 @@ from indexer.enricher import Encode
 from reranker.text import Chunking
 
 BUDGET_S = 1.5
-"""The measurement stops after so many seconds, and after one text at least."""
+"""The measurement stops after this many seconds, and after one text at least."""
 
 WRITE_S = 0.002
 """What reading and writing a document takes besides, about: a few thousand documents on two cores."""
@@ -15,7 +15,7 @@ WRITE_S = 0.002
 _MINUTE_S, _HOUR_S = 60, 3600
 
 
-def estimated_s(
+def estimate_s(
     texts: Sequence[str],
     num_documents: int,
     encode: Encode,
@@ -24,7 +24,7 @@ def estimated_s(
 ) -> float:
     """Return about how many seconds it takes to give `num_documents` documents a vector.
 
-    `texts` are those of a few of them, empty where a document has none; each is encoded once, as long as
+    `texts` are those of a few of them, empty if a document has none; each is encoded once, as long as
     BUDGET_S lasts.
     """
     begin, num_encoded = clock(), 0

@@ -1,4 +1,4 @@
-"""Whether an index's texts are in scripts that a model reads, told from a sample of its documents."""
+"""Whether an index's texts are in scripts that a model reads, judged by a sample of its documents."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from reranker.languages import ReadableScripts
 SAMPLE_SIZE = 100
 
 SAMPLED_OF_SHARD = 10_000
-"""The sample is drawn from the first so many documents of each shard: no large index is read whole."""
+"""The sample is drawn from this many documents of each shard: no large index is read whole."""
 
 TIMEOUT = "5s"
 
@@ -23,7 +23,7 @@ WORTH_A_WARNING = 0.1
 
 @dataclass(frozen=True)
 class LanguageSample:
-    """How many texts were looked at, how many are mostly in scripts that the model does not read.
+    """How many texts were sampled, and how many are mostly in scripts that the model does not read.
 
     `num_unreadable` of them hold next to no letter that it reads.
     """
@@ -54,7 +54,7 @@ class LanguageSample:
         )
 
 
-def language_warning(
+def find_language_warning(
     upstream: OpenSearchClient,
     index: str,
     settings: RerankSettings,
@@ -69,13 +69,15 @@ def language_warning(
     if scripts is None or settings.languages == "any":
         return None
     try:
-        answer = upstream.request("POST", index_path(index, "_search"), sample_body(settings.source_fields))
+        answer = upstream.request(
+            "POST", index_path(index, "_search"), build_sample_body(settings.source_fields)
+        )
     except RequestError:
         return None
-    return sample_of(answer, settings.source_fields, scripts).warning(model, scripts.languages)
+    return count_sample(answer, settings.source_fields, scripts).warning(model, scripts.languages)
 
 
-def sample_body(source_fields: Sequence[str], size: int = SAMPLE_SIZE) -> dict[str, Any]:
+def build_sample_body(source_fields: Sequence[str], size: int = SAMPLE_SIZE) -> dict[str, Any]:
     """Return a search for the source fields of up to `size` random documents."""
     return {
         "size": size,
@@ -87,10 +89,10 @@ def sample_body(source_fields: Sequence[str], size: int = SAMPLE_SIZE) -> dict[s
     }
 
 
-def sample_of(
+def count_sample(
     answer: Mapping[str, Any], source_fields: Sequence[str], scripts: ReadableScripts
 ) -> LanguageSample:
-    """Count the texts in the answer to a `sample_body`; documents without text do not count."""
+    """Count the texts in the answer to a `build_sample_body`; documents without text do not count."""
     found = (text_of(hit.get("_source", {}), source_fields) for hit in answer["hits"]["hits"])
     counts = [scripts.count(text) for text in found if text]
     return LanguageSample(

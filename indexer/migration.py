@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from indexer.audit import Audit, Worth, worth_of
+from indexer.audit import Audit, Worth, judge_vector
 from opensearch.changes import snapshot
 from opensearch.client import OpenSearchClient
 from opensearch.errors import IndexMissingError
@@ -19,14 +19,14 @@ from opensearch.index.metadata import Index
 from opensearch.settings.table import META_KEY, MigrationSettings, RerankSettings, encode_settings
 
 Progress = Callable[[int, int], None]
-"""Is told how many documents were looked at, and of how many."""
+"""Gets the number of documents checked so far, and of all."""
 
 
 class MigrationError(Exception):
     """A step that the state of the migration does not allow: says what it is, and what to do."""
 
 
-def enabled(upstream: OpenSearchClient, name: str) -> list[Index]:
+def find_enabled(upstream: OpenSearchClient, name: str) -> list[Index]:
     """Return the indices behind a name that have settings.
 
     Raises:
@@ -66,7 +66,7 @@ def begin(upstream: OpenSearchClient, index: Index, model: str, field: str | Non
     )
 
 
-def coverage(
+def measure_coverage(
     upstream: OpenSearchClient,
     index: Index,
     settings: RerankSettings,
@@ -75,15 +75,15 @@ def coverage(
 ) -> tuple[float, Audit]:
     """Return the share of documents with text that have a current vector of that model, and the whole audit.
 
-    `settings` have the field in question first. `progress` gets the documents looked at so far, and all.
+    `settings` have the field in question first.
 
     Raises:
         RequestError: OpenSearch cannot be asked.
     """
     metadata.refresh(upstream, index.name)
     audit, total = Audit(), stored_vectors.count(upstream, index.name, settings.field).documents
-    for stored in snapshot.documents(upstream, index, settings.field, settings.source_fields):
-        audit.add(stored.id, worth_of(stored, settings, model_tag))
+    for stored in snapshot.read_documents(upstream, index, settings.field, settings.source_fields):
+        audit.add(stored.id, judge_vector(stored, settings, model_tag))
         progress(audit.documents, total)
     with_text = audit.documents - audit.counts[Worth.WITHOUT_TEXT]
     return (audit.counts[Worth.CURRENT] / with_text if with_text else 1.0), audit
@@ -109,7 +109,7 @@ def cut_over(
             f"{index.name}: expected a migration that is not cut over, found {_state(settings)}."
             f" Begin with: twinrank migrate {index.name} --to FOLDER"
         )
-    share, audit = coverage(upstream, index, second, model_tag, progress)
+    share, audit = measure_coverage(upstream, index, second, model_tag, progress)
     if share < wanted:
         raise MigrationError(
             f"{index.name}: expected {wanted:.2%} of the documents to have a vector of {second.model}, found"
@@ -150,8 +150,8 @@ def forget(upstream: OpenSearchClient, index: Index) -> str:
     return field
 
 
-def state(index: Index) -> Mapping[str, Any]:
-    """Return where an index stands, for people and machines.
+def describe_state(index: Index) -> Mapping[str, Any]:
+    """Return the state of an index's migration, for people and machines.
 
     Raises:
         SettingsError: the index has no valid settings.

@@ -45,9 +45,9 @@ class PackedVectors:
         """Return the stored vectors of texts by their hashes; None for one that cannot be encoded."""
         found = {hashed: self.known(hashed) for hashed in texts}
         missing = {hashed: text for hashed, text in texts.items() if found[hashed] is None}
-        return found | self._encoded(missing, chunking)
+        return found | self._encode_missing(missing, chunking)
 
-    def _encoded(self, texts: Mapping[int, str], chunking: Chunking) -> dict[int, bytes | None]:
+    def _encode_missing(self, texts: Mapping[int, str], chunking: Chunking) -> dict[int, bytes | None]:
         if not texts:
             return {}
         try:
@@ -57,11 +57,13 @@ class PackedVectors:
                 return dict.fromkeys(texts)
             alone = ({hashed: text} for hashed, text in texts.items())
             return {
-                hashed: packed for one in alone for hashed, packed in self._encoded(one, chunking).items()
+                hashed: packed
+                for one in alone
+                for hashed, packed in self._encode_missing(one, chunking).items()
             }
-        return {hashed: self._kept(hashed, values) for hashed, values in zip(texts, arrays, strict=True)}
+        return {hashed: self._keep(hashed, values) for hashed, values in zip(texts, arrays, strict=True)}
 
-    def _kept(self, hashed: int, values: Floats) -> bytes | None:
+    def _keep(self, hashed: int, values: Floats) -> bytes | None:
         try:
             packed = pack(values, text_hash=hashed, model_tag=self._model_tag)
         except StoredVectorError:

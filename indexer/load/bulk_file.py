@@ -35,7 +35,7 @@ Action = tuple[str, Mapping[str, Any]]
 """The operation and its metadata."""
 
 
-def action_of(value: object) -> Action | None:
+def parse_action(value: object) -> Action | None:
     """Return the action that a JSON value is, or None for any other value."""
     if not isinstance(value, dict) or len(value) != 1:
         return None
@@ -49,35 +49,35 @@ def is_hit(value: object) -> bool:
     return isinstance(value, dict) and isinstance(value.get("_source"), dict) and value.keys() <= _HIT
 
 
-def bulk_documents(lines: Iterable[Line]) -> Iterator[Line]:
+def read_bulk_documents(lines: Iterable[Line]) -> Iterator[Line]:
     """Yield the documents of a `_bulk` request, each with its action's `_id`; other actions are refused."""
     rest, index = iter(lines), None
     for line in rest:
-        action = action_of(_value(line))
+        action = parse_action(_parse(line))
         if action is None:
             yield replace(line, refusal="expected the action line of a _bulk request, found another one")
             continue
         operation, metadata = action
         if operation == "delete":
-            yield replace(line, refusal=_refusal(operation))
+            yield replace(line, refusal=_refuse_operation(operation))
             continue
         source, index = next(rest, None), index or metadata.get("_index")
         if source is None:
             yield replace(line, refusal=f"expected a document behind {operation}, found the end of the input")
-        elif refusal := _refused(operation, metadata, index):
+        elif refusal := _find_refusal(operation, metadata, index):
             yield replace(source, refusal=refusal)
         else:
             identity = metadata.get(ID)
             yield source if identity is None else _with_id(source, source.raw, json.dumps(identity))
 
 
-def unwrapped_hits(lines: Iterable[Line]) -> Iterator[Line]:
+def unwrap_hits(lines: Iterable[Line]) -> Iterator[Line]:
     """Yield the `_source` of each hit, byte for byte, with the hit's `_id`."""
     for line in lines:
-        yield _unwrapped(line)
+        yield _unwrap(line)
 
 
-def _unwrapped(line: Line) -> Line:
+def _unwrap(line: Line) -> Line:
     try:
         text = line.raw.decode()
         found = {member.key: member for member in read_members(text)}
@@ -95,10 +95,10 @@ def _unwrapped(line: Line) -> Line:
     return _with_id(line, raw, text[identity.value_start : identity.end])
 
 
-def _refused(operation: str, metadata: Mapping[str, Any], index: object) -> str | None:
+def _find_refusal(operation: str, metadata: Mapping[str, Any], index: object) -> str | None:
     """Return why an action is not read; `index` is the one that the first action names."""
     if operation not in READ_ACTIONS:
-        return _refusal(operation)
+        return _refuse_operation(operation)
     for key, value in metadata.items():
         if key not in _HARMLESS and value not in (None, False):
             return f"expected an action with _index and _id alone, found {key}: {INSTEAD}"
@@ -107,7 +107,7 @@ def _refused(operation: str, metadata: Mapping[str, Any], index: object) -> str 
     return None
 
 
-def _refusal(operation: str) -> str:
+def _refuse_operation(operation: str) -> str:
     return f"expected the actions {' and '.join(READ_ACTIONS)}, found {operation}: {INSTEAD}"
 
 
@@ -121,7 +121,7 @@ def _with_id(line: Line, raw: bytes, identity: str) -> Line:
     return replace(line, raw=b'{"%s":%s%s%s' % (ID.encode(), identity.encode(), comma, body[1:]))
 
 
-def _value(line: Line) -> object:
+def _parse(line: Line) -> object:
     try:
         return json.loads(line.raw)
     except (ValueError, RecursionError):

@@ -1,52 +1,52 @@
-"""The documents of a file, whatever form that is read it has, as lines."""
+"""The documents of a file in any supported form, as lines."""
 
 import io
 from collections.abc import Iterator
 from itertools import chain
 
-from indexer.load.bulk_file import bulk_documents, unwrapped_hits
-from indexer.load.file_form import Form, form_of
+from indexer.load.bulk_file import read_bulk_documents, unwrap_hits
+from indexer.load.file_form import Form, recognise_form
 from indexer.load.json_values import read_values
-from indexer.load.lines import READ_ERRORS, Line, plain_lines, unpacked
+from indexer.load.lines import READ_ERRORS, Line, decompress, read_plain_lines
 
 HEAD_BYTES = 1 << 16
-"""How much of a file is looked at; of a pipe, what it gives at first, if that is two lines."""
+"""How much of a file is read to recognise its form; of a pipe, its first two lines may do."""
 
 
 def read_documents(stream: io.BufferedReader) -> Iterator[Line]:
     """Return the documents of a stream, plain or compressed, each as a line of JSON.
 
     They may be JSON lines, one array, objects spread over lines, hits with `_source`, or a `_bulk` request.
-    The form is looked at before this returns.
+    The form is recognised before this returns.
 
     Raises:
         InputError: the file has another form, which the message names; later, the stream breaks off.
     """
-    plain = unpacked(stream)
-    head, end = _head(plain)
-    form = form_of(head, ended=end is not None)
+    plain = decompress(stream)
+    head, end = _read_head(plain)
+    form = recognise_form(head, ended=end is not None)
     whole = io.BufferedReader(_Continued(head, plain, end))
     if form is Form.VALUES:
-        return _of_values(read_values(whole))
-    return _in_form(form, plain_lines(whole))
+        return _read_as_values(read_values(whole))
+    return _read_in_form(form, read_plain_lines(whole))
 
 
-def _of_values(values: Iterator[Line]) -> Iterator[Line]:
+def _read_as_values(values: Iterator[Line]) -> Iterator[Line]:
     """Return values as documents, in the form that the first one has."""
     first = next(values, None)
     if first is None:
         return iter(())
-    form = form_of(first.raw, ended=True) if first.raw.startswith(b"{") else Form.LINES
-    return _in_form(form, chain([first], values))
+    form = recognise_form(first.raw, ended=True) if first.raw.startswith(b"{") else Form.LINES
+    return _read_in_form(form, chain([first], values))
 
 
-def _in_form(form: Form, lines: Iterator[Line]) -> Iterator[Line]:
+def _read_in_form(form: Form, lines: Iterator[Line]) -> Iterator[Line]:
     if form is Form.BULK:
-        return bulk_documents(lines)
-    return unwrapped_hits(lines) if form is Form.HITS else lines
+        return read_bulk_documents(lines)
+    return unwrap_hits(lines) if form is Form.HITS else lines
 
 
-def _head(plain: io.BufferedIOBase) -> tuple[bytes, Exception | bool | None]:
+def _read_head(plain: io.BufferedIOBase) -> tuple[bytes, Exception | bool | None]:
     """Return the beginning, and what ended it: True for the end, an error, None if there is more."""
     head = b""
     try:

@@ -1,11 +1,11 @@
-"""What a file is, told by its beginning: documents in a form that is read, or another form by its name."""
+"""The form of a file, recognised by its beginning: one that can be read, or another one by its name."""
 
 import json
 import re
 from enum import Enum, auto
 
 from indexer.errors import InputError
-from indexer.load.bulk_file import INSTEAD, OTHER_ACTIONS, action_of, is_hit
+from indexer.load.bulk_file import INSTEAD, OTHER_ACTIONS, is_hit, parse_action
 from indexer.load.lines import UTF8_MARK
 
 
@@ -56,7 +56,7 @@ _SOURCE = re.compile(r'"_source"\s*:\s*\{')
 _CELLS = (("\t", "TSV", "tsv"), (",", "CSV", "csv"), (";", "CSV with semicolons", "csv --ifs ';'"))
 
 
-def form_of(head: bytes, *, ended: bool) -> Form:
+def recognise_form(head: bytes, *, ended: bool) -> Form:
     """Recognise the form of a file that begins with `head`; `ended` says that this is all of it.
 
     Raises:
@@ -71,20 +71,20 @@ def form_of(head: bytes, *, ended: bool) -> Form:
     if text.startswith("["):
         return Form.VALUES
     if not text.startswith("{"):
-        raise _other(*_name_of_text(text))
+        raise _other_form(*_name_of_text(text))
     return _form_of_objects(text, ended=ended)
 
 
 def _form_of_objects(text: str, *, ended: bool) -> Form:
     first, newline, rest = text.partition("\n")
-    value = _parsed(first)
+    value = _parse(first)
     if value is not None:
         _refuse_object(value)
-        if action_of(value):
+        if parse_action(value):
             _refuse_actions(text.splitlines())
             return Form.BULK
         return Form.HITS if is_hit(value) else Form.LINES
-    spread = _parsed_beginning(text)
+    spread = _parse_beginning(text)
     if spread is not None:
         _refuse_object(spread)
         return Form.VALUES
@@ -95,7 +95,7 @@ def _form_of_cut(first: str, text: str, *, ended: bool) -> Form:
     """Judge by the first key, since no object ends within what was read."""
     key = _FIRST_KEY.match(text)
     if key and key[1] in ("took", "_scroll_id") and '"hits"' in text:
-        raise _search_answer()
+        raise _search_response()
     if "\n" not in text and key and key[1] in ("_index", "_id") and _SOURCE.search(text):
         return Form.HITS
     return Form.VALUES if _OPENS.search(first.rstrip()) and not ended else Form.LINES
@@ -108,19 +108,19 @@ def _refuse_object(value: object) -> None:
         return
     hits = value.get("hits")
     if isinstance(hits, dict) and isinstance(hits.get("hits"), list):
-        raise _search_answer()
+        raise _search_response()
     if keys == {"error", "status"}:
-        raise _other(f"an error of OpenSearch: {json.dumps(value)[:200]}", "ask it again")
+        raise _other_form(f"an error of OpenSearch: {json.dumps(value)[:200]}", "ask it again")
     if keys == {"docs"} and isinstance(value["docs"], list):
-        raise _other(
+        raise _other_form(
             "the answer of _mget", "take its documents: jq -c '.docs[]' FILE | twinrank index INDEX -"
         )
     if keys >= {"took", "errors", "items"}:
-        raise _other("the answer of _bulk", "give the file that was sent")
+        raise _other_form("the answer of _bulk", "give the file that was sent")
 
 
-def _search_answer() -> InputError:
-    return _other(
+def _search_response() -> InputError:
+    return _other_form(
         "the answer of a search, which is one page of an index",
         f"take its documents: jq -c '.hits.hits[]' {_PIPED}",
     )
@@ -129,24 +129,24 @@ def _search_answer() -> InputError:
 def _refuse_actions(lines: list[str]) -> None:
     """Refuse a bulk that deletes or updates at its beginning, before anything of it is written."""
     for line in lines:
-        action = action_of(_parsed(line))
+        action = parse_action(_parse(line))
         if action and action[0] in OTHER_ACTIONS:
-            raise _other(f"a _bulk request with {action[0]} actions", INSTEAD)
+            raise _other_form(f"a _bulk request with {action[0]} actions", INSTEAD)
 
 
 def _refuse_marks(head: bytes) -> None:
     for mark, name, remedy in _MARKS:
         if head.startswith(mark):
-            raise _other(name, remedy)
+            raise _other_form(name, remedy)
     if head[_TAR_PLACE:].startswith(_TAR_MARK):
-        raise _other("a tar archive", f"unpack it: tar -xOf {_PIPED}")
+        raise _other_form("a tar archive", f"unpack it: tar -xOf {_PIPED}")
 
 
 def _refuse_encoding(content: bytes) -> None:
     """Refuse a file in which no line beyond ASCII is UTF-8, of two or more: one such line may be damaged."""
     beyond = [line for line in content.splitlines(keepends=True)[:-1] if not line.isascii()]
     if len(beyond) > 1 and not any(map(_is_utf8, beyond)):
-        raise _other("text that is no UTF-8, such as Latin-1", _ICONV.format("ISO-8859-1"))
+        raise _other_form("text that is no UTF-8, such as Latin-1", _ICONV.format("ISO-8859-1"))
 
 
 def _is_utf8(line: bytes) -> bool:
@@ -173,14 +173,14 @@ def _name_of_text(text: str) -> tuple[str, str]:
     return f"text ({first[:60]})", "write each document as one JSON object on a line"
 
 
-def _parsed(line: str) -> object:
+def _parse(line: str) -> object:
     try:
         return json.loads(line)
     except (ValueError, RecursionError):
         return None
 
 
-def _parsed_beginning(text: str) -> object:
+def _parse_beginning(text: str) -> object:
     """Return the object with which a text begins, None if none ends in it."""
     try:
         return json.JSONDecoder().raw_decode(text)[0]
@@ -188,5 +188,5 @@ def _parsed_beginning(text: str) -> object:
         return None
 
 
-def _other(found: str, remedy: str) -> InputError:
+def _other_form(found: str, remedy: str) -> InputError:
     return InputError(f"expected documents as JSON lines, found {found}. Nothing was written; {remedy}")

@@ -17,7 +17,7 @@ from indexer.enricher import Enriched, Outcome
 from indexer.errors import DocumentError, InputError
 from indexer.load.lines import Line
 from indexer.load.summary import Rejection, Summary
-from indexer.vector_fields import Fill
+from indexer.vector_fields import FieldPolicy
 from opensearch.client import OpenSearchClient
 from opensearch.errors import DeniedError, RefusedError, RequestError
 from opensearch.fields import stored_vectors
@@ -41,7 +41,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Events:
-    """Whom to tell: each rejection, the summary after each batch, and why a wait is needed."""
+    """What to call for each rejection, with the summary after each batch, and before each wait."""
 
     rejected: Callable[[Rejection], None] = lambda rejection: None
     progress: Callable[[Summary], None] = lambda summary: None
@@ -56,14 +56,14 @@ class Indexing:
         upstream: the OpenSearch.
         index: a concrete index.
         enrich: gives documents their vectors.
-        events: whom to tell.
+        events: what to call.
         retry_policy: how long to go on when OpenSearch is busy or away.
         keeps_source: whether `_source` keeps every field; if not, it cannot tell that nothing changes.
     """
 
     upstream: OpenSearchClient
     index: str
-    enrich: Fill
+    enrich: FieldPolicy
     events: Events = field(default_factory=Events)
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     keeps_source: bool = True
@@ -90,16 +90,18 @@ class Indexing:
     def _send_all(self, lines: Iterable[Line]) -> None:
         """Encode each batch while the one before it is in flight; never more than one is."""
         with ThreadPoolExecutor(1) as sender, ExitStack() as in_flight:
-            for batch in _batches(self._entries(lines)):
-                enriched = self._enriched(batch)
+            for batch in _split_batches(self._read_entries(lines)):
+                enriched = self._enrich(batch)
                 in_flight.close()
-                in_flight.callback(self._finish, batch, enriched, self._start(sender, batch, enriched))
+                in_flight.callback(
+                    self._finish, batch, enriched, self._start_writing(sender, batch, enriched)
+                )
 
-    def _entries(self, lines: Iterable[Line]) -> Iterator[Entry]:
+    def _read_entries(self, lines: Iterable[Line]) -> Iterator[Entry]:
         for line in lines:
             self._summary.lines += 1
             try:
-                document = self._document(line)
+                document = self._read_document(line)
             except DocumentError as error:
                 self._reject(line, str(error))
                 continue
@@ -108,7 +110,7 @@ class Indexing:
             # Our own id, not OpenSearch's: sent again after a lost connection, it makes no second copy.
             yield Entry(line, document, document.id or secrets.token_urlsafe(15))
 
-    def _document(self, line: Line) -> Document:
+    def _read_document(self, line: Line) -> Document:
         if not line.whole:
             raise DocumentError(f"expected at most {len(line.raw)} bytes in a line, found more")
         if line.refusal is not None:
@@ -117,7 +119,7 @@ class Indexing:
         self.enrich.check(document)
         return document
 
-    def _enriched(self, batch: list[Entry]) -> list[Enriched]:
+    def _enrich(self, batch: list[Entry]) -> list[Enriched]:
         known = [entry.document.id for entry in batch if entry.document.id is not None]
         stored = retry(
             lambda: stored_vectors.fetch(self.upstream, self.index, known, self.enrich.field),
@@ -126,14 +128,14 @@ class Indexing:
         )
         return self.enrich([entry.document for entry in batch], stored)
 
-    def _start(
+    def _start_writing(
         self, sender: ThreadPoolExecutor, batch: list[Entry], enriched: list[Enriched]
     ) -> Future[list[BulkResult]]:
         return sender.submit(self._write, batch, enriched)
 
     def _write(self, batch: list[Entry], enriched: list[Enriched]) -> list[BulkResult]:
         """Write what OpenSearch does not hold already, the batch before being written."""
-        unchanged = self._unchanged(batch, enriched)
+        unchanged = self._find_unchanged(batch, enriched)
         self._summary.unchanged += len(unchanged)
         items = [
             BulkItem(entry.id, one.source)
@@ -143,24 +145,24 @@ class Indexing:
         results = iter(self._bulk.write(items) if items else ())
         return [BulkResult(200, None) if entry.id in unchanged else next(results) for entry in batch]
 
-    def _unchanged(self, batch: list[Entry], enriched: list[Enriched]) -> set[str]:
-        """Return the ids of documents that stand there as they would be written."""
-        ours = {
+    def _find_unchanged(self, batch: list[Entry], enriched: list[Enriched]) -> set[str]:
+        """Return the ids of documents that are stored as they would be written."""
+        unwritten = {
             entry.id: one.source
             for entry, one in zip(batch, enriched, strict=True)
             if entry.document.id is not None and one.outcome in (Outcome.REUSED, Outcome.NO_TEXT)
         }
-        if not ours or not self.keeps_source:
+        if not unwritten or not self.keeps_source:
             return set()
         try:
             held = retry(
-                lambda: stored_vectors.fetch_sources(self.upstream, self.index, list(ours)),
+                lambda: stored_vectors.fetch_sources(self.upstream, self.index, list(unwritten)),
                 self.retry_policy,
                 self.events.waiting,
             )
         except (DeniedError, RefusedError):  # no right to read them: all are written
             return set()
-        return {key for key, source in held.items() if _is_same(source, ours[key])}
+        return {key for key, source in held.items() if _is_same(source, unwritten[key])}
 
     def _finish(
         self, batch: list[Entry], enriched: list[Enriched], results: Future[list[BulkResult]]
@@ -184,12 +186,12 @@ class Indexing:
 def _is_same(held: Any, source: bytes) -> bool:  # noqa: ANN401  # any JSON value
     """Return whether a stored document is what a source says: the same values in the same order.
 
-    Only how numbers and letters are spelt may differ. A key that stands twice is for OpenSearch to refuse.
+    Only the spelling of numbers and letters may differ. OpenSearch refuses a key that is there twice.
     """
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) < len(pairs):
-            raise ValueError("a key stands twice")
+            raise ValueError("expected each key once")
         return dict(pairs)
 
     try:
@@ -198,8 +200,8 @@ def _is_same(held: Any, source: bytes) -> bool:  # noqa: ANN401  # any JSON valu
         return False
 
 
-def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
-    """Yield full batches. An id stands only once in each, so that its last line wins, retries or not."""
+def _split_batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """Yield full batches. Each holds an id only once, so that its last line wins, with retries too."""
     batch: list[Entry] = []
     ids: set[str] = set()
     num_bytes = 0

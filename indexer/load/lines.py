@@ -1,4 +1,4 @@
-"""Lines of a file or stream by number, each as the bytes that stand there; compressed ones are unpacked."""
+"""Lines of a file or stream, decompressed if need be, with their numbers and unchanged bytes."""
 
 import bz2
 import gzip
@@ -34,7 +34,7 @@ class Line:
     refusal: str | None = None
 
 
-def unpacked(stream: io.BufferedReader) -> io.BufferedIOBase:
+def decompress(stream: io.BufferedReader) -> io.BufferedIOBase:
     """Return the plain bytes of a stream; gzip, bzip2 and xz are recognised by their first bytes."""
     start = stream.peek(len(_XZ_MAGIC))
     if start.startswith(_GZIP_MAGIC):
@@ -54,10 +54,10 @@ def read_lines(stream: io.BufferedReader, *, max_bytes: int = MAX_LINE_BYTES) ->
     Raises:
         InputError: the stream breaks off, or its compressed data are damaged.
     """
-    return plain_lines(unpacked(stream), max_bytes=max_bytes)
+    return read_plain_lines(decompress(stream), max_bytes=max_bytes)
 
 
-def plain_lines(plain: io.BufferedIOBase, *, max_bytes: int = MAX_LINE_BYTES) -> Iterator[Line]:
+def read_plain_lines(plain: io.BufferedIOBase, *, max_bytes: int = MAX_LINE_BYTES) -> Iterator[Line]:
     """Yield the lines of plain bytes, as `read_lines` does."""
     number = 0
     try:

@@ -1,4 +1,4 @@
-"""What an indexing run did, in numbers."""
+"""The result of an indexing run, in numbers."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,7 +48,7 @@ class Summary:
         ]
         if self.unchanged:
             words.append(
-                f"{self.unchanged} of them stood there already, value for value, and were not written"
+                f"{self.unchanged} of them were stored already, value for value, and were not written"
             )
         if self.rejected:
             words.append(f"{self.rejected} lines rejected")

@@ -1,4 +1,4 @@
-"""The indices that a sync must write to, and cannot: said once, and left alone until something changes."""
+"""The indices that a sync must write to, and cannot: reported once, and left alone until that changes."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from opensearch.index.write_obstacle import Obstacle
 
 
 class BlockedIndices:
-    """Those of one run, into its summary."""
+    """The blocked indices of one run, noted in its summary."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -20,7 +20,7 @@ class BlockedIndices:
         return shard in self._shards
 
     def note(self, followed: Followed, problem: str) -> None:
-        """Note that an index cannot be written to, though it must be, or not even be looked at."""
+        """Note that an index must be written to and cannot be, or cannot even be read."""
         name = followed.index.name
         if self._run.summary.blocked.get(name) != problem:
             self._run.summary.blocked[name] = problem
@@ -32,7 +32,7 @@ class BlockedIndices:
         self.note(followed, str(error) if followed.obstacle is None else followed.obstacle.problem)
 
     def begin(self, followed: Followed) -> None:
-        """Note that an index is looked at again; nothing is in the way any more unless it is met again."""
+        """Note that an index is visited again: it counts as free unless the obstacle is met again."""
         if followed.obstacle is None:
             self._run.summary.blocked.pop(followed.index.name, None)
         elif not followed.obstacle.is_readable:

@@ -1,4 +1,4 @@
-"""An index that sync follows: what is looked for in it, what is done, and what stands in the way."""
+"""An index that sync follows: what is checked and done in it, and the obstacle to writing, if any."""
 
 import json
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from indexer.enricher import chunking_of
 from indexer.sync.lease import Work
 from indexer.sync.repair import RepairPlanner
-from indexer.vector_fields import Fill
+from indexer.vector_fields import FieldPolicy
 from opensearch.durations import parse_duration
 from opensearch.index.metadata import Index
 from opensearch.index.write_obstacle import Obstacle
@@ -36,13 +36,13 @@ class Followed:
 
     @property
     def is_readable(self) -> bool:
-        """Whether its documents can be looked at and counted."""
+        """Whether its documents can be read and counted."""
         return self.obstacle is None or self.obstacle.is_readable
 
 
-def work_of(settings: RerankSettings, fills: Sequence[Fill]) -> Work:
+def work_of(settings: RerankSettings, policies: Sequence[FieldPolicy]) -> Work:
     """Return what a pass looks for: which models' vectors in which fields, of which texts."""
     chunk = chunking_of(settings)
-    seen_to = [f"{fill.field}:{fill.name}" for fill in fills]
+    seen_to = [f"{policy.field}:{policy.name}" for policy in policies]
     cut = [chunk.max_tokens, chunk.overlap, chunk.max_chunks]
-    return Work(fills[0].field, json.dumps([seen_to, list(settings.source_fields), cut]))
+    return Work(policies[0].field, json.dumps([seen_to, list(settings.source_fields), cut]))

@@ -46,7 +46,7 @@ class Lags:
 
     @property
     def total(self) -> Lag | None:
-        """The lag of all shards together; None if none was looked at yet."""
+        """The lag of all shards together; None if none was visited yet."""
         if not self._shards:
             return None
         counted = [one for one in self._shards.values() if self._is_out_of_sight or one.position < one.goal]

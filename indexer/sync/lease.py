@@ -23,7 +23,7 @@ Write = Callable[[Checkpoint, StoredCheckpoint | None], StoredCheckpoint]
 
 @dataclass(frozen=True)
 class Work:
-    """What is done to a shard: to which field, and a name that changes where it must be done anew."""
+    """What is done to a shard: for which field, and a name that changes if it must be done again."""
 
     field: str
     name: str
@@ -35,21 +35,21 @@ class LeaseLostError(Exception):
 
 @dataclass
 class Lease:
-    """One shard that is ours until it expires; each step renews it."""
+    """This runner's hold on one shard until it expires; each step renews it."""
 
     leases: "Leases"
     stored: StoredCheckpoint
 
     @property
     def checkpoint(self) -> int:
-        """The `_seq_no` up to which everything has been looked at; -1: nothing."""
+        """The `_seq_no` up to which everything has been checked; -1: nothing."""
         return self.stored.checkpoint.checkpoint
 
     def advance(self, checkpoint: int, as_of_ms: int | None = None) -> None:
         """Note that everything up to `checkpoint` is done, and keep the shard.
 
         Raises:
-            LeaseLostError: it is no longer ours.
+            LeaseLostError: another runner has the shard now.
             RequestError: OpenSearch cannot be asked.
         """
         changes: dict[str, Any] = {"checkpoint": checkpoint, "expires_ms": self.leases.expires_ms()}
@@ -61,7 +61,7 @@ class Lease:
         """Let the shard go.
 
         Raises:
-            LeaseLostError: it is no longer ours.
+            LeaseLostError: another runner has the shard now.
             RequestError: OpenSearch cannot be asked; it is asked once, since the lease expires by itself.
         """
         self._write(self.leases.checkpoints.write, owner=None, expires_ms=0)
@@ -80,11 +80,11 @@ class Leases:
     """The leases of one runner.
 
     Attributes:
-        checkpoints: where they stand.
+        checkpoints: where the leases are stored.
         owner: the runner's name, which no other has.
         lease_s: how long a lease lasts without a step.
         retry_policy: how long to go on when OpenSearch is busy or away.
-        waiting: told the reason before each wait.
+        waiting: called with the reason before each wait.
     """
 
     checkpoints: Checkpoints
@@ -99,9 +99,9 @@ class Leases:
     def take(
         self, shard: Shard, work: Work, found: StoredCheckpoint | None, *, from_scratch: bool = False
     ) -> Lease | None:
-        """Take a shard as it was found; None where another runner has it.
+        """Take a shard as it was found; return None if another runner has it.
 
-        The checkpoint begins anew where the one that was found belongs to another life of the shard, or to
+        The checkpoint starts over if the one that was found belongs to another life of the shard, or to
         other work.
 
         Raises:
@@ -109,7 +109,7 @@ class Leases:
         """
         if found is not None and not self._is_free(found):
             return None
-        stands = found is not None and not from_scratch and is_valid(found.checkpoint, shard, work)
+        is_kept = found is not None and not from_scratch and is_valid(found.checkpoint, shard, work)
         wanted = Checkpoint(
             index=shard.index,
             field=work.field,
@@ -118,8 +118,8 @@ class Leases:
             history_uuid=shard.history_uuid,
             primary_term=shard.primary_term,
             work=work.name,
-            checkpoint=found.checkpoint.checkpoint if found and stands else -1,
-            as_of_ms=found.checkpoint.as_of_ms if found and stands else 0,
+            checkpoint=found.checkpoint.checkpoint if found and is_kept else -1,
+            as_of_ms=found.checkpoint.as_of_ms if found and is_kept else 0,
             owner=self.owner,
             expires_ms=self.expires_ms(),
         )
@@ -142,9 +142,9 @@ class Leases:
         return retry(lambda: self.checkpoints.write(checkpoint, replaced), self.retry_policy, self.waiting)
 
     def _is_free(self, found: StoredCheckpoint) -> bool:
-        """Free: nobody's, ours, expired by its own time, or not renewed while we have looked for so long.
+        """Whether a shard is nobody's, this runner's, expired, or not renewed for the length of a lease.
 
-        The last holds too where the owner's clock is ahead of ours.
+        The last is measured by this runner's clock, in case the owner's clock is ahead.
         """
         one = found.checkpoint
         key = one.index, one.shard, one.field
@@ -162,5 +162,7 @@ def is_valid(checkpoint: Checkpoint, shard: Shard, work: Work) -> bool:
     The primary term may have grown: operations up to a global checkpoint survive a failover.
     """
     return (checkpoint.index_uuid, checkpoint.history_uuid, checkpoint.work) == (
-        shard.index_uuid, shard.history_uuid, work.name,
-    )  # fmt: skip
+        shard.index_uuid,
+        shard.history_uuid,
+        work.name,
+    )

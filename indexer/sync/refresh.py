@@ -15,7 +15,7 @@ from opensearch.retry import retry
 
 _QUIET_S = 5.0
 _QUIET_INTERVALS = 5.0
-"""Where nothing was to be refreshed no refresh is counted: after both of these it must have happened."""
+"""If there is nothing to refresh, no refresh is counted: after both of these it must have happened."""
 
 _ASK_S = 0.2
 
@@ -41,14 +41,14 @@ class Refresher:
             RequestError: OpenSearch cannot be asked.
         """
         while True:
-            if not self._refreshed(index):
+            if not self._try_to_refresh(index):
                 self._wait(index, shard)
-            now = self._now(index, shard.number)
+            now = self._ask_shard(index, shard.number)
             if now.primary_term == shard.primary_term:
                 return shard
             shard = now
 
-    def _refreshed(self, index: Index) -> bool:
+    def _try_to_refresh(self, index: Index) -> bool:
         """Refresh; return whether that is allowed."""
         if index.name in self._denied:
             return False
@@ -73,12 +73,12 @@ class Refresher:
             self._retry(lambda: read_changes(self._run.upstream, shard, 0, 0, 1))
             if self._run.stop.wait(_ASK_S):
                 raise StoppedError
-            now = self._now(index, shard.number)
+            now = self._ask_shard(index, shard.number)
             # one of them may have begun before the checkpoint was read
             if now.primary_term == shard.primary_term and now.refreshes >= shard.refreshes + 2:
                 return
 
-    def _now(self, index: Index, number: int) -> Shard:
+    def _ask_shard(self, index: Index, number: int) -> Shard:
         return self._retry(lambda: primary_shards(self._run.upstream, index)[number])
 
     def _retry(self, ask: Callable[[], Answer]) -> Answer:

@@ -10,7 +10,7 @@ import msgspec
 from indexer.document import Document
 from indexer.enricher import Outcome
 from indexer.errors import DocumentError
-from indexer.vector_fields import Fill
+from indexer.vector_fields import FieldPolicy
 from opensearch.changes.feed import Change
 from opensearch.errors import MappingError
 from opensearch.fields import stored_vectors
@@ -21,9 +21,9 @@ from opensearch.writes.bulk import BulkItem
 
 @dataclass(frozen=True)
 class Repair:
-    """What became of one document.
+    """The repair of one document.
 
-    `item` is what to write, None where nothing is to be; `outcome` is the main vector's; `problem` says why
+    `item` is what to write, None if it is in order; `outcome` is the main vector's; `problem` says why
     the document cannot hold a vector.
     """
 
@@ -34,24 +34,24 @@ class Repair:
 
 
 class RepairPlanner:
-    """Makes repairs for one index.
+    """Plans the repairs of one index.
 
     The whole document is written, from the very bytes that are stored, under the lock of the version that
-    was read: a partial update would write numbers anew, and lose digits beyond the 17th. It goes around
-    ingest pipelines. Only where a final pipeline stands, which a whole document cannot avoid, an update line
+    was read: a partial update would rewrite numbers, and lose digits beyond the 17th. It goes around
+    ingest pipelines. Only if there is a final pipeline, which a whole document cannot avoid, an update line
     is sent, for which no pipeline runs.
 
     Args:
         index: the concrete index.
         settings: its settings.
-        fills: one for each vector field, the main one first.
+        policies: one for each vector field, the main one first.
 
     Raises:
         MappingError: the index cannot be repaired without harm.
     """
 
-    def __init__(self, index: Index, settings: RerankSettings, fills: Sequence[Fill]) -> None:
-        self._fills = fills
+    def __init__(self, index: Index, settings: RerankSettings, policies: Sequence[FieldPolicy]) -> None:
+        self._policies = policies
         self._is_external = settings.versioning == "external"
         self._by_update = index.settings.get("index.final_pipeline", "_none") != "_none"
         _check(index, is_external=self._is_external, by_update=self._by_update)
@@ -59,8 +59,8 @@ class RepairPlanner:
     def __call__(self, changes: Sequence[Change]) -> list[Repair]:
         """Return what to do for each document, in order; each text is encoded once."""
         doubtful = {position: change for position, change in enumerate(changes) if self._is_doubtful(change)}
-        documents, problems = self._readable(doubtful)
-        states = self._enriched(documents)
+        documents, problems = self._read_documents(doubtful)
+        states = self._enrich(documents)
         return [
             Repair(change, None, problem=problems[position])
             if position in problems
@@ -74,28 +74,28 @@ class RepairPlanner:
             values = msgspec.json.decode(change.source)
         except (msgspec.DecodeError, RecursionError):  # stored, and not read by msgspec: lone surrogates
             return True
-        return not all(fill.is_current(values) for fill in self._fills)
+        return not all(policy.is_current(values) for policy in self._policies)
 
-    def _readable(self, changes: dict[int, Change]) -> tuple[dict[int, Document], dict[int, str]]:
+    def _read_documents(self, changes: dict[int, Change]) -> tuple[dict[int, Document], dict[int, str]]:
         documents: dict[int, Document] = {}
         problems: dict[int, str] = {}
         for position, change in changes.items():
             document = Document(change.source)
             try:
-                for fill in self._fills:
-                    fill.check(document)
+                for policy in self._policies:
+                    policy.check(document)
             except DocumentError as error:
                 problems[position] = str(error)
             else:
                 documents[position] = document
         return documents, problems
 
-    def _enriched(self, documents: dict[int, Document]) -> dict[int, tuple[Outcome, str]]:
-        """Return the main outcome and the source with every vector; the very source where nothing changes."""
+    def _enrich(self, documents: dict[int, Document]) -> dict[int, tuple[Outcome, str]]:
+        """Return the main outcome and the source with every vector; the same source if nothing changes."""
         sources = {position: document.source for position, document in documents.items()}
         outcomes: dict[int, Outcome] = {}
-        for fill in self._fills:
-            enriched = fill([Document(source) for source in sources.values()], {})
+        for policy in self._policies:
+            enriched = policy([Document(source) for source in sources.values()], {})
             for position, one in zip(list(sources), enriched, strict=True):
                 outcomes.setdefault(position, one.outcome)
                 if one.outcome is not Outcome.REUSED:
@@ -113,25 +113,27 @@ class RepairPlanner:
         if change.routing is not None:
             conditions["routing"] = change.routing
         if self._by_update:
-            return Repair(change, outcome, BulkItem(change.id, self._update_of(source), conditions, "update"))
+            return Repair(
+                change, outcome, BulkItem(change.id, self._build_update(source), conditions, "update")
+            )
         conditions["pipeline"] = "_none"
         return Repair(change, outcome, BulkItem(change.id, _one_line(source), conditions))
 
-    def _update_of(self, source: str) -> bytes:
+    def _build_update(self, source: str) -> bytes:
         """Return the body of an update that sets every vector field; null drops a value."""
         values = Document(source).values
         doc: dict[str, Any] = {}
-        for fill in self._fills:
+        for policy in self._policies:
             inner = doc
-            *parents, last = fill.field.split(".")
+            *parents, last = policy.field.split(".")
             for name in parents:
                 inner = inner.setdefault(name, {})
-            inner[last] = stored_vectors.find_value(values, fill.field)
+            inner[last] = stored_vectors.find_value(values, policy.field)
         return json.dumps({"doc": doc}).encode()
 
 
 def _one_line(source: str) -> bytes:
-    """Return the source without line breaks: in JSON they can only stand between its parts."""
+    """Return the source without line breaks: in JSON they can only be between its parts."""
     return source.replace("\n", " ").replace("\r", " ").encode()
 
 

@@ -1,7 +1,7 @@
-"""`twinrank sync`: every document of an index gets a current vector or none, whoever wrote it and how.
+"""`twinrank sync`: every document of an index gets a current vector or none, however it was written.
 
 For each shard: its global checkpoint G is read, then the index is refreshed, then everything between the
-stored checkpoint C and G is looked at (`feed.Pass`), then C = G. A backfill is the same from C = -1.
+stored checkpoint C and G is checked (`shard_pass.Pass`), then C = G. A backfill is the same from C = -1.
 """
 
 import random
@@ -20,7 +20,7 @@ from indexer.sync.missing import MissingCount
 from indexer.sync.refresh import Refresher
 from indexer.sync.repair import RepairPlanner
 from indexer.sync.shard_pass import Pass, Run, StoppedError
-from indexer.vector_fields import Fill
+from indexer.vector_fields import FieldPolicy
 from opensearch.changes.checkpoints import StoredCheckpoint
 from opensearch.changes.shards import Shard, primary_shards
 from opensearch.errors import (
@@ -61,14 +61,14 @@ class Sync:
         run: what all passes share: OpenSearch, counts, bounds.
         leases: this runner's.
         wanted: what is followed.
-        fills: says what sees to the fields of an index, the main one first. Raises where the model at hand is
-            not the index's.
+        policies: returns the field policies of an index, the main field's first. Raises if the model at hand
+            is not the index's.
     """
 
     run: Run
     leases: Leases
     wanted: SyncScope
-    fills: Callable[[Index], Sequence[Fill]]
+    policies: Callable[[Index], Sequence[FieldPolicy]]
     _indices: list[Followed] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
@@ -83,7 +83,7 @@ class Sync:
     def once(self) -> None:
         """Look at everything that was written before now; return when it is done, by us or by others.
 
-        An index that cannot be written to, though a document must be, is told in the summary.
+        The summary reports each index that must be written to and cannot be.
 
         Raises:
             StoppedError: the run was asked to end.
@@ -138,14 +138,14 @@ class Sync:
                 f" {len(found)} without. Write them with: twinrank enable {self.wanted.name} --field FIELD"
             )
         known = {(each.index.name, each.work): each for each in self._indices}
-        self._indices = [self._followed(index, known) for index in enabled]
+        self._indices = [self._follow_index(index, known) for index in enabled]
 
-    def _followed(self, index: Index, known: dict[tuple[str, Work], Followed]) -> Followed:
+    def _follow_index(self, index: Index, known: dict[tuple[str, Work], Followed]) -> Followed:
         settings = index.rerank_settings()
-        fills = self.fills(index)
-        work = work_of(settings, fills)
+        policies = self.policies(index)
+        work = work_of(settings, policies)
         kept = known.get((index.name, work))
-        repairs = kept.repairs if kept else RepairPlanner(index, settings, fills)
+        repairs = kept.repairs if kept else RepairPlanner(index, settings, policies)
         return Followed(index, settings, repairs, work, find_write_obstacle(index))
 
     def _round(self, goals: dict[Key, int]) -> bool:
@@ -154,21 +154,21 @@ class Sync:
             self._look_first()
         seen: set[Key] = set()
         # a list, since every shard must be visited; in any order, so that runners seldom ask for the same one
-        reached = [self._round_of(followed, goals, seen) for followed in self._indices]
+        reached = [self._visit_shards(followed, goals, seen) for followed in self._indices]
         self._lags.end_round(seen)
-        self._tell()
+        self._report()
         return all(reached)
 
     def _look_first(self) -> None:
         """Note how far everything is before the first pass, which may take hours."""
         for followed in self._indices:
             as_of_ms = int(time.time() * 1000)
-            for shard, stored in self._looked_up(followed):
+            for shard, stored in self._look_up(followed):
                 position = self._position(followed, shard, stored)
                 self._note_lag(followed.index, shard, stored, position, as_of_ms)
-        self._tell()
+        self._report()
 
-    def _looked_up(self, followed: Followed) -> list[tuple[Shard, StoredCheckpoint | None]]:
+    def _look_up(self, followed: Followed) -> list[tuple[Shard, StoredCheckpoint | None]]:
         """Return the shards of an index with their checkpoints; of a closed one none can be asked."""
         self._blocked.begin(followed)
         if not followed.is_readable:
@@ -177,10 +177,10 @@ class Sync:
         found = self._retry(lambda: self.leases.checkpoints.read(shards, followed.work.field))
         return list(zip(shards, found, strict=True))
 
-    def _round_of(self, followed: Followed, goals: dict[Key, int], seen: set[Key]) -> bool:
+    def _visit_shards(self, followed: Followed, goals: dict[Key, int], seen: set[Key]) -> bool:
         as_of_ms = int(time.time() * 1000)
         is_done = True
-        shards = self._looked_up(followed)
+        shards = self._look_up(followed)
         for shard, stored in random.sample(shards, len(shards)):
             key = _key(shard)
             goal = goals.setdefault(key, shard.global_checkpoint)
@@ -197,7 +197,7 @@ class Sync:
         lag = self._lags.total
         self.run.summary.lag, self.run.summary.pending = lag, 0 if lag is None else lag.operations
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         self._show_lag()
         self._missing.count_now_and_then(self._readable())
         self.run.progress(self.run.summary)
@@ -220,7 +220,7 @@ class Sync:
         return [one for one in shards if self.wanted.shards is None or one.number in self.wanted.shards]
 
     def _visit(self, followed: Followed, shard: Shard, stored: StoredCheckpoint | None, as_of_ms: int) -> int:
-        """Pass over one shard where there is need and nobody else does; return how far it is done."""
+        """Pass over one shard if it needs it and no other runner does; return how far it is done."""
         key = _key(shard)
         from_scratch = self.wanted.from_scratch and key not in self._begun
         position = self._position(followed, shard, stored)
@@ -253,7 +253,7 @@ class Sync:
         try:
             shard = self._refresher.refresh(followed.index, shard)
             if shard.global_checkpoint > lease.checkpoint:
-                moved = partial(self._moved, _key(shard))
+                moved = partial(self._record_progress, _key(shard))
                 one = Pass(
                     self.run, shard, lease, followed.repairs, followed.fresh_s, followed.obstacle, moved
                 )
@@ -269,7 +269,7 @@ class Sync:
             raise
         lease.release()
 
-    def _moved(self, key: Key, position: int) -> None:
+    def _record_progress(self, key: Key, position: int) -> None:
         self._lags.move(key, position)
         self._show_lag()
         self._missing.count_now_and_then(self._readable())

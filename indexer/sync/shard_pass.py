@@ -1,4 +1,4 @@
-"""One pass over one shard: everything written since its checkpoint is looked at and repaired, in order.
+"""One pass over one shard: everything written since its checkpoint is checked and repaired, in order.
 
 The next page is read and the last one is written while this one is encoded.
 """
@@ -40,7 +40,7 @@ class StoppedError(Exception):
 class Run:
     """What all passes of a run share.
 
-    `stop` is set to end the run after the batch in hand; `progress` is told the summary after each batch.
+    `stop` is set to end the run after the current batch; `progress` is called with the summary after each.
     """
 
     upstream: OpenSearchClient
@@ -69,13 +69,19 @@ class Pass:
         repairs: for the shard's index.
         fresh_s: longest time between reading a document and writing it; None: a lock guards that.
         obstacle: what keeps documents from being written; None if nothing does.
-        moved: told how far the shard has been followed, after each page.
+        moved: called after each page with how far the shard has been followed.
     """
 
     def __init__(
-        self, run: Run, shard: Shard, lease: Lease, repairs: RepairPlanner, fresh_s: float | None,
-        obstacle: Obstacle | None = None, moved: Callable[[int], None] = lambda position: None,
-    ) -> None:  # fmt: skip
+        self,
+        run: Run,
+        shard: Shard,
+        lease: Lease,
+        repairs: RepairPlanner,
+        fresh_s: float | None,
+        obstacle: Obstacle | None = None,
+        moved: Callable[[int], None] = lambda position: None,
+    ) -> None:
         self._run = run
         self._shard = shard
         self._lease = lease
@@ -109,9 +115,9 @@ class Pass:
                 writing = _nothing
                 self._check(repairs)
                 if self._is_too_old(page):
-                    next_page = self._again(pool, page)
+                    next_page = self._reread_half(pool, page)
                     continue
-                writing = self._written(pool, page, repairs)
+                writing = self._start_writing(pool, page, repairs)
                 pause_s = self._pause_s(page, repairs, time.monotonic() - started)
                 if pause_s:
                     writing()
@@ -145,7 +151,7 @@ class Pass:
     def _is_too_old(self, page: _Page) -> bool:
         return self._fresh_s is not None and time.monotonic() - page.read_s > self._fresh_s
 
-    def _again(self, pool: ThreadPoolExecutor, page: _Page) -> Future[_Page]:
+    def _reread_half(self, pool: ThreadPoolExecutor, page: _Page) -> Future[_Page]:
         """Read half of a page again that took too long to encode: a deletion might go unnoticed by now."""
         if len(page.changes) == 1:
             raise RefusedError(
@@ -156,7 +162,7 @@ class Pass:
         self._size = max(1, len(page.changes) // 2)
         return pool.submit(self._read, page.after)
 
-    def _written(
+    def _start_writing(
         self, pool: ThreadPoolExecutor, page: _Page, repairs: Sequence[Repair]
     ) -> Callable[[], None]:
         """Begin to write; what is returned waits for the end of it, counts, and notes the page as done."""

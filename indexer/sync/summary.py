@@ -1,4 +1,4 @@
-"""What a sync did, in numbers."""
+"""The result of a sync, in numbers."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +10,7 @@ MAX_SAMPLES = 10
 
 @dataclass(frozen=True)
 class Lag:
-    """How far the vectors are behind: operations not yet looked at, and the age of the oldest of them."""
+    """How far the vectors are behind: operations not yet checked, and the age of the oldest of them."""
 
     operations: int = 0
     seconds: float = 0.0
@@ -23,9 +23,9 @@ class SyncSummary:
     `checked` documents were read; of them `current` needed nothing, `written` were repaired (a vector made,
     or an old one taken away), `conflicts` had been changed or deleted since: their newer operation is looked
     at next. `rejected` could not be repaired, with some ids and reasons in `samples`. `started_over` lists
-    shards whose checkpoint no longer held. `passed` operations of the feed were looked at, `pending` are to
-    come: the share that is done and the time left are told by them. `blocked` says of indices that must be
-    written to, by name, why they cannot be. `lag` is None until the shards were looked at, `missing` until
+    shards whose checkpoint was no longer valid. `passed` operations of the feed were checked, `pending` are
+    left: the share that is done and the time left follow from them. `blocked` says of indices that must be
+    written to, by name, why they cannot be. `lag` is None until the shards were visited, `missing` until
     documents with a source field and without a vector were counted.
     """
 

@@ -1,4 +1,4 @@
-"""How fast a feed may go: a bound on documents a second, and less where searches become slow."""
+"""How fast a feed may go: a limit on documents a second, and less if searches become slow."""
 
 import statistics
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 SLOW_MS = 50.0
 SLOW_FACTOR = 5.0
-"""A probe is slow beyond both: so many milliseconds, and so many times what it took before the feed began."""
+"""A probe is slow beyond both: this many milliseconds, and this many times what it took before the feed."""
 
 MIN_SHARE = 0.2
 _BASELINE_PROBES = 5
@@ -19,7 +19,7 @@ class Throttle:
     quick one gives a tenth back.
 
     Args:
-        docs_s: at most so many written documents a second; None: no bound.
+        docs_s: the most written documents a second; None: no limit.
         probe: a small search, as users send them; None: none is sent.
         clock: seconds, as `time.perf_counter` counts them.
     """
@@ -41,7 +41,7 @@ class Throttle:
             self._slow_ms = max(SLOW_MS, SLOW_FACTOR * baseline)
 
     def pause_s(self, written: int, busy_s: float) -> float:
-        """Return the pause after a batch that wrote so many documents in so many seconds; probes once."""
+        """Return the pause after a batch of `written` documents that took `busy_s` seconds; probe once."""
         if self._probe is not None:
             self.last_probe_ms = self._probed_ms()
             is_slow = self.last_probe_ms > self._slow_ms

@@ -52,8 +52,8 @@ class PendingWrite:
         return self.target.settings
 
     @cached_property
-    def place(self) -> DocumentKey:
-        """Where its document is, as far as the client says."""
+    def key(self) -> DocumentKey:
+        """What identifies its document, as far as the client says."""
         return DocumentKey(self.target.index, self.operation.id or "", self.target.routing_of(self.operation))
 
     @property
@@ -91,7 +91,7 @@ class PendingWrite:
     def lines(self) -> tuple[bytes, bytes]:
         """Return the outgoing write as an action line and a source line of a bulk."""
         lock = self.outgoing.lock
-        line = self.operation.line if lock is None else self.operation.locked_line(lock)
+        line = self.operation.line if lock is None else self.operation.build_locked_line(lock)
         return line, self.outgoing.source or b""
 
     def has_lost_lock(self, status: int) -> bool:

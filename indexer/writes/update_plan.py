@@ -20,7 +20,7 @@ from indexer.writes.plan import (
 from indexer.writes.texts import Text, vector_in
 from opensearch.fields import stored_vectors
 from opensearch.writes.operation import Lock
-from opensearch.writes.update import UpdateBody, determines, merged, touches
+from opensearch.writes.update import UpdateBody, determines, merge, touches
 
 
 def plan_update(pending: PendingWrite, body: UpdateBody) -> WritePlan:
@@ -77,7 +77,7 @@ def _certainly_writes(pending: PendingWrite, doc: dict[str, Any]) -> bool:
         return True
     if known is None:
         return False
-    return known.source is None or merged(known.source, doc) != known.source
+    return known.source is None or merge(known.source, doc) != known.source
 
 
 def _plan_possible_noop(pending: PendingWrite) -> WritePlan:
@@ -93,7 +93,7 @@ def _plan_pipeline(pending: PendingWrite, body: UpdateBody, doc: dict[str, Any])
     """Plan an update whose text a pipeline may change: no vector goes in, and a `noop` stays one."""
     before = None if pending.known is None else pending.known.source
     # text and vector were read, nothing else: a partial document with more is never equal
-    if before is not None and merged(before, doc) == before:
+    if before is not None and merge(before, doc) == before:
         return pending.as_it_came()
     return _plan_without_vectors(pending, body)
 
@@ -128,7 +128,7 @@ def _plan_merge(pending: PendingWrite, body: UpdateBody, doc: dict[str, Any]) ->
         return _plan_first_document(pending, body, doc)
     if (own is None and not pending.may_lock) or (own is not None and own != known.lock):
         return _plan_without_vectors(pending, body)
-    after = merged(known.source, doc)
+    after = merge(known.source, doc)
     texts = pending.find_texts(after, after, known.source)
     bare = body.without_parts("upsert", "doc_as_upsert")  # OpenSearch takes no upsert under a lock
     source = pending.operation.source if bare is body else line_of(bare.text)

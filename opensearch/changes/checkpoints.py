@@ -1,4 +1,4 @@
-"""How far each shard has been followed, and by whom: one document a shard and field in an index of our own.
+"""How far each shard has been followed, and by whom: one document a shard and field in a hidden index.
 
 Every write compares and sets: it names the `_seq_no` that it replaces, so that of two runners one fails.
 """
@@ -23,11 +23,11 @@ _BODY = {
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """One shard and vector field: every operation up to `checkpoint` has been looked at for `work`.
+    """One shard and vector field: every operation up to `checkpoint` has been checked for `work`.
 
     `index_uuid` and `history_uuid` say of which life of the shard; `work` names the models, fields and
     texts that were looked for. `as_of_ms`: everything that was written before then (epoch milliseconds) has
-    been looked at. `owner` works on the shard until `expires_ms`; None: nobody does.
+    been checked. `owner` works on the shard until `expires_ms`; None: nobody does.
     """
 
     index: str
@@ -59,7 +59,7 @@ class Checkpoints:
         self._upstream = upstream
 
     def ensure(self) -> None:
-        """Make the index where it is missing.
+        """Create the index if it is missing.
 
         Raises:
             RequestError: OpenSearch cannot be asked, or the user may not.
@@ -71,7 +71,7 @@ class Checkpoints:
                 raise
 
     def read(self, shards: Sequence[Shard], field: str) -> list[StoredCheckpoint | None]:
-        """Return the shards' checkpoints for a field, in order; None where there is none.
+        """Return the shards' checkpoints for a field, in order; None for a shard without one.
 
         Raises:
             RequestError: OpenSearch cannot be asked.
@@ -81,7 +81,7 @@ class Checkpoints:
         return [_stored(doc) if doc.get("found") else None for doc in answer["docs"]]
 
     def write(self, checkpoint: Checkpoint, replaced: StoredCheckpoint | None) -> StoredCheckpoint:
-        """Write one checkpoint in the place of `replaced`, or where there is none.
+        """Write one checkpoint in the place of `replaced`, or as the first one if that is None.
 
         Raises:
             ConflictError: somebody else has written it since.

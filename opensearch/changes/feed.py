@@ -15,7 +15,7 @@ from opensearch.rawjson.members import read_members
 
 @dataclass(frozen=True)
 class Change:
-    """A document as it stands now. `source` is its JSON as it was stored, every digit and escape kept."""
+    """A document as it is now. `source` is its JSON as it was stored, every digit and escape kept."""
 
     id: str
     routing: str | None
@@ -91,9 +91,13 @@ def _read_slowly(text: str) -> Iterator[Change]:
     for hit in _elements(_member(_member(text, "hits"), "hits")):
         values = json.loads(hit)
         yield Change(
-            values["_id"], values.get("_routing"), values["_seq_no"], values["_primary_term"],
-            values["_version"], _member(hit, "_source"),
-        )  # fmt: skip
+            values["_id"],
+            values.get("_routing"),
+            values["_seq_no"],
+            values["_primary_term"],
+            values["_version"],
+            _member(hit, "_source"),
+        )
 
 
 def _member(text: str, key: str) -> str:

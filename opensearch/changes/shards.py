@@ -10,7 +10,7 @@ from opensearch.index.metadata import Index
 
 @dataclass(frozen=True)
 class Shard:
-    """One primary shard as it stood when it was asked.
+    """One primary shard as it was when it was asked.
 
     Operations with a `_seq_no` up to `global_checkpoint` are on every copy and survive a failover; -1: none.
     `refreshes` counts how often new operations became searchable.
@@ -29,7 +29,7 @@ def primary_shards(upstream: OpenSearchClient, index: Index) -> list[Shard]:
     """Return all primary shards of a concrete index, by number.
 
     Raises:
-        BusyError: one of them is not allocated or still recovering, so that nothing can be said of it.
+        BusyError: one of them is not allocated or still recovering.
         RequestError: OpenSearch cannot be asked.
     """
     answer = upstream.request("GET", index_path(index.name, "_stats", "refresh"), params={"level": "shards"})

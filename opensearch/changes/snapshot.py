@@ -22,10 +22,10 @@ class SnapshotDocument:
     vectors: list[str]
 
 
-def documents(
+def read_documents(
     upstream: OpenSearchClient, index: Index, field: str, source_fields: tuple[str, ...]
 ) -> Iterator[SnapshotDocument]:
-    """Yield every searchable document of an index as it stood when the first one was asked for.
+    """Yield every searchable document of an index as it was when the first one was asked for.
 
     Raises:
         BusyError: a shard does not answer.
@@ -42,7 +42,7 @@ def documents(
             "track_total_hits": False,
         }
         for shard in range(num_shards):
-            # As many slices as shards make each slice one shard, where no sequence number stands twice.
+            # As many slices as shards make each slice one shard, in which a sequence number is unique.
             # (`_shard_doc` would need none of this, but 2.19 does not know it.)
             slice_ = {"slice": {"id": shard, "max": num_shards}} if num_shards > 1 else {}
             yield from _paged(upstream, index.name, field, body | slice_)

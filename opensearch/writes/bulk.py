@@ -11,7 +11,7 @@ from opensearch.retry import Retries, RetryPolicy
 
 LARGE_BYTES = 8_000_000
 MAX_TRIES_OF_LARGE = 6
-"""A larger document, refused alone so often, is rejected: it must not end the run for the others."""
+"""A larger document that is refused alone this often is rejected: it must not end the run for the others."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class BulkItem:
 
 @dataclass(frozen=True)
 class BulkResult:
-    """What OpenSearch said to one document: `reason` is None where it was indexed."""
+    """OpenSearch's response for one document: `reason` is None if it was indexed."""
 
     status: int
     reason: str | None
@@ -46,7 +46,7 @@ class Bulk:
         upstream: the OpenSearch.
         index: a concrete index.
         retry_policy: how long to go on without any success.
-        waiting: told the reason before each wait.
+        waiting: called with the reason before each wait.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Bulk:
         self._waiting = waiting
 
     def write(self, items: Sequence[BulkItem]) -> list[BulkResult]:
-        """Index the items and return their results, in order. No id may stand twice.
+        """Index the items and return their results, in order. Each id may be there once.
 
         Raises:
             UnreachableError: no answer within the policy's time.
@@ -95,9 +95,9 @@ class Bulk:
         return [results[i] for i in range(len(items))]
 
     def _send(self, items: Sequence[BulkItem]) -> list[BulkResult]:
-        """Send one request, in halves where it is too large as a whole."""
+        """Send one request, in halves if it is too large as a whole."""
         try:
-            answer = self._upstream.request("POST", self._path, body_of(items))
+            answer = self._upstream.request("POST", self._path, build_body(items))
         except TooLargeError as error:
             if len(items) == 1:
                 return [BulkResult(413, str(error))]
@@ -106,7 +106,7 @@ class Bulk:
         return [_result(*outcome.values()) for outcome in answer["items"]]
 
 
-def body_of(items: Sequence[BulkItem]) -> bytes:
+def build_body(items: Sequence[BulkItem]) -> bytes:
     """Return the NDJSON of a `_bulk` request to one index."""
     lines: list[bytes] = []
     for item in items:

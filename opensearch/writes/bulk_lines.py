@@ -10,7 +10,7 @@ MAX_LINE_BYTES = 16 * 1024 * 1024
 
 
 def read_bulk(blocks: Iterable[bytes], defaults: Mapping[str, str]) -> Iterator[Operation | bytes]:
-    """Yield a bulk's operations, each with its lines, and as bytes what is none.
+    """Yield a bulk's operations, each with its lines, and everything else as bytes.
 
     Everything that is yielded, lines and bytes, is the body, byte for byte. From the first action line that
     is not understood on, the rest comes as bytes: OpenSearch refuses such a bulk, or reads what we cannot.
@@ -25,10 +25,10 @@ def read_bulk(blocks: Iterable[bytes], defaults: Mapping[str, str]) -> Iterator[
             yield line
             yield from lines.rest()
             return
-        yield from [operation] if operation.action == "delete" else _with_source(operation, lines)
+        yield from [operation] if operation.action == "delete" else _read_source(operation, lines)
 
 
-def _with_source(operation: Operation, lines: "_Lines") -> Iterator[Operation | bytes]:
+def _read_source(operation: Operation, lines: "_Lines") -> Iterator[Operation | bytes]:
     source = lines.next()
     is_whole = source.endswith(b"\n")
     if is_whole and len(source) <= MAX_LINE_BYTES:

@@ -1,4 +1,4 @@
-"""Documents as they are stored now, read in real time, and the writes that give them their vectors later.
+"""Documents as they are stored now, read in real time, and the updates that give them vectors later.
 
 `_mget` and not a search: a search sees what the last refresh made visible, and a partial update must be
 merged with what is there.
@@ -15,7 +15,7 @@ from opensearch.writes.operation import Lock
 
 @dataclass(frozen=True)
 class DocumentKey:
-    """Where one document lies."""
+    """What identifies one document."""
 
     index: str
     id: str
@@ -42,34 +42,34 @@ class StoredDocument:
 ABSENT = StoredDocument(None, Lock(-1, -1))
 
 _NOWHERE = frozenset({"index_not_found_exception", "routing_missing_exception"})
-"""Errors that say that no document is where it was looked for."""
+"""Errors that say that there is no such document."""
 
 
-def mget_body(wanted: Sequence[tuple[DocumentKey, Sequence[str]]]) -> bytes:
+def build_mget_body(wanted: Sequence[tuple[DocumentKey, Sequence[str]]]) -> bytes:
     """Return the body of an `_mget` for places and the fields that are wanted of each."""
     docs = [
-        {"_index": place.index, "_id": place.id, "_source": list(fields)}
-        | ({} if place.routing is None else {"routing": place.routing})
-        for place, fields in wanted
+        {"_index": key.index, "_id": key.id, "_source": list(fields)}
+        | ({} if key.routing is None else {"routing": key.routing})
+        for key, fields in wanted
     ]
     return json.dumps({"docs": docs}).encode()
 
 
 def read_mget(body: bytes) -> list[StoredDocument | None]:
-    """Return what an `_mget` found, in its order: None where a document could not be looked for.
+    """Return the documents of an `_mget`, in its order: None for one that could not be looked up.
 
     Lone surrogates, which OpenSearch stores, are read too.
 
     Raises:
-        ValueError: it is no answer to an `_mget`.
+        ValueError: it is no response to an `_mget`.
     """
     try:
-        return [_stored(doc) for doc in json.loads(body, parse_int=float)["docs"]]
+        return [_read_document(doc) for doc in json.loads(body, parse_int=float)["docs"]]
     except (KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"expected the answer to an _mget, found {body[:200]!r}") from error
+        raise ValueError(f"expected the response to an _mget, found {body[:200]!r}") from error
 
 
-def _stored(doc: dict[str, Any]) -> StoredDocument | None:
+def _read_document(doc: dict[str, Any]) -> StoredDocument | None:
     if "error" in doc:
         return ABSENT if doc["error"].get("type") in _NOWHERE else None
     if not doc["found"]:
@@ -78,16 +78,16 @@ def _stored(doc: dict[str, Any]) -> StoredDocument | None:
     return StoredDocument(doc.get("_source", {}), lock, doc.get("_routing"))
 
 
-def repair_lines(place: DocumentKey, lock: Lock, packed: Mapping[str, bytes | None]) -> bytes:
+def build_repair_lines(key: DocumentKey, lock: Lock, packed: Mapping[str, bytes | None]) -> bytes:
     """Return the two lines that set a document's vectors by their fields, or take them away.
 
     They hold only if the document is still as it was read.
 
     A `_bulk` update: it runs no ingest pipeline, not even an index's default or final one, as `_update` does.
     """
-    parameters: dict[str, Any] = {"_index": place.index, "_id": place.id}
-    if place.routing is not None:
-        parameters["routing"] = place.routing
+    parameters: dict[str, Any] = {"_index": key.index, "_id": key.id}
+    if key.routing is not None:
+        parameters["routing"] = key.routing
     parameters |= {"if_seq_no": lock.seq_no, "if_primary_term": lock.primary_term}
     doc: dict[str, Any] = {}
     for field, value in packed.items():

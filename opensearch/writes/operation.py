@@ -1,4 +1,4 @@
-"""One write of one document, however it came: as its own request or as lines of a bulk."""
+"""One write of one document: its own request, or lines of a bulk."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Lock:
-    """Where a document must still be for a write to happen: `if_seq_no` and `if_primary_term`."""
+    """The version that a document must have for a write to happen: `if_seq_no` and `if_primary_term`."""
 
     seq_no: int
     primary_term: int
@@ -18,9 +18,9 @@ class Lock:
 class Operation:
     """One of `index`, `create`, `update` and `delete`.
 
-    `parameters` are those of the line over those of the URL; numbers stand as text. `line` is the action line
+    `parameters` are those of the line over those of the URL; numbers are text. `line` is the action line
     with its line break, empty for a request of its own. `source` is the document or the update's body as it
-    came, None where there is none or it is too long to be looked at.
+    came, None if there is none or it is too long to be read.
     """
 
     action: str
@@ -30,12 +30,12 @@ class Operation:
 
     @property
     def index(self) -> str:
-        """The name that is written to: an index, an alias or a data stream; empty where none is given."""
+        """The name that is written to: an index, an alias or a data stream; empty if none is given."""
         return self._text("_index") or ""
 
     @property
     def id(self) -> str | None:
-        """The document's id, None where OpenSearch makes one up."""
+        """The document's id; None if OpenSearch chooses it."""
         return self._text("_id") or None
 
     @property
@@ -45,7 +45,7 @@ class Operation:
 
     @property
     def pipeline(self) -> str | None:
-        """The ingest pipeline that the client names; `_none` where it wants none."""
+        """The ingest pipeline that the client names; `_none` if it wants none."""
         return self._text("pipeline")
 
     @property
@@ -62,9 +62,9 @@ class Operation:
         """Whether the client counts the document's versions itself."""
         return (self._text("version_type") or "").startswith("external")
 
-    def locked_line(self, lock: Lock) -> bytes:
-        """Return the action line under a lock of ours; OpenSearch takes no `retry_on_conflict` beside one."""
-        parameters = _action_of(self.line)[1]
+    def build_locked_line(self, lock: Lock) -> bytes:
+        """Return the action line with a lock; OpenSearch accepts no `retry_on_conflict` beside one."""
+        parameters = _parse_action_line(self.line)[1]
         parameters.pop("retry_on_conflict", None)
         locked = parameters | {"if_seq_no": lock.seq_no, "if_primary_term": lock.primary_term}
         return json.dumps({self.action: locked}).encode() + b"\n"
@@ -75,18 +75,18 @@ class Operation:
 
 
 def parse_action(line: bytes, defaults: Mapping[str, str]) -> Operation | None:
-    """Read an action line of a bulk; None where it is none that we understand.
+    """Read an action line of a bulk; return None if it is not understood.
 
-    `defaults` are the parameters of the URL, which hold where the line says nothing.
+    `defaults` are the parameters of the URL, which apply if the line does not set them.
     """
     try:
-        action, given = _action_of(line)
+        action, given = _parse_action_line(line)
     except (ValueError, RecursionError):
         return None
     return Operation(action, {**defaults, **given}, line)
 
 
-def _action_of(line: bytes) -> tuple[str, dict[str, Any]]:
+def _parse_action_line(line: bytes) -> tuple[str, dict[str, Any]]:
     """Return an action and its parameters; numbers as they are written.
 
     Raises:

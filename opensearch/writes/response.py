@@ -1,4 +1,4 @@
-"""OpenSearch's answer to writes: read as far as needed, and written back with single items exchanged."""
+"""OpenSearch's response to writes: read as far as needed, and encoded again with single items replaced."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +12,9 @@ ResponseItem = dict[str, msgspec.Raw]
 
 @dataclass(frozen=True)
 class WriteResult:
-    """What became of one operation. `index` is the concrete one; `result` is empty where it failed.
+    """The result of one operation. `index` is the concrete one; `result` is empty if it failed.
 
-    `lock` is where the document is then, None if the answer does not say.
+    `lock` is the document's new version, None if the response does not hold it.
     """
 
     status: int
@@ -24,14 +24,14 @@ class WriteResult:
     lock: Lock | None = None
 
     @classmethod
-    def of(cls, item: ResponseItem, status: int | None = None) -> "WriteResult":
-        """Read one item of a bulk's answer, or the answer to a single write with its status.
+    def read(cls, item: ResponseItem, status: int | None = None) -> "WriteResult":
+        """Read one item of a bulk's response, or the response to a single write with its status.
 
         Raises:
             ValueError: it lacks what OpenSearch always says.
         """
         try:
-            found = msgspec.convert(_plain(item), _Outcome)
+            found = msgspec.convert(_decode_known(item), _Outcome)
         except msgspec.MsgspecError as error:
             raise ValueError(f"expected the outcome of a write, found: {error}") from error
         lock = None if found.seq_no < 0 else Lock(found.seq_no, found.primary_term)
@@ -48,7 +48,7 @@ class _Outcome(msgspec.Struct):
 
 
 class BulkResponse:
-    """The answer to a `_bulk`; every byte that is not exchanged stays."""
+    """The response to a `_bulk`; every byte that is not replaced stays."""
 
     def __init__(self, members: ResponseItem, items: list[dict[str, ResponseItem]]) -> None:
         self._members = members
@@ -56,53 +56,53 @@ class BulkResponse:
 
     @classmethod
     def parse(cls, body: bytes) -> "BulkResponse":
-        """Read an answer.
+        """Read a response.
 
         Raises:
-            ValueError: it is not the whole answer to a bulk in JSON.
+            ValueError: it is not the whole response to a bulk in JSON.
         """
         try:
             members = msgspec.json.decode(body, type=ResponseItem)
             items = msgspec.json.decode(members["items"], type=list[dict[str, ResponseItem]])
         except (msgspec.MsgspecError, KeyError) as error:
-            raise ValueError(f"expected the answer to a bulk, found: {error}") from error
+            raise ValueError(f"expected the response to a bulk, found: {error}") from error
         if "errors" not in members or any(len(item) != 1 for item in items):
-            raise ValueError("expected the whole answer to a bulk, found parts of one")
+            raise ValueError("expected the whole response to a bulk, found parts of one")
         return cls(members, items)
 
     def item(self, position: int) -> ResponseItem:
-        """Return what stands in one item, under its action."""
+        """Return the content of one item, under its action."""
         [content] = self.items[position].values()
         return content
 
-    def deleted(self) -> dict[tuple[str, str], int]:
+    def find_deleted(self) -> dict[tuple[str, str], int]:
         """Return the last position at which each document was deleted, by index and id."""
         found = {}
         for position, item in enumerate(self.items):
             if "delete" in item:
-                written = WriteResult.of(item["delete"])
+                written = WriteResult.read(item["delete"])
                 found[written.index, written.id] = position
         return found
 
-    def body(self, *, is_pretty: bool) -> bytes:
-        """Return the answer's JSON, `errors` made anew."""
+    def encode(self, *, is_pretty: bool) -> bytes:
+        """Return the response's JSON, with `errors` recomputed."""
         errors = any("error" in content for item in self.items for content in item.values())
         changed: dict[str, Any] = {**self._members, "errors": errors, "items": self.items}
-        return as_json(changed, is_pretty=is_pretty)
+        return encode_json(changed, is_pretty=is_pretty)
 
 
-def renumbered(item: ResponseItem, repaired: ResponseItem) -> ResponseItem:
-    """Return an item with version and sequence number of the repair: what the client may lock on next."""
+def renumber(item: ResponseItem, repaired: ResponseItem) -> ResponseItem:
+    """Return an item with the repair's version and sequence number, which the client may lock on next."""
     numbers = ("_version", "_seq_no", "_primary_term")
     return {key: repaired.get(key, value) if key in numbers else value for key, value in item.items()}
 
 
-def as_json(content: Any, *, is_pretty: bool) -> bytes:  # noqa: ANN401  # any JSON value
+def encode_json(content: Any, *, is_pretty: bool) -> bytes:  # noqa: ANN401  # any JSON value
     """Return JSON as OpenSearch writes it."""
     body = msgspec.json.encode(content)
     return msgspec.json.format(body, indent=2) + b"\n" if is_pretty else body
 
 
-def _plain(item: ResponseItem) -> dict[str, Any]:
+def _decode_known(item: ResponseItem) -> dict[str, Any]:
     wanted = {"status", "result", "_index", "_id", "_seq_no", "_primary_term"}
     return {key: msgspec.json.decode(value) for key, value in item.items() if key in wanted}

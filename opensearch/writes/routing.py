@@ -1,8 +1,8 @@
-"""Which shard a routing value leads to: the way to a document whose routing nobody knows.
+"""Which shard a routing value leads to, to find a document whose routing is not known.
 
-An ingest pipeline may set `_routing`, and the answer to the write does not tell it. A get by id takes any
-routing value of the same shard, in real time, and answers the document's own: so one value for each shard is
-enough to look everywhere.
+An ingest pipeline may set `_routing`, which the response to the write does not contain. A get by id accepts
+any routing value of the same shard, in real time, and returns the document's own. So one value for each
+shard is enough to search all of them.
 """
 
 from dataclasses import dataclass
@@ -29,17 +29,17 @@ class ShardCount:
         number cannot be read.
         """
         offset = murmur3(document_id) % self.partition_size if self.partition_size > 1 else 0
-        per_shard = _routing_shards(self.number) // self.number
+        per_shard = _count_routing_shards(self.number) // self.number
         return (murmur3(routing) + offset) % (per_shard * self.number) // per_shard
 
-    def one_routing_each(self, document_id: str) -> tuple[str, ...]:
+    def find_routings(self, document_id: str) -> tuple[str, ...]:
         """Return as many routing values as there are shards, each of which leads to another one."""
         offset = murmur3(document_id) % self.partition_size if self.partition_size > 1 else 0
-        return _one_each(self, document_id if offset else "")
+        return _find_routings(self, document_id if offset else "")
 
 
 @lru_cache(256)
-def _one_each(shards: ShardCount, document_id: str) -> tuple[str, ...]:
+def _find_routings(shards: ShardCount, document_id: str) -> tuple[str, ...]:
     found: dict[int, str] = {}
     for number in count():
         if len(found) == shards.number:
@@ -57,10 +57,10 @@ def murmur3(text: str) -> int:
     hashed = 0
     whole = len(data) // 4 * 4
     for start in range(0, whole, 4):
-        hashed ^= _mixed(int.from_bytes(data[start : start + 4], "little"))
-        hashed = (_rotated(hashed, 13) * 5 + 0xE6546B64) & _BITS
+        hashed ^= _mix(int.from_bytes(data[start : start + 4], "little"))
+        hashed = (_rotate(hashed, 13) * 5 + 0xE6546B64) & _BITS
     if data[whole:]:
-        hashed ^= _mixed(int.from_bytes(data[whole:], "little"))
+        hashed ^= _mix(int.from_bytes(data[whole:], "little"))
     hashed ^= len(data)
     hashed = ((hashed ^ hashed >> 16) * 0x85EBCA6B) & _BITS
     hashed = ((hashed ^ hashed >> 13) * 0xC2B2AE35) & _BITS
@@ -68,15 +68,15 @@ def murmur3(text: str) -> int:
     return hashed - (1 << 32) if hashed >> 31 else hashed
 
 
-def _mixed(block: int) -> int:
-    return _rotated(block * 0xCC9E2D51 & _BITS, 15) * 0x1B873593 & _BITS
+def _mix(block: int) -> int:
+    return _rotate(block * 0xCC9E2D51 & _BITS, 15) * 0x1B873593 & _BITS
 
 
-def _rotated(value: int, by: int) -> int:
+def _rotate(value: int, by: int) -> int:
     return (value << by | value >> 32 - by) & _BITS
 
 
-def _routing_shards(number: int) -> int:
+def _count_routing_shards(number: int) -> int:
     """Return OpenSearch's default number of routing shards: `number` doubled while it stays within 1,024."""
     doublings = max(1, 10 - (number - 1).bit_length())
     return number << doublings

@@ -31,7 +31,7 @@ APPEND_ONLY = Refusal(
 )
 
 
-def second_write_refusal(
+def find_refusal(
     target: WriteTarget, operation: Operation, result: str, *, by_pipeline: bool
 ) -> Refusal | None:
     """Return why the document of an operation must not be written again; None if it may.
@@ -47,32 +47,32 @@ def second_write_refusal(
     problem = target.kept.problem
     if problem is None:
         return None
-    if result in ("created", "updated") and not by_pipeline and not _may_bring(target, operation):
+    if result in ("created", "updated") and not by_pipeline and not _may_add_unkept(target, operation):
         return None
     return Refusal("source", problem)
 
 
-def _may_bring(target: WriteTarget, operation: Operation) -> bool:
+def _may_add_unkept(target: WriteTarget, operation: Operation) -> bool:
     """Return whether an operation may bring what `_source` does not keep."""
-    if operation.source is None:  # too long to be looked at
+    if operation.source is None:  # too long to be read
         return True
     is_update = operation.action == "update"
-    return _read(_update_brings if is_update else _document_brings, target, operation.source)
+    return _judge(_update_adds_unkept if is_update else _document_adds_unkept, target, operation.source)
 
 
-def _read(brings: Callable[[WriteTarget, bytes], bool], target: WriteTarget, source: bytes) -> bool:
+def _judge(adds_unkept: Callable[[WriteTarget, bytes], bool], target: WriteTarget, source: bytes) -> bool:
     try:
-        return brings(target, source)
+        return adds_unkept(target, source)
     except (ValueError, RecursionError, JsonObjectError):
         return True
 
 
-def _document_brings(target: WriteTarget, source: bytes) -> bool:
+def _document_adds_unkept(target: WriteTarget, source: bytes) -> bool:
     values: Any = json.loads(source, parse_int=float)
     return not isinstance(values, dict) or target.kept.drops(values)
 
 
-def _update_brings(target: WriteTarget, source: bytes) -> bool:
+def _update_adds_unkept(target: WriteTarget, source: bytes) -> bool:
     body = UpdateBody.parse(source)
     if body.has_script and target.kept.may_drop_of_script(body.value("script"), body.text):
         return True

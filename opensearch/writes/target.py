@@ -1,4 +1,4 @@
-"""What stands behind the name that a write goes to: the concrete index, its settings and its pipelines."""
+"""The target of a write: the concrete index behind a name, its settings and its pipelines."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -27,7 +27,7 @@ _FILTER = ",".join((
 class WriteTarget:
     """The index that a write goes to.
 
-    `index` is what its documents are read from; `exists` is False where the write will create it from a
+    `index` is what its documents are read from; `exists` is False if the write will create it from a
     template. `routing` is an alias's own. `kept` says what of a document stays in `_source`; an append-only
     index (`index.append_only.enabled`) takes no second write of a document.
     """
@@ -48,7 +48,7 @@ class WriteTarget:
         return {first, self.final_pipeline} != {_NO_PIPELINE}
 
     def routing_of(self, operation: Operation) -> str | None:
-        """Return where the operation's document lies: by its own routing, or by the alias's."""
+        """Return the routing of the operation's document: its own, or the alias's."""
         return self.routing if operation.routing is None else operation.routing
 
 
@@ -58,76 +58,80 @@ def is_plain_name(name: str) -> bool:
 
 
 def existing_path(name: str) -> str:
-    """Return the path that tells about the indices behind a name."""
+    """Return the path that describes the indices behind a name."""
     return f"/{quote(name, safe='')}?filter_path={_FILTER}"
 
 
 def template_path(name: str) -> str:
-    """Return the path that tells what an index of that name would be created with."""
+    """Return the path that describes the index that would be created with that name."""
     return f"/_index_template/_simulate_index/{quote(name, safe='')}"
 
 
-def existing_target(body: bytes, name: str, defaults: Defaults) -> WriteTarget | None:
-    """Read OpenSearch's answer about a name; None where what is written there is no concern of ours.
+def read_existing_target(body: bytes, name: str, defaults: Defaults) -> WriteTarget | None:
+    """Read OpenSearch's response about a name; return None if the index is not enabled for reranking.
 
     An alias writes to its write index, a data stream to its newest.
     """
     found: dict[str, Any] = msgspec.json.decode(body)
     if not found:
         return None
-    marked = [index for index in found if _alias(found[index], name).get("is_write_index")]
-    newest = max(found, key=lambda index: int(_setting(found[index], "creation_date", "0")))
+    marked = [index for index in found if _read_alias(found[index], name).get("is_write_index")]
+    newest = max(found, key=lambda index: int(_read_setting(found[index], "creation_date", "0")))
     index = marked[0] if marked else newest
     described = found[index]
-    settings = _settings(described, defaults)
+    settings = _read_settings(described, defaults)
     if settings is None:
         return None
-    return _target(index, described, settings, True, _alias(described, name).get("index_routing"))
+    return _build_target(index, described, settings, True, _read_alias(described, name).get("index_routing"))
 
 
-def template_target(body: bytes, name: str, defaults: Defaults) -> WriteTarget | None:
-    """Read what an index would be created with; None where its template has no settings of ours."""
+def read_template_target(body: bytes, name: str, defaults: Defaults) -> WriteTarget | None:
+    """Read the index that would be created; return None if its template has no rerank settings."""
     described: dict[str, Any] = msgspec.json.decode(body).get("template", {})
-    settings = _settings(described, defaults)
+    settings = _read_settings(described, defaults)
     if settings is None:
         return None
-    return _target(name, described, settings, False, None)
+    return _build_target(name, described, settings, False, None)
 
 
-def _target(
+def _build_target(
     index: str, described: Mapping[str, Any], settings: RerankSettings, exists: bool, routing: str | None
 ) -> WriteTarget:
     append_only = described.get("settings", {}).get("index", {}).get("append_only", {})
     return WriteTarget(
-        index, settings, exists, routing,
-        _setting(described, "default_pipeline"), _setting(described, "final_pipeline"),
+        index,
+        settings,
+        exists,
+        routing,
+        _read_setting(described, "default_pipeline"),
+        _read_setting(described, "final_pipeline"),
         KeptSource.from_mapping(described.get("mappings", {})),
         str(append_only.get("enabled", False)).lower() == "true",
         ShardCount(
-            int(_setting(described, "number_of_shards", "1")),
-            int(_setting(described, "routing_partition_size", "1")),
+            int(_read_setting(described, "number_of_shards", "1")),
+            int(_read_setting(described, "routing_partition_size", "1")),
         ),
-    )  # fmt: skip
+    )
 
 
-def _settings(described: Mapping[str, Any], defaults: Defaults) -> RerankSettings | None:
-    """Return what holds, above a server's defaults, as it does for searches; None where it is not valid.
+def _read_settings(described: Mapping[str, Any], defaults: Defaults) -> RerankSettings | None:
+    """Return the settings, above a server's defaults, as for searches; None if they are not valid.
 
-    Where only the defaults make it invalid, the mapping alone still says which field is ours: it must be kept
-    free of stale vectors until somebody corrects them.
+    If only the defaults make them invalid, the mapping alone still names the vector field: it must be kept
+    free of stale vectors until the defaults are corrected.
     """
     rerank = described.get("mappings", {}).get("_meta", {}).get(META_KEY)
     for layered in (apply_defaults(defaults, rerank), rerank):
-        with suppress(SettingsError):  # which field is ours cannot be known
+        with suppress(SettingsError):  # the vector field cannot be known
             return None if rerank is None else parse_settings(layered)
     return None
 
 
-def _alias(described: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _read_alias(described: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     alias: Mapping[str, Any] = described.get("aliases", {}).get(name, {})
     return alias
 
 
-def _setting(described: Mapping[str, Any], name: str, default: str = _NO_PIPELINE) -> str:
+def _read_setting(described: Mapping[str, Any], name: str, default: str = _NO_PIPELINE) -> str:
     value: str = described.get("settings", {}).get("index", {}).get(name, default)
     return value

@@ -1,4 +1,4 @@
-"""The body of a partial update: its parts by their place in the text, and what OpenSearch makes of them."""
+"""The body of a partial update: its parts by their place in the text, and how OpenSearch merges them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class UpdateBody:
         """Read a body.
 
         Raises:
-            JsonObjectError: no JSON object in UTF-8, or a part that is no object where one is due.
+            JsonObjectError: no JSON object in UTF-8, or a part that must be an object and is none.
         """
         try:
             body = cls(raw.decode("utf-8").rstrip("\r\n"))
@@ -40,7 +40,7 @@ class UpdateBody:
 
     @property
     def has_script(self) -> bool:
-        """Whether a script decides what becomes of the document."""
+        """Whether a script changes the document."""
         return "script" in self._by_key
 
     def is_set(self, flag: str) -> bool:
@@ -48,7 +48,7 @@ class UpdateBody:
         return flag in self._by_key and self._by_key[flag].value in (True, "true")
 
     def value(self, part: str) -> dict[str, Any] | None:
-        """Return `doc` or `upsert` as Python values, None where it is absent."""
+        """Return `doc` or `upsert` as Python values; None if it is absent."""
         return self._by_key[part].value if part in self._by_key else None
 
     def source(self, part: str) -> str:
@@ -74,13 +74,13 @@ class UpdateBody:
         return body
 
 
-def merged(source: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what OpenSearch makes of a document by a partial one: objects merge, the rest is replaced."""
+def merge(source: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge a partial document into a document as OpenSearch does: objects merge, the rest is replaced."""
     result = dict(source)
     for key, value in changes.items():
         held = result.get(key)
         is_deeper = isinstance(held, dict) and isinstance(value, dict)
-        result[key] = merged(held, value) if is_deeper else value  # type: ignore[arg-type]
+        result[key] = merge(held, value) if is_deeper else value  # type: ignore[arg-type]
     return result
 
 
@@ -94,5 +94,5 @@ def touches(changes: Mapping[str, Any], paths: Iterable[str]) -> bool:
 
 
 def determines(changes: Mapping[str, Any], paths: Iterable[str]) -> bool:
-    """Return whether a partial document alone decides what stands at every path."""
+    """Return whether a partial document alone determines the value at every path."""
     return all("." not in path and path in changes and not isinstance(changes[path], dict) for path in paths)

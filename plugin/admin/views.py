@@ -12,7 +12,7 @@ from typing import Any
 import flask
 
 from indexer.coverage import ModelIdentity as CoveredModel
-from indexer.coverage import coverage
+from indexer.coverage import measure_coverage
 from opensearch.client import OpenSearchClient
 from opensearch.index.enable import EnableRequest, EnableResult, disable, enable
 from opensearch.index.settings_report import report_settings
@@ -88,7 +88,7 @@ class AdminViews:
         """How far the index is covered with vectors, and what to do next."""
         model = CoveredModel(self.model.vectors_of, self.model.model_tag)
         with self._client() as client:
-            return answered(coverage(client, index, model).as_json(model))
+            return answered(measure_coverage(client, index, model).as_json(model))
 
     def explain(self, index: str) -> flask.Response:
         """One search step by step: the body is a search, or `text` is given as a parameter."""

@@ -3,7 +3,7 @@
 import click
 
 from indexer.enricher import Encode, Enricher
-from indexer.vector_fields import Fill, Guard
+from indexer.vector_fields import FieldPolicy, KeepCurrent
 from opensearch.index.metadata import Index
 from opensearch.settings.table import RerankSettings
 from reranker.bundle import Bundle
@@ -28,14 +28,14 @@ def settings_for(index: Index, bundle: Bundle) -> RerankSettings:
     )
 
 
-def fills_of(index: Index, bundle: Bundle, encode: Encode) -> list[Fill]:
+def fills_of(index: Index, bundle: Bundle, encode: Encode) -> list[FieldPolicy]:
     """Return what sees to the fields of an index, the bundle's own first.
 
     Raises:
         SettingsError, click.ClickException: as `settings_for`.
     """
     settings = settings_for(index, bundle)
-    fills: list[Fill] = [Enricher(encode, bundle.model_tag, settings)]
+    fills: list[FieldPolicy] = [Enricher(encode, bundle.model_tag, settings)]
     if settings.second is not None:
-        fills.append(Guard(settings.second))
+        fills.append(KeepCurrent(settings.second))
     return fills

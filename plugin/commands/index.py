@@ -13,7 +13,7 @@ from rich.console import Console
 from indexer.load.document_file import read_documents
 from indexer.load.indexing import Events, Indexing
 from indexer.load.summary import Rejection
-from indexer.vector_fields import Fills
+from indexer.vector_fields import CombinedPolicy
 from opensearch.index import metadata
 from opensearch.index.ingest_pipelines import pipeline_notes
 from opensearch.index.kept_source import KeptSource
@@ -54,14 +54,14 @@ def index_command(
     with connected(connecting) as upstream, progress_bar(file, hidden=as_json) as (console, advance):
         target = metadata.find_write_index(upstream, index)
         check_indexable(target)
-        fills = fills_of(target, bundle, bundle.load_document_encoder(threads=threads))
+        fills = fills_of(target, bundle, bundle.document_encoder(threads=threads))
         for note in pipeline_notes(upstream, target, target.rerank_settings().source_fields):
             console.print(note, markup=False)
         events = Events(
             _rejections(console, rejects), advance, lambda reason: console.print("Waiting:", reason)
         )
         keeps_source = KeptSource.from_mapping(target.mapping).is_whole
-        indexing = Indexing(upstream, target.name, Fills(*fills), events, keeps_source=keeps_source)
+        indexing = Indexing(upstream, target.name, CombinedPolicy(*fills), events, keeps_source=keeps_source)
         summary = indexing.run(documents)
     click.echo(json.dumps(summary.as_json()) if as_json else summary.in_words())
     if not summary.complete:

@@ -2,7 +2,7 @@
 
 import click
 
-from indexer.language_sample import language_warning
+from indexer.language_sample import find_language_warning
 from opensearch.client import OpenSearchClient
 from opensearch.index import metadata
 from opensearch.settings.table import META_KEY, RerankSettings, SettingsError
@@ -15,7 +15,7 @@ def languages_of(
     """Return a warning if much of a concrete index is in scripts that the bundle does not read, else None."""
     if settings.for_model(bundle.vectors_of) is None:  # another bundle's index: nothing is known of that one
         return None
-    return language_warning(upstream, index, settings, bundle.name, bundle.load_scripts())
+    return find_language_warning(upstream, index, settings, bundle.name, bundle.scripts())
 
 
 def tell_languages(upstream: OpenSearchClient, index: str, settings: RerankSettings, bundle: Bundle) -> None:

@@ -11,7 +11,7 @@ import click
 
 from indexer import migration
 from indexer.sync.summary import SyncSummary
-from indexer.vector_fields import Emptied
+from indexer.vector_fields import Clear
 from opensearch.client import OpenSearchClient
 from opensearch.index.metadata import Index
 from opensearch.index.write_obstacle import check_writable
@@ -68,7 +68,7 @@ def migrate_command(
     bundle = Bundle.open(to) if to is not None else None
     options = SyncOptions(rate=rate, as_json=as_json)
     with connected(connecting) as upstream:
-        found = migration.enabled(upstream, index)
+        found = migration.find_enabled(upstream, index)
         if step == "fill":
             new = _required(bundle)
             check_writable(found)
@@ -119,12 +119,12 @@ def _status(
     upstream: OpenSearchClient, found: list[Index], bundle: Bundle | None, *, as_json: bool
 ) -> Iterator[str]:
     for one in found:
-        report = dict(migration.state(one))
+        report = dict(migration.describe_state(one))
         settings = one.rerank_settings()
         for each in (settings, settings.second):
             if bundle is not None and each is not None and each.model == bundle.vectors_of:
                 with _looking_at(one, hidden=as_json) as progress:
-                    share, audit = migration.coverage(upstream, one, each, bundle.model_tag, progress)
+                    share, audit = migration.measure_coverage(upstream, one, each, bundle.model_tag, progress)
                 report |= {"coverage": round(share, 6), "audit": audit.as_json()}
         yield json.dumps(report) if as_json else "\n".join(_in_words(report))
 
@@ -150,5 +150,5 @@ def _clean_up(
     summary = None
     for one in found:
         field = migration.forget(upstream, one)
-        summary = run_sync(connecting, one.name, [Emptied(field)], options)
+        summary = run_sync(connecting, one.name, [Clear(field)], options)
     return summary

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from indexer.coverage import Coverage, ModelIdentity, coverage
+from indexer.coverage import Coverage, ModelIdentity, measure_coverage
 from indexer.enricher import chunking_of
-from indexer.estimate import estimated_s
+from indexer.estimate import estimate_s
 from opensearch.client import OpenSearchClient
 from opensearch.errors import RequestError
 from plugin.commands.connection import connected
@@ -49,7 +49,7 @@ def measured_status(upstream: OpenSearchClient, index: str, bundle: Bundle) -> d
         RequestError: OpenSearch cannot be asked.
     """
     model = ModelIdentity(bundle.vectors_of, bundle.model_tag)
-    found = coverage(upstream, index, model)
+    found = measure_coverage(upstream, index, model)
     languages = languages_of(upstream, found.index, found.settings, bundle)
     return {**found.as_json(model, _sync_s(found, model, bundle)), "languages": languages}
 
@@ -67,7 +67,7 @@ def _sync_s(found: Coverage, model: ModelIdentity, bundle: Bundle) -> float | No
     if found.settings.model != model.name or not any(found.missing_texts):
         return None
     try:
-        encode = bundle.load_document_encoder(threads=os.cpu_count() or 1)
-        return estimated_s(found.missing_texts, found.num_missing, encode, chunking_of(found.settings))
+        encode = bundle.document_encoder(threads=os.cpu_count() or 1)
+        return estimate_s(found.missing_texts, found.num_missing, encode, chunking_of(found.settings))
     except RerankerError:  # a bundle that cannot encode is told by the command that encodes
         return None

@@ -19,7 +19,7 @@ from indexer.sync.runner import Sync, SyncScope
 from indexer.sync.shard_pass import Run, StoppedError
 from indexer.sync.summary import SyncSummary
 from indexer.sync.throttle import Throttle
-from indexer.vector_fields import Fill
+from indexer.vector_fields import FieldPolicy
 from opensearch.changes.checkpoints import Checkpoints
 from opensearch.client import OpenSearchClient, index_path
 from opensearch.errors import RequestError
@@ -110,7 +110,7 @@ def sync_command(
 
 
 def run_sync(
-    connecting: Connecting, name: str, bundle: Bundle | Sequence[Fill], options: SyncOptions
+    connecting: Connecting, name: str, bundle: Bundle | Sequence[FieldPolicy], options: SyncOptions
 ) -> SyncSummary:
     """Sync a name with a bundle, or with what is given in its place, and print what was done.
 
@@ -184,9 +184,9 @@ def stopping() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _fills(bundle: Bundle, threads: int) -> Callable[[Index], Sequence[Fill]]:
+def _fills(bundle: Bundle, threads: int) -> Callable[[Index], Sequence[FieldPolicy]]:
     """Return what sees to an index's fields; the encoder is loaded once."""
-    encode = bundle.load_document_encoder(threads=threads)
+    encode = bundle.document_encoder(threads=threads)
     return lambda index: fills_of(index, bundle, encode)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from indexer.audit import Audit, worth_of
+from indexer.audit import Audit, judge_vector
 from opensearch.changes import snapshot
 from opensearch.client import OpenSearchClient
 from opensearch.errors import DeniedError, IndexMissingError
@@ -58,7 +58,7 @@ def _audit(upstream: OpenSearchClient, index: Index, bundle: Bundle, show: Show)
     except DeniedError as error:
         click.echo(f"{error}. What is not yet refreshed is not looked at", err=True)
     audit, total = Audit(), stored_vectors.count(upstream, index.name, settings.field).documents
-    for stored in snapshot.documents(upstream, index, settings.field, settings.source_fields):
-        audit.add(stored.id, worth_of(stored, settings, bundle.model_tag))
+    for stored in snapshot.read_documents(upstream, index, settings.field, settings.source_fields):
+        audit.add(stored.id, judge_vector(stored, settings, bundle.model_tag))
         show(f"documents of {index.name}", audit.documents, total)
     return audit

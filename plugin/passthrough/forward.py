@@ -1,4 +1,4 @@
-"""What is not reranked: streamed both ways, byte for byte but for our own fields where an index has them."""
+"""Requests that are not reranked: streamed both ways, unchanged except that vector fields are removed."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -14,10 +14,10 @@ from plugin.upstream.client import StreamedResponse, Upstream
 from plugin.upstream.connection import Body
 
 Cut = Callable[[bytes], bytes]
-"""Takes our fields out of an answer in JSON."""
+"""Removes vector fields from a JSON response."""
 
 MAX_CUT_BYTES = 256 * 1024 * 1024
-"""A longer answer is passed on as it is, our fields in it: it would not fit into a worker's memory."""
+"""A longer response is passed on with its vector fields: it would not fit into a worker's memory."""
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing (RFC 9110, section 9.2.1)."""
@@ -35,16 +35,16 @@ def passed_through(
     may_repeat: bool | None = None,
     keeps_coding: bool = False,
 ) -> Response:
-    """Send a request on as it came, or `forward` in its place, and give OpenSearch's answer back.
+    """Send a request on as it came, or `forward` in its place, and return OpenSearch's response.
 
     Args:
-        upstream: where to.
+        upstream: the OpenSearch.
         request: the client's request.
-        cut: takes our fields out of an answer in JSON; None where it cannot hold them.
-        read: what was read of the request's body already.
+        cut: removes vector fields from a JSON response; None if it cannot hold any.
+        read: the part of the request's body that was read already.
         forward: what to send in place of the client's bytes.
-        may_repeat: whether it may be sent twice where a host fails; None: its method says so.
-        keeps_coding: whether `cut` may well find nothing, so that an answer in which it does stays packed.
+        may_repeat: whether it may be sent again if a host fails; None: if its method is safe.
+        keeps_coding: whether `cut` often finds nothing, so that such a response may stay compressed.
 
     Raises:
         UpstreamError: OpenSearch cannot be asked.
@@ -59,27 +59,30 @@ def passed_through(
         return Response(streamed.status, streamed.headers, streamed, streamed.reason)
     start, rest = _read(streamed)
     if rest is not None:
-        _log.warning("an answer of more than %d bytes keeps our fields", MAX_CUT_BYTES)
+        _log.warning("a response of more than %d bytes keeps its vector fields", MAX_CUT_BYTES)
         return Response(streamed.status, streamed.headers, _joined(start, rest, streamed), streamed.reason)
     kept = tuple(header for header in streamed.headers if header[0].lower() != "content-length")
     answer = Response(streamed.status, kept, start, streamed.reason)
     cut_out = change_body(answer, cut, MAX_CUT_BYTES)
     if cut_out is None:
-        _log.warning("an answer that cannot be unpacked, or not to %d bytes, keeps our fields", MAX_CUT_BYTES)
+        _log.warning(
+            "a response that cannot be decompressed to at most %d bytes keeps its vector fields",
+            MAX_CUT_BYTES,
+        )
     return cut_out or answer
 
 
 def cut_of(target: Target, search: SearchRequest | Skip) -> Cut | None:
-    """Return what takes a target's fields out of an answer, but for those that a search asks for by name.
+    """Return what removes a target's vector fields, except those that a search asks for by name.
 
-    None: it has none, or all of them are asked for.
+    None: there is nothing to remove.
     """
     fields_of = hidden_fields(target, search)
     return None if fields_of is None else lambda body: redact_response(body, fields_of)
 
 
 def hidden_fields(target: Target, search: SearchRequest | Skip) -> FieldsOf | None:
-    """Return which fields of each index are ours and not asked for by name; None: there are none."""
+    """Return each index's vector fields that are not asked for by name; None: there are none."""
     fields = target.all_fields
     shown = () if isinstance(search, Skip) else [field for field in fields if asks_for(search, field)]
     if not set(fields).difference(shown):
@@ -121,7 +124,7 @@ def _is_json(streamed: StreamedResponse) -> bool:
 
 
 def _read(streamed: StreamedResponse) -> tuple[bytes, Iterator[bytes] | None]:
-    """Read an answer; return it, with the blocks that are left where it is longer than MAX_CUT_BYTES."""
+    """Read a response; return it, with the remaining blocks if it is longer than MAX_CUT_BYTES."""
     blocks, read, num_bytes = iter(streamed), [], 0
     for block in blocks:
         read.append(block)

@@ -1,4 +1,4 @@
-"""Which fields of an index are ours, where only an answer tells which indices a request spoke of."""
+"""The vector fields of indices whose names only the response holds."""
 
 import logging
 from collections.abc import Callable
@@ -14,23 +14,23 @@ _log = logging.getLogger("twinrank")
 
 
 class FieldLookup:
-    """Looks fields up as the caller."""
+    """Looks up vector fields as the caller."""
 
     def __init__(self, settings: SettingsCache) -> None:
         self._settings = settings
 
     def fields(self, request: Request, indices: str) -> tuple[str, ...]:
-        """Return our fields in an index; none, and a warning in the log, where OpenSearch cannot be asked."""
+        """Return the vector fields of an index; none, with a warning, if OpenSearch cannot be asked."""
         try:
             return self._settings.of(request, indices, {}).all_fields
         except UpstreamError as error:
-            _log.warning("which fields of %s are ours cannot be told: %s", indices, error)
+            _log.warning("the vector fields of %s cannot be looked up: %s", indices, error)
             return ()
 
     def cut_by_index(self, request: Request, is_asked: Callable[[str], bool], indices: str = "") -> Cut:
-        """Return what cuts from every index that an answer speaks of our fields but those asked for.
+        """Return what removes each index's vector fields from a response, except those asked for.
 
-        Where `filter_path` leaves an index's name out, it may be any of `indices`, or any at all.
+        If `filter_path` leaves an index's name out, it may be any of `indices`, or any at all.
         """
         known: dict[str, tuple[str, ...]] = {}
 

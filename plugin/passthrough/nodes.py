@@ -1,10 +1,10 @@
-"""What OpenSearch's nodes say of themselves, with the proxy's address in place of their own."""
+"""Information about OpenSearch's nodes, with the proxy's address in place of their own."""
 
 import logging
 
 from plugin.http.messages import Request, Response
 from plugin.passthrough.forward import passed_through
-from plugin.passthrough.publish_address import AUTO, UNCHANGED, asks_for_nodes, with_address
+from plugin.passthrough.publish_address import AUTO, UNCHANGED, asks_for_nodes, replace_addresses
 from plugin.upstream.client import Upstream
 
 _FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host")
@@ -17,7 +17,7 @@ class NodesHandler:
     """Answers clients that ask for the nodes' addresses.
 
     Args:
-        upstream: where the nodes are.
+        upstream: the OpenSearch.
         publish_address: AUTO, UNCHANGED, or a host and port.
     """
 
@@ -37,11 +37,11 @@ class NodesHandler:
         if not address:
             return passed_through(self._upstream, request)
         return passed_through(
-            self._upstream, request, lambda body: with_address(body, address), keeps_coding=True
+            self._upstream, request, lambda body: replace_addresses(body, address), keeps_coding=True
         )
 
     def _address(self, request: Request) -> str:
-        """Return what to tell; empty if the answer stays as it is."""
+        """Return the address to publish; empty if the response stays as it is."""
         if self._publish_address != AUTO:
             return "" if self._publish_address == UNCHANGED else self._publish_address
         is_direct = not any(request.header(name) for name in _FORWARDED)

@@ -1,4 +1,4 @@
-"""The address that clients which sniff are told, so that their next requests come here too.
+"""The address that sniffing clients get, so that their next requests come to the proxy too.
 
 A sniffing client (opensearch-py's `sniff_on_start`, the Java Sniffer, fluentd, Logstash) asks for the nodes'
 HTTP addresses and talks to those from then on. OpenSearch's own lead past the proxy.
@@ -9,10 +9,10 @@ import re
 import msgspec
 
 AUTO = "auto"
-"""Tell clients the address that they asked."""
+"""Publish the address that the client used."""
 
 UNCHANGED = "unchanged"
-"""Tell them what OpenSearch says."""
+"""Publish OpenSearch's own addresses."""
 
 _OTHER_QUESTIONS = frozenset({"stats", "usage", "hot_threads", "reload_secure_settings"})
 _PUBLISHED = re.compile(rb'("http"\s*:\s*\{[^{}]*?"publish_address"\s*:\s*)"[^"]*"')
@@ -27,7 +27,7 @@ def asks_for_addresses(method: str, target: str) -> bool:
 
 
 def asks_for_nodes(method: str, target: str) -> bool:
-    """Whether it asks in JSON what nodes say of themselves, which is what clients that sniff read.
+    """Whether a request asks for information about nodes in JSON, which is what sniffing clients read.
 
     `_cat/nodes` is a table for people.
     """
@@ -35,7 +35,7 @@ def asks_for_nodes(method: str, target: str) -> bool:
     return method == "GET" and parts[:1] == ["_nodes"] and _OTHER_QUESTIONS.isdisjoint(parts)
 
 
-def with_address(body: bytes, address: str) -> bytes:
-    """Return an answer about nodes, in JSON, in which each has this HTTP address; all else as it was."""
+def replace_addresses(body: bytes, address: str) -> bytes:
+    """Return a JSON response about nodes in which each has this HTTP address; the rest is unchanged."""
     written = msgspec.json.encode(address)
     return _PUBLISHED.sub(lambda found: found[1] + written, body)

@@ -1,4 +1,4 @@
-"""Reads of documents: passed through, with our own fields cut out of what comes back."""
+"""Reads of documents: passed through, without vector fields in the response."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,10 +15,10 @@ from plugin.passthrough.hidden_fields import FieldLookup
 from plugin.upstream.client import Upstream
 
 READS = frozenset({Api.GET, Api.SOURCE, Api.MULTI_GET, Api.EXPLAIN, Api.SCROLL})
-"""What this handler answers."""
+"""The APIs that this handler answers."""
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
-"""A longer `_mget` is passed on unread: fields that it asks for by name are cut out all the same."""
+"""A longer `_mget` is passed on unread: even fields that it asks for by name are removed."""
 
 
 class ReadHandler:
@@ -63,12 +63,12 @@ class ReadHandler:
 
 
 def asked_in_url(request: Request) -> Callable[[str], bool]:
-    """Return what tells whether a request's parameters ask for a field by name."""
+    """Return a predicate: whether a request's parameters ask for a field by name."""
     return _Asked(_parameters(request), None).by_name
 
 
 class _Asked:
-    """What a read names itself, in its URL or its documents."""
+    """The fields that a read names, in its URL or its documents."""
 
     def __init__(self, parameters: Mapping[str, str], documents: Any) -> None:  # noqa: ANN401  # any JSON
         self._parameters = parameters

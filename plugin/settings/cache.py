@@ -1,8 +1,8 @@
 """The settings of the indices that are searched, so that a search seldom waits for them.
 
-Plain names are looked up in the poller's view of the whole cluster, where there is one. Patterns, and
-everything where nothing is polled, are asked of OpenSearch as the caller and kept: what a pattern stands for
-depends on what its caller may see.
+Plain names are looked up in the poller's view of the whole cluster, if there is one. For patterns, and for
+everything if nothing is polled, OpenSearch is asked as the caller and the response is kept: what a pattern
+matches depends on what its caller may see.
 """
 
 import logging
@@ -41,8 +41,8 @@ STALE_S = 30.0
 
 MAX_ENTRIES = 10_000
 
-MISTRUST_S = 5.0
-"""How long a view is not used, at most, after a change that went through this worker: the next one has it."""
+INVALIDATED_S = 5.0
+"""How long a view is not used, at most, after a change through this worker: the next view includes it."""
 
 REFRESHED_AT_ONCE = 100
 """Entries, the last used, that are fetched again when the cluster has changed."""
@@ -51,7 +51,7 @@ _log = logging.getLogger("twinrank.settings")
 
 
 @dataclass
-class _Entry:
+class _CachedTarget:
     target: Target
     fetched_s: float
     is_refreshing: bool = False
@@ -75,12 +75,12 @@ class SettingsCache:
         self.waits = waits_for_coverage
         self._clock = clock
         self._coverage = CoverageCache(upstream, clock, waits=waits_for_coverage)
-        self._entries: LRUCache[tuple[str, Headers], _Entry] = LRUCache(MAX_ENTRIES)
+        self._entries: LRUCache[tuple[str, Headers], _CachedTarget] = LRUCache(MAX_ENTRIES)
         self._lock = threading.Lock()
         self._refresher = ThreadPoolExecutor(1, thread_name_prefix="settings")
-        self._told: list[Callable[[], None]] = []
-        self._mistrusted: ClusterView | None = None
-        self._mistrusted_until_s = 0.0
+        self._listeners: list[Callable[[], None]] = []
+        self._invalidated: ClusterView | None = None
+        self._invalidated_until_s = 0.0
         if poller is not None:
             poller.on_change = self._refresh_all
 
@@ -91,33 +91,33 @@ class SettingsCache:
 
     @property
     def poller(self) -> SettingsPoller | None:
-        """What follows the cluster, where something does."""
+        """What follows the cluster; None if nothing does."""
         return self._poller
 
     def of(self, request: Request, indices: str, parameters: Mapping[str, str]) -> Target:
-        """Return what the indices of an expression, as it stands in a path, say to the request's caller.
+        """Return the settings of the indices of a path's expression, as the request's caller sees them.
 
         Raises:
             UpstreamError: there is no usable entry and OpenSearch cannot be asked.
         """
         caller = identity(request)
         expansion = {name: parameters[name] for name in EXPANSION_PARAMETERS if name in parameters}
-        target = self._found(indices, expansion, caller)
+        target = self._find(indices, expansion, caller)
         settings = target.settings
         if isinstance(settings, RerankSettings) and settings.min_coverage > 0:
-            covered = self._coverage.of(indices, settings.field, caller)
+            covered = self._coverage.find_share(indices, settings.field, caller)
             if covered is None or covered < settings.min_coverage:
                 return replace(target, settings=Skip("coverage"))
         return target
 
     def of_indices(self, indices: str, headers: Headers) -> Target:
-        """Return what OpenSearch shows of the indices to whoever these headers name, coverage left out.
+        """Return the settings as the user that these headers name sees them, without the check of coverage.
 
         Raises:
             UpstreamError: as `of`.
         """
         caller = identity(Request("GET", f"/{indices}", headers, BytesIO(), 0))
-        return self._of_caller((settings_target(indices, {}), caller))
+        return self._find_cached((settings_target(indices, {}), caller))
 
     def are_shown(self, request: Request, indices: str) -> bool:
         """Whether OpenSearch shows the request's caller settings of the indices.
@@ -128,31 +128,31 @@ class SettingsCache:
         return self.of_indices(indices, request.headers).is_ours
 
     def changed(self) -> None:
-        """Note that a change went through this worker: nothing that was read before it is used any more."""
+        """Invalidate everything that was read before now, since a change went through this worker."""
         with self._lock:
             self._entries.clear()
-            self._mistrusted = self._poller.view() if self._poller else None
-            self._mistrusted_until_s = self._clock() + MISTRUST_S
-        for tell in self._told:
-            tell()
+            self._invalidated = self._poller.view() if self._poller else None
+            self._invalidated_until_s = self._clock() + INVALIDATED_S
+        for listener in self._listeners:
+            listener()
 
-    def on_change(self, tell: Callable[[], None]) -> None:
-        """Have somebody else told too where a change went through this worker, or the poller has seen one."""
-        self._told.append(tell)
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after each change that went through this worker or that the poller has seen."""
+        self._listeners.append(listener)
 
-    def _found(self, indices: str, expansion: dict[str, str], caller: Headers) -> Target:
+    def _find(self, indices: str, expansion: dict[str, str], caller: Headers) -> Target:
         view = None if expansion else self._view()
         target = view.target(indices) if view else None
         if target is None:
-            return self._of_caller((settings_target(indices, expansion), caller))
+            return self._find_cached((settings_target(indices, expansion), caller))
         return target
 
     def _view(self) -> ClusterView | None:
         view = self._poller.view() if self._poller else None
-        is_mistrusted = view is self._mistrusted and self._clock() < self._mistrusted_until_s
-        return None if is_mistrusted else view
+        is_invalidated = view is self._invalidated and self._clock() < self._invalidated_until_s
+        return None if is_invalidated else view
 
-    def _of_caller(self, key: tuple[str, Headers]) -> Target:
+    def _find_cached(self, key: tuple[str, Headers]) -> Target:
         with self._lock:
             entry = self._entries.get(key)
         age_s = self._clock() - entry.fetched_s if entry is not None else STALE_S
@@ -162,7 +162,7 @@ class SettingsCache:
             self._refresh(key, entry)
         return entry.target
 
-    def _refresh(self, key: tuple[str, Headers], entry: _Entry) -> None:
+    def _refresh(self, key: tuple[str, Headers], entry: _CachedTarget) -> None:
         with self._lock:
             if entry.is_refreshing:
                 return
@@ -170,9 +170,9 @@ class SettingsCache:
         self._refresher.submit(self._fetch, key)
 
     def _refresh_all(self) -> None:
-        """Fetch what was used lately again: the poller has seen a change."""
-        for tell in self._told:
-            tell()
+        """Fetch what was used lately again, since the poller has seen a change."""
+        for listener in self._listeners:
+            listener()
         with self._lock:
             used = list(self._entries.items())[-REFRESHED_AT_ONCE:]
         for key, entry in used:
@@ -187,11 +187,11 @@ class SettingsCache:
         found = resolve_target(answer.body, self.defaults) if is_found else Target(Skip("not_enabled"))
         with self._lock:
             before = self._entries.get(key)
-            self._entries[key] = _Entry(found, started_s)
+            self._entries[key] = _CachedTarget(found, started_s)
         if found.settings == Skip("settings") and (before is None or before.target != found):
-            self._tell_problems(answer.body)
+            self._log_problems(answer.body)
         return found
 
-    def _tell_problems(self, body: bytes) -> None:
+    def _log_problems(self, body: bytes) -> None:
         for name, problem in find_problems(read_records(body), self.defaults).items():
             _log.error("%s is not reranked, reason=settings: %s", name, problem)

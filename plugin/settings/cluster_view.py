@@ -34,23 +34,23 @@ class ClusterView:
         self._resolved: LRUCache[str, Target] = LRUCache(MAX_RESOLVED)
 
     def target(self, index_path: str) -> Target | None:
-        """Return what holds for a list of index, alias and data stream names (raw, no slash).
+        """Return the settings of a list of index, alias and data stream names (raw, no slash).
 
-        None where a part is anything else, a pattern or a name that is not known: OpenSearch must be asked,
-        as the caller, what it stands for.
+        None if a part is anything else, a pattern or an unknown name: OpenSearch must be asked about it as
+        the caller.
         """
         try:
             return self._resolved[index_path]
         except KeyError:
             pass
-        records = self._records(index_path)
+        records = self._find_records(index_path)
         if records is None:
             return None
         found = resolve_records(records, self._defaults)
         self._resolved[index_path] = found
         return found
 
-    def _records(self, index_path: str) -> dict[str, IndexRecord] | None:
+    def _find_records(self, index_path: str) -> dict[str, IndexRecord] | None:
         found: dict[str, IndexRecord] = {}
         for name in unquote(index_path).split(","):
             if name not in self._named:

@@ -27,16 +27,16 @@ _COUNT = msgspec.json.Decoder(_Count)
 
 
 @dataclass
-class _Entry:
+class _CachedShare:
     covered: float | None = None
     counted_s: float = float("-inf")
     is_counting: bool = False
 
 
 class CoverageCache:
-    """Counts as the caller, in the background: no search waits, the first one is told None.
+    """Counts as the caller, in the background: no search waits, and the first one gets None.
 
-    With `waits` the first one waits, as commands do, which are to say what holds.
+    With `waits` the first one waits, as commands do, which report the real figure.
     """
 
     def __init__(
@@ -45,37 +45,37 @@ class CoverageCache:
         self._upstream = upstream
         self._waits = waits
         self._clock = clock
-        self._entries: LRUCache[tuple[str, str, Headers], _Entry] = LRUCache(MAX_ENTRIES)
+        self._entries: LRUCache[tuple[str, str, Headers], _CachedShare] = LRUCache(MAX_ENTRIES)
         self._lock = threading.Lock()
         self._counter = ThreadPoolExecutor(1, thread_name_prefix="coverage")
 
-    def of(self, indices: str, field: str, caller: Headers) -> float | None:
-        """Return the share of the documents, 0 to 1, with a value in `field`; None where it is not known yet.
+    def find_share(self, indices: str, field: str, caller: Headers) -> float | None:
+        """Return the share of the documents, 0 to 1, with a value in `field`; None if it is not known yet.
 
         `indices` is the raw index part of a path, `caller` the headers that say who asks.
         """
         key = indices, field, caller
         with self._lock:
-            entry = self._entries.setdefault(key, _Entry())
+            entry = self._entries.setdefault(key, _CachedShare())
             if not entry.is_counting and self._clock() - entry.counted_s >= FRESH_S:
                 entry.is_counting = True
-                counting = self._counter.submit(self._count, key, entry)
+                counting = self._counter.submit(self._refresh, key, entry)
                 if self._waits:
                     counting.result()
             return entry.covered
 
-    def _count(self, key: tuple[str, str, Headers], entry: _Entry) -> None:
+    def _refresh(self, key: tuple[str, str, Headers], entry: _CachedShare) -> None:
         indices, field, caller = key
         try:
-            documents = self._counted(indices, None, caller)
-            with_vector = self._counted(indices, field, caller)
+            documents = self._count_documents(indices, None, caller)
+            with_vector = self._count_documents(indices, field, caller)
             entry.covered = with_vector / documents if documents else 1.0
         except (UpstreamError, ValueError):  # unknown is not enough: searches say so until it is known
             entry.covered = None
         entry.counted_s = self._clock()
         entry.is_counting = False
 
-    def _counted(self, indices: str, field: str | None, caller: Headers) -> int:
+    def _count_documents(self, indices: str, field: str | None, caller: Headers) -> int:
         query = {"match_all": {}} if field is None else {"exists": {"field": field}}
         headers = (*caller, ("Content-Type", "application/json"))
         target = f"/{indices}/_count" if indices else "/_count"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import msgspec
 from cachetools import LRUCache
 
-from indexer.language_sample import sample_body, sample_of
+from indexer.language_sample import build_sample_body, count_sample
 from plugin.errors import UpstreamError
 from plugin.http.headers import Headers
 from plugin.upstream.client import Upstream
@@ -27,7 +27,7 @@ Key = tuple[str, tuple[str, ...]]
 
 
 @dataclass
-class _Entry:
+class _CachedSample:
     is_unreadable: bool = False
     sampled_s: float = float("-inf")
     is_sampling: bool = False
@@ -37,7 +37,7 @@ class LanguageCache:
     """Samples as the caller whose search comes first, in the background: no search waits for it.
 
     Until a sample is there, and if none can be drawn, texts count as readable. With `waits` the first search
-    waits, as commands do, which are to say what holds.
+    waits, as commands do, which report the real figure.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class LanguageCache:
         self._waits = waits
         self._scripts = scripts
         self._clock = clock
-        self._entries: LRUCache[Key, _Entry] = LRUCache(MAX_ENTRIES)
+        self._entries: LRUCache[Key, _CachedSample] = LRUCache(MAX_ENTRIES)
         self._lock = threading.Lock()
         self._sampler = ThreadPoolExecutor(1, thread_name_prefix="languages")
 
@@ -63,23 +63,23 @@ class LanguageCache:
         """
         key = indices, source_fields
         with self._lock:
-            entry = self._entries.setdefault(key, _Entry())
+            entry = self._entries.setdefault(key, _CachedSample())
             if not entry.is_sampling and self._clock() - entry.sampled_s >= FRESH_S:
                 entry.is_sampling = True
-                sampling = self._sampler.submit(self._sample, key, entry, caller)
+                sampling = self._sampler.submit(self._refresh, key, entry, caller)
                 if self._waits:
                     sampling.result()
             return entry.is_unreadable
 
-    def _sample(self, key: Key, entry: _Entry, caller: Headers) -> None:
+    def _refresh(self, key: Key, entry: _CachedSample, caller: Headers) -> None:
         indices, source_fields = key
         headers = (*caller, ("Content-Type", "application/json"))
         target = f"/{indices}/_search" if indices else "/_search"
-        body = msgspec.json.encode(sample_body(source_fields))
+        body = msgspec.json.encode(build_sample_body(source_fields))
         try:
             answer = self._upstream.exchange("POST", target, headers, body)
             found = msgspec.json.decode(answer.body) if answer.status == 200 else {"hits": {"hits": []}}
-            entry.is_unreadable = sample_of(found, source_fields, self._scripts).is_unreadable
+            entry.is_unreadable = count_sample(found, source_fields, self._scripts).is_unreadable
         except (UpstreamError, msgspec.DecodeError) as error:  # what was known before still holds
             _log.info("the texts of %s were not sampled: %s", indices, error)
         finally:

@@ -1,8 +1,8 @@
 """One poller a host: follows the cluster's state, and shares what it reads with every worker of the host.
 
-Whoever holds the lock file polls: `_cluster/state/version`, which costs OpenSearch nothing, every second, and
-all indices' settings only when it has changed. The others read the file that it writes. The system frees the
-lock of a process that dies, and the next one takes it.
+The worker that holds the lock file polls `_cluster/state/version` every second, which costs OpenSearch
+nothing, and reads all indices' settings only if it has changed. The others read the file that it writes. The
+system frees the lock of a process that dies, and the next one takes it.
 """
 
 import fcntl
@@ -34,32 +34,35 @@ STALE_S = 10.0
 """A view whose poller has been silent for longer is not used."""
 
 DENIED_S = 60.0
-"""Until the next attempt, where the account may not read the cluster's state."""
+"""Until the next attempt, if the account may not read the cluster's state."""
 
-REST_FACTOR = 10
-"""After reading all settings, the poller rests for so many times the time that it took, whatever changes."""
+PAUSE_FACTOR = 10
+"""After reading all settings, the poller pauses for this many times the time that it took."""
 
-MAX_REST_S = 30.0
+MAX_PAUSE_S = 30.0
 
 _STATE = "/_cluster/state/version?filter_path=cluster_uuid,state_uuid"
-_EVERYTHING = "/*?" + urlencode({
-    "expand_wildcards": "all", "filter_path": f"{INDEX_FILTER},*.aliases,*.data_stream",
-})  # fmt: skip
+_EVERYTHING = "/*?" + urlencode(
+    {
+        "expand_wildcards": "all",
+        "filter_path": f"{INDEX_FILTER},*.aliases,*.data_stream",
+    }
+)
 _RECORDS = msgspec.json.Decoder(ClusterRecords)
 
 _log = logging.getLogger("twinrank.settings")
 
 
 class DeniedPollError(Exception):
-    """The account may not read what the poller needs: says what was answered."""
+    """The account may not read what the poller needs; the message quotes OpenSearch's response."""
 
 
 class SettingsPoller:
-    """A worker's part in it: leads or follows, and keeps the newest view.
+    """One worker's poller: leads or follows, and keeps the newest view.
 
     Args:
         upstream: the OpenSearch.
-        headers: the service account's, none for a cluster that asks for none.
+        headers: the service account's; none for a cluster without authentication.
         folder: shared by all workers that poll the same OpenSearch as the same account.
         defaults: the server's own settings.
     """
@@ -72,10 +75,10 @@ class SettingsPoller:
         self._lock: IO[str] | None = None
         self._view: ClusterView | None = None
         self._read_ns = 0
-        self._beat_ns, self._alive_s = _modified_ns(self._lock_path), float("-inf")
+        self._heartbeat_ns, self._alive_s = _modified_ns(self._lock_path), float("-inf")
         self._due_s = 0.0
         self._problem = ""
-        self._told: dict[str, str] = {}
+        self._problems: dict[str, str] = {}
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="settings-poller", daemon=True)
         self._has_looked = False
@@ -83,49 +86,49 @@ class SettingsPoller:
         self.on_poll: Callable[[Mapping[str, str]], None] = lambda problems: None
 
     def start(self) -> None:
-        """Begin, in a thread of its own."""
+        """Start polling in a thread of its own."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End, and leave the lead to others."""
+        """Stop polling, and let another worker lead."""
         self._stopped.set()
         self._thread.join()
 
     @property
-    def leads(self) -> bool:
+    def is_leader(self) -> bool:
         """Whether this one polls."""
         return self._lock is not None
 
     @property
     def has_looked(self) -> bool:
-        """Whether OpenSearch has answered the first look, be it with a refusal, or another one polls."""
+        """Whether OpenSearch has answered the first poll, even by a refusal, or another worker polls."""
         return self._has_looked
 
     @property
     def last_read_ms(self) -> float | None:
-        """How long OpenSearch took to tell all settings, the last time; None where this one never asked."""
+        """How long the last reading of all settings took, in ms; None if this worker never read them."""
         return self._reader.last_read_ms
 
-    def beat(self) -> None:
-        """Vouch for the shared file, and read it: what the leader does after each look, here and now."""
+    def write_heartbeat(self) -> None:
+        """Confirm that the shared file is up to date, and read it, as the leader does after each poll."""
         self._lock_path.touch()
         self._follow()
 
     def view(self) -> ClusterView | None:
-        """Return the newest view, None where there is none that is up to date."""
+        """Return the newest view; None if none is up to date."""
         return self._view if time.monotonic() - self._alive_s < STALE_S else None
 
     def _run(self) -> None:
         while not self._stopped.wait(TICK_S):
-            if self._takes_lead() and time.monotonic() >= self._due_s:
+            if self._try_to_lead() and time.monotonic() >= self._due_s:
                 self._poll()
             self._follow()
-            self._has_looked |= not self.leads
+            self._has_looked |= not self.is_leader
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
-    def _takes_lead(self) -> bool:
+    def _try_to_lead(self) -> bool:
         if self._lock is not None:
             return True
         file = self._lock_path.open("a")
@@ -140,22 +143,24 @@ class SettingsPoller:
     def _poll(self) -> None:
         self._due_s = time.monotonic() + PERIOD_S
         try:
-            changed = self._reader.changed()
+            changed = self._reader.read_if_changed()
         except DeniedPollError as error:
             self._due_s = time.monotonic() + DENIED_S
             self._has_looked = True
-            self._tell(f"{error}. Until that is allowed, each search's settings are read as its caller")
+            self._log_problem(
+                f"{error}. Until that is allowed, each search's settings are read as its caller"
+            )
             return
         except (UpstreamError, ValueError) as error:
-            self._tell(str(error))
+            self._log_problem(str(error))
             return
-        self._tell("")
+        self._log_problem("")
         if changed is not None:
-            self._tell_problems(changed.indices)
+            self._log_problems(changed.indices)
             self._write(changed)
-        self.beat()  # after what it vouches for
+        self.write_heartbeat()  # after the file that it confirms
         self._has_looked = True
-        self.on_poll(self._told)
+        self.on_poll(self._problems)
 
     def _write(self, records: ClusterRecords) -> None:
         new = self._file.with_suffix(f".{os.getpid()}")
@@ -163,21 +168,21 @@ class SettingsPoller:
         new.replace(self._file)
 
     def _follow(self) -> None:
-        beat_ns, written_ns = _modified_ns(self._lock_path), _modified_ns(self._file)
+        heartbeat_ns, written_ns = _modified_ns(self._lock_path), _modified_ns(self._file)
         if written_ns != self._read_ns:
             try:
                 records = _RECORDS.decode(self._file.read_bytes())
             except (OSError, ValueError) as error:
-                self._tell(f"the shared settings cannot be read: {error}")
+                self._log_problem(f"the shared settings cannot be read: {error}")
                 return
             self._read_ns = written_ns
             if self._view is None or self._view.state != records.state:
                 self._view = ClusterView(records, self._defaults)
                 self.on_change()
-        if beat_ns != self._beat_ns:
-            self._beat_ns, self._alive_s = beat_ns, time.monotonic()
+        if heartbeat_ns != self._heartbeat_ns:
+            self._heartbeat_ns, self._alive_s = heartbeat_ns, time.monotonic()
 
-    def _tell(self, problem: str) -> None:
+    def _log_problem(self, problem: str) -> None:
         """Log a problem once, and its end."""
         if problem and problem != self._problem:
             _log.warning("settings are not polled: %s", problem)
@@ -185,12 +190,12 @@ class SettingsPoller:
             _log.warning("settings are polled again")
         self._problem = problem
 
-    def _tell_problems(self, records: dict[str, IndexRecord]) -> None:
+    def _log_problems(self, records: dict[str, IndexRecord]) -> None:
         problems = find_problems(records, self._defaults)
         for name, problem in problems.items():
-            if self._told.get(name) != problem:
+            if self._problems.get(name) != problem:
                 _log.error("%s is not reranked, reason=settings: %s", name, problem)
-        self._told = problems
+        self._problems = problems
 
 
 def _modified_ns(file: Path) -> int:
@@ -207,24 +212,24 @@ class _ClusterReader:
         self._upstream = upstream
         self._headers = headers
         self._state = ""
-        self._rests_until_s = 0.0
+        self._pauses_until_s = 0.0
         self.last_read_ms: float | None = None
 
-    def changed(self) -> ClusterRecords | None:
-        """Return every index's record where the cluster has changed since it was last asked, else None.
+    def read_if_changed(self) -> ClusterRecords | None:
+        """Return every index's record if the cluster has changed since the last call, else None.
 
         Raises:
             DeniedPollError: the account may not.
             UpstreamError, ValueError: OpenSearch cannot be asked, or answers something else.
         """
         state = self._ask(_STATE).decode()
-        if state == self._state or time.monotonic() < self._rests_until_s:
+        if state == self._state or time.monotonic() < self._pauses_until_s:
             return None
         started_s = time.monotonic()
         records = read_records(self._ask(_EVERYTHING))
         ended_s = time.monotonic()
         self.last_read_ms = (ended_s - started_s) * 1000
-        self._rests_until_s = ended_s + min(MAX_REST_S, REST_FACTOR * (ended_s - started_s))
+        self._pauses_until_s = ended_s + min(MAX_PAUSE_S, PAUSE_FACTOR * (ended_s - started_s))
         self._state = state
         return ClusterRecords(state, records)
 

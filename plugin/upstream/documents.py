@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from opensearch.writes.documents import DocumentKey, StoredDocument, mget_body, read_mget
+from opensearch.writes.documents import DocumentKey, StoredDocument, build_mget_body, read_mget
 from plugin.errors import UpstreamError
 from plugin.http.headers import Headers
 from plugin.upstream.client import Upstream
@@ -30,7 +30,7 @@ def read_documents(
 
 def _read(upstream: Upstream, headers: Headers, wanted: Sequence[Wanted]) -> list[StoredDocument | None]:
     try:
-        answer = upstream.exchange("POST", "/_mget", (*headers, _JSON), mget_body(wanted))
+        answer = upstream.exchange("POST", "/_mget", (*headers, _JSON), build_mget_body(wanted))
         if answer.status == 200:
             return read_mget(answer.body)
         problem = f"status {answer.status}: {answer.body[:300]!r}"

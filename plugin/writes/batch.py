@@ -79,9 +79,14 @@ class BatchPlanner:
     """
 
     def __init__(
-        self, upstream: Upstream, request: Request, target_of: Callable[[str], WriteTarget | None],
-        model: Model, counts: WriteCounts, slot: EncoderSlot,
-    ) -> None:  # fmt: skip
+        self,
+        upstream: Upstream,
+        request: Request,
+        target_of: Callable[[str], WriteTarget | None],
+        model: Model,
+        counts: WriteCounts,
+        slot: EncoderSlot,
+    ) -> None:
         self._upstream = upstream
         self._request = request
         self._target_of = target_of
@@ -119,8 +124,8 @@ class BatchPlanner:
         body = _parse_update(part)
         pending = PendingWrite(part, target, self._model.tags, body, may_lock=may_lock, position=position)
         if part.id is not None:
-            pending.is_repeated = pending.place in self._seen
-            self._seen.add(pending.place)
+            pending.is_repeated = pending.key in self._seen
+            self._seen.add(pending.key)
         return part if part.action == "delete" else pending
 
     def _read_stored(self, batch: Batch) -> None:
@@ -130,7 +135,7 @@ class BatchPlanner:
         for pending in batch.pending:
             fields = () if pending.operation.id is None else self._fields_to_read(pending)
             if fields:
-                wanted.append((pending.place, fields))
+                wanted.append((pending.key, fields))
                 readers.append(pending)
         found = read_documents(self._upstream, caller(self._request), wanted)
         for pending, stored in zip(readers, found, strict=True):

@@ -1,8 +1,8 @@
-"""A bulk on its way to OpenSearch: one upstream bulk with vectors in it, and OpenSearch's own answer.
+"""One bulk: sent to OpenSearch with vectors in it, and answered with OpenSearch's own response.
 
-The way of a bulk: `answer` -> `_send`, which pulls `_blocks` while OpenSearch's request is open (one batch is
-planned while the one before it is encoded) -> `_followed_up`, where a lock of ours has met a conflict or a
-document must be looked at after its write.
+`answer` calls `_send`, which pulls `_blocks` while the request to OpenSearch is open: one batch is planned
+while the one before it is encoded. `_finish` then retries what met a conflict with the proxy's lock, and
+rechecks documents that may lack a current vector.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ from plugin.upstream.client import StreamedResponse
 from plugin.writes.batch import Batch, Part
 from plugin.writes.bulk_body import MAX_CONTENT_BYTES, BulkBody
 from plugin.writes.bulk_retries import BulkRetries
-from plugin.writes.parameters import is_answer_readable, is_pretty, of_each_line
+from plugin.writes.parameters import is_answer_readable, is_pretty, read_line_defaults
 from plugin.writes.session import WriteSession
 
 BATCH_OPERATIONS = 256
@@ -27,7 +27,7 @@ BATCH_BYTES = 1_000_000
 """A batch is full at either: enough texts to sort by length, little memory."""
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
-"""A longer answer is passed on unread."""
+"""A longer response is passed on unread."""
 
 
 class BulkHandler:
@@ -37,13 +37,13 @@ class BulkHandler:
         self._session = session
         self._request = request
         self._parameters = session.parameters
-        self._defaults: Mapping[str, str] = of_each_line(endpoint, self._parameters)
+        self._defaults: Mapping[str, str] = read_line_defaults(endpoint, self._parameters)
         self._is_readable = is_answer_readable(request, self._parameters)
-        self._follow_ups = BulkRetries(session, request)
+        self._retries = BulkRetries(session, request)
         self._may_show_documents = "_source" in self._parameters or "_source_includes" in self._parameters
 
     def answer(self) -> Response:
-        """Send the bulk and return OpenSearch's answer to it.
+        """Send the bulk and return OpenSearch's response to it.
 
         Raises:
             UpstreamError: OpenSearch cannot be asked.
@@ -51,7 +51,7 @@ class BulkHandler:
         body = BulkBody(self._request)
         try:
             if body.is_unread:
-                return self._unread(body)
+                return self._forward_unread(body)
             streamed = self._send(body, MAX_CONTENT_BYTES - body.num_bytes)
             if (
                 streamed.status == 413
@@ -62,17 +62,17 @@ class BulkHandler:
                 streamed = self._send(body, 0)  # a cluster that takes less: vectors come after the write
         finally:
             body.close()
-        return self._followed_up(streamed)
+        return self._finish(streamed)
 
-    def _unread(self, body: BulkBody) -> Response:
-        """Let OpenSearch answer a body that cannot be unpacked, or is longer than it takes."""
+    def _forward_unread(self, body: BulkBody) -> Response:
+        """Let OpenSearch answer a body that cannot be unpacked, or is longer than it accepts."""
         streamed = self._session.upstream.stream(
             self._request.method, self._request.target, self._request.headers, body.blocks(), body.sent_bytes
         )
         return Response(streamed.status, streamed.headers, streamed, streamed.reason)
 
     def _send(self, body: BulkBody, allowance: int) -> StreamedResponse:
-        self._follow_ups = BulkRetries(self._session, self._request)
+        self._retries = BulkRetries(self._session, self._request)
         self._session.counts.documents = 0
         headers = keep_readable_codings(self._request.headers_without("content-encoding", "content-length"))
         blocks = self._blocks(body, allowance)
@@ -83,8 +83,8 @@ class BulkHandler:
         """Yield the body that OpenSearch gets, batch by batch, growing by at most `allowance` bytes."""
         planner = self._session.batch_planner()
         before: Batch | None = None
-        for parts in _batched(read_bulk(body.blocks(), self._defaults)):
-            started = planner.start(parts, may_lock=self._is_readable and self._follow_ups.has_room)
+        for parts in _split_batches(read_bulk(body.blocks(), self._defaults)):
+            started = planner.start(parts, may_lock=self._is_readable and self._retries.has_capacity)
             if before is not None:
                 block, allowance = self._block(before, allowance)
                 yield block
@@ -102,44 +102,44 @@ class BulkHandler:
             batch.build(may_grow=False)
             lines = batch.lines()
         for pending in batch.pending:
-            self._follow_ups.note(pending)
+            self._retries.note(pending)
         return lines, allowance - max(0, len(lines) - num_bytes)
 
-    def _followed_up(self, streamed: StreamedResponse) -> Response:
-        """Return the answer, with the items of what was tried again or written once more after the bulk."""
+    def _finish(self, streamed: StreamedResponse) -> Response:
+        """Return the response, with the items of what was retried or written again after the bulk."""
         counts = self._session.counts
-        is_read = self._follow_ups.are_due or self._may_show_documents
+        is_read = self._retries.are_due or self._may_show_documents
         if not is_read or streamed.status != 200:
             shown = (written_header(counts),) if counts.documents else ()
             return Response(streamed.status, (*streamed.headers, *shown), streamed, streamed.reason)
         blocks = iter(streamed)
         content, is_whole = _read(blocks)
         if not is_whole:
-            self._follow_ups.repair_known()
+            self._retries.repair_known()
             headers = (*streamed.headers, written_header(counts))
-            return Response(streamed.status, headers, _Joined(content, blocks, streamed), streamed.reason)
+            return Response(streamed.status, headers, _PartlyRead(content, blocks, streamed), streamed.reason)
         streamed.close()
         headers = tuple(header for header in streamed.headers if header[0].lower() != "content-length")
         answer = Response(streamed.status, headers, content, streamed.reason)
-        settled = change_body(answer, self._settled, MAX_ANSWER_BYTES)
+        settled = change_body(answer, self._settle, MAX_ANSWER_BYTES)
         if settled is None:
-            self._follow_ups.repair_known()
+            self._retries.repair_known()
         return (settled or answer).with_headers(written_header(counts))  # which the repairs have counted in
 
-    def _settled(self, content: bytes) -> bytes:
-        """Do what is left after the bulk, and return its answer with what that changes."""
+    def _settle(self, content: bytes) -> bytes:
+        """Do what is left after the bulk, and return its response with the changed items."""
         try:
             if not self._is_readable:
-                raise ValueError("not the whole answer in JSON")
+                raise ValueError("expected the whole response in JSON")
             answer = BulkResponse.parse(content)
         except ValueError:
-            self._follow_ups.repair_known()
+            self._retries.repair_known()
             return content
-        is_changed = self._follow_ups.settle(answer)
-        return answer.body(is_pretty=is_pretty(self._parameters)) if is_changed else content
+        is_changed = self._retries.settle(answer)
+        return answer.encode(is_pretty=is_pretty(self._parameters)) if is_changed else content
 
 
-def _batched(parts: Iterator[Operation | bytes]) -> Iterator[list[Operation | bytes]]:
+def _split_batches(parts: Iterator[Operation | bytes]) -> Iterator[list[Operation | bytes]]:
     batch: list[Operation | bytes] = []
     num_bytes = 0
     for part in parts:
@@ -161,7 +161,7 @@ def _size(part: Part) -> int:
 
 
 def _read(blocks: Iterator[bytes]) -> tuple[bytes, bool]:
-    """Return an answer's bytes as far as they are read at once, and whether that is all of it."""
+    """Return a response's bytes, up to MAX_ANSWER_BYTES, and whether that is all of it."""
     read = bytearray()
     for block in blocks:
         read += block
@@ -170,8 +170,8 @@ def _read(blocks: Iterator[bytes]) -> tuple[bytes, bool]:
     return bytes(read), True
 
 
-class _Joined:
-    """An answer of which the beginning was read."""
+class _PartlyRead:
+    """A response whose beginning was read."""
 
     def __init__(self, first: bytes, blocks: Iterator[bytes], streamed: StreamedResponse) -> None:
         self._first, self._blocks, self._streamed = first, blocks, streamed

@@ -1,4 +1,4 @@
-"""A bulk's body on its way: kept on disk where it is long, since it may have to be sent twice."""
+"""A bulk's body: kept, on disk if it is long, since it may have to be sent twice."""
 
 import gzip
 import zlib
@@ -11,15 +11,15 @@ from plugin.http.messages import BLOCK_BYTES, Request
 IN_MEMORY_BYTES = 256 * 1024
 
 MAX_CONTENT_BYTES = 100 * 1024 * 1024
-"""What OpenSearch takes, unpacked (`http.max_content_length`): more is neither kept nor unpacked here."""
+"""What OpenSearch accepts, unpacked (`http.max_content_length`): more is neither kept nor unpacked."""
 
 
 class BulkBody:
-    """Yields a body's blocks, unpacked, as they arrive; any further time from what was kept.
+    """Yields a body's blocks, unpacked, as they arrive; after the first time, from what was kept.
 
-    `num_bytes` is the length of the unpacked body; a packed one, or one that comes in chunks, is read to its
-    end to know it. `is_unread`: it is damaged, or longer than OpenSearch takes, and stays as it came;
-    `sent_bytes` is its length then, None where it comes in chunks.
+    `num_bytes` is the length of the unpacked body; a packed or chunked body is read to its end to know it.
+    `is_unread`: the body is damaged, or longer than OpenSearch accepts, and is sent as it came; `sent_bytes`
+    is its length then, None if it comes in chunks.
     """
 
     def __init__(self, request: Request) -> None:
@@ -33,7 +33,7 @@ class BulkBody:
             self.num_bytes = request.content_length
             return
         for _ in self._arriving:
-            if self._kept.tell() > MAX_CONTENT_BYTES:  # a bomb, or no bulk: OpenSearch says what it is
+            if self._kept.tell() > MAX_CONTENT_BYTES:  # a zip bomb, or no bulk: left to OpenSearch
                 self.is_unread = True
                 break
         self.num_bytes = self._kept.tell()

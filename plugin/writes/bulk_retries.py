@@ -5,7 +5,7 @@ import logging
 from indexer.writes.pending import PendingWrite
 from indexer.writes.plan import RecheckPolicy
 from opensearch.writes.documents import DocumentKey
-from opensearch.writes.response import BulkResponse, WriteResult, renumbered
+from opensearch.writes.response import BulkResponse, WriteResult, renumber
 from plugin.errors import UpstreamError
 from plugin.http.messages import Request
 from plugin.writes.repairs import Recheck
@@ -35,21 +35,21 @@ class BulkRetries:
         return bool(self._noted)
 
     @property
-    def has_room(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether one more is taken."""
         return len(self._noted) < MAX_FOLLOW_UPS
 
     def note(self, pending: PendingWrite) -> None:
         """Count a write that is being sent, and keep it if there is more to do for it."""
         self._session.counts.documents += 1
-        if self._noted and pending.place in self._last:
-            self._last[pending.place] = pending.position
+        if self._noted and pending.key in self._last:
+            self._last[pending.key] = pending.position
         if pending.outgoing.lock is None and pending.outgoing.recheck is RecheckPolicy.NEVER:
             return
-        if self.has_room:
+        if self.has_capacity:
             pending.drop_plan()
             self._noted.append(pending)
-            self._last[pending.place] = pending.position
+            self._last[pending.key] = pending.position
         else:
             self._session.counts.left += 1
 
@@ -61,7 +61,7 @@ class BulkRetries:
     def _retry_conflicts(self, answer: BulkResponse) -> bool:
         """Merge again what met a conflict with the proxy's lock, and exchange its item."""
         # not if a later line of the bulk goes to the same document: it would be overtaken
-        alone = [one for one in self._noted if self._last[one.place] == one.position]
+        alone = [one for one in self._noted if self._last[one.key] == one.position]
         lost = [one for one in alone if _has_lost_lock(one, answer)]
         is_changed = bool(lost)
         for number in range(ROUNDS):
@@ -98,30 +98,30 @@ class BulkRetries:
     def _recheck(self, answer: BulkResponse) -> bool:
         """Give documents their vectors after the write, and show the numbers that they have now."""
         due: dict[int, Recheck] = {}
-        deleted = answer.deleted()
+        deleted = answer.find_deleted()
         for pending in self._noted:
-            written = WriteResult.of(answer.item(pending.position))
+            written = WriteResult.read(answer.item(pending.position))
             is_gone = deleted.get((written.index, written.id), -1) > pending.position
             is_due = 200 <= written.status < 300 and pending.outgoing.recheck.applies_to(written.result)
             if is_due and not is_gone:
-                repair = self._session.repair_of(pending, written)
+                repair = self._session.plan_recheck(pending, written)
                 due |= {} if repair is None else {pending.position: repair}
-        items = self._session.repair(due)
+        items = self._session.recheck(due)
         for position, item in items.items():
             [(action, before)] = answer.items[position].items()
-            answer.items[position] = {action: renumbered(before, item)}
+            answer.items[position] = {action: renumber(before, item)}
         return bool(items)
 
     def repair_known(self) -> None:
-        """Repair by the ids that the client gave, since the response tells nothing."""
+        """Repair documents by the ids that the client gave, since the response cannot be read."""
         unknown = WriteResult(200, "", "", "")
         known = [one for one in self._noted if one.operation.id is not None]
         self._session.counts.left += len(self._noted) - len(known)
-        repairs = {one.position: self._session.repair_of(one, unknown) for one in known}
-        self._session.repair({at: repair for at, repair in repairs.items() if repair is not None})
+        repairs = {one.position: self._session.plan_recheck(one, unknown) for one in known}
+        self._session.recheck({at: repair for at, repair in repairs.items() if repair is not None})
 
 
 def _has_lost_lock(pending: PendingWrite, answer: BulkResponse) -> bool:
     if pending.outgoing.lock is None:
         return False
-    return pending.has_lost_lock(WriteResult.of(answer.item(pending.position)).status)
+    return pending.has_lost_lock(WriteResult.read(answer.item(pending.position)).status)

@@ -1,4 +1,4 @@
-"""One document's write on its way to OpenSearch: `_doc`, `_create` and `_update`."""
+"""The write of one document: `_doc`, `_create` and `_update`."""
 
 from urllib.parse import unquote
 
@@ -8,7 +8,7 @@ from indexer.writes.pending import PendingWrite
 from opensearch.endpoints import Api, Endpoint
 from opensearch.writes.bulk_lines import MAX_LINE_BYTES
 from opensearch.writes.operation import Operation
-from opensearch.writes.response import ResponseItem, WriteResult, as_json, renumbered
+from opensearch.writes.response import ResponseItem, WriteResult, encode_json, renumber
 from plugin.http.client_presence import ClientGoneError
 from plugin.http.content_coding import decode_body
 from plugin.http.messages import Request, Response
@@ -19,7 +19,7 @@ from plugin.writes.parameters import is_answer_readable, is_pretty, with_paramet
 from plugin.writes.session import WriteSession
 
 ROUNDS = 3
-"""How often a partial update is merged anew when somebody else was faster; then it goes without a lock."""
+"""How often a partial update is merged again if somebody else was faster; then it goes without a lock."""
 
 
 class DocumentHandler:
@@ -32,12 +32,12 @@ class DocumentHandler:
         self._is_readable = is_answer_readable(request, session.parameters)
 
     def answer(self) -> Response:
-        """Send the write and return OpenSearch's answer to it.
+        """Send the write and return OpenSearch's response to it.
 
         Raises:
             UpstreamError: OpenSearch cannot be asked.
         """
-        target = self._session.target(unquote(self._endpoint.indices))
+        target = self._session.find_target(unquote(self._endpoint.indices))
         if target is None:
             return passed_through(self._session.upstream, self._request)
         body = self._request.stream.read(MAX_LINE_BYTES + 1)
@@ -94,16 +94,16 @@ class DocumentHandler:
         """Give the document its vector after the write if need be, and show its numbers then."""
         item = _item(exchange) if self._is_readable else None
         unknown = WriteResult(exchange.status, "", "", "")
-        written = unknown if item is None else WriteResult.of(item, exchange.status)
+        written = unknown if item is None else WriteResult.read(item, exchange.status)
         body = exchange.body
         is_known = bool(written.id or pending.operation.id)
         is_due = 200 <= exchange.status < 300 and pending.outgoing.recheck.applies_to(written.result)
         if is_known and is_due:
-            repair = self._session.repair_of(pending, written)
-            items = self._session.repair({0: repair}) if repair else {}
+            repair = self._session.plan_recheck(pending, written)
+            items = self._session.recheck({0: repair}) if repair else {}
             if item is not None and items:
-                changed = renumbered(item, items[0])
-                body = as_json(changed, is_pretty=is_pretty(self._session.parameters))
+                changed = renumber(item, items[0])
+                body = encode_json(changed, is_pretty=is_pretty(self._session.parameters))
         return _answer(exchange, body, (written_header(self._session.counts),))
 
 

@@ -53,10 +53,10 @@ class _Documents:
         return before + between.join(sources) + (after if sources or before else b"")
 
 
-def enriched(session: WriteSession, request: Request) -> Response:
+def enrich_documents(session: WriteSession, request: Request) -> Response:
     """Answer one request.
 
-    The caller may do this where OpenSearch lets it read the index's settings; its refusal is passed on.
+    The caller needs OpenSearch's permission to read the index's settings; a refusal is passed on.
 
     Raises:
         UpstreamError: OpenSearch cannot be asked.
@@ -67,10 +67,10 @@ def enriched(session: WriteSession, request: Request) -> Response:
         if refusal is not None:
             return Response(refusal.status, refusal.headers, refusal.body, refusal.reason)
         documents = _read(request)
-        target = session.target(name)
+        target = session.find_target(name)
         for number, source in enumerate(documents.sources, 1):
             _check(source, number, DEFAULT_FIELD if target is None else target.settings.field)
-        body = documents.joined(_encoded(name, session, documents.sources))
+        body = documents.joined(_encode(name, session, documents.sources))
     except _BadRequestError as error:
         reason = error_body(error.status, "rerank_request_exception", str(error))
         return Response(error.status, (("Content-Type", _JSON),), reason)
@@ -78,7 +78,7 @@ def enriched(session: WriteSession, request: Request) -> Response:
     return Response(200, headers, body)
 
 
-def _encoded(name: str, session: WriteSession, sources: Sequence[str]) -> Sequence[bytes]:
+def _encode(name: str, session: WriteSession, sources: Sequence[str]) -> Sequence[bytes]:
     """Return documents with their vectors.
 
     Raises:
@@ -93,20 +93,20 @@ def _encoded(name: str, session: WriteSession, sources: Sequence[str]) -> Sequen
 
 
 def _refusal(session: WriteSession, name: str) -> Exchange | None:
-    """Return OpenSearch's own refusal where the caller may not see the index.
+    """Return OpenSearch's own refusal if the caller may not see the index.
 
     Raises:
         _BadRequestError: no index is named, or it has no settings.
     """
     if not name:
         raise _BadRequestError(400, "expected the parameter index, whose settings hold, found none")
-    target = session.target(name)
+    target = session.find_target(name)
     if target is not None and target.settings.model == session.model_name:
         return None
     if target is not None:
         found = f"{target.settings.model}, and this proxy has {session.model_name}"
         raise _BadRequestError(400, f"{name}: expected settings of this proxy's model, found {found}")
-    asked, is_there = session.ask(name)
+    asked, is_there = session.ask_about(name)
     if asked.status in (401, 403, 429) or asked.status >= 500:
         return asked
     raise _BadRequestError(
@@ -152,7 +152,7 @@ def _read(request: Request) -> _Documents:
     plain = decode_body(body, "gzip", MAX_BODY_BYTES) if is_packed else body
     if plain is None or len(body) > MAX_BODY_BYTES:
         raise _BadRequestError(
-            413, f"expected at most {MAX_BODY_BYTES} bytes, sound where packed, found others"
+            413, f"expected at most {MAX_BODY_BYTES} bytes, valid if compressed, found others"
         )
     try:
         text = plain.decode("utf-8")

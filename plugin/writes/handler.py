@@ -1,4 +1,4 @@
-"""Where writes come in: a bulk, or one document; what is no concern of ours is passed through."""
+"""Handles writes: a bulk, or one document. Writes to other indices are passed through."""
 
 from opensearch.endpoints import Api, Endpoint
 from plugin.encoding.model import Model
@@ -8,27 +8,27 @@ from plugin.settings.cache import SettingsCache
 from plugin.upstream.client import Upstream
 from plugin.writes.bulk import BulkHandler
 from plugin.writes.document import DocumentHandler
-from plugin.writes.enrich import enriched
+from plugin.writes.enrich import enrich_documents
 from plugin.writes.parameters import is_json
 from plugin.writes.repairs import Repairer
 from plugin.writes.session import WriteSession
 from plugin.writes.targets import WriteTargets
 
 WRITES = frozenset({Api.INDEX, Api.CREATE, Api.UPDATE, Api.BULK})
-"""The APIs that change what a document says; a delete takes its vector along."""
+"""The APIs that change a document's text; a delete removes its vector too."""
 
 ENRICH = "/_plugins/_rerank/enrich"
 
 
 class WriteHandler:
-    """Takes writes in front of one OpenSearch with one model."""
+    """Handles writes in front of one OpenSearch with one model."""
 
     def __init__(self, upstream: Upstream, model: Model, settings: SettingsCache) -> None:
         self._upstream = upstream
         self._model = model
         self._settings = settings
         self._targets = WriteTargets(upstream, settings.defaults)
-        settings.on_change(self._targets.changed)
+        settings.on_change(self._targets.clear)
         self._repairs = Repairer(upstream, model)
 
     def answer(self, request: Request, endpoint: Endpoint) -> Response:
@@ -39,7 +39,7 @@ class WriteHandler:
         """
         if not is_json(request):
             return passed_through(self._upstream, request)
-        session = self._session(request)
+        session = self._start_session(request)
         handler = BulkHandler if endpoint.api is Api.BULK else DocumentHandler
         answer = handler(session, request, endpoint).answer()
         if session.creates and answer.status < 400:
@@ -52,8 +52,8 @@ class WriteHandler:
         Raises:
             UpstreamError: OpenSearch cannot be asked.
         """
-        return enriched(self._session(request), request)
+        return enrich_documents(self._start_session(request), request)
 
-    def _session(self, request: Request) -> WriteSession:
+    def _start_session(self, request: Request) -> WriteSession:
         """Return what the request's writes share."""
         return WriteSession(self._upstream, request, self._targets, self._model, self._repairs)

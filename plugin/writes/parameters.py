@@ -1,4 +1,4 @@
-"""What the doors of writes share: parameters in the URL, and which answers can be read and changed."""
+"""What all writes share: parameters in the URL, and which responses can be read and changed."""
 
 from collections.abc import Collection, Mapping
 from urllib.parse import parse_qsl, unquote, urlencode
@@ -7,16 +7,16 @@ from opensearch.endpoints import Endpoint
 from plugin.http.messages import Request
 
 FOR_EVERY_LINE = ("pipeline", "routing", "require_alias")
-"""Parameters of a bulk's URL that hold for each line that does not give them itself."""
+"""Parameters of a bulk's URL that apply to each line that does not give them itself."""
 
 
-def url_parameters(request: Request) -> dict[str, str]:
+def read_url_parameters(request: Request) -> dict[str, str]:
     """Return the parameters of the URL, the last of equal names."""
     return dict(parse_qsl(request.target.partition("?")[2], keep_blank_values=True))
 
 
-def of_each_line(endpoint: Endpoint, parameters: Mapping[str, str]) -> dict[str, str]:
-    """Return what the URL says for every line of a bulk."""
+def read_line_defaults(endpoint: Endpoint, parameters: Mapping[str, str]) -> dict[str, str]:
+    """Return the parameters that a bulk's URL sets for every line."""
     index = {"_index": unquote(endpoint.indices)} if endpoint.indices else {}
     return index | {name: parameters[name] for name in FOR_EVERY_LINE if name in parameters}
 
@@ -36,12 +36,12 @@ def is_json(request: Request) -> bool:
 
 
 def is_answer_readable(request: Request, parameters: Mapping[str, str]) -> bool:
-    """Return whether the answer is whole and JSON, so that single items can be read and exchanged."""
+    """Return whether the response is whole and JSON, so that single items can be read and replaced."""
     accept = request.header("accept").lower()
     wants_json = not accept or "json" in accept or "*/*" in accept
     return wants_json and "filter_path" not in parameters and parameters.get("format", "json") == "json"
 
 
 def is_pretty(parameters: Mapping[str, str]) -> bool:
-    """Return whether the answer shall be indented."""
+    """Return whether the client wants the response indented."""
     return parameters.get("pretty", "false") != "false"

@@ -1,4 +1,4 @@
-"""What the writes of one request share: its credentials, its counts, and the room at the encoder."""
+"""What the writes of one request share: its credentials, its counts, and its slot at the encoder."""
 
 import logging
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from indexer.writes.pending import PendingWrite
 from opensearch.writes.documents import DocumentKey
 from opensearch.writes.response import ResponseItem, WriteResult
-from opensearch.writes.second_write import Refusal, second_write_refusal
+from opensearch.writes.second_write import Refusal, find_refusal
 from opensearch.writes.target import WriteTarget
 from plugin.encoding.encoder_slot import EncoderSlot
 from plugin.encoding.model import Model
@@ -16,7 +16,7 @@ from plugin.http.messages import Request
 from plugin.telemetry.write_counts import WriteCounts
 from plugin.upstream.client import Exchange, Upstream
 from plugin.writes.batch import BatchPlanner
-from plugin.writes.parameters import url_parameters
+from plugin.writes.parameters import read_url_parameters
 from plugin.writes.repairs import Recheck, Repairer
 from plugin.writes.targets import WriteTargets
 
@@ -27,10 +27,15 @@ class WriteSession:
     """One request's writes."""
 
     def __init__(
-        self, upstream: Upstream, request: Request, targets: WriteTargets, model: Model, repairs: Repairer,
-    ) -> None:  # fmt: skip
+        self,
+        upstream: Upstream,
+        request: Request,
+        targets: WriteTargets,
+        model: Model,
+        repairs: Repairer,
+    ) -> None:
         self.upstream = upstream
-        self.parameters: Mapping[str, str] = url_parameters(request)
+        self.parameters: Mapping[str, str] = read_url_parameters(request)
         self.counts = WriteCounts()
         self._request = request
         self._targets = targets
@@ -38,34 +43,36 @@ class WriteSession:
         self._repairs = repairs
         self.slot = EncoderSlot(model.documents.writers)
         self.creates = False
-        """Whether a name that was asked about is of no index yet, but of a template with settings."""
+        """Whether a name belongs to no index yet, but to a template with settings."""
 
-    def target(self, name: str) -> WriteTarget | None:
-        """Return what a name stands for; None where it is no concern of ours.
+    def find_target(self, name: str) -> WriteTarget | None:
+        """Return the index behind a name; None if it is not enabled for reranking.
 
         Raises:
             UpstreamError: OpenSearch cannot be asked.
         """
-        target = self._targets.of(self._request, name)
+        target = self._targets.find(self._request, name)
         self.creates |= target is not None and not target.exists
         return target
 
     @property
     def model_name(self) -> str:
-        """The name of the bundle whose vectors are made, as settings have it."""
+        """The name of the bundle whose vectors are made, as settings spell it."""
         return self._model.vectors_of
 
-    def ask(self, name: str) -> tuple[Exchange, bool]:
-        """Return OpenSearch's own answer to who asks about a name, and whether there is such an index.
+    def ask_about(self, name: str) -> tuple[Exchange, bool]:
+        """Return OpenSearch's own response about a name, and whether there is such an index.
 
         Raises:
             UpstreamError: OpenSearch cannot be asked.
         """
-        return self._targets.ask(self._request, name)
+        return self._targets.ask_about(self._request, name)
 
     def batch_planner(self) -> BatchPlanner:
         """Return what plans the request's operations."""
-        return BatchPlanner(self.upstream, self._request, self.target, self._model, self.counts, self.slot)
+        return BatchPlanner(
+            self.upstream, self._request, self.find_target, self._model, self.counts, self.slot
+        )
 
     def write(self, method: str, target: str, body: bytes) -> Exchange:
         """Send a write once and read the whole answer.
@@ -81,7 +88,7 @@ class WriteSession:
             streamed.close()
         return Exchange(streamed.status, streamed.reason, streamed.headers, content)
 
-    def repair_of(self, pending: PendingWrite, written: WriteResult) -> Recheck | None:
+    def plan_recheck(self, pending: PendingWrite, written: WriteResult) -> Recheck | None:
         """Return how a document is rechecked after its write; None if that must not or need not be.
 
         It must not be if its second write would lose something, or if the client counts its versions itself:
@@ -92,15 +99,15 @@ class WriteSession:
         by_pipeline = pending.runs_pipeline
         if written.index not in ("", target.index):
             try:
-                rerouted = self.target(written.index)
+                rerouted = self.find_target(written.index)
             except UpstreamError as error:  # what is written is written, and must be answered
-                _log.warning("a document in %s cannot be looked at: %s", written.index, error)
+                _log.warning("a document in %s cannot be rechecked: %s", written.index, error)
                 self.counts.left += 1
                 return None
             if rerouted is None:
                 return None
             target = rerouted
-        refusal = second_write_refusal(target, operation, written.result, by_pipeline=by_pipeline)
+        refusal = find_refusal(target, operation, written.result, by_pipeline=by_pipeline)
         if refusal is not None:
             self._refuse(target, refusal)
             return None
@@ -108,26 +115,26 @@ class WriteSession:
             self.counts.left += 1
             return None
         id_ = written.id or operation.id or ""
-        place = DocumentKey(written.index or target.index, id_, target.routing_of(operation))
-        return Recheck(place, target, written.lock, written.result == "noop")
+        key = DocumentKey(written.index or target.index, id_, target.routing_of(operation))
+        return Recheck(key, target, written.lock, written.result == "noop")
 
     def _refuse(self, target: WriteTarget, refusal: Refusal) -> None:
-        """Count a document that must not be written again; the first one of a request is logged."""
+        """Count a document that must not be written again, and log the first one of a request."""
         self.counts.left += 1
         if refusal.reason not in self.counts.reasons:
             _log.warning("%s: documents stay without the vector that fits: %s", target.index, refusal.problem)
         self.counts.reasons.add(refusal.reason)
 
-    def repair(self, due: Mapping[int, Recheck]) -> dict[int, ResponseItem]:
-        """Give documents the vectors that fit; return OpenSearch's items of those that were written."""
+    def recheck(self, due: Mapping[int, Recheck]) -> dict[int, ResponseItem]:
+        """Give documents current vectors; return OpenSearch's items of those that were written."""
         if not due:
             return {}
         headers, repairs = caller(self._request), list(due.values())
         if not self.slot.take():
-            self.counts.left += self._repairs.later(headers, repairs)
+            self.counts.left += self._repairs.repair_later(headers, repairs)
             return {}
         try:
-            done = self._repairs.now(headers, repairs, self.parameters.get("refresh", ""))
+            done = self._repairs.repair_now(headers, repairs, self.parameters.get("refresh", ""))
         except Exception:  # noqa: BLE001  # the app's edge: what is written is written, and must be answered
             _log.exception("documents could not be rechecked after their write: unexpected error")
             self.counts.left += len(due)
@@ -138,5 +145,5 @@ class WriteSession:
         self.counts.left += done.num_left
         if done.num_missing:
             self.counts.reasons.add("not_found")
-        last = {one.place: at for at, one in sorted(due.items())}  # an id may stand twice in a bulk
-        return {at: done.items[place] for place, at in last.items() if place in done.items}
+        last = {one.key: at for at, one in sorted(due.items())}  # a bulk may hold an id twice
+        return {at: done.items[key] for key, at in last.items() if key in done.items}

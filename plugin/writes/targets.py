@@ -1,8 +1,8 @@
-"""What stands behind the names that are written to, looked up as the caller and kept for a second.
+"""The indices behind the names that are written to, looked up as the caller and kept for a second.
 
-Not in the poller's view, which searches use: a write needs an alias's routing and write index and the ingest
-pipelines too, and one answer a second is little beside the encoding. It is forgotten when the poller sees a
-change.
+The poller's view, which searches use, is not enough: a write needs an alias's routing and write index and the
+ingest pipelines too, and one request a second costs little beside the encoding. Everything is forgotten when
+the poller sees a change.
 """
 
 import threading
@@ -14,10 +14,10 @@ from opensearch.settings.layers import Defaults
 from opensearch.writes.target import (
     WriteTarget,
     existing_path,
-    existing_target,
     is_plain_name,
+    read_existing_target,
+    read_template_target,
     template_path,
-    template_target,
 )
 from plugin.errors import UpstreamError
 from plugin.http.caller import caller, identity
@@ -26,12 +26,12 @@ from plugin.http.messages import Request
 from plugin.upstream.client import Exchange, Upstream
 
 FRESH_S = 1.0
-"""How long an answer holds; then a write waits for the next one, about a millisecond."""
+"""How long an entry is used; then a write waits for a new one, about a millisecond."""
 
 MAX_ENTRIES = 10_000
 
 _UNKNOWN: Final = object()
-"""What no name stands for: None is a target's own answer."""
+"""Marks a name that is not in the cache: None is a valid entry."""
 
 
 class WriteTargets:
@@ -43,11 +43,11 @@ class WriteTargets:
         self._lock = threading.Lock()
         self._kept: TTLCache[tuple[str, Headers], WriteTarget | None] = TTLCache(MAX_ENTRIES, FRESH_S)
 
-    def of(self, request: Request, name: str) -> WriteTarget | None:
-        """Return what a name stands for; None where a write to it is no concern of ours.
+    def find(self, request: Request, name: str) -> WriteTarget | None:
+        """Return the index behind a name; None if it is not enabled for reranking.
 
-        That is: an index without valid settings, one that the caller may not look at, a name that OpenSearch
-        takes no writes to.
+        None stands for an index without valid settings, one that the caller may not see, and a name that
+        OpenSearch does not write to.
 
         Raises:
             UpstreamError: OpenSearch cannot be asked.
@@ -59,19 +59,21 @@ class WriteTargets:
             kept = self._kept.get(key, _UNKNOWN)  # one look: an entry may expire between two
         if kept is not _UNKNOWN:
             return cast("WriteTarget | None", kept)
-        asked = self.ask(request, name)
+        asked = self.ask_about(request, name)
         target = _read(asked, name, self._defaults)
         with self._lock:
             self._kept[key] = target
         return target
 
-    def changed(self) -> None:
-        """Forget everything: settings have changed, as this worker or its poller has seen."""
+    def clear(self) -> None:
+        """Forget everything, since settings have changed."""
         with self._lock:
             self._kept.clear()
 
-    def ask(self, request: Request, name: str) -> tuple[Exchange, bool]:
-        """Ask about a name, and about its template where there is no such index: -> answer, and which it is.
+    def ask_about(self, request: Request, name: str) -> tuple[Exchange, bool]:
+        """Ask about an index, and if there is none about its template.
+
+        Returns the response, and whether there is such an index.
 
         Raises:
             UpstreamError: OpenSearch cannot be asked.
@@ -84,15 +86,15 @@ class WriteTargets:
 
 
 def _read(asked: tuple[Exchange, bool], name: str, defaults: Defaults) -> WriteTarget | None:
-    """Return the target that an answer tells of.
+    """Read the target from a response.
 
     Raises:
-        UpstreamError: OpenSearch is too busy to say: a write must not pass for one that is none of ours.
+        UpstreamError: OpenSearch is too busy to answer: the index may be enabled for reranking.
     """
     exchange, is_there = asked
     if exchange.status == 429 or exchange.status >= 500:
         raise UpstreamError(f"expected the settings of {name}, found {exchange.status}. Try again later")
     if exchange.status != 200:
         return None
-    read = existing_target if is_there else template_target
+    read = read_existing_target if is_there else read_template_target
     return read(exchange.body, name, defaults)

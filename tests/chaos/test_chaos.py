@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from opensearchpy import OpenSearch, helpers
 
-from indexer.audit import Worth, worth_of
+from indexer.audit import Worth, judge_vector
 from opensearch.changes.snapshot import SnapshotDocument
 from opensearch.fields import stored_vectors
 from tests.chaos import proxy, upstream
@@ -113,7 +113,7 @@ def assert_written(client: OpenSearch, writers: list[Writer]) -> None:
 def _worth(document_id: str, source: Source) -> Worth:
     value = stored_vectors.find_value(source, "rerank.vector")
     stored = SnapshotDocument(document_id, source, [] if value is None else [value])
-    return worth_of(stored, SETTINGS, BUNDLE.model_tag)
+    return judge_vector(stored, SETTINGS, BUNDLE.model_tag)
 
 
 def assert_counted(

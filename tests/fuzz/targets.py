@@ -176,7 +176,7 @@ def answers(data: bytes) -> None:
         with suppress(UnusableResponseError):
             MultiSearchResponse.parse(data, number)
     with suppress(ValueError):
-        BulkResponse.parse(data).body(is_pretty=True)
+        BulkResponse.parse(data).encode(is_pretty=True)
     assert isinstance(resolve_target(data), Target)
 
 

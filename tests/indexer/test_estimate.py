@@ -2,7 +2,7 @@
 
 import pytest
 
-from indexer.estimate import BUDGET_S, WRITE_S, estimated_s, in_words
+from indexer.estimate import BUDGET_S, WRITE_S, estimate_s, in_words
 from reranker.text import Chunking
 
 CHUNKING = Chunking(256, 32, 4)
@@ -25,14 +25,14 @@ class Clock:
 
 def test_the_samples_mean_counts_for_every_document() -> None:
     clock = Clock(0.1)
-    found = estimated_s(["a", "b", "", "c"], 1000, clock.encode, CHUNKING, clock)  # type: ignore[arg-type]
+    found = estimate_s(["a", "b", "", "c"], 1000, clock.encode, CHUNKING, clock)  # type: ignore[arg-type]
     assert found == pytest.approx(1000 * (0.3 / 4 + WRITE_S))
     assert clock.texts == ["a", "b", "c"]
 
 
 def test_a_slow_machine_measures_no_longer_than_the_budget() -> None:
     clock = Clock(1.0)
-    found = estimated_s(["a"] * 16, 10, clock.encode, CHUNKING, clock)  # type: ignore[arg-type]
+    found = estimate_s(["a"] * 16, 10, clock.encode, CHUNKING, clock)  # type: ignore[arg-type]
     assert found == pytest.approx(10 * (1 + WRITE_S))
     assert clock.now_s <= BUDGET_S + 1
 

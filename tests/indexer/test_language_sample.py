@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from opensearchpy import OpenSearch, helpers
 
-from indexer.language_sample import WORTH_A_WARNING, LanguageSample, sample_of
+from indexer.language_sample import WORTH_A_WARNING, LanguageSample, count_sample
 from reranker import manifest as manifests
 from reranker.languages import ReadableScripts
 from tests.support.index_command import Command
@@ -77,7 +77,7 @@ def test_nothing_is_said_where_there_is_nothing_to_say(
 def test_texts_are_counted_by_most_of_their_letters() -> None:
     texts = ["чехол", "чехол для samsung galaxy s9", "red чехол", "cover", "", "12"]
     answer = {"hits": {"hits": [{"_source": {"text": text}} for text in texts] + [{}, {"_source": {"n": 1}}]}}
-    found = sample_of(answer, ("text",), ENGLISH)
+    found = count_sample(answer, ("text",), ENGLISH)
     assert found == LanguageSample(num_texts=5, num_foreign=2, num_unreadable=1)
 
 

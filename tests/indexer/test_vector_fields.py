@@ -10,7 +10,7 @@ import pytest
 from indexer.document import Document
 from indexer.enricher import Outcome, hash_of
 from indexer.errors import DocumentError
-from indexer.vector_fields import Emptied, Fills, Guard
+from indexer.vector_fields import Clear, CombinedPolicy, KeepCurrent
 from opensearch.settings.table import MigrationSettings, RerankSettings
 from reranker.stored_vector import pack
 
@@ -31,11 +31,11 @@ def document(text: str, **vectors: str) -> Document:
 
 def test_a_guard_keeps_a_vector_of_this_text_and_no_other() -> None:
     assert SECOND is not None
-    guard = Guard(SECOND)
+    policy = KeepCurrent(SECOND)
     kept = document("a", vector="x", vector_2=vector_for("a"))
     stale = document("b", vector="x", vector_2=vector_for("a"))
     emptied = document(" ", vector_2=vector_for(" "))
-    seen = guard([kept, stale, emptied], {})
+    seen = policy([kept, stale, emptied], {})
     assert [one.outcome for one in seen] == [Outcome.REUSED, Outcome.NO_TEXT, Outcome.NO_TEXT]
     assert seen[0].source.decode() == kept.source
     assert [json.loads(one.source) for one in seen[1:]] == [
@@ -46,12 +46,12 @@ def test_a_guard_keeps_a_vector_of_this_text_and_no_other() -> None:
 
 def test_several_work_one_after_another() -> None:
     assert SECOND is not None
-    fills = Fills(Emptied("rerank.vector"), Guard(SECOND))
-    [seen] = fills([document("b", vector="x", vector_2=vector_for("a"), vector_3="z")], {})
+    policy = CombinedPolicy(Clear("rerank.vector"), KeepCurrent(SECOND))
+    [seen] = policy([document("b", vector="x", vector_2=vector_for("a"), vector_3="z")], {})
     assert json.loads(seen.source) == {"text": "b", "rerank": {"vector_3": "z"}}
-    assert (fills.field, fills.name) == ("rerank.vector", "empty+guard")
+    assert (policy.field, policy.name) == ("rerank.vector", "empty+guard")
     with pytest.raises(DocumentError, match="expected an object"):
-        fills.check(Document('{"rerank": "taken"}'))
+        policy.check(Document('{"rerank": "taken"}'))
 
 
 def test_settings_seen_from_either_side() -> None:

@@ -11,7 +11,7 @@ from opensearchpy import OpenSearch
 from opensearch.client import OpenSearchClient
 from opensearch.errors import BusyError, IndexMissingError, UnreachableError, read_reason
 from opensearch.retry import RetryPolicy
-from opensearch.writes.bulk import Bulk, BulkItem, body_of
+from opensearch.writes.bulk import Bulk, BulkItem, build_body
 from tests.support.raw_http import ask
 from tests.support.relay import Relay
 
@@ -174,7 +174,7 @@ def test_a_missing_index_says_how_to_make_it(opensearch_url: str) -> None:
 
 
 def test_the_body_is_newline_delimited() -> None:
-    assert body_of([BulkItem("1", b"{}"), BulkItem('"', b'{"a":1}')]) == (
+    assert build_body([BulkItem("1", b"{}"), BulkItem('"', b'{"a":1}')]) == (
         b'{"index": {"_id": "1"}}\n{}\n{"index": {"_id": "\\""}}\n{"a":1}\n'
     )
 

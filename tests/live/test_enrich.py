@@ -94,7 +94,7 @@ def test_an_index_with_a_pipeline_gets_no_vector_that_may_not_fit(
     (b'{"text":"a"}', {"Content-Type": "application/cbor"}, 415, "expected JSON or lines"),
     (b"{}\n" * 10_001, NDJSON, 413, "at most 10000 documents"),
     (b" " * 33_600_000, JSON, 413, "at most 33554432 bytes"),
-    (b"no gzip", JSON | {"Content-Encoding": "gzip"}, 413, "sound where packed"),
+    (b"no gzip", JSON | {"Content-Encoding": "gzip"}, 413, "valid if compressed"),
 ], ids=lambda value: repr(value)[:30])  # fmt: skip
 def test_what_is_refused(
     proxy_url: str, index: str, body: bytes, headers: dict[str, str], status: int, words: str

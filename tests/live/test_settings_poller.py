@@ -163,11 +163,11 @@ def test_one_leads_and_when_it_stops_another_does(
     try:
         client.indices.create(index=index_name, body=body())
         until(lambda: all(window(each, index_name) == 100 for each in pollers), "all follow")
-        [leader] = [each for each in pollers if each.leads]
+        [leader] = [each for each in pollers if each.is_leader]
         assert [bool(each.asked) for each in upstreams] == [each is leader for each in pollers]
         pollers.remove(leader)
         leader.stop()
-        until(lambda: sum(each.leads for each in pollers) == 1, "another leads")
+        until(lambda: sum(each.is_leader for each in pollers) == 1, "another leads")
         put_window(client, index_name, 30)
         until(lambda: all(window(each, index_name) == 30 for each in pollers), "the others still follow")
     finally:

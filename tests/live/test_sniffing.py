@@ -15,7 +15,7 @@ from werkzeug.test import Client
 from plugin.commands.serve import serve_command
 from plugin.encoding.model import Model
 from plugin.http.headers import is_address
-from plugin.passthrough.publish_address import AUTO, UNCHANGED, asks_for_addresses, with_address
+from plugin.passthrough.publish_address import AUTO, UNCHANGED, asks_for_addresses, replace_addresses
 from plugin.proxy import Proxy
 from plugin.upstream.client import Upstream
 from reranker.bundle import Bundle
@@ -90,7 +90,7 @@ def test_an_address_is_changed_in_http_alone() -> None:
         b'{"nodes":{"a":{"name":"\\"http\\":{\\"publish_address\\":\\"x\\"","settings":{"http":{"type":{"a":"b"}}},'
         b'"transport":{"publish_address":"t:9300"},"http":{"bound_address":["x:1"],"publish_address":"h/x:1"}}}}'
     )
-    assert with_address(body, "p:9100") == body.replace(b'"h/x:1"', b'"p:9100"')
+    assert replace_addresses(body, "p:9100") == body.replace(b'"h/x:1"', b'"p:9100"')
 
 
 @contextmanager

@@ -182,7 +182,7 @@ def test_a_routing_leads_where_opensearch_says(client: OpenSearch, make: Make, n
         path = f"/{index}/_search_shards?routing={quote(routing)}"
         [[copy]] = client.transport.perform_request("GET", path)["shards"]
         assert ShardCount(number).shard_of(routing, "1") == copy["shard"]
-    one_each = ShardCount(number).one_routing_each("1")
+    one_each = ShardCount(number).find_routings("1")
     assert {ShardCount(number).shard_of(routing, "1") for routing in one_each} == set(range(number))
 
 

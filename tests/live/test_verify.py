@@ -79,7 +79,7 @@ def test_a_snapshot_has_each_document_once_whatever_is_written_meanwhile(
     with closing(OpenSearchClient(opensearch_url)) as upstream:
         index = metadata.find_write_index(upstream, index_name)
         found: list[str] = []
-        for stored in snapshot.documents(upstream, index, "rerank.vector", ("text",)):
+        for stored in snapshot.read_documents(upstream, index, "rerank.vector", ("text",)):
             if len(found) == 10:
                 changes = '{"delete":{"_id":"1600"}}\n{"index":{"_id":"7"}}\n{"text":"u"}\n'
                 client.bulk(index=index_name, body=changes + '{"index":{}}\n{"text":"new"}\n', refresh=True)

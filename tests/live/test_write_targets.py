@@ -11,7 +11,7 @@ from cachetools import TTLCache
 from opensearchpy import OpenSearch
 from werkzeug.test import Client
 
-from opensearch.writes.target import existing_target
+from opensearch.writes.target import read_existing_target
 from plugin.encoding.model import Model
 from plugin.proxy import Proxy
 from plugin.settings.cache import SettingsCache
@@ -126,6 +126,6 @@ def test_a_servers_defaults_count_as_for_searches(
 def test_defaults_that_do_not_go_with_a_mapping_leave_its_field_guarded() -> None:
     rerank = {"model": "m", "source_fields": ["text"], "fusion": {"weight": 5}}
     body = json.dumps({"i": {"mappings": {"_meta": {"rerank": rerank}}}}).encode()
-    target = existing_target(body, "i", {"fusion": {"method": "weighted"}})
+    target = read_existing_target(body, "i", {"fusion": {"method": "weighted"}})
     assert target is not None
     assert target.settings.field == "rerank.vector"

@@ -84,7 +84,7 @@ def _made_anew(secured: Secured, other: Bundle) -> None:
     admin.indices.create(index=INDEX, body=index_body(bundle))
     admin.indices.create(index=f"{INDEX}-begun", body=index_body(bundle))
     with closing(OpenSearchClient(secured.url_as("admin"))) as upstream:
-        migration.begin(upstream, migration.enabled(upstream, f"{INDEX}-begun")[0], other.vectors_of)
+        migration.begin(upstream, migration.find_enabled(upstream, f"{INDEX}-begun")[0], other.vectors_of)
     some = {"index": "articles", "query": {"range": {"n": {"lt": 5}}}}
     admin.reindex(body={"source": some, "dest": {"index": INDEX}}, refresh=True)
     admin.index(index=INDEX, id="new", body={"text": "and file how"}, refresh=True)

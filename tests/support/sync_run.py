@@ -10,7 +10,7 @@ from indexer.sync.lease import Leases
 from indexer.sync.runner import Sync, SyncScope
 from indexer.sync.shard_pass import Run
 from indexer.sync.summary import SyncSummary
-from indexer.vector_fields import Fill
+from indexer.vector_fields import FieldPolicy
 from opensearch.changes.checkpoints import Checkpoints
 from opensearch.client import OpenSearchClient
 from opensearch.index.metadata import Index
@@ -32,9 +32,9 @@ def make_index(
     client.indices.create(index=name, body=body)
 
 
-def tiny_fills(bundle: Bundle = BUNDLE) -> Callable[[Index], list[Fill]]:
+def tiny_fills(bundle: Bundle = BUNDLE) -> Callable[[Index], list[FieldPolicy]]:
     """Return what sees to the fields of an index, with the tiny bundle."""
-    encode = bundle.load_document_encoder(threads=1)
+    encode = bundle.document_encoder(threads=1)
     return lambda index: fills_of(index, bundle, encode)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from opensearchpy import OpenSearch, helpers
 
-from indexer.audit import Audit, Worth, worth_of
+from indexer.audit import Audit, Worth, judge_vector
 from opensearch.changes import snapshot
 from opensearch.client import OpenSearchClient
 from opensearch.index import metadata
@@ -107,8 +107,8 @@ def audit(url: str, index: str) -> Audit:
     written = metadata.find_write_index(upstream, index)
     settings = written.rerank_settings()
     result = Audit()
-    for stored in snapshot.documents(upstream, written, settings.field, settings.source_fields):
-        result.add(stored.id, worth_of(stored, settings, BUNDLE.model_tag))
+    for stored in snapshot.read_documents(upstream, written, settings.field, settings.source_fields):
+        result.add(stored.id, judge_vector(stored, settings, BUNDLE.model_tag))
     return result
 
 

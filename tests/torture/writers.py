@@ -16,7 +16,7 @@ from typing import Any
 
 from opensearchpy import ConflictError, NotFoundError, OpenSearch, TransportError
 
-from indexer.audit import Worth, worth_of
+from indexer.audit import Worth, judge_vector
 from opensearch.changes.snapshot import SnapshotDocument
 from opensearch.fields import stored_vectors
 from opensearch.settings.table import RerankSettings
@@ -199,7 +199,7 @@ class ThroughProxy(Writer):
             if doc["found"]:
                 value = stored_vectors.find_value(doc["_source"], "rerank.vector")
                 stored = SnapshotDocument(doc["_id"], doc["_source"], [] if value is None else [value])
-                worth = worth_of(stored, SETTINGS, BUNDLE.model_tag)
+                worth = judge_vector(stored, SETTINGS, BUNDLE.model_tag)
                 assert worth in (Worth.CURRENT, Worth.ABSENT, Worth.WITHOUT_TEXT), (worth, doc)
 
 
@@ -229,7 +229,7 @@ class Searcher(Writer):
         for hit in hits:
             vectors = hit.get("fields", {}).get("rerank.vector", [])
             stored = SnapshotDocument(hit["_id"], hit["_source"], vectors)
-            worth = worth_of(stored, SETTINGS, BUNDLE.model_tag)
+            worth = judge_vector(stored, SETTINGS, BUNDLE.model_tag)
             if hit.get("_rerank", {}).get("crossing") is not None:
                 assert worth is Worth.CURRENT, (worth, hit)
                 self.scored += 1

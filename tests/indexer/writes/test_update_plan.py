@@ -16,7 +16,7 @@ from opensearch.settings.table import MigrationSettings, RerankSettings
 from opensearch.writes.documents import ABSENT, StoredDocument
 from opensearch.writes.operation import Lock, Operation
 from opensearch.writes.target import WriteTarget
-from opensearch.writes.update import UpdateBody, merged
+from opensearch.writes.update import UpdateBody, merge
 from reranker.stored_vector import pack
 from reranker.text import Chunking, text_hash
 
@@ -285,4 +285,4 @@ def test_where_reranking_is_off_nothing_is_made_and_a_stale_vector_goes(
 def test_documents_are_merged_as_opensearch_does(
     source: dict[str, Any], changes: dict[str, Any], result: dict[str, Any]
 ) -> None:
-    assert merged(source, changes) == result
+    assert merge(source, changes) == result

@@ -82,7 +82,7 @@ def test_no_action(line: bytes) -> None:
 def test_a_locked_line_has_no_retries() -> None:
     operation = parse_action(b'{"update":{"_id":"1","retry_on_conflict":3,"routing":5}}\n', {"_index": "i"})
     assert operation is not None
-    line = json.loads(operation.locked_line(Lock(4, 2)))
+    line = json.loads(operation.build_locked_line(Lock(4, 2)))
     assert line == {"update": {"_id": "1", "routing": "5", "if_seq_no": 4, "if_primary_term": 2}}
 
 
