@@ -22,11 +22,11 @@ from plugin.http.client_presence import ClientGoneError, absent, present
 from plugin.http.content_coding import change_body
 from plugin.http.headers import Environ
 from plugin.http.messages import Request, Response
-from plugin.passthrough.forward import MAX_CUT_BYTES, passed_through
+from plugin.passthrough.forward import MAX_REDACTED_BYTES, forward_request
 from plugin.passthrough.hidden_fields import FieldLookup
 from plugin.passthrough.nodes import NodesHandler
 from plugin.passthrough.publish_address import AUTO, asks_for_addresses
-from plugin.passthrough.reads import READS, ReadHandler, asked_in_url
+from plugin.passthrough.reads import READS, ReadHandler, read_url_predicate
 from plugin.search.handler import SearchDoor
 from plugin.search.msearch import MULTI_SEARCHES, MultiSearchDoor
 from plugin.search.page_agreement import PageAgreement
@@ -134,23 +134,25 @@ class Proxy:
         if spoken.api in WRITES:
             with absent():  # a write in several steps is brought to its end
                 return self._shown(request, self._writes.answer(request, spoken))
-        return passed_through(self._upstream, request)
+        return forward_request(self._upstream, request)
 
     def _rest(self, request: Request) -> Response:
         """Pass through what is no API of documents or searches; see whether it changes indices."""
         if asks_for_addresses(request.method, request.target):
             return self._nodes.answer(request)
-        answer = passed_through(self._upstream, request)
+        answer = forward_request(self._upstream, request)
         if reason := find_unranked_api(request.method, request.path):
             return answer.with_headers(("Rerank-Status", skipped(reason)))
         if answer.status < 400 and changes_indices(request.method, request.path):
-            self._settings.changed()
+            self._settings.invalidate()
         return answer
 
     def _shown(self, request: Request, answer: Response) -> Response:
         """Return the answer to a write; the documents in it, which updates may ask for, lose our fields."""
-        cut = self._lookup.cut_by_index(request, asked_in_url(request))
-        shown = change_body(answer, lambda body: cut(body) if b'"_source"' in body else body, MAX_CUT_BYTES)
+        cut = self._lookup.build_redaction(request, read_url_predicate(request))
+        shown = change_body(
+            answer, lambda body: cut(body) if b'"_source"' in body else body, MAX_REDACTED_BYTES
+        )
         return shown or answer
 
 

@@ -78,7 +78,7 @@ def _compared(door: SearchDoor, settings: SettingsCache, headers: Headers, index
     Raises:
         AnsweredError, UpstreamError, AddressError, _QuestionError: it cannot be compared.
     """
-    target = settings.of_indices(index_path(index)[1:], headers)
+    target = settings.find_target_as(index_path(index)[1:], headers)
     body = _body(text)
     search, notes = _shortened(Asked(index, body, text).search(target))
     if body is not None:

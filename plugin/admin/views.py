@@ -108,7 +108,7 @@ class AdminViews:
 
     def _written(self, done: list[EnableResult], *, dry_run: bool) -> flask.Response:
         if not dry_run:
-            self.cache.changed()
+            self.cache.invalidate()
         return answered(
             {"acknowledged": not dry_run, "indices": {each.index: _as_json(each) for each in done}}
         )

@@ -13,10 +13,10 @@ from plugin.http.messages import Request, Response
 from plugin.upstream.client import StreamedResponse, Upstream
 from plugin.upstream.connection import Body
 
-Cut = Callable[[bytes], bytes]
+Redaction = Callable[[bytes], bytes]
 """Removes vector fields from a JSON response."""
 
-MAX_CUT_BYTES = 256 * 1024 * 1024
+MAX_REDACTED_BYTES = 256 * 1024 * 1024
 """A longer response is passed on with its vector fields: it would not fit into a worker's memory."""
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -25,10 +25,10 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _log = logging.getLogger("twinrank")
 
 
-def passed_through(
+def forward_request(
     upstream: Upstream,
     request: Request,
-    cut: Cut | None = None,
+    redact: Redaction | None = None,
     *,
     read: bytes = b"",
     forward: SearchRequest | None = None,
@@ -40,48 +40,48 @@ def passed_through(
     Args:
         upstream: the OpenSearch.
         request: the client's request.
-        cut: removes vector fields from a JSON response; None if it cannot hold any.
+        redact: removes vector fields from a JSON response; None if it cannot hold any.
         read: the part of the request's body that was read already.
         forward: what to send in place of the client's bytes.
         may_repeat: whether it may be sent again if a host fails; None: if its method is safe.
-        keeps_coding: whether `cut` often finds nothing, so that such a response may stay compressed.
+        keeps_coding: whether `redact` often finds nothing, so that such a response may stay compressed.
 
     Raises:
         UpstreamError: OpenSearch cannot be asked.
     """
     headers = request.headers
-    if cut is not None:
+    if redact is not None:
         unpacked = request.headers_without("accept-encoding")
         headers = keep_readable_codings(request.headers) if keeps_coding else unpacked
     repeats = request.method in _SAFE if may_repeat is None else may_repeat
-    streamed = _sent(upstream, request, headers, read, forward, may_repeat=repeats)
-    if cut is None or request.method == "HEAD" or not _is_json(streamed):
+    streamed = _send(upstream, request, headers, read, forward, may_repeat=repeats)
+    if redact is None or request.method == "HEAD" or not _is_json(streamed):
         return Response(streamed.status, streamed.headers, streamed, streamed.reason)
     start, rest = _read(streamed)
     if rest is not None:
-        _log.warning("a response of more than %d bytes keeps its vector fields", MAX_CUT_BYTES)
-        return Response(streamed.status, streamed.headers, _joined(start, rest, streamed), streamed.reason)
+        _log.warning("a response of more than %d bytes keeps its vector fields", MAX_REDACTED_BYTES)
+        return Response(streamed.status, streamed.headers, _join(start, rest, streamed), streamed.reason)
     kept = tuple(header for header in streamed.headers if header[0].lower() != "content-length")
     answer = Response(streamed.status, kept, start, streamed.reason)
-    cut_out = change_body(answer, cut, MAX_CUT_BYTES)
-    if cut_out is None:
+    redacted = change_body(answer, redact, MAX_REDACTED_BYTES)
+    if redacted is None:
         _log.warning(
             "a response that cannot be decompressed to at most %d bytes keeps its vector fields",
-            MAX_CUT_BYTES,
+            MAX_REDACTED_BYTES,
         )
-    return cut_out or answer
+    return redacted or answer
 
 
-def cut_of(target: Target, search: SearchRequest | Skip) -> Cut | None:
+def build_redaction(target: Target, search: SearchRequest | Skip) -> Redaction | None:
     """Return what removes a target's vector fields, except those that a search asks for by name.
 
     None: there is nothing to remove.
     """
-    fields_of = hidden_fields(target, search)
+    fields_of = find_hidden_fields(target, search)
     return None if fields_of is None else lambda body: redact_response(body, fields_of)
 
 
-def hidden_fields(target: Target, search: SearchRequest | Skip) -> FieldsOf | None:
+def find_hidden_fields(target: Target, search: SearchRequest | Skip) -> FieldsOf | None:
     """Return each index's vector fields that are not asked for by name; None: there are none."""
     fields = target.all_fields
     shown = () if isinstance(search, Skip) else [field for field in fields if asks_for(search, field)]
@@ -90,7 +90,7 @@ def hidden_fields(target: Target, search: SearchRequest | Skip) -> FieldsOf | No
     return lambda index: tuple(field for field in target.fields_of(index) if field not in shown)
 
 
-def _sent(
+def _send(
     upstream: Upstream,
     request: Request,
     headers: Headers,
@@ -129,13 +129,13 @@ def _read(streamed: StreamedResponse) -> tuple[bytes, Iterator[bytes] | None]:
     for block in blocks:
         read.append(block)
         num_bytes += len(block)
-        if num_bytes > MAX_CUT_BYTES:
+        if num_bytes > MAX_REDACTED_BYTES:
             return b"".join(read), blocks
     streamed.close()
     return b"".join(read), None
 
 
-def _joined(start: bytes, rest: Iterator[bytes], streamed: StreamedResponse) -> Iterable[bytes]:
+def _join(start: bytes, rest: Iterator[bytes], streamed: StreamedResponse) -> Iterable[bytes]:
     try:
         yield start
         yield from rest

@@ -3,7 +3,7 @@
 import logging
 
 from plugin.http.messages import Request, Response
-from plugin.passthrough.forward import passed_through
+from plugin.passthrough.forward import forward_request
 from plugin.passthrough.publish_address import AUTO, UNCHANGED, asks_for_nodes, replace_addresses
 from plugin.upstream.client import Upstream
 
@@ -32,15 +32,15 @@ class NodesHandler:
         Raises:
             UpstreamError: OpenSearch cannot be asked.
         """
-        address = self._address(request) if asks_for_nodes(request.method, request.target) else ""
+        address = self._choose_address(request) if asks_for_nodes(request.method, request.target) else ""
         self._log_once(request, address)
         if not address:
-            return passed_through(self._upstream, request)
-        return passed_through(
+            return forward_request(self._upstream, request)
+        return forward_request(
             self._upstream, request, lambda body: replace_addresses(body, address), keeps_coding=True
         )
 
-    def _address(self, request: Request) -> str:
+    def _choose_address(self, request: Request) -> str:
         """Return the address to publish; empty if the response stays as it is."""
         if self._publish_address != AUTO:
             return "" if self._publish_address == UNCHANGED else self._publish_address

@@ -10,7 +10,7 @@ from opensearch.fields.vector_field import vector_field
 from opensearch.search.request import NotUnderstoodError, read_parameters
 from opensearch.search.requested_fields import asks_in_documents, asks_in_url
 from plugin.http.messages import Request, Response
-from plugin.passthrough.forward import Cut, passed_through
+from plugin.passthrough.forward import Redaction, forward_request
 from plugin.passthrough.hidden_fields import FieldLookup
 from plugin.upstream.client import Upstream
 
@@ -35,36 +35,42 @@ class ReadHandler:
             UpstreamError: OpenSearch cannot be asked.
         """
         read = request.stream.read(MAX_BODY_BYTES + 1) if endpoint.api is Api.MULTI_GET else b""
-        asked = _Asked(_parameters(request), _documents(read))
+        asked = _Asked(_read_parameters(request), _read_documents(read))
         if endpoint.api is Api.SOURCE:
-            cut = self._cut_of_source(request, endpoint, asked)
-        elif endpoint.api in (Api.GET, Api.EXPLAIN) and not self._lookup.fields(request, endpoint.indices):
-            cut = None
+            redact = self._build_source_redaction(request, endpoint, asked)
+        elif endpoint.api in (Api.GET, Api.EXPLAIN) and not self._lookup.find_fields(
+            request, endpoint.indices
+        ):
+            redact = None
         else:
-            cut = self._lookup.cut_by_index(request, asked.by_name, endpoint.indices)
+            redact = self._lookup.build_redaction(request, asked.asks_for, endpoint.indices)
         may_repeat = endpoint.api is not Api.SCROLL  # asked for twice, a page would be skipped
-        return passed_through(
-            self._upstream, request, cut, read=read, may_repeat=may_repeat, keeps_coding=True
+        return forward_request(
+            self._upstream, request, redact, read=read, may_repeat=may_repeat, keeps_coding=True
         )
 
-    def _cut_of_source(self, request: Request, endpoint: Endpoint, asked: "_Asked") -> Cut | None:
+    def _build_source_redaction(
+        self, request: Request, endpoint: Endpoint, asked: "_Asked"
+    ) -> Redaction | None:
         fields = [
-            field for field in self._lookup.fields(request, endpoint.indices) if not asked.by_name(field)
+            field
+            for field in self._lookup.find_fields(request, endpoint.indices)
+            if not asked.asks_for(field)
         ]
         if not fields:
             return None
 
-        def cut(source: bytes) -> bytes:
+        def redact(source: bytes) -> bytes:
             for field in fields:
                 source = vector_field(field).remove_from_source(source)
             return source
 
-        return cut
+        return redact
 
 
-def asked_in_url(request: Request) -> Callable[[str], bool]:
+def read_url_predicate(request: Request) -> Callable[[str], bool]:
     """Return a predicate: whether a request's parameters ask for a field by name."""
-    return _Asked(_parameters(request), None).by_name
+    return _Asked(_read_parameters(request), None).asks_for
 
 
 class _Asked:
@@ -74,18 +80,18 @@ class _Asked:
         self._parameters = parameters
         self._documents = documents
 
-    def by_name(self, field: str) -> bool:
+    def asks_for(self, field: str) -> bool:
         return asks_in_url(self._parameters, field) or asks_in_documents(self._documents, field)
 
 
-def _parameters(request: Request) -> dict[str, str]:
+def _read_parameters(request: Request) -> dict[str, str]:
     try:
         return read_parameters(request.target)
     except NotUnderstoodError:
         return {}
 
 
-def _documents(read: bytes) -> Any:  # noqa: ANN401  # any JSON
+def _read_documents(read: bytes) -> Any:  # noqa: ANN401  # any JSON
     try:
         return msgspec.json.decode(read) if read and len(read) <= MAX_BODY_BYTES else None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):

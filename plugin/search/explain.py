@@ -98,7 +98,7 @@ def explain(
         SettingsError: nothing was asked.
         AddressError: no name of an index.
     """
-    target = settings.of_indices(index_path(asked.indices)[1:], headers)
+    target = settings.find_target_as(index_path(asked.indices)[1:], headers)
     search = asked.search(target)
     sent = with_deadline(_with_details(search)) if takes_ext(target) else search
     found, status, timing = until_reranked(

@@ -14,7 +14,7 @@ from plugin.errors import RerankFailedError, UpstreamError, error_body
 from plugin.http.client_presence import ClientGoneError
 from plugin.http.content_coding import decode_body
 from plugin.http.messages import Request, Response
-from plugin.passthrough.forward import cut_of, passed_through
+from plugin.passthrough.forward import build_redaction, forward_request
 from plugin.search.breaker import kind_of
 from plugin.search.cluster import ClusterSearch
 from plugin.search.page_agreement import PageAgreement
@@ -137,7 +137,7 @@ class SearchDoor:
         forward = skip.forward  # without `ext.rerank`, of which OpenSearch says something else than of rights
         if answer.status == 403 and forward is not None and not self._shows(request, forward):
             _close(answer)
-            answer = passed_through(self._upstream, request, read=body).with_headers(clock.header())
+            answer = forward_request(self._upstream, request, read=body).with_headers(clock.header())
         plain = [header for header in answer.headers if header[0] != "Rerank-Status"]
         return replace(answer, headers=(*plain, ("Rerank-Status", skipped(_UNSEEN.reason))))
 
@@ -155,10 +155,10 @@ class SearchDoor:
     ) -> Response:
         """Send the client's own search, or what it is without `ext.rerank`, and cut our fields out."""
         with clock.stage("opensearch"):
-            answer = passed_through(
+            answer = forward_request(
                 self._upstream,
                 request,
-                cut_of(target, search),
+                build_redaction(target, search),
                 read=body,
                 forward=skip.forward,
                 may_repeat=True,

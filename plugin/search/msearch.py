@@ -16,7 +16,7 @@ from plugin.encoding.model import Model
 from plugin.errors import UpstreamError
 from plugin.http.client_presence import ClientGoneError
 from plugin.http.messages import Request, Response
-from plugin.passthrough.forward import passed_through
+from plugin.passthrough.forward import forward_request
 from plugin.passthrough.hidden_fields import FieldLookup
 from plugin.search.handler import MAX_BODY_BYTES, plain_json, with_warnings
 from plugin.search.msearch_item import PlannedItem, cut_of_items
@@ -150,7 +150,7 @@ class MultiSearchDoor:
         if not all(each.is_own for each in planned):
             return self._items.run(request, planned, clock)
         with clock.stage("opensearch"):
-            answer = passed_through(
+            answer = forward_request(
                 self._upstream, request, cut_of_items(planned), read=body, may_repeat=True
             )
         words = [each.word for each in planned]
@@ -160,9 +160,9 @@ class MultiSearchDoor:
 
     def _unread(self, request: Request, body: bytes, reason: str, clock: StageClock) -> Response:
         """Pass on what was not understood: which indices it speaks of, its answer tells."""
-        cut = self._lookup.cut_by_index(request, lambda field: False)
+        cut = self._lookup.build_redaction(request, lambda field: False)
         with clock.stage("opensearch"):
-            answer = passed_through(
+            answer = forward_request(
                 self._upstream, request, cut, read=body, may_repeat=True, keeps_coding=True
             )
         return answer.with_headers(("Rerank-Status", skipped(reason)), clock.header())

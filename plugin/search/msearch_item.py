@@ -15,7 +15,7 @@ from opensearch.search.requested_fields import asks_for
 from opensearch.search.response import UnusableResponseError
 from opensearch.search.window_request import request_window
 from opensearch.settings.target import Skip, Target
-from plugin.passthrough.forward import Cut, hidden_fields
+from plugin.passthrough.forward import Redaction, find_hidden_fields
 from plugin.search.page_agreement import Page
 from plugin.telemetry.rerank_status import APPLIED, REFUSED
 
@@ -73,17 +73,17 @@ class PlannedItem:
 
     def cut(self, raw: Raw, style: Style) -> Raw:
         """Return its part of an answer without our fields."""
-        fields_of = hidden_fields(self.target, self.item.search)
+        fields_of = find_hidden_fields(self.target, self.item.search)
         return raw if fields_of is None else redact_part(raw, fields_of, style, DEPTH_OF_AN_ITEM)
 
 
-def cut_of_items(planned: Sequence[PlannedItem]) -> Cut | None:
+def cut_of_items(planned: Sequence[PlannedItem]) -> Redaction | None:
     """Return what cuts our fields out of the answer to all items as they came; None: they have none.
 
     Where the answer does not hold one part an item (`filter_path` leaves empty ones out), a field is cut
     that any item hides and none asks for.
     """
-    hidden = [hidden_fields(each.target, each.item.search) for each in planned]
+    hidden = [find_hidden_fields(each.target, each.item.search) for each in planned]
     if not any(hidden):
         return None
 

@@ -50,10 +50,10 @@ class SearchPlanner:
         remote = Skip("remote_indices")
         if not local:
             return Target(remote)
-        return replace(self._settings.of(request, local, parameters), settings=remote)
+        return replace(self._settings.find_target(request, local, parameters), settings=remote)
 
     def _target(self, request: Request, indices: str, parameters: Mapping[str, str]) -> Target:
-        target = self._settings.of(request, indices, parameters)
+        target = self._settings.find_target(request, indices, parameters)
         settings = target.settings
         if self._languages is None or not isinstance(settings, RerankSettings) or settings.languages == "any":
             return target

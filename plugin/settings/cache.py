@@ -94,7 +94,7 @@ class SettingsCache:
         """What follows the cluster; None if nothing does."""
         return self._poller
 
-    def of(self, request: Request, indices: str, parameters: Mapping[str, str]) -> Target:
+    def find_target(self, request: Request, indices: str, parameters: Mapping[str, str]) -> Target:
         """Return the settings of the indices of a path's expression, as the request's caller sees them.
 
         Raises:
@@ -110,11 +110,11 @@ class SettingsCache:
                 return replace(target, settings=Skip("coverage"))
         return target
 
-    def of_indices(self, indices: str, headers: Headers) -> Target:
+    def find_target_as(self, indices: str, headers: Headers) -> Target:
         """Return the settings as the user that these headers name sees them, without the check of coverage.
 
         Raises:
-            UpstreamError: as `of`.
+            UpstreamError: as `find_target`.
         """
         caller = identity(Request("GET", f"/{indices}", headers, BytesIO(), 0))
         return self._find_cached((settings_target(indices, {}), caller))
@@ -123,11 +123,11 @@ class SettingsCache:
         """Whether OpenSearch shows the request's caller settings of the indices.
 
         Raises:
-            UpstreamError: as `of`.
+            UpstreamError: as `find_target`.
         """
-        return self.of_indices(indices, request.headers).is_ours
+        return self.find_target_as(indices, request.headers).is_ours
 
-    def changed(self) -> None:
+    def invalidate(self) -> None:
         """Invalidate everything that was read before now, since a change went through this worker."""
         with self._lock:
             self._entries.clear()
@@ -136,7 +136,7 @@ class SettingsCache:
         for listener in self._listeners:
             listener()
 
-    def on_change(self, listener: Callable[[], None]) -> None:
+    def add_listener(self, listener: Callable[[], None]) -> None:
         """Call `listener` after each change that went through this worker or that the poller has seen."""
         self._listeners.append(listener)
 

@@ -12,7 +12,7 @@ from opensearch.writes.response import ResponseItem, WriteResult, encode_json, r
 from plugin.http.client_presence import ClientGoneError
 from plugin.http.content_coding import decode_body
 from plugin.http.messages import Request, Response
-from plugin.passthrough.forward import passed_through
+from plugin.passthrough.forward import forward_request
 from plugin.telemetry.write_counts import written_header
 from plugin.upstream.client import Exchange
 from plugin.writes.parameters import is_answer_readable, is_pretty, with_parameters
@@ -39,11 +39,11 @@ class DocumentHandler:
         """
         target = self._session.find_target(unquote(self._endpoint.indices))
         if target is None:
-            return passed_through(self._session.upstream, self._request)
+            return forward_request(self._session.upstream, self._request)
         body = self._request.stream.read(MAX_LINE_BYTES + 1)
         plain = decode_body(body, "gzip", MAX_LINE_BYTES) if self._is_packed else body
         if plain is None or len(body) > MAX_LINE_BYTES:
-            return passed_through(self._session.upstream, self._request, read=body)
+            return forward_request(self._session.upstream, self._request, read=body)
         if self._request.content_length is not None and len(body) < self._request.content_length:
             raise ClientGoneError("the client left before it had sent its document")
         self._session.counts.documents += 1

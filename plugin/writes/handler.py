@@ -3,7 +3,7 @@
 from opensearch.endpoints import Api, Endpoint
 from plugin.encoding.model import Model
 from plugin.http.messages import Request, Response
-from plugin.passthrough.forward import passed_through
+from plugin.passthrough.forward import forward_request
 from plugin.settings.cache import SettingsCache
 from plugin.upstream.client import Upstream
 from plugin.writes.bulk import BulkHandler
@@ -28,7 +28,7 @@ class WriteHandler:
         self._model = model
         self._settings = settings
         self._targets = WriteTargets(upstream, settings.defaults)
-        settings.on_change(self._targets.clear)
+        settings.add_listener(self._targets.clear)
         self._repairs = Repairer(upstream, model)
 
     def answer(self, request: Request, endpoint: Endpoint) -> Response:
@@ -38,12 +38,12 @@ class WriteHandler:
             UpstreamError: OpenSearch cannot be asked.
         """
         if not is_json(request):
-            return passed_through(self._upstream, request)
+            return forward_request(self._upstream, request)
         session = self._start_session(request)
         handler = BulkHandler if endpoint.api is Api.BULK else DocumentHandler
         answer = handler(session, request, endpoint).answer()
         if session.creates and answer.status < 400:
-            self._settings.changed()  # searches of the new index through this worker know it at once
+            self._settings.invalidate()  # searches of the new index through this worker know it at once
         return answer
 
     def enrich(self, request: Request) -> Response:

@@ -268,7 +268,7 @@ def test_a_change_that_opensearch_refuses_forgets_no_settings(
     forgotten: list[int] = []
     with closing(Upstream(toy_index.url)) as upstream:
         settings = SettingsCache(upstream)
-        settings.on_change(lambda: forgotten.append(1))
+        settings.add_listener(lambda: forgotten.append(1))
         client = Client(Proxy(upstream, Model.load(Bundle.open(TINY_BUNDLE)), settings))
         target = path.format(toy_index.name)
         answer = client.open(target, method=method, data=body, headers=dict(JSON), buffered=True)

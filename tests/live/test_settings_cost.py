@@ -48,7 +48,7 @@ def lookups_us(cache: SettingsCache, request: Request, names: list[str]) -> floa
     took = []
     for n in range(LOOKUPS):
         began = time.perf_counter()
-        cache.of(request, names[n % len(names)], {})
+        cache.find_target(request, names[n % len(names)], {})
         took.append((time.perf_counter() - began) * 1e6)
     return median(took)
 
@@ -70,7 +70,7 @@ def test_a_lookup_asks_nothing_and_takes_as_long_with_5000_indices_as_with_5(
             names = [f"index-{n % num_indices}" for n in range(LOOKUPS)]
             first_us = lookups_us(cache, request_of_nobody, names)
             took_us = lookups_us(cache, request_of_nobody, names)
-            assert cache.of(request_of_nobody, "index-3,alias-4", {}).is_ours
+            assert cache.find_target(request_of_nobody, "index-3,alias-4", {}).is_ours
             assert upstream.asked == [], "a search waited for OpenSearch"
         lines.append(
             f"{num_indices} indices: a lookup {took_us:.1f} us, of an index not asked for before"

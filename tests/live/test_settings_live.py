@@ -88,11 +88,11 @@ def test_a_change_through_the_proxy_is_followed_by_its_worker_at_once(
     with closing(Upstream(opensearch_url)) as upstream:
         settings = SettingsCache(upstream, clock=lambda: 0.0)  # no entry ever gets old
         request = _search_request(index_name)
-        before = settings.of(request, index_name, {}).settings
+        before = settings.find_target(request, index_name, {}).settings
         put_settings(client, index_name, toy_index, window_size=7)
-        assert settings.of(request, index_name, {}).settings == before
-        settings.changed()
-        after = settings.of(request, index_name, {}).settings
+        assert settings.find_target(request, index_name, {}).settings == before
+        settings.invalidate()
+        after = settings.find_target(request, index_name, {}).settings
     assert getattr(after, "window_size", None) == 7
 
 
@@ -107,9 +107,12 @@ def test_a_pattern_is_asked_again_when_the_cluster_changes_and_no_search_pays(
         poller.start()
         until(lambda: poller.view() is not None, "a view")
         request, pattern = _search_request(index_name), f"{index_name}*"
-        assert getattr(settings.of(request, pattern, {}).settings, "window_size", None) == 100
+        assert getattr(settings.find_target(request, pattern, {}).settings, "window_size", None) == 100
         put_settings(client, index_name, toy_index, window_size=7)
-        until(lambda: getattr(settings.of(request, pattern, {}).settings, "window_size", 0) == 7, "followed")
+        until(
+            lambda: getattr(settings.find_target(request, pattern, {}).settings, "window_size", 0) == 7,
+            "followed",
+        )
         poller.stop()
 
 
