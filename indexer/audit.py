@@ -40,7 +40,7 @@ class Audit:
     samples: dict[Worth, list[str]] = field(default_factory=dict)
 
     @property
-    def sound(self) -> bool:
+    def is_sound(self) -> bool:
         """Whether no vector is stale."""
         return self.counts[Worth.STALE] == 0
 

@@ -140,7 +140,7 @@ def measure_coverage(upstream: OpenSearchClient, name: str, model: ModelIdentity
         raise BlockedError(f"{index.name}: {obstacle.problem}")
     counts = stored_vectors.count(upstream, index.name, settings.field)
     sources = stored_vectors.sample(upstream, index.name, settings, SAMPLE_SIZE) if counts.with_vector else []
-    sampled = Counter(_state(source, settings, model) for source in sources)
+    sampled = Counter(_judge(source, settings, model) for source in sources)
     is_missing = counts.documents > counts.with_vector
     missing = (
         stored_vectors.sample_missing(upstream, index.name, settings, MISSING_SAMPLE_SIZE)
@@ -153,14 +153,14 @@ def measure_coverage(upstream: OpenSearchClient, name: str, model: ModelIdentity
         settings,
         counts,
         sampled,
-        _problem(index, settings),
+        _find_problem(index, settings),
         texts,
         None if obstacle is None else obstacle.problem,
         stored_vectors.count_missing(upstream, index, settings),
     )
 
 
-def _problem(index: Index, settings: RerankSettings) -> str | None:
+def _find_problem(index: Index, settings: RerankSettings) -> str | None:
     try:
         mapped = mapping.check(index, settings.field)
     except MappingError as error:
@@ -168,7 +168,7 @@ def _problem(index: Index, settings: RerankSettings) -> str | None:
     return None if mapped else f"{settings.field} is not mapped: twinrank enable {index.name}"
 
 
-def _state(source: Mapping[str, Any], settings: RerankSettings, model: ModelIdentity) -> State:
+def _judge(source: Mapping[str, Any], settings: RerankSettings, model: ModelIdentity) -> State:
     try:
         vector = unpack(stored_vectors.decode(stored_vectors.find_value(source, settings.field)) or b"")
     except StoredVectorError:

@@ -60,7 +60,7 @@ def begin(upstream: OpenSearchClient, index: Index, model: str, field: str | Non
             f"{index.name}: expected no migration under way, found one with {other.model}."
             f" End it first: twinrank migrate {index.name} cleanup"
         )
-    second = field or _second_name(settings.field)
+    second = field or _choose_second_field(settings.field)
     return _write(
         upstream, index, msgspec.structs.replace(settings, migration=MigrationSettings(model, second))
     )
@@ -106,7 +106,7 @@ def cut_over(
     second = settings.second
     if second is None or settings.migration.cut_over:
         raise MigrationError(
-            f"{index.name}: expected a migration that is not cut over, found {_state(settings)}."
+            f"{index.name}: expected a migration that is not cut over, found {_name_state(settings)}."
             f" Begin with: twinrank migrate {index.name} --to FOLDER"
         )
     share, audit = measure_coverage(upstream, index, second, model_tag, progress)
@@ -130,7 +130,7 @@ def roll_back(upstream: OpenSearchClient, index: Index) -> RerankSettings:
     if not settings.migration.cut_over:
         raise MigrationError(
             f"{index.name}: expected a migration that is cut over and not cleaned up, found"
-            f" {_state(settings)}"
+            f" {_name_state(settings)}"
         )
     return _exchange(upstream, index, settings, is_cut_over=False)
 
@@ -145,7 +145,7 @@ def forget(upstream: OpenSearchClient, index: Index) -> str:
     settings = index.rerank_settings()
     field = settings.migration.field
     if field is None:
-        raise MigrationError(f"{index.name}: expected a second field, found {_state(settings)}")
+        raise MigrationError(f"{index.name}: expected a second field, found {_name_state(settings)}")
     _write(upstream, index, msgspec.structs.replace(settings, migration=MigrationSettings()))
     return field
 
@@ -161,13 +161,13 @@ def describe_state(index: Index) -> Mapping[str, Any]:
         "index": index.name,
         "model": settings.model,
         "field": settings.field,
-        "migration": _state(settings),
+        "migration": _name_state(settings),
         "other_model": settings.migration.model,
         "other_field": settings.migration.field,
     }
 
 
-def _state(settings: RerankSettings) -> str:
+def _name_state(settings: RerankSettings) -> str:
     if settings.migration.model is None:
         return "none"
     return "cut over" if settings.migration.cut_over else "filling"
@@ -189,5 +189,5 @@ def _write(upstream: OpenSearchClient, index: Index, settings: RerankSettings) -
     return settings
 
 
-def _second_name(field: str) -> str:
+def _choose_second_field(field: str) -> str:
     return field.removesuffix("_2") if field.endswith("_2") else f"{field}_2"

@@ -68,7 +68,7 @@ def read_bulk_documents(lines: Iterable[Line]) -> Iterator[Line]:
             yield replace(source, refusal=refusal)
         else:
             identity = metadata.get(ID)
-            yield source if identity is None else _with_id(source, source.raw, json.dumps(identity))
+            yield source if identity is None else _add_id(source, source.raw, json.dumps(identity))
 
 
 def unwrap_hits(lines: Iterable[Line]) -> Iterator[Line]:
@@ -92,7 +92,7 @@ def _unwrap(line: Line) -> Line:
     raw = text[source.value_start : source.end].encode()
     if identity is None or identity.value is None:
         return replace(line, raw=raw)
-    return _with_id(line, raw, text[identity.value_start : identity.end])
+    return _add_id(line, raw, text[identity.value_start : identity.end])
 
 
 def _find_refusal(operation: str, metadata: Mapping[str, Any], index: object) -> str | None:
@@ -111,7 +111,7 @@ def _refuse_operation(operation: str) -> str:
     return f"expected the actions {' and '.join(READ_ACTIONS)}, found {operation}: {INSTEAD}"
 
 
-def _with_id(line: Line, raw: bytes, identity: str) -> Line:
+def _add_id(line: Line, raw: bytes, identity: str) -> Line:
     """Return a line with `_id` put before a document's other members."""
     body = raw.lstrip()
     if not body.startswith(b"{"):

@@ -71,11 +71,11 @@ def recognise_form(head: bytes, *, ended: bool) -> Form:
     if text.startswith("["):
         return Form.VALUES
     if not text.startswith("{"):
-        raise _other_form(*_name_of_text(text))
-    return _form_of_objects(text, ended=ended)
+        raise _make_error(*_name_text_form(text))
+    return _recognise_objects(text, ended=ended)
 
 
-def _form_of_objects(text: str, *, ended: bool) -> Form:
+def _recognise_objects(text: str, *, ended: bool) -> Form:
     first, newline, rest = text.partition("\n")
     value = _parse(first)
     if value is not None:
@@ -88,14 +88,14 @@ def _form_of_objects(text: str, *, ended: bool) -> Form:
     if spread is not None:
         _refuse_object(spread)
         return Form.VALUES
-    return _form_of_cut(first, text, ended=ended or not (newline and rest))
+    return _recognise_cut(first, text, ended=ended or not (newline and rest))
 
 
-def _form_of_cut(first: str, text: str, *, ended: bool) -> Form:
+def _recognise_cut(first: str, text: str, *, ended: bool) -> Form:
     """Judge by the first key, since no object ends within what was read."""
     key = _FIRST_KEY.match(text)
     if key and key[1] in ("took", "_scroll_id") and '"hits"' in text:
-        raise _search_response()
+        raise _make_search_error()
     if "\n" not in text and key and key[1] in ("_index", "_id") and _SOURCE.search(text):
         return Form.HITS
     return Form.VALUES if _OPENS.search(first.rstrip()) and not ended else Form.LINES
@@ -108,19 +108,19 @@ def _refuse_object(value: object) -> None:
         return
     hits = value.get("hits")
     if isinstance(hits, dict) and isinstance(hits.get("hits"), list):
-        raise _search_response()
+        raise _make_search_error()
     if keys == {"error", "status"}:
-        raise _other_form(f"an error of OpenSearch: {json.dumps(value)[:200]}", "ask it again")
+        raise _make_error(f"an error of OpenSearch: {json.dumps(value)[:200]}", "ask it again")
     if keys == {"docs"} and isinstance(value["docs"], list):
-        raise _other_form(
+        raise _make_error(
             "the answer of _mget", "take its documents: jq -c '.docs[]' FILE | twinrank index INDEX -"
         )
     if keys >= {"took", "errors", "items"}:
-        raise _other_form("the answer of _bulk", "give the file that was sent")
+        raise _make_error("the answer of _bulk", "give the file that was sent")
 
 
-def _search_response() -> InputError:
-    return _other_form(
+def _make_search_error() -> InputError:
+    return _make_error(
         "the answer of a search, which is one page of an index",
         f"take its documents: jq -c '.hits.hits[]' {_PIPED}",
     )
@@ -131,22 +131,22 @@ def _refuse_actions(lines: list[str]) -> None:
     for line in lines:
         action = parse_action(_parse(line))
         if action and action[0] in OTHER_ACTIONS:
-            raise _other_form(f"a _bulk request with {action[0]} actions", INSTEAD)
+            raise _make_error(f"a _bulk request with {action[0]} actions", INSTEAD)
 
 
 def _refuse_marks(head: bytes) -> None:
     for mark, name, remedy in _MARKS:
         if head.startswith(mark):
-            raise _other_form(name, remedy)
+            raise _make_error(name, remedy)
     if head[_TAR_PLACE:].startswith(_TAR_MARK):
-        raise _other_form("a tar archive", f"unpack it: tar -xOf {_PIPED}")
+        raise _make_error("a tar archive", f"unpack it: tar -xOf {_PIPED}")
 
 
 def _refuse_encoding(content: bytes) -> None:
     """Refuse a file in which no line beyond ASCII is UTF-8, of two or more: one such line may be damaged."""
     beyond = [line for line in content.splitlines(keepends=True)[:-1] if not line.isascii()]
     if len(beyond) > 1 and not any(map(_is_utf8, beyond)):
-        raise _other_form("text that is no UTF-8, such as Latin-1", _ICONV.format("ISO-8859-1"))
+        raise _make_error("text that is no UTF-8, such as Latin-1", _ICONV.format("ISO-8859-1"))
 
 
 def _is_utf8(line: bytes) -> bool:
@@ -157,7 +157,7 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def _name_of_text(text: str) -> tuple[str, str]:
+def _name_text_form(text: str) -> tuple[str, str]:
     """Return what a text is whose first character begins no JSON object, and what to do."""
     first = text.partition("\n")[0].strip()
     if "\0" in text[:1000]:
@@ -188,5 +188,5 @@ def _parse_beginning(text: str) -> object:
         return None
 
 
-def _other_form(found: str, remedy: str) -> InputError:
+def _make_error(found: str, remedy: str) -> InputError:
     return InputError(f"expected documents as JSON lines, found {found}. Nothing was written; {remedy}")

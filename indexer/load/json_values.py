@@ -48,14 +48,14 @@ class _Values:
         in_array = self._take("[")
         while not (self._take("]") if in_array else self._at_end()):
             if in_array and self._number and not self._take(","):
-                raise self._broken("expected , or ]")
-            raw = self._value().translate(_LINE_ENDS).encode()
+                raise self._make_error("expected , or ]")
+            raw = self._read_value().translate(_LINE_ENDS).encode()
             self._number += 1
             yield Line(self._number, raw[: self._max_bytes], whole=len(raw) <= self._max_bytes)
         if not self._at_end():
-            raise self._broken("more after the array's end")
+            raise self._make_error("more after the array's end")
 
-    def _value(self) -> str:
+    def _read_value(self) -> str:
         while True:
             self._skip_space()
             try:
@@ -63,15 +63,15 @@ class _Values:
             except json.JSONDecodeError as error:
                 is_cut = error.pos > len(self._text) - _LONGEST_TOKEN or error.msg.startswith("Unterminated")
                 if self._ended or not is_cut:
-                    raise self._broken(error.msg) from error
+                    raise self._make_error(error.msg) from error
             except RecursionError as error:
-                raise self._broken("nested too deeply") from error
+                raise self._make_error("nested too deeply") from error
             else:
                 if end < len(self._text) or self._ended:  # at the very end, a number may go on
                     value, self._place = self._text[self._place : end], end
                     return value
             if len(self._text) - self._place > self._max_bytes:
-                raise self._broken(f"expected at most {self._max_bytes} bytes in a document, found more")
+                raise self._make_error(f"expected at most {self._max_bytes} bytes in a document, found more")
             self._fill()
 
     def _take(self, mark: str) -> bool:
@@ -101,8 +101,8 @@ class _Values:
             data = self._stream.read(max(CHUNK_BYTES, len(rest)))
             self._text, self._place = rest + self._decode(data, not data), 0
         except (*READ_ERRORS, UnicodeDecodeError) as error:
-            raise self._broken(str(error)) from error
+            raise self._make_error(str(error)) from error
         self._ended = not data
 
-    def _broken(self, why: str) -> InputError:
+    def _make_error(self, why: str) -> InputError:
         return InputError(f"the input breaks off after document {self._number}: {why}")

@@ -63,7 +63,7 @@ def read_plain_lines(plain: io.BufferedIOBase, *, max_bytes: int = MAX_LINE_BYTE
     try:
         while raw := plain.readline(max_bytes + 1):
             number += 1
-            line = _line(number, raw, max_bytes)
+            line = _make_line(number, raw, max_bytes)
             if not line.whole:
                 _skip_line(plain)
             if line.raw.strip():
@@ -72,7 +72,7 @@ def read_plain_lines(plain: io.BufferedIOBase, *, max_bytes: int = MAX_LINE_BYTE
         raise InputError(f"the input breaks off after line {number}: {error}") from error
 
 
-def _line(number: int, raw: bytes, max_bytes: int) -> Line:
+def _make_line(number: int, raw: bytes, max_bytes: int) -> Line:
     if len(raw) > max_bytes and not raw.endswith(b"\n"):
         return Line(number, raw[:max_bytes], whole=False)
     start = len(UTF8_MARK) if number == 1 and raw.startswith(UTF8_MARK) else 0

@@ -34,7 +34,7 @@ class Summary:
     stopped: str | None = None
 
     @property
-    def complete(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether every line of the input was indexed."""
         return self.rejected == 0 and self.stopped is None
 

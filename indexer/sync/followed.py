@@ -40,7 +40,7 @@ class Followed:
         return self.obstacle is None or self.obstacle.is_readable
 
 
-def work_of(settings: RerankSettings, policies: Sequence[FieldPolicy]) -> Work:
+def describe_work(settings: RerankSettings, policies: Sequence[FieldPolicy]) -> Work:
     """Return what a pass looks for: which models' vectors in which fields, of which texts."""
     chunk = chunking_of(settings)
     seen_to = [f"{policy.field}:{policy.name}" for policy in policies]

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from indexer.sync.shard_pass import Run, StoppedError
 from opensearch.changes.feed import read_changes
-from opensearch.changes.shards import Shard, primary_shards
+from opensearch.changes.shards import Shard, read_primary_shards
 from opensearch.durations import parse_duration
 from opensearch.errors import DeniedError
 from opensearch.index import metadata
@@ -79,7 +79,7 @@ class Refresher:
                 return
 
     def _ask_shard(self, index: Index, number: int) -> Shard:
-        return self._retry(lambda: primary_shards(self._run.upstream, index)[number])
+        return self._retry(lambda: read_primary_shards(self._run.upstream, index)[number])
 
     def _retry(self, ask: Callable[[], Answer]) -> Answer:
         return retry(ask, self._run.retry_policy, self._run.waiting)

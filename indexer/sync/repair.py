@@ -117,7 +117,7 @@ class RepairPlanner:
                 change, outcome, BulkItem(change.id, self._build_update(source), conditions, "update")
             )
         conditions["pipeline"] = "_none"
-        return Repair(change, outcome, BulkItem(change.id, _one_line(source), conditions))
+        return Repair(change, outcome, BulkItem(change.id, _join_lines(source), conditions))
 
     def _build_update(self, source: str) -> bytes:
         """Return the body of an update that sets every vector field; null drops a value."""
@@ -132,17 +132,17 @@ class RepairPlanner:
         return json.dumps({"doc": doc}).encode()
 
 
-def _one_line(source: str) -> bytes:
+def _join_lines(source: str) -> bytes:
     """Return the source without line breaks: in JSON they can only be between its parts."""
     return source.replace("\n", " ").replace("\r", " ").encode()
 
 
 def _check(index: Index, *, is_external: bool, by_update: bool) -> None:
-    for problem in _problems(index, is_external=is_external, by_update=by_update):
+    for problem in _find_problems(index, is_external=is_external, by_update=by_update):
         raise MappingError(f"{index.name}: {problem}")
 
 
-def _problems(index: Index, *, is_external: bool, by_update: bool) -> Iterator[str]:
+def _find_problems(index: Index, *, is_external: bool, by_update: bool) -> Iterator[str]:
     if is_external and by_update:
         yield (
             "expected no final ingest pipeline beside `versioning: external`, found"

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TypeVar
 
 from indexer.sync.blocked_indices import BlockedIndices
-from indexer.sync.followed import Followed, work_of
+from indexer.sync.followed import Followed, describe_work
 from indexer.sync.lag import Key, Lags
 from indexer.sync.lease import Lease, LeaseLostError, Leases, Work, is_valid
 from indexer.sync.missing import MissingCount
@@ -22,7 +22,7 @@ from indexer.sync.repair import RepairPlanner
 from indexer.sync.shard_pass import Pass, Run, StoppedError
 from indexer.vector_fields import FieldPolicy
 from opensearch.changes.checkpoints import StoredCheckpoint
-from opensearch.changes.shards import Shard, primary_shards
+from opensearch.changes.shards import Shard, read_primary_shards
 from opensearch.errors import (
     BlockedError,
     BusyError,
@@ -80,7 +80,7 @@ class Sync:
         self._missing = MissingCount(self.run)
         self._blocked = BlockedIndices(self.run)
 
-    def once(self) -> None:
+    def run_once(self) -> None:
         """Look at everything that was written before now; return when it is done, by us or by others.
 
         The summary reports each index that must be written to and cannot be.
@@ -143,7 +143,7 @@ class Sync:
     def _follow_index(self, index: Index, known: dict[tuple[str, Work], Followed]) -> Followed:
         settings = index.rerank_settings()
         policies = self.policies(index)
-        work = work_of(settings, policies)
+        work = describe_work(settings, policies)
         kept = known.get((index.name, work))
         repairs = kept.repairs if kept else RepairPlanner(index, settings, policies)
         return Followed(index, settings, repairs, work, find_write_obstacle(index))
@@ -164,7 +164,7 @@ class Sync:
         for followed in self._indices:
             as_of_ms = int(time.time() * 1000)
             for shard, stored in self._look_up(followed):
-                position = self._position(followed, shard, stored)
+                position = self._find_position(followed, shard, stored)
                 self._note_lag(followed.index, shard, stored, position, as_of_ms)
         self._report()
 
@@ -173,7 +173,7 @@ class Sync:
         self._blocked.begin(followed)
         if not followed.is_readable:
             return []
-        shards = self._retry(lambda: self._shards(followed.index))
+        shards = self._retry(lambda: self._find_shards(followed.index))
         found = self._retry(lambda: self.leases.checkpoints.read(shards, followed.work.field))
         return list(zip(shards, found, strict=True))
 
@@ -184,7 +184,7 @@ class Sync:
         for shard, stored in random.sample(shards, len(shards)):
             key = _key(shard)
             goal = goals.setdefault(key, shard.global_checkpoint)
-            position = self._position(followed, shard, stored)
+            position = self._find_position(followed, shard, stored)
             if position < shard.global_checkpoint:  # shown while the pass goes on
                 self._note_lag(followed.index, shard, stored, position, as_of_ms)
             position = self._visit(followed, shard, stored, as_of_ms)
@@ -215,15 +215,15 @@ class Sync:
     def _may_unblock(self) -> bool:
         return any(one.obstacle is None or one.obstacle.may_end for one in self._indices)
 
-    def _shards(self, index: Index) -> list[Shard]:
-        shards = primary_shards(self.run.upstream, index)
+    def _find_shards(self, index: Index) -> list[Shard]:
+        shards = read_primary_shards(self.run.upstream, index)
         return [one for one in shards if self.wanted.shards is None or one.number in self.wanted.shards]
 
     def _visit(self, followed: Followed, shard: Shard, stored: StoredCheckpoint | None, as_of_ms: int) -> int:
         """Pass over one shard if it needs it and no other runner does; return how far it is done."""
         key = _key(shard)
         from_scratch = self.wanted.from_scratch and key not in self._begun
-        position = self._position(followed, shard, stored)
+        position = self._find_position(followed, shard, stored)
         if position <= shard.global_checkpoint:
             self._ahead_since.pop(key, None)
         elif not self._is_lost(key):
@@ -242,7 +242,7 @@ class Sync:
         self._pass(followed, shard, lease, as_of_ms)
         return lease.checkpoint
 
-    def _position(self, followed: Followed, shard: Shard, stored: StoredCheckpoint | None) -> int:
+    def _find_position(self, followed: Followed, shard: Shard, stored: StoredCheckpoint | None) -> int:
         """Return how far a shard is done, as its checkpoint says."""
         if self.wanted.from_scratch and _key(shard) not in self._begun:
             return -1

@@ -46,7 +46,7 @@ class SyncSummary:
     pending: int = 0
 
     @property
-    def complete(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether nothing was rejected or blocked, and nothing ended the run early."""
         return self.rejected == 0 and not self.blocked and self.stopped is None
 

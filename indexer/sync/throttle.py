@@ -37,19 +37,19 @@ class Throttle:
         self.share = 1.0
         self.last_probe_ms: float | None = None
         if probe is not None:
-            baseline = statistics.median(self._probed_ms() for _ in range(_BASELINE_PROBES))
+            baseline = statistics.median(self._probe_ms() for _ in range(_BASELINE_PROBES))
             self._slow_ms = max(SLOW_MS, SLOW_FACTOR * baseline)
 
     def pause_s(self, written: int, busy_s: float) -> float:
         """Return the pause after a batch of `written` documents that took `busy_s` seconds; probe once."""
         if self._probe is not None:
-            self.last_probe_ms = self._probed_ms()
+            self.last_probe_ms = self._probe_ms()
             is_slow = self.last_probe_ms > self._slow_ms
             self.share = max(MIN_SHARE, self.share / 2) if is_slow else min(1.0, self.share + 0.1)
         bound_s = written / self.docs_s if self.docs_s else 0.0
         return max(bound_s - busy_s, busy_s * (1 / self.share - 1), 0.0)
 
-    def _probed_ms(self) -> float:
+    def _probe_ms(self) -> float:
         if self._probe is None:
             return 0.0
         started = self._clock()

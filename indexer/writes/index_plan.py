@@ -2,7 +2,7 @@
 
 from indexer.document import Document
 from indexer.writes.pending import PendingWrite
-from indexer.writes.plan import OutgoingWrite, RecheckPolicy, VectorInsertion, WritePlan, line_of
+from indexer.writes.plan import OutgoingWrite, RecheckPolicy, VectorInsertion, WritePlan, encode_line
 
 
 def plan_index(pending: PendingWrite, source: str) -> WritePlan:
@@ -16,5 +16,5 @@ def plan_index(pending: PendingWrite, source: str) -> WritePlan:
     for field in reversed(pending.settings.fields):
         bare = Document(bare).without_vector(field)
     if pending.runs_pipeline:
-        return OutgoingWrite(line_of(bare), None, RecheckPolicy.ALWAYS)
+        return OutgoingWrite(encode_line(bare), None, RecheckPolicy.ALWAYS)
     return VectorInsertion(source, pending.find_texts(document.values, document.values))

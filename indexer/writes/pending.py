@@ -54,7 +54,9 @@ class PendingWrite:
     @cached_property
     def key(self) -> DocumentKey:
         """What identifies its document, as far as the client says."""
-        return DocumentKey(self.target.index, self.operation.id or "", self.target.routing_of(self.operation))
+        return DocumentKey(
+            self.target.index, self.operation.id or "", self.target.find_routing(self.operation)
+        )
 
     @property
     def runs_pipeline(self) -> bool:
@@ -88,7 +90,7 @@ class PendingWrite:
         plan = self.plan
         self.outgoing = plan.build(vectors) if isinstance(plan, VectorInsertion) else plan
 
-    def lines(self) -> tuple[bytes, bytes]:
+    def encode(self) -> tuple[bytes, bytes]:
         """Return the outgoing write as an action line and a source line of a bulk."""
         lock = self.outgoing.lock
         line = self.operation.line if lock is None else self.operation.build_locked_line(lock)

@@ -89,20 +89,20 @@ class VectorInsertion:
         recheck = self.recheck_if_missing if is_missing else self.recheck
         unchanged = self.unchanged
         if unchanged is not None and recheck is RecheckPolicy.NEVER:
-            fits = all(text.vector(vectors) == unchanged.vectors[text.field] for text in self.texts)
+            fits = all(text.find_vector(vectors) == unchanged.vectors[text.field] for text in self.texts)
             if fits:
                 return OutgoingWrite(unchanged.source, self.lock)
-        source = with_vectors(self.content, self.texts, vectors, drops=self.part == "doc")
+        source = insert_vectors(self.content, self.texts, vectors, drops=self.part == "doc")
         if self.body is not None:
             source = self.body.with_part(self.part, source).text
-        return OutgoingWrite(line_of(source), self.lock, recheck)
+        return OutgoingWrite(encode_line(source), self.lock, recheck)
 
 
 WritePlan = OutgoingWrite | VectorInsertion
 """What is sent, known already or once vectors are put in."""
 
 
-def with_vectors(
+def insert_vectors(
     source: str, texts: Sequence[Text], vectors: EncodedVectors | None, *, drops: bool = False
 ) -> str:
     """Return a source with the vectors of its texts, the first one last, so that searches find it quickest.
@@ -113,7 +113,7 @@ def with_vectors(
         DocumentError: something that is no object is in the place of a vector field's parent.
     """
     for text in reversed(texts):
-        document, packed = Document(source), text.vector(vectors)
+        document, packed = Document(source), text.find_vector(vectors)
         if packed is not None:
             source = document.with_vector(text.field, stored_vectors.encode(packed))
         else:
@@ -121,6 +121,6 @@ def with_vectors(
     return source
 
 
-def line_of(source: str) -> bytes:
+def encode_line(source: str) -> bytes:
     """Return a source as a line of a bulk."""
     return source.rstrip("\r\n").encode() + b"\n"

@@ -58,13 +58,13 @@ class Text:
         """Return whether a stored vector is the model's for this text."""
         return _is_current(packed, self.hash, self.tag)
 
-    def vector(self, vectors: EncodedVectors | None) -> bytes | None:
+    def find_vector(self, vectors: EncodedVectors | None) -> bytes | None:
         """Return the text's stored vector; None if it has no text, was not encoded, or `vectors` is None."""
         return None if vectors is None or not self.text else self.held or vectors.get(self.key)
 
     def is_missing(self, vectors: EncodedVectors | None) -> bool:
         """Return whether the text has no vector although one can be made here."""
-        return self.is_encodable and bool(self.text) and self.vector(vectors) is None
+        return self.is_encodable and bool(self.text) and self.find_vector(vectors) is None
 
 
 def find_texts(
@@ -86,14 +86,14 @@ def find_texts(
     texts = []
     for model, field in settings.models.items():
         tag = tags.get(model)
-        found = (vector_in(holder, field) for holder in holders if holder is not None)
+        found = (read_vector(holder, field) for holder in holders if holder is not None)
         held = next((packed for packed in found if _is_current(packed, hashed, tag)), None)
         is_encodable = settings.enabled and tag is not None
         texts.append(Text(text, hashed, chunking, model, field, tag, is_encodable, held))
     return tuple(texts)
 
 
-def vector_in(values: Mapping[str, Any], field: str) -> bytes | None:
+def read_vector(values: Mapping[str, Any], field: str) -> bytes | None:
     """Return the stored vector that a document carries in a field."""
     return stored_vectors.decode(stored_vectors.find_value(values, field))
 

@@ -15,9 +15,9 @@ from indexer.writes.plan import (
     UnchangedSource,
     VectorInsertion,
     WritePlan,
-    line_of,
+    encode_line,
 )
-from indexer.writes.texts import Text, vector_in
+from indexer.writes.texts import Text, read_vector
 from opensearch.fields import stored_vectors
 from opensearch.writes.operation import Lock
 from opensearch.writes.update import UpdateBody, determines, merge, touches
@@ -102,14 +102,14 @@ def _plan_whole_text(pending: PendingWrite, body: UpdateBody, doc: dict[str, Any
     """Plan an update whose new text is known whatever is stored: text and vectors need no lock to fit."""
     texts = pending.find_texts(doc, doc, None if pending.stored is None else pending.stored.source)
     creates = body.value("upsert") is not None
-    lock = _lock_of_bare(pending, texts, doc)
+    lock = _find_lock_of_bare(pending, texts, doc)
     if lock is not None and not creates and not body.is_set("doc_as_upsert"):
         return OutgoingWrite(pending.operation.source, lock)
     recheck = RecheckPolicy.IF_CREATED if creates else RecheckPolicy.NEVER
-    return VectorInsertion(body.source("doc"), texts, _bare_upsert(body, pending), "doc", recheck=recheck)
+    return VectorInsertion(body.source("doc"), texts, _strip_upsert(body, pending), "doc", recheck=recheck)
 
 
-def _lock_of_bare(pending: PendingWrite, texts: Sequence[Text], doc: dict[str, Any]) -> Lock | None:
+def _find_lock_of_bare(pending: PendingWrite, texts: Sequence[Text], doc: dict[str, Any]) -> Lock | None:
     """Return the lock under which a document without text and vectors stays so, untouched."""
     known = pending.known
     if texts[0].text or known is None or known.source is None or not pending.may_lock:
@@ -131,8 +131,8 @@ def _plan_merge(pending: PendingWrite, body: UpdateBody, doc: dict[str, Any]) ->
     after = merge(known.source, doc)
     texts = pending.find_texts(after, after, known.source)
     bare = body.without_parts("upsert", "doc_as_upsert")  # OpenSearch takes no upsert under a lock
-    source = pending.operation.source if bare is body else line_of(bare.text)
-    unchanged = UnchangedSource(source, {text.field: vector_in(after, text.field) for text in texts})
+    source = pending.operation.source if bare is body else encode_line(bare.text)
+    unchanged = UnchangedSource(source, {text.field: read_vector(after, text.field) for text in texts})
     lock = None if own else known.lock
     return VectorInsertion(bare.source("doc"), texts, bare, "doc", lock, unchanged=unchanged)
 
@@ -143,7 +143,7 @@ def _plan_first_document(pending: PendingWrite, body: UpdateBody, doc: dict[str,
     first = doc if part == "doc" else body.value("upsert")
     if first is None:
         return _plan_without_vectors(pending, body)
-    bare = _without_vectors(body.without_parts("upsert", "doc_as_upsert"), pending)
+    bare = _remove_vectors(body.without_parts("upsert", "doc_as_upsert"), pending)
     texts = pending.find_texts(first, first)
     unless_created = RecheckPolicy.UNLESS_CREATED
     return VectorInsertion(body.source(part), texts, bare, "upsert", recheck=unless_created)
@@ -151,18 +151,18 @@ def _plan_first_document(pending: PendingWrite, body: UpdateBody, doc: dict[str,
 
 def _plan_without_vectors(pending: PendingWrite, body: UpdateBody) -> OutgoingWrite:
     """Plan a write that drops the vectors, and a recheck that gives the document new ones."""
-    return OutgoingWrite(line_of(_without_vectors(body, pending).text), None, RecheckPolicy.ALWAYS)
+    return OutgoingWrite(encode_line(_remove_vectors(body, pending).text), None, RecheckPolicy.ALWAYS)
 
 
-def _without_vectors(body: UpdateBody, pending: PendingWrite) -> UpdateBody:
+def _remove_vectors(body: UpdateBody, pending: PendingWrite) -> UpdateBody:
     """Return a body that drops the stored vectors, and brings none with an upsert."""
     doc = body.source("doc")
     for field in reversed(pending.settings.fields):
         doc = Document(doc).with_null(field)
-    return _bare_upsert(body.with_part("doc", doc), pending)
+    return _strip_upsert(body.with_part("doc", doc), pending)
 
 
-def _bare_upsert(body: UpdateBody, pending: PendingWrite) -> UpdateBody:
+def _strip_upsert(body: UpdateBody, pending: PendingWrite) -> UpdateBody:
     """Return a body whose upsert, if it has one, brings no vector."""
     if body.value("upsert") is None:
         return body

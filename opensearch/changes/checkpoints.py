@@ -76,9 +76,9 @@ class Checkpoints:
         Raises:
             RequestError: OpenSearch cannot be asked.
         """
-        ids = [_id(shard.index, shard.number, field) for shard in shards]
+        ids = [_build_id(shard.index, shard.number, field) for shard in shards]
         answer = self._upstream.request("POST", f"/{CHECKPOINTS_INDEX}/_mget", {"ids": ids})
-        return [_stored(doc) if doc.get("found") else None for doc in answer["docs"]]
+        return [_read_stored(doc) if doc.get("found") else None for doc in answer["docs"]]
 
     def write(self, checkpoint: Checkpoint, replaced: StoredCheckpoint | None) -> StoredCheckpoint:
         """Write one checkpoint in the place of `replaced`, or as the first one if that is None.
@@ -92,16 +92,16 @@ class Checkpoints:
             if replaced is None
             else {"if_seq_no": str(replaced.seq_no), "if_primary_term": str(replaced.primary_term)}
         )
-        document_id = quote(_id(checkpoint.index, checkpoint.shard, checkpoint.field), safe="")
+        document_id = quote(_build_id(checkpoint.index, checkpoint.shard, checkpoint.field), safe="")
         path = f"/{CHECKPOINTS_INDEX}/_doc/{document_id}"
         answer = self._upstream.request("PUT", path, msgspec.to_builtins(checkpoint), params=condition)
         return StoredCheckpoint(checkpoint, answer["_seq_no"], answer["_primary_term"])
 
 
-def _stored(doc: dict[str, Any]) -> StoredCheckpoint:
+def _read_stored(doc: dict[str, Any]) -> StoredCheckpoint:
     checkpoint = msgspec.convert(doc["_source"], Checkpoint)
     return StoredCheckpoint(checkpoint, doc["_seq_no"], doc["_primary_term"])
 
 
-def _id(index: str, shard: int, field: str) -> str:
+def _build_id(index: str, shard: int, field: str) -> str:
     return f"{index}/{shard}/{field}"

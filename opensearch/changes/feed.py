@@ -88,7 +88,7 @@ def _read(text: str, shard: Shard) -> list[Change]:
 
 
 def _read_slowly(text: str) -> Iterator[Change]:
-    for hit in _elements(_member(_member(text, "hits"), "hits")):
+    for hit in _split_elements(_find_member(_find_member(text, "hits"), "hits")):
         values = json.loads(hit)
         yield Change(
             values["_id"],
@@ -96,17 +96,17 @@ def _read_slowly(text: str) -> Iterator[Change]:
             values["_seq_no"],
             values["_primary_term"],
             values["_version"],
-            _member(hit, "_source"),
+            _find_member(hit, "_source"),
         )
 
 
-def _member(text: str, key: str) -> str:
+def _find_member(text: str, key: str) -> str:
     """Return the text of a member's value; the object must have it."""
     found = next(member for member in read_members(text) if member.key == key)
     return text[found.value_start : found.end]
 
 
-def _elements(text: str) -> Iterator[str]:
+def _split_elements(text: str) -> Iterator[str]:
     """Yield the texts of the objects in an array that OpenSearch wrote: no space between them."""
     decoder = json.JSONDecoder(parse_int=float)  # as floats numbers cannot hit Python's limit of digits
     position = 1

@@ -25,7 +25,7 @@ class Shard:
     refreshes: int
 
 
-def primary_shards(upstream: OpenSearchClient, index: Index) -> list[Shard]:
+def read_primary_shards(upstream: OpenSearchClient, index: Index) -> list[Shard]:
     """Return all primary shards of a concrete index, by number.
 
     Raises:
@@ -35,7 +35,7 @@ def primary_shards(upstream: OpenSearchClient, index: Index) -> list[Shard]:
     answer = upstream.request("GET", index_path(index.name, "_stats", "refresh"), params={"level": "shards"})
     found = answer["indices"].get(index.name, {})
     shards = [
-        _shard(index.name, found["uuid"], int(number), copy)
+        _read_shard(index.name, found["uuid"], int(number), copy)
         for number, copies in sorted(found.get("shards", {}).items(), key=lambda item: int(item[0]))
         for copy in copies
         if copy["routing"]["primary"] and copy["routing"]["state"] in ("STARTED", "RELOCATING")
@@ -49,7 +49,7 @@ def primary_shards(upstream: OpenSearchClient, index: Index) -> list[Shard]:
     return shards
 
 
-def _shard(index: str, index_uuid: str, number: int, copy: dict[str, Any]) -> Shard:
+def _read_shard(index: str, index_uuid: str, number: int, copy: dict[str, Any]) -> Shard:
     return Shard(
         index=index,
         index_uuid=index_uuid,

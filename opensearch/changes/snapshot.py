@@ -32,7 +32,7 @@ def read_documents(
         RequestError: OpenSearch cannot be asked.
     """
     num_shards = int(index.settings["index.number_of_shards"])
-    with _point_in_time(upstream, index.name) as pit:
+    with _open_point_in_time(upstream, index.name) as pit:
         body: dict[str, Any] = {
             "size": PAGE,
             "pit": {"id": pit, "keep_alive": KEEP_ALIVE},
@@ -45,19 +45,19 @@ def read_documents(
             # As many slices as shards make each slice one shard, in which a sequence number is unique.
             # (`_shard_doc` would need none of this, but 2.19 does not know it.)
             slice_ = {"slice": {"id": shard, "max": num_shards}} if num_shards > 1 else {}
-            yield from _paged(upstream, index.name, field, body | slice_)
+            yield from _read_pages(upstream, index.name, field, body | slice_)
 
 
-def _paged(
+def _read_pages(
     upstream: OpenSearchClient, index: str, field: str, body: dict[str, Any]
 ) -> Iterator[SnapshotDocument]:
-    while hits := _hits(upstream, index, body):
+    while hits := _read_hits(upstream, index, body):
         for hit in hits:
             yield SnapshotDocument(hit["_id"], hit.get("_source", {}), hit.get("fields", {}).get(field, []))
         body = body | {"search_after": hits[-1]["sort"]}
 
 
-def _hits(upstream: OpenSearchClient, index: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+def _read_hits(upstream: OpenSearchClient, index: str, body: dict[str, Any]) -> list[dict[str, Any]]:
     answer = upstream.request("POST", "/_search", body)
     if answer["timed_out"] or answer["_shards"]["failed"]:
         raise BusyError(f"{index}: {answer['_shards']['failed']} shards did not answer; try again")
@@ -66,7 +66,7 @@ def _hits(upstream: OpenSearchClient, index: str, body: dict[str, Any]) -> list[
 
 
 @contextmanager
-def _point_in_time(upstream: OpenSearchClient, index: str) -> Iterator[str]:
+def _open_point_in_time(upstream: OpenSearchClient, index: str) -> Iterator[str]:
     path = index_path(index, "_search", "point_in_time")
     params = {"keep_alive": KEEP_ALIVE, "allow_partial_pit_creation": "false"}
     pit: str = upstream.request("POST", path, params=params)["pit_id"]

@@ -103,7 +103,7 @@ class Bulk:
                 return [BulkResult(413, str(error))]
             middle = len(items) // 2
             return self._send(items[:middle]) + self._send(items[middle:])
-        return [_result(*outcome.values()) for outcome in answer["items"]]
+        return [_read_result(*outcome.values()) for outcome in answer["items"]]
 
 
 def build_body(items: Sequence[BulkItem]) -> bytes:
@@ -119,6 +119,6 @@ def _is_large(item: BulkItem) -> bool:
     return len(item.source) > LARGE_BYTES
 
 
-def _result(outcome: dict[str, Any]) -> BulkResult:
+def _read_result(outcome: dict[str, Any]) -> BulkResult:
     error = outcome.get("error")
     return BulkResult(outcome["status"], None if error is None else read_reason(error))

@@ -31,27 +31,27 @@ class Operation:
     @property
     def index(self) -> str:
         """The name that is written to: an index, an alias or a data stream; empty if none is given."""
-        return self._text("_index") or ""
+        return self._read_text("_index") or ""
 
     @property
     def id(self) -> str | None:
         """The document's id; None if OpenSearch chooses it."""
-        return self._text("_id") or None
+        return self._read_text("_id") or None
 
     @property
     def routing(self) -> str | None:
         """The routing that the client gives."""
-        return self._text("routing")
+        return self._read_text("routing")
 
     @property
     def pipeline(self) -> str | None:
         """The ingest pipeline that the client names; `_none` if it wants none."""
-        return self._text("pipeline")
+        return self._read_text("pipeline")
 
     @property
     def lock(self) -> Lock | None:
         """The client's own lock; one that is no number never holds."""
-        seq_no, term = self._text("if_seq_no"), self._text("if_primary_term")
+        seq_no, term = self._read_text("if_seq_no"), self._read_text("if_primary_term")
         if seq_no is None and term is None:
             return None
         is_number = (seq_no or "").isdecimal() and (term or "").isdecimal()
@@ -60,7 +60,7 @@ class Operation:
     @property
     def has_external_version(self) -> bool:
         """Whether the client counts the document's versions itself."""
-        return (self._text("version_type") or "").startswith("external")
+        return (self._read_text("version_type") or "").startswith("external")
 
     def build_locked_line(self, lock: Lock) -> bytes:
         """Return the action line with a lock; OpenSearch accepts no `retry_on_conflict` beside one."""
@@ -69,7 +69,7 @@ class Operation:
         locked = parameters | {"if_seq_no": lock.seq_no, "if_primary_term": lock.primary_term}
         return json.dumps({self.action: locked}).encode() + b"\n"
 
-    def _text(self, name: str) -> str | None:
+    def _read_text(self, name: str) -> str | None:
         value = self.parameters.get(name)
         return str(value).lower() if isinstance(value, bool) else None if value is None else str(value)
 

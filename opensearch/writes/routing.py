@@ -22,7 +22,7 @@ class ShardCount:
     number: int = 1
     partition_size: int = 1
 
-    def shard_of(self, routing: str, document_id: str) -> int:
+    def find_shard(self, routing: str, document_id: str) -> int:
         """Return the shard to which a routing value leads, 0 to `number` - 1.
 
         True of indices with OpenSearch's own number of routing shards, which are not split or shrunk: their
@@ -44,7 +44,7 @@ def _find_routings(shards: ShardCount, document_id: str) -> tuple[str, ...]:
     for number in count():
         if len(found) == shards.number:
             break
-        found.setdefault(shards.shard_of(str(number), document_id), str(number))
+        found.setdefault(shards.find_shard(str(number), document_id), str(number))
     return tuple(found.values())
 
 

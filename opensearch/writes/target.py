@@ -47,7 +47,7 @@ class WriteTarget:
         first = self.default_pipeline if operation.pipeline is None else operation.pipeline
         return {first, self.final_pipeline} != {_NO_PIPELINE}
 
-    def routing_of(self, operation: Operation) -> str | None:
+    def find_routing(self, operation: Operation) -> str | None:
         """Return the routing of the operation's document: its own, or the alias's."""
         return self.routing if operation.routing is None else operation.routing
 

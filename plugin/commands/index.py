@@ -64,7 +64,7 @@ def index_command(
         indexing = Indexing(upstream, target.name, CombinedPolicy(*fills), events, keeps_source=keeps_source)
         summary = indexing.run(documents)
     click.echo(json.dumps(summary.as_json()) if as_json else summary.in_words())
-    if not summary.complete:
+    if not summary.is_complete:
         raise click.exceptions.Exit(1)
 
 

@@ -142,7 +142,7 @@ def run_sync(
         _run(Sync(run, leases, SyncScope(name, options.shards, options.from_scratch), fills), options)
     summary = run.summary
     click.echo(json.dumps(summary.as_json()) if options.as_json else summary.in_words())
-    if not summary.complete:
+    if not summary.is_complete:
         raise click.exceptions.Exit(1)
     return summary
 
@@ -150,7 +150,7 @@ def run_sync(
 def _run(sync: Sync, options: SyncOptions) -> None:
     summary, started = sync.run.summary, time.monotonic()
     try:
-        sync.follow() if options.follow else sync.once()
+        sync.follow() if options.follow else sync.run_once()
     except StoppedError:
         summary.stopped = None if options.follow else "it was asked to end"
     except RequestError as error:

@@ -47,7 +47,7 @@ def verify_command(index: str, as_json: bool, bundle_path: Path, connecting: Con
     else:
         for name, audit in audits.items():
             click.echo(f"{name}: " + "\n".join(audit.lines()))
-    if not all(audit.sound for audit in audits.values()):
+    if not all(audit.is_sound for audit in audits.values()):
         raise click.exceptions.Exit(1)
 
 

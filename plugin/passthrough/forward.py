@@ -124,7 +124,7 @@ def _is_json(streamed: StreamedResponse) -> bool:
 
 
 def _read(streamed: StreamedResponse) -> tuple[bytes, Iterator[bytes] | None]:
-    """Read a response; return it, with the remaining blocks if it is longer than MAX_CUT_BYTES."""
+    """Read a response; return it, with the remaining blocks if it is longer than MAX_REDACTED_BYTES."""
     blocks, read, num_bytes = iter(streamed), [], 0
     for block in blocks:
         read.append(block)

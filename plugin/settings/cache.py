@@ -142,7 +142,7 @@ class SettingsCache:
 
     def _find(self, indices: str, expansion: dict[str, str], caller: Headers) -> Target:
         view = None if expansion else self._view()
-        target = view.target(indices) if view else None
+        target = view.find_target(indices) if view else None
         if target is None:
             return self._find_cached((settings_target(indices, expansion), caller))
         return target

@@ -33,7 +33,7 @@ class ClusterView:
                 self._named[each][name] = record
         self._resolved: LRUCache[str, Target] = LRUCache(MAX_RESOLVED)
 
-    def target(self, index_path: str) -> Target | None:
+    def find_target(self, index_path: str) -> Target | None:
         """Return the settings of a list of index, alias and data stream names (raw, no slash).
 
         None if a part is anything else, a pattern or an unknown name: OpenSearch must be asked about it as

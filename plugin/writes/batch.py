@@ -53,7 +53,7 @@ class Batch:
         for pending in self.pending:
             _build(pending, vectors if may_grow else None)
 
-    def lines(self) -> bytes:
+    def encode(self) -> bytes:
         """Return the batch as the part of a bulk's body that OpenSearch gets."""
         lines: list[bytes] = []
         for part in self.parts:
@@ -62,7 +62,7 @@ class Batch:
             elif isinstance(part, Operation):
                 lines += (part.line, part.source or b"")
             else:
-                lines += part.lines()
+                lines += part.encode()
         return b"".join(lines)
 
 
@@ -133,7 +133,7 @@ class BatchPlanner:
         wanted: list[Wanted] = []
         readers: list[PendingWrite] = []
         for pending in batch.pending:
-            fields = () if pending.operation.id is None else self._fields_to_read(pending)
+            fields = () if pending.operation.id is None else self._choose_fields(pending)
             if fields:
                 wanted.append((pending.key, fields))
                 readers.append(pending)
@@ -141,9 +141,9 @@ class BatchPlanner:
         for pending, stored in zip(readers, found, strict=True):
             pending.stored = stored
             if stored is not None and pending.body is None:
-                batch.known |= _current_vectors(pending, stored)
+                batch.known |= _find_current_vectors(pending, stored)
 
-    def _fields_to_read(self, pending: PendingWrite) -> Sequence[str]:
+    def _choose_fields(self, pending: PendingWrite) -> Sequence[str]:
         """Return the fields of the stored document that the plan or the vectors depend on."""
         settings, body = pending.settings, pending.body
         if body is not None:
@@ -155,9 +155,9 @@ class BatchPlanner:
         if pending.operation.action != "index":
             return ()
         unknown = (text for text in pending.texts if text.text and not text.held)
-        return [text.field for text in unknown if self._recent_vector(text) is None]
+        return [text.field for text in unknown if self._find_recent_vector(text) is None]
 
-    def _recent_vector(self, text: Text) -> bytes | None:
+    def _find_recent_vector(self, text: Text) -> bytes | None:
         """Return the vector of a text that was encoded lately; None if new vectors are not wanted."""
         return self._model.known_vector(text.key) if text.is_encodable else None
 
@@ -167,7 +167,7 @@ class BatchPlanner:
             for text in pending.texts:
                 if not text.needs_encoding or text.key in batch.known:
                     continue
-                recent = self._recent_vector(text)
+                recent = self._find_recent_vector(text)
                 if recent is None:
                     missing.append(text)
                 else:
@@ -202,7 +202,7 @@ def _build(pending: PendingWrite, vectors: EncodedVectors | None) -> None:
         pending.outgoing = pending.as_it_came()
 
 
-def _current_vectors(pending: PendingWrite, stored: StoredDocument) -> dict[TextKey, bytes | None]:
+def _find_current_vectors(pending: PendingWrite, stored: StoredDocument) -> dict[TextKey, bytes | None]:
     """Return the vectors of a stored document that are current for the texts that replace it."""
     vectors = ((text, stored.packed(text.field)) for text in pending.texts)
     return {text.key: packed for text, packed in vectors if text.is_current(packed)}

@@ -1,8 +1,8 @@
 """One bulk: sent to OpenSearch with vectors in it, and answered with OpenSearch's own response.
 
-`answer` calls `_send`, which pulls `_blocks` while the request to OpenSearch is open: one batch is planned
-while the one before it is encoded. `_finish` then retries what met a conflict with the proxy's lock, and
-rechecks documents that may lack a current vector.
+`answer` calls `_send`, which pulls `_build_blocks` while the request to OpenSearch is open: one batch is
+planned while the one before it is encoded. `_finish` then retries what met a conflict with the proxy's lock,
+and rechecks documents that may lack a current vector.
 """
 
 from collections.abc import Iterator, Mapping
@@ -75,32 +75,32 @@ class BulkHandler:
         self._retries = BulkRetries(self._session, self._request)
         self._session.counts.documents = 0
         headers = keep_readable_codings(self._request.headers_without("content-encoding", "content-length"))
-        blocks = self._blocks(body, allowance)
+        blocks = self._build_blocks(body, allowance)
         target = self._request.target
         return self._session.upstream.stream(self._request.method, target, headers, blocks, None)
 
-    def _blocks(self, body: BulkBody, allowance: int) -> Iterator[bytes]:
+    def _build_blocks(self, body: BulkBody, allowance: int) -> Iterator[bytes]:
         """Yield the body that OpenSearch gets, batch by batch, growing by at most `allowance` bytes."""
-        planner = self._session.batch_planner()
+        planner = self._session.make_planner()
         before: Batch | None = None
         for parts in _split_batches(read_bulk(body.blocks(), self._defaults)):
             started = planner.start(parts, may_lock=self._is_readable and self._retries.has_capacity)
             if before is not None:
-                block, allowance = self._block(before, allowance)
+                block, allowance = self._build_block(before, allowance)
                 yield block
             before = started
         if before is not None:
-            yield self._block(before, allowance)[0]
+            yield self._build_block(before, allowance)[0]
 
-    def _block(self, batch: Batch, allowance: int) -> tuple[bytes, int]:
+    def _build_block(self, batch: Batch, allowance: int) -> tuple[bytes, int]:
         """Return the bytes of one batch, and how much more the body may grow."""
         batch.build(may_grow=allowance > 0)
-        lines = batch.lines()
+        lines = batch.encode()
         self._may_show_documents |= b'"_source"' in lines
-        num_bytes = sum(_size(part) for part in batch.parts)
+        num_bytes = sum(_count_bytes(part) for part in batch.parts)
         if len(lines) - num_bytes > allowance > 0:
             batch.build(may_grow=False)
-            lines = batch.lines()
+            lines = batch.encode()
         for pending in batch.pending:
             self._retries.note(pending)
         return lines, allowance - max(0, len(lines) - num_bytes)
@@ -144,7 +144,7 @@ def _split_batches(parts: Iterator[Operation | bytes]) -> Iterator[list[Operatio
     num_bytes = 0
     for part in parts:
         batch.append(part)
-        num_bytes += _size(part)
+        num_bytes += _count_bytes(part)
         if len(batch) >= BATCH_OPERATIONS or num_bytes >= BATCH_BYTES:
             yield batch
             batch, num_bytes = [], 0
@@ -152,7 +152,7 @@ def _split_batches(parts: Iterator[Operation | bytes]) -> Iterator[list[Operatio
         yield batch
 
 
-def _size(part: Part) -> int:
+def _count_bytes(part: Part) -> int:
     """Return the number of bytes that a part had when it came."""
     if isinstance(part, bytes):
         return len(part)

@@ -79,12 +79,12 @@ class BulkRetries:
 
     def _retry(self, lost: list[PendingWrite], answer: BulkResponse, *, may_lock: bool) -> list[PendingWrite]:
         """Send operations once more, exchange their items, and return what was sent; none if that fails."""
-        planner = self._session.batch_planner()
+        planner = self._session.make_planner()
         batch = planner.start([one.operation for one in lost], may_lock=may_lock)
         batch.build()
         if len(batch.pending) < len(lost):  # the index lost its settings meanwhile: its conflict stays
             return []
-        response = self._session.write("POST", self._request.target, batch.lines())
+        response = self._session.write("POST", self._request.target, batch.encode())
         try:
             items = BulkResponse.parse(response.body).items
         except ValueError:

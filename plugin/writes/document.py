@@ -47,13 +47,13 @@ class DocumentHandler:
         if self._request.content_length is not None and len(body) < self._request.content_length:
             raise ClientGoneError("the client left before it had sent its document")
         self._session.counts.documents += 1
-        return self._write(self._operation(plain))
+        return self._write(self._build_operation(plain))
 
     @property
     def _is_packed(self) -> bool:
         return self._request.header("content-encoding").lower() == "gzip"
 
-    def _operation(self, source: bytes) -> Operation:
+    def _build_operation(self, source: bytes) -> Operation:
         parameters = dict(self._session.parameters) | {"_index": unquote(self._endpoint.indices)}
         if self._endpoint.id is not None:
             parameters["_id"] = unquote(self._endpoint.id)
@@ -68,13 +68,13 @@ class DocumentHandler:
         while True:
             number += 1
             may_lock = self._is_readable and number < ROUNDS
-            batch = self._session.batch_planner().start([operation], may_lock=may_lock)
+            batch = self._session.make_planner().start([operation], may_lock=may_lock)
             batch.build()
             if not batch.pending:  # the index has lost its settings meanwhile
                 exchange = self._session.write(
                     self._request.method, self._request.target, operation.source or b""
                 )
-                return _answer(exchange, exchange.body, ())
+                return _build_response(exchange, exchange.body, ())
             [pending] = batch.pending
             exchange = self._send(pending)
             if not pending.has_lost_lock(exchange.status):
@@ -92,7 +92,7 @@ class DocumentHandler:
 
     def _recheck(self, pending: PendingWrite, exchange: Exchange) -> Response:
         """Give the document its vector after the write if need be, and show its numbers then."""
-        item = _item(exchange) if self._is_readable else None
+        item = _read_item(exchange) if self._is_readable else None
         unknown = WriteResult(exchange.status, "", "", "")
         written = unknown if item is None else WriteResult.read(item, exchange.status)
         body = exchange.body
@@ -104,16 +104,16 @@ class DocumentHandler:
             if item is not None and items:
                 changed = renumber(item, items[0])
                 body = encode_json(changed, is_pretty=is_pretty(self._session.parameters))
-        return _answer(exchange, body, (written_header(self._session.counts),))
+        return _build_response(exchange, body, (written_header(self._session.counts),))
 
 
-def _item(exchange: Exchange) -> ResponseItem | None:
+def _read_item(exchange: Exchange) -> ResponseItem | None:
     try:
         return msgspec.json.decode(exchange.body, type=ResponseItem)
     except msgspec.MsgspecError:
         return None
 
 
-def _answer(exchange: Exchange, body: bytes, added: tuple[tuple[str, str], ...]) -> Response:
+def _build_response(exchange: Exchange, body: bytes, added: tuple[tuple[str, str], ...]) -> Response:
     kept = tuple(header for header in exchange.headers if header[0].lower() != "content-length")
     return Response(exchange.status, (*kept, *added), body, exchange.reason)

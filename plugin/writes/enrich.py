@@ -48,7 +48,7 @@ class _Documents:
     content_type: str
     marks: tuple[bytes, bytes, bytes]
 
-    def joined(self, sources: Sequence[bytes]) -> bytes:
+    def join(self, sources: Sequence[bytes]) -> bytes:
         before, between, after = self.marks
         return before + between.join(sources) + (after if sources or before else b"")
 
@@ -63,14 +63,14 @@ def enrich_documents(session: WriteSession, request: Request) -> Response:
     """
     name = session.parameters.get("index", "")
     try:
-        refusal = _refusal(session, name)
+        refusal = _find_refusal(session, name)
         if refusal is not None:
             return Response(refusal.status, refusal.headers, refusal.body, refusal.reason)
         documents = _read(request)
         target = session.find_target(name)
         for number, source in enumerate(documents.sources, 1):
             _check(source, number, DEFAULT_FIELD if target is None else target.settings.field)
-        body = documents.joined(_encode(name, session, documents.sources))
+        body = documents.join(_encode(name, session, documents.sources))
     except _BadRequestError as error:
         reason = error_body(error.status, "rerank_request_exception", str(error))
         return Response(error.status, (("Content-Type", _JSON),), reason)
@@ -87,12 +87,12 @@ def _encode(name: str, session: WriteSession, sources: Sequence[str]) -> Sequenc
     if not session.slot.take():
         raise _BadRequestError(429, "expected fewer requests that wait for the encoder; try again later")
     try:
-        return _with_vectors(session.batch_planner(), name, session, sources)
+        return _add_vectors(session.make_planner(), name, session, sources)
     finally:
         session.slot.give_back()
 
 
-def _refusal(session: WriteSession, name: str) -> Exchange | None:
+def _find_refusal(session: WriteSession, name: str) -> Exchange | None:
     """Return OpenSearch's own refusal if the caller may not see the index.
 
     Raises:
@@ -116,7 +116,7 @@ def _refusal(session: WriteSession, name: str) -> Exchange | None:
     )
 
 
-def _with_vectors(
+def _add_vectors(
     planner: BatchPlanner, name: str, session: WriteSession, sources: Sequence[str]
 ) -> list[bytes]:
     """Return the documents with their vectors, made as a write makes them."""
@@ -127,11 +127,11 @@ def _with_vectors(
         batch = planner.start(operations[start : start + BATCH_DOCUMENTS], may_lock=False)
         batch.build()
         session.counts.documents += len(batch.parts)
-        written += (_source_of(part) for part in batch.parts)
+        written += (_read_source(part) for part in batch.parts)
     return written
 
 
-def _source_of(part: Part) -> bytes:
+def _read_source(part: Part) -> bytes:
     """Return the document that a part of a batch writes."""
     if isinstance(part, bytes):
         return part
@@ -158,13 +158,13 @@ def _read(request: Request) -> _Documents:
         text = plain.decode("utf-8")
     except UnicodeDecodeError as error:
         raise _BadRequestError(400, f"expected UTF-8, found {error}") from error
-    documents = _documents(text, "ndjson" in request.header("content-type").lower())
+    documents = _split_documents(text, "ndjson" in request.header("content-type").lower())
     if len(documents.sources) > MAX_DOCUMENTS:
         raise _BadRequestError(413, f"expected at most {MAX_DOCUMENTS} documents, found more")
     return documents
 
 
-def _documents(text: str, is_ndjson: bool) -> _Documents:
+def _split_documents(text: str, is_ndjson: bool) -> _Documents:
     if is_ndjson:
         lines = [line for line in text.split("\n") if line.strip()]
         return _Documents(lines, _NDJSON, (b"", b"\n", b"\n"))

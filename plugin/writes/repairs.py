@@ -149,7 +149,7 @@ class Repairer:
         vectors = self._encode(texts)
         lines = {}
         for key, wanted in texts.items():
-            fitting = {text.field: text.vector(vectors) for text in wanted}
+            fitting = {text.field: text.find_vector(vectors) for text in wanted}
             if any(packed != found[key].packed(field) for field, packed in fitting.items()):
                 lines[key] = build_repair_lines(keys[key], found[key].lock, fitting)
         return lines

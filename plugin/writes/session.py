@@ -68,7 +68,7 @@ class WriteSession:
         """
         return self._targets.ask_about(self._request, name)
 
-    def batch_planner(self) -> BatchPlanner:
+    def make_planner(self) -> BatchPlanner:
         """Return what plans the request's operations."""
         return BatchPlanner(
             self.upstream, self._request, self.find_target, self._model, self.counts, self.slot
@@ -115,7 +115,7 @@ class WriteSession:
             self.counts.left += 1
             return None
         id_ = written.id or operation.id or ""
-        key = DocumentKey(written.index or target.index, id_, target.routing_of(operation))
+        key = DocumentKey(written.index or target.index, id_, target.find_routing(operation))
         return Recheck(key, target, written.lock, written.result == "noop")
 
     def _refuse(self, target: WriteTarget, refusal: Refusal) -> None:

@@ -198,7 +198,7 @@ def _until(poller: SettingsPoller, name: str, window_size: int | None) -> None:
     deadline_s = time.monotonic() + _WAIT_S
     while time.monotonic() < deadline_s:
         view = poller.view()
-        target = view.target(name) if view else None
+        target = view.find_target(name) if view else None
         settings = target.settings if target else None
         if isinstance(settings, RerankSettings) and window_size in (None, settings.window_size):
             return

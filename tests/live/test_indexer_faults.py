@@ -64,7 +64,7 @@ def test_a_connection_lost_in_the_middle_loses_nothing(
     command: Command, client: OpenSearch, relay: Relay, tmp_path: Path
 ) -> None:
     summary = run_through(relay, command.index, tmp_path, mend=True, total_s=60)
-    assert summary.complete
+    assert summary.is_complete
     assert summary.indexed == 2000
     assert client.count(index=command.index)["count"] == 2000
 
@@ -73,7 +73,7 @@ def test_a_connection_lost_for_good_says_what_was_done(
     command: Command, client: OpenSearch, relay: Relay, tmp_path: Path
 ) -> None:
     summary = run_through(relay, command.index, tmp_path, mend=False, total_s=0.5)
-    assert not summary.complete
+    assert not summary.is_complete
     assert "cannot be reached" in str(summary.stopped)
     assert "run the same command again" in summary.in_words()
     client.indices.refresh(index=command.index)

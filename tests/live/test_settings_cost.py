@@ -109,7 +109,7 @@ def test_what_polling_costs_opensearch(
         view = poller.view()
         poller.stop()
     assert view is not None
-    assert all(view.target(f"many-{n}") is not None for n in range(many_indices))
+    assert all(view.find_target(f"many-{n}") is not None for n in range(many_indices))
     assert poller.last_read_ms is not None
     with capsys.disabled():
         print(  # noqa: T201

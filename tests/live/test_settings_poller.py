@@ -39,7 +39,7 @@ def poller(upstream: CountingUpstream, tmp_path: Path) -> Iterator[SettingsPolle
 
 def seen(poller: SettingsPoller, name: str) -> RerankSettings | Skip | None:
     view = poller.view()
-    target = view.target(name) if view else None
+    target = view.find_target(name) if view else None
     return target.settings if target else None
 
 

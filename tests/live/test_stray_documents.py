@@ -181,9 +181,9 @@ def test_a_routing_leads_where_opensearch_says(client: OpenSearch, make: Make, n
     for routing in ("a", "0", "t1", "ü€", "\U00010348 longer", "x" * 200):
         path = f"/{index}/_search_shards?routing={quote(routing)}"
         [[copy]] = client.transport.perform_request("GET", path)["shards"]
-        assert ShardCount(number).shard_of(routing, "1") == copy["shard"]
+        assert ShardCount(number).find_shard(routing, "1") == copy["shard"]
     one_each = ShardCount(number).find_routings("1")
-    assert {ShardCount(number).shard_of(routing, "1") for routing in one_each} == set(range(number))
+    assert {ShardCount(number).find_shard(routing, "1") for routing in one_each} == set(range(number))
 
 
 def test_the_hash_is_opensearchs() -> None:

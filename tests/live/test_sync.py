@@ -12,7 +12,7 @@ from indexer.document import Document
 from indexer.enricher import hash_of
 from indexer.sync.repair import RepairPlanner
 from opensearch.changes.feed import read_changes
-from opensearch.changes.shards import primary_shards
+from opensearch.changes.shards import read_primary_shards
 from opensearch.client import OpenSearchClient
 from opensearch.errors import MappingError
 from opensearch.fields import stored_vectors
@@ -77,7 +77,7 @@ def test_a_backfill_gives_every_document_its_vector_and_changes_nothing_else(
             f"?routing=r{number}",
         )
     first = synced(opensearch_url, index_name)
-    assert (first.checked, first.written, first.complete) == (30, 30, True)
+    assert (first.checked, first.written, first.is_complete) == (30, 30, True)
     stored = ask(opensearch_url, "GET", f"/{index_name}/_doc/7?routing=r7").body
     kept = written.replace(b"one", b"n7").replace(b"\n", b" ").removesuffix(b" }")
     assert b'"_source":' + kept in stored
@@ -127,7 +127,7 @@ def test_a_document_without_room_for_a_vector_is_told_and_left(
     put(opensearch_url, index_name, "1", b'{"text": "a", "rerank": [{"vector": "AAAA"}]}')
     put(opensearch_url, index_name, "2", b'{"text": "b"}')
     done = synced(opensearch_url, index_name)
-    assert (done.written, done.rejected, done.complete) == (1, 1, False)
+    assert (done.written, done.rejected, done.is_complete) == (1, 1, False)
     assert done.samples[0]["_id"] == "1"
     assert "expected an object at 'rerank'" in done.samples[0]["reason"]
     assert "could not be repaired" in done.in_words()
@@ -161,7 +161,7 @@ def test_a_newer_document_is_not_overwritten_and_a_deleted_one_not_brought_back(
     client.indices.refresh(index=index_name)
     upstream = OpenSearchClient(opensearch_url)
     index = metadata.find_write_index(upstream, index_name)
-    [shard] = primary_shards(upstream, index)
+    [shard] = read_primary_shards(upstream, index)
     changes = read_changes(upstream, shard, -1, shard.global_checkpoint, 10)
     repairs = RepairPlanner(index, index.rerank_settings(), tiny_fills()(index))(changes)
     put(opensearch_url, index_name, "0", b'{"text": "newer"}', "?version=8&version_type=external")
@@ -200,11 +200,11 @@ def test_an_index_whose_source_is_not_whole_is_looked_at_and_not_written(
     body = index_body(BUNDLE)
     body["mappings"]["_source"] = {"excludes": ["secret"]}
     client.indices.create(index=index_name, body=body)
-    assert synced(opensearch_url, index_name).complete, "nothing to write"
+    assert synced(opensearch_url, index_name).is_complete, "nothing to write"
     put(opensearch_url, index_name, "1", b'{"text": "a", "secret": "invoice"}')
     done = synced(opensearch_url, index_name)
     assert "keeps every field, found `_source.excludes` ['secret']" in done.blocked[index_name]
-    assert (done.complete, done.written, done.missing) == (False, 0, 1)
+    assert (done.is_complete, done.written, done.missing) == (False, 0, 1)
     query = {"query": {"match": {"secret": "invoice"}}}
     assert client.count(index=index_name, body=query)["count"] == 1
 
@@ -225,12 +225,12 @@ def test_a_blocked_index_ends_the_run_at_once_and_loses_nothing(
     client.indices.put_settings(index=index_name, body=settings)
     done = synced(opensearch_url, index_name)
     assert f"`{next(iter(settings))}: true`" in done.blocked[index_name]
-    assert (done.complete, done.missing) == (False, 1)
+    assert (done.is_complete, done.missing) == (False, 1)
     assert done.lag is not None
     assert done.lag.operations > 0
     client.indices.put_settings(index=index_name, body=dict.fromkeys(settings))
     lifted = synced(opensearch_url, index_name)
-    assert (lifted.written, lifted.missing, lifted.complete) == (1, 0, True)
+    assert (lifted.written, lifted.missing, lifted.is_complete) == (1, 0, True)
 
 
 def test_an_append_only_index_is_told(opensearch_url: str, client: OpenSearch, index_name: str) -> None:
@@ -240,7 +240,7 @@ def test_an_append_only_index_is_told(opensearch_url: str, client: OpenSearch, i
     client.index(index=index_name, body={"text": "a"}, refresh=True)
     done = synced(opensearch_url, index_name)
     assert "`index.append_only.enabled: true`" in done.blocked[index_name]
-    assert (done.complete, done.missing) == (False, 1)
+    assert (done.is_complete, done.missing) == (False, 1)
 
 
 def test_one_blocked_index_does_not_keep_the_others_waiting(

@@ -19,7 +19,7 @@ from indexer.sync.lease import LeaseLostError, Leases, Work
 from indexer.sync.runner import SyncScope
 from indexer.sync.shard_pass import Run
 from opensearch.changes.checkpoints import CHECKPOINTS_INDEX, Checkpoints
-from opensearch.changes.shards import primary_shards
+from opensearch.changes.shards import read_primary_shards
 from opensearch.client import OpenSearchClient
 from opensearch.index import metadata
 from tests.support.index_command import Command
@@ -62,11 +62,11 @@ def test_a_killed_run_goes_on_where_it_was(opensearch_url: str, client: OpenSear
     before = with_vector(client, index_name)
     assert 600 <= before < 3000
     sync = make_sync(opensearch_url, SyncScope(index_name), lease_s=0.5)  # as if the killed one's had expired
-    shards = primary_shards(sync.run.upstream, metadata.find_write_index(sync.run.upstream, index_name))
+    shards = read_primary_shards(sync.run.upstream, metadata.find_write_index(sync.run.upstream, index_name))
     [noted] = sync.leases.checkpoints.read(shards, WORK.field)
     assert noted is not None
     assert 500 <= noted.checkpoint.checkpoint < before
-    sync.once()
+    sync.run_once()
     assert with_vector(client, index_name) == 3000
     assert sync.run.summary.written == 3000 - before
 
@@ -101,7 +101,7 @@ def test_a_lease_is_nobodys_or_ones_own_or_taken_when_it_expires(
     upstream = OpenSearchClient(opensearch_url)
     checkpoints = Checkpoints(upstream)
     checkpoints.ensure()
-    [shard] = primary_shards(upstream, metadata.find_write_index(upstream, index_name))
+    [shard] = read_primary_shards(upstream, metadata.find_write_index(upstream, index_name))
     one, other = Leases(checkpoints, "one"), Leases(checkpoints, "other", lease_s=0.2)
     held = one.take(shard, WORK, None)
     assert held is not None
@@ -180,7 +180,7 @@ def test_lag_is_told_while_somebody_else_has_the_shard(
     make_index(client, index_name, shards=1)
     load(client, index_name, 5)
     upstream = OpenSearchClient(opensearch_url)
-    [shard] = primary_shards(upstream, metadata.find_write_index(upstream, index_name))
+    [shard] = read_primary_shards(upstream, metadata.find_write_index(upstream, index_name))
     run = Run(upstream, stop=threading.Event())
     sync = make_sync(opensearch_url, SyncScope(index_name), run=run)
     assert Leases(sync.leases.checkpoints, "another").take(shard, WORK, None) is not None

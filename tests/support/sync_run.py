@@ -50,7 +50,7 @@ def make_sync(url: str, wanted: SyncScope, *, lease_s: float = 30.0, run: Run | 
 def synced(url: str, name: str, **wanted: Any) -> SyncSummary:  # noqa: ANN401  # of Wanted
     """Sync once and return what was done."""
     sync = make_sync(url, SyncScope(name, **wanted))
-    sync.once()
+    sync.run_once()
     return sync.run.summary
 
 
