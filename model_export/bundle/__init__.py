@@ -1,1 +1,1 @@
-"""Bundles: written, described, and compared with the model that they come from."""
+"""Bundles: writing them, describing them, and comparing them with their base."""

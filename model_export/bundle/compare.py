@@ -1,4 +1,4 @@
-"""A bundle against its base in torch: how near are vectors, scores and orders, here and in a later replay."""
+"""Compare a bundle with its base in torch: vectors, scores and orders, now and in a later replay."""
 
 import tempfile
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ from reranker.crossing import Crossing
 from reranker.encoder import Encoder, Ids
 
 MAX_EXACT_DIFFERENCE = 1e-4
-"""Largest difference of a vector's component between torch and the graph before quantisation."""
+"""The largest difference of a vector's component between torch and the graph before quantisation."""
 
 LOGIT_DIFFERENCE = 1.0
-"""Largest difference of a residual crossing's score."""
+"""The largest difference of a residual crossing's score."""
 
 DIGITS = 6
 """Decimal places of a component: finer than any tolerance here."""
@@ -35,7 +35,7 @@ DIGITS = 6
 
 @dataclass(frozen=True)
 class Limits:
-    """What an export must hold: smallest cosines to torch, largest score difference, least rank agreement."""
+    """Limits of an export: least cosines to torch, largest score difference, least rank agreement."""
 
     query_cosine: float = 0.985
     document_cosine: float = 0.985
@@ -43,7 +43,7 @@ class Limits:
     agreement: float = 0.95
 
     def for_crossing(self, crossing: TrainedCrossing) -> "Limits":
-        """Return the limits for this crossing's scores: a logit spreads wider than a cosine."""
+        """Return the limits for this crossing's scores: a logit has a wider range than a cosine."""
         if isinstance(crossing, ResidualCrossing):
             return replace(self, score_difference=max(self.score_difference, LOGIT_DIFFERENCE))
         return self
@@ -51,10 +51,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A bundle's vectors against torch's on the same texts.
+    """A bundle's vectors compared with torch's of the same texts.
 
     Cosines are of one text's two vectors; `score_difference` is the largest of any query with any document;
-    `agreement` is Kendall's tau of each query's documents in both orders, the mean over queries.
+    `agreement` is the mean over queries of Kendall's tau between both orders of the documents.
     """
 
     query_cosine_mean: float
@@ -65,10 +65,10 @@ class Comparison:
     agreement: float
 
     def check(self, limits: Limits) -> None:
-        """Hold the numbers against the limits.
+        """Check the numbers against the limits.
 
         Raises:
-            ExportError: one is beyond its limit; the message names all of both.
+            ExportError: a number exceeds its limit; the message holds all of both.
         """
         good = (
             self.query_cosine_min >= limits.query_cosine
@@ -104,7 +104,7 @@ def compare_vectors(
 
 
 def load_exact_encoder(tower: Tower, folder: Path) -> Encoder:
-    """Build the graph in float32 and load it; its files are gone afterwards."""
+    """Build the graph in float32 and load it; its files are removed."""
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         weights = WeightFile()
         file = Path(scratch) / "exact.onnx"
@@ -114,10 +114,10 @@ def load_exact_encoder(tower: Tower, folder: Path) -> Encoder:
 
 
 def check_exact(tower: Tower, batch: Sequence[Ids], folder: Path) -> float:
-    """Hold the float32 graph's vectors against torch's and return the largest difference of a component.
+    """Compare the float32 graph's vectors with torch's; return the largest difference of a component.
 
     Raises:
-        ExportError: it is above MAX_EXACT_DIFFERENCE: the graph is not the model.
+        ExportError: it exceeds MAX_EXACT_DIFFERENCE: the graph does not compute the model.
     """
     found = load_exact_encoder(tower, folder).encode_ids(batch)
     difference = float(np.abs(found - encode_in_torch(tower, batch)).max())
@@ -130,7 +130,7 @@ def check_exact(tower: Tower, batch: Sequence[Ids], folder: Path) -> float:
 
 
 def encode_canonical(queries: Floats, documents: Floats, crossing: TrainedCrossing, limits: Limits) -> bytes:
-    """Return the file's content for torch's vectors of the canonical texts, each (texts, dim)."""
+    """Return the canonical file: texts, torch's vectors (texts, dim) and scores, and limits of a replay."""
     canonical = Canonical(
         queries=list(CANONICAL_QUERIES),
         documents=list(CANONICAL_DOCUMENTS),

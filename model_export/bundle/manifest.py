@@ -1,4 +1,4 @@
-"""The manifest of a bundle, from its files and its base."""
+"""Write the manifest of a bundle from its files and its base."""
 
 import hashlib
 from pathlib import Path
@@ -24,7 +24,7 @@ WEIGHTS_FILE, QUERY_WEIGHTS_FILE = "weights.bin", "query_weights.bin"
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest of the bundle in `folder`, with the digest that its values have now."""
+    """Write the manifest of the bundle in `folder`, with the digest of its present values."""
     values = {key: value for key, value in msgspec.to_builtins(manifest).items() if value is not None}
     values["digest"] = manifests.digest(values)
     data = msgspec.json.format(msgspec.json.encode(values), indent=2)
@@ -34,9 +34,9 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 def describe_bundle(
     base: Base, query_prefix: str, folder: Path, *, vectors_of: str | None = None
 ) -> Manifest:
-    """Describe the files in `folder`, all of them, as the bundle of `base`.
+    """Return the manifest of the bundle of `base` whose files, all of them, are in `folder`.
 
-    `vectors_of` is whose document tower they hold, where it is another bundle's.
+    `vectors_of` names the bundle whose document tower they hold, if it is another.
     """
     checksums = {file.name: _hash_file(file) for file in sorted(folder.iterdir())}
     document = TowerSpec(DOCUMENT_FILE, base.document_tokens)
@@ -44,7 +44,7 @@ def describe_bundle(
         format=manifests.FORMAT,
         name=base.name,
         version="1",
-        digest="",  # `write_manifest` knows it
+        digest="",  # `write_manifest` fills it in
         document_digest=_digest_document_files(checksums, base.document.pooling.name, document),
         dim=base.document.dim,
         pooling=base.document.pooling.name,
@@ -66,7 +66,7 @@ def describe_bundle(
 
 
 def describe_query_tower(base: Base, prefix: str) -> TowerSpec:
-    """Return what a manifest says of the query tower of `base`."""
+    """Return the manifest's entry for the query tower of `base`."""
     return TowerSpec(QUERY_FILE, base.query_tokens, prefix)
 
 
@@ -78,7 +78,7 @@ def _describe_crossing(base: Base) -> CrossingParameters:
 
 
 def _digest_document_files(checksums: dict[str, str], pooling: str, tower: TowerSpec) -> str:
-    """Return the SHA-256 of the sorted lines `FILE SHA256` of what decides a document's vector."""
+    """Return the SHA-256 of the sorted lines `FILE SHA256` of everything that decides a document's vector."""
     parts = {name: checksums[name] for name in (tower.file, WEIGHTS_FILE, TOKENIZER_FILE)}
     form = f"{pooling} {tower.max_tokens} {tower.prefix}"
     parts["form"] = hashlib.sha256(form.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Texts of our own: canonical ones, replayed wherever a bundle runs, and samples for a model's ranges."""
+"""Texts for bundles: canonical ones, which every installation replays, and samples for a model's ranges."""
 
 CANONICAL_QUERIES = (
     "how to wait a few seconds",

@@ -1,4 +1,4 @@
-"""Base in, bundle out: graphs, tokeniser, crossing, canonical values, manifest, complete or not at all."""
+"""Write a bundle from a base, completely or not at all: graphs, tokeniser, crossing, manifest."""
 
 import json
 import shutil
@@ -53,11 +53,11 @@ MakeLinear = Callable[[Mapping[str, Floats]], Linear]
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What an export may be told.
+    """Options of an export.
 
-    `query_prefix` replaces the base's own; `documents_of` is a bundle whose document tower is taken over file
-    by file, so that vectors stored with it stay valid: only the query tower is then the base's. Queries of
-    more than `whole_beyond` tokens are read by that bundle's query tower.
+    `query_prefix` replaces the base's own. `documents_of` is a bundle whose document tower is copied file by
+    file, so that vectors stored with it stay valid; the base then gives only the query tower. That bundle's
+    query tower reads queries of more than `whole_beyond` tokens.
     """
 
     limits: Limits = DEFAULT_LIMITS
@@ -68,10 +68,10 @@ class ExportOptions:
     whole_beyond: int | None = None
 
     def make_long_queries(self, base: Base) -> LongQueries | None:
-        """Return what reads long queries of a bundle of `base`, or None where nothing else does.
+        """Return what reads long queries in a bundle of `base`, or None if no other tower does.
 
         Raises:
-            ExportError: no bundle is given to read them, or one that cannot.
+            ExportError: no bundle is given that reads them, or it cannot.
         """
         if self.whole_beyond is None:
             return None
@@ -86,7 +86,7 @@ DEFAULT_OPTIONS = ExportOptions()
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What an export found: the float32 graphs' largest difference to torch, and the bundle's comparison."""
+    """The float32 graphs' largest difference from torch, and the bundle's comparison and size."""
 
     exact_difference: float
     comparison: Comparison
@@ -96,15 +96,15 @@ class ExportResult:
 def export(base: Base, out: Path, options: ExportOptions = DEFAULT_OPTIONS) -> ExportResult:
     """Write the bundle of `base` as the folder `out`, which must not exist.
 
-    Everything is made and compared in a folder beside it, which is renamed at the end or removed.
+    All files are written and compared in a folder beside it, which is renamed at the end, or removed.
 
     Raises:
-        ExportError: `out` exists or cannot be written, a graph is not fused, the bundle is too large or too
-            far from torch, or `documents_of` has another tokeniser.
+        ExportError: `out` exists or cannot be written, a graph is not fused, the bundle is too large or
+            differs too much from torch, or `documents_of` has another tokeniser.
     """
     if out.exists():
         raise ExportError(f"expected no folder {out}, found one: remove it or choose another name")
-    options.make_long_queries(base)  # wrong options are said before the work
+    options.make_long_queries(base)  # fail on wrong options before the work
     scratch = None
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -126,7 +126,7 @@ def export(base: Base, out: Path, options: ExportOptions = DEFAULT_OPTIONS) -> E
 
 
 def compare_bundle(bundle: Bundle, base: Base) -> Comparison:
-    """Compare a bundle that exists with its base in torch, on QUERIES that the base reads and DOCUMENTS."""
+    """Compare a bundle with its base in torch, on those of QUERIES that the base reads, and on DOCUMENTS."""
     queries, documents = _tokenise_texts(base, bundle.path, bundle.manifest.query.prefix)
     beyond = bundle.manifest.whole_beyond
     read = [place for place, tokens in enumerate(queries) if beyond is None or len(tokens) <= beyond]
@@ -141,7 +141,7 @@ def compare_bundle(bundle: Bundle, base: Base) -> Comparison:
 
 
 def _write_files(base: Base, folder: Path, options: ExportOptions) -> float:
-    """Write tokeniser, graphs and weights; return the float32 graphs' largest difference to torch."""
+    """Write tokeniser, graphs and weights; return the float32 graphs' largest difference from torch."""
     (folder / TOKENIZER_FILE).write_text(_strip_tokenizer(base.tokenizer))
     queries, documents = _tokenise_texts(base, folder, base.query_prefix or base.projected_prefix)
     differences = [check_exact(base.query, queries, folder), check_exact(base.document, documents, folder)]
@@ -153,7 +153,7 @@ def _write_files(base: Base, folder: Path, options: ExportOptions) -> float:
             _write_graph(base.document, linear, folder / DOCUMENT_FILE, WeightFile(WEIGHTS_FILE))
         else:
             _copy_documents(options.documents_of, folder)
-        # Rounded alike, the weights of one transformer are the same bytes, which are stored once.
+        # Rounded alike, equal weights of both towers are equal bytes, which are stored once.
         is_one = base.query.has_weights_of(base.document)
         seen = (base.document, [*queries, *documents]) if is_one else (base.query, queries)
         linear = _make_linear(*seen, options.precision, make_query_linear)
@@ -186,14 +186,14 @@ def _write_graph(
     weights.write(file.parent)
 
 
-def _make_linear(tower: Tower, ids: list[Ids], precision: Precision, way: MakeLinear) -> Linear:
-    return multiply_exactly if precision == "fp32" else way(measure_peaks(tower, ids))
+def _make_linear(tower: Tower, ids: list[Ids], precision: Precision, make: MakeLinear) -> Linear:
+    return multiply_exactly if precision == "fp32" else make(measure_peaks(tower, ids))
 
 
 def _copy_documents(bundle: Bundle, folder: Path) -> None:
     """Copy the files that decide a document's vector."""
-    theirs = (bundle.path / bundle.manifest.tokenizer).read_bytes()
-    if theirs != (folder / TOKENIZER_FILE).read_bytes():
+    other = (bundle.path / bundle.manifest.tokenizer).read_bytes()
+    if other != (folder / TOKENIZER_FILE).read_bytes():
         raise ExportError(
             f"expected the tokeniser of {bundle.path}, whose document tower is taken over, found another"
         )
@@ -202,7 +202,7 @@ def _copy_documents(bundle: Bundle, folder: Path) -> None:
 
 
 def _write_texts(base: Base, folder: Path, options: ExportOptions) -> Comparison:
-    """Write canonical texts and manifest, and hold the bundle, as others will open it, against torch."""
+    """Write canonical texts and manifest, open the bundle as a user does, and compare it with torch."""
     prefix = base.query_prefix if options.query_prefix is None else options.query_prefix
     limits = options.limits.for_crossing(base.crossing)
     query_ids, document_ids = _tokenise_texts(base, folder, prefix)
@@ -253,7 +253,7 @@ def _encode_texts(bundle: Bundle) -> tuple[Floats, Floats]:
 
 
 def _strip_tokenizer(tokenizer: str) -> str:
-    """Take padding and truncation out of `tokenizer.json`: the encoders decide both."""
+    """Remove padding and truncation from `tokenizer.json`: the encoders decide both."""
     content = json.loads(tokenizer)
     if content.get("type") != "tri_letters":
         content |= {"padding": None, "truncation": None}

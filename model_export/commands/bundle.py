@@ -1,6 +1,6 @@
 """`twinrank-export export`, `compare`, `calibrate` and `table`: from a base to a measured bundle.
 
-What a command needs is imported when it runs, so that its help works without torch.
+A command imports what it needs when it runs, so that its help works without torch.
 """
 
 from dataclasses import replace
@@ -21,13 +21,19 @@ if TYPE_CHECKING:
 
 @click.command("export")
 @click.option("--base", required=True, help="bge-small, minilm, the .jar of bge-small, or a folder")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="the bundle's folder, to be made")
-@click.option("--name", help="the bundle's, in place of the base's own")
-@click.option("--query-prefix", help="in place of the base's own; may be empty")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="the bundle's folder, which must not exist"
+)
+@click.option("--name", help="the bundle's name, instead of the base's")
+@click.option("--query-prefix", help="instead of the base's own; may be empty")
 @click.option("--precision", type=click.Choice(["int8", "fp32"]), default="int8", show_default=True)
 @click.option("--max-mb", default=50, show_default=True, help="largest size of the bundle, in megabytes")
-@click.option("--documents-of", type=FOLDER, help="a bundle whose document tower is kept, with its vectors")
-@click.option("--whole-beyond", type=int, help="longer queries, in tokens, are left to that bundle's tower")
+@click.option(
+    "--documents-of",
+    type=FOLDER,
+    help="a bundle whose document tower is kept, so that its vectors stay valid",
+)
+@click.option("--whole-beyond", type=int, help="queries of more tokens are read by that bundle's query tower")
 @click.option("--dim", type=int, help="fewer dimensions, by a rotation fitted on --sample")
 @click.option("--sample", type=FOLDER, help="a BEIR-layout folder whose documents the rotation is fitted on")
 def export_command(
@@ -42,7 +48,7 @@ def export_command(
     dim: int | None,
     sample: Path | None,
 ) -> None:
-    """Write a bundle, compare it with its base in torch, and fail without a trace beyond the limits."""
+    """Write a bundle and compare it with its base in torch; beyond the limits, fail and leave nothing."""
     from model_export.bundle.writer import ExportOptions, export
     from model_export.data.collection import load_collection
     from model_export.model.base import load_base
@@ -73,7 +79,7 @@ def export_command(
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--base", required=True, help="what the bundle was made from")
 def compare_command(bundle: Path, base: str) -> None:
-    """Compare a bundle with its base in torch, on its canonical texts and further ones."""
+    """Compare a bundle with its base in torch, on its canonical texts and others."""
     from model_export.bundle.writer import compare_bundle
     from model_export.model.base import load_base
 
@@ -82,16 +88,22 @@ def compare_command(bundle: Path, base: str) -> None:
 
 @click.command("calibrate")
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.option("--pairs", multiple=True, required=True, type=FOLDER, help="one relevant document a query")
-@click.option("--judged", multiple=True, type=FOLDER, help="further collections, for the weight alone")
+@click.option(
+    "--pairs",
+    multiple=True,
+    required=True,
+    type=FOLDER,
+    help="a BEIR-layout folder with one relevant document a query",
+)
+@click.option("--judged", multiple=True, type=FOLDER, help="a BEIR-layout folder, for the weight alone")
 @click.option("--queries", default=300, show_default=True, help="how many queries of each collection")
-@click.option("--cache", required=True, type=FOLDER, help="where document vectors are kept")
+@click.option("--cache", required=True, type=FOLDER, help="a folder for document vectors")
 @click.option(
     "--feedback",
     type=click.FloatRange(0, MAX_FEEDBACK),
-    help="what the best hits' vote counts; the weight is fitted beside it  [default: as it is]",
+    help="the weight of the best hits; the fusion weight is fitted with it  [default: the bundle's]",
 )
-@click.option("--smoothing", type=click.FloatRange(0, 1), help="the nearest hits' share, likewise")
+@click.option("--smoothing", type=click.FloatRange(0, 1), help="the share of the nearest hits, likewise")
 def calibrate_command(
     bundle: Path,
     pairs: tuple[Path, ...],
@@ -101,7 +113,7 @@ def calibrate_command(
     feedback: float | None,
     smoothing: float | None,
 ) -> None:
-    """Fit probability, fusion weight and neutral value on BEIR-layout folders; write them in the manifest."""
+    """Fit probability, fusion weight and neutral value on collections, and write them into the manifest."""
     from model_export.bundle.manifest import write_manifest
     from model_export.evaluation.calibrate import fit_calibration, measure_weights
 
@@ -119,11 +131,11 @@ def calibrate_command(
 
 
 @click.command("table")
-@click.option("--base", "bases", multiple=True, required=True, help="an encoder; give it for each bundle")
+@click.option("--base", "bases", multiple=True, required=True, help="an encoder, one for each bundle")
 @click.option("--bundle", "bundles", multiple=True, required=True, type=FOLDER, help="its bundle")
 @click.option("--judged", multiple=True, required=True, type=FOLDER, help="a BEIR-layout folder")
 @click.option("--queries", default=500, show_default=True, help="how many queries of each collection")
-@click.option("--cache", required=True, type=FOLDER, help="where document vectors are kept")
+@click.option("--cache", required=True, type=FOLDER, help="a folder for document vectors")
 def table_command(
     bases: tuple[str, ...], bundles: tuple[Path, ...], judged: tuple[Path, ...], queries: int, cache: Path
 ) -> None:

@@ -1,6 +1,6 @@
-"""`twinrank-export evaluate` and its kin, which write sections of docs/models.md.
+"""`twinrank-export evaluate`, `sizes`, `feedback` and `speed`, which write sections of docs/models.md.
 
-What a command needs is imported when it runs, so that its help works without torch.
+A command imports what it needs when it runs, so that its help works without torch.
 """
 
 from pathlib import Path
@@ -12,11 +12,18 @@ from reranker.bundle import Bundle
 
 
 @click.command("evaluate")
-@click.option("--bundle", "bundles", multiple=True, required=True, type=FOLDER, help="give it for each")
-@click.option("--cross-encoder", type=FOLDER, help="the teacher, for the gain that the others keep")
+@click.option(
+    "--bundle",
+    "bundles",
+    multiple=True,
+    required=True,
+    type=FOLDER,
+    help="a bundle to measure; may be given again",
+)
+@click.option("--cross-encoder", type=FOLDER, help="the teacher, whose gain is 100 %")
 @click.option("--judged", multiple=True, required=True, type=FOLDER, help="a BEIR-layout folder")
 @click.option("--queries", default=300, show_default=True, help="how many queries of each collection")
-@click.option("--cache", required=True, type=FOLDER, help="where vectors and scores are kept")
+@click.option("--cache", required=True, type=FOLDER, help="a folder for vectors and scores")
 @click.option("--document", default="docs/models.md", show_default=True, type=CONFIG)
 def evaluate_command(
     bundles: tuple[Path, ...],
@@ -38,10 +45,10 @@ def evaluate_command(
 @click.command("sizes")
 @click.option("--bundle", required=True, type=FOLDER)
 @click.option("--judged", multiple=True, required=True, type=FOLDER, help="a BEIR-layout folder")
-@click.option("--sample", required=True, type=FOLDER, help="a further one, for the rotation")
+@click.option("--sample", required=True, type=FOLDER, help="another BEIR-layout folder, for the rotation")
 @click.option("--dims", default=(384, 256, 128), show_default=True, multiple=True, type=int)
 @click.option("--queries", default=300, show_default=True, help="how many queries of each collection")
-@click.option("--cache", required=True, type=FOLDER, help="where vectors are kept")
+@click.option("--cache", required=True, type=FOLDER, help="a folder for vectors")
 @click.option("--document", default="docs/models.md", show_default=True, type=CONFIG)
 def sizes_command(
     bundle: Path,
@@ -66,15 +73,22 @@ def sizes_command(
 
 
 @click.command("feedback")
-@click.option("--bundle", "bundles", required=True, multiple=True, type=FOLDER, help="may be given again")
+@click.option(
+    "--bundle",
+    "bundles",
+    required=True,
+    multiple=True,
+    type=FOLDER,
+    help="a bundle to measure; may be given again",
+)
 @click.option("--judged", multiple=True, required=True, type=FOLDER, help="a BEIR-layout folder")
 @click.option("--queries", default=300, show_default=True, help="how many queries of each collection")
-@click.option("--cache", required=True, type=FOLDER, help="where vectors are kept")
+@click.option("--cache", required=True, type=FOLDER, help="a folder for vectors")
 @click.option("--document", default="docs/models.md", show_default=True, type=CONFIG)
 def feedback_command(
     bundles: tuple[Path, ...], judged: tuple[Path, ...], queries: int, cache: Path, document: Path
 ) -> None:
-    """Measure what feedback and smoothing are worth, and write the feedback section of the document."""
+    """Measure what feedback and smoothing gain, and write the feedback section of the document."""
     from model_export.data.collection import load_collection
     from model_export.evaluation.feedback import measure_feedback
     from model_export.evaluation.section import write_section
@@ -86,12 +100,12 @@ def feedback_command(
 
 
 @click.command("speed")
-@click.option("--bundle", required=True, type=FOLDER, help="the bundle beside the paper's shapes")
+@click.option("--bundle", required=True, type=FOLDER, help="the bundle to compare with the paper's models")
 @click.option("--threads", default=1, show_default=True)
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--document", default="docs/models.md", show_default=True, type=CONFIG)
 def speed_command(bundle: Path, threads: int, rounds: int, document: Path) -> None:
-    """Measure the paper's speed table here, and write the speed section of the document."""
+    """Measure the paper's speed table on this machine, and write the speed section of the document."""
     from model_export.evaluation.section import write_speed
 
     click.echo(write_speed(Bundle.open(bundle), threads, rounds, document))

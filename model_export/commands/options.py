@@ -1,4 +1,4 @@
-"""Kinds of arguments that several commands take."""
+"""Argument types that several commands share."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
-"""`twinrank-export train` and its kin: models from data, and bases from bases.
+"""`twinrank-export train`, `score`, `teacher`, `project` and `prefix`: models from data, bases from bases.
 
-What a command needs is imported when it runs, so that its help works without torch.
+A command imports what it needs when it runs, so that its help works without torch.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from model_export.commands.options import CONFIG, FOLDER
 @click.argument("config", type=CONFIG)
 @click.option("--out", required=True, type=FOLDER, help="checkpoints, scores, log, curve, and the model")
 def train_command(config: Path, out: Path) -> None:
-    """Train a student as the TOML file CONFIG says; the same command goes on after an interruption."""
+    """Train a student as the TOML file CONFIG describes; run it again to go on after an interruption."""
     from model_export.train.config import read_config
     from model_export.train.run import train
 
@@ -23,9 +23,9 @@ def train_command(config: Path, out: Path) -> None:
 
 @click.command("score")
 @click.argument("config", type=CONFIG)
-@click.option("--out", required=True, type=FOLDER, help="where scores are kept")
+@click.option("--out", required=True, type=FOLDER, help="a folder for scores")
 def score_command(config: Path, out: Path) -> None:
-    """Measure the teacher of CONFIG on the development queries, before anything is learned from it."""
+    """Measure the teacher of CONFIG on the development queries, before a student learns from it."""
     from model_export.train.config import read_config
     from model_export.train.run import score_teacher
 
@@ -36,7 +36,7 @@ def score_command(config: Path, out: Path) -> None:
 @click.argument("config", type=CONFIG)
 @click.option("--out", required=True, type=FOLDER, help="checkpoints, log, curve, and the cross-encoder")
 def teacher_command(config: Path, out: Path) -> None:
-    """Fine-tune a cross-encoder on labelled pairs as the TOML file CONFIG says."""
+    """Fine-tune a cross-encoder on labelled pairs as the TOML file CONFIG describes."""
     from model_export.train.config import read_teacher_config
     from model_export.train.run import train_teacher
 
@@ -45,12 +45,14 @@ def teacher_command(config: Path, out: Path) -> None:
 
 @click.command("project")
 @click.argument("config", type=CONFIG)
-@click.option("--base", required=True, help="whose query tower gets the layer; reads no prefix")
-@click.option("--towards", required=True, help="whose vectors, with its query prefix, it shall give")
+@click.option("--base", required=True, help="the base whose query tower gets the layer")
+@click.option(
+    "--towards", required=True, help="the base whose vectors, with its query prefix, the layer learns"
+)
 @click.option("--texts", default=20_000, show_default=True, help="how many queries of CONFIG's data")
-@click.option("--out", required=True, type=FOLDER, help="where vectors are kept, and the new base")
+@click.option("--out", required=True, type=FOLDER, help="a folder for vectors and the new base")
 def project_command(config: Path, base: str, towards: str, texts: int, out: Path) -> None:
-    """Fit a linear layer behind a query tower that stands for a query prefix, without the prefix's time."""
+    """Fit a linear layer after a query tower that replaces a query prefix, so that queries need no prefix."""
     from model_export.train.base_changes import project
     from model_export.train.config import read_config
 
@@ -60,9 +62,9 @@ def project_command(config: Path, base: str, towards: str, texts: int, out: Path
 
 @click.command("prefix")
 @click.argument("config", type=CONFIG)
-@click.option("--base", required=True, help="whose query prefix is made constant")
+@click.option("--base", required=True, help="the base whose query prefix is made constant")
 @click.option("--texts", default=800, show_default=True, help="how many queries of CONFIG's data")
-@click.option("--out", required=True, type=FOLDER, help="the new base")
+@click.option("--out", required=True, type=FOLDER, help="a folder for the new base")
 def prefix_command(config: Path, base: str, texts: int, out: Path) -> None:
     """Make a query prefix constant in every layer, so that no query has to read it."""
     from model_export.train.base_changes import fix_prefix

@@ -1,4 +1,4 @@
-"""Textbooks in CNXML, as OpenStax writes them: headings and questions, and the paragraphs they stand over."""
+"""Textbooks in CNXML, the format of OpenStax: headings, questions, and the paragraphs below them."""
 
 import re
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ from xml.etree.ElementTree import Element, ParseError, parse
 from model_export.errors import TrainingError
 
 CNXML = "{http://cnx.rice.edu/cnxml}"
-"""The namespace of a module's elements; those of others, formulas among them, are left out."""
+"""The namespace of a module's elements; others, such as formulas, are left out."""
 FEWEST_WORDS = 5
-"""A paragraph of fewer words is a label or what is left of a formula."""
+"""Paragraphs of fewer words are labels, or the rest of a formula."""
 
 _QUESTION = re.compile(r"[A-Z][^.?!]*\?")
 
@@ -28,7 +28,7 @@ def read_modules(folder: Path) -> Iterator[BookModule]:
     """Yield every module below a folder of books, in the order of their paths.
 
     Raises:
-        TrainingError: there is none, or one is not as CNXML asks.
+        TrainingError: there is none, or one is not valid CNXML.
     """
     files = sorted(folder.rglob("index.cnxml"))
     if not files:

@@ -19,10 +19,10 @@ _Record = TypeVar("_Record")
 _GZIP_MAGIC = b"\x1f\x8b"
 
 WINDOW = 100
-"""Hits of a query that are reranked."""
+"""How many hits of a query are reranked."""
 
 K1, B = 1.2, 0.75
-"""BM25's parameters, as OpenSearch has them."""
+"""BM25's parameters, with OpenSearch's defaults."""
 
 Hits = dict[str, dict[str, float]]
 """Query id -> document id -> first-stage score."""
@@ -30,7 +30,7 @@ Hits = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class JudgedCollection:
-    """Documents, queries, judgements (query id -> document id -> grade) and, where given, a ready run."""
+    """Documents, queries, judgements (query id -> document id -> grade) and perhaps a ready run."""
 
     name: str
     documents: dict[str, str]
@@ -45,7 +45,7 @@ class JudgedCollection:
 
     @property
     def hit_ids(self) -> list[str]:
-        """Every document that is a hit of some query."""
+        """The ids of all documents that are a hit of some query."""
         return sorted({document for hits in self.hits.values() for document in hits})
 
 
@@ -61,12 +61,12 @@ class _DocumentLine(msgspec.Struct):
 
 
 def load_collection(folder: Path, max_queries: int | None = None) -> JudgedCollection:
-    """Read `corpus.jsonl`, `queries.jsonl`, `qrels.tsv` or `qrels/test.tsv`, and maybe `bm25_run.tsv`.
+    """Read `corpus.jsonl`, `queries.jsonl`, `qrels.tsv` or `qrels/test.tsv`, and `bm25_run.tsv` if it exists.
 
     Each file may be gzipped. Only queries with a judgement are kept, the first `max_queries` of them.
 
     Raises:
-        ExportError: a file is missing, a line of it is not as BEIR writes it, or no judged document is there.
+        ExportError: a file is missing, a line is not in BEIR's format, or no judged document exists.
     """
     qrels_file = _find_file(folder, "qrels.tsv", "qrels/test.tsv")
     try:
@@ -113,7 +113,7 @@ def _read_queries(file: Path) -> dict[str, str]:
 
 
 def _read_lines(file: Path) -> Iterator[tuple[int, str]]:
-    """Yield the numbered lines of a plain or gzipped file, without blank ones."""
+    """Yield the numbered lines of a plain or gzipped file, except blank ones."""
     try:
         with file.open("rb") as data:
             is_gzip = data.read(2) == _GZIP_MAGIC
@@ -151,7 +151,7 @@ def _read_run(file: Path, queries: dict[str, str], documents: dict[str, str]) ->
 
 
 def search_bm25(documents: dict[str, str], queries: dict[str, str], window: int = WINDOW) -> Hits:
-    """Return the `window` best hits of each query by BM25, those with a score above 0."""
+    """Return each query's `window` best hits by BM25 that score above 0."""
     ids = np.array(list(documents))
     index = bm25s.BM25(k1=K1, b=B)
     index.index(

@@ -1,4 +1,4 @@
-"""What is learned from: queries, documents, and which document answers which query."""
+"""Examples to learn from: queries, documents, and which document answers which query."""
 
 import csv
 import gzip
@@ -19,7 +19,7 @@ CLICK_COLUMNS = ("query", "document", "clicks", "impressions")
 
 @dataclass(frozen=True)
 class Examples:
-    """Labelled pairs; `gold` is query id -> document id -> relevance in 0 to 1, unknown where not named."""
+    """Labelled pairs; `gold` is query id -> document id -> relevance, 0 to 1, unknown for others."""
 
     queries: dict[str, str] = field(default_factory=dict)
     documents: dict[str, str] = field(default_factory=dict)
@@ -41,10 +41,10 @@ class Examples:
 
 
 def read_examples(sources: Iterable[Source]) -> Examples:
-    """Read all sources into one; ids carry the place of their source.
+    """Read all sources into one; an id begins with the number of its source.
 
     Raises:
-        TrainingError: a source is missing, empty, or a line of it is not as its kind asks.
+        TrainingError: a source is missing or empty, or a line does not have its kind's format.
     """
     whole = Examples()
     for number, source in enumerate(sources):
@@ -60,7 +60,7 @@ def read_examples(sources: Iterable[Source]) -> Examples:
 
 
 def read_query_texts(folder: Path) -> list[str]:
-    """Return every query of a BEIR folder, those of further splits too, judged or not."""
+    """Return every query of a BEIR folder, judged or not, those of further splits too."""
     files = sorted(folder.glob("queries*.jsonl*"))
     if not files:
         raise TrainingError(f"expected a collection in BEIR layout in {folder}, found no queries")
@@ -117,7 +117,7 @@ def _parse_pairs(lines: list[str], path: Path) -> Examples:
 
 
 def _parse_clicks(lines: list[str], path: Path) -> Examples:
-    """A document's relevance is the share of its impressions that were clicked; none is a negative."""
+    """Parse clicks: relevance is the share of impressions that were clicked; 0 is a negative."""
     if not lines:
         return Examples()
     if tuple(lines[0].split("\t")) != CLICK_COLUMNS:
@@ -151,13 +151,13 @@ def _read_lines(file: Path) -> Iterator[str]:
 
 
 def _make_unlabelled(texts: Iterable[str]) -> Examples:
-    """Each text once, in the order of its first place."""
+    """Return the texts as queries, each once, in the order of their first occurrence."""
     kept = dict.fromkeys(text for text in texts if text.strip())
     return Examples(queries={str(i): text for i, text in enumerate(kept)})
 
 
 def _replace_by_spans(found: Examples, source: Source) -> Examples:
-    """Return spans of the documents in the queries' place, when so many a document are asked for."""
+    """Return spans of the documents in place of the queries, if the source asks for spans."""
     if not source.spans:
         return found
     if source.span_words[0] > source.span_words[1]:
@@ -167,7 +167,7 @@ def _replace_by_spans(found: Examples, source: Source) -> Examples:
 
 
 def _limit_queries(found: Examples, max_queries: int | None) -> Examples:
-    """Return at most so many queries, evenly spaced: a source may be in an order of its own."""
+    """Return at most `max_queries` queries, evenly spaced, because a source may be sorted."""
     if not max_queries or len(found.queries) <= max_queries:
         return found
     every = len(found.queries) / max_queries

@@ -1,4 +1,4 @@
-"""What a configuration names as sources: the collections to learn from, and those to keep apart."""
+"""The sources that a configuration names: collections to learn from, and collections to exclude."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,7 +11,7 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A part of the file: immutable, and a key that is not known is an error."""
+    """A section of the file: immutable; an unknown key is an error."""
 
 
 class Source(Section, frozen=True):
@@ -20,8 +20,8 @@ class Source(Section, frozen=True):
     `beir` is a folder; `pairs` a TSV of query and relevant text; `clicks` a TSV with the columns query,
     document, clicks, impressions; for alignment, `texts` is one text a line, `wordnet` the folder of a
     WordNet database and `cnxml` one of textbooks, whose headings and questions are the queries. Files may be
-    gzipped. `template` wraps a query, as `what is {}`. With `spans`, so many pieces of each document, of
-    `span_words` words, are learned from in place of the queries. `licence` is written into the manifest.
+    gzipped. `template` wraps a query, as `what is {}`. With `spans`, that many spans of each document, of
+    `span_words` words, replace the queries. `licence` is written into the manifest.
     """
 
     kind: Literal["beir", "pairs", "clicks", "texts", "wordnet", "cnxml"]
@@ -34,11 +34,11 @@ class Source(Section, frozen=True):
 
 
 class DataSection(Section, frozen=True):
-    """What is learned from, and what must not be.
+    """Which data to learn from, and which to exclude.
 
     `exclude` names BEIR folders whose queries, and near duplicates of them, are removed from training.
-    `dev_share` of the queries are kept for development, at most `max_dev`. With `like`, the sources and
-    exclusions of that configuration, a file beside this one, come before these.
+    `dev_share` of the queries, at most `max_dev`, are kept for development. `like` names a configuration
+    beside this one, whose sources and exclusions come before these.
     """
 
     train: tuple[Source, ...] = ()
@@ -49,11 +49,11 @@ class DataSection(Section, frozen=True):
 
 
 def describe_sources(data: DataSection) -> tuple[str, ...]:
-    """Return what is learned from, each source with its licence."""
+    """Return the names of the training sources, each with its licence."""
     return tuple(dict.fromkeys(f"{_name_source(each.path)} ({each.licence})" for each in data.train))
 
 
 def _name_source(path: str) -> str:
-    """Return a source's name: its folder's, since files in them are all called alike."""
+    """Return a source's name, that of its folder: the files in them have the same names."""
     place = Path(path)
     return place.parent.name if place.suffix and place.parent.name else place.name

@@ -1,4 +1,4 @@
-"""Which queries are learned from and which are kept: no query on both sides, nor one like an evaluation's."""
+"""Split queries into training and development: none on both sides, none like an evaluation's query."""
 
 import hashlib
 import math
@@ -12,11 +12,11 @@ from model_export.errors import TrainingError
 from reranker.tri_letters import split_words
 
 NEAR = 0.8
-"""Two queries are near duplicates when their words' sets have this Jaccard index."""
+"""Two queries are near duplicates if the Jaccard index of their word sets is at least this."""
 
 
 def split_examples(data: DataSection, *, seed: int) -> tuple[Examples, Examples]:
-    """Read what is learned from, without near duplicates of evaluation queries, and split it."""
+    """Read the examples, remove near duplicates of evaluation queries, and split them."""
     examples = read_examples(data.train)
     excluded = [text for folder in data.exclude for text in read_query_texts(Path(folder))]
     clean = remove_near_duplicates(examples, excluded) if excluded else examples
@@ -24,7 +24,7 @@ def split_examples(data: DataSection, *, seed: int) -> tuple[Examples, Examples]
 
 
 def normalise_words(text: str) -> frozenset[str]:
-    """Return a text's words, lower case, without accents and punctuation, each once, in no order."""
+    """Return the set of a text's words, in lower case, without accents and punctuation."""
     return frozenset(word for word in split_words(text) if word.isalnum())
 
 
@@ -35,10 +35,9 @@ def remove_near_duplicates(examples: Examples, excluded: Iterable[str]) -> Examp
 
 
 def split(examples: Examples, share: float, *, limit: int, seed: int) -> tuple[Examples, Examples]:
-    """Split by query: -> what to learn from, and about `share` of them, at most `limit`, to measure on.
+    """Split by query: -> examples to learn from, and about `share` of all, at most `limit`, to measure on.
 
-    The side of a query is decided by a hash of its words, so equal queries stay together, whatever source
-    they come from.
+    A hash of its words decides the side of a query, so equal queries of different sources stay together.
 
     Raises:
         TrainingError: one side would be empty.
@@ -57,10 +56,10 @@ def split(examples: Examples, share: float, *, limit: int, seed: int) -> tuple[E
 
 
 class NearDuplicates:
-    """Finds out whether a text is like one of many, by the rarest of its words alone.
+    """Finds near duplicates of a text among many, by the rarest of its words.
 
     Two sets of a Jaccard index of at least t share one of the |a| - ceil(t |a|) + 1 rarest words of a, and
-    likewise of b (prefix filtering: Bayardo, Ma, Srikant 2007), so only those are looked up.
+    likewise of b (prefix filtering: Bayardo, Ma, Srikant 2007), so only those words are looked up.
     """
 
     def __init__(self, texts: Iterable[str]) -> None:

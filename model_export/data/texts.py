@@ -18,7 +18,7 @@ def read_wordnet(folder: Path) -> Iterator[str]:
     """Yield the words, definitions and example sentences of a WordNet database (its format: `man 5wn wndb`).
 
     Raises:
-        TrainingError: a file of the database is missing, or a line of it is not as the format asks.
+        TrainingError: a file of the database is missing, or a line does not have its format.
     """
     for name in WORDNET_FILES:
         try:
@@ -26,14 +26,14 @@ def read_wordnet(folder: Path) -> Iterator[str]:
         except OSError as error:
             raise TrainingError(f"expected WordNet's {name} in {folder}, found: {error}") from error
         for number, line in enumerate(lines, 1):
-            if not line.startswith("  "):  # the licence stands at the head, indented
+            if not line.startswith("  "):  # the licence comes first, indented
                 yield from _parse_entry(line, f"{folder / name}, line {number}")
 
 
 def draw_spans(
     documents: Iterable[str], *, per_document: int, words: tuple[int, int] = SPAN_WORDS, seed: int = 1
 ) -> Iterator[str]:
-    """Yield spans of fewest to most words of each document, begun anywhere; a shorter one whole."""
+    """Yield random spans of each document, of `words` (fewest, most) words; a shorter document whole."""
     fewest, most = words
     for number, document in enumerate(documents):
         found = document.split()

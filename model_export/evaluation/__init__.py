@@ -1,1 +1,1 @@
-"""How good and how fast: measures, tables and plots for `docs/models.md`."""
+"""Quality and speed: measures, tables and plots for `docs/models.md`."""

@@ -1,4 +1,4 @@
-"""Probability, fusion weight and neutral value of a bundle, fitted on judged collections."""
+"""Fit a bundle's probability, fusion weight and neutral value on judged collections."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ from reranker.bundle import Bundle
 from reranker.manifest import FusionDefault, Manifest
 
 NEGATIVES = 10
-"""How many of a query's best first-stage hits stand against its relevant document."""
+"""How many of a query's best first-stage hits are compared with its relevant document."""
 
 WEIGHTS = (0.1, 0.25, 0.5, 1, *range(2, 25))
-"""Fusion weights that are tried: a logit's best is below a cosine's."""
+"""The fusion weights to try: the best one for a logit is smaller than for a cosine."""
 
 ScoredCollection = tuple[JudgedCollection, Hits]
 """A collection and the cosines of its hits."""
@@ -30,7 +30,7 @@ ScoredCollection = tuple[JudgedCollection, Hits]
 class Calibration:
     """probability = sigmoid(scale * cosine + offset), the fusion weight, and a typical hit's cosine.
 
-    `ndcg` is the mean nDCG@10 over the collections as searches order them, by weight.
+    `ndcg` is, by weight, the mean nDCG@10 over the collections in the order of searches.
     """
 
     scale: float
@@ -40,7 +40,7 @@ class Calibration:
     ndcg: Mapping[float, float]
 
     def apply_to(self, manifest: Manifest, names: Sequence[str]) -> Manifest:
-        """Return the manifest with these values, naming the collections that they come from."""
+        """Return the manifest with these values and the names of the collections that they were fitted on."""
         note = f"calibrated on {', '.join(names)}"
         return msgspec.structs.replace(
             manifest,
@@ -56,7 +56,7 @@ class Calibration:
 def fit_calibration(
     paired: Sequence[ScoredCollection], judged: Sequence[ScoredCollection], by_weight: Mapping[float, float]
 ) -> Calibration:
-    """Fit the probability on `paired` (one relevant document a query), take the best of the weights.
+    """Fit the probability on `paired` (one relevant document a query), and take the best weight.
 
     The neutral value is the median cosine of all hits of `judged`.
     """
@@ -71,7 +71,7 @@ def measure_weights(
 ) -> dict[float, float]:
     """Return each weight's mean nDCG@10 over the collections, with the feedback and smoothing of `own`.
 
-    A weight that is best for the crossing alone need not be the best beside these.
+    The best weight for the crossing alone may differ.
     """
     fusions = [replace(own, weight=float(weight)) for weight in WEIGHTS]
     runs = [rank_as_shipped(bundle, data, fusions, cache) for data in collections]
@@ -83,7 +83,7 @@ def measure_weights(
 
 
 def _label_hits(paired: Sequence[ScoredCollection]) -> tuple[Floats64, Floats64]:
-    """Return cosines and labels, 1 for a relevant hit, of the NEGATIVES best hits and every relevant one."""
+    """Return cosines and labels, 1 if relevant, of each query's NEGATIVES best hits and relevant hits."""
     cosines, labels = [], []
     for data, scores in paired:
         for query, hits in data.hits.items():

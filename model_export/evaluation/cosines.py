@@ -1,4 +1,4 @@
-"""Crossing scores of queries with their hits' documents, whose vectors are kept in a cache folder."""
+"""Crossing scores of queries and their hits, whose vectors are cached in a folder."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ def encode_hits(
 ) -> dict[str, Floats]:
     """Encode the collection's hits as they would be indexed: id -> (num_chunks, dim) float32.
 
-    What the same document tower has encoded before is read from `cache`.
+    Vectors that the same document tower gave before are read from `cache`.
     """
     cache.mkdir(parents=True, exist_ok=True)
     file = cache / f"{collection.name}-{bundle.model_tag:08x}.npz"

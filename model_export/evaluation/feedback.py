@@ -1,4 +1,4 @@
-"""What feedback and smoothing are worth: nDCG@10 by how much the best and the nearest hits count."""
+"""Measure what feedback and smoothing gain: nDCG@10 by the weights of the best and the nearest hits."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,15 +12,15 @@ from model_export.evaluation.shipped import rank_as_shipped
 from reranker.bundle import Bundle
 
 SETTINGS = ((0.0, 0.0), (0.3, 0.0), (0.5, 0.0), (0.0, 0.6), (0.3, 0.6), (0.5, 0.6))
-"""Feedback and smoothing that are measured; a bundle's own values are added."""
+"""The values of feedback and smoothing to measure; a bundle's own are added."""
 
 
 def measure_feedback(
     bundles: Sequence[Bundle], collections: Sequence[JudgedCollection], cache: Path
 ) -> Iterator[str]:
-    """Yield a Markdown table: nDCG@10 of BM25, and reranked as by a search, vectors as they are stored.
+    """Yield a Markdown table: nDCG@10 of BM25, and of hits reranked as in searches, with stored vectors.
 
-    What is kept is the share of the first bundle's gain over BM25, both means, with its own of both.
+    The last column is the share of the gain over BM25 that the first bundle has with its own values.
     """
     yield f"| bundle, feedback, smoothing | {' | '.join(data.name for data in collections)} | mean | kept |"
     yield f"|---|{'---:|' * (len(collections) + 2)}"

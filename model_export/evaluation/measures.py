@@ -1,4 +1,4 @@
-"""Measures of reranked hits, by query, and how sure they are."""
+"""Measures of reranked hits, by query, and their confidence intervals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ from reranker.arrays import Floats64
 
 CUT = 10
 BINS = 10
-"""Bins of equal width of a probability, for the calibration error."""
+"""Bins of probability, of equal width, for the calibration error."""
 RESAMPLES = 1000
 _BY_NAME = {"nDCG@10": ir_measures.parse_measure("nDCG@10"), "RR@10": ir_measures.parse_measure("RR@10")}
 NAMES = (*_BY_NAME, "ROC-AUC", "bad@10", "bad/judged@10")
 
 
 def measure_queries(data: JudgedCollection, run: Hits) -> dict[str, Floats64]:
-    """Return each measure's values: name -> (queries,) float64, NaN where it is not defined.
+    """Return each measure's values: name -> (queries,) float64, NaN if it is undefined.
 
-    `bad@10` counts the hits among the first ten that were judged not relevant; in a collection that judges
-    no document so, every hit without a positive judgement. `bad/judged@10` is their share of those among the
-    first ten that were judged: the paper's measure, whose every shown result was judged. Where few are, a
-    better order shows more judged hits, good and bad ones, and the count alone rises. `ROC-AUC` is over all
-    hits of a query.
+    `bad@10` counts the hits among the first ten that were judged not relevant. If the collection has no such
+    judgements, it counts every hit without a positive one. `bad/judged@10` is their share of the judged hits
+    among the first ten: the paper's measure, in which every result was judged. If few hits are judged, a
+    better order shows more judged ones, good and bad, and the count alone rises. `ROC-AUC` is over all hits
+    of a query.
     """
     qrels = {query: data.qrels[query] for query in data.queries}
     found = {name: dict.fromkeys(data.queries, 0.0) for name in _BY_NAME}
@@ -42,7 +42,7 @@ def measure_queries(data: JudgedCollection, run: Hits) -> dict[str, Floats64]:
 
 
 def _compute_auc(grades: dict[str, int], scores: dict[str, float]) -> float:
-    """Return the share of pairs of a relevant and another hit that are in the right order; a tie is half."""
+    """Return the share of pairs of a relevant and another hit in the right order; a tie counts half."""
     relevant = np.array([grades.get(hit, 0) > 0 for hit in scores], bool)
     positives, negatives = int(relevant.sum()), int((~relevant).sum())
     if not positives or not negatives:
@@ -60,7 +60,7 @@ def _count_shown(grades: dict[str, int], scores: dict[str, float], *, judges_bad
 
 @dataclass(frozen=True)
 class Reliability:
-    """How often hits of about one probability are relevant, by bin: all (bins,); `error` is their ECE."""
+    """How often hits of similar probability are relevant, by bin: all (bins,); `error` is the ECE."""
 
     probability: Floats64
     relevant: Floats64
@@ -86,7 +86,7 @@ def bin_probabilities(probabilities: Floats64, relevant: npt.NDArray[np.bool_]) 
 
 
 def average_collections(collections: Sequence[Floats64]) -> float:
-    """Return the mean of the collections' means; what is not defined is left out."""
+    """Return the mean of the collections' means, without undefined values."""
     return float(np.mean([np.nanmean(values) for values in collections]))
 
 

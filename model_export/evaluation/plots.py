@@ -1,4 +1,4 @@
-"""Quality against time, and probabilities against what is so, as images."""
+"""Images: quality against time, and probabilities against judgements."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ def write_pareto(points: Sequence[tuple[str, float, float]], file: Path) -> None
 
 
 def write_reliability(curves: Sequence[tuple[str, Reliability]], file: Path) -> None:
-    """Draw, for each system, the share of relevant hits against the probability given, into an SVG file."""
+    """Draw the share of relevant hits against the probability, for each system, into an SVG file."""
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="tab:grey", linestyle=":")

@@ -1,4 +1,4 @@
-"""The quality section: tables of systems by collection, with intervals, calibration and the gain kept."""
+"""The quality section: tables of systems by collection, with intervals, calibration and gains."""
 
 from collections.abc import Iterator, Sequence
 
@@ -31,7 +31,7 @@ def measure_systems(
 
 
 def measure_calibration(system: System, collections: Sequence[JudgedCollection]) -> Reliability | None:
-    """Return how the probabilities of a system's hits fit the judgements, over all collections."""
+    """Compare the probabilities of a system's hits with the judgements, over all collections."""
     if system.crossing is None:
         return None
     scores, relevant = [], []

@@ -1,4 +1,4 @@
-"""Sections of a Markdown document, `docs/models.md` above all, that commands write between two comments."""
+"""Sections of a Markdown document, such as `docs/models.md`, that commands write between two comments."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -25,10 +25,10 @@ TEACHER_WEIGHT = 1.0
 
 
 def write_section(document: Path, name: str, lines: Iterable[str]) -> None:
-    """Replace what stands between `<!-- NAME: begin -->` and `<!-- NAME: end -->`; the rest stays.
+    """Replace the text between `<!-- NAME: begin -->` and `<!-- NAME: end -->`.
 
     Raises:
-        ExportError: the document or one of the comments is not there.
+        ExportError: the document cannot be read, or does not hold both comments once.
     """
     begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
     try:
@@ -48,7 +48,7 @@ def write_quality(
     cache: Path,
     document: Path,
 ) -> str:
-    """Measure, write the section and two images beside the document; return the section."""
+    """Measure, write the section, and two images beside the document; return the section."""
     systems, references = [make_first_stage(collections)], list[str]()
     for bundle in bundles:
         scored = score_with_bundle(bundle, collections, cache)
@@ -71,7 +71,7 @@ def write_quality(
 
 
 def write_speed(bundle: Bundle, threads: int, rounds: int, document: Path) -> str:
-    """Measure, write the section; return it."""
+    """Measure, write the section, and return it."""
     before = read_load_average()
     lines = list(measure_speed(bundle, threads=threads, rounds=rounds))
     load = f"the load was {before:.1f} before and {read_load_average():.1f} after the run"

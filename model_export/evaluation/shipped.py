@@ -1,4 +1,4 @@
-"""The orders of a collection's windows as searches have them: stored vectors, and a bundle's fusion."""
+"""Order a collection's windows as searches do: with stored vectors and a bundle's fusion."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ from reranker.stored_vector import pack
 def rank_as_shipped(
     bundle: Bundle, data: JudgedCollection, fusions: Sequence[FusionDefault], cache: Path
 ) -> list[Hits]:
-    """Return the orders of all queries, a run of each fusion, scores being negative positions."""
+    """Return one run for each fusion, in which a hit's score is its negative position."""
     vectors = encode_hits(bundle, data, cache, threads=1)
     stored = {i: pack(each, text_hash=0, model_tag=bundle.model_tag) for i, each in vectors.items()}
     encode, crossing = bundle.query_encoder(), bundle.crossing()
@@ -29,8 +29,14 @@ def rank_as_shipped(
         vector, packed = encode(text), [stored[hit] for hit in scores]
         for run, fuse, each in zip(runs, fuses, fusions, strict=True):
             ranking = rerank(
-                first_stage, fuse, query=vector, packed=packed, crossing=crossing,
-                model_tag=bundle.model_tag, feedback=each.feedback, smoothing=each.smoothing,
-            )  # fmt: skip
+                first_stage,
+                fuse,
+                query=vector,
+                packed=packed,
+                crossing=crossing,
+                model_tag=bundle.model_tag,
+                feedback=each.feedback,
+                smoothing=each.smoothing,
+            )
             run[query] = {hits[place]: -float(position) for position, place in enumerate(ranking.order)}
     return runs

@@ -14,7 +14,7 @@ from reranker.bundle import Bundle
 from reranker.stored_vector import HEADER, ValueType, pack, packed_size, unpack
 
 TYPES = {"float32": None, "float16": ValueType.FLOAT16, "int8": ValueType.INT8}
-"""How a value is stored; float32 is what the encoder gives, and cannot be stored."""
+"""How a value is stored; float32 is the encoder's output, which is never stored."""
 
 
 def measure_sizes(
@@ -24,9 +24,9 @@ def measure_sizes(
     cache: Path,
     dims: Sequence[int],
 ) -> Iterator[str]:
-    """Yield a Markdown table: bytes of a stored vector and nDCG@10, fused, by dimension and value type.
+    """Yield a Markdown table: bytes of a stored vector and fused nDCG@10, by dimension and value type.
 
-    The rotation comes from the documents of `sample`, which should not be one of `collections`.
+    The rotation is fitted on the documents of `sample`, which should not be one of `collections`.
     """
     found = [_encode_collection(bundle, data, cache) for data in collections]
     sampled = np.concatenate(list(encode_hits(bundle, sample, cache, threads=1).values()))
@@ -71,8 +71,8 @@ def _score_collection(
     }
     run: Hits = {}
     for query, vector in queries.items():
-        turned = _normalise(vector @ rows.T)
-        run[query] = {hit: float((stored[hit] @ turned).max()) for hit in data.hits[query]}
+        rotated = _normalise(vector @ rows.T)
+        run[query] = {hit: float((stored[hit] @ rotated).max()) for hit in data.hits[query]}
     return run
 
 

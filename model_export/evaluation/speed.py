@@ -26,21 +26,21 @@ from reranker.encoder import Encoder
 
 NUM_DOCUMENTS, PAPER_QUERY_TOKENS, PAPER_DOCUMENT_TOKENS = 100, 12, 32
 PAIR_TOKENS = PAPER_QUERY_TOKENS + PAPER_DOCUMENT_TOKENS - 1
-"""Both texts share one first token."""
+"""Both texts share the first token."""
 PAIRS = 10
-"""Pairs that a cross-encoder takes at a time."""
+"""How many pairs a cross-encoder scores at a time."""
 
 
 @dataclass(frozen=True)
 class TransformerShape:
-    """A transformer's size."""
+    """The size of a transformer."""
 
     layers: int
     hidden: int
     heads: int
 
     def build(self) -> Tower:
-        """Return one of this size with random weights: what they are does not matter to the time."""
+        """Return a tower of this size with random weights, which do not affect the time."""
         torch.manual_seed(0)
         config = BertConfig(
             hidden_size=self.hidden,
@@ -62,10 +62,10 @@ TWIN = TransformerShape(6, 768, 12)
 
 @dataclass(frozen=True)
 class TimedRun:
-    """A run to score one query's documents, and what it took in each round so far.
+    """A function that scores one query's documents, and its times in each round so far.
 
-    `times_ms` holds processor time and time on the clock. On a machine that others use too, a short run is
-    seldom interrupted and a long one always is, so only processor times are comparable.
+    `times_ms` holds processor time and wall-clock time. On a shared machine a short run is seldom interrupted
+    and a long one always is, so only processor times are comparable.
     """
 
     name: str
@@ -74,7 +74,7 @@ class TimedRun:
     times_ms: list[tuple[float, float]] = field(default_factory=list)
 
     def measure(self) -> None:
-        """Run it `repeats` times and note the medians."""
+        """Run it `repeats` times and record the medians."""
         times = []
         for _ in range(self.repeats):
             processor_s, clock_s = process_time(), perf_counter()
@@ -86,7 +86,7 @@ class TimedRun:
 
     @property
     def medians_ms(self) -> tuple[float, float]:
-        """The medians over the rounds: processor time, time on the clock."""
+        """The medians over the rounds: processor time, wall-clock time."""
         processor_ms, clock_ms = np.median(self.times_ms, axis=0).tolist()
         return processor_ms, clock_ms
 
@@ -119,15 +119,15 @@ def measure_speed(
 
 
 def describe_processor() -> str:
-    """Return the processor's name and the instructions that matter to int8, as Linux tells them."""
-    told = Path("/proc/cpuinfo").read_text()
-    name = re.search(r"model name\s*: (.*)", told)
-    flags = [flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8") if flag in told]
+    """Return the processor's name and its instructions that matter to int8, from Linux."""
+    text = Path("/proc/cpuinfo").read_text()
+    name = re.search(r"model name\s*: (.*)", text)
+    flags = [flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8") if flag in text]
     return f"{name.group(1) if name else 'unknown processor'} ({', '.join(flags)})"
 
 
 def read_load_average() -> float:
-    """Return how many processes wanted to run in the last minute."""
+    """Return the load average of the last minute."""
     return float(Path("/proc/loadavg").read_text().split()[0])
 
 
@@ -168,7 +168,7 @@ def _make_bundle_runs(bundle: Bundle, threads: int) -> Iterator[TimedRun]:
 
 
 def _load_encoder(tower: Tower, threads: int) -> Encoder:
-    """Write a tower as a fused float32 graph and open it; the files are gone afterwards."""
+    """Write a tower as a fused float32 graph and open it; the files are removed."""
     with tempfile.TemporaryDirectory() as folder:
         weights = WeightFile()
         onnx.save(build_encoder(tower, multiply_exactly, weights), Path(folder) / "tower.onnx")
@@ -177,7 +177,7 @@ def _load_encoder(tower: Tower, threads: int) -> Encoder:
 
 
 def _load_residual(dim: int, threads: int) -> Callable[[Floats, Floats], object]:
-    """The residual crossing with a hidden layer as wide as the vectors, on ONNX Runtime."""
+    """Load a residual crossing, whose hidden layer is as wide as the vectors, in ONNX Runtime."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     model = build_crossing(ResidualCrossing(dim, dim).to_runtime()).SerializeToString()

@@ -1,4 +1,4 @@
-"""What is compared: a way to score hits, by itself and fused with BM25."""
+"""The systems that are compared: scores of hits, alone and fused with BM25."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ from reranker.crossing import Crossing
 
 @dataclass(frozen=True)
 class System:
-    """Scores of every collection's hits, what is fused with them, and what a query costs.
+    """Scores of every collection's hits, their fusion weight, and the time of a query.
 
-    `weight` is `log_linear`'s; 0 with no crossing is the first stage itself. `query_ms` is what one query
-    costs with its hits' scores, NaN where it was not timed.
+    `weight` is that of `log_linear`; 0 without a crossing means the first stage. `query_ms` is the time of
+    one query with its hits' scores, NaN if it was not measured.
     """
 
     name: str
@@ -40,12 +40,12 @@ class System:
 
 
 def make_first_stage(collections: Sequence[JudgedCollection]) -> System:
-    """Return BM25 as it is."""
+    """Return BM25 alone."""
     return System("BM25", tuple(data.hits for data in collections), 0.0, query_ms=0.0)
 
 
 def score_with_bundle(bundle: Bundle, collections: Sequence[JudgedCollection], cache: Path) -> System:
-    """Score all hits with a bundle, on one thread, as a search does."""
+    """Score all hits with a bundle, on one thread, as searches do."""
     encode, crossing = bundle.query_encoder(), bundle.crossing()
     runs, times = [], []
     for data in collections:
@@ -69,7 +69,7 @@ def score_with_bundle(bundle: Bundle, collections: Sequence[JudgedCollection], c
 def order_as_shipped(
     system: System, bundle: Bundle, collections: Sequence[JudgedCollection], cache: Path
 ) -> System:
-    """Return a bundle's scored `system` in the order that a search has, with its own feedback."""
+    """Return a bundle's scored `system` in the order of searches, with the bundle's own feedback."""
     runs = [rank_as_shipped(bundle, data, [bundle.manifest.fusion], cache)[0] for data in collections]
     return System(f"{bundle.name} as shipped", tuple(runs), system.weight, query_ms=system.query_ms)
 
@@ -77,7 +77,7 @@ def order_as_shipped(
 def score_with_teacher(
     name: str, teacher: Teacher, collections: Sequence[JudgedCollection], cache: Path, weight: float
 ) -> System:
-    """Score all hits with a teacher; its scores are kept in `cache`, so its time is not taken."""
+    """Score all hits with a teacher; its scores are cached in `cache`, so its time is not measured."""
     runs = []
     for data in collections:
         pairs = [(query, hit) for query, hits in data.hits.items() for hit in hits]

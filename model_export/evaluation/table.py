@@ -1,4 +1,4 @@
-"""Encoders side by side: nDCG@10 over BM25 against the time that a query takes."""
+"""Compare encoders: nDCG@10 of the reranked hits, and the time of a query."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -19,12 +19,12 @@ from reranker.encoder import Encoder, Ids, QueryEncoder, Tokeniser
 LENGTHS_TOKENS = (8, 12, 16, 24, 32)
 ROUNDS = 200
 LONG_TEXT = "how to wait a few seconds and then read a file line by line " * 4
-"""Cut at each length; which words it has does not matter to the time."""
+"""Cut at each length; its words do not affect the time."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to encode queries, against the documents of one bundle."""
+    """A query encoder, compared on the documents of one bundle."""
 
     name: str
     encoder: Encoder
@@ -40,7 +40,7 @@ class Candidate:
 
 
 def list_candidates(base: Base, bundle: Bundle, folder: Path) -> list[Candidate]:
-    """Return a base's query encoder in float32, and its bundle's, with the base's prefix and without one."""
+    """Return a base's query encoder in float32 and its bundle's, each with and without the base's prefix."""
     exact = load_exact_encoder(base.query, folder)
     int8 = Encoder(bundle.path / bundle.manifest.query.file)
     found = []
@@ -54,7 +54,7 @@ def list_candidates(base: Base, bundle: Bundle, folder: Path) -> list[Candidate]
 def measure_encoders(
     candidates: Sequence[Candidate], collections: Sequence[JudgedCollection], cache: Path
 ) -> Iterator[str]:
-    """Yield the table: a row a candidate, nDCG@10 by collection and their mean, then p50 in ms by length."""
+    """Yield the table: for each candidate nDCG@10 by collection, their mean, and p50 in ms by length."""
     names = [*(data.name for data in collections), "mean", *(f"{n} tokens" for n in LENGTHS_TOKENS)]
     yield _format_row("query encoder", names)
     yield _format_row("---", ["---:"] * len(names))
@@ -67,7 +67,7 @@ def measure_encoders(
 
 
 def measure_latencies(candidates: Sequence[Candidate]) -> list[list[float]]:
-    """Time encoders in turn, so that a busy machine slows all alike: p50 in ms, by encoder and length."""
+    """Time encoders in turn, so that a busy machine slows all alike: -> p50 in ms, by encoder and length."""
     by_length = []
     for length in LENGTHS_TOKENS:
         ids = [c.load_tokeniser(length, prefix="").query(LONG_TEXT) for c in candidates]

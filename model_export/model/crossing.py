@@ -48,9 +48,8 @@ class ResidualCrossing(nn.Module):
         self.inner = nn.Linear(dim, hidden)
         self.outer = nn.Linear(hidden, dim)
         self.classes = nn.Linear(dim, 2)
-        with (
-            torch.no_grad()
-        ):  # unit vectors have components of about 1/sqrt(dim): scale them to the usual size
+        # Unit vectors have components of about 1/sqrt(dim): scale them to the usual size.
+        with torch.no_grad():
             self.inner.weight.mul_(math.sqrt(dim))
             self.classes.weight.mul_(math.sqrt(dim))
             self.outer.weight.div_(math.sqrt(dim))

@@ -121,9 +121,15 @@ class _Graph:
         if first_alone:
             query, x = self._slice_first(query), self._slice_first(x)
         context = self._nodes.op(
-            "MultiHeadAttention", query, key, value, self._add_bias(dense), mask,
-            domain=CONTRIB, num_heads=self._config.num_attention_heads,
-        )  # fmt: skip
+            "MultiHeadAttention",
+            query,
+            key,
+            value,
+            self._add_bias(dense),
+            mask,
+            domain=CONTRIB,
+            num_heads=self._config.num_attention_heads,
+        )
         return self._add_residual(f"{name}.output", context, x)
 
     def _add_prefixes(self, layers: int) -> dict[str, str]:

@@ -1,1 +1,1 @@
-"""Data, teacher, distillation: from a configuration file to a trained TwinBERT."""
+"""Training: from a configuration file to a trained TwinBERT, by alignment or distillation."""

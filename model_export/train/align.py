@@ -1,4 +1,4 @@
-"""Embedding alignment: a small query tower learns to give a bigger tower's vectors, from queries alone."""
+"""Embedding alignment: a small query tower learns a larger tower's vectors, from queries alone."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -22,12 +22,12 @@ from reranker.errors import BundleError
 
 
 class Alignment:
-    """The loss is the mean of 1 - cos(student, target); the measure the mean cosine on unseen queries.
+    """The loss is the mean of 1 - cos(student, target), the measure the mean cosine on unseen queries.
 
-    `ids` and `targets` (texts, dim) are what is learned from, the other two what is measured on.
+    The student learns from `ids` and `targets` (texts, dim); the other two are for the measure.
 
     Raises:
-        TrainingError: the targets are of another dimension than the tower's vectors.
+        TrainingError: the targets do not have the dimension of the tower's vectors.
     """
 
     measure_name = "mean cosine"
@@ -58,10 +58,10 @@ class Alignment:
 
 
 def encode_with_base(base: str, run: RunSection, ids: Sequence[Ids], folder: Path, *, what: str) -> Floats:
-    """Return the vectors of a base's query tower, (texts, dim) float32, kept in `folder`.
+    """Return the vectors of a base's query tower, (texts, dim) float32, cached in `folder`.
 
     Raises:
-        ExportError: the base cannot be had.
+        ExportError: the base cannot be loaded.
     """
     whole, device = load_base(base).query, choose_device(run.device)
     with use_precision(run.precision, device):
@@ -71,7 +71,7 @@ def encode_with_base(base: str, run: RunSection, ids: Sequence[Ids], folder: Pat
 def encode_with_bundle(
     place: str, run: RunSection, texts: Sequence[str], folder: Path, *, what: str
 ) -> Floats:
-    """Return the vectors that searches have of a bundle, (texts, dim) float32, kept in its part of `folder`.
+    """Return the vectors that a bundle gives in searches, (texts, dim) float32, cached below `folder`.
 
     Raises:
         TrainingError: the bundle cannot be used.

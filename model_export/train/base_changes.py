@@ -1,4 +1,4 @@
-"""What changes a base without gradients: constants, or a layer, for its query prefix."""
+"""Changes of a base without gradients: constants, or a layer, replace its query prefix."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,32 +21,32 @@ Say = Callable[[str], None]
 
 
 def project(config: Config, base: str, towards: str, num_texts: int, out: Path, say: Say) -> Path:
-    """Fit a layer behind a base's query tower that stands for a query prefix; return the new base.
+    """Fit a layer after a base's query tower that replaces a query prefix; return the new base's folder.
 
     Raises:
-        TrainingError: too few texts, or towers that do not go together.
-        ExportError: a base cannot be had.
+        TrainingError: there are too few texts, or the towers do not fit each other.
+        ExportError: a base cannot be loaded.
     """
     start, texts = load_base(base), _draw_queries(config, num_texts)
     tokenizer = _write_tokenizer(start, out)
     found = fit_projection(
         start, load_base(towards), texts, out / "vectors", tokenizer=tokenizer, max_tokens=QUERY_TOKENS
     )
-    say(f"{len(texts)} texts; mean cosine of those held back {found.after:.4f} (before {found.before:.4f})")
+    say(f"{len(texts)} texts; mean cosine of held-out texts {found.after:.4f} (before {found.before:.4f})")
     return _write_base(config, found.base, out)
 
 
 def fix_prefix(config: Config, base: str, num_texts: int, out: Path, say: Say) -> Path:
-    """Make a base's query prefix constant; return the new base.
+    """Make a base's query prefix constant; return the new base's folder.
 
     Raises:
-        TrainingError: no prefix, or too few texts.
-        ExportError: the base cannot be had.
+        TrainingError: there is no prefix, or there are too few texts.
+        ExportError: the base cannot be loaded.
     """
     start, texts = load_base(base), _draw_queries(config, num_texts)
     tokenizer = _write_tokenizer(start, out)
     found = make_prefix_constant(start, texts, tokenizer=tokenizer, max_tokens=QUERY_TOKENS)
-    say(f"{len(texts)} texts; mean cosine of those held back {found.after:.4f} (before {found.before:.4f})")
+    say(f"{len(texts)} texts; mean cosine of held-out texts {found.after:.4f} (before {found.before:.4f})")
     return _write_base(config, found.base, out)
 
 

@@ -1,4 +1,7 @@
-"""A training's configuration: one TOML file, from which it can be repeated."""
+"""A training's configuration: one TOML file, from which it can be repeated.
+
+`model_export.data.sources` describes the keys of its section `data`.
+"""
 
 import tomllib
 from pathlib import Path
@@ -15,15 +18,16 @@ Rate = Annotated[float, Meta(gt=0, le=1)]
 
 
 class ModelSection(Section, frozen=True):
-    """What the student is.
+    """The student's architecture and start.
 
     With `base` (as `export --base` takes it) it starts from that encoder and keeps `layers` of its query
-    tower: `all`, `first:3`, `last:3`, `every:2` or a list of numbers; with `token_layers` its word embeddings
-    begin as what so many first layers make of each word piece alone; `prefix_of` is another base, the
-    constants of whose `prefix_layers` the base's layers take over first, one each. Without one it starts from
-    random weights of `hidden`, `heads`, `intermediate` and `num_layers`. `shared` means one tower for both
-    sides; otherwise the document tower is the base's own, whole. `tokenizer` is a word-piece file for a start
-    from scratch; tri-letters take `buckets`, or a `vocabulary` of that many frequent trigrams.
+    tower: `all`, `first:3`, `last:3`, `every:2` or a list of numbers. With `token_layers`, its word
+    embeddings start as the output of that many first layers for each word piece alone. `prefix_of` is
+    another base: the constants of its `prefix_layers` go into the base's layers first, one each. Without
+    `base` it starts from random weights of `hidden`, `heads`, `intermediate` and `num_layers`. `shared`
+    means one tower for both sides; otherwise the document tower is the base's own, unchanged. `tokenizer`
+    is a word-piece file for a start from random weights; tri-letters need `buckets`, or a `vocabulary` of
+    that many frequent trigrams.
     """
 
     name: str
@@ -51,7 +55,7 @@ class ModelSection(Section, frozen=True):
 
 
 class TeacherSection(Section, frozen=True):
-    """Who labels the pairs: encoders (as `export --base` takes them, or bundles), cross-encoders.
+    """The teachers of the pairs: encoders (as `export --base` takes them, or bundles), cross-encoders.
 
     The logits of several are averaged.
     """
@@ -62,16 +66,16 @@ class TeacherSection(Section, frozen=True):
 
 
 class DistilSection(Section, frozen=True):
-    """What the student is made to do.
+    """What the student learns.
 
-    `align`: give the base's own vectors for queries, or those that `bundle` gives in searches, no labels. The
-    others learn the teacher's scores of a
-    query's relevant document and `negatives` others (`student_negatives` of them from the student itself,
-    anew in each of `rounds`), with `gold_weight` of the loss from the labels. `frozen_documents` keeps the
-    document tower and encodes each document once; `frozen_queries` does so with queries, so that the crossing
-    alone is learned; `frozen_embeddings` keeps the query tower's embeddings when
-    it is aligned, so that they take no room of their own in a bundle that shares them. `targets` is the
-    folder of the vectors to learn, which several students may share; by default it is the run's own.
+    `align`: the base's own query vectors, or those that `bundle` gives in searches, without labels. The other
+    objectives learn the teacher's scores of a query's relevant document and `negatives` others, with
+    `gold_weight` of the loss from the labels. Of the negatives, `student_negatives` come from the student
+    itself, again in each of `rounds`. `frozen_documents` keeps the document tower and encodes each document
+    once. `frozen_queries` does the same for queries, so that only the crossing is learned.
+    `frozen_embeddings` keeps the query tower's embeddings in an alignment, so that they take no extra space
+    in a bundle that shares them. `targets` is the folder of the vectors to learn, which several students may
+    share; by default it is in the run's folder.
     """
 
     objective: Literal["align", "cross_entropy", "margin_mse", "listwise_kl"]
@@ -88,13 +92,14 @@ class DistilSection(Section, frozen=True):
 
 
 class RunSection(Section, frozen=True):
-    """How it is run.
+    """How the training runs.
 
-    `evaluate_every` counts steps between looks at the development set, `patience` the looks without a better
-    one until the run ends. `device` `auto` takes a GPU where there is one. `precision` is that of the matrix
-    products: `auto` is bfloat16 on a GPU and float32 on a CPU; one with avx512_bf16 gains by bfloat16 too.
-    `optimiser` `muon` learns the matrices with Muon at `muon_rate`, the rest with AdamW at `learning_rate`:
-    fewer and larger batches do, and each costs a third of a second more for three layers of 384 on one core.
+    `evaluate_every` is the number of steps between evaluations on the development set, `patience` the number
+    of evaluations without improvement after which the run ends. The device `auto` is a GPU if there is one.
+    `precision` is that of matrix products: `auto` is bfloat16 on a GPU and float32 on a CPU, though a CPU
+    with avx512_bf16 is faster with bfloat16 too. The optimiser `muon` trains the matrices with Muon at
+    `muon_rate`, the rest with AdamW at `learning_rate`. It needs fewer and larger batches, each of which
+    takes a third of a second longer for three layers of 384 on one core.
     """
 
     seed: int = 1
@@ -139,8 +144,8 @@ def read_config(file: Path) -> Config:
     """Read the file of `train`.
 
     Raises:
-        TrainingError: it cannot be read, is no TOML, a key is missing, unknown or of a wrong value, or there
-            is nothing to learn from.
+        TrainingError: it cannot be read, is not TOML, a key is missing, unknown or has a wrong value, or no
+            source is named.
     """
     return _read(file, Config)
 
@@ -163,7 +168,7 @@ def _read(file: Path, kind: type[AnyConfig]) -> AnyConfig:
 
 
 def _resolve_like(data: DataSection, file: Path, *, seen: tuple[Path, ...]) -> DataSection:
-    """Put before a section's own sources and exclusions those of the configuration that it is like."""
+    """Put the sources and exclusions of the configuration named by `like` before a section's own."""
     if data.like is None:
         return data
     other = (file.parent / data.like).resolve()

@@ -1,4 +1,4 @@
-"""The states of a query prefix's tokens, averaged over queries, so that no query has to read it."""
+"""Average the states of a query prefix's tokens over queries, so that no query has to read it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,10 +19,11 @@ from reranker.encoder import Ids
 def make_prefix_constant(
     base: Base, texts: Sequence[str], *, tokenizer: Path, max_tokens: int
 ) -> ChangedBase:
-    """Make the query prefix of `base` constant: its tokens' mean states over the first half of `texts`.
+    """Replace the query prefix of `base` by its tokens' mean states over the first half of `texts`.
 
     Raises:
-        TrainingError: the base has no prefix, or reads it otherwise before a text than alone; or no texts.
+        TrainingError: the base has no prefix, its tokens depend on the text that follows, or there are
+            fewer than two texts.
     """
     if not base.query_prefix or base.query.kind != "word_pieces" or base.query.prefix_tokens:
         found = f"{base.query.kind}, {base.query_prefix!r}"

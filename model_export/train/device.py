@@ -1,4 +1,4 @@
-"""Where a training runs, and with how many threads."""
+"""The device of a training, and the precision of its matrix products."""
 
 from contextlib import AbstractContextManager
 
@@ -8,10 +8,10 @@ from model_export.errors import TrainingError
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device of this name; `auto` is a GPU where there is one.
+    """Return the device of this name; `auto` is a GPU if there is one.
 
     Raises:
-        TrainingError: a GPU was asked for and there is none.
+        TrainingError: a GPU was requested and there is none.
     """
     has_gpu = torch.cuda.is_available()
     if name == "cuda" and not has_gpu:
@@ -20,6 +20,9 @@ def choose_device(name: str) -> torch.device:
 
 
 def use_precision(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """Return the context in which matrix products have this precision; `auto` is bfloat16 on a GPU alone."""
+    """Return a context in which matrix products have this precision.
+
+    `auto` is bfloat16 on a GPU and float32 on a CPU.
+    """
     half = precision == "bfloat16" or (precision == "auto" and device.type == "cuda")
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=half)

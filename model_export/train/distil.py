@@ -19,7 +19,7 @@ from reranker.encoder import Ids
 
 @dataclass(frozen=True)
 class TokenisedTexts:
-    """Tokens of every query and document by id, and, for frozen towers, their vectors."""
+    """Tokens of every query and document, by id, and their vectors if a tower is frozen."""
 
     queries: Mapping[str, Ids]
     documents: Mapping[str, Ids]
@@ -31,7 +31,7 @@ class Distillation:
     """loss = (1 - gold_weight) * objective(student, teacher) + gold_weight * cross-entropy with the labels.
 
     `teacher` is (groups, documents of a group) float32 logits. The measure is the nDCG@10 of the crossing
-    alone over the development collection's hits.
+    alone, over the development collection's hits.
     """
 
     measure_name = "nDCG@10"

@@ -1,4 +1,4 @@
-"""A teacher of our own: a cross-encoder fine-tuned from a checkpoint on labelled pairs."""
+"""Fine-tune a teacher: a cross-encoder learns from labelled pairs, starting from a base."""
 
 import copy
 import hashlib
@@ -74,7 +74,7 @@ class FineTuning:
         return measure_ndcg(self._dev, run)
 
     def save(self, folder: Path) -> None:
-        """Write the classifier and its tokeniser, as `CrossEncoder` reads them."""
+        """Write the classifier and its tokeniser in the form that `CrossEncoder` reads."""
         classifier_: Any = self.module
         classifier_.save_pretrained(folder)
         self._tokenizer.no_truncation()
@@ -82,7 +82,7 @@ class FineTuning:
 
     @property
     def identity(self) -> str:
-        """What tells these groups from others."""
+        """A digest that identifies these groups."""
         return hashlib.sha256(repr(self._groups).encode()).hexdigest()
 
     def _encode_pair(self, query: str, document: str) -> Encoding:
@@ -91,10 +91,10 @@ class FineTuning:
 
 
 def make_classifier(base: Base) -> BertForSequenceClassification:
-    """Return a classifier of one output over the base's transformer; the second text's segment starts at 0.
+    """Return a classifier of one output over the base's transformer; segment embeddings start at 0.
 
     Raises:
-        TrainingError: the base takes tri-letters, which have no pairs.
+        TrainingError: the base reads tri-letters, which cannot encode pairs.
     """
     tower = base.query
     if tower.kind != "word_pieces":

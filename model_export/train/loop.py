@@ -1,4 +1,4 @@
-"""The training loop: seeded, resumable, stopped early, logged."""
+"""The training loop: seeded, resumable, with early stopping and a log."""
 
 import hashlib
 import json
@@ -23,25 +23,25 @@ from model_export.train.optimiser import Optimiser
 
 CHECKPOINT, BEST, LOG, CURVE = "checkpoint.pt", "best.pt", "log.jsonl", "curve.png"
 SORTED_BATCHES = 50
-"""Batches of similar length are made within so many batches' worth of shuffled examples."""
+"""How many batches of shuffled examples are sorted by length together."""
 
 
 class Task(Protocol):
-    """What is trained: a module, its examples, a loss over some of them, and a measure, higher is better."""
+    """A module to train, its examples, a loss over some of them, and a measure: higher is better."""
 
     @property
     def module(self) -> nn.Module:
-        """What is trained."""
+        """The module to train."""
         ...
 
     @property
     def lengths(self) -> Sequence[int]:
-        """About how long each example is."""
+        """The approximate length of each example."""
         ...
 
     @property
     def measure_name(self) -> str:
-        """What `measure` gives."""
+        """The name of what `measure` returns."""
         ...
 
     def compute_loss(self, rows: Sequence[int]) -> torch.Tensor:
@@ -49,13 +49,13 @@ class Task(Protocol):
         ...
 
     def measure(self) -> float:
-        """Return how good the module is on the development set."""
+        """Return the module's measure on the development set."""
         ...
 
 
 @dataclass
 class TrainingState:
-    """How far a run is: `history` holds each look at the development set as step, loss and measure."""
+    """The state of a run: `history` holds step, loss and measure of each evaluation."""
 
     step: int = 0
     best: float = -math.inf
@@ -68,11 +68,11 @@ class TrainingState:
 def fit(task: Task, run: RunSection, folder: Path, *, identity: str) -> TrainingState:
     """Train `task.module` and leave it with the weights that measured best.
 
-    `folder` takes a checkpoint at each look, a log in JSON lines and the curve as an image; a run that was
-    interrupted goes on from the checkpoint to the same end. `identity` is what must not change meanwhile.
+    `folder` gets a checkpoint at each evaluation, a log in JSON lines and the curve as an image. An
+    interrupted run goes on from its checkpoint, to the same result. `identity` must be the same then.
 
     Raises:
-        TrainingError: no examples, a loss that is not finite, or the checkpoint is of another run.
+        TrainingError: there are no examples, a loss is not finite, or the checkpoint belongs to another run.
     """
     if not task.lengths:
         raise TrainingError("expected examples to learn from, found none")
@@ -135,7 +135,7 @@ class _Run:
         return value
 
     def _evaluate(self, loss: float) -> None:
-        """Measure on the development set, keep the best weights, and write everything down."""
+        """Measure on the development set, keep the best weights, write checkpoint, log and curve."""
         state, value = self._state, self._task.measure()
         state.history.append({"step": state.step, "loss": loss, "measure": value})
         state.looks_since_best += 1
@@ -208,13 +208,13 @@ class _Run:
 
 
 def _list_lasting(run: RunSection) -> dict[str, object]:
-    """What of the settings must stay the same for a run to go on: where and how long it runs need not."""
+    """Return the settings that must not change when a run goes on: all but its place and length."""
     free = {"epochs", "threads", "device", "max_minutes", "evaluate_every", "patience"}
     return {name: value for name, value in msgspec.structs.asdict(run).items() if name not in free}
 
 
 def _save(content: object, file: Path) -> None:
-    """Write whole or not at all: an interrupted write leaves the file before it."""
+    """Write a file completely or not at all: an interrupted write leaves the earlier file."""
     partial = file.with_suffix(".partial")
     try:
         torch.save(content, partial)

@@ -1,4 +1,4 @@
-"""What a student is made to come near to."""
+"""Losses of a student, from a teacher's scores, labels or vectors."""
 
 import torch
 from torch.nn import functional
@@ -23,7 +23,7 @@ def margin_mse(student: torch.Tensor, teacher: torch.Tensor, temperature: float)
 
 
 def listwise_kl(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Return KL(softmax(teacher / temperature) || softmax(student)) over each query's documents, the mean.
+    """Return KL(softmax(teacher / temperature) || softmax(student)) over documents, mean over queries.
 
     Both (queries, documents) logits. Source: Cao et al. 2007 (ListNet), with the teacher's scores as labels.
     """

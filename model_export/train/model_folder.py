@@ -1,4 +1,4 @@
-"""The folder of a trained model, as `export --base` takes it: written whole or not at all."""
+"""The folder of a trained model, which `export --base` reads: written completely or not at all."""
 
 import shutil
 from collections.abc import Callable
@@ -15,8 +15,8 @@ MODEL_FOLDER = "model"
 
 
 def write_model(folder: Path, twin: TwinBert, about: Base) -> None:
-    """Write a model and what is said of it into a folder that is there."""
-    said = Description(
+    """Write a model and its description into an existing folder."""
+    description = Description(
         name=about.name,
         query_prefix=about.query_prefix,
         origin=about.origin,
@@ -28,14 +28,14 @@ def write_model(folder: Path, twin: TwinBert, about: Base) -> None:
     )
     twin.save(folder)
     (folder / TOKENIZER_FILE).write_text(about.tokenizer)
-    (folder / DESCRIPTION_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(said), indent=2))
+    (folder / DESCRIPTION_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(description), indent=2))
 
 
 def replace_folder(folder: Path, write: Callable[[Path], None]) -> Path:
-    """Write a folder whole, in the place of an earlier one, and return it.
+    """Write a folder completely, replacing an earlier one, and return it.
 
     Raises:
-        TrainingError: it cannot be written; nothing is left.
+        TrainingError: it cannot be written; no partial folder is left.
     """
     partial = folder.with_name(f".{folder.name}-partial")
     shutil.rmtree(partial, ignore_errors=True)

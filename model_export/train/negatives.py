@@ -1,4 +1,4 @@
-"""Groups to learn from: a query's relevant document first, then hard negatives from BM25 and the student."""
+"""Training groups: a query's relevant document first, then hard negatives from BM25 and the student."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from model_export.errors import TrainingError
 from reranker.arrays import Floats
 
 DEPTH = 50
-"""Negatives are drawn from so many best hits."""
+"""Negatives are drawn from this many best hits."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """One query, `documents` with a relevant one first, and their labels: relevance in 0 to 1."""
+    """One query, `documents` with a relevant one first, and their labels: relevance, 0 to 1."""
 
     query: str
     documents: tuple[str, ...]
@@ -47,7 +47,7 @@ def make_groups(examples: Examples, pools: Sequence[tuple[Hits, int]], *, seed: 
     Args:
         examples: queries with their labels.
         pools: hits to draw negatives from, and how many from each; judged negatives of a query come first,
-            and where hits run out, any other documents fill up.
+            and if hits run out, any other documents fill up.
         seed: decides the draw.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What changes the weights: AdamW, or Muon for the matrices and AdamW for the rest."""
+"""The optimiser: AdamW, or Muon for the matrices and AdamW for the rest."""
 
 from typing import Any
 

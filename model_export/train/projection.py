@@ -1,9 +1,9 @@
-"""A linear layer behind a query tower, so that it gives another's vectors: a query prefix without its time.
+"""A linear layer after a query tower, so that it gives another tower's vectors, as with a query prefix.
 
-Encoders that were trained with words before each query ("Represent this sentence ...") put queries elsewhere
-with them than without. Where to is for the most part a linear map: one of 384 x 384 brought bge-small's
-vectors without its prefix from a mean cosine of .950 to .982 of those with it, and costs 150,000 products
-instead of ten more tokens in every layer. A smaller tower is brought there in the same step (docs/models.md).
+Encoders that were trained with words before each query ("Represent this sentence ...") give other vectors
+without them. The difference is mostly a linear map. One of 384 x 384 raised the mean cosine of bge-small's
+vectors without its prefix to those with it from 0.950 to 0.982. It costs 150,000 products instead of ten more
+tokens in every layer. The same step brings a smaller tower closer to a larger one (docs/models.md).
 """
 
 from dataclasses import dataclass, replace
@@ -20,20 +20,20 @@ from model_export.model.vectors import encode_once, encode_tokens
 from reranker.arrays import Floats
 
 RIDGE = 1.0
-"""How strongly the map is held to the identity; .1 to 3 made a difference of .0002 with 14,000 texts."""
+"""How strongly the map is drawn to the identity; 0.1 to 3 made a difference of 0.0002 with 14,000 texts."""
 
 TEXTS_A_VALUE = 4
-"""Fewer texts than so many for each value of a vector do not decide a map."""
+"""The fewest texts for each value of a vector that determine a map."""
 
 HELD_BACK = 10
-"""Of so many texts one is kept to measure."""
+"""Of this many texts one is held out for the measure."""
 
 
 @dataclass(frozen=True)
 class ChangedBase:
     """A base that needs no query prefix, and how near its vectors are to those with the prefix.
 
-    `before` and `after` are mean cosines of texts that were held back.
+    `before` and `after` are mean cosines of held-out texts.
     """
 
     base: Base
@@ -44,9 +44,9 @@ class ChangedBase:
 def fit_projection(
     base: Base, towards: Base, texts: list[str], folder: Path, *, tokenizer: Path, max_tokens: int
 ) -> ChangedBase:
-    """Fit a layer behind the query tower of `base`, without prefix, to the vectors of `towards` with its own.
+    """Fit a layer after the query tower of `base` to the vectors of `towards` with its prefix.
 
-    Vectors are kept in `folder`, so that an interrupted run goes on.
+    Vectors are cached in `folder`, so that an interrupted run can go on.
 
     Raises:
         TrainingError: the towers differ in dimension or input, or there are too few texts to fit a map.
@@ -81,7 +81,7 @@ def fit_projection(
 
 
 def fit_map(given: Floats, wanted: Floats, ridge: float = RIDGE) -> Floats:
-    """Return the (dim, dim) map by which `given` (n, dim) comes nearest to `wanted`, unit vectors both.
+    """Return the (dim, dim) map that brings `given` (n, dim) closest to `wanted`; both are unit vectors.
 
     Ridge regression of the difference (Hoerl and Kennard 1970): I + (W - G)^T G (G^T G + ridge I)^-1.
     """

@@ -1,4 +1,4 @@
-"""A training from its configuration to a folder that `export` takes."""
+"""Run a training, from its configuration to a folder that `export` reads."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -35,17 +35,17 @@ from reranker.manifest import FILE_NAME
 
 DOCUMENT_TOKENS = 256
 DEV_HITS = 30
-"""Hits of a development query that are reranked to measure."""
+"""How many hits of a development query are reranked for the measure."""
 
 Say = Callable[[str], None]
 
 
 def train(config: Config, out: Path, say: Say) -> Path:
-    """Train what the configuration says in the folder `out`, go on there if interrupted; return the model.
+    """Train as configured in the folder `out`, or go on after an interruption; return the model's folder.
 
     Raises:
         TrainingError: data, configuration or checkpoint cannot be used, or the loss is not finite.
-        ExportError: the base cannot be had.
+        ExportError: the base cannot be loaded.
     """
     learned, kept = split_examples(config.data, seed=config.run.seed)
     say(f"{len(learned.queries)} queries to learn from, {len(kept.queries)} for development")
@@ -64,7 +64,7 @@ def train(config: Config, out: Path, say: Say) -> Path:
 
 
 def score_teacher(config: Config, out: Path, say: Say) -> float:
-    """Score the development pairs with the teacher, and say how good it is; -> its nDCG@10."""
+    """Score the development pairs with the teacher, and report and return its nDCG@10."""
     _, kept = split_examples(config.data, seed=config.run.seed)
     dev = make_dev_collection(kept)
     teacher = load_teacher(config.teacher, out, config.run.device)
@@ -81,7 +81,7 @@ def score_teacher(config: Config, out: Path, say: Say) -> float:
 
 
 def train_teacher(config: TeacherConfig, out: Path, say: Say) -> Path:
-    """Fine-tune a cross-encoder in the folder `out`, go on there if interrupted; return its folder."""
+    """Fine-tune a cross-encoder in the folder `out`, or go on after an interruption; return its folder."""
     learned, kept = split_examples(config.data, seed=config.run.seed)
     found = make_groups(learned, [(find_bm25_hits(learned), config.negatives)], seed=config.run.seed)
     dev = make_dev_collection(kept)
@@ -142,9 +142,12 @@ def _align(config: Config, twin: TwinBert, sides: tuple[Examples, Examples], out
     for side, what in zip(sides, ("targets", "development targets"), strict=True):
         texts = list(side.queries.values())
         ids = tokenise(
-            twin.query, out / TOKENIZER_FILE, texts,
-            prefix=config.model.query_prefix, max_tokens=QUERY_TOKENS,
-        )  # fmt: skip
+            twin.query,
+            out / TOKENIZER_FILE,
+            texts,
+            prefix=config.model.query_prefix,
+            max_tokens=QUERY_TOKENS,
+        )
         if bundle is not None:
             targets = encode_with_bundle(bundle, config.run, texts, folder, what=what)
         else:
@@ -187,9 +190,12 @@ def _tokenise_sides(
     queries = learned.queries | kept.queries
     documents = learned.documents
     query_ids = tokenise(
-        twin.query, tokenizer, list(queries.values()),
-        prefix=config.model.query_prefix, max_tokens=QUERY_TOKENS,
-    )  # fmt: skip
+        twin.query,
+        tokenizer,
+        list(queries.values()),
+        prefix=config.model.query_prefix,
+        max_tokens=QUERY_TOKENS,
+    )
     document_ids = tokenise(
         twin.document, tokenizer, list(documents.values()), prefix="", max_tokens=DOCUMENT_TOKENS
     )
@@ -231,7 +237,7 @@ def _join_rounds(before: TrainingState, after: TrainingState) -> TrainingState:
 
 
 def _write_model(config: Config, twin: TwinBert, start: Base, out: Path) -> Path:
-    """Write the model folder whole, in the place of an earlier one."""
+    """Write the model folder completely, replacing an earlier one."""
     about = replace(
         start,
         name=config.model.name,

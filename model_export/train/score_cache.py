@@ -1,4 +1,4 @@
-"""A teacher's scores on disk, by pair: what was scored once is not scored again, whatever interrupted it."""
+"""A teacher's scores on disk, by pair: a pair is scored once, even if a run is interrupted."""
 
 import hashlib
 import sqlite3
@@ -14,14 +14,14 @@ from model_export.train.teacher import Pair, Teacher
 from reranker.arrays import Floats
 
 PART = 512
-"""Pairs that are scored, and committed, at a time."""
+"""How many pairs are scored, and committed, at a time."""
 
 
 def score_once(teacher: Teacher, pairs: Sequence[Pair], file: Path) -> Floats:
-    """Score pairs, or read the scores that this teacher gave them before: -> (pairs,) float32 logits.
+    """Score pairs, or read this teacher's earlier scores of them: -> (pairs,) float32 logits.
 
     Raises:
-        TrainingError: the file is no score cache, or the teacher gives a score that is not finite.
+        TrainingError: the file is not a score cache, or the teacher gives a score that is not finite.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     digest = teacher.digest.encode()

@@ -1,4 +1,4 @@
-"""The student before training: what the configuration says, from a base or from random weights."""
+"""The student before training, as configured, from a base or from random weights."""
 
 import copy
 import json
@@ -20,7 +20,7 @@ from reranker.tri_letters import FIRST_TRIGRAM, TriLetterTable, split_trigrams, 
 
 
 def make_student(section: ModelSection, texts: Iterable[str], *, seed: int) -> Base:
-    """Make the student; `texts` are looked at for a vocabulary of trigrams.
+    """Make the student; a vocabulary of trigrams comes from `texts`.
 
     Raises:
         TrainingError: the section contradicts itself, or its base or tokeniser cannot be used.
@@ -37,7 +37,7 @@ def make_student(section: ModelSection, texts: Iterable[str], *, seed: int) -> B
     if query is not document and query.dim != document.dim:
         raise TrainingError(
             f"expected a query tower of the documents' dimension {document.dim}, found {query.dim}: a smaller"
-            " dimension needs shared = true, or `reduce` after training"
+            " dimension needs shared = true, or `export --dim` after training"
         )
     residual = section.crossing == "residual"
     return Base(
@@ -68,7 +68,7 @@ def _load_base(section: ModelSection) -> Base | None:
 
 
 def _add_constants(tower: Tower, other: Tower, layers: str | tuple[int, ...]) -> Tower:
-    """Give each layer of `tower` the constants of one layer of another, from which it was learned."""
+    """Give each layer of `tower` the constants of the layer of `other` from which it was learned."""
     states, hidden = other.prefix_states, tower.bert.config.hidden_size
     if not states or tower.prefix_tokens or states[0].shape[1] != hidden:
         raise TrainingError(
@@ -88,7 +88,7 @@ def select_layers(layers: str | tuple[int, ...], count: int) -> list[int]:
     """Return which of `count` layers are kept: `all`, `first:N`, `last:N`, `every:K`, or given numbers.
 
     Raises:
-        TrainingError: none of these, or a layer that there is not.
+        TrainingError: `layers` is none of these, or names a layer that does not exist.
     """
     if isinstance(layers, tuple):
         kept = list(layers)
@@ -118,7 +118,7 @@ def build_vocabulary(texts: Iterable[str], size: int) -> tuple[str, ...]:
 
 
 def _make_tokenizer(section: ModelSection, base: Base | None, texts: Iterable[str]) -> tuple[str, int]:
-    """Return the tokeniser's file and the rows that its ids point into."""
+    """Return the tokeniser's file and the number of embedding rows that its ids need."""
     if section.input == "tri_letters":
         if section.vocabulary:
             vocabulary = build_vocabulary(texts, section.vocabulary)

@@ -1,4 +1,4 @@
-"""Teachers: models that label pairs of a query and a document with a logit of relevance."""
+"""Teachers: models that give a pair of query and document a logit of relevance."""
 
 import hashlib
 from collections.abc import Sequence
@@ -26,11 +26,11 @@ BATCH = 32
 
 
 class Teacher(Protocol):
-    """What labels pairs."""
+    """A model that labels pairs."""
 
     @property
     def digest(self) -> str:
-        """What tells this teacher's scores from another's."""
+        """A digest that identifies this teacher's scores."""
         ...
 
     def score_pairs(self, pairs: Sequence[Pair]) -> Floats:
@@ -102,7 +102,7 @@ def compute_logits(model: Any, texts: Sequence[Encoding], device: torch.device) 
 
 
 class BiEncoder:
-    """A twin encoder as teacher: its crossing's logit. It serves where no cross-encoder is better."""
+    """A twin encoder as teacher: its crossing's logit. Use it if no cross-encoder is better."""
 
     def __init__(self, base: Base, folder: Path, *, max_tokens: int = 256) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -141,7 +141,7 @@ class BiEncoder:
 
 
 class BundleEncoder:
-    """A finished bundle as teacher: its crossing's logit, through ONNX Runtime, whole documents in chunks."""
+    """A bundle as teacher: its crossing's logit, from ONNX Runtime, over whole documents in chunks."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._manifest = bundle.manifest
@@ -173,7 +173,7 @@ class Ensemble:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of all of theirs."""
+        """The SHA-256 of the teachers' digests."""
         return hashlib.sha256(" ".join(each.digest for each in self._teachers).encode()).hexdigest()
 
     def score_pairs(self, pairs: Sequence[Pair]) -> Floats:

@@ -1,8 +1,8 @@
-"""Word embeddings that stand for a model's first layers: what these make of each word piece alone.
+"""Word embeddings that replace a model's first layers: their output for each word piece alone.
 
-A tower of few layers then begins where the first layers end, at no cost to a query: a piece's row is its
-state after those layers between the first token and the last, as in Model2Vec (Tulkens and van Dongen 2024,
-which takes the last layer's), and training teaches the rows what the pieces around would have added.
+A tower of few layers then starts from the output of the first layers, at no cost to a query. A piece's row is
+its state after those layers between the first token and the last, as in Model2Vec (Tulkens and van Dongen
+2024, which takes the last layer's). Training teaches the rows what the surrounding pieces would have added.
 """
 
 import json
@@ -18,20 +18,19 @@ from model_export.model.tower import Tower
 FIRST_PIECE, LAST_PIECE = "[CLS]", "[SEP]"
 BATCH = 1024
 USUAL_POSITIONS = slice(1, 32)
-"""The positions whose mean is taken off all: the states have it already."""
+"""The positions whose mean is subtracted from all, because the states contain it already."""
 POSITIONS_WEIGHT = 0.3
-"""What is left of the positions' weight beside the pieces': by trial, 1 and 0.1 were no better."""
+"""The positions' weight relative to the pieces'; 1 and 0.1 were no better in trials."""
 
 
 def initialise_embeddings(tower: Tower, base: Tower, num_layers: int, tokenizer: str) -> None:
-    """Give `tower`, whose layers follow the first `num_layers` of `base`, word embeddings of that depth.
+    """Give `tower` word embeddings that replace the first `num_layers` layers of `base`.
 
-    The embeddings' normalisation becomes that of the last of these layers, so that a row comes out as the
-    state was.
+    The embeddings get the normalisation of the last of these layers, so that it maps a row to the state.
 
     Raises:
-        TrainingError: the base has not so many layers, is no word-piece tower, or its tokeniser names no
-            first and last piece.
+        TrainingError: the base has fewer layers or does not read word pieces, or its tokeniser lacks the
+            first or the last piece.
     """
     if not 0 < num_layers <= base.num_layers or base.kind != "word_pieces":
         raise TrainingError(
@@ -59,7 +58,7 @@ def _read_end_pieces(tokenizer: str) -> tuple[int, int]:
 
 
 def _compute_states(base: Tower, num_layers: int, ends: tuple[int, int]) -> torch.Tensor:
-    """Return each piece's state after so many layers, (pieces, hidden); of the ends their mean."""
+    """Return each piece's state after `num_layers` layers, (pieces, hidden); the ends' is a mean."""
     first, last = ends
     parts = list(_compute_parts(base, num_layers, ends))
     states = torch.cat([part[:, 1] for part in parts])
@@ -69,7 +68,7 @@ def _compute_states(base: Tower, num_layers: int, ends: tuple[int, int]) -> torc
 
 @torch.no_grad()
 def _compute_parts(base: Tower, num_layers: int, ends: tuple[int, int]) -> Iterator[torch.Tensor]:
-    """Yield the states of first, piece and last, (BATCH, 3, hidden), for all pieces in turn."""
+    """Yield the states of first token, piece and last token, (BATCH, 3, hidden), for all pieces in turn."""
     first, last = ends
     pieces = torch.arange(base.bert.config.vocab_size)
     for part in torch.split(pieces, BATCH):
