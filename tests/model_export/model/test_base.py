@@ -32,6 +32,7 @@ from model_export.bundle.writer import ExportOptions, export
 from model_export.errors import ExportError
 from model_export.model.base import load_base
 from model_export.model.reference import encode_in_torch
+from model_export.model.tower import Tower
 from model_export.model.twin import TowerShape, TwinBert, TwinShape
 from reranker.bundle import Bundle
 from tests.bundles.make_tiny import make_tiny
@@ -178,3 +179,23 @@ def test_a_trained_models_weights_are_looked_at_alike(folder: Path) -> None:
     change(folder / "tokenizer.json", post_processor=None)
     with pytest.raises(ExportError, match="expected a post_processor"):
         load_base(str(folder))
+
+
+@pytest.mark.parametrize("missing", ["base.json", "tokenizer.json", "config.json", "model.safetensors"])
+def test_incomplete_base_says_what_is_missing(folder: Path, missing: str) -> None:
+    (folder / missing).unlink()
+    with pytest.raises(ExportError, match=r"expected .*json"):
+        load_base(str(folder))
+
+
+def test_weights_that_are_missing_are_not_made_up(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    layers = config["num_hidden_layers"]
+    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": layers + 1}))
+    with pytest.raises(ExportError, match=rf"encoder\.layer\.{layers}"):
+        load_base(str(folder))
+
+
+def test_unknown_pooling_is_refused(tiny: Path) -> None:
+    with pytest.raises(ExportError, match="found 'last'"):
+        Tower(load_base(str(tiny)).query.bert, "last")

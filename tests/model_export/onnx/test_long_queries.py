@@ -105,7 +105,7 @@ def test_what_the_documents_tower_has_is_not_stored_again(joined: Path, small: P
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"--whole-beyond": 12}, "expected documents_of, whose query tower reads long queries, found none"),
         ({"--whole-beyond": 0, "--documents-of": "whole"}, "those beyond 1 to 63 tokens, found 0"),
@@ -117,10 +117,10 @@ def test_what_the_documents_tower_has_is_not_stored_again(joined: Path, small: P
     ],
 )
 def test_a_choice_that_cannot_be_is_refused(
-    options: dict[str, object], said: str, small_base: Path, whole: Path, tmp_path: Path
+    options: dict[str, object], message: str, small_base: Path, whole: Path, tmp_path: Path
 ) -> None:
     given = [each if each != "whole" else whole for pair in options.items() for each in pair]
     done = export(small_base, tmp_path / "out", *given)
     assert done.exit_code == 1
-    assert said in done.output
+    assert message in done.output
     assert not list(tmp_path.iterdir())

@@ -32,7 +32,7 @@ def test_the_vectors_to_learn_may_be_those_of_searches(tmp_path: Path) -> None:
     assert np.array_equal(encode_with_bundle(place, run, texts, tmp_path, what="read"), expected[::-1])
 
 
-def test_what_cannot_be_learned_is_said(tmp_path: Path) -> None:
+def test_what_cannot_be_learned_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         TrainingError, match=r"expected a bundle to learn from in distil.bundle, found: .*none"
     ):

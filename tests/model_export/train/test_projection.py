@@ -1,4 +1,4 @@
-"""What stands for a query prefix: a linear layer behind the query tower, or constants in its layers."""
+"""Replacements of a query prefix: a linear layer after the query tower, or constants in its layers."""
 
 import json
 import shutil

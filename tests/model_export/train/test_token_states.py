@@ -1,4 +1,4 @@
-"""Word embeddings that stand for a model's first layers."""
+"""Word embeddings that replace a model's first layers."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from tests.bundles.make_tiny import make_tiny
 pytestmark = pytest.mark.export
 
 
-def test_word_embeddings_stand_for_the_first_layers(tmp_path: Path) -> None:
+def test_word_embeddings_replace_the_first_layers(tmp_path: Path) -> None:
     base = load_base(str(make_tiny(tmp_path / "base", layers=2)))
     whole = base.query.train(mode=False)
     with torch.no_grad():
@@ -43,7 +43,7 @@ def test_word_embeddings_stand_for_the_first_layers(tmp_path: Path) -> None:
         (1, "{}", r"expected a tokeniser with \[CLS\] and \[SEP\]"),
     ],
 )
-def test_word_embeddings_cannot_stand_for_layers_that_are_not_there(
+def test_word_embeddings_cannot_replace_missing_layers(
     tmp_path: Path, num_layers: int, tokenizer: str, message: str
 ) -> None:
     base = load_base(str(make_tiny(tmp_path / "base", layers=2)))

@@ -1,30 +1,20 @@
-"""The whole chain on a small real collection: teacher, distillation, export; and what stops it."""
+"""The whole chain on a small real collection: teacher, distillation, alignment, export."""
 
 import json
 import shutil
 from pathlib import Path
-from typing import Literal
 
-import msgspec
-import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from opensearchpy import OpenSearch
 
-from reranker.arrays import Floats
-
 pytest.importorskip("torch", reason="needs torch: the export extra")
 
-import torch
-
 from model_export.__main__ import main
-from model_export.errors import TrainingError
 from model_export.model.base import load_base
-from model_export.train import loop
-from model_export.train.config import RunSection
-from model_export.train.loop import CHECKPOINT, CURVE, LOG, fit
+from model_export.train.loop import CURVE, LOG
 from model_export.train.score_cache import score_once
-from model_export.train.teacher import CrossEncoder, Ensemble, Pair
+from model_export.train.teacher import CrossEncoder, Ensemble
 from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import DEFAULT_BUNDLE, Bundle
 from reranker.canonical import replay
@@ -157,113 +147,6 @@ def test_a_teacher_is_fine_tuned_and_scores_are_kept(data: Path, tmp_path: Path)
     scores = score_once(teacher, pairs, tmp_path / "scores.sqlite")
     assert scores == pytest.approx(teacher.score_pairs(pairs), abs=1e-5)
     assert Ensemble([teacher, teacher]).score_pairs(pairs) == pytest.approx(scores, abs=1e-5)
-
-
-class Counting:
-    """A teacher that says how often it was asked."""
-
-    digest = "counting"
-
-    def __init__(self) -> None:
-        self.asked: list[Pair] = []
-
-    def score_pairs(self, pairs: list[Pair]) -> Floats:
-        if any(document == "broken" for _, document in pairs):
-            raise KeyboardInterrupt
-        self.asked += pairs
-        return np.array([len(document) for _, document in pairs], np.float32)
-
-
-def test_scoring_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model_export.train.score_cache.PART", 2)
-    teacher, pairs = Counting(), [("q", "a"), ("q", "ab"), ("q", "broken")]
-    with pytest.raises(KeyboardInterrupt):
-        score_once(teacher, pairs, tmp_path / "s")  # type: ignore[arg-type]  # its lists are our sequences
-    again = score_once(teacher, pairs[:2], tmp_path / "s")  # type: ignore[arg-type]
-    assert again.tolist() == [1.0, 2.0]
-    assert teacher.asked == pairs[:2], "scored once"
-    (tmp_path / "t").write_bytes(b"no database" * 100)
-    with pytest.raises(TrainingError, match="expected a cache of scores"):
-        score_once(teacher, pairs, tmp_path / "t")  # type: ignore[arg-type]
-
-
-class Line:
-    """Fit y = 2 x."""
-
-    measure_name = "negative error"
-
-    def __init__(self, fail_at: int = -1, value: float = 1.0) -> None:
-        torch.manual_seed(0)
-        self.module = torch.nn.Linear(1, 1, bias=False)
-        self.lengths = [1] * 20
-        self.steps = 0
-        self._fail_at, self._value = fail_at, value
-
-    def compute_loss(self, rows: list[int]) -> torch.Tensor:
-        self.steps += 1
-        if self.steps == self._fail_at:
-            if self._value != self._value:
-                return self.module.weight.sum() * float("nan")
-            raise KeyboardInterrupt
-        x = torch.tensor(rows, dtype=torch.float32)[:, None] / 20
-        loss: torch.Tensor = ((self.module(x) - 2 * x) ** 2).mean()
-        return loss
-
-    def measure(self) -> float:
-        return -abs(self.module.weight.item() - 2)
-
-
-RUN = RunSection(epochs=8, batch_size=4, learning_rate=0.1, evaluate_every=7, patience=50)
-
-
-@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
-def test_an_interrupted_run_ends_where_it_would_have(
-    tmp_path: Path, optimiser: Literal["adamw", "muon"]
-) -> None:
-    run = msgspec.structs.replace(RUN, optimiser=optimiser)
-    whole, broken, resumed = Line(), Line(fail_at=18), Line()
-    fit(whole, run, tmp_path / "whole", identity="x")  # type: ignore[arg-type]  # lists for sequences
-    with pytest.raises(KeyboardInterrupt):
-        fit(broken, run, tmp_path / "part", identity="x")  # type: ignore[arg-type]
-    state = fit(resumed, run, tmp_path / "part", identity="x")  # type: ignore[arg-type]
-    assert resumed.steps == 40 - 14
-    assert torch.equal(resumed.module.weight, whole.module.weight)
-    assert [look["step"] for look in state.history] == [0, 7, 14, 21, 28, 35, 40]
-    with pytest.raises(TrainingError, match="expected the checkpoint of this configuration"):
-        fit(Line(), run, tmp_path / "part", identity="y")  # type: ignore[arg-type]
-    (tmp_path / "part" / CHECKPOINT).write_bytes(b"half")
-    with pytest.raises(TrainingError, match="expected a checkpoint in"):
-        fit(Line(), run, tmp_path / "part", identity="x")  # type: ignore[arg-type]
-
-
-def test_a_finished_run_goes_on_to_more_epochs(tmp_path: Path) -> None:
-    fit(Line(), RUN, tmp_path, identity="x")  # type: ignore[arg-type]
-    more = Line()
-    state = fit(more, msgspec.structs.replace(RUN, epochs=9), tmp_path, identity="x")  # type: ignore[arg-type]
-    assert (more.steps, state.step) == (5, 45)
-
-
-def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"expected a finite loss, found nan at step 9: lower the"):
-        fit(Line(fail_at=9, value=float("nan")), RUN, tmp_path, identity="x")  # type: ignore[arg-type]
-    assert all(torch.isfinite(w).all() for w in torch.load(tmp_path / loop.BEST, weights_only=True).values())
-
-
-def test_no_examples_and_no_gpu_are_said(tmp_path: Path) -> None:
-    empty = Line()
-    empty.lengths = []
-    with pytest.raises(TrainingError, match="expected examples to learn from, found none"):
-        fit(empty, RUN, tmp_path, identity="x")  # type: ignore[arg-type]
-    if not torch.cuda.is_available():
-        with pytest.raises(TrainingError, match="expected a GPU"):
-            fit(Line(), RunSection(device="cuda"), tmp_path, identity="x")  # type: ignore[arg-type]
-
-
-def test_a_folder_without_a_classifier_is_no_teacher(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="expected a sequence classifier"):
-        CrossEncoder(tmp_path)
-    with pytest.raises(TrainingError, match=r"expected the weights of a classifier|expected a sequence"):
-        CrossEncoder(make_tiny(tmp_path / "encoder"))
 
 
 @pytest.mark.parametrize(

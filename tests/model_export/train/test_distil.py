@@ -1,4 +1,4 @@
-"""A crossing learned alone, over towers that stay as they are."""
+"""Only the crossing is learned if both towers are frozen."""
 
 import json
 from pathlib import Path
