@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from model_export.commands.bundle import calibrate_command, compare_command, export_command, table_command
+from model_export.commands.datasets import fetch_command
 from model_export.commands.evaluation import evaluate_command, feedback_command, sizes_command, speed_command
 from model_export.commands.training import (
     prefix_command,
@@ -51,6 +52,7 @@ for command in (
     evaluate_command,
     export_command,
     feedback_command,
+    fetch_command,
     prefix_command,
     project_command,
     score_command,

@@ -1,27 +1,17 @@
 """`twinrank tune` on real judged collections, with the shipped bundle; docs/results.md has the figures."""
 
 import json
-from pathlib import Path
 
 import pytest
 from opensearchpy import OpenSearch
 
 from reranker.bundle import DEFAULT_BUNDLE
 from tests.support.index_command import Command
-from tests.support.paths import ROOT
+from tests.support.public_data import public_collection
 
 pytestmark = pytest.mark.live
-DATA = ROOT.parent / "shared" / "data"
 COLLECTIONS = {"cranfield": 225, "cacm": 52}
 """Collection -> its judged queries."""
-
-
-def collection(name: str) -> Path:
-    """Return the collection's folder; nothing of it is part of the project."""
-    folder = DATA / name
-    if not folder.is_dir():
-        pytest.skip(f"no {name} in {DATA}")
-    return folder
 
 
 @pytest.fixture
@@ -38,7 +28,7 @@ def test_a_real_collection_is_tuned(
     command: Command, name: str, is_long: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """On queries not seen it loses nothing beyond chance, and what it finds beats OpenSearch alone."""
-    folder = collection(name)
+    folder = public_collection(name)
     if not is_long:
         pytest.skip("whole collections are tuned with pytest --long")
     assert command("enable", "--field", "title", "--field", "text").returncode == 0

@@ -64,7 +64,7 @@ LAYERS = {
         "evaluation",
         "train bundle",
         "onnx",
-        "model data",
+        "model data datasets",
         "errors",
     ),
 }

@@ -11,10 +11,9 @@ from fontTools.unicodedata import script as script_of
 
 from reranker.errors import LanguageError
 from reranker.languages import Letters, ReadableScripts, find_scripts
-from tests.support.paths import ROOT
+from tests.support.public_data import public_collection
 
 ENGLISH = ReadableScripts(["en"])
-DATA = ROOT.parent / "shared" / "data"
 
 LETTERS_OF_ENGLISH_QUERIES = {
     "α-tocopherol", "TNF-α inhibitors", "ΔΔG of binding", "γδ T cells", "β", "10 Ω resistor", "χ² test",
@@ -117,14 +116,12 @@ NUM_ENGLISH_QUERIES = 22_137
 """None holds a letter outside Latin script but Greek symbols: one query of squad2_dev has `Π1` and `Π2`."""
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="no ../shared/data")
 def test_no_english_query_is_foreign_unless_it_holds_a_foreign_letter() -> None:
     texts = [text for name in ENGLISH_SETS for text in queries_of(name)]
     assert len(texts) == NUM_ENGLISH_QUERIES
     assert [text for text in texts if not ENGLISH.include(text)] == []
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="no ../shared/data")
 @pytest.mark.parametrize(
     ("name", "least"), [("ru", 1.0), ("uk", 1.0), ("ko", 1.0), ("zh_cn", 1.0), ("ja", 0.99)]
 )
@@ -134,6 +131,6 @@ def test_queries_in_other_scripts_are_found(name: str, least: float) -> None:
 
 
 def queries_of(name: str) -> list[str]:
-    files = sorted((DATA / name).glob("queries*.jsonl.gz"))
+    files = sorted(public_collection(name).glob("queries*.jsonl.gz"))
     assert files, name
     return [json.loads(line)["text"] for file in files for line in gzip.open(file, "rt", encoding="utf-8")]

@@ -1,0 +1,1 @@
+"""The public collections that the documentation and the training configurations name, and how to get them."""
