@@ -42,10 +42,12 @@ test-native: $(VENV)/.everything ## OpenSearch 2.19.1: native pipelines, securit
 chaos: $(VENV)/.everything ## 20,000 searches and 5,000 writes while everything around them fails
 	@$(BIN)/python -m pytest tests/chaos --long -s
 
-check: $(VENV)/.everything ## lint, format, types, Dockerfile, secrets, dependencies; changes nothing
+check: $(VENV)/.everything ## lint, format, types, spelling, workflows, Dockerfile, secrets, dependencies; changes nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/codespell
+	$(BIN)/zizmor --offline --quiet --strict-collection .github
 	@if [ -x $(BIN)/hadolint ]; then $(BIN)/hadolint Dockerfile; else echo "WARNING: Dockerfile was NOT linted: no hadolint here." >&2; fi
 	@.ci/secrets
 	@.ci/audit

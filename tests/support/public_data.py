@@ -15,5 +15,5 @@ def public_collection(name: str) -> Path:
     """Return the folder of a collection; skip the test if it is not there."""
     folder = DATA / name
     if not folder.is_dir():
-        pytest.skip(f"no {name} in {DATA}: get it with twinrank-export fetch {name}")
+        pytest.skip(f"no {name} in {DATA}: CONTRIBUTING.md says how to get it")
     return folder

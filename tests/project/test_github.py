@@ -1,0 +1,82 @@
+"""What GitHub is told: workflows, forms and hooks name only what there is."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.paths import ROOT
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+DEV = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["dev"]
+
+each_workflow = pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
+
+
+def read(file: Path) -> dict[Any, Any]:
+    content = yaml.safe_load(file.read_text())
+    assert isinstance(content, dict)
+    return content
+
+
+def steps(file: Path) -> list[dict[str, Any]]:
+    return [step for job in read(file)["jobs"].values() for step in job["steps"]]
+
+
+@each_workflow
+def test_a_workflow_may_read_and_no_more(file: Path) -> None:
+    workflow = read(file)
+    assert workflow["permissions"] == {"contents": "read"}
+    assert workflow["concurrency"]["cancel-in-progress"]
+    assert all("permissions" not in job and job["timeout-minutes"] for job in workflow["jobs"].values())
+
+
+@each_workflow
+def test_a_workflow_uses_githubs_own_actions_at_a_version(file: Path) -> None:
+    used = [step["uses"] for step in steps(file) if "uses" in step]
+    assert used
+    assert all(re.fullmatch(r"actions/[a-z-]+@v\d+", each) for each in used)
+    checkouts = [step for step in steps(file) if step.get("uses", "").startswith("actions/checkout@")]
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
+@each_workflow
+def test_a_workflow_runs_tasks_that_exist(file: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {word for step in steps(file) for word in re.findall(r"\bmake ([a-z-]+)", step.get("run", ""))}
+    assert named <= targets
+
+
+@each_workflow
+def test_a_cache_depends_on_files_that_exist(file: Path) -> None:
+    patterns = re.findall(r"'([^']+\.(?:py|xml))'", file.read_text())
+    assert all(any(ROOT.glob(pattern)) for pattern in patterns)
+
+
+def test_every_python_that_is_supported_is_tested_on_both_processors() -> None:
+    jobs = read(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]
+    described = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    oldest = described["requires-python"].removeprefix(">=")
+    versions = jobs["test"]["strategy"]["matrix"]["python"]
+    assert versions == jobs["check"]["strategy"]["matrix"]["python"]
+    assert versions[0] == oldest
+    assert any(runner.endswith("-arm") for runner in jobs["test"]["strategy"]["matrix"]["runner"])
+
+
+def test_hooks_run_tools_of_the_virtual_environment() -> None:
+    hooks = [hook for repo in read(ROOT / ".pre-commit-config.yaml")["repos"] for hook in repo["hooks"]]
+    tools = {hook["entry"].split()[0] for hook in hooks}
+    assert all(hook["language"] == "system" for hook in hooks), "a hook of another kind is downloaded"
+    assert {Path(tool).parent for tool in tools} == {Path(".venv/bin")}
+    assert {Path(tool).name for tool in tools} <= {re.split(r"[>=; ]", each)[0] for each in DEV}
+
+
+@pytest.mark.parametrize("name", ["bug", "question"])
+def test_a_form_asks_for_something(name: str) -> None:
+    form = read(ROOT / ".github" / "ISSUE_TEMPLATE" / f"{name}.yml")
+    fields = [each for each in form["body"] if each["type"] != "markdown"]
+    assert len({each["id"] for each in fields}) == len(fields)
+    assert any(each.get("validations", {}).get("required") for each in fields)
