@@ -1,6 +1,7 @@
 """What GitHub is told: workflows, forms and hooks name only what there is."""
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -80,3 +81,13 @@ def test_a_form_asks_for_something(name: str) -> None:
     fields = [each for each in form["body"] if each["type"] != "markdown"]
     assert len({each["id"] for each in fields}) == len(fields)
     assert any(each.get("validations", {}).get("required") for each in fields)
+
+
+def test_nothing_but_the_gate_looks_beside_the_checkout() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    files = [
+        name for name in listed.decode().split("\0") if name.endswith((".md", ".py", ".toml", ".yml", "file"))
+    ]
+    assert len(files) > 500
+    beside = "../" + "shared"
+    assert [name for name in files if (ROOT / name).exists() and beside in (ROOT / name).read_text()] == []

@@ -17,7 +17,7 @@ from model_export.datasets.catalogue import Dataset, read_catalogue
 from model_export.datasets.fetch import CONVERTERS
 from model_export.errors import ExportError
 from tests.support.file_server import FileServer, file_server
-from tests.support.paths import ROOT
+from tests.support.paths import DOCS, ROOT
 
 CATALOGUE = """
 [small]
@@ -151,9 +151,9 @@ def test_every_collection_says_how_it_is_had(dataset: Dataset) -> None:
     assert all(len(url.split("/")[5]) == 40 for url in pinned), "a branch moves, a commit does not"
 
 
-def test_the_catalogue_has_whatever_the_configurations_name() -> None:
-    configs = "".join(file.read_text() for file in (ROOT / "model_export" / "configs").glob("*.toml"))
-    named = set(re.findall(r"var/data/(\w+)", configs + (ROOT / "docs" / "models.md").read_text()))
+def test_the_catalogue_has_whatever_docs_and_configurations_name() -> None:
+    files = [*(ROOT / "model_export" / "configs").glob("*.toml"), *DOCS.rglob("*.md")]
+    named = set(re.findall(r"var/data/(\w+)", "".join(file.read_text() for file in files)))
     assert len(named) > 10
     assert named <= set(COLLECTIONS)
 
