@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from model_export.datasets.converted import Converted, Document, Judgement, in_one_line
+from model_export.datasets.converted import Converted, Document, Judgement, join_lines
 
 _SPLITS = {"train": "train", "dev": "", "test": ""}
 """Upstream's splits of WikiQA and TREC QA, and where they go: development and test are evaluated together."""
@@ -24,7 +24,7 @@ class _Texts:
         self._prefix = prefix
         self._ids: dict[tuple[str, str], str] = {}
 
-    def id_of(self, text: str, title: str = "") -> str:
+    def add(self, text: str, title: str = "") -> str:
         """Return the id of a text, a new one if it was not there yet."""
         return self._ids.setdefault((title, text), f"{self._prefix}{len(self._ids)}")
 
@@ -34,7 +34,7 @@ class _Texts:
         return [Document(name, text, title) for (title, text), name in self._ids.items()]
 
 
-def squad2(folder: Path) -> Converted:
+def convert_squad2(folder: Path) -> Converted:
     """Convert `dev-v2.0.json` and `test-v2.0.json`, the two halves of SQuAD 2.0's development set.
 
     The questions of `dev` are judged. Those that have no answer go to the table `unanswerable_dev`, and the
@@ -46,8 +46,8 @@ def squad2(folder: Path) -> Converted:
         for article in json.loads((folder / f"{half}-v2.0.json").read_bytes())["data"]:
             title = article["title"].replace("_", " ")
             for paragraph in article["paragraphs"]:
-                text = in_one_line(paragraph["context"])
-                document = texts.id_of(text, title)
+                text = join_lines(paragraph["context"])
+                document = texts.add(text, title)
                 for question in paragraph["qas"]:
                     _add_question(converted, half, question, document, f"{title}. {text}")
     converted.documents = texts.documents
@@ -57,7 +57,7 @@ def squad2(folder: Path) -> Converted:
 def _add_question(
     converted: Converted, half: str, question: dict[str, object], document: str, text: str
 ) -> None:
-    asked = in_one_line(str(question["question"]))
+    asked = join_lines(str(question["question"]))
     if half == "test":
         converted.tables["pairs"].append((asked, text))
     elif question.get("is_impossible") or not question.get("answers"):
@@ -67,7 +67,7 @@ def _add_question(
         converted.qrels[""].append((str(question["id"]), document, 1))
 
 
-def natural_questions(folder: Path) -> Converted:
+def convert_natural_questions(folder: Path) -> Converted:
     """Convert `nq-open-oracle.jsonl.gz` (Lost in the Middle) and `qed-dev.jsonlines` (QED): gold passages.
 
     A paragraph of QED that lies in a passage of the other, or holds one, is that passage.
@@ -77,17 +77,17 @@ def natural_questions(folder: Path) -> Converted:
     with gzip.open(folder / "nq-open-oracle.jsonl.gz", "rt", encoding="utf-8") as lines:
         for row in map(json.loads, lines):
             gold = next(each for each in row["ctxs"] if each["isgold"])
-            document = texts.id_of(in_one_line(gold["text"]), gold["title"])
-            qrels.append((questions.id_of(in_one_line(row["question"])), document, 1))
+            document = texts.add(join_lines(gold["text"]), gold["title"])
+            qrels.append((questions.add(join_lines(row["question"])), document, 1))
     passages = _Passages(texts.documents)
     for line in (folder / "qed-dev.jsonlines").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
-        text, title = _untokenised(row["paragraph_text"]), row["title_text"]
+        text, title = _join_tokens(row["paragraph_text"]), row["title_text"]
         found = passages.find(text, title)
         if not found:
-            found = [texts.id_of(text, title)]
+            found = [texts.add(text, title)]
             passages.add(Document(found[0], text, title))
-        question = questions.id_of(in_one_line(row["question_text"]))
+        question = questions.add(join_lines(row["question_text"]))
         qrels += [(question, document, 1) for document in found]
     queries = {each.id: each.text for each in questions.documents}
     return Converted(texts.documents, {"": queries}, {"": list(dict.fromkeys(qrels))})
@@ -103,11 +103,11 @@ class _Passages:
 
     def add(self, passage: Document) -> None:
         """Keep a passage."""
-        self._by_title.setdefault(passage.title, []).append((passage.id, _words(passage.text)))
+        self._by_title.setdefault(passage.title, []).append((passage.id, _count_words(passage.text)))
 
     def find(self, text: str, title: str) -> list[str]:
         """Return the ids of the passages that overlap with a text."""
-        words = _words(text)
+        words = _count_words(text)
         return [
             name
             for name, other in self._by_title.get(title, [])
@@ -115,18 +115,18 @@ class _Passages:
         ]
 
 
-def _words(text: str) -> Counter[str]:
+def _count_words(text: str) -> Counter[str]:
     return Counter(re.findall(r"\w+", text.lower()))
 
 
-def _untokenised(text: str) -> str:
+def _join_tokens(text: str) -> str:
     """Return a text whose tokens stand between blanks as one would write it."""
-    text = in_one_line(text).replace("`` ", '"').replace(" ''", '"').replace(" -- ", "\N{EN DASH}")
+    text = join_lines(text).replace("`` ", '"').replace(" ''", '"').replace(" -- ", "\N{EN DASH}")
     text = re.sub(r" ([,.;:!?%)\]])", r"\1", text)
     return re.sub(r"([(\[]) ", r"\1", text).replace(" - ", "-").replace(" '", "'")
 
 
-def wikiqa(folder: Path) -> Converted:
+def convert_wikiqa(folder: Path) -> Converted:
     """Convert WikiQA as `SPLIT-a.toks`, `SPLIT-b.toks`, `SPLIT-id.txt` and `SPLIT-sim.txt` have it."""
     rows = []
     for split in _SPLITS:
@@ -135,10 +135,10 @@ def wikiqa(folder: Path) -> Converted:
             for name in ("id.txt", "a.toks", "b.toks", "sim.txt")
         ]
         rows += [(split, *row) for row in zip(*columns, strict=True)]
-    return _judged_sentences("w", rows)
+    return _convert_sentences("w", rows)
 
 
-def trecqa(folder: Path) -> Converted:
+def convert_trecqa(folder: Path) -> Converted:
     """Convert TREC QA's `TRAIN.xml`, `DEV.xml` and `TEST.xml`; their tokens stand between tabs."""
     rows = []
     for split in _SPLITS:
@@ -148,19 +148,19 @@ def trecqa(folder: Path) -> Converted:
             for kind, answer in re.findall(r"<(positive|negative|question)>\s*\n(.*)", block):
                 label = {"positive": "1", "negative": "0", "question": ""}[kind]
                 rows.append((split, name, asked[1] if asked else "", answer, label))
-    return _judged_sentences("t", rows)
+    return _convert_sentences("t", rows)
 
 
-def _judged_sentences(prefix: str, rows: Iterable[tuple[str, ...]]) -> Converted:
+def _convert_sentences(prefix: str, rows: Iterable[tuple[str, ...]]) -> Converted:
     """Convert rows of split, question id, question, sentence and label; an empty label: no sentence."""
     texts = _Texts(prefix)
     converted = Converted()
     grades: dict[str, dict[tuple[str, str], int]] = {}
     for split, name, asked, sentence, label in rows:
         place, query = _SPLITS[split], f"{split}{name}"
-        converted.queries.setdefault(place, {})[query] = in_one_line(asked)
+        converted.queries.setdefault(place, {})[query] = join_lines(asked)
         if label:
-            pair = query, texts.id_of(in_one_line(sentence))
+            pair = query, texts.add(join_lines(sentence))
             judged = grades.setdefault(place, {})
             judged[pair] = max(judged.get(pair, 0), int(label))
     converted.documents = texts.documents
@@ -170,14 +170,14 @@ def _judged_sentences(prefix: str, rows: Iterable[tuple[str, ...]]) -> Converted
     return converted
 
 
-def epqa(folder: Path) -> Converted:
+def convert_epqa(folder: Path) -> Converted:
     """Convert ePQA's `dev.csv`: a row is one candidate for a shopper's question."""
     converted = Converted(queries={"": {}}, qrels={"": []})
     with (folder / "dev.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             document = f"c{row['qa_pair_id']}"
-            title = in_one_line(row["title"])
-            converted.documents.append(Document(document, in_one_line(row["candidate"]), title))
-            converted.queries[""][row["qid"]] = in_one_line(row["question"])
+            title = join_lines(row["title"])
+            converted.documents.append(Document(document, join_lines(row["candidate"]), title))
+            converted.queries[""][row["qid"]] = join_lines(row["question"])
             converted.qrels[""].append((row["qid"], document, int(row["label"])))
     return converted

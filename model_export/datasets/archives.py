@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from model_export.datasets.converted import Converted, Document, Judgement, in_one_line
+from model_export.datasets.converted import Converted, Document, Judgement, join_lines
 from model_export.errors import ExportError
 
 _SPLITS = {"test": "", "train": "train", "dev": "dev"}
@@ -17,18 +17,18 @@ _GRADES = ((1.5, 0), (2.2, 1), (2.75, 2), (3.0, 3))
 """Home Depot's mean ratings, up to and including each, and their grades."""
 
 
-def nfcorpus(folder: Path) -> Converted:
+def convert_nfcorpus(folder: Path) -> Converted:
     """Convert BEIR's `nfcorpus.zip`: each split has its own queries."""
-    with _opened(folder / "nfcorpus.zip") as archive:
+    with _open_archive(folder / "nfcorpus.zip") as archive:
         documents = [
             Document(row["_id"], row["text"], row.get("title", ""))
-            for row in map(json.loads, _lines(archive, "nfcorpus/corpus.jsonl"))
+            for row in map(json.loads, _read_lines(archive, "nfcorpus/corpus.jsonl"))
         ]
         asked = {
-            row["_id"]: row["text"] for row in map(json.loads, _lines(archive, "nfcorpus/queries.jsonl"))
+            row["_id"]: row["text"] for row in map(json.loads, _read_lines(archive, "nfcorpus/queries.jsonl"))
         }
         qrels = {
-            place: list(_judgements(archive, f"nfcorpus/qrels/{split}.tsv"))
+            place: list(_read_judgements(archive, f"nfcorpus/qrels/{split}.tsv"))
             for split, place in _SPLITS.items()
         }
     queries = {
@@ -38,19 +38,19 @@ def nfcorpus(folder: Path) -> Converted:
     return Converted(documents, queries, qrels)
 
 
-def homedepot(folder: Path) -> Converted:
+def convert_homedepot(folder: Path) -> Converted:
     """Convert Kaggle's `train.csv.zip`: a row is a search term, a product's title and its mean rating."""
     documents: dict[str, Document] = {}
     queries: dict[str, str] = {}
     grades: dict[tuple[str, str], int] = {}
 
-    with _opened(folder / "train.csv.zip") as archive, archive.open("train.csv") as packed:
+    with _open_archive(folder / "train.csv.zip") as archive, archive.open("train.csv") as packed:
         for row in csv.DictReader(io.TextIOWrapper(packed, encoding="latin-1", newline="")):
-            title = in_one_line(row["product_title"])
+            title = join_lines(row["product_title"])
             documents[row["product_uid"]] = Document(row["product_uid"], title)
-            query = queries.setdefault(in_one_line(row["search_term"]), str(len(queries) + 1))
+            query = queries.setdefault(join_lines(row["search_term"]), str(len(queries) + 1))
             pair = query, row["product_uid"]
-            grades[pair] = _grade(float(row["relevance"]))
+            grades[pair] = _grade_rating(float(row["relevance"]))
 
     return Converted(
         [documents[name] for name in sorted(documents, key=int)],
@@ -59,24 +59,24 @@ def homedepot(folder: Path) -> Converted:
     )
 
 
-def _grade(rating: float) -> int:
+def _grade_rating(rating: float) -> int:
     return next(grade for highest, grade in _GRADES if rating <= highest)
 
 
-def _judgements(archive: zipfile.ZipFile, name: str) -> Iterator[Judgement]:
-    lines = _lines(archive, name)
+def _read_judgements(archive: zipfile.ZipFile, name: str) -> Iterator[Judgement]:
+    lines = _read_lines(archive, name)
     next(lines)  # the header
     for line in lines:
         query, document, grade = line.split("\t")
         yield query, document, int(grade)
 
 
-def _lines(archive: zipfile.ZipFile, name: str) -> Iterator[str]:
+def _read_lines(archive: zipfile.ZipFile, name: str) -> Iterator[str]:
     with archive.open(name) as packed:
         yield from (line.rstrip("\n") for line in io.TextIOWrapper(packed, encoding="utf-8"))
 
 
-def _opened(file: Path) -> zipfile.ZipFile:
+def _open_archive(file: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(file)
     except (OSError, zipfile.BadZipFile) as error:

@@ -50,7 +50,7 @@ class Converted:
         )
 
 
-def in_one_line(text: str) -> str:
+def join_lines(text: str) -> str:
     """Return a text with one blank in place of each run of white space."""
     return " ".join(text.split())
 
@@ -78,16 +78,16 @@ def _write_files(converted: Converted, folder: Path) -> None:
         _write_objects(folder / "corpus.jsonl.gz", rows)
     for split, queries in converted.queries.items():
         rows = ({"_id": name, "text": text} for name, text in queries.items())
-        _write_objects(folder / f"{_split_name('queries', split)}.jsonl.gz", rows)
+        _write_objects(folder / f"{_name_split('queries', split)}.jsonl.gz", rows)
     for split, qrels in converted.qrels.items():
         lines = (f"{query}\t{document}\t{grade}" for query, document, grade in qrels)
-        file = folder / f"{_split_name('qrels', split)}.tsv.gz"
+        file = folder / f"{_name_split('qrels', split)}.tsv.gz"
         _write_lines(file, ["query-id\tcorpus-id\tscore", *lines])
     for name, table in converted.tables.items():
         _write_lines(folder / f"{name}.tsv.gz", ("\t".join(row) for row in table))
 
 
-def _split_name(kind: str, split: str) -> str:
+def _name_split(kind: str, split: str) -> str:
     return f"{kind}_{split}" if split else kind
 
 
@@ -96,12 +96,12 @@ def _write_objects(file: Path, rows: Iterable[dict[str, str]]) -> None:
 
 
 def _write_lines(file: Path, lines: Iterable[str]) -> None:
-    with _gzip_text(file) as target:
+    with _open_gzip(file) as target:
         target.writelines(f"{line}\n" for line in lines)
 
 
 @contextmanager
-def _gzip_text(file: Path) -> Iterator[TextIO]:
+def _open_gzip(file: Path) -> Iterator[TextIO]:
     """Open a gzipped text file; the same text gives the same bytes."""
     with (
         file.open("wb") as raw,

@@ -43,7 +43,7 @@ def download(part: Part, target: Path, pause_s: float = PAUSE_S) -> None:
         raise ExportError(f"expected a URL with http or https for {part.name}, found {part.url}")
     partial = target.with_name(f"{target.name}.part")
     target.parent.mkdir(parents=True, exist_ok=True)
-    _retry(lambda: _continue(part.url or "", partial), part.url, pause_s)
+    _retry(lambda: _resume(part.url or "", partial), part.url, pause_s)
     try:
         _verify(part, partial, f"{part.url} serves another file now, or the transfer was damaged")
     except ExportError:
@@ -71,7 +71,7 @@ def _retry(transfer: Callable[[], None], url: str, pause_s: float) -> None:
         time.sleep(pause_s * 2 ** (attempt - 1))
 
 
-def _continue(url: str, partial: Path) -> None:
+def _resume(url: str, partial: Path) -> None:
     """Fetch what is missing of a file; all of it if the server cannot send a part."""
     start = partial.stat().st_size if partial.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})  # noqa: S310
@@ -92,12 +92,12 @@ def _continue(url: str, partial: Path) -> None:
 
 
 def _verify(part: Part, file: Path, remedy: str) -> None:
-    found = checksum(file, part.checksum.partition(":")[0])
+    found = compute_checksum(file, part.checksum.partition(":")[0])
     if found != part.checksum:
         raise ExportError(f"expected {part.checksum} in {file}, found {found}. {remedy}")
 
 
-def checksum(file: Path, kind: str) -> str:
+def compute_checksum(file: Path, kind: str) -> str:
     """Return a file's checksum as the catalogue writes it; `kind` is `sha256` or `git`."""
     # SHA-1 is what Git names contents by. It finds damage here; TLS and the commit's name guard the origin.
     digest = hashlib.sha256() if kind == "sha256" else hashlib.sha1(usedforsecurity=False)

@@ -15,16 +15,16 @@ DOWNLOADS = ".downloads"
 Converter = Callable[[Path], Converted]
 
 CONVERTERS: Mapping[str, Converter] = {
-    "cacm": classic.cacm,
-    "cranfield": classic.cranfield,
-    "epqa": answers.epqa,
-    "homedepot": archives.homedepot,
-    "natural_questions": answers.natural_questions,
-    "nfcorpus": archives.nfcorpus,
-    "npl": classic.npl,
-    "squad2": answers.squad2,
-    "trecqa": answers.trecqa,
-    "wikiqa": answers.wikiqa,
+    "cacm": classic.convert_cacm,
+    "cranfield": classic.convert_cranfield,
+    "epqa": answers.convert_epqa,
+    "homedepot": archives.convert_homedepot,
+    "natural_questions": answers.convert_natural_questions,
+    "nfcorpus": archives.convert_nfcorpus,
+    "npl": classic.convert_npl,
+    "squad2": answers.convert_squad2,
+    "trecqa": answers.convert_trecqa,
+    "wikiqa": answers.convert_wikiqa,
 }
 """Each format of the catalogue, and what converts a folder of upstream files."""
 

@@ -29,7 +29,7 @@ def test_cranfield_leaves_out_what_is_not_its_own(tmp_path: Path) -> None:
         "cran.qry": ".I 001\n.W\nwhat laws\nhold .\n.I 004\n.W\nhow hot .\n",
         "cranqrel": "1 1 1\n1 2 -1\n2 2 5\n2 1401 2\n226 1 1\n",
     }
-    found = classic.cranfield(fill(tmp_path, files))
+    found = classic.convert_cranfield(fill(tmp_path, files))
     assert found.documents == [
         Document("1", "a study of wings .", "wings in slipstreams ."),
         Document("2", "", ""),
@@ -53,7 +53,7 @@ def test_cacm_is_read_from_its_pages(tmp_path: Path) -> None:
         "topics.cacm.txt": "<DOC>\n<DOCNO> 1 </DOCNO>\n\n What is\nTSS?\n\n</DOC>\n",
         "qrels.cacm.txt": "1 0 CACM-2 1\n",
     }
-    found = classic.cacm(fill(tmp_path, files))
+    found = classic.convert_cacm(fill(tmp_path, files))
     assert [each.id for each in found.documents] == ["CACM-0001", "CACM-0002"]
     assert found.documents[0].title == "Matrix Programs"
     assert found.documents[0].text == "A report on matrices. Smith, J."
@@ -69,7 +69,7 @@ def test_npl(tmp_path: Path) -> None:
         "query-text.trec": "<top>\n<num>1</num><title>\nCOMPACT THINGS\n</title>\n</top>\n",
         "qrels": "1 0 1 1\n1 0 2 1\n",
     }
-    found = classic.npl(fill(tmp_path, files))
+    found = classic.convert_npl(fill(tmp_path, files))
     assert found.documents == [Document("1", "compact memories"), Document("2", "b")]
     assert found.queries == {"": {"1": "compact things"}}
     assert found.qrels == {"": [("1", "1", 1), ("1", "2", 1)]}
@@ -91,7 +91,7 @@ def test_squad_tells_its_three_kinds_of_questions_apart(tmp_path: Path) -> None:
             {"context": "Later.", "qas": [{"id": "c", "question": "When?", "answers": []}]}
         ),
     }
-    found = answers.squad2(fill(tmp_path, files))
+    found = answers.convert_squad2(fill(tmp_path, files))
     assert found.documents == [
         Document("s0", "Here they lived.", "The Normans"),
         Document("s1", "Later.", "The Normans"),
@@ -117,7 +117,7 @@ def test_wikiqa_keeps_negatives_and_training_apart(tmp_path: Path) -> None:
         | wikiqa_files("dev", "what", "1")
         | wikiqa_files("test", "who", "0")
     )
-    found = answers.wikiqa(fill(tmp_path, files))
+    found = answers.convert_wikiqa(fill(tmp_path, files))
     assert [each.id for each in found.documents] == ["w0", "w1", "w2", "w3"]
     assert found.queries == {"train": {"train7": "how"}, "": {"dev7": "what", "test7": "who"}}
     assert found.qrels["train"] == [("train7", "w0", 0), ("train7", "w1", 1)]
@@ -133,7 +133,7 @@ def test_trecqa_joins_its_tokens(tmp_path: Path) -> None:
     names = {"TRAIN": "1", "DEV": "1.2", "TEST": "3"}
     files = {f"{name}.xml": block.format(each) for name, each in names.items()}
     files["TEST.xml"] += "<QApairs id='4'>\n<question>\nWhy\t?\n</question>\n</QApairs>\n"
-    found = answers.trecqa(fill(tmp_path, files))
+    found = answers.convert_trecqa(fill(tmp_path, files))
     assert found.queries[""] == {"dev1.2": "Who is it ?", "test3": "Who is it ?", "test4": "Why ?"}
     assert found.documents[:2] == [Document("t0", "It is 1"), Document("t1", "No")]
     assert found.qrels["train"] == [("train1", "t0", 1), ("train1", "t1", 0)]
@@ -159,7 +159,7 @@ def test_natural_questions_are_joined_from_both_sources(tmp_path: Path) -> None:
         },
     ]
     lines = "".join(f"{json.dumps(row)}\n" for row in rows)
-    found = answers.natural_questions(fill(tmp_path, {"qed-dev.jsonlines": lines}))
+    found = answers.convert_natural_questions(fill(tmp_path, {"qed-dev.jsonlines": lines}))
     assert found.queries == {"": {"q0": "who won", "q1": "what is it"}}
     assert found.qrels == {"": [("q0", "p0", 1), ("q0", "p1", 1), ("q1", "p0", 1)]}
     assert found.documents[1] == Document("p1", '"Another" passage (of two).', "Prizes")
@@ -170,7 +170,7 @@ def test_epqa(tmp_path: Path) -> None:
         "qid,question,ASIN,candidate,source,qa_pair_id,title,label,answer\n"
         '18,"will it  ""fit""?",B0,yes ,cqa,140,A Pan,2,\n'
     )
-    found = answers.epqa(fill(tmp_path, {"dev.csv": rows}))
+    found = answers.convert_epqa(fill(tmp_path, {"dev.csv": rows}))
     assert found.documents == [Document("c140", "yes", "A Pan")]
     assert found.queries == {"": {"18": 'will it "fit"?'}}
     assert found.qrels == {"": [("18", "c140", 2)]}
@@ -192,7 +192,7 @@ def test_nfcorpus_gives_each_split_its_queries(tmp_path: Path) -> None:
         "nfcorpus/qrels/dev.tsv": f"{header}P-3\tMED-1\t1\n",
     }
     pack(tmp_path / "nfcorpus.zip", files)
-    found = archives.nfcorpus(tmp_path)
+    found = archives.convert_nfcorpus(tmp_path)
     assert found.documents == [Document("MED-1", "x", "T")]
     assert found.queries == {"": {"P-2": "q 2"}, "train": {"P-1": "q 1"}, "dev": {"P-3": "q 3"}}
     assert found.qrels[""] == [("P-2", "MED-1", 2)]
@@ -203,7 +203,7 @@ def test_homedepot_grades_mean_ratings(tmp_path: Path, rating: str, grade: int) 
     header = '"id","product_uid","product_title","search_term","relevance"'
     rows = f'{header}\n2,100001,"90° Angle","angle bracket",{rating}\n'
     pack(tmp_path / "train.csv.zip", {"train.csv": rows}, encoding="latin-1")
-    found = archives.homedepot(tmp_path)
+    found = archives.convert_homedepot(tmp_path)
     assert found.documents == [Document("100001", "90° Angle")]
     assert found.queries == {"": {"1": "angle bracket"}}
     assert found.qrels == {"": [("1", "100001", grade)]}
@@ -212,4 +212,4 @@ def test_homedepot_grades_mean_ratings(tmp_path: Path, rating: str, grade: int) 
 def test_a_file_that_is_no_archive_is_named(tmp_path: Path) -> None:
     (tmp_path / "nfcorpus.zip").write_text("<html>sign in first</html>")
     with pytest.raises(ExportError, match=r"expected a zip archive in .*nfcorpus\.zip"):
-        archives.nfcorpus(tmp_path)
+        archives.convert_nfcorpus(tmp_path)

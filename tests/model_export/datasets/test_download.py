@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from model_export.datasets.catalogue import Part
-from model_export.datasets.download import ATTEMPTS, checksum, download
+from model_export.datasets.download import ATTEMPTS, compute_checksum, download
 from model_export.errors import ExportError
 from tests.support.file_server import FileServer, file_server
 
@@ -126,4 +126,4 @@ def test_git_names_a_content_as_git_does(tmp_path: Path) -> None:
     file = tmp_path / "a.bin"
     file.write_bytes(CONTENT)
     named = subprocess.run(["git", "hash-object", file], capture_output=True, text=True, check=True)
-    assert checksum(file, "git") == f"git:{named.stdout.strip()}"
+    assert compute_checksum(file, "git") == f"git:{named.stdout.strip()}"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from model_export.data.collection import read
+from model_export.data.collection import load_collection
 from model_export.datasets.catalogue import Dataset, read_catalogue
 from model_export.datasets.fetch import CONVERTERS
 from model_export.errors import ExportError
@@ -82,7 +82,7 @@ def test_a_collection_is_fetched_converted_and_readable(server: FileServer, tmp_
         "small: licence: CC0",
         f"small: documents: 2, queries: 1, judgements: 1, in {folder}",
     ]
-    found = read(folder)
+    found = load_collection(folder)
     assert found.documents == {"1": "wait a bit", "2": "files"}
     assert found.queries == {"1": "how to wait"}
     assert found.qrels == {"1": {"1": 1}}
