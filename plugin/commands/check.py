@@ -1,4 +1,4 @@
-"""`twinrank check`: is a bundle whole, and does it compute on this machine what its original computed?"""
+"""`twinrank check`: whether a bundle is complete, and computes here what its original model computes."""
 
 import json
 from dataclasses import asdict
@@ -23,7 +23,7 @@ def check_command(bundle_path: Path, as_json: bool) -> None:
     if not found.within:
         raise click.ClickException(
             f"{bundle_path}: expected the canonical vectors and scores within their tolerances, found the"
-            " differences above. This CPU or ONNX Runtime computes something else: export the bundle here"
+            " differences above. This CPU or ONNX Runtime gives other results: export the bundle here"
         )
 
 

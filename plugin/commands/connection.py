@@ -10,8 +10,8 @@ from plugin.upstream.connecting import Connecting
 
 @contextmanager
 def connected(connecting: Connecting) -> Iterator[OpenSearchClient]:
-    """Yield a client whose failures are told by us alone."""
-    # The library logs every failed request; we say ourselves what failed, or try again.
+    """Yield a client, and silence the library's own log of failed requests."""
+    # Commands report failures themselves, or try again.
     logging.getLogger("opensearch").setLevel(logging.CRITICAL)
     with closing(connecting.client()) as upstream:
         yield upstream

@@ -14,11 +14,11 @@ from reranker.bundle import Bundle
 
 
 @click.command("demo")
-@click.option("--stop", is_flag=True, help="Stop what an earlier demo left running.")
-@click.option("--documents", type=click.IntRange(min=100), help="Index only so many docstrings.")
+@click.option("--stop", is_flag=True, help="Stop an earlier demo.")
+@click.option("--documents", type=click.IntRange(min=100), help="Index only this many docstrings.")
 @bundle_option
 def demo_command(stop: bool, documents: int | None, bundle_path: Path) -> None:
-    """Start OpenSearch and Twinrank on this machine and show searches both ways."""
+    """Start OpenSearch and Twinrank on this machine, and compare some searches."""
     home, server = default_home(), local_server()
     if stop:
         stopped = stop_demo(home, server)
@@ -27,4 +27,4 @@ def demo_command(stop: bool, documents: int | None, bundle_path: Path) -> None:
     console = fitted_console()
     plan = DemoPlan(home, server, Bundle.open(bundle_path), documents)
     for part in demo_report(start_demo(plan, click.echo)):
-        console.print(part, soft_wrap=isinstance(part, Text))  # what is to be copied must not be broken
+        console.print(part, soft_wrap=isinstance(part, Text))  # lines that are copied must not be wrapped

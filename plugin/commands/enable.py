@@ -29,12 +29,12 @@ MAX_SHOWN_NEXT = 5
 @click.command("enable")
 @click.argument("index")
 @click.option("--field", multiple=True, metavar="NAME", help="Field whose text is encoded; repeatable.")
-@click.option("--model-name", metavar="NAME", help="Whose vectors.  [default: the name of --bundle]")
+@click.option("--model-name", metavar="NAME", help="Model of the vectors.  [default: the name of --bundle]")
 @click.option("--vector-field", metavar="NAME", help="Where vectors are stored.  [default: rerank.vector]")
 @click.option("--window-size", type=int, help="How many first-stage hits are reranked.  [default: 100]")
 @click.option("--weight", type=float, help="Weight of the crossing score.  [default: the bundle's]")
 @click.option("--set", "more", multiple=True, metavar="NAME=VALUE", help="Any setting: min_coverage=0.9.")
-@click.option("--dry-run", is_flag=True, help="Check and say what would change, but change nothing.")
+@click.option("--dry-run", is_flag=True, help="Check and show what would change, but change nothing.")
 @bundle_option
 @connection_options
 def enable_command(
@@ -44,9 +44,9 @@ def enable_command(
     dry_run: bool,
     **given: Any,  # noqa: ANN401
 ) -> None:
-    """Switch reranking on for INDEX; create it where there is none.
+    """Enable reranking for INDEX. Creates the index if it does not exist.
 
-    What is not given stays as the index has it.
+    Settings that are not given keep their values.
     """
     bundle = Bundle.open(bundle_path)
     wanted = EnableRequest(given["model_name"] or bundle.vectors_of, _settings_given(**given))
@@ -61,14 +61,16 @@ def enable_command(
 
 @click.command("disable")
 @click.argument("index")
-@click.option("--strip", "strips", is_flag=True, help="Also remove the stored vectors, document by document.")
-@click.option("--documents-per-s", type=click.FloatRange(min=0.1), help="Pace of --strip.  [default: none]")
-@click.option("--dry-run", is_flag=True, help="Say what would change, but change nothing.")
+@click.option("--strip", "strips", is_flag=True, help="Also remove the stored vectors from every document.")
+@click.option(
+    "--documents-per-s", type=click.FloatRange(min=0.1), help="Rate limit of --strip.  [default: none]"
+)
+@click.option("--dry-run", is_flag=True, help="Show what would change, but change nothing.")
 @connection_options
 def disable_command(
     index: str, strips: bool, documents_per_s: float | None, dry_run: bool, connecting: Connecting
 ) -> None:
-    """Switch reranking off for INDEX. Its settings stay, and so do its vectors without --strip."""
+    """Disable reranking for INDEX. Its settings stay, and so do its vectors unless you give --strip."""
     with connected(connecting) as upstream:
         if strips:
             check_strip(upstream, index)
@@ -94,7 +96,7 @@ def disable_command(
             )
     if left:
         raise click.ClickException(
-            f"{left} documents changed each time that their vector was about to be removed; run it again"
+            f"{left} documents changed while their vectors were being removed. Run the command again"
         )
 
 
@@ -106,7 +108,7 @@ def _settings_given(
     weight: float | None,
     more: tuple[str, ...],
 ) -> dict[str, Any]:
-    """Return what was given, in the form of `_meta.rerank`."""
+    """Return the given options in the form of `_meta.rerank`."""
     settings = {
         "source_fields": field or None,
         "model": model_name,
@@ -119,9 +121,9 @@ def _settings_given(
 
 
 def _tell_next(upstream: OpenSearchClient, names: Sequence[str], bundle_path: Path) -> None:
-    """Print what to do next with each index, as far as the bundle at hand can tell."""
+    """Print the next step for each index, as far as this bundle can tell."""
     if len(names) > MAX_SHOWN_NEXT:
-        click.echo("next: twinrank status INDEX says how far each index is, and what to do")
+        click.echo("next: twinrank status INDEX shows each index's coverage and next step")
         return
     for name in names:
         click.echo(f"{name}: {next_step(upstream, name, Bundle.open(bundle_path))}")
@@ -129,13 +131,13 @@ def _tell_next(upstream: OpenSearchClient, names: Sequence[str], bundle_path: Pa
 
 
 def tell_enabled(enabled: EnableResult, *, word: str, dry_run: bool) -> None:
-    """Print what became of an index, or would become; a dry run shows the mapping change too."""
+    """Print what changed in an index, or would change. A dry run shows the mapping change too."""
     click.echo(f"{enabled.index}: {'would be changed' if dry_run else word}")
     for change in enabled.changes or ("nothing to change",):
         click.echo(f"  {change}")
     if dry_run:
         meta = {"_meta": {META_KEY: encode_settings(enabled.settings)}}
-        click.echo(f"  PUT /{enabled.index}/_mapping {json.dumps(meta)} (beside what else `_meta` holds)")
+        click.echo(f"  PUT /{enabled.index}/_mapping {json.dumps(meta)} (other members of `_meta` stay)")
     for note in enabled.notes:
         click.echo(f"  note: {note}", err=True)
     if enabled.vectors_stale:
@@ -150,7 +152,7 @@ def _show_stripped(show: Show, index: str, removed: int, total: int) -> None:
 
 
 def assigned(settings: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
-    """Return the settings with those of the assignments; a value is JSON, or else a plain string.
+    """Return the settings with the assignments applied. A value is JSON, or else a plain string.
 
     Raises:
         SettingsError: an assignment without a name or `=`.

@@ -33,12 +33,12 @@ _MATCH = click.Choice(["best_fields", "most_fields", "cross_fields"])
     help="A running proxy; without one, one is started for this run.",
 )
 @click.option("--index", help="Index to use, or to create and keep.  [default: evaluate-FOLDER]")
-@click.option("--queries-limit", type=click.IntRange(min=1), help="Only the first so many judged queries.")
-@click.option("--qrels", type=_FILE, help="Other judgements than qrels.tsv.")
+@click.option("--queries-limit", type=click.IntRange(min=1), help="Use only the first N judged queries.")
+@click.option("--qrels", type=_FILE, help="Judgements to use instead of qrels.tsv.")
 @click.option("--relevant", type=int, default=1, show_default=True, help="Lowest grade that is relevant.")
 @click.option("--analyzer", help="Analyzer of a new index's text fields, such as english.")
 @click.option("--match", type=_MATCH, default="best_fields", show_default=True, help="Kind of multi_match.")
-@click.option("--judged-only", is_flag=True, help="Leave hits that nobody judged out of both orders.")
+@click.option("--judged-only", is_flag=True, help="Leave unjudged hits out of both orders.")
 @click.option("--markdown", is_flag=True, help="One table row, as docs/results.md has it.")
 @json_option
 @bundle_option
@@ -65,13 +65,13 @@ def evaluation_command(
     if evaluation.num_skipped:
         click.echo(
             f"{evaluation.num_skipped} of {len(evaluation.collection.queries)} searches were not reranked:"
-            " they count with OpenSearch's own order on both sides. docs/proxy.md explains the reasons.",
+            " both sides count with OpenSearch's own order. docs/proxy.md explains the reasons.",
             err=True,
         )
 
 
 def _evaluated(**options: Any) -> "Evaluation":  # noqa: ANN401
-    """Run the evaluation; what it needs is imported here, since only this command needs it."""
+    """Run the evaluation. Its packages are imported here, since no other command needs them."""
     try:
         from plugin.evaluation.run import EvaluationPlan, Listeners, run_evaluation
     except ModuleNotFoundError as error:

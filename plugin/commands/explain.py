@@ -44,7 +44,10 @@ def explain_command(
     bundle_path: Path,
     connecting: Connecting,
 ) -> None:
-    """Show a search for TEXT in INDEX step by step. A TEXT that begins with { is the body of a search."""
+    """Show step by step how a search for TEXT in INDEX is reranked.
+
+    A TEXT that begins with { is the body of a search.
+    """
     asked = Asked(index, *body_or_text(text), size)
     with connected(connecting) as client:
         reports = report_settings(client, index, defaults)
@@ -90,7 +93,7 @@ def explanation_report(steps: dict[str, Any]) -> Iterator[Text]:
 
 
 def _fusion(used: dict[str, Any]) -> str:
-    """Return the method with its numbers, and for `log_linear` how a score is added up."""
+    """Return the method with its parameters, and for `log_linear` how the score adds up."""
     numbers = {name: used.get(name) for name in ("weight", "feedback", "smoothing")}
     method = ", ".join([used["fusion"], *(f"{name} {value:g}" for name, value in numbers.items() if value)])
     if used["fusion"] != "log_linear":
@@ -109,7 +112,7 @@ def _hit(rank: int, hit: dict[str, Any], used: dict[str, Any] | None) -> Iterato
 
 
 def _move(scored: dict[str, Any] | None) -> str:
-    """Return where the hit stood in the first stage, in a column of fixed width."""
+    """Return the hit's move and its rank in the first stage, in a column of fixed width."""
     if scored is None or scored["rank"] == scored["first_stage_rank"]:
         return f"{'=':<11}"
     moved = scored["first_stage_rank"] - scored["rank"]
@@ -143,7 +146,7 @@ def _log_linear(scored: dict[str, Any], used: dict[str, Any]) -> Iterator[str]:
 
 
 def _plain(scored: dict[str, Any]) -> Iterator[str]:
-    """Yield what another method was given, and what it made of it."""
+    """Yield the inputs and the result of another fusion method."""
     yield f"first stage {scored['first_stage_score']:.3f} (rank {scored['first_stage_rank']})"
     yield "no vector" if scored["crossing"] is None else f"crossing {scored['crossing']:.3f}"
     if scored.get("similarity") is not None:
@@ -154,5 +157,5 @@ def _plain(scored: dict[str, Any]) -> Iterator[str]:
 
 
 def _log(value: float) -> float:
-    """Return the logarithm; a score of 0 has none, and stays below every other."""
+    """Return the logarithm. A score of 0 has none and comes last."""
     return math.log(value) if value > 0 else -math.inf

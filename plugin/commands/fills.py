@@ -10,9 +10,9 @@ from reranker.bundle import Bundle
 
 
 def settings_for(index: Index, bundle: Bundle) -> RerankSettings:
-    """Return an index's settings from the bundle's side: with the field that holds its vectors first.
+    """Return an index's settings with the bundle's own vector field as the first one.
 
-    During a change of model that is the second field for one of the two bundles.
+    During a migration that is the second field for one of the two bundles.
 
     Raises:
         SettingsError: the index has no valid settings.

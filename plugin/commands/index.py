@@ -48,9 +48,12 @@ def index_command(
     bundle_path: Path,
     connecting: Connecting,
 ) -> None:
-    """Index the documents of FILE (JSON lines or another form; - is standard input) with their vectors."""
+    """Index the documents of FILE with their vectors.
+
+    FILE holds JSON lines, or another supported form; - is standard input.
+    """
     bundle = Bundle.open(bundle_path)
-    documents = read_documents(file)  # another form is refused before anything is asked or written
+    documents = read_documents(file)  # an unknown format is refused before any request
     with connected(connecting) as upstream, progress_bar(file, hidden=as_json) as (console, advance):
         target = metadata.find_write_index(upstream, index)
         check_indexable(target)
@@ -69,7 +72,7 @@ def index_command(
 
 
 def _rejections(console: Console, file: IO[str] | None) -> Callable[[Rejection], None]:
-    """Return what shows a rejection, as long as they are few, and writes it to `file`."""
+    """Return a function that prints the first rejections, and writes all of them to `file`."""
     shown = 0
 
     def tell(rejection: Rejection) -> None:
@@ -80,6 +83,6 @@ def _rejections(console: Console, file: IO[str] | None) -> Callable[[Rejection],
         if shown <= MAX_SHOWN_REJECTIONS:
             console.print(f"line {rejection.line}: {rejection.reason}", markup=False)
         elif shown == MAX_SHOWN_REJECTIONS + 1 and not file:
-            console.print("more lines are rejected; --rejects FILE keeps them all")
+            console.print("more lines are rejected; --rejects FILE writes them all")
 
     return tell

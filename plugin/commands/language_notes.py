@@ -1,4 +1,4 @@
-"""What commands say about the languages of an index, from a sample of its documents."""
+"""Warnings about the languages of an index, from a sample of its documents."""
 
 import click
 
@@ -12,25 +12,25 @@ from reranker.bundle import Bundle
 def languages_of(
     upstream: OpenSearchClient, index: str, settings: RerankSettings, bundle: Bundle
 ) -> str | None:
-    """Return a warning if much of a concrete index is in scripts that the bundle does not read, else None."""
-    if settings.for_model(bundle.vectors_of) is None:  # another bundle's index: nothing is known of that one
+    """Return a warning if much of an index is in scripts that the bundle does not read, else None."""
+    if settings.for_model(bundle.vectors_of) is None:  # another bundle's index: its languages are unknown
         return None
     return find_language_warning(upstream, index, settings, bundle.name, bundle.scripts())
 
 
 def tell_languages(upstream: OpenSearchClient, index: str, settings: RerankSettings, bundle: Bundle) -> None:
-    """Print such a warning on standard error."""
+    """Print that warning on standard error."""
     warning = languages_of(upstream, index, settings, bundle)
     if warning is not None:
         click.echo(f"{index}: {warning}", err=True)
 
 
 def tell_languages_behind(upstream: OpenSearchClient, name: str, bundle: Bundle) -> None:
-    """Print such a warning for each index behind a name that is enabled."""
+    """Print that warning for each enabled index behind a name."""
     for index in metadata.find_indices(upstream, name):
         if META_KEY not in index.meta:
             continue
         try:
             tell_languages(upstream, index.name, index.rerank_settings(), bundle)
-        except SettingsError:  # the command itself says what is wrong with them
+        except SettingsError:  # the command itself reports them
             continue

@@ -1,4 +1,4 @@
-"""`twinrank opensearch`: the local server, started, stopped and looked at."""
+"""`twinrank opensearch`: start, stop and inspect a local server."""
 
 import json
 import os
@@ -11,9 +11,9 @@ from opensearch.local.server import DEFAULT_PORT, LocalServer
 
 
 def default_home() -> Path:
-    """Return where the fetched server and its data live: TWINRANK_HOME, else the user's cache folder.
+    """Return the folder of the downloaded server and its data: TWINRANK_HOME, else the user's cache folder.
 
-    Root's own folders are closed to the account that its server runs as, so root has /var/tmp/twinrank.
+    For root it is /var/tmp/twinrank: the account that runs the server cannot read root's own folders.
     """
     chosen = os.environ.get("TWINRANK_HOME")
     if chosen:
@@ -25,9 +25,9 @@ def default_home() -> Path:
 
 
 def local_server(port: int = DEFAULT_PORT, heap: str = "512m", folder: Path | None = None) -> LocalServer:
-    """Return a local server, not started: `default_home`, and JAVA_HOME where that is set.
+    """Return a local server that is not started, in `default_home`, with JAVA_HOME if it is set.
 
-    `folder` is the server's own folder; None is that of the user's one server.
+    `folder` is the server's own folder; None: the folder of the user's default server.
     """
     java_home = os.environ.get("JAVA_HOME")
     return LocalServer(
@@ -41,7 +41,7 @@ def local_server(port: int = DEFAULT_PORT, heap: str = "512m", folder: Path | No
 
 @click.group("opensearch")
 def opensearch_command() -> None:
-    """Start, stop and look at a local OpenSearch."""
+    """Start, stop and inspect a local OpenSearch."""
 
 
 @opensearch_command.command()
@@ -49,7 +49,7 @@ def opensearch_command() -> None:
 @click.option("--fresh", is_flag=True, help="Delete the data of earlier runs first.")
 @click.option("--heap", default="512m", show_default=True, help="Java heap: 512m, 2g.")
 def start(port: int, fresh: bool, heap: str) -> None:
-    """Fetch OpenSearch where it is missing, start it, and wait until it is ready."""
+    """Download OpenSearch if it is missing, start it, and wait until it is ready."""
     server = local_server(port, heap)
     click.echo("Starting OpenSearch; the first time it is fetched as well (160 MB) ...", err=True)
     url = server.start(fresh=fresh)
@@ -65,7 +65,7 @@ def stop() -> None:
 @opensearch_command.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(as_json: bool) -> None:
-    """Say whether it runs, where, and how it is. Exit status 1 where it does not run."""
+    """Show whether it runs, its address and its health. Exit status 1 if it does not run."""
     found = local_server().status()
     if as_json:
         click.echo(json.dumps(asdict(found)))

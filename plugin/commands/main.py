@@ -31,21 +31,24 @@ _COMMANDS = {
     ),
     "demo": _Lazy(
         "demo", "demo_command",
-        "Start OpenSearch and Twinrank on this machine and show searches both ways.",
+        "Start OpenSearch and Twinrank on this machine, and compare some searches.",
     ),
-    "disable": _Lazy("enable", "disable_command", "Switch reranking off for INDEX."),
+    "disable": _Lazy("enable", "disable_command", "Disable reranking for INDEX."),
     "enable": _Lazy(
         "enable", "enable_command",
-        "Switch reranking on for INDEX; create it where there is none.",
+        "Enable reranking for INDEX.",
     ),
     "evaluate": _Lazy(
         "evaluate", "evaluation_command",
         "Measure FOLDER's queries (BEIR layout) on OpenSearch alone and through Twinrank.",
     ),
-    "explain": _Lazy("explain", "explain_command", "Show a search for TEXT in INDEX step by step."),
+    "explain": _Lazy(
+        "explain", "explain_command",
+        "Show step by step how a search for TEXT in INDEX is reranked.",
+    ),
     "index": _Lazy(
         "index", "index_command",
-        "Index the documents of FILE (JSON lines or another form; - is standard input) with their vectors.",
+        "Index the documents of FILE with their vectors.",
     ),
     "migrate": _Lazy(
         "migrate", "migrate_command",
@@ -53,28 +56,28 @@ _COMMANDS = {
     ),
     "native": _Lazy(
         "native", "native_command",
-        "Let OpenSearch's own pipelines rerank, with ml-commons; no proxy in the path.",
+        "Let OpenSearch's own pipelines rerank with ml-commons, without a proxy.",
     ),
     "opensearch": _Lazy(
         "local_server", "opensearch_command",
-        "Start, stop and look at a local OpenSearch.",
+        "Start, stop and inspect a local OpenSearch.",
     ),
     "search": _Lazy(
         "search", "search_command",
         "Search INDEX for TEXT directly in OpenSearch and through the proxy, side by side.",
     ),
-    "serve": _Lazy("serve", "serve_command", "Stand in front of OpenSearch and rerank its searches."),
+    "serve": _Lazy("serve", "serve_command", "Run the proxy in front of OpenSearch."),
     "settings": _Lazy(
         "settings", "settings_command",
-        "Show every setting of INDEX, where each value comes from, and what is wrong.",
+        "Show every setting of INDEX, the source of each value, and any problems.",
     ),
     "status": _Lazy(
         "status", "status_command",
-        "Say how far INDEX is covered with vectors, and what to do next.",
+        "Show how many documents of INDEX have vectors, and what to do next.",
     ),
     "sync": _Lazy(
         "sync", "sync_command",
-        "Give every document of INDEX a current vector, or none, whoever wrote it and how.",
+        "Bring the vectors of INDEX up to date, however its documents were written.",
     ),
     "tune": _Lazy(
         "tune", "tune_command",
@@ -82,16 +85,16 @@ _COMMANDS = {
     ),
     "verify": _Lazy(
         "verify", "verify_command",
-        "Look at every document of INDEX and say what its vector is worth.",
+        "Check the vector of every document of INDEX.",
     ),
 }  # fmt: skip
 """Every command. The sentences are those of the commands themselves, which a test compares."""
 
 
 def expected_errors() -> tuple[type[Exception], ...]:
-    """Return the roots of our own error trees: shown as a message and exit status 1, without a traceback.
+    """Return the base classes of expected errors: shown as a message, with exit status 1 and no traceback.
 
-    They are imported when an error is there, and so its module is too.
+    They are imported only after an error, when their modules are loaded anyway.
     """
     from indexer.errors import InputError
     from indexer.migration import MigrationError
@@ -100,24 +103,24 @@ def expected_errors() -> tuple[type[Exception], ...]:
     from plugin.errors import CommandError, RerankFailedError, UpstreamError
     from reranker.errors import RerankerError
 
-    ours = CommandError, InputError, MigrationError, OpenSearchError, RerankerError, RerankFailedError
-    return (*ours, SettingsError, UpstreamError)
+    commands = CommandError, InputError, MigrationError, SettingsError
+    return (*commands, OpenSearchError, RerankerError, RerankFailedError, UpstreamError)
 
 
 class Commands(click.Group):
-    """A group that imports its commands late, and turns our own errors into messages on standard error."""
+    """A group that imports its commands on demand, and turns expected errors into messages."""
 
     def main(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - click's own signature
-        """Run the command line on outputs that can hold everything."""
+        """Run the command line, with standard output and error that can print any character."""
         make_printable(sys.stdout, sys.stderr)
         return super().main(*arguments, **options)
 
     def invoke(self, context: click.Context) -> Any:  # noqa: ANN401 - click's own signature
-        """Run the command; raise click.ClickException (exit status 1) for one of our own errors."""
+        """Run the command; raise click.ClickException (exit status 1) for an expected error."""
         try:
             return super().invoke(context)
         except (click.ClickException, click.Abort, click.exceptions.Exit):
-            raise  # before our own errors are imported
+            raise  # before the expected errors are imported
         except UnicodeEncodeError as error:
             found = ascii(error.object[error.start : error.end])
             raise click.ClickException(
@@ -131,7 +134,7 @@ class Commands(click.Group):
         return sorted(_COMMANDS)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        """Import a command; None if there is none of that name."""
+        """Import a command; None if there is no such command."""
         lazy = _COMMANDS.get(name)
         if lazy is None:
             return None
@@ -141,7 +144,7 @@ class Commands(click.Group):
     def resolve_command(
         self, context: click.Context, arguments: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that is meant; an unknown one is answered with the one that is most like it."""
+        """Find a command; for an unknown one, suggest the most similar name."""
         try:
             return super().resolve_command(context, arguments)
         except click.UsageError as error:

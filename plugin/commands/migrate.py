@@ -1,4 +1,4 @@
-"""`twinrank migrate`: arguments in, words out."""
+"""`twinrank migrate`."""
 
 import json
 import time
@@ -25,8 +25,8 @@ from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle
 
 PROXIES_FOLLOW_S = 2.5
-"""Proxies follow a change of settings within about a second: before the second field holds anything, they
-know that it is not to be shown."""
+"""Proxies follow a change of settings within about a second. After this time they all hide the second field,
+and it can be filled."""
 
 _STEPS = ("fill", "status", "cutover", "rollback", "cleanup")
 
@@ -43,10 +43,10 @@ _STEPS = ("fill", "status", "cutover", "rollback", "cleanup")
     type=click.FloatRange(0, 1),
     default=1.0,
     show_default=True,
-    help="Of cutover: the share of documents with text that must have a current new vector.",
+    help="For cutover: the share of documents with text that must have a current new vector.",
 )
 @click.option(
-    "--rate", type=click.FloatRange(0, min_open=True), help="At most so many written documents a second."
+    "--rate", type=click.FloatRange(0, min_open=True), help="Write at most this many documents a second."
 )
 @json_option
 @connection_options
@@ -62,8 +62,9 @@ def migrate_command(
 ) -> None:
     """Change the model of INDEX while it is searched and written.
 
-    fill (the default): build the new model's vectors in a second field. status: how far that is. cutover: let
-    searches use them. rollback: use the old ones again, at once. cleanup: take away what is no longer used.
+    fill (the default): write the new model's vectors to a second field. status: show the progress. cutover:
+    use the new vectors in searches. rollback: use the old ones again, at once. cleanup: remove what is no
+    longer used.
     """
     bundle = Bundle.open(to) if to is not None else None
     options = SyncOptions(rate=rate, as_json=as_json)
@@ -93,7 +94,7 @@ def migrate_command(
 
 
 def _begun(upstream: OpenSearchClient, index: Index, model: str, field: str | None, *, as_json: bool) -> bool:
-    """Say in an index's settings whose vectors its second field is for; return whether that is new."""
+    """Write the second field and its model to an index's settings; return whether that changed anything."""
     before = index.rerank_settings()
     after = migration.begin(upstream, index, model, field)
     _told(index, after, as_json=as_json)
@@ -130,7 +131,7 @@ def _status(
 
 
 def _in_words(report: dict[str, Any]) -> Iterator[str]:
-    """Yield a line for each entry that there is; objects as JSON, as every other command has them."""
+    """Yield a line for each entry that has a value; objects are JSON, as in other commands."""
     for key, value in report.items():
         if value is not None:
             yield f"{key}: {json.dumps(value) if isinstance(value, dict) else value}"
@@ -138,7 +139,7 @@ def _in_words(report: dict[str, Any]) -> Iterator[str]:
 
 @contextmanager
 def _looking_at(index: Index, *, hidden: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show how many documents of an index were looked at."""
+    """Show how many documents of an index have been read."""
     with shown_progress(hidden=hidden) as show:
         yield lambda done, total: show(f"documents of {index.name}", done, total)
 

@@ -1,4 +1,4 @@
-"""`twinrank native`: OpenSearch's own pipelines call our endpoints, where no proxy stands in the path."""
+"""`twinrank native`: OpenSearch's own pipelines call Twinrank's endpoints; searches need no proxy."""
 
 import json
 from dataclasses import asdict
@@ -22,20 +22,22 @@ _HIDDEN = "(the token)"
 
 @click.group("native")
 def native_command() -> None:
-    """Let OpenSearch's own pipelines rerank, with ml-commons; no proxy in the path."""
+    """Let OpenSearch's own pipelines rerank with ml-commons, without a proxy."""
 
 
 @native_command.command("install")
 @click.argument("index")
 @click.option("--sidecar", required=True, metavar="URL", help="`twinrank serve`, as OpenSearch reaches it.")
 @click.option(
-    "--token-file", type=click.Path(path_type=Path), help="That of `serve`; its first token is used."
+    "--token-file",
+    type=click.Path(path_type=Path),
+    help="The token file of `serve`; its first token is used.",
 )
 @click.option(
     "--read-timeout", type=click.IntRange(1, 60), default=3, show_default=True, metavar="SECONDS",
-    help="Longest that a search waits for us.",
+    help="Longest wait of a search for Twinrank.",
 )  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="Print the requests and send none that changes anything.")
+@click.option("--dry-run", is_flag=True, help="Print the requests, and send none that changes anything.")
 @connection_options
 def install_command(
     index: str,
@@ -45,7 +47,7 @@ def install_command(
     dry_run: bool,
     connecting: Connecting,
 ) -> None:
-    """Make connectors, models and pipelines for INDEX, which is enabled; a second time replaces them."""
+    """Create connectors, models and pipelines for INDEX, which must be enabled. Replaces existing ones."""
     parts = urlsplit(sidecar)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise CommandError(f"--sidecar: expected a URL such as http://10.0.0.5:9100, found {sidecar!r}")
@@ -67,7 +69,7 @@ def install_command(
 @click.argument("index")
 @connection_options
 def uninstall_command(index: str, connecting: Connecting) -> None:
-    """Remove what `install` made for INDEX. Its documents and their vectors stay."""
+    """Remove what `install` created for INDEX. Documents and vectors stay."""
     with connected(connecting) as upstream:
         lines = list(install.uninstall(upstream, index))
     click.echo("\n".join(lines) or f"nothing of {install.native_name(index)} was there")

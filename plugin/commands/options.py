@@ -13,7 +13,7 @@ from reranker.bundle import BUNDLES, DEFAULT_BUNDLE
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 LIGHT_BUNDLE = BUNDLES / "bge-small-en-v1.5-light"
-"""The default where integer products are slow: the same stored vectors, short queries by a small tower."""
+"""The default if integer products are slow: same stored vectors, but a small tower for short queries."""
 
 CPU_INFO = Path("/proc/cpuinfo")
 VNNI = {"avx512_vnni", "avx_vnni", "amx_int8"}
@@ -21,10 +21,10 @@ VNNI = {"avx512_vnni", "avx_vnni", "amx_int8"}
 
 
 def default_bundle(cpu_info: Path = CPU_INFO) -> Path:
-    """Return the bundle that is served where none is named: the light one on an x86 processor without VNNI.
+    """Return the default bundle: the light one on an x86 processor without VNNI.
 
-    Both have the same document tower, so it makes no difference to an index. Where Linux does not say what
-    the processor can do it is the usual one.
+    Both bundles have the same document tower, so an index works with either. If Linux does not list the
+    processor's features, it is the usual one.
     """
     try:
         lines = cpu_info.read_text().splitlines()
@@ -35,7 +35,7 @@ def default_bundle(cpu_info: Path = CPU_INFO) -> Path:
 
 
 def bundle_folder(value: str | Path) -> Path:
-    """Return a bundle's folder; a name is one's that comes with Twinrank, unless a folder here has it."""
+    """Return a bundle's folder. A name is that of a bundled one, unless a folder here has the same name."""
     folder, shipped = Path(value), BUNDLES / value
     is_name = len(folder.parts) == 1 and not folder.exists()
     return shipped if is_name and shipped.is_dir() else folder

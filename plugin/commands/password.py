@@ -1,4 +1,4 @@
-"""The password of OpenSearch's user: from a file, the environment or a terminal, never from the arguments."""
+"""The password of OpenSearch's user: from a file, the environment or a terminal, never from an argument."""
 
 import getpass
 import os
@@ -16,9 +16,9 @@ _TERMINAL = "/dev/tty"
 
 
 def urls_with_password(urls: str, user: str | None, password_file: str | None) -> str:
-    """Return the URLs with user and password in them; as they are if there is no user.
+    """Return the URLs with user and password in them; unchanged if there is no user.
 
-    A user that is given replaces the one in the URLs. A password in the URLs stays if it is that user's.
+    `user` replaces the user in the URLs. A password in the URLs is kept if it is that user's.
 
     Raises:
         click.BadParameter: the user or the file cannot be used.
@@ -46,8 +46,8 @@ def urls_with_password(urls: str, user: str | None, password_file: str | None) -
 def _password(user: str, file: str | None, host: str | None) -> str:
     if file is not None:
         return _read(file)
-    told = os.environ.get(VARIABLES["password"])
-    return _asked(user, host) if told is None else told
+    password = os.environ.get(VARIABLES["password"])
+    return _asked(user, host) if password is None else password
 
 
 def _read(file: str) -> str:

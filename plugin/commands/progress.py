@@ -24,7 +24,7 @@ EVERY_S = 10.0
 """The shortest time between two lines."""
 
 Show = Callable[[str, int, int | None], None]
-"""Takes what is counted, how many are done, and of how many, None if that is not known."""
+"""Takes what is counted, how many are done, and the total, None if that is not known."""
 
 
 def stderr_console() -> Console:
@@ -36,9 +36,9 @@ class ProgressLines:
     """Prints a line at most every EVERY_S, if the console is no terminal.
 
     Args:
-        console: where to.
+        console: the console to print to.
         hidden: print nothing.
-        clock: seconds that only grow.
+        clock: a monotonic clock, in seconds.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class ProgressLines:
         self._started_s = self._last_s = clock()
 
     def show(self, words: Callable[[float], str]) -> None:
-        """Print what `words` returns for the seconds since the start, if it is time again."""
+        """Print what `words` returns for the seconds since the start, if EVERY_S have passed."""
         now_s = self._clock()
         if not self._is_silent and now_s - self._last_s >= EVERY_S:
             self._last_s = now_s
@@ -58,7 +58,7 @@ class ProgressLines:
 
 
 def progress_words(what: str, done: int, total: int | None, elapsed_s: float) -> str:
-    """Say how far something is: `1,200 of 5,000 documents (24 %), 310/s, 12 s left`."""
+    """Describe progress: `1,200 of 5,000 documents (24 %), 310/s, 12 s left`."""
     of_all = "" if total is None else f" of {total:,}"
     share = f" ({done / total:.0%})".replace("%", " %") if total else ""
     rate = f", {done / elapsed_s:.0f}/s" if elapsed_s > 0 else ""
@@ -67,7 +67,7 @@ def progress_words(what: str, done: int, total: int | None, elapsed_s: float) ->
 
 
 def time_left(done: float, total: float, elapsed_s: float) -> str:
-    """Return `, 3 h 10 min left`, as the pace so far has it; nothing if there was none."""
+    """Return `, 3 h 10 min left`, estimated from the rate so far; nothing if there is none."""
     if done <= 0 or elapsed_s <= 0 or total < done:
         return ""
     seconds = round(elapsed_s * (total - done) / done)
@@ -79,7 +79,7 @@ def time_left(done: float, total: float, elapsed_s: float) -> str:
 
 @contextmanager
 def shown_progress(*, hidden: bool = False) -> Iterator[Show]:
-    """Yield what shows how far something is, or several things one after the other."""
+    """Yield a function that shows the progress of one task, or of several in turn."""
     console = stderr_console()
     lines = ProgressLines(console, hidden=hidden)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -100,10 +100,10 @@ def shown_progress(*, hidden: bool = False) -> Iterator[Show]:
 def progress_bar(
     stream: io.BufferedReader, *, hidden: bool
 ) -> Iterator[tuple[Console, Callable[[Summary], None]]]:
-    """Yield a console for messages and a function that shows the run's summary on the bar.
+    """Yield a console for messages, and a function that shows the run's summary on a bar.
 
-    How far the run is, and so the remaining time, is told by the bytes of the file that were read, compressed
-    or not; a pipe has no known length and no remaining time.
+    Progress and remaining time are measured in bytes of the file, compressed or not. A pipe has no known
+    length, and so no remaining time.
     """
     console = stderr_console()
     lines = ProgressLines(console, hidden=hidden)
@@ -126,7 +126,7 @@ def progress_bar(
 
 
 def _line(summary: Summary, read: int, total: int | None, elapsed_s: float) -> str:
-    """Say how far a run is; `read` and `total` are bytes of the file, None for a pipe."""
+    """Describe a run's progress; `read` and `total` are bytes of the file, None for a pipe."""
     share = f" ({read / total:.0%} of the file)".replace("%", " %") if total else ""
     left = time_left(read, total, elapsed_s) if total else ""
     rejected = f", {summary.rejected:,} rejected" if summary.rejected else ""
@@ -147,7 +147,7 @@ def _show(progress: Progress, task: TaskID, stream: io.BufferedReader | None, su
 def _size(stream: io.BufferedReader) -> int | None:
     if not stream.seekable():
         return None
-    position = stream.tell()  # the file's form was looked at already
+    position = stream.tell()  # the file's beginning has been read already
     size = stream.seek(0, io.SEEK_END)
     stream.seek(position)
     return size
@@ -157,9 +157,9 @@ def _size(stream: io.BufferedReader) -> int | None:
 def sync_progress(
     *, hidden: bool, follows: bool = False
 ) -> Iterator[tuple[Console, Callable[[SyncSummary], None]]]:
-    """Yield a console for messages and a function that shows the summary.
+    """Yield a console for messages, and a function that shows the summary.
 
-    A sync that `follows` prints lines of its own.
+    A sync that `follows` prints its own lines.
     """
     console = stderr_console()
     lines = ProgressLines(console, hidden=hidden or follows)
@@ -181,9 +181,9 @@ def sync_progress(
 
 
 def sync_words(summary: SyncSummary, elapsed_s: float) -> str:
-    """Say how far a sync is: `1,200 checked (24 % of 5,100 operations), 38/s, 331 written, 12 s left`.
+    """Describe a sync: `1,200 checked (24 % of 5,100 operations), 38/s, 331 written, 12 s left`.
 
-    Operations are counted, since how many documents they have left is not known before they are read.
+    It counts operations, since the number of documents is unknown before they are read.
     """
     operations = summary.passed + summary.pending
     share = f" ({summary.passed / operations:.0%} of {operations:,} operations)" if operations else ""

@@ -36,7 +36,7 @@ DEFAULT_SIZE = 10
     show_default=True,
     show_envvar=True,
     metavar="URL",
-    help="Twinrank in front of it; asked as the same user unless the URL names another.",
+    help="Twinrank in front of it; searched as the same user unless the URL names another.",
 )
 @json_option
 @connection_options
@@ -52,8 +52,8 @@ def search_command(
 ) -> None:
     """Search INDEX for TEXT directly in OpenSearch and through the proxy, side by side.
 
-    A TEXT that begins with { is the body of a search. A search that a busy machine leaves unranked is sent
-    again, a few times, with a longer deadline.
+    A TEXT that begins with { is the body of a search. If a busy machine leaves a search unranked, it is sent
+    again a few times with a longer deadline.
     """
     if (text is None) == (body is None):
         raise click.UsageError("expected either TEXT or --body FILE")
@@ -83,7 +83,7 @@ def _with_size(body: dict[str, Any], size: int | None) -> dict[str, Any]:
 def _source_fields(client: OpenSearchClient, index: str) -> tuple[str, ...]:
     """Return the source fields of the indices behind a name, each once; none if no settings can be read."""
     fields: list[str] = []
-    with suppress(RequestError):  # whoever may search need not be allowed to read a mapping
+    with suppress(RequestError):  # a user who may search may lack the right to read a mapping
         for each in metadata.find_indices(client, index):
             with suppress(SettingsError):
                 fields += each.rerank_settings().source_fields
@@ -92,7 +92,7 @@ def _source_fields(client: OpenSearchClient, index: str) -> tuple[str, ...]:
 
 def _as_json(orders: BothOrders, fields: tuple[str, ...]) -> dict[str, Any]:
     sides = {"opensearch": orders.straight, "twinrank": orders.reranked}
-    told: dict[str, Any] = {
+    described: dict[str, Any] = {
         name: {
             "elapsed_ms": round(answer.elapsed_ms, 2),
             "hits": [
@@ -102,5 +102,5 @@ def _as_json(orders: BothOrders, fields: tuple[str, ...]) -> dict[str, Any]:
         }
         for name, answer in sides.items()
     }
-    told["twinrank"]["rerank_status"] = orders.reranked.status
-    return {**told, "moved": orders.moves, "repeats": orders.repeats}
+    described["twinrank"]["rerank_status"] = orders.reranked.status
+    return {**described, "moved": orders.moves, "repeats": orders.repeats}

@@ -1,4 +1,4 @@
-"""What a command is given to search for: words, or the body of a search."""
+"""A command's argument to search for: words, or the body of a search."""
 
 import json
 from typing import Any
@@ -7,10 +7,10 @@ import click
 
 
 def body_or_text(text: str) -> tuple[dict[str, Any] | None, str | None]:
-    """Return a body, or words: an argument that begins with a brace is a body.
+    """Return a body, or words. An argument that begins with a brace is a body.
 
     Raises:
-        click.BadParameter: it begins with a brace and is no JSON object.
+        click.BadParameter: it begins with a brace and is not a JSON object.
     """
     return (read_body(text), None) if text.lstrip().startswith("{") else (None, text)
 
@@ -19,7 +19,7 @@ def read_body(text: str | bytes) -> dict[str, Any]:
     """Return the body of a search.
 
     Raises:
-        click.BadParameter: it is no JSON object.
+        click.BadParameter: it is not a JSON object.
     """
     try:
         body = json.loads(text)

@@ -27,7 +27,7 @@ from plugin.upstream.connecting import Connecting
     default=f"127.0.0.1:{DEFAULT_PORT}",
     show_default=True,
     metavar="HOST:PORT",
-    help="Where to listen. A port alone is this machine's own, :PORT all its addresses; unix:PATH.",
+    help="Address to listen on. PORT alone: this machine only. :PORT: all addresses. Or unix:PATH.",
 )
 @connecting_options
 @bundle_option
@@ -35,7 +35,7 @@ from plugin.upstream.connecting import Connecting
     "--workers",
     type=click.IntRange(min=1),
     default=lambda: os.cpu_count() or 1,
-    show_default="one a core",
+    show_default="one per core",
     help="Worker processes.",
 )
 @click.option(
@@ -43,7 +43,7 @@ from plugin.upstream.connecting import Connecting
     type=bundle_folder,
     metavar="FOLDER",
     multiple=True,
-    help="Another bundle whose vectors are written too, where a change of model asks for them.",
+    help="Another bundle whose vectors are also written, during a migration. Repeatable.",
 )
 @click.option(
     "--settings",
@@ -52,11 +52,11 @@ from plugin.upstream.connecting import Connecting
     metavar="FILE",
     help="JSON with the server's defaults, in the form of `_meta.rerank`.",
 )
-@click.option("--sync", "synced", metavar="INDEX,...", help="Run `twinrank sync --follow` beside it.")
+@click.option("--sync", "synced", metavar="INDEX,...", help="Also run `twinrank sync --follow`.")
 @click.option(
     "--token-file",
     type=click.Path(path_type=Path),
-    help="Bearer tokens, one a line, that /v1/rerank, /v1/embeddings and their like ask for.",
+    help="File of bearer tokens, one per line, for /v1/rerank, /v1/embeddings and similar endpoints.",
 )
 @click.option(
     "--certfile", type=click.Path(path_type=Path), help="Answer over TLS with this certificate (PEM)."
@@ -79,11 +79,11 @@ def serve_command(
     log: LogOptions,
     log_format: str,
 ) -> None:
-    """Stand in front of OpenSearch and rerank its searches.
+    """Run the proxy in front of OpenSearch.
 
-    --user, or a user in the first URL, is the service account that follows changes of settings; each request
-    is sent with its caller's own. SIGTERM ends it once every request is answered; SIGHUP reads bundle,
-    settings and tokens again.
+    --user, or the user in the first URL, is the service account that follows changes of settings. Each
+    request is sent with its caller's own credentials. SIGTERM stops the proxy once every request is answered.
+    SIGHUP reloads bundle, settings and tokens.
     """
     if (certfile is None) != (keyfile is None):
         raise click.UsageError("expected --certfile and --keyfile together, found one of them")

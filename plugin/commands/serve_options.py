@@ -35,7 +35,7 @@ _CLIENT_OPTIONS = (
         type=click.IntRange(4096, 16 * 1024 * 1024),
         default=MAX_HEAD_BYTES,
         show_default=True,
-        help="Longest request line and headers together; a longer head is answered 414 or 431.",
+        help="Longest request line and headers together; a longer head gets 414 or 431.",
     ),
     click.option(
         "--keep-alive",
@@ -44,7 +44,7 @@ _CLIENT_OPTIONS = (
         default=KEEP_ALIVE_S,
         show_default=True,
         metavar="SECONDS",
-        help="How long an idle connection is kept, as a Keep-Alive header says; 0 closes after each answer.",
+        help="How long an idle connection is kept, as its Keep-Alive header says; 0: not at all.",
     ),
     click.option(
         "--request-timeout",
@@ -53,7 +53,7 @@ _CLIENT_OPTIONS = (
         default=REQUEST_TIMEOUT_S,
         show_default=True,
         metavar="SECONDS",
-        help="How long a client may take to send a head, and a body up to 64 KiB; then it is answered 408.",
+        help="How long a client may take to send a head, and a body up to 64 KiB; then it gets 408.",
     ),
     click.option(
         "--stall-timeout",
@@ -62,7 +62,7 @@ _CLIENT_OPTIONS = (
         default=STALL_TIMEOUT_S,
         show_default=True,
         metavar="SECONDS",
-        help="Longest silence of a client within a longer body or while it takes its answer.",
+        help="Longest silence of a client while it sends a longer body or reads its answer.",
     ),
     click.option(
         "--publish-address",
@@ -70,8 +70,8 @@ _CLIENT_OPTIONS = (
         show_default=True,
         metavar="HOST:PORT",
         callback=_check_address,
-        help="The address that clients which sniff are told for every node. auto: the one that they asked."
-        " unchanged: OpenSearch's own, so that they go past the proxy.",
+        help="Node address given to clients that sniff. auto: the address that they asked. unchanged:"
+        " OpenSearch's own, so that they bypass the proxy.",
     ),
 )
 
@@ -95,17 +95,17 @@ _LOG_OPTIONS = (
         type=click.FloatRange(min=0),
         default=SLOW_MS,
         show_default=True,
-        help="Log searches that take longer as slow_search, a warning.",
+        help="Log slower searches as slow_search, a warning.",
     ),
     click.option(
-        "--log-queries", is_flag=True, help="Log the text that a search is reranked by. It may be personal."
+        "--log-queries", is_flag=True, help="Log the query text of each search. It may be personal data."
     ),
     click.option(
         "--log-format",
         type=click.Choice(["text", "json"]),
         default="text",
         show_default=True,
-        help="The lines that are not of searches, which are JSON always.",
+        help="Format of log lines other than those of searches, which are always JSON.",
     ),
 )
 

@@ -20,9 +20,9 @@ from plugin.upstream.connecting import Connecting
 @json_option
 @connection_options
 def settings_command(index: str, defaults: Defaults, as_json: bool, connecting: Connecting) -> None:
-    """Show every setting of INDEX, where each value comes from, and what is wrong.
+    """Show every setting of INDEX, the source of each value, and any problems.
 
-    Exit status 1 where something is wrong.
+    Exit status 1 if there are problems.
     """
     with connected(connecting) as upstream:
         reports = report_settings(upstream, index, defaults)

@@ -27,7 +27,7 @@ from reranker.errors import RerankerError
 @bundle_option
 @connection_options
 def status_command(index: str, as_json: bool, bundle_path: Path, connecting: Connecting) -> None:
-    """Say how far INDEX is covered with vectors, and what to do next."""
+    """Show how many documents of INDEX have vectors, and what to do next."""
     bundle = Bundle.open(bundle_path)
     with connected(connecting) as upstream:
         report = measured_status(upstream, index, bundle)
@@ -55,7 +55,7 @@ def measured_status(upstream: OpenSearchClient, index: str, bundle: Bundle) -> d
 
 
 def next_step(upstream: OpenSearchClient, index: str, bundle: Bundle) -> str:
-    """Return the next step, or which command tells it if the user may not search the index."""
+    """Return the next step, or the command that shows it if the user may not search the index."""
     try:
         return str(measured_status(upstream, index, bundle)["next"])
     except RequestError:
@@ -63,11 +63,11 @@ def next_step(upstream: OpenSearchClient, index: str, bundle: Bundle) -> str:
 
 
 def _sync_s(found: Coverage, model: ModelIdentity, bundle: Bundle) -> float | None:
-    """Return about how many seconds a sync takes, None if there is nothing to measure by."""
+    """Return an estimate of a sync's seconds, None if there is nothing to measure."""
     if found.settings.model != model.name or not any(found.missing_texts):
         return None
     try:
         encode = bundle.document_encoder(threads=os.cpu_count() or 1)
         return estimate_s(found.missing_texts, found.num_missing, encode, chunking_of(found.settings))
-    except RerankerError:  # a bundle that cannot encode is told by the command that encodes
+    except RerankerError:  # the command that encodes reports a bundle that cannot encode
         return None

@@ -36,15 +36,15 @@ from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle
 
 REPORT_S = 10.0
-"""How often `--follow` prints a line."""
+"""Seconds between two lines of `--follow`."""
 
 
 @dataclass(frozen=True)
 class SyncOptions:
-    """What a user may choose. `threads` are the encoder's, `rate` bounds written documents a second.
+    """A user's options. `threads` are the encoder's, `rate` limits written documents a second.
 
-    `until_stdin_ends`: the run ends with the process at the other end of standard input. `metrics` is
-    where Prometheus may ask for the numbers, None for nowhere.
+    `until_stdin_ends`: the run ends when standard input does. `metrics` is the address that serves metrics
+    to Prometheus; None: none.
     """
 
     follow: bool = False
@@ -74,16 +74,20 @@ class _Shards(click.ParamType[frozenset[int]]):
 
 @click.command("sync")
 @click.argument("index")
-@click.option("--follow", is_flag=True, help="Go on until stopped.")
-@click.option("--from-scratch", is_flag=True, help="Look at every document, whatever was looked at before.")
+@click.option("--follow", is_flag=True, help="Keep running until stopped.")
+@click.option("--from-scratch", is_flag=True, help="Check every document, including those checked before.")
 @click.option(
-    "--rate", type=click.FloatRange(0, min_open=True), help="At most so many written documents a second."
+    "--rate", type=click.FloatRange(0, min_open=True), help="Write at most this many documents a second."
 )
-@click.option("--shards", type=_Shards(), help="Only these shards: a partition for one of many tasks.")
+@click.option(
+    "--shards", type=_Shards(), help="Sync only these shards, so that several tasks can share an index."
+)
 @click.option(
     "--threads", type=click.IntRange(1), default=os.cpu_count(), show_default=True, help="Of the encoder."
 )
-@click.option("--metrics", type=ListenType(), metavar="HOST:PORT", help="Give Prometheus the numbers there.")
+@click.option(
+    "--metrics", type=ListenType(), metavar="HOST:PORT", help="Serve metrics to Prometheus at this address."
+)
 @click.option("--until-stdin-ends", is_flag=True, hidden=True)
 @json_option
 @bundle_option
@@ -101,7 +105,7 @@ def sync_command(
     bundle_path: Path,
     connecting: Connecting,
 ) -> None:
-    """Give every document of INDEX a current vector, or none, whoever wrote it and how."""
+    """Bring the vectors of INDEX up to date, however its documents were written."""
     options = SyncOptions(follow, from_scratch, rate, shards, threads, as_json, until_stdin_ends, metrics)
     bundle = Bundle.open(bundle_path)
     with connected(connecting) as upstream:
@@ -112,7 +116,7 @@ def sync_command(
 def run_sync(
     connecting: Connecting, name: str, bundle: Bundle | Sequence[FieldPolicy], options: SyncOptions
 ) -> SyncSummary:
-    """Sync a name with a bundle, or with what is given in its place, and print what was done.
+    """Sync an index with a bundle, or with field policies in its place, and print a summary.
 
     Raises:
         click.exceptions.Exit: something was rejected, or the run ended early: exit status 1.
@@ -167,13 +171,13 @@ def _wait_for_end(stop: threading.Event) -> None:
 
 
 def runner_name() -> str:
-    """Return a name for this run that no other has, and that says where it runs."""
+    """Return a unique name for this run, with its host and process."""
     return f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
 
 
 @contextmanager
 def stopping() -> Iterator[threading.Event]:
-    """Yield an event that Ctrl-C and SIGTERM set: the batch in hand is finished, the lease let go."""
+    """Yield an event that Ctrl-C and SIGTERM set: the current batch is finished and the lease released."""
     stop = threading.Event()
     numbers = signal.SIGINT, signal.SIGTERM
     before = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
@@ -197,7 +201,7 @@ def _probe(upstream: OpenSearchClient, name: str) -> None:
 def _told(
     show: Callable[[SyncSummary], None], metrics: SyncMetrics, options: SyncOptions
 ) -> Callable[[SyncSummary], None]:
-    """Return what shows progress, and prints a line every few seconds where that is wanted."""
+    """Return a function that shows progress, and prints a line every few seconds for `--follow`."""
     started = last = time.monotonic()
 
     def tell(summary: SyncSummary) -> None:

@@ -1,4 +1,4 @@
-"""The terminal, or what stands for one."""
+"""A console as wide as the terminal."""
 
 from rich.console import Console
 

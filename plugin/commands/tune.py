@@ -97,7 +97,7 @@ def _tuned(
 
 
 def _pair(settings: RerankSettings, bundle_weight: float) -> "Pair":
-    """Return what holds now; under another method than `log_linear`, what it would be under that one."""
+    """Return the weight and window in use; for another method than `log_linear`, those it would have."""
     try:
         from plugin.evaluation.tune import Pair
     except ModuleNotFoundError as error:
@@ -118,11 +118,11 @@ def _tell(index: str, tuned: "Tuned", now: "Pair") -> None:
     )
     best = tuned.best
     if best is None:
-        click.echo("Nothing is better beyond chance: leave the settings as they are, or judge more queries.")
+        click.echo("Nothing is better than chance: keep the settings as they are, or judge more queries.")
         return
     if not tuned.is_worth_it:
-        click.echo("The gain is within chance: leave the settings as they are, or judge more queries.")
-        click.echo("What fits these queries best would be:")
+        click.echo("The gain is within chance: keep the settings as they are, or judge more queries.")
+        click.echo("The best fit for these queries:")
     click.echo(f"  twinrank enable {index} --weight {best.weight:g} --window-size {best.window_size}")
     click.echo(f"  _meta.rerank: {json.dumps(_change(best))}")
 
@@ -139,5 +139,5 @@ def _as_json(tuned: "Tuned") -> dict[str, Any]:
 
 
 def _change(best: "Pair") -> dict[str, Any]:
-    """Return what `_meta.rerank` has to say for it."""
+    """Return the change of `_meta.rerank`."""
     return {"window_size": best.window_size, "fusion": {"method": "log_linear", "weight": best.weight}}

@@ -1,4 +1,4 @@
-"""The options that say how OpenSearch is reached: one table, for `serve` and for every other command."""
+"""The options that say how to reach OpenSearch: one table for `serve` and all other commands."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -16,7 +16,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def _option(*names: str, **given: Any) -> Callable[[Command], Command]:  # noqa: ANN401  # as click's own
-    """Return an option that its environment variable sets too; the last of the names is the parameter's."""
+    """Return an option with an environment variable; the last name is the parameter's."""
     return click.option(*names, envvar=VARIABLES[names[-1]], show_envvar=True, **given)
 
 
@@ -27,32 +27,31 @@ _ADDRESS = _option(
     default=("http://127.0.0.1:9200",),
     show_default=True,
     metavar="URL,...",
-    help="OpenSearch. Several hosts by commas or repeated: `serve` uses all, other commands the first.",
+    help="OpenSearch; several hosts by commas or repeated. `serve` uses all, other commands the first.",
 )
 
 _SECRETS = (
     (
         ("--ca", "--upstream-ca", "ca"),
-        {"type": _FILE, "help": "Certificates to verify https hosts by, in PEM."},
+        {"type": _FILE, "help": "CA certificates to verify https hosts with, in PEM."},
     ),
     (
         ("--insecure", "--upstream-insecure", "insecure"),
-        {"is_flag": True, "help": "Do NOT verify https hosts. Only for trials."},
+        {"is_flag": True, "help": "Do NOT verify https hosts. For tests only."},
     ),
     (
         ("--client-cert", "--upstream-cert", "certificate"),
-        {"type": _FILE, "help": "Our own certificate for OpenSearch, in PEM."},
+        {"type": _FILE, "help": "Client certificate for OpenSearch, in PEM."},
     ),
     (
         ("--client-key", "--upstream-key", "key"),
-        {"type": _FILE, "help": "Its key, if the certificate's file has none."},
+        {"type": _FILE, "help": "Its key, if the certificate file has none."},
     ),
     (
         ("--user", "user"),
         {
             "metavar": "NAME",
-            "help": "OpenSearch's user. The password: --password-file, TWINRANK_PASSWORD, or asked for at the"
-            " terminal.",
+            "help": "OpenSearch user. Its password: --password-file, TWINRANK_PASSWORD or a prompt.",
         },
     ),
     (
@@ -61,11 +60,11 @@ _SECRETS = (
     ),
     (
         ("--aws-region", "aws_region"),
-        {"metavar": "REGION", "help": "Sign requests for Amazon OpenSearch Service (SigV4) there."},
+        {"metavar": "REGION", "help": "Sign requests (SigV4) for Amazon OpenSearch Service in this region."},
     ),
     (
         ("--aws-service", "aws_service"),
-        {"default": "es", "show_default": True, "help": "What they are signed for: es, or aoss."},
+        {"default": "es", "show_default": True, "help": "Service to sign for: es or aoss."},
     ),
 )
 """Names, the parameter last, and the rest of each option. `--upstream-...` are names of `serve` alone."""
@@ -87,18 +86,18 @@ _TIMEOUTS = (
         default=READ_TIMEOUT_S,
         show_default=True,
         metavar="SECONDS",
-        help="Longest silence of OpenSearch's; then the client is answered 504.",
+        help="Longest silence of OpenSearch; then the client gets 504.",
     ),
 )
 
 
 def connection_options(command: Command) -> Command:
-    """Add the options of a command that talks to OpenSearch, passed as checked `connecting`."""
+    """Add the options of a command that talks to OpenSearch, passed and checked as `connecting`."""
     return _with_options(command, _ADDRESS, *_secrets(is_server=False))
 
 
 def connecting_options(command: Command) -> Command:
-    """Add the options of `serve`, which has timeouts and former names too, passed as checked `connecting`."""
+    """Add the options of `serve`, with its timeouts and former names, passed and checked as `connecting`."""
     return _with_options(command, _ADDRESS, *_TIMEOUTS, *_secrets(is_server=True))
 
 
@@ -121,7 +120,7 @@ def _with_options(command: Command, *options: Callable[[Any], Any]) -> Command:
 
 
 def _connecting(given: dict[str, Any]) -> Connecting:
-    """Take what is ours from the parameters.
+    """Take the connection's options out of a command's parameters.
 
     Raises:
         click.UsageError: the options do not fit together, or a file cannot be used.

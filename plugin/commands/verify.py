@@ -1,4 +1,4 @@
-"""`twinrank verify`: arguments in, words out."""
+"""`twinrank verify`."""
 
 import json
 from pathlib import Path
@@ -28,9 +28,9 @@ from reranker.bundle import Bundle
 @bundle_option
 @connection_options
 def verify_command(index: str, as_json: bool, bundle_path: Path, connecting: Connecting) -> None:
-    """Look at every document of INDEX and say what its vector is worth. Changes nothing.
+    """Check the vector of every document of INDEX. Changes nothing.
 
-    Exit status 1 when one is stale: made from a text that is no longer there.
+    Exit status 1 if a vector is stale: encoded from a text that the document no longer has.
     """
     bundle = Bundle.open(bundle_path)
     with connected(connecting) as upstream:
@@ -56,7 +56,7 @@ def _audit(upstream: OpenSearchClient, index: Index, bundle: Bundle, show: Show)
     try:
         metadata.refresh(upstream, index.name)
     except DeniedError as error:
-        click.echo(f"{error}. What is not yet refreshed is not looked at", err=True)
+        click.echo(f"{error}. Documents that are not yet refreshed are not checked", err=True)
     audit, total = Audit(), stored_vectors.count(upstream, index.name, settings.field).documents
     for stored in snapshot.read_documents(upstream, index, settings.field, settings.source_fields):
         audit.add(stored.id, judge_vector(stored, settings, bundle.model_tag))

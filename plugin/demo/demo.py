@@ -39,12 +39,12 @@ QUERIES = (
     "how many seconds since 1970",
     "run another program and get its output",
 )
-"""Chosen by looking at the results: the order gets better in all but the last, where little changes."""
+"""Chosen by looking at the results: the order gets better in all but the last, which changes little."""
 
 _VERBS = ("open", "close", "show", "find", "move", "count", "check", "write")
 WARM_UP = tuple(f"{verb} the {noun}" for verb in _VERBS for noun in ("door", "list", "name", "page", "rest"))
 WARM_UP_S = 5.0
-"""A Java server that was started just now needs thousands of searches; in so long it gets half of the way."""
+"""A Java server that has just started needs thousands of searches to warm up; this is about half of them."""
 
 Say = Callable[[str], None]
 Result = TypeVar("Result")
@@ -52,7 +52,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class DemoPlan:
-    """What to run, and where: `home` keeps files between runs; a `documents` of None means all of them."""
+    """What to run. `home` keeps files between runs; `documents` is a limit, None for all of them."""
 
     home: Path
     server: LocalServer
@@ -68,7 +68,7 @@ class DemoPlan:
 
 @dataclass(frozen=True)
 class RunningDemo:
-    """What the demo left running, and what it found."""
+    """What the demo left running, and its results."""
 
     upstream: str
     proxy: ProxyProcess
@@ -77,9 +77,9 @@ class RunningDemo:
 
 
 def start_demo(plan: DemoPlan, say: Say) -> RunningDemo:
-    """Start everything, index the docstrings and send the searches; `say` is told of each step.
+    """Start everything, index the docstrings and send the searches; `say` prints each step.
 
-    What this call started is stopped again where a later step fails or is interrupted.
+    What this call started is stopped again if a later step fails or is interrupted.
 
     Raises:
         OpenSearchError, CommandError, BundleError: a step failed.
@@ -113,7 +113,7 @@ def demo_folder(home: Path) -> Path:
 
 
 def search_all(upstream: str, proxy: str, queries: Sequence[str] = QUERIES) -> list[BothOrders]:
-    """Send every query both ways, after other ones that warm up connections and code, but no query's vector.
+    """Send every query both ways, after others that warm up connections and code but cache no vector.
 
     Raises:
         SearchError: one of the two does not answer.
@@ -128,12 +128,12 @@ def search_all(upstream: str, proxy: str, queries: Sequence[str] = QUERIES) -> l
 
 
 def search_body(query: str) -> dict[str, Any]:
-    """Return the search that both get: nothing in it is Twinrank's."""
+    """Return the search that both get; nothing in it is specific to Twinrank."""
     return {"query": {"multi_match": {"query": query, "fields": list(SOURCE_FIELDS)}}, "size": PAGE}
 
 
 def _start_opensearch(server: LocalServer, started: ExitStack) -> str:
-    """Start OpenSearch on its port, or on a free one; one that runs already is used, and not ours to stop."""
+    """Start OpenSearch on its port or a free one. One that runs already is used, and not stopped later."""
     status = server.status()
     server.http_port = status.http_port or free_port(server.http_port)
     url = server.start()
@@ -143,7 +143,7 @@ def _start_opensearch(server: LocalServer, started: ExitStack) -> str:
 
 
 def _index(plan: DemoPlan, upstream: str, file: Path, say: Say) -> Summary:
-    """Index the file; the first time, when every text is encoded, say how far it is."""
+    """Index the file, and print progress: the first time, every text is encoded."""
 
     def progress(summary: Summary) -> None:
         if summary.indexed % PROGRESS_STEP < BATCH_DOCUMENTS and summary.indexed >= PROGRESS_STEP:
@@ -153,7 +153,7 @@ def _index(plan: DemoPlan, upstream: str, file: Path, say: Say) -> Summary:
 
 
 def _start_proxy(plan: DemoPlan, upstream: str, started: ExitStack) -> ProxyProcess:
-    """Start the proxy anew: one of an earlier run may have other code, or another OpenSearch behind it."""
+    """Restart the proxy: one of an earlier run may have other code, or another OpenSearch behind it."""
     stop_proxy(plan.folder)
     port = free_port(plan.proxy_port)
     proxy = start_proxy(upstream, plan.folder, port=port, bundle=plan.bundle.path)
@@ -174,7 +174,7 @@ def _write_lines(file: Path, documents: Sequence[Documented]) -> Path:
 def _said(
     say: Say, step: Callable[[], Result], done: str, shown: Callable[[Result], object] = lambda result: result
 ) -> Result:
-    """Do a step, say what came of it and how long it took, and return it."""
+    """Run a step, print its result and how long it took, and return the result."""
     begin = time.monotonic()
     result = step()
     say(f"{done.format(shown(result))} ({time.monotonic() - begin:.1f} s)")

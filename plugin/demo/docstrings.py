@@ -45,8 +45,8 @@ class Documented(msgspec.Struct, frozen=True, rename={"id": "_id"}):
 def standard_library(limit: int | None = None) -> list[Documented]:
     """Return the documented public names of the standard library, the same list on every call.
 
-    A text that several names share is kept once, and so is a name that stands in C and in Python. With
-    `limit`, the names nearest to the top of their modules are kept: functions and classes before methods.
+    A text that several names share is kept once, and so is a name that is in C and in Python. With `limit`,
+    the names nearest to the top of their modules are kept: functions and classes before methods.
     """
     names: dict[str, Documented] = {}
     for documented in (*_from_c(), *_from_sources()):
@@ -67,7 +67,7 @@ def module_documents(module: str, source: str) -> Iterator[Documented]:
 
 
 def first_paragraph(docstring: str, name: str) -> tuple[str, str]:
-    """Return the first paragraph on one line, and the signature where the docstring begins with one.
+    """Return the first paragraph on one line, and the signature if the docstring begins with one.
 
     Docstrings of C functions often begin with their own call, as in `sleep(seconds)`: that line is the
     signature, and the text is what follows.
@@ -154,7 +154,7 @@ def _from_object(module: str, name: str, value: Any) -> Iterator[Documented]:  #
 def _signature(value: Any) -> str:  # noqa: ANN401
     try:
         return str(inspect.signature(value))
-    except (ValueError, TypeError):  # older C functions do not tell; their docstring may
+    except (ValueError, TypeError):  # older C functions have none; their docstring may
         return ""
 
 

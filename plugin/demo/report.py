@@ -1,4 +1,4 @@
-"""What the demo shows: both orders of every search, what happened, and what to try."""
+"""The demo's output: both orders of every search, what happened, and what to try."""
 
 import json
 import shlex
@@ -20,7 +20,7 @@ _EXAMPLE = "check whether a file exists"
 
 
 def demo_report(demo: RunningDemo) -> Iterator[Table | Text]:
-    """Yield everything that is shown once the demo runs, in order."""
+    """Yield the whole output, in order."""
     for orders in demo.orders:
         yield from orders_report(orders, SHOWN_FIELDS)
         yield Text("")
@@ -28,7 +28,7 @@ def demo_report(demo: RunningDemo) -> Iterator[Table | Text]:
 
 
 def _what_happened(demo: RunningDemo) -> Iterator[str]:
-    """Yield what was done, by what each search's answer says: nothing is claimed that was not shown."""
+    """Yield what happened according to each answer, so that nothing is claimed that was not shown."""
     applied, total = sum(orders.is_reranked for orders in demo.orders), len(demo.orders)
     yield "What just happened:"
     yield f"1. {demo.num_documents:,} docstrings went into OpenSearch, each with a vector in the same write."

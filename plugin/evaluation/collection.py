@@ -19,7 +19,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 class CollectionError(CommandError):
-    """A file of a collection is missing or not what it must be: says which, and which line."""
+    """A file of a collection is missing or malformed: says which one, and the line."""
 
 
 class _Query(msgspec.Struct):
@@ -38,8 +38,8 @@ class Collection:
     """A collection ready to be searched.
 
     `queries` is query id -> text; `qrels` is query id -> document id -> grade, only for those queries;
-    `left_out` is query id -> documents that are no hits of that query (the paper that a Cranfield query was
-    made from); `text_fields` are the fields that have text in any document.
+    `left_out` is query id -> documents that do not count as hits of that query (the paper that a Cranfield
+    query was made from); `text_fields` are the fields that have text in any document.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Collection:
     """How many judged documents are not in the corpus: no search can return them."""
 
     def counted(self, query: str, ids: Sequence[str], judged_only: bool) -> list[str]:
-        """Return those ids, in order, that count as hits of a query: not left out, and judged where asked."""
+        """Return the ids, in order, that count as hits: not left out, and judged if `judged_only`."""
         left_out, judged = self.left_out.get(query, set()), self.qrels[query]
         return [id_ for id_ in ids if id_ not in left_out and (id_ in judged or not judged_only)]
 
@@ -74,7 +74,7 @@ def read_collection(
     texts = read_queries(_first_of(folder, "queries.jsonl"))
     queries = {query: texts[query] for query in [q for q in texts if q in judged][:queries_limit]}
     if not queries:
-        raise CollectionError(f"{folder}: expected judged queries, found none that stands in both files")
+        raise CollectionError(f"{folder}: expected judged queries, found none that is in both files")
     corpus = _first_of(folder, "corpus.jsonl")
     qrels = {query: judged[query] for query in queries}
     documents = judged_documents(qrels)
@@ -94,7 +94,7 @@ def judged_documents(qrels: Judgements) -> set[str]:
 
 
 def coverage(qrels: Path, judged: set[str], missing: set[str]) -> str:
-    """Say how many judged documents are there, with an example of those that are not."""
+    """Describe how many judged documents there are, with an example of a missing one."""
     words = f"{len(judged) - len(missing)} of the {len(judged)} in {qrels}"
     return f"{words} (missing: {min(missing)!r}, for example)" if missing else words
 
@@ -163,7 +163,7 @@ def read_qrels(path: Path) -> Judgements:
     """Return query id -> document id -> grade of a file in any layout that `reranker.judgements` reads.
 
     Raises:
-        CollectionError: a line of it is no judgement.
+        CollectionError: a line of it is not a judgement.
     """
     try:
         return read_judgements(path)

@@ -1,4 +1,4 @@
-"""A collection searched on the real path, straight and through the proxy, and measured."""
+"""A collection searched on the real path, directly and through the proxy, and measured."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,18 +11,18 @@ from plugin.search.retry import search_until_reranked
 from plugin.upstream.search_client import SearchClient
 
 TRIES = 20
-"""How often a query is sent at most that a busy machine leaves unranked."""
+"""How often a query is sent at most, if a busy machine leaves it unranked."""
 
 WINDOW = 100
-"""How many hits are asked for and compared."""
+"""How many hits are requested and compared."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """One collection's measures in OpenSearch's own order and in the reranked one.
 
-    `statuses` counts the first word of `Rerank-Status` (with the reason, where a search was skipped), so
-    that a comparison in which the proxy did nothing cannot pass for one.
+    `statuses` counts the first word of `Rerank-Status`, with the reason of a skipped search, so that a
+    comparison in which the proxy did nothing is noticed.
     """
 
     collection: Collection
@@ -35,12 +35,12 @@ class Evaluation:
 
     @property
     def num_skipped(self) -> int:
-        """How many searches were not reranked: they count in the reranked order with OpenSearch's own."""
+        """How many searches were not reranked: they count with OpenSearch's own order on both sides."""
         return sum(number for status, number in self.statuses.items() if not status.startswith("applied"))
 
     @property
     def has_negatives(self) -> bool:
-        """Whether anything was judged not relevant: without it, bad hits cannot be told."""
+        """Whether any document was judged not relevant; otherwise bad hits cannot be counted."""
         return any(
             grade < self.relevant for grades in self.collection.qrels.values() for grade in grades.values()
         )
@@ -91,6 +91,6 @@ def search_body(text: str, fields: Sequence[str], match: str) -> dict[str, Any]:
 
 
 def _outcome(status: str) -> str:
-    """Return `applied`, or `skipped; reason=...`, without what differs from search to search."""
+    """Return `applied`, or `skipped; reason=...`, without the members that differ from search to search."""
     parts = [part.strip() for part in status.split(";")]
     return "; ".join(part for part in parts if "=" not in part or part.startswith("reason=")) or "no proxy"

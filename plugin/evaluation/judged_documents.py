@@ -41,7 +41,7 @@ def judged_queries(
 
 
 def note(text: str) -> None:
-    """Write a remark where it disturbs no output."""
+    """Print a note on standard error."""
     click.echo(f"note: {text}", err=True)
 
 

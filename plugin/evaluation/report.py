@@ -44,7 +44,7 @@ def evaluation_markdown(evaluation: Evaluation) -> str:
 
 
 def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
-    """Return everything as plain values; bad hits are null where nothing was judged not relevant."""
+    """Return everything as plain values; bad hits are null if no document was judged not relevant."""
     return {
         "collection": evaluation.collection.name,
         "documents": evaluation.collection.num_documents,

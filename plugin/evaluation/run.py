@@ -16,16 +16,16 @@ from plugin.upstream.connecting import Connecting
 from reranker.bundle import DEFAULT_BUNDLE, Bundle
 
 DEADLINE_MS = 5000
-"""An evaluation measures order, not speed: no query's vector is given up because the machine is busy."""
+"""An evaluation measures order, not speed: a busy machine must not skip a query."""
 
 
 @dataclass(frozen=True)
 class EvaluationPlan:
     """What to evaluate, and how.
 
-    `index` is made from the folder's name where none is given; `proxy` is started where none is given;
-    `relevant` is the lowest grade that counts as relevant; `analyzer` is that of a new index; `match` is the
-    type of the `multi_match` where a collection has titles; `judged_only` leaves unjudged hits out.
+    `index` is None for one named after the folder; `proxy` is None to start one; `relevant` is the lowest
+    grade that counts as relevant; `analyzer` is that of a new index; `match` is the type of `multi_match` if
+    the collection has titles; `judged_only` leaves unjudged hits out.
     """
 
     folder: Path
@@ -43,7 +43,7 @@ class EvaluationPlan:
 
 @dataclass(frozen=True)
 class Listeners:
-    """Whom to tell how far it is: documents indexed of all, queries searched of all."""
+    """Callbacks for progress: documents indexed and their total, queries searched and their total."""
 
     indexed: Callable[[int, int], None] = lambda done, total: None
     searched: Callable[[int, int], None] = lambda done, total: None
@@ -80,7 +80,7 @@ def run_evaluation(plan: EvaluationPlan, listeners: Listeners) -> Evaluation:
 
 
 def _index(plan: EvaluationPlan, collection: Collection, index: str, listeners: Listeners) -> None:
-    """Index the corpus, and merge away replaced documents: BM25's statistics would still count them."""
+    """Index the corpus, then merge segments: BM25's statistics would still count replaced documents."""
 
     def indexed(summary: Summary) -> None:
         listeners.indexed(summary.indexed, collection.num_documents)

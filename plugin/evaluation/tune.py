@@ -1,10 +1,10 @@
-"""Fit the fusion weight and the window on judged queries, and say what that is worth on queries not seen.
+"""Fit the fusion weight and the window on judged queries, and measure the gain on unseen queries.
 
-Every query is searched once, over the widest window; each pair of weight and window is then tried on what
-came back. The best of eighty pairs is the best by luck too, so what holds now stays unless another one leads
-by more than a standard error. The gain is measured by cross-validation: each fifth of the queries is ranked
-with what would be chosen on the other four. Both: Hastie, Tibshirani, Friedman: The Elements of Statistical
-Learning, section 7.10.
+Every query is searched once, over the widest window; each pair of weight and window is then tried on the
+result. The best of eighty pairs is partly luck, so the current pair stays unless another one leads by more
+than a standard error. The gain is measured by cross-validation: each fifth of the queries is ranked with the
+pair chosen on the other four. Both: Hastie, Tibshirani, Friedman: The Elements of Statistical Learning,
+section 7.10.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,16 +22,16 @@ WEIGHTS = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 
 WINDOWS = (10, 20, 50, 100, 200)
 FOLDS = 5
 MIN_QUERIES = 10
-"""With fewer judged queries nothing can be said about queries not seen."""
+"""With fewer judged queries nothing can be said about unseen queries."""
 
 
 class TuningError(CommandError):
-    """There is not enough to tune with: says what is needed."""
+    """There is too little to tune with: says what is needed."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """What is fitted."""
+    """The pair of settings that is fitted."""
 
     weight: float
     window_size: int
@@ -41,8 +41,8 @@ class Pair:
 class Window:
     """One query's hits in first-stage order.
 
-    `first_stage` is (num_hits,) float64; `crossing` is (num_hits,) float32, NaN where a hit has no
-    usable vector.
+    `first_stage` is (num_hits,) float64; `crossing` is (num_hits,) float32, NaN for a hit without a usable
+    vector.
     """
 
     ids: Sequence[str]
@@ -61,10 +61,10 @@ class Window:
 
 @dataclass(frozen=True)
 class Tuned:
-    """What came of it: means over the queries of nDCG@10, of the first stage, now, and tuned.
+    """The result: means over the queries of nDCG@10, for the first stage, the current and the tuned pair.
 
-    `tuned` is the cross-validated mean, `gain` its paired difference to the settings as they are, and `best`
-    the pair chosen on all queries; None where what holds now is as good, but for chance.
+    `tuned` is the cross-validated mean, `gain` its paired difference to the current settings, and `best` the
+    pair chosen on all queries; None if the current pair is as good, but for chance.
     """
 
     num_queries: int
@@ -90,7 +90,7 @@ def tune(windows: Mapping[str, Window], qrels: Qrels, now: Pair) -> Tuned:
     if len(judged) < MIN_QUERIES:
         raise TuningError(
             f"expected at least {MIN_QUERIES} judged queries, found {len(judged)}:"
-            " a query id must stand in both files, and its text be in a script that the model reads"
+            " a query id must be in both files, and its text in a script that the model reads"
         )
     longest = max(len(window.ids) for window in windows.values())
     pairs = [now, *(Pair(weight, size) for size in _sizes(longest) for weight in WEIGHTS)]
@@ -119,8 +119,8 @@ def _sizes(longest: int) -> list[int]:
 def _chosen(tried: Floats64) -> int:
     """Return the row of `tried`, (num_pairs, num_queries), with the best mean, or 0.
 
-    The first row is what holds now: it stays where the best one's lead over it, query by query, is at most
-    one standard error of that lead's mean.
+    The first row is the current pair. It stays if the best one's lead over it, query by query, is at most one
+    standard error of that lead's mean.
     """
     best = int(tried.mean(axis=1).argmax())
     lead = tried[best] - tried[0]
@@ -129,9 +129,9 @@ def _chosen(tried: Floats64) -> int:
 
 
 def _cross_validated(tried: Floats64) -> Floats64:
-    """Return (num_queries,) values, each of the pair that is chosen on the other folds.
+    """Return (num_queries,) values, each of the pair chosen on the other folds.
 
-    `tried` is (num_pairs, num_queries). The folds are drawn once and for all, so that a run can be repeated.
+    `tried` is (num_pairs, num_queries). The folds are always the same, so that a run can be repeated.
     """
     num_queries = tried.shape[1]
     unseen = np.zeros(num_queries)

@@ -1,4 +1,4 @@
-"""The windows of judged queries, each searched once through the door that every search goes through."""
+"""The windows of judged queries, each searched once through the handler of all searches."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,10 +13,10 @@ from plugin.search.retry import reason_of_status
 from plugin.settings.cache import SettingsCache
 
 _FUSION = {"method": "log_linear", "feedback": 0, "smoothing": 0}
-"""What is fitted is the weight of the crossing alone."""
+"""Only the weight of the crossing is fitted."""
 
 TRIES = 20
-"""How often a query is asked at most: on a busy machine, a few seconds let all be reranked again."""
+"""How often a query is sent at most: on a busy machine, a few seconds later all are reranked again."""
 
 
 def searched_windows(
@@ -27,10 +27,10 @@ def searched_windows(
     queries: Mapping[str, str],
     fields: Sequence[str],
 ) -> Iterator[tuple[str, Window]]:
-    """Yield every query's id and its widest window, but for queries in a script that the model does not read.
+    """Yield every query's id and its widest window, except queries in a script that the model does not read.
 
     Raises:
-        TuningError: the index is not reranked as it stands; says why.
+        TuningError: searches of the index are not reranked; says why.
         UpstreamError: OpenSearch cannot be asked, or answers with an error.
     """
     for query, text in queries.items():
@@ -56,14 +56,14 @@ def _window(door: SearchDoor, settings: SettingsCache, headers: Headers, asked: 
     if reason_of_status(str(steps["rerank_status"])) == "language":
         return None
     raise TuningError(
-        f"expected reranked searches of {asked.indices}, found `{steps['rerank_status']}`: docs/proxy.md says"
-        f" what that means, and twinrank settings {asked.indices} what is set"
+        f"expected reranked searches of {asked.indices}, found `{steps['rerank_status']}`. docs/proxy.md"
+        f" explains the reason, and twinrank settings {asked.indices} shows the settings"
     )
 
 
 def _of_hits(hits: Sequence[dict[str, Any]]) -> Window:
-    told = [hit["rerank"] | {"id": hit["_id"]} for hit in hits if hit["rerank"] is not None]
-    scored = sorted(told, key=lambda hit: hit["first_stage_rank"])
+    found = [hit["rerank"] | {"id": hit["_id"]} for hit in hits if hit["rerank"] is not None]
+    scored = sorted(found, key=lambda hit: hit["first_stage_rank"])
     crossing = [np.nan if hit["crossing"] is None else hit["crossing"] for hit in scored]
     return Window(
         [hit["id"] for hit in scored],

@@ -30,10 +30,10 @@ def orders_report(orders: BothOrders, fields: Sequence[str] = ()) -> Iterator[Ta
 
 
 def orders_table(orders: BothOrders, fields: Sequence[str] = ()) -> Table:
-    """Return a table: OpenSearch's order on the left, the reranked one on the right with what moved.
+    """Return a table: OpenSearch's order on the left, the reranked one and the moves on the right.
 
-    A hit is shown by its `_id` and the text of `fields`, dotted paths into its source, cut to the width of
-    the terminal; without them as `hit_text` chooses.
+    A hit is its `_id` and the text of `fields` (dotted paths into its source), cut to the terminal's width.
+    Without fields, `hit_text` chooses the text.
     """
     table = Table(
         box=SIMPLE_HEAD, pad_edge=False, expand=True, title=f"“{escape(orders.query)}”", title_justify="left"
@@ -51,7 +51,7 @@ def orders_table(orders: BothOrders, fields: Sequence[str] = ()) -> Table:
 
 
 def timing_line(orders: BothOrders) -> str:
-    """Return one line: what each stage took, and both searches as the client saw them."""
+    """Return one line: the time of each stage, and of both searches as the client saw them."""
     stages = ", ".join(f"{name} {ms:.1f}" for name, ms in orders.reranked.stages_ms.items())
     shown = f" ({stages})" if stages else ""
     status = orders.reranked.status or "no Rerank-Status: is this Twinrank?"

@@ -1,4 +1,4 @@
-"""An index made ready for the demo, an evaluation or a benchmark: as `twinrank enable` and `index` do it."""
+"""An index prepared for the demo, an evaluation or a benchmark, as by `twinrank enable` and `index`."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ from reranker.bundle import Bundle
 
 
 class PreparationError(CommandError):
-    """Not every document went into the index: says how many did not, and why the first one did not."""
+    """Not every document was indexed: says how many were not, and why the first was not."""
 
 
 def prepare_index(
@@ -32,17 +32,17 @@ def prepare_index(
     analyzer: str | None = None,
     progress: Callable[[Summary], None] = lambda summary: None,
 ) -> Summary:
-    """Create the index where there is none, enable it, and index a file of JSON lines, plain or gzipped.
+    """Create the index if there is none, enable it, and index a file of JSON lines, plain or gzipped.
 
     Args:
-        server: the OpenSearch, by its URL or with all its options.
-        index: its name; what it holds already with current vectors is not encoded again.
+        server: OpenSearch, by its URL or with all its options.
+        index: its name; documents in it that have current vectors are not encoded again.
         file: the documents.
         source_fields: the fields that are encoded.
         bundle: the model.
         settings: further settings, in the form of `_meta.rerank`.
-        analyzer: for the source fields of a new index; OpenSearch's own default where none is given.
-        progress: told after each batch.
+        analyzer: the analyzer of a new index's source fields; None: OpenSearch's default.
+        progress: called after each batch.
 
     Raises:
         PreparationError: a document was rejected, or the run ended early.
@@ -62,7 +62,7 @@ def prepare_index(
 
 
 def _create_analyzed(upstream: OpenSearchClient, index: str, fields: Sequence[str], analyzer: str) -> None:
-    """Create the index, where there is none, with an analyzer for its text fields."""
+    """Create the index, if there is none, with an analyzer for its text fields."""
     if not metadata.find_indices(upstream, index):
         properties = {field: {"type": "text", "analyzer": analyzer} for field in fields}
         upstream.request("PUT", index_path(index), {"mappings": {"properties": properties}})

@@ -1,4 +1,4 @@
-"""The proxy as a process of its own: started, waited for, stopped, by this run or by a later one."""
+"""The proxy as a separate process: started, waited for, and stopped by this run or a later one."""
 
 import http.client
 import socket
@@ -28,7 +28,7 @@ class ProxyError(CommandError):
 
 @dataclass(frozen=True)
 class ProxyProcess:
-    """A running proxy: its address, and the process that we started."""
+    """A running proxy: its address and its process."""
 
     url: str
     child: subprocess.Popen[bytes]
@@ -43,16 +43,15 @@ def start_proxy(
     wait_s: float = 60.0,
     arguments: Sequence[str] = (),
 ) -> ProxyProcess:
-    """Start `twinrank serve` in the background and wait until it answers; its log and record lie in `folder`.
+    """Start `twinrank serve` in the background and wait until it answers. `folder` gets its log and record.
 
-    `upstream` is OpenSearch, by its URL or with all its options; None: the one that the environment names.
-    `arguments` are further ones of the
-    command.
+    `upstream` is OpenSearch, by its URL or with all its options; None: as the environment says. `arguments`
+    are further arguments of the command.
 
-    The process has a session of its own, so that Ctrl-C in the terminal that started it does not end it.
+    The process has its own session, so that Ctrl-C in the terminal does not stop it.
 
     Raises:
-        ProxyError: it ended, or did not answer within `wait_s`; nothing is left running then.
+        ProxyError: it ended, or did not answer within `wait_s`; nothing is left running.
     """
     log = folder / "proxy.log"
     where = ["--listen", f"{HOST}:{port}", "--bundle", str(bundle.resolve())]
@@ -70,7 +69,7 @@ def start_proxy(
     try:
         process.write(_record(folder))
         _wait_for(child, port, log, wait_s)
-    except BaseException:  # Ctrl-C too: nothing that was half started stays
+    except BaseException:  # also for Ctrl-C: nothing half started stays
         stop_proxy(folder)
         child.wait()
         raise
@@ -78,7 +77,7 @@ def start_proxy(
 
 
 def _environment(upstream: str | Connecting | None) -> dict[str, str] | None:
-    """Return the environment that names OpenSearch, which the arguments must not: it may hold a password."""
+    """Return the environment that names OpenSearch. Arguments must not: the URL may hold a password."""
     connecting = Connecting(upstream) if isinstance(upstream, str) else upstream
     return None if connecting is None else connecting.environment()
 
@@ -96,7 +95,7 @@ def stop_proxy(folder: Path) -> bool:
 def running_proxy(
     upstream: str | Connecting, folder: Path, *, bundle: Path = DEFAULT_BUNDLE, arguments: Sequence[str] = ()
 ) -> Iterator[ProxyProcess]:
-    """Run a proxy on a free port for as long as the block lasts.
+    """Run a proxy on a free port while the block runs.
 
     Raises:
         ProxyError: it does not start.
@@ -110,7 +109,7 @@ def running_proxy(
 
 
 def free_port(preferred: int = 0) -> int:
-    """Return the preferred loopback port where it is free, else any free one."""
+    """Return the preferred loopback port if it is free, else any free one."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -138,7 +137,7 @@ def _wait_for(child: subprocess.Popen[bytes], port: int, log: Path, wait_s: floa
 
 
 def _answers(port: int) -> bool:
-    """Whether the proxy answers, be OpenSearch there or not."""
+    """Whether the proxy answers, with or without OpenSearch."""
     connection = http.client.HTTPConnection(HOST, port, timeout=5.0)
     try:
         connection.request("GET", _HEALTH)

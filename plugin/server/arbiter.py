@@ -1,4 +1,4 @@
-"""gunicorn's master, made patient: old workers answer until new ones do, and none that connected is lost."""
+"""gunicorn's master, made graceful: old workers answer until new ones do, and no connection is lost."""
 
 import ctypes
 import logging
@@ -21,7 +21,7 @@ _SO_ATTACH_FILTER = 26
 """<asm-generic/socket.h>; Python has no name for it."""
 
 _FLAGS, _SYN, _SYN_ACK = 13, 0x02, 0x12
-"""The place of a TCP header's flags, and of those SYN alone and SYN or ACK."""
+"""The offset of a TCP header's flags, and the flags SYN and SYN|ACK."""
 
 _LOAD_BYTE, _AND, _IF_EQUAL, _RETURN = 0x30, 0x54, 0x15, 0x06
 _BEGINNINGS_DROPPED = (
@@ -31,17 +31,17 @@ _BEGINNINGS_DROPPED = (
     (_RETURN, 0, 0, 0),
     (_RETURN, 0, 0, 0xFFFFFFFF),
 )
-"""Classic BPF, as `man 4 bpf` has it: a packet that begins a handshake is dropped, all others pass."""
+"""Classic BPF, as in `man 4 bpf`: drop packets that begin a handshake, pass all others."""
 
 
 class Reloading(Protocol):
     """The application that a master runs."""
 
     def check(self) -> None:
-        """Read everything anew.
+        """Read everything again.
 
         Raises:
-            CommandError, RerankerError: workers that were started now would not come up.
+            CommandError, RerankerError: new workers could not start with it.
         """
         ...
 
@@ -56,15 +56,15 @@ class GracefulArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
     app: Any
 
     def reload(self) -> None:
-        """Start workers with what is configured now; `manage_workers` stops the old ones in time.
+        """Start workers with the current configuration; `manage_workers` stops the old ones later.
 
-        What cannot be used changes nothing: the workers go on with what they have.
+        A configuration that cannot be used changes nothing: the workers keep the old one.
         """
         application: Reloading = self.app
         try:
             application.check()
         except (CommandError, RerankerError) as error:
-            _log.error("not reloaded, the workers go on as they are: %s", error)
+            _log.error("not reloaded, the workers keep their configuration: %s", error)
             return
         application.reload()
         self.setup(self.app)
@@ -74,10 +74,10 @@ class GracefulArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             self.spawn_worker()
 
     def spawn_worker(self) -> Any:  # noqa: ANN401  # gunicorn's own
-        """Start a worker, which hears what asks it to stop from its first moment on.
+        """Block stop signals across the fork, so that a new worker cannot miss one.
 
-        Until it has handlers of its own it has the master's, which would note the signal in a queue that the
-        worker never reads. So the signals are held back, and the worker lets them come (`init_signals`).
+        Until it has its own handlers it has the master's, which put a signal into a queue that the worker
+        never reads. The worker unblocks the signals in `init_signals`.
         """
         before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         try:
@@ -86,13 +86,13 @@ class GracefulArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def stop(self, graceful: bool = True) -> None:
-        """Stop the workers, which take what has been connected until then, and nothing is connected anew."""
+        """Stop the workers. They answer existing connections; new ones are refused."""
         for listener in self.LISTENERS:
             drop_new_handshakes(listener.sock)
         super().stop(graceful)
 
     def manage_workers(self) -> None:
-        """Start what is missing, and stop the oldest of too many once the newest answer."""
+        """Start missing workers, and stop surplus old ones once the newest answer."""
         by_age = sorted(self.WORKERS.values(), key=lambda worker: worker.age)
         newest = by_age[-self.num_workers :]
         if len(by_age) > self.num_workers and not all(worker.is_ready for worker in newest):
@@ -108,12 +108,12 @@ def drop_new_handshakes(listener: socket.socket) -> None:
     then the port is closed. A client whose handshake was dropped tries again after a second, is refused, and
     goes to another address.
 
-    Only Linux can; elsewhere, or for another kind of socket, nothing happens.
+    Only Linux can do this. Elsewhere, and for other kinds of socket, nothing happens.
     """
     if sys.platform != "linux" or listener.family not in (socket.AF_INET, socket.AF_INET6):
         return
     code = b"".join(struct.pack("HBBI", *instruction) for instruction in _BEGINNINGS_DROPPED)
     held = ctypes.create_string_buffer(code, len(code))  # must live until the call returns
     program = struct.pack("HP", len(_BEGINNINGS_DROPPED), ctypes.addressof(held))
-    with suppress(OSError):  # a kernel without it: the port is shut as anywhere else
+    with suppress(OSError):  # a kernel without it: the port is closed as usual
         listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)

@@ -1,11 +1,11 @@
-"""A request on its way in: the bytes that have come so far, and whether a thread could answer it now."""
+"""A request that is still arriving: its bytes so far, and whether a thread could answer it now."""
 
 import re
 
 MAX_HELD_BYTES = 64 * 1024
-"""A request up to this size is waited for whole; a longer one is read by the thread that answers it.
+"""A request up to this size is buffered whole; a longer one is read by the thread that answers it.
 
-A head is waited for whole in any case, up to the limit of `--max-head-bytes`.
+The head is always buffered whole, up to the limit of `--max-head-bytes`.
 """
 
 _LENGTH = re.compile(rb"^content-length:[ \t]*([0-9]{1,18})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
@@ -16,14 +16,14 @@ _LAST_CHUNK = b"\r\n0\r\n\r\n"
 class BufferedRequest:
     """Collects one request's first bytes.
 
-    Only the head's end and the body's length are looked for; what the bytes mean, and whether they are a
-    request at all, gunicorn's parser says later.
+    It looks only for the end of the head and the length of the body. gunicorn's parser decides later what the
+    bytes mean, and whether they are a request at all.
 
     Attributes:
-        is_whole: everything is there, so that no thread would wait for this client.
-        is_long: the rest is read while it is answered: too long to be held, of a length that is not told, or
-            a client that waits to be asked for the body.
-        is_too_long: its head is longer than `max_head_bytes`, and is not waited for.
+        is_whole: everything has arrived, so that no thread would wait for this client.
+        is_long: the rest is read while it is answered: it is too long to be buffered, its length is unknown,
+            or its client waits for a 100 before it sends the body.
+        is_too_long: its head is longer than `max_head_bytes`.
     """
 
     def __init__(self, received: bytes = b"", *, max_head_bytes: int = MAX_HELD_BYTES) -> None:
@@ -35,13 +35,13 @@ class BufferedRequest:
         self._look()
 
     def add(self, received: bytes) -> None:
-        """Take what has come."""
+        """Add bytes that have arrived."""
         self._received += received
         self._look()
 
     @property
     def received(self) -> bytes:
-        """All that has come."""
+        """All bytes so far."""
         return bytes(self._received)
 
     @property
@@ -61,7 +61,7 @@ class BufferedRequest:
         head_end = self._received.find(b"\r\n\r\n", begin)
         self.is_too_long = (len(self._received) if head_end < 0 else head_end) > self._max_head_bytes
         if head_end < 0:
-            if b"\n\n" in self._received[begin:]:  # wrong ends of lines: whole, so that it is refused
+            if b"\n\n" in self._received[begin:]:  # wrong line ends: complete, so that the parser refuses it
                 self._received += b"\r\n\r\n"
                 self._end = len(self._received)
             return
@@ -72,5 +72,5 @@ class BufferedRequest:
             self.is_whole = self._received.endswith(_LAST_CHUNK)
             self.is_long = not self.is_whole
         else:
-            lengths = _LENGTH.findall(head)  # of two nothing is awaited: the parser refuses them
+            lengths = _LENGTH.findall(head)  # with two lengths, do not wait: the parser refuses them
             self._end = head_end + 4 + (int(lengths[0]) if len(lengths) == 1 else 0)

@@ -1,4 +1,4 @@
-"""What is answered to bytes that are no request: errors in OpenSearch's shape; gunicorn's are HTML."""
+"""Answers to bytes that are not a request: errors in OpenSearch's shape, in place of gunicorn's HTML."""
 
 import ssl
 from http.client import responses
@@ -27,21 +27,21 @@ _OF_THE_CLIENT = (ParseException, ssl.SSLError)
 
 
 def is_of_the_client(error: Exception) -> bool:
-    """Whether an error that gunicorn met is the client's: what it sent is no request."""
+    """Whether an error in gunicorn is the client's: it did not send a valid request."""
     return isinstance(error, _OF_THE_CLIENT) and not isinstance(error, _OF_THE_SERVER)
 
 
 def refusal(error: Exception, *, is_head: bool = False) -> bytes:
-    """Return the whole answer to what raised an error in gunicorn; without its body to a HEAD."""
+    """Return the whole answer to a request that raised an error in gunicorn; no body for a HEAD."""
     if not is_of_the_client(error):
-        reason = "an error that the proxy did not expect; its log has the traceback"
+        reason = "unexpected error in the proxy; its log has the traceback"
         return answer_of(500, "internal_exception", reason, is_head=is_head)
     status, type_name = _TYPES.get(type(error), (400, "invalid_http_request_exception"))
     return answer_of(status, type_name, f"expected an HTTP/1.1 request, found: {error}", is_head=is_head)
 
 
 def too_long(max_head_bytes: int, *, is_line: bool) -> bytes:
-    """Return the answer to a head that is too long; `is_line`: its first line alone is."""
+    """Return the answer to a head that is too long; `is_line`: its first line alone is too long."""
     what, status, type_name = (
         ("line", 414, "too_long_http_line_exception")
         if is_line
@@ -52,13 +52,13 @@ def too_long(max_head_bytes: int, *, is_line: bool) -> bytes:
 
 
 def too_slow(request_timeout_s: float) -> bytes:
-    """Return the answer to a request that did not come in time."""
+    """Return the answer to a request that did not arrive in time."""
     reason = f"expected a whole request within {request_timeout_s:g} s, found a part of one"
     return answer_of(408, "request_timeout_exception", reason)
 
 
 def answer_of(status: int, type_name: str, reason: str, *, is_head: bool = False) -> bytes:
-    """Return an answer as it is sent, after which the connection ends."""
+    """Return an error as bytes to send; it closes the connection."""
     body = error_body(status, type_name, reason)
     head = (
         f"HTTP/1.1 {status} {responses.get(status, 'Unknown')}\r\nConnection: close\r\n"

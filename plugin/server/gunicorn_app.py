@@ -38,18 +38,18 @@ THREADS = 32
 """Requests that one worker answers at once."""
 
 MAX_CONNECTIONS = 4096
-"""Connections that one worker holds, where the limit of open files is at least twice that."""
+"""Connections that one worker holds, if the limit of open files is at least twice that."""
 
 CHECK_S = 120.0
 
 
 class ReloadError(CommandError):
-    """What is configured now cannot be used."""
+    """The current configuration cannot be used."""
 
 
 @dataclass(frozen=True)
 class Files:
-    """Where a proxy reads what it may read anew while it runs."""
+    """The files that a proxy reads at its start and again at SIGHUP."""
 
     bundle: Path
     settings: Path | None = None
@@ -57,7 +57,7 @@ class Files:
     also: tuple[Path, ...] = ()
 
     def others(self, bundle: Bundle) -> list[Bundle]:
-        """Return the bundles whose vectors are written too.
+        """Return the other bundles, whose vectors are also written.
 
         Raises:
             BundleError: one of them cannot be used.
@@ -97,7 +97,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         self._connecting = connecting
         self._files = files
         self._bundle, self._defaults, self._tokens = files.read()
-        files.others(self._bundle)  # what is wrong with them is said at the start
+        files.others(self._bundle)  # fail at the start if they cannot be used
         self._folder = runtime_folder("settings-1", connecting.urls)
         self._options = _options(listen, workers, clients)
         self._pages = PageTable.shared()  # here, before the workers are forked
@@ -106,28 +106,28 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         super().__init__()
 
     def load_config(self) -> None:
-        """Hand our settings to gunicorn."""
+        """Set gunicorn's settings."""
         for name, value in self._options.items():
             self.cfg.set(name, value)
 
     def run_beside(self, child: SyncChild) -> None:
-        """Run the feed for as long as the server."""
+        """Run the sync while the server runs."""
         self.configure(when_ready=lambda server: child.start(), on_exit=lambda server: child.stop())
 
     def configure(self, **options: Any) -> None:  # noqa: ANN401  # gunicorn's own
-        """Set further options of gunicorn's, which hold after a reload too."""
+        """Set further gunicorn options, which also hold after a reload."""
         self._options |= options
         self.load_config()
 
     def run(self) -> None:
-        """Answer requests until told to stop."""
+        """Answer requests until stopped."""
         GracefulArbiter(self).run()
 
     def check(self) -> None:
-        """Read every file anew, and let a process of its own see whether the bundle computes here.
+        """Read every file again, and check in a separate process that the bundle computes here.
 
         Raises:
-            BundleError, CommandError: workers that were started now would not come up.
+            BundleError, CommandError: new workers could not start with them.
         """
         command = [sys.executable, "-m", "plugin", "check", "--bundle", str(self._files.bundle.resolve())]
         root = Path(__file__).resolve().parents[2]
@@ -143,10 +143,10 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         self._bundle, self._defaults, self._tokens = read
 
     def speak_tls(self, certificate: Path, key: Path) -> None:
-        """Answer over TLS 1.2 or newer alone.
+        """Accept only TLS 1.2 or newer.
 
         Raises:
-            CommandError: the files are no certificate and its key.
+            CommandError: the files are not a certificate and its key.
         """
         try:
             ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
@@ -162,9 +162,9 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         )
 
     def load(self) -> Proxy:
-        """Make the application, in the worker: neither ONNX Runtime nor its threads survive a fork.
+        """Build the application in the worker, since ONNX Runtime and its threads do not survive a fork.
 
-        `reranker.encoder` imports it when an encoder is made, so the master never has it.
+        `reranker.encoder` imports it only when an encoder is created, so the master never loads it.
         """
         upstream = self._connecting.upstream()
         credentials = self._connecting.credentials
@@ -196,19 +196,19 @@ def _options(listen: str, workers: int, clients: ClientOptions) -> dict[str, Any
         "keepalive": clients.keep_alive_s + GRACE_S if clients.keep_alive_s else 0,
         "proc_name": "twinrank",
         "control_socket_disable": True,
-        # longer than OpenSearch takes them, so that it answers what is too long; the worker bounds the head
-        "limit_request_line": 0,  # no limit of gunicorn's, which cannot be more than 8,190
+        # above OpenSearch's limits, so that it answers what is too long; the worker limits the head
+        "limit_request_line": 0,  # gunicorn's own limit cannot be more than 8,190
         "limit_request_fields": 32768,
         "limit_request_field_size": clients.max_head_bytes,
-        "header_map": "dangerous",  # lets names with an underscore come as far as `pre_request`, no further
+        "header_map": "dangerous",  # names with an underscore reach `pre_request`, and nothing after it
         "pre_request": set_underscored_aside,
-        "forwarded_allow_ips": "",  # no header of a client's changes what path it asked for
+        "forwarded_allow_ips": "",  # no header of a client changes the path that it asked for
         "accesslog": None,
         "child_exit": worker_ended,
     }
 
 
 def _max_connections() -> int:
-    """Return how many clients a worker may have: half of its files, since each may need one to OpenSearch."""
+    """Return the connections of a worker: half its open files, since each may need one to OpenSearch."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else max(64, min(MAX_CONNECTIONS, soft // 2))

@@ -1,10 +1,10 @@
-"""Tells clients how long an idle connection is kept, so that none sends a request as it is closed."""
+"""The `Keep-Alive` header, so that no client sends a request just as its connection is closed."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
 GRACE_S = 5
-"""A connection is kept for so much longer than a client is told, so that the client closes first."""
+"""How much longer a connection is kept than the header says, so that the client closes first."""
 
 Application = Callable[[Any, Any], Iterable[bytes]]
 
@@ -12,8 +12,8 @@ Application = Callable[[Any, Any], Iterable[bytes]]
 def announcing(application: Application, keep_alive_s: int) -> Application:
     """Return a WSGI application whose answers say how long gunicorn keeps their connection.
 
-    A `Keep-Alive` header of an application's own does not reach the client: it is gunicorn's to set, and
-    gunicorn sets none. So it is added to gunicorn's response, whose method `start_response` is.
+    gunicorn drops a `Keep-Alive` header of the application and sets none itself. So it is added to gunicorn's
+    response object, whose method `start_response` is.
     """
     line = "Keep-Alive", f"timeout={keep_alive_s}"
 

@@ -1,4 +1,4 @@
-"""A folder for what the processes of one host and user share while they run."""
+"""A folder for files that the processes of one user share while they run."""
 
 import hashlib
 import os
@@ -10,17 +10,17 @@ from plugin.errors import CommandError
 
 
 class RuntimeFolderError(CommandError):
-    """The folder belongs to somebody else, or is open to others."""
+    """The folder belongs to another user, or others may use it."""
 
 
 def runtime_folder(*parts: str) -> Path:
-    """Return this user's folder for whatever `parts` name together, made where it is missing.
+    """Return this user's folder for `parts`, and create it if it is missing.
 
-    It lies below the system's folder for temporary files (TMPDIR), closed to other users; `parts` may hold
-    secrets, since the folder's name is a digest of them.
+    It is below the system's folder for temporary files (TMPDIR) and closed to other users. `parts` may hold
+    secrets: the folder's name is a digest of them.
 
     Raises:
-        RuntimeFolderError: the folder is not ours alone.
+        RuntimeFolderError: another user has access to the folder.
     """
     top = Path(tempfile.gettempdir()) / f"twinrank-{os.getuid()}"
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The feed beside the proxy: `twinrank sync --follow` as one child process of gunicorn's master."""
+"""The sync beside the proxy: `twinrank sync --follow` as a child process of gunicorn's master."""
 
 import logging
 import subprocess
@@ -16,9 +16,9 @@ STOP_S = 20.0
 
 
 class SyncChild:
-    """Runs the feed, and starts it again where it ends.
+    """Runs the sync, and restarts it if it ends.
 
-    It is a process of its own: an encoder that works on documents would slow down the searches of a worker.
+    It is a separate process, since encoding documents would slow down the searches of a worker.
     """
 
     def __init__(self, connecting: Connecting, name: str, bundle: Path) -> None:
@@ -30,11 +30,11 @@ class SyncChild:
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start the feed."""
+        """Start the sync."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End the feed after the batch that it has in hand."""
+        """Stop the sync after its current batch."""
         self._stopping.set()
         if self._child is not None and self._child.stdin is not None:
             self._child.stdin.close()
@@ -42,14 +42,14 @@ class SyncChild:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            # its standard input ends with us, however we end
+            # its standard input ends when this process does, however it ends
             self._child = subprocess.Popen(  # noqa: S603  # our own interpreter and module
                 self._command, cwd=_APPLICATION, env=self._environment, stdin=subprocess.PIPE
             )
             self._child.wait()
             process_ended(self._child.pid)
             if not self._stopping.wait(RESTART_S):
-                _log.warning("the sync beside the proxy has ended, and is started again")
+                _log.warning("the sync beside the proxy has ended and is restarted")
 
 
 _APPLICATION = Path(__file__).resolve().parents[2]

@@ -1,9 +1,9 @@
-"""gunicorn's worker with threads, made patient: no thread waits for a client that has not sent its request.
+"""A buffering worker: gunicorn's worker with threads, but no thread waits for a client to send its request.
 
 `accept`, `enqueue_req` -> `_receive` (in the main loop, without waiting) -> `_dispatch` (to a thread)
 
-In gunicorn's own, a client that is slow to send its head or its body holds a thread, and closing a connection
-waits for the client up to two seconds in the main loop (`python -m tests.benchmarks.slow_clients`).
+In gunicorn's own worker, a client that sends slowly holds a thread, and closing a connection waits for the
+client up to two seconds in the main loop (`python -m tests.benchmarks.slow_clients`).
 """
 
 import errno
@@ -35,16 +35,16 @@ from plugin.server.client_options import ClientOptions
 from plugin.server.keep_alive import announcing
 
 LINGER_S = 2.0
-"""How long a connection that is over is kept for its client to close it (RFC 9112, section 9.6)."""
+"""How long a finished connection is kept, so that its client can close it (RFC 9112, section 9.6)."""
 
 LONG_THREADS = 16
-"""Long requests that are read and answered at once in one worker, beside those that are whole."""
+"""Threads for long requests in one worker; buffered requests have their own."""
 
 MAX_UNREAD = 2 * MAX_WAITING_REQUESTS
-"""Requests that wait for a thread of one worker; from then on none is read until one is answered."""
+"""Requests that may wait for a thread of one worker. While more wait, no further request is read."""
 
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-"""What asks a worker to stop; the master holds it back until the worker can hear it."""
+"""Signals that stop a worker. The master blocks them until the worker has its handlers."""
 
 _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError)
 _PASSING = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED)
@@ -71,35 +71,35 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     @property
     def is_ready(self) -> bool:
-        """Whether it has loaded what it needs and answers; the master may ask."""
+        """Whether it has loaded the application and answers; the master may ask."""
         return self._ready[0] == 1
 
     def init_process(self) -> None:
-        """Begin, in the worker's own process."""
+        """Begin in the worker's own process."""
         self._long = ThreadPoolExecutor(LONG_THREADS, "long")
         super().init_process()
 
     def load_wsgi(self) -> None:
-        """Load the application; clients are told how long its connections are kept."""
+        """Load the application, and announce how long its connections are kept."""
         super().load_wsgi()
         self.wsgi = announcing(self.wsgi, self._clients.keep_alive_s)
 
     def init_signals(self) -> None:
-        """Hear signals, those too that came since the fork."""
+        """Install the handlers, then unblock signals, including those since the fork."""
         super().init_signals()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
 
     def run(self) -> None:
-        """Answer requests until told to stop."""
+        """Answer requests until stopped."""
         self._ready[0] = 1
         super().run()
 
     def accept(self, listener: socket.socket) -> None:
-        """Take a new connection."""
+        """Accept a new connection."""
         self._accepts(listener)
 
     def _accepts(self, listener: socket.socket) -> bool:
-        """Take a new connection, if there is one."""
+        """Accept a new connection; return False if there is none."""
         try:
             client, address = listener.accept()
         except OSError as error:
@@ -112,7 +112,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     def _begin(self, conn: TConn) -> None:
         self.nr_conns += 1
         if self.nr_conns >= self.worker_connections and self._held:
-            self._give_up(next(iter(self._held)))  # the slowest makes room
+            self._give_up(next(iter(self._held)))  # the slowest client makes room
         _bound_silence(conn.sock, self._clients.stall_timeout_s)
         conn.initialized = True
         try:
@@ -125,23 +125,23 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self._receive(conn, self._waiting())
 
     def enqueue_req(self, conn: TConn) -> None:
-        """Take the next request of a connection that was kept."""
+        """Read the next request of a kept connection."""
         conn.sock.setblocking(False)
         self._receive(conn, self._waiting(conn.parser.unreader.take_buffered()))
 
     def handle(self, conn: TConn) -> Any:  # noqa: ANN401  # gunicorn's own
-        """Answer one request, in a thread."""
+        """Answer one request in a thread."""
         arrived(conn.received_s, was_handed_over=not conn.is_long)
         return super().handle(conn)
 
     def handle_request(self, req: Any, conn: TConn) -> Any:  # noqa: ANN401  # gunicorn's own
-        """Answer a request that was read; what follows its chunks is bounded as its head was."""
+        """Answer a parsed request; trailers after its chunks have the same limit as its head."""
         if isinstance(req.body.reader, ChunkedReader):
             req.body.reader.limit_trailer_section = self._clients.max_head_bytes
         return super().handle_request(req, conn)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:  # noqa: ANN401
-        """Answer what is no request, or what failed in a way that nobody expected."""
+        """Answer an invalid request, or an unexpected error."""
         if is_of_the_client(exc):
             self.log.warning("Invalid request from ip=%s: %s", addr[0] if addr else "", exc)
         else:
@@ -158,7 +158,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             self._linger(conn)
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """Read what comes; if too many requests wait already, leave it unread until one is answered."""
+        """Read what arrives. If too many requests wait, read nothing until one is answered."""
         if num_waiting() < MAX_UNREAD:
             super().wait_for_and_dispatch_events(timeout)
             return
@@ -168,7 +168,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             self.method_queue.run_callbacks(None)
 
     def murder_pending(self) -> None:
-        """Close what has taken too long."""
+        """Close connections that have taken too long."""
         now_s = time.monotonic()
         for conn in [conn for conn, held in self._held.items() if held.ends_s <= now_s]:
             self._give_up(conn)
@@ -176,7 +176,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             self._end(sock)
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Take new connections, or none; at the end, take those that have been made, and no further one."""
+        """Accept new connections, or none. When stopping, accept those already made and no further ones."""
         if not enabled and not self.alive:
             for listener in self.sockets:
                 while self._accepts(listener):
@@ -192,7 +192,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             held.ends_s = min(held.ends_s, deadline)
 
     def _receive(self, conn: TConn, request: BufferedRequest) -> None:
-        """Read what has come of a request; have it answered, or wait for more."""
+        """Read what has arrived of a request; dispatch it, or wait for more."""
         while not (request.is_whole or request.is_long or request.is_too_long):
             try:
                 received = conn.sock.recv(MAX_HELD_BYTES)
@@ -241,7 +241,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         answered.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
 
     def _refuse(self, conn: TConn, request: BufferedRequest) -> None:
-        """Answer a head that is too long, and let the client read that."""
+        """Answer a head that is too long, and give the client time to read the answer."""
         self._let_go(conn)
         limit = self._clients.max_head_bytes
         self.log.warning("Invalid request from ip=%s: a head of more than %d bytes", conn.client[0], limit)
@@ -250,7 +250,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self._linger(conn)
 
     def _give_up(self, conn: TConn) -> None:
-        """Close a connection whose client takes too long, and say so if it had begun."""
+        """Close a connection whose client takes too long, with a 408 if it had begun a request."""
         if self._held[conn].request.received:
             with suppress(OSError):
                 conn.sock.send(too_slow(self._clients.request_timeout_s))
@@ -262,7 +262,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         conn.close()
 
     def _linger(self, conn: TConn) -> None:
-        """Close our side, and let the client read what was sent before it is cut."""
+        """Shut down writing, and give the client time to read before the connection is closed."""
         sock = conn.sock
         try:
             sock.setblocking(False)
@@ -291,7 +291,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
 
 def _bound_silence(client: socket.socket, limit_s: float) -> None:
-    """Let no read and no write of a thread wait for ever; the system counts from the last byte."""
+    """Limit how long a read or a write may wait; the system counts from the last byte."""
     limit = struct.pack("ll", int(limit_s), 0)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)

@@ -72,7 +72,7 @@ def test_sighup_has_new_workers_answer_before_the_old_ones_stop(toy_index: ToyIn
 
 
 def _has_refused(folder: Path, number: int) -> bool:
-    return log(folder).count("not reloaded, the workers go on") == number
+    return log(folder).count("not reloaded, the workers keep") == number
 
 
 def _hang_up(proxy: ProxyProcess, done: Callable[[], bool]) -> None:
