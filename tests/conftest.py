@@ -11,7 +11,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch.local.artifact import Distribution
-from plugin.commands.local_server import local_server
+from plugin.commands.local_server import make_local_server
 from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
 from tests.native.assembled import VERSION, assembled_server
@@ -71,7 +71,7 @@ def opensearch_url(session_folder: Path, pytestconfig: pytest.Config) -> Iterato
     """
     is_newest = pytestconfig.getoption("--opensearch") == NEWEST
     folder = session_folder / "server"
-    chosen = local_server(port=0, folder=folder) if is_newest else assembled_server(folder)
+    chosen = make_local_server(port=0, folder=folder) if is_newest else assembled_server(folder)
     server = replace(chosen, java_options=QUICK_START, heap=HEAP)
     url = server.start()
     yield url

@@ -44,7 +44,7 @@ class _Shown:
     error: str = ""
 
 
-def compare_page(
+def build_compare_page(
     door: SearchDoor, settings: SettingsCache, headers: Headers, index: str, text: str
 ) -> flask.Response:
     """Return the page: a form alone until index and text are given, and errors as a page with the form kept.
@@ -55,7 +55,7 @@ def compare_page(
     challenges: tuple[str, ...] = ()
     try:
         if index and text:
-            shown = _compared(door, settings, headers, index, text)
+            shown = _compare(door, settings, headers, index, text)
     except AnsweredError as error:
         shown, status = _Shown(error=f"OpenSearch answered {error.status}: {error}"), error.status
         challenges = error.challenges or (BASIC_CHALLENGE,)
@@ -72,15 +72,15 @@ def compare_page(
     return answer
 
 
-def _compared(door: SearchDoor, settings: SettingsCache, headers: Headers, index: str, text: str) -> _Shown:
+def _compare(door: SearchDoor, settings: SettingsCache, headers: Headers, index: str, text: str) -> _Shown:
     """Send the search both ways.
 
     Raises:
         AnsweredError, UpstreamError, AddressError, _QuestionError: it cannot be compared.
     """
     target = settings.find_target_as(index_path(index)[1:], headers)
-    body = _body(text)
-    search, notes = _shortened(Asked(index, body, text).search(target))
+    body = _parse_body(text)
+    search, notes = _limit_size(Asked(index, body, text).search(target))
     if body is not None:
         notes.insert(0, "The text is a JSON object, so it was run as a search body.")
     fields = target.settings.source_fields if isinstance(target.settings, RerankSettings) else ()
@@ -91,14 +91,14 @@ def _compared(door: SearchDoor, settings: SettingsCache, headers: Headers, index
     )
     words = outcome_in_words(status)
     notes += [words] if words else []
-    sides: list[list[Any]] = [_hits(found, fields) for found in (straight, reranked)]
+    sides: list[list[Any]] = [_summarise_hits(found, fields) for found in (straight, reranked)]
     moved = moves(*([hit["id"] for hit in side] for side in sides))
     start = search.get("from", 0)
     rows = [(before, after, move) for before, after, move in zip_longest(*sides, moved, fillvalue="")]
     return _Shown(rows, start if isinstance(start, int) else 0, status, notes)
 
 
-def _body(text: str) -> dict[str, Any] | None:
+def _parse_body(text: str) -> dict[str, Any] | None:
     """Return a pasted search body, None if the text is words."""
     if not text.lstrip().startswith("{"):
         return None
@@ -111,7 +111,7 @@ def _body(text: str) -> dict[str, Any] | None:
         ) from error
 
 
-def _shortened(search: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def _limit_size(search: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return the search with at most MAX_ROWS hits, and a note if it asked for more."""
     size = search.get("size")
     if not isinstance(size, int) or size <= MAX_ROWS:
@@ -121,5 +121,5 @@ def _shortened(search: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     ]
 
 
-def _hits(found: dict[str, Any], fields: tuple[str, ...]) -> list[dict[str, str]]:
+def _summarise_hits(found: dict[str, Any], fields: tuple[str, ...]) -> list[dict[str, str]]:
     return [{"id": str(hit["_id"]), "text": hit_text(hit, fields)} for hit in found["hits"]["hits"]]

@@ -7,17 +7,17 @@ from typing import Any
 _NOTHING = object()
 
 
-def filtered(value: Any, filter_path: str) -> Any:  # noqa: ANN401  # any JSON
+def apply_filter_path(value: Any, filter_path: str) -> Any:  # noqa: ANN401  # any JSON
     """Return what the comma-separated paths keep, {} for nothing: `a.b`, `*.b`, `**.c`; `-a.b` leaves out."""
-    paths = [_parsed(path.strip()) for path in filter_path.split(",") if path.strip()]
+    paths = [_parse_path(path.strip()) for path in filter_path.split(",") if path.strip()]
     wanted = [path for path in paths if not path[0].startswith("-")]
     unwanted = [(path[0][1:], *path[1:]) for path in paths if path[0].startswith("-")]
-    kept = _kept(value, wanted) if wanted else value
-    left = kept if kept is _NOTHING else _without(kept, unwanted)
+    kept = _keep(value, wanted) if wanted else value
+    left = kept if kept is _NOTHING else _drop(kept, unwanted)
     return {} if left is _NOTHING else left
 
 
-def _parsed(path: str) -> tuple[str, ...]:
+def _parse_path(path: str) -> tuple[str, ...]:
     """Return the parts of a path; `**.**` says no more than `**`."""
     parts = path.split(".")
     return tuple(
@@ -25,32 +25,32 @@ def _parsed(path: str) -> tuple[str, ...]:
     )
 
 
-def _kept(value: Any, paths: Sequence[tuple[str, ...]]) -> Any:  # noqa: ANN401
+def _keep(value: Any, paths: Sequence[tuple[str, ...]]) -> Any:  # noqa: ANN401
     if any(path in ((), ("**",)) for path in paths):
         return value
     if isinstance(value, list):
-        items = [kept for item in value if (kept := _kept(item, paths)) is not _NOTHING]
+        items = [kept for item in value if (kept := _keep(item, paths)) is not _NOTHING]
         return items or _NOTHING
     if not isinstance(value, dict):
         return _NOTHING
-    members = {key: _kept(inner, _below(key, paths)) for key, inner in value.items()}
+    members = {key: _keep(inner, _descend(key, paths)) for key, inner in value.items()}
     return {key: inner for key, inner in members.items() if inner is not _NOTHING} or _NOTHING
 
 
-def _without(value: Any, paths: Sequence[tuple[str, ...]]) -> Any:  # noqa: ANN401
+def _drop(value: Any, paths: Sequence[tuple[str, ...]]) -> Any:  # noqa: ANN401
     if any(path == () for path in paths):
         return _NOTHING
     if not paths:
         return value
     if isinstance(value, list):
-        return [left for item in value if (left := _without(item, paths)) is not _NOTHING] or _NOTHING
+        return [left for item in value if (left := _drop(item, paths)) is not _NOTHING] or _NOTHING
     if not isinstance(value, dict):
         return value
-    members = {key: _without(inner, _below(key, paths)) for key, inner in value.items()}
+    members = {key: _drop(inner, _descend(key, paths)) for key, inner in value.items()}
     return {key: inner for key, inner in members.items() if inner is not _NOTHING} or _NOTHING
 
 
-def _below(key: str, paths: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+def _descend(key: str, paths: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """Return what is left of the paths below a member; `**` stands for any number of members, none too."""
     below: list[tuple[str, ...]] = []
     for path in paths:
@@ -59,7 +59,7 @@ def _below(key: str, paths: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
         if path[0] == "**":
             below.append(path)
             if len(path) > 1:
-                below += _below(key, [path[1:]])
+                below += _descend(key, [path[1:]])
         elif fnmatchcase(key, path[0]):
             below.append(path[1:])
     return list(dict.fromkeys(below))  # `**.a.**.a` comes to the same place in many ways

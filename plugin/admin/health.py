@@ -16,7 +16,7 @@ from typing import Any
 
 import flask
 
-from plugin.admin.responses import JSON, answered
+from plugin.admin.responses import JSON, build_response
 from plugin.encoding.model import Model
 from plugin.errors import UpstreamError
 from plugin.http.arrival import num_waiting
@@ -164,10 +164,10 @@ class WorkerStatus:
             asked = None
         if asked is not None and asked.status in (401, 403):
             return flask.Response(asked.body, asked.status, content_type=JSON)
-        return answered(state_of_worker(self.upstream, self.model))
+        return build_response(describe_worker(self.upstream, self.model))
 
 
-def state_of_worker(upstream: Upstream, model: Model) -> dict[str, Any]:
+def describe_worker(upstream: Upstream, model: Model) -> dict[str, Any]:
     """Return what is told of one worker."""
     return {
         "worker": os.getpid(),

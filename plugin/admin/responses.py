@@ -18,7 +18,7 @@ from opensearch.errors import (
     UnreachableError,
 )
 from opensearch.settings.table import SettingsError
-from plugin.admin.filter_path import filtered
+from plugin.admin.filter_path import apply_filter_path
 from plugin.errors import RerankFailedError, UpstreamError, error_body
 
 JSON = "application/json"
@@ -47,18 +47,18 @@ class BodyError(OpenSearchError):
     """The body is not the JSON object that an endpoint takes."""
 
 
-def answered(value: Any) -> flask.Response:  # noqa: ANN401  # any JSON
+def build_response(value: Any) -> flask.Response:  # noqa: ANN401  # any JSON
     """Answer 200 with a value, cut and indented as the request's parameters say."""
     arguments = flask.request.args
     if arguments.get("filter_path"):
-        value = filtered(value, arguments["filter_path"])
+        value = apply_filter_path(value, arguments["filter_path"])
     content = msgspec.json.encode(value)
-    if is_set("pretty"):
+    if is_flag_set("pretty"):
         content = msgspec.json.format(content, indent=2) + b"\n"
     return flask.Response(content, content_type=JSON)
 
 
-def failed(error: Exception) -> flask.Response:
+def build_error_response(error: Exception) -> flask.Response:
     """Answer an error of STATUSES, or of the upstream."""
     if isinstance(error, UpstreamError):
         status, type_name = error.status, error.type_name
@@ -68,7 +68,7 @@ def failed(error: Exception) -> flask.Response:
         status, type_name = next(STATUSES[each] for each in type(error).mro() if each in STATUSES)
         status = error.status if isinstance(error, DeniedError) else status
     content = error_body(status, type_name, str(error))
-    if is_set("pretty"):
+    if is_flag_set("pretty"):
         content = msgspec.json.format(content, indent=2) + b"\n"
     response = flask.Response(content, status, content_type=JSON)
     if status == 401:  # RFC 9110 asks for it; without it, no browser asks for user and password
@@ -77,12 +77,12 @@ def failed(error: Exception) -> flask.Response:
     return response
 
 
-def is_set(name: str) -> bool:
+def is_flag_set(name: str) -> bool:
     """Whether a flag stands in the request's parameters: alone, or as `true`."""
     return flask.request.args.get(name, "false") != "false"
 
 
-def body_object() -> dict[str, Any]:
+def read_body_object() -> dict[str, Any]:
     """Return the request's JSON object, {} where it has no body.
 
     Raises:

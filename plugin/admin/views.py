@@ -17,8 +17,15 @@ from opensearch.client import OpenSearchClient
 from opensearch.index.enable import EnableRequest, EnableResult, disable, enable
 from opensearch.index.settings_report import report_settings
 from opensearch.settings.table import encode_settings
-from plugin.admin.compare_page import compare_page
-from plugin.admin.responses import STATUSES, BodyError, answered, body_object, failed, is_set
+from plugin.admin.compare_page import build_compare_page
+from plugin.admin.responses import (
+    STATUSES,
+    BodyError,
+    build_error_response,
+    build_response,
+    is_flag_set,
+    read_body_object,
+)
 from plugin.encoding.model import Model
 from plugin.errors import UpstreamError
 from plugin.http.headers import Headers
@@ -57,30 +64,30 @@ class AdminViews:
         app.add_url_rule(f"{prefix}compare", "compare", self.compare)
         app.add_url_rule(prefix, "start", lambda: flask.redirect("compare"))
         for error in (*STATUSES, UpstreamError, BodyError):
-            app.register_error_handler(error, failed)
+            app.register_error_handler(error, build_error_response)
 
     def settings(self, index: str) -> flask.Response:
         """What holds, where each value comes from, and what is wrong, for every index behind the name."""
         with self._client() as client:
             reports = report_settings(client, index, self.cache.defaults)
-        return answered({report.index: report.as_json() for report in reports})
+        return build_response({report.index: report.as_json() for report in reports})
 
     def change(self, index: str) -> flask.Response:
         """Change settings: the body holds those to set, the rest stays."""
-        return self._enabled(index, body_object())
+        return self._enabled(index, read_body_object())
 
     def enable(self, index: str) -> flask.Response:
         """Switch reranking on, with the settings in the body; creates the index where there is none."""
-        return self._enabled(index, body_object() | {"enabled": True})
+        return self._enabled(index, read_body_object() | {"enabled": True})
 
     def _enabled(self, index: str, settings: dict[str, Any]) -> flask.Response:
-        wanted, dry_run = EnableRequest(self.model.vectors_of, settings), is_set("dry_run")
+        wanted, dry_run = EnableRequest(self.model.vectors_of, settings), is_flag_set("dry_run")
         with self._client() as client:
             return self._written(enable(client, index, wanted, dry_run=dry_run), dry_run=dry_run)
 
     def disable(self, index: str) -> flask.Response:
         """Switch reranking off; settings and vectors stay."""
-        dry_run = is_set("dry_run")
+        dry_run = is_flag_set("dry_run")
         with self._client() as client:
             return self._written(disable(client, index, dry_run=dry_run), dry_run=dry_run)
 
@@ -88,28 +95,28 @@ class AdminViews:
         """How far the index is covered with vectors, and what to do next."""
         model = CoveredModel(self.model.vectors_of, self.model.model_tag)
         with self._client() as client:
-            return answered(measure_coverage(client, index, model).as_json(model))
+            return build_response(measure_coverage(client, index, model).as_json(model))
 
     def explain(self, index: str) -> flask.Response:
         """One search step by step: the body is a search, or `text` is given as a parameter."""
-        asked = Asked(index, body_object() or None, flask.request.args.get("text"))
+        asked = Asked(index, read_body_object() or None, flask.request.args.get("text"))
         with self._client() as client:
             reports = report_settings(client, index, self.cache.defaults)
         door = search_door(self.upstream, self.cache, self.model)
-        return answered(explain(door, self.cache, _callers_headers(), asked, reports))
+        return build_response(explain(door, self.cache, _callers_headers(), asked, reports))
 
     def compare(self) -> flask.Response:
         """Both orders of one search side by side, as a page."""
         door = search_door(self.upstream, self.cache, self.model)
         asked = flask.request.args
-        return compare_page(
+        return build_compare_page(
             door, self.cache, _callers_headers(), asked.get("index", ""), asked.get("text", "")
         )
 
     def _written(self, done: list[EnableResult], *, dry_run: bool) -> flask.Response:
         if not dry_run:
             self.cache.invalidate()
-        return answered(
+        return build_response(
             {"acknowledged": not dry_run, "indices": {each.index: _as_json(each) for each in done}}
         )
 

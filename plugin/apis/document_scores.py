@@ -21,7 +21,7 @@ _CHARS_OF_HEADER = 28
 """Characters of base64 that hold the 20 bytes of a stored vector's header."""
 
 
-def query_vector(model: Model, text: str) -> Floats:
+def encode_query(model: Model, text: str) -> Floats:
     """Encode one query text: -> (dim,) float32.
 
     Raises:
@@ -47,13 +47,13 @@ class DocumentScores:
         Raises:
             RerankFailedError: query or texts cannot be encoded now.
         """
-        packed = [_stored(document) for document in documents]
+        packed = [_decode_stored(document) for document in documents]
         texts = [
             place
             for place, (document, stored) in enumerate(zip(documents, packed, strict=True))
             if stored is None and document.strip() not in _NO_TEXT
         ]
-        query_value = query_vector(self._model, query)
+        query_value = encode_query(self._model, query)
         scores = score_vectors(query_value, packed, self._model.crossing, self._model.model_tag)
         if texts:
             scores[texts] = self._text_scores(query_value, [documents[place] for place in texts])
@@ -64,7 +64,7 @@ class DocumentScores:
         return [float(self._model.crossing(query, chunks).max()) for chunks in chunked]
 
 
-def _stored(document: str) -> bytes | None:
+def _decode_stored(document: str) -> bytes | None:
     """Return the bytes of what is meant as a stored vector, empty where they are damaged; None for a text.
 
     No text of a language begins with 28 characters of the base64 alphabet that decode to our header.

@@ -3,9 +3,9 @@
 import base64
 
 from opensearch.fields import stored_vectors
-from plugin.apis.document_scores import query_vector
+from plugin.apis.document_scores import encode_query
 from plugin.apis.errors import ApiError
-from plugin.apis.schemas import Embedding, EmbeddingsAnswer, EmbeddingsRequest, read, short_numbers
+from plugin.apis.schemas import Embedding, EmbeddingsAnswer, EmbeddingsRequest, parse_request, shorten_numbers
 from plugin.encoding.model import Model
 from plugin.encoding.on_demand_encoder import OnDemandEncoder
 from reranker.arrays import Floats
@@ -42,7 +42,7 @@ class EmbeddingsEndpoint:
             ApiError: a request that is not of that shape, too large, or asks for what there is not.
             RerankFailedError: it cannot be answered now.
         """
-        request = read(body, EmbeddingsRequest)
+        request = parse_request(body, EmbeddingsRequest)
         texts = [request.input] if isinstance(request.input, str) else request.input
         is_query = self._is_query(request)
         self._check(request, texts, is_query=is_query)
@@ -50,7 +50,7 @@ class EmbeddingsEndpoint:
             embeddings, num_tokens = self._stored(texts, request)
         else:
             rows, num_tokens = self._queries(texts) if is_query else self._documents(texts)
-            embeddings = [_as(request.encoding_format, row) for row in rows]
+            embeddings = [_format_vector(request.encoding_format, row) for row in rows]
         data = [Embedding(place, each) for place, each in enumerate(embeddings)]
         usage = {"prompt_tokens": num_tokens, "total_tokens": num_tokens}
         return EmbeddingsAnswer(request.model or self._model.name, data, usage)
@@ -83,7 +83,7 @@ class EmbeddingsEndpoint:
             raise ApiError(422, f"dimensions: expected {dim}, found {request.dimensions}")
 
     def _queries(self, texts: list[str]) -> tuple[list[Floats], int]:
-        rows = [query_vector(self._model, text) for text in texts]
+        rows = [encode_query(self._model, text) for text in texts]
         return rows, sum(self._model.num_query_tokens(text) for text in texts)
 
     def _documents(self, texts: list[str]) -> tuple[list[Floats], int]:
@@ -107,7 +107,7 @@ class EmbeddingsEndpoint:
         return stored_vectors.encode(packed)
 
 
-def _as(encoding: str, row: Floats) -> list[float] | str:
+def _format_vector(encoding: str, row: Floats) -> list[float] | str:
     if encoding == "base64":
         return base64.b64encode(row.astype("<f4").tobytes()).decode("ascii")
-    return short_numbers(row)
+    return shorten_numbers(row)

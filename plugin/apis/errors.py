@@ -35,24 +35,24 @@ _OPENAI_TYPES = {
 _TEI_TYPES = {401: "Unauthorized", 413: "Validation", 422: "Validation", 500: "Backend", 503: "Overloaded"}
 
 
-def cohere_error(error: ApiError) -> dict[str, Any]:
+def format_cohere_error(error: ApiError) -> dict[str, Any]:
     """Return Cohere's shape."""
     return {"message": str(error)}
 
 
-def tei_error(error: ApiError) -> dict[str, Any]:
+def format_tei_error(error: ApiError) -> dict[str, Any]:
     """Return text-embeddings-inference's shape."""
     return {"error": str(error), "error_type": _TEI_TYPES.get(error.status, "Validation")}
 
 
-def openai_error(error: ApiError) -> dict[str, Any]:
+def format_openai_error(error: ApiError) -> dict[str, Any]:
     """Return OpenAI's shape."""
     kind = _OPENAI_TYPES.get(error.status, "invalid_request_error")
     code = "invalid_api_key" if error.status == 401 else None
     return {"error": {"message": str(error), "type": kind, "param": None, "code": code}}
 
 
-def opensearch_error(error: ApiError) -> dict[str, Any]:
+def format_opensearch_error(error: ApiError) -> dict[str, Any]:
     """Return OpenSearch's shape, for the endpoint that is our own."""
     cause = {"type": "rerank_request_exception", "reason": str(error)}
     return {"error": {"root_cause": [cause], **cause}, "status": error.status}

@@ -15,8 +15,8 @@ from plugin.apis.schemas import (
     TeiRerankRequest,
     TeiResult,
     Warned,
-    read,
-    short_numbers,
+    parse_request,
+    shorten_numbers,
 )
 from plugin.encoding.model import Model
 from reranker.arrays import Floats
@@ -45,21 +45,23 @@ class RerankEndpoint:
             ApiError: a request that is not of that shape, or too large.
             RerankFailedError: it cannot be answered now.
         """
-        request = read(body, CohereRerankRequest)
+        request = parse_request(body, CohereRerankRequest)
         check_model(self._model, request.model)
-        texts = [_text(document, request.rank_fields) for document in request.documents]
+        texts = [_read_text(document, request.rank_fields) for document in request.documents]
         probabilities = self._probabilities(request.query, texts)
         results = [
             CohereResult(
-                place, score, _document(request.documents[place]) if request.return_documents else None
+                place,
+                score,
+                _describe_document(request.documents[place]) if request.return_documents else None,
             )
-            for place, score in _best_first(probabilities)
+            for place, score in _sort_best_first(probabilities)
         ]
         meta: dict[str, Any] = {"api_version": {"version": "1"}, "model": self._model.name}
         warning = self._warning(request.query, texts)
         if warning is not None:
             meta["warnings"] = [warning]
-        return _with(warning, CohereRerankAnswer(str(uuid.uuid4()), results[: request.top_n], meta))
+        return _attach_warning(warning, CohereRerankAnswer(str(uuid.uuid4()), results[: request.top_n], meta))
 
     def tei(self, body: bytes) -> list[TeiResult] | Warned:
         """Answer TEI's request: the probability, or with `raw_scores` the crossing score in -1 to 1.
@@ -68,17 +70,17 @@ class RerankEndpoint:
             ApiError: a request that is not of that shape, or too large.
             RerankFailedError: it cannot be answered now.
         """
-        request = read(body, TeiRerankRequest)
+        request = parse_request(body, TeiRerankRequest)
         if request.raw_scores:
             crossing = self._crossing(request.query, request.texts)
-            scores = short_numbers(np.nan_to_num(crossing, nan=-1.0).clip(-1.0, 1.0))
+            scores = shorten_numbers(np.nan_to_num(crossing, nan=-1.0).clip(-1.0, 1.0))
         else:
             scores = self._probabilities(request.query, request.texts)
         results = [
             TeiResult(place, score, request.texts[place] if request.return_text else None)
-            for place, score in _best_first(scores)
+            for place, score in _sort_best_first(scores)
         ]
-        return _with(self._warning(request.query, request.texts), results)
+        return _attach_warning(self._warning(request.query, request.texts), results)
 
     def _warning(self, query: str, texts: Sequence[str]) -> str | None:
         """Return what to say of a query or documents in scripts that the model does not read."""
@@ -105,7 +107,7 @@ class RerankEndpoint:
     def _probabilities(self, query: str, texts: list[str]) -> list[float]:
         crossing = self._crossing(query, texts)
         probabilities = self._model.crossing.probability(np.nan_to_num(crossing, nan=-1.0))
-        return short_numbers(np.where(np.isnan(crossing), np.float32(0.0), probabilities))
+        return shorten_numbers(np.where(np.isnan(crossing), np.float32(0.0), probabilities))
 
 
 def check_model(model: Model, asked: str | None) -> None:
@@ -118,19 +120,19 @@ def check_model(model: Model, asked: str | None) -> None:
         raise ApiError(404, f"expected the model {model.name}, found {asked!r}")
 
 
-def _with(warning: str | None, value: Value) -> Value | Warned:
+def _attach_warning(warning: str | None, value: Value) -> Value | Warned:
     return value if warning is None else Warned(value, warning)
 
 
-def _best_first(scores: list[float]) -> list[tuple[int, float]]:
+def _sort_best_first(scores: list[float]) -> list[tuple[int, float]]:
     return sorted(enumerate(scores), key=lambda each: -each[1])
 
 
-def _text(document: str | dict[str, Any], fields: Sequence[str]) -> str:
+def _read_text(document: str | dict[str, Any], fields: Sequence[str]) -> str:
     if isinstance(document, str):
         return document
     return "\n".join(value for field in fields if isinstance(value := document.get(field), str))
 
 
-def _document(document: str | dict[str, Any]) -> dict[str, Any]:
+def _describe_document(document: str | dict[str, Any]) -> dict[str, Any]:
     return {"text": document} if isinstance(document, str) else document

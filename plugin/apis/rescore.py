@@ -3,10 +3,10 @@
 from typing import Any
 
 from opensearch.search.cluster_rescore import build_cluster_rescore
-from plugin.apis.document_scores import query_vector
+from plugin.apis.document_scores import encode_query
 from plugin.apis.errors import ApiError
 from plugin.apis.rerank import check_model
-from plugin.apis.schemas import RescoreAnswer, RescoreRequest, read
+from plugin.apis.schemas import RescoreAnswer, RescoreRequest, parse_request
 from plugin.encoding.model import Model
 from reranker.crossing import Cosine
 from reranker.integer_query import quantise_query
@@ -28,7 +28,7 @@ class RescoreEndpoint:
             ApiError: a request that is not of that shape, or a crossing layer that has no script.
             RerankFailedError: it cannot be answered now.
         """
-        request = read(body, RescoreRequest)
+        request = parse_request(body, RescoreRequest)
         model = self._model
         check_model(model, request.model)
         if not isinstance(model.crossing, Cosine):
@@ -37,7 +37,7 @@ class RescoreEndpoint:
             raise ApiError(422, "input: expected a query text, found a blank one")
         if request.languages != "any" and not model.reads(request.input):
             return RescoreAnswer(NO_CHANGE, "language")
-        query = quantise_query(query_vector(model, request.input))
+        query = quantise_query(encode_query(model, request.input))
         return RescoreAnswer(
             build_cluster_rescore(
                 query=query.values,

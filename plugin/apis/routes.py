@@ -15,10 +15,10 @@ from plugin.apis.errors import (
     BODY_LIMIT_BYTES,
     ApiError,
     ErrorShape,
-    cohere_error,
-    openai_error,
-    opensearch_error,
-    tei_error,
+    format_cohere_error,
+    format_openai_error,
+    format_opensearch_error,
+    format_tei_error,
 )
 from plugin.apis.rerank import RerankEndpoint
 from plugin.apis.rescore import RescoreEndpoint
@@ -45,29 +45,29 @@ def add_api_endpoints(app: flask.Flask, model: Model, tokens: BearerTokens) -> N
     document_vectors = OnDemandEncoder(model.load_document_encoder)
     rerank = RerankEndpoint(model, DocumentScores(model, document_vectors))
     works: dict[str, tuple[Work, ErrorShape]] = {
-        "/v1/rerank": (rerank.cohere, cohere_error),
-        "/v2/rerank": (rerank.cohere, cohere_error),
-        "/rerank": (rerank.tei, tei_error),
-        "/v1/embeddings": (EmbeddingsEndpoint(model, document_vectors), openai_error),
-        "/rescore": (RescoreEndpoint(model), opensearch_error),
+        "/v1/rerank": (rerank.cohere, format_cohere_error),
+        "/v2/rerank": (rerank.cohere, format_cohere_error),
+        "/rerank": (rerank.tei, format_tei_error),
+        "/v1/embeddings": (EmbeddingsEndpoint(model, document_vectors), format_openai_error),
+        "/rescore": (RescoreEndpoint(model), format_opensearch_error),
     }
     for path, (work, error_shape) in works.items():
-        app.add_url_rule(path, path, api_view(work, error_shape, tokens), methods=["POST"])
+        app.add_url_rule(path, path, make_view(work, error_shape, tokens), methods=["POST"])
 
 
-def api_view(work: Work, error_shape: ErrorShape, tokens: BearerTokens) -> View:
+def make_view(work: Work, error_shape: ErrorShape, tokens: BearerTokens) -> View:
     """Return the Flask view for one endpoint."""
 
     def view() -> flask.Response:
         try:
             if not tokens.accept(flask.request.headers.get("Authorization", "")):
                 raise ApiError(401, "expected a valid token: Authorization: Bearer TOKEN")
-            return _answer(work(_body()))
+            return _build_response(work(_read_body()))
         except RerankFailedError as failed:
             error = ApiError.of(failed)
         except ApiError as refused:
             error = refused
-        answer = _json(error_shape(error), error.status)
+        answer = _build_json(error_shape(error), error.status)
         if error.status == 401:
             answer.headers["WWW-Authenticate"] = 'Bearer realm="twinrank"'
         if error.status == 503:
@@ -77,7 +77,7 @@ def api_view(work: Work, error_shape: ErrorShape, tokens: BearerTokens) -> View:
     return view
 
 
-def _body() -> bytes:
+def _read_body() -> bytes:
     if flask.request.headers.get("Content-Encoding", "identity") != "identity":
         raise ApiError(415, "expected a body without Content-Encoding")
     body: bytes = flask.request.stream.read(BODY_LIMIT_BYTES + 1)
@@ -86,13 +86,13 @@ def _body() -> bytes:
     return body
 
 
-def _answer(value: Any) -> flask.Response:  # noqa: ANN401  # any JSON value
+def _build_response(value: Any) -> flask.Response:  # noqa: ANN401  # any JSON value
     if not isinstance(value, Warned):
-        return _json(value, 200)
-    answer = _json(value.value, 200)
+        return _build_json(value, 200)
+    answer = _build_json(value.value, 200)
     answer.headers[WARNING] = f'299 twinrank "{value.warning}"'
     return answer
 
 
-def _json(value: Any, status: int) -> flask.Response:  # noqa: ANN401  # any JSON value
+def _build_json(value: Any, status: int) -> flask.Response:  # noqa: ANN401  # any JSON value
     return flask.Response(msgspec.json.encode(value), status, content_type="application/json")

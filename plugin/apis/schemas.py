@@ -123,7 +123,7 @@ class Warned:
     warning: str
 
 
-def short_numbers(values: Floats) -> list[float]:
+def shorten_numbers(values: Floats) -> list[float]:
     """Return (n,) float32 values as numbers of at most 9 digits, which tell any two float32 apart.
 
     ml-commons' JSON reader makes a BigDecimal of a longer number, and then fails on it: seen on 2.19.1.
@@ -131,7 +131,7 @@ def short_numbers(values: Floats) -> list[float]:
     return [float(f"{value:.9g}") for value in values]
 
 
-def read(body: bytes, shape: type[Shape]) -> Shape:
+def parse_request(body: bytes, shape: type[Shape]) -> Shape:
     """Read a request's body.
 
     Raises:

@@ -19,7 +19,7 @@ def check_command(bundle_path: Path, as_json: bool) -> None:
     bundle = Bundle.open(bundle_path)
     found = replay(bundle)
     described = {"bundle": bundle.name, "digest": bundle.manifest.digest, **asdict(found)}
-    click.echo(json.dumps(described) if as_json else _sentences(bundle, found))
+    click.echo(json.dumps(described) if as_json else _describe(bundle, found))
     if not found.within:
         raise click.ClickException(
             f"{bundle_path}: expected the canonical vectors and scores within their tolerances, found the"
@@ -27,7 +27,7 @@ def check_command(bundle_path: Path, as_json: bool) -> None:
         )
 
 
-def _sentences(bundle: Bundle, found: Replay) -> str:
+def _describe(bundle: Bundle, found: Replay) -> str:
     return (
         f"{bundle.name}: every file fits its checksum.\n"
         "Against the original model, on the canonical texts: cosine of queries at least"

@@ -9,7 +9,7 @@ from plugin.upstream.connecting import Connecting
 
 
 @contextmanager
-def connected(connecting: Connecting) -> Iterator[OpenSearchClient]:
+def open_client(connecting: Connecting) -> Iterator[OpenSearchClient]:
     """Yield a client, and silence the library's own log of failed requests."""
     # Commands report failures themselves, or try again.
     logging.getLogger("opensearch").setLevel(logging.CRITICAL)

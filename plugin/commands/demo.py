@@ -5,11 +5,11 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from plugin.commands.local_server import default_home, local_server
+from plugin.commands.local_server import find_home, make_local_server
 from plugin.commands.options import bundle_option
-from plugin.commands.terminal import fitted_console
+from plugin.commands.terminal import make_console
 from plugin.demo.demo import DemoPlan, start_demo, stop_demo
-from plugin.demo.report import demo_report
+from plugin.demo.report import format_demo
 from reranker.bundle import Bundle
 
 
@@ -19,12 +19,12 @@ from reranker.bundle import Bundle
 @bundle_option
 def demo_command(stop: bool, documents: int | None, bundle_path: Path) -> None:
     """Start OpenSearch and Twinrank on this machine, and compare some searches."""
-    home, server = default_home(), local_server()
+    home, server = find_home(), make_local_server()
     if stop:
         stopped = stop_demo(home, server)
         click.echo(f"Stopped {' and '.join(stopped)}." if stopped else "No demo was running.")
         return
-    console = fitted_console()
+    console = make_console()
     plan = DemoPlan(home, server, Bundle.open(bundle_path), documents)
-    for part in demo_report(start_demo(plan, click.echo)):
+    for part in format_demo(start_demo(plan, click.echo)):
         console.print(part, soft_wrap=isinstance(part, Text))  # lines that are copied must not be wrapped

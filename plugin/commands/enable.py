@@ -13,11 +13,11 @@ from opensearch.client import OpenSearchClient
 from opensearch.index.enable import EnableRequest, EnableResult, disable, enable
 from opensearch.index.strip import check_strip, strip
 from opensearch.settings.table import META_KEY, SettingsError, encode_settings
-from plugin.commands.connection import connected
-from plugin.commands.language_notes import tell_languages
+from plugin.commands.connection import open_client
+from plugin.commands.language_notes import print_language_warning
 from plugin.commands.options import bundle_option
-from plugin.commands.progress import Show, shown_progress
-from plugin.commands.status import next_step
+from plugin.commands.progress import Show, show_progress
+from plugin.commands.status import find_next_step
 from plugin.commands.upstream_options import connection_options
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle
@@ -49,14 +49,14 @@ def enable_command(
     Settings that are not given keep their values.
     """
     bundle = Bundle.open(bundle_path)
-    wanted = EnableRequest(given["model_name"] or bundle.vectors_of, _settings_given(**given))
-    with connected(connecting) as upstream:
+    wanted = EnableRequest(given["model_name"] or bundle.vectors_of, _collect_settings(**given))
+    with open_client(connecting) as upstream:
         done = enable(upstream, index, wanted, dry_run=dry_run)
         for enabled in done:
-            tell_enabled(enabled, word="enabled", dry_run=dry_run)
-            tell_languages(upstream, enabled.index, enabled.settings, bundle)
+            print_enabled(enabled, word="enabled", dry_run=dry_run)
+            print_language_warning(upstream, enabled.index, enabled.settings, bundle)
         if not dry_run:
-            _tell_next(upstream, [enabled.index for enabled in done], bundle_path)
+            _print_next(upstream, [enabled.index for enabled in done], bundle_path)
 
 
 @click.command("disable")
@@ -71,22 +71,22 @@ def disable_command(
     index: str, strips: bool, documents_per_s: float | None, dry_run: bool, connecting: Connecting
 ) -> None:
     """Disable reranking for INDEX. Its settings stay, and so do its vectors unless you give --strip."""
-    with connected(connecting) as upstream:
+    with open_client(connecting) as upstream:
         if strips:
             check_strip(upstream, index)
         done = disable(upstream, index, dry_run=dry_run)
         for each in done:
-            tell_enabled(each, word="disabled", dry_run=dry_run)
+            print_enabled(each, word="disabled", dry_run=dry_run)
         left = 0
         for each in done if strips and not dry_run else ():
             for field in each.settings.fields:
-                with shown_progress() as show:
+                with show_progress() as show:
                     stripped = strip(
                         upstream,
                         each.index,
                         field,
                         documents_per_s=documents_per_s,
-                        progress=partial(_show_stripped, show, each.index),
+                        progress=partial(_show_progress, show, each.index),
                     )
                 click.echo(f"{each.index}: {stripped.removed} vectors removed, {stripped.left} left")
                 left += stripped.left
@@ -100,7 +100,7 @@ def disable_command(
         )
 
 
-def _settings_given(
+def _collect_settings(
     field: tuple[str, ...],
     model_name: str | None,
     vector_field: str | None,
@@ -117,20 +117,20 @@ def _settings_given(
         "fusion": None if weight is None else {"weight": weight},
     }
     given = {key: value for key, value in settings.items() if value is not None}
-    return assigned({"enabled": True} | given, more)
+    return apply_assignments({"enabled": True} | given, more)
 
 
-def _tell_next(upstream: OpenSearchClient, names: Sequence[str], bundle_path: Path) -> None:
+def _print_next(upstream: OpenSearchClient, names: Sequence[str], bundle_path: Path) -> None:
     """Print the next step for each index, as far as this bundle can tell."""
     if len(names) > MAX_SHOWN_NEXT:
         click.echo("next: twinrank status INDEX shows each index's coverage and next step")
         return
     for name in names:
-        click.echo(f"{name}: {next_step(upstream, name, Bundle.open(bundle_path))}")
+        click.echo(f"{name}: {find_next_step(upstream, name, Bundle.open(bundle_path))}")
     click.echo("To rebuild the index later and keep its vectors (_reindex, alias swap): docs/reindex.md")
 
 
-def tell_enabled(enabled: EnableResult, *, word: str, dry_run: bool) -> None:
+def print_enabled(enabled: EnableResult, *, word: str, dry_run: bool) -> None:
     """Print what changed in an index, or would change. A dry run shows the mapping change too."""
     click.echo(f"{enabled.index}: {'would be changed' if dry_run else word}")
     for change in enabled.changes or ("nothing to change",):
@@ -147,11 +147,11 @@ def tell_enabled(enabled: EnableResult, *, word: str, dry_run: bool) -> None:
         )
 
 
-def _show_stripped(show: Show, index: str, removed: int, total: int) -> None:
+def _show_progress(show: Show, index: str, removed: int, total: int) -> None:
     show(f"vectors of {index}", removed, total)
 
 
-def assigned(settings: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+def apply_assignments(settings: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
     """Return the settings with the assignments applied. A value is JSON, or else a plain string.
 
     Raises:
@@ -168,11 +168,11 @@ def assigned(settings: Mapping[str, Any], assignments: Sequence[str]) -> dict[st
             place = place.setdefault(section, {})
             if not isinstance(place, dict):
                 raise SettingsError(f"expected settings below {section}, found {assignment!r} as well")
-        place[key] = _value(text)
+        place[key] = _parse_value(text)
     return result
 
 
-def _value(text: str) -> Any:  # noqa: ANN401  # any JSON value
+def _parse_value(text: str) -> Any:  # noqa: ANN401  # any JSON value
     try:
         return json.loads(text)
     except ValueError:

@@ -8,10 +8,10 @@ import click
 from rich.console import Console
 
 from plugin.commands.options import bundle_option, json_option
-from plugin.commands.progress import shown_progress
+from plugin.commands.progress import show_progress
 from plugin.commands.upstream_options import connection_options
 from plugin.errors import CommandError
-from plugin.evaluation.judged_documents import note
+from plugin.evaluation.judged_documents import print_note
 from plugin.upstream.connecting import Connecting
 from reranker.extras import missing_package
 
@@ -51,17 +51,17 @@ def evaluation_command(
     **options: Any,  # noqa: ANN401
 ) -> None:
     """Measure FOLDER's queries (BEIR layout) on OpenSearch alone and through Twinrank."""
-    evaluation = _evaluated(bundle=bundle_path, connecting=connecting, **options)
-    from plugin.evaluation.report import evaluation_json, evaluation_markdown, evaluation_table
+    evaluation = _evaluate(bundle=bundle_path, connecting=connecting, **options)
+    from plugin.evaluation.report import build_table, describe_evaluation, format_markdown
 
     if missing := evaluation.collection.num_missing:
-        note(f"{missing} judged documents are not in the corpus")
+        print_note(f"{missing} judged documents are not in the corpus")
     if as_json:
-        click.echo(json.dumps(evaluation_json(evaluation), indent=2))
+        click.echo(json.dumps(describe_evaluation(evaluation), indent=2))
     elif markdown:
-        click.echo(evaluation_markdown(evaluation))
+        click.echo(format_markdown(evaluation))
     else:
-        Console(highlight=False).print(evaluation_table(evaluation))
+        Console(highlight=False).print(build_table(evaluation))
     if evaluation.num_skipped:
         click.echo(
             f"{evaluation.num_skipped} of {len(evaluation.collection.queries)} searches were not reranked:"
@@ -70,13 +70,13 @@ def evaluation_command(
         )
 
 
-def _evaluated(**options: Any) -> "Evaluation":  # noqa: ANN401
+def _evaluate(**options: Any) -> "Evaluation":  # noqa: ANN401
     """Run the evaluation. Its packages are imported here, since no other command needs them."""
     try:
         from plugin.evaluation.run import EvaluationPlan, Listeners, run_evaluation
     except ModuleNotFoundError as error:
         raise CommandError(missing_package("twinrank evaluate", "evaluate", error)) from error
-    with shown_progress() as show:
+    with show_progress() as show:
         listeners = Listeners(
             lambda done, total: show("documents", done, total),
             lambda done, total: show("queries", done, total),

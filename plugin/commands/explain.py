@@ -12,10 +12,10 @@ from rich.text import Text
 
 from opensearch.index.settings_report import report_settings
 from opensearch.settings.layers import Defaults
-from plugin.commands.connection import connected
+from plugin.commands.connection import open_client
 from plugin.commands.options import bundle_option, json_option, settings_file_option
-from plugin.commands.search_argument import body_or_text
-from plugin.commands.terminal import fitted_console
+from plugin.commands.search_argument import parse_search_argument
+from plugin.commands.terminal import make_console
 from plugin.commands.upstream_options import connection_options
 from plugin.encoding.model import Model
 from plugin.search.explain import Asked, explain, search_door
@@ -48,8 +48,8 @@ def explain_command(
 
     A TEXT that begins with { is the body of a search.
     """
-    asked = Asked(index, *body_or_text(text), size)
-    with connected(connecting) as client:
+    asked = Asked(index, *parse_search_argument(text), size)
+    with open_client(connecting) as client:
         reports = report_settings(client, index, defaults)
     with closing(connecting.upstream()) as upstream:
         settings = SettingsCache(upstream, defaults=defaults, waits_for_coverage=True)
@@ -58,12 +58,12 @@ def explain_command(
     if as_json:
         click.echo(json.dumps(steps))
         return
-    console = fitted_console()
-    for part in explanation_report(steps):
+    console = make_console()
+    for part in format_explanation(steps):
         console.print(part, markup=False)
 
 
-def explanation_report(steps: dict[str, Any]) -> Iterator[Text]:
+def format_explanation(steps: dict[str, Any]) -> Iterator[Text]:
     """Yield the steps of `plugin.search.explain.explain` in words, then the page as it was reordered."""
     yield Text(f"search      {json.dumps(steps['search'], ensure_ascii=False)}")
     for index, report in steps["settings"].items():
@@ -82,17 +82,17 @@ def explanation_report(steps: dict[str, Any]) -> Iterator[Text]:
     used = steps["used"]
     if used is not None:
         yield Text(f"query text  {used['query_text']}")
-        yield Text(f"fusion      {_fusion(used)}")
+        yield Text(f"fusion      {_format_fusion(used)}")
         yield Text(f"scored      {used['scored']} of {used['window_size']} hits have a usable vector")
     if not steps["hits"]:
         yield Text("No hits: OpenSearch finds nothing for this search.")
     else:
         yield Text("")
     for rank, hit in enumerate(steps["hits"], 1):
-        yield from _hit(rank, hit, used)
+        yield from _format_hit(rank, hit, used)
 
 
-def _fusion(used: dict[str, Any]) -> str:
+def _format_fusion(used: dict[str, Any]) -> str:
     """Return the method with its parameters, and for `log_linear` how the score adds up."""
     numbers = {name: used.get(name) for name in ("weight", "feedback", "smoothing")}
     method = ", ".join([used["fusion"], *(f"{name} {value:g}" for name, value in numbers.items() if value)])
@@ -101,17 +101,17 @@ def _fusion(used: dict[str, Any]) -> str:
     return f"{method}; a score is the sum of its parts, the first being the logarithm of OpenSearch's"
 
 
-def _hit(rank: int, hit: dict[str, Any], used: dict[str, Any] | None) -> Iterator[Text]:
+def _format_hit(rank: int, hit: dict[str, Any], used: dict[str, Any] | None) -> Iterator[Text]:
     scored = hit["rerank"]
     place = scored["rank"] if scored else rank
-    line = Text(f"{place:>3}  {_move(scored)}  ", no_wrap=True, overflow="ellipsis")
+    line = Text(f"{place:>3}  {_format_move(scored)}  ", no_wrap=True, overflow="ellipsis")
     yield line.append(f"{hit['_id']}  ", "bold").append(hit.get("text", ""))
     if scored and used:
-        parts = _log_linear(scored, used) if used["fusion"] == "log_linear" else _plain(scored)
+        parts = _format_log_linear(scored, used) if used["fusion"] == "log_linear" else _format_plain(scored)
         yield Text(_INDENT + "   ".join(parts), style="dim")
 
 
-def _move(scored: dict[str, Any] | None) -> str:
+def _format_move(scored: dict[str, Any] | None) -> str:
     """Return the hit's move and its rank in the first stage, in a column of fixed width."""
     if scored is None or scored["rank"] == scored["first_stage_rank"]:
         return f"{'=':<11}"
@@ -119,7 +119,7 @@ def _move(scored: dict[str, Any] | None) -> str:
     return f"{'↑' if moved > 0 else '↓'}{abs(moved)} (was {scored['first_stage_rank']})".ljust(11)
 
 
-def _log_linear(scored: dict[str, Any], used: dict[str, Any]) -> Iterator[str]:
+def _format_log_linear(scored: dict[str, Any], used: dict[str, Any]) -> Iterator[str]:
     """Yield each part's share of the score: their sum orders the hits.
 
     `fused` is first stage x exp(weight x (1 + crossing + feedback x (1 + similarity))), smoothed. Its
@@ -145,7 +145,7 @@ def _log_linear(scored: dict[str, Any], used: dict[str, Any]) -> Iterator[str]:
     yield f"= {fused - constant:.2f}"
 
 
-def _plain(scored: dict[str, Any]) -> Iterator[str]:
+def _format_plain(scored: dict[str, Any]) -> Iterator[str]:
     """Yield the inputs and the result of another fusion method."""
     yield f"first stage {scored['first_stage_score']:.3f} (rank {scored['first_stage_rank']})"
     yield "no vector" if scored["crossing"] is None else f"crossing {scored['crossing']:.3f}"

@@ -9,7 +9,7 @@ from opensearch.settings.table import RerankSettings
 from reranker.bundle import Bundle
 
 
-def settings_for(index: Index, bundle: Bundle) -> RerankSettings:
+def find_settings(index: Index, bundle: Bundle) -> RerankSettings:
     """Return an index's settings with the bundle's own vector field as the first one.
 
     During a migration that is the second field for one of the two bundles.
@@ -32,9 +32,9 @@ def fills_of(index: Index, bundle: Bundle, encode: Encode) -> list[FieldPolicy]:
     """Return what sees to the fields of an index, the bundle's own first.
 
     Raises:
-        SettingsError, click.ClickException: as `settings_for`.
+        SettingsError, click.ClickException: as `find_settings`.
     """
-    settings = settings_for(index, bundle)
+    settings = find_settings(index, bundle)
     fills: list[FieldPolicy] = [Enricher(encode, bundle.model_tag, settings)]
     if settings.second is not None:
         fills.append(KeepCurrent(settings.second))

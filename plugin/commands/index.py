@@ -18,10 +18,10 @@ from opensearch.index import metadata
 from opensearch.index.ingest_pipelines import pipeline_notes
 from opensearch.index.kept_source import KeptSource
 from opensearch.index.write_obstacle import check_indexable
-from plugin.commands.connection import connected
+from plugin.commands.connection import open_client
 from plugin.commands.fills import fills_of
 from plugin.commands.options import bundle_option, json_option
-from plugin.commands.progress import progress_bar
+from plugin.commands.progress import show_index_progress
 from plugin.commands.upstream_options import connection_options
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle
@@ -54,14 +54,16 @@ def index_command(
     """
     bundle = Bundle.open(bundle_path)
     documents = read_documents(file)  # an unknown format is refused before any request
-    with connected(connecting) as upstream, progress_bar(file, hidden=as_json) as (console, advance):
+    with open_client(connecting) as upstream, show_index_progress(file, hidden=as_json) as (console, advance):
         target = metadata.find_write_index(upstream, index)
         check_indexable(target)
         fills = fills_of(target, bundle, bundle.document_encoder(threads=threads))
         for note in pipeline_notes(upstream, target, target.rerank_settings().source_fields):
             console.print(note, markup=False)
         events = Events(
-            _rejections(console, rejects), advance, lambda reason: console.print("Waiting:", reason)
+            _make_rejection_printer(console, rejects),
+            advance,
+            lambda reason: console.print("Waiting:", reason),
         )
         keeps_source = KeptSource.from_mapping(target.mapping).is_whole
         indexing = Indexing(upstream, target.name, CombinedPolicy(*fills), events, keeps_source=keeps_source)
@@ -71,7 +73,7 @@ def index_command(
         raise click.exceptions.Exit(1)
 
 
-def _rejections(console: Console, file: IO[str] | None) -> Callable[[Rejection], None]:
+def _make_rejection_printer(console: Console, file: IO[str] | None) -> Callable[[Rejection], None]:
     """Return a function that prints the first rejections, and writes all of them to `file`."""
     shown = 0
 

@@ -9,7 +9,7 @@ from opensearch.settings.table import META_KEY, RerankSettings, SettingsError
 from reranker.bundle import Bundle
 
 
-def languages_of(
+def check_languages(
     upstream: OpenSearchClient, index: str, settings: RerankSettings, bundle: Bundle
 ) -> str | None:
     """Return a warning if much of an index is in scripts that the bundle does not read, else None."""
@@ -18,19 +18,21 @@ def languages_of(
     return find_language_warning(upstream, index, settings, bundle.name, bundle.scripts())
 
 
-def tell_languages(upstream: OpenSearchClient, index: str, settings: RerankSettings, bundle: Bundle) -> None:
+def print_language_warning(
+    upstream: OpenSearchClient, index: str, settings: RerankSettings, bundle: Bundle
+) -> None:
     """Print that warning on standard error."""
-    warning = languages_of(upstream, index, settings, bundle)
+    warning = check_languages(upstream, index, settings, bundle)
     if warning is not None:
         click.echo(f"{index}: {warning}", err=True)
 
 
-def tell_languages_behind(upstream: OpenSearchClient, name: str, bundle: Bundle) -> None:
+def print_language_warnings(upstream: OpenSearchClient, name: str, bundle: Bundle) -> None:
     """Print that warning for each enabled index behind a name."""
     for index in metadata.find_indices(upstream, name):
         if META_KEY not in index.meta:
             continue
         try:
-            tell_languages(upstream, index.name, index.rerank_settings(), bundle)
+            print_language_warning(upstream, index.name, index.rerank_settings(), bundle)
         except SettingsError:  # the command itself reports them
             continue

@@ -10,7 +10,7 @@ import click
 from opensearch.local.server import DEFAULT_PORT, LocalServer
 
 
-def default_home() -> Path:
+def find_home() -> Path:
     """Return the folder of the downloaded server and its data: TWINRANK_HOME, else the user's cache folder.
 
     For root it is /var/tmp/twinrank: the account that runs the server cannot read root's own folders.
@@ -24,14 +24,16 @@ def default_home() -> Path:
     return (Path(cache) if cache else Path.home() / ".cache") / "twinrank"
 
 
-def local_server(port: int = DEFAULT_PORT, heap: str = "512m", folder: Path | None = None) -> LocalServer:
-    """Return a local server that is not started, in `default_home`, with JAVA_HOME if it is set.
+def make_local_server(
+    port: int = DEFAULT_PORT, heap: str = "512m", folder: Path | None = None
+) -> LocalServer:
+    """Return a local server in `find_home()`, not started, with JAVA_HOME if it is set.
 
     `folder` is the server's own folder; None: the folder of the user's default server.
     """
     java_home = os.environ.get("JAVA_HOME")
     return LocalServer(
-        default_home(),
+        find_home(),
         folder=folder,
         http_port=port,
         heap=heap,
@@ -50,7 +52,7 @@ def opensearch_command() -> None:
 @click.option("--heap", default="512m", show_default=True, help="Java heap: 512m, 2g.")
 def start(port: int, fresh: bool, heap: str) -> None:
     """Download OpenSearch if it is missing, start it, and wait until it is ready."""
-    server = local_server(port, heap)
+    server = make_local_server(port, heap)
     click.echo("Starting OpenSearch; the first time it is fetched as well (160 MB) ...", err=True)
     url = server.start(fresh=fresh)
     click.echo(f"OpenSearch is ready at {url} (data: {server.folders.data}).")
@@ -59,14 +61,14 @@ def start(port: int, fresh: bool, heap: str) -> None:
 @opensearch_command.command()
 def stop() -> None:
     """Stop it. The data stays."""
-    click.echo("OpenSearch is stopped." if local_server().stop() else "OpenSearch was not running.")
+    click.echo("OpenSearch is stopped." if make_local_server().stop() else "OpenSearch was not running.")
 
 
 @opensearch_command.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(as_json: bool) -> None:
     """Show whether it runs, its address and its health. Exit status 1 if it does not run."""
-    found = local_server().status()
+    found = make_local_server().status()
     if as_json:
         click.echo(json.dumps(asdict(found)))
     elif found.running:

@@ -16,9 +16,9 @@ from opensearch.client import OpenSearchClient
 from opensearch.index.metadata import Index
 from opensearch.index.write_obstacle import check_writable
 from opensearch.settings.table import RerankSettings
-from plugin.commands.connection import connected
-from plugin.commands.options import bundle_folder, json_option
-from plugin.commands.progress import shown_progress
+from plugin.commands.connection import open_client
+from plugin.commands.options import find_bundle_folder, json_option
+from plugin.commands.progress import show_progress
 from plugin.commands.sync import SyncOptions, run_sync
 from plugin.commands.upstream_options import connection_options
 from plugin.upstream.connecting import Connecting
@@ -34,7 +34,7 @@ _STEPS = ("fill", "status", "cutover", "rollback", "cleanup")
 @click.command("migrate")
 @click.argument("index")
 @click.argument("step", type=click.Choice(_STEPS), default="fill")
-@click.option("--to", "to", type=bundle_folder, metavar="FOLDER", help="The new model's bundle.")
+@click.option("--to", "to", type=find_bundle_folder, metavar="FOLDER", help="The new model's bundle.")
 @click.option(
     "--vector-field", metavar="NAME", help="The second field.  [default: the first one's name and _2]"
 )
@@ -68,46 +68,46 @@ def migrate_command(
     """
     bundle = Bundle.open(to) if to is not None else None
     options = SyncOptions(rate=rate, as_json=as_json)
-    with connected(connecting) as upstream:
+    with open_client(connecting) as upstream:
         found = migration.find_enabled(upstream, index)
         if step == "fill":
-            new = _required(bundle)
+            new = _require_bundle(bundle)
             check_writable(found)
-            begun = [_begun(upstream, one, new.vectors_of, vector_field, as_json=as_json) for one in found]
+            begun = [_begin(upstream, one, new.vectors_of, vector_field, as_json=as_json) for one in found]
             if any(begun):
                 time.sleep(PROXIES_FOLLOW_S)
             run_sync(connecting, index, new, options)
         elif step == "status":
-            for line in _status(upstream, found, bundle, as_json=as_json):
+            for line in _describe_status(upstream, found, bundle, as_json=as_json):
                 click.echo(line)
         elif step == "cutover":
-            new = _required(bundle)
+            new = _require_bundle(bundle)
             for one in found:
-                with _looking_at(one, hidden=as_json) as progress:
+                with _show_documents(one, hidden=as_json) as progress:
                     settings = migration.cut_over(upstream, one, new.model_tag, coverage, progress)
-                _told(one, settings, as_json=as_json)
+                _print_fields(one, settings, as_json=as_json)
         elif step == "rollback":
             for one in found:
-                _told(one, migration.roll_back(upstream, one), as_json=as_json)
+                _print_fields(one, migration.roll_back(upstream, one), as_json=as_json)
         else:
             _clean_up(upstream, connecting, found, options)
 
 
-def _begun(upstream: OpenSearchClient, index: Index, model: str, field: str | None, *, as_json: bool) -> bool:
+def _begin(upstream: OpenSearchClient, index: Index, model: str, field: str | None, *, as_json: bool) -> bool:
     """Write the second field and its model to an index's settings; return whether that changed anything."""
     before = index.rerank_settings()
     after = migration.begin(upstream, index, model, field)
-    _told(index, after, as_json=as_json)
+    _print_fields(index, after, as_json=as_json)
     return after != before
 
 
-def _required(bundle: Bundle | None) -> Bundle:
+def _require_bundle(bundle: Bundle | None) -> Bundle:
     if bundle is None:
         raise click.UsageError("expected the new model's bundle: --to FOLDER")
     return bundle
 
 
-def _told(index: Index, settings: RerankSettings, *, as_json: bool) -> None:
+def _print_fields(index: Index, settings: RerankSettings, *, as_json: bool) -> None:
     if not as_json:
         other = settings.migration
         click.echo(
@@ -116,7 +116,7 @@ def _told(index: Index, settings: RerankSettings, *, as_json: bool) -> None:
         )
 
 
-def _status(
+def _describe_status(
     upstream: OpenSearchClient, found: list[Index], bundle: Bundle | None, *, as_json: bool
 ) -> Iterator[str]:
     for one in found:
@@ -124,13 +124,13 @@ def _status(
         settings = one.rerank_settings()
         for each in (settings, settings.second):
             if bundle is not None and each is not None and each.model == bundle.vectors_of:
-                with _looking_at(one, hidden=as_json) as progress:
+                with _show_documents(one, hidden=as_json) as progress:
                     share, audit = migration.measure_coverage(upstream, one, each, bundle.model_tag, progress)
                 report |= {"coverage": round(share, 6), "audit": audit.as_json()}
-        yield json.dumps(report) if as_json else "\n".join(_in_words(report))
+        yield json.dumps(report) if as_json else "\n".join(_format_report(report))
 
 
-def _in_words(report: dict[str, Any]) -> Iterator[str]:
+def _format_report(report: dict[str, Any]) -> Iterator[str]:
     """Yield a line for each entry that has a value; objects are JSON, as in other commands."""
     for key, value in report.items():
         if value is not None:
@@ -138,9 +138,9 @@ def _in_words(report: dict[str, Any]) -> Iterator[str]:
 
 
 @contextmanager
-def _looking_at(index: Index, *, hidden: bool) -> Iterator[Callable[[int, int], None]]:
+def _show_documents(index: Index, *, hidden: bool) -> Iterator[Callable[[int, int], None]]:
     """Show how many documents of an index have been read."""
-    with shown_progress(hidden=hidden) as show:
+    with show_progress(hidden=hidden) as show:
         yield lambda done, total: show(f"documents of {index.name}", done, total)
 
 

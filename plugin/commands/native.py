@@ -12,7 +12,7 @@ from opensearch.native import install
 from opensearch.native.install import NativeOptions
 from opensearch.native.templates import CONNECTORS
 from plugin.apis.tokens import read_tokens
-from plugin.commands.connection import connected
+from plugin.commands.connection import open_client
 from plugin.commands.upstream_options import connection_options
 from plugin.errors import CommandError
 from plugin.upstream.connecting import Connecting
@@ -53,11 +53,11 @@ def install_command(
         raise CommandError(f"--sidecar: expected a URL such as http://10.0.0.5:9100, found {sidecar!r}")
     token = read_tokens(token_file)[0] if token_file else "none"
     options = NativeOptions(sidecar, token, read_timeout)
-    with connected(connecting) as upstream:
+    with open_client(connecting) as upstream:
         settings = metadata.find_write_index(upstream, index).rerank_settings()
         if dry_run:
             hidden = NativeOptions(sidecar, _HIDDEN, read_timeout)
-            _show(install.placeholder_values(index, settings, hidden))
+            _print_steps(install.placeholder_values(index, settings, hidden))
             return
         for line in install.install(upstream, install.placeholder_values(index, settings, options)):
             click.echo(line)
@@ -70,12 +70,12 @@ def install_command(
 @connection_options
 def uninstall_command(index: str, connecting: Connecting) -> None:
     """Remove what `install` created for INDEX. Documents and vectors stay."""
-    with connected(connecting) as upstream:
+    with open_client(connecting) as upstream:
         lines = list(install.uninstall(upstream, index))
     click.echo("\n".join(lines) or f"nothing of {install.native_name(index)} was there")
 
 
-def _show(values: dict[str, object]) -> None:
+def _print_steps(values: dict[str, object]) -> None:
     unknown = {name: f"${{{name.upper()}_MODEL_ID}}" for name in CONNECTORS}
     steps = [*install.connector_steps(values).values(), *install.pipeline_steps(values, unknown)]
     for step in steps:

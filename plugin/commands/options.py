@@ -20,7 +20,7 @@ VNNI = {"avx512_vnni", "avx_vnni", "amx_int8"}
 """Linux' names of the x86 instructions for products of bytes; other processors name theirs otherwise."""
 
 
-def default_bundle(cpu_info: Path = CPU_INFO) -> Path:
+def choose_default_bundle(cpu_info: Path = CPU_INFO) -> Path:
     """Return the default bundle: the light one on an x86 processor without VNNI.
 
     Both bundles have the same document tower, so an index works with either. If Linux does not list the
@@ -34,7 +34,7 @@ def default_bundle(cpu_info: Path = CPU_INFO) -> Path:
     return LIGHT_BUNDLE if flags and not flags & VNNI else DEFAULT_BUNDLE
 
 
-def bundle_folder(value: str | Path) -> Path:
+def find_bundle_folder(value: str | Path) -> Path:
     """Return a bundle's folder. A name is that of a bundled one, unless a folder here has the same name."""
     folder, shipped = Path(value), BUNDLES / value
     is_name = len(folder.parts) == 1 and not folder.exists()
@@ -46,8 +46,8 @@ def bundle_option(command: Command) -> Command:
     return click.option(
         "--bundle",
         "bundle_path",
-        type=bundle_folder,
-        default=default_bundle,
+        type=find_bundle_folder,
+        default=choose_default_bundle,
         metavar="FOLDER",
         help="The model bundle: a folder, or the name of one that comes with Twinrank.  [default: "
         f"{DEFAULT_BUNDLE.name}; {LIGHT_BUNDLE.name} on x86 without VNNI]",

@@ -8,14 +8,14 @@ from urllib.parse import unquote, urlsplit
 
 import click
 
-from plugin.upstream.client import first_url
-from plugin.upstream.connecting import VARIABLES, urls_of_user
+from plugin.upstream.client import get_first_url
+from plugin.upstream.connecting import VARIABLES, set_user
 
 STDIN = "-"
 _TERMINAL = "/dev/tty"
 
 
-def urls_with_password(urls: str, user: str | None, password_file: str | None) -> str:
+def add_password(urls: str, user: str | None, password_file: str | None) -> str:
     """Return the URLs with user and password in them; unchanged if there is no user.
 
     `user` replaces the user in the URLs. A password in the URLs is kept if it is that user's.
@@ -25,7 +25,7 @@ def urls_with_password(urls: str, user: str | None, password_file: str | None) -
         click.UsageError: a password without a user, or the reverse and no terminal to ask at.
         click.Abort: nobody answered at the terminal.
     """
-    parts = urlsplit(first_url(urls))
+    parts = urlsplit(get_first_url(urls))
     in_url = None if parts.username is None else unquote(parts.username)
     name = in_url if user is None else user
     if name is None:
@@ -40,33 +40,33 @@ def urls_with_password(urls: str, user: str | None, password_file: str | None) -
             " --password-file, TWINRANK_PASSWORD or the terminal, never from the command line",
             param_hint="--user",
         )
-    return urls_of_user(urls, name, _password(name, password_file, parts.hostname))
+    return set_user(urls, name, _find_password(name, password_file, parts.hostname))
 
 
-def _password(user: str, file: str | None, host: str | None) -> str:
+def _find_password(user: str, file: str | None, host: str | None) -> str:
     if file is not None:
-        return _read(file)
+        return _read_file(file)
     password = os.environ.get(VARIABLES["password"])
-    return _asked(user, host) if password is None else password
+    return _prompt(user, host) if password is None else password
 
 
-def _read(file: str) -> str:
+def _read_file(file: str) -> str:
     """Return the one line of a file, or the first line of standard input."""
     try:
         content = sys.stdin.buffer.readline() if file == STDIN else Path(file).read_bytes()
         lines = content.decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise _bad_file(f"expected a file with the password, found: {error}") from error
+        raise _refuse_file(f"expected a file with the password, found: {error}") from error
     if len(lines) != 1 or not lines[0]:
-        raise _bad_file(f"expected one line with the password in {file}, found {len(lines)}")
+        raise _refuse_file(f"expected one line with the password in {file}, found {len(lines)}")
     return lines[0]
 
 
-def _bad_file(message: str) -> click.BadParameter:
+def _refuse_file(message: str) -> click.BadParameter:
     return click.BadParameter(message, param_hint="--password-file")
 
 
-def _asked(user: str, host: str | None) -> str:
+def _prompt(user: str, host: str | None) -> str:
     """Ask at the terminal, even if standard input is a pipe of documents."""
     try:
         os.close(os.open(_TERMINAL, os.O_RDWR | os.O_NOCTTY))

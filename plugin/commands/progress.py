@@ -27,7 +27,7 @@ Show = Callable[[str, int, int | None], None]
 """Takes what is counted, how many are done, and the total, None if that is not known."""
 
 
-def stderr_console() -> Console:
+def make_stderr_console() -> Console:
     """Return a console for progress and messages beside it."""
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -57,16 +57,16 @@ class ProgressLines:
             self._console.print(words(now_s - self._started_s), markup=False)
 
 
-def progress_words(what: str, done: int, total: int | None, elapsed_s: float) -> str:
+def describe_progress(what: str, done: int, total: int | None, elapsed_s: float) -> str:
     """Describe progress: `1,200 of 5,000 documents (24 %), 310/s, 12 s left`."""
     of_all = "" if total is None else f" of {total:,}"
     share = f" ({done / total:.0%})".replace("%", " %") if total else ""
     rate = f", {done / elapsed_s:.0f}/s" if elapsed_s > 0 else ""
-    left = "" if total is None else time_left(done, total, elapsed_s)
+    left = "" if total is None else format_time_left(done, total, elapsed_s)
     return f"{done:,}{of_all} {what}{share}{rate}{left}"
 
 
-def time_left(done: float, total: float, elapsed_s: float) -> str:
+def format_time_left(done: float, total: float, elapsed_s: float) -> str:
     """Return `, 3 h 10 min left`, estimated from the rate so far; nothing if there is none."""
     if done <= 0 or elapsed_s <= 0 or total < done:
         return ""
@@ -78,9 +78,9 @@ def time_left(done: float, total: float, elapsed_s: float) -> str:
 
 
 @contextmanager
-def shown_progress(*, hidden: bool = False) -> Iterator[Show]:
+def show_progress(*, hidden: bool = False) -> Iterator[Show]:
     """Yield a function that shows the progress of one task, or of several in turn."""
-    console = stderr_console()
+    console = make_stderr_console()
     lines = ProgressLines(console, hidden=hidden)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bar = Progress(*columns, console=console, transient=True, disable=hidden or not console.is_terminal)
@@ -90,14 +90,14 @@ def shown_progress(*, hidden: bool = False) -> Iterator[Show]:
         if what not in tasks:
             tasks[what] = bar.add_task(what, total=total)
         bar.update(tasks[what], completed=done, total=total)
-        lines.show(lambda elapsed_s: progress_words(what, done, total, elapsed_s))
+        lines.show(lambda elapsed_s: describe_progress(what, done, total, elapsed_s))
 
     with bar:
         yield show
 
 
 @contextmanager
-def progress_bar(
+def show_index_progress(
     stream: io.BufferedReader, *, hidden: bool
 ) -> Iterator[tuple[Console, Callable[[Summary], None]]]:
     """Yield a console for messages, and a function that shows the run's summary on a bar.
@@ -105,7 +105,7 @@ def progress_bar(
     Progress and remaining time are measured in bytes of the file, compressed or not. A pipe has no known
     length, and so no remaining time.
     """
-    console = stderr_console()
+    console = make_stderr_console()
     lines = ProgressLines(console, hidden=hidden)
     progress = Progress(
         TextColumn("{task.fields[shown]}"),
@@ -114,26 +114,30 @@ def progress_bar(
         console=console,
         disable=hidden or not console.is_terminal,
     )
-    total = _size(stream)
+    total = _measure_size(stream)
     with progress:
         task = progress.add_task("index", total=total, shown="reading")
 
         def show(summary: Summary) -> None:
-            _show(progress, task, stream if total else None, summary)
-            lines.show(lambda elapsed_s: _line(summary, stream.tell() if total else 0, total, elapsed_s))
+            _update_bar(progress, task, stream if total else None, summary)
+            lines.show(
+                lambda elapsed_s: _describe_index_progress(
+                    summary, stream.tell() if total else 0, total, elapsed_s
+                )
+            )
 
         yield console, show
 
 
-def _line(summary: Summary, read: int, total: int | None, elapsed_s: float) -> str:
+def _describe_index_progress(summary: Summary, read: int, total: int | None, elapsed_s: float) -> str:
     """Describe a run's progress; `read` and `total` are bytes of the file, None for a pipe."""
     share = f" ({read / total:.0%} of the file)".replace("%", " %") if total else ""
-    left = time_left(read, total, elapsed_s) if total else ""
+    left = format_time_left(read, total, elapsed_s) if total else ""
     rejected = f", {summary.rejected:,} rejected" if summary.rejected else ""
-    return f"{progress_words('documents', summary.indexed, None, elapsed_s)}{share}{rejected}{left}"
+    return f"{describe_progress('documents', summary.indexed, None, elapsed_s)}{share}{rejected}{left}"
 
 
-def _show(progress: Progress, task: TaskID, stream: io.BufferedReader | None, summary: Summary) -> None:
+def _update_bar(progress: Progress, task: TaskID, stream: io.BufferedReader | None, summary: Summary) -> None:
     elapsed_s = progress.tasks[task].elapsed or 0
     rate = f", {summary.indexed / elapsed_s:.0f}/s" if elapsed_s else ""
     rejected = f", {summary.rejected} rejected" if summary.rejected else ""
@@ -144,7 +148,7 @@ def _show(progress: Progress, task: TaskID, stream: io.BufferedReader | None, su
     )
 
 
-def _size(stream: io.BufferedReader) -> int | None:
+def _measure_size(stream: io.BufferedReader) -> int | None:
     if not stream.seekable():
         return None
     position = stream.tell()  # the file's beginning has been read already
@@ -154,14 +158,14 @@ def _size(stream: io.BufferedReader) -> int | None:
 
 
 @contextmanager
-def sync_progress(
+def show_sync_progress(
     *, hidden: bool, follows: bool = False
 ) -> Iterator[tuple[Console, Callable[[SyncSummary], None]]]:
     """Yield a console for messages, and a function that shows the summary.
 
     A sync that `follows` prints its own lines.
     """
-    console = stderr_console()
+    console = make_stderr_console()
     lines = ProgressLines(console, hidden=hidden or follows)
     progress = Progress(
         SpinnerColumn(),
@@ -174,13 +178,13 @@ def sync_progress(
         task = progress.add_task("sync", total=None, shown="reading")
 
         def show(summary: SyncSummary) -> None:
-            progress.update(task, shown=sync_words(summary, progress.tasks[task].elapsed or 0))
-            lines.show(lambda elapsed_s: sync_words(summary, elapsed_s))
+            progress.update(task, shown=describe_sync(summary, progress.tasks[task].elapsed or 0))
+            lines.show(lambda elapsed_s: describe_sync(summary, elapsed_s))
 
         yield console, show
 
 
-def sync_words(summary: SyncSummary, elapsed_s: float) -> str:
+def describe_sync(summary: SyncSummary, elapsed_s: float) -> str:
     """Describe a sync: `1,200 checked (24 % of 5,100 operations), 38/s, 331 written, 12 s left`.
 
     It counts operations, since the number of documents is unknown before they are read.
@@ -188,7 +192,7 @@ def sync_words(summary: SyncSummary, elapsed_s: float) -> str:
     operations = summary.passed + summary.pending
     share = f" ({summary.passed / operations:.0%} of {operations:,} operations)" if operations else ""
     rate = f", {summary.checked / elapsed_s:.0f}/s" if elapsed_s > 0 else ""
-    left = time_left(summary.passed, operations, elapsed_s) if summary.pending else ""
+    left = format_time_left(summary.passed, operations, elapsed_s) if summary.pending else ""
     missing = "" if summary.missing is None else f", missing {summary.missing:,}"
     done = f"{summary.checked:,} checked{share.replace('%', ' %')}{rate}, {summary.written:,} written"
     return f"{done}{missing}{left}"

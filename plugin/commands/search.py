@@ -10,12 +10,12 @@ from opensearch.client import OpenSearchClient
 from opensearch.errors import RequestError
 from opensearch.index import metadata
 from opensearch.settings.table import SettingsError
-from plugin.commands.connection import connected
+from plugin.commands.connection import open_client
 from plugin.commands.options import json_option
-from plugin.commands.search_argument import body_or_text, read_body
-from plugin.commands.terminal import fitted_console
+from plugin.commands.search_argument import parse_body, parse_search_argument
+from plugin.commands.terminal import make_console
 from plugin.commands.upstream_options import connection_options
-from plugin.harness.comparison_table import orders_report
+from plugin.harness.comparison_table import format_orders
 from plugin.search.comparison import BothOrders, search_both
 from plugin.search.hit_text import hit_text
 from plugin.upstream.connecting import Connecting
@@ -57,30 +57,30 @@ def search_command(
     """
     if (text is None) == (body is None):
         raise click.UsageError("expected either TEXT or --body FILE")
-    given, words = (read_body(body.read()), None) if body else body_or_text(text or "")
-    with connected(connecting) as client:
-        sources = _source_fields(client, index)
-    search = _with_size(given, size) if given else _search(words or "", fields or sources, size)
+    given, words = (parse_body(body.read()), None) if body else parse_search_argument(text or "")
+    with open_client(connecting) as client:
+        sources = _find_source_fields(client, index)
+    search = _set_size(given, size) if given else _build_search(words or "", fields or sources, size)
     with connecting.search_client() as straight, connecting.proxy_client(proxy) as proxied:
         orders = search_both(straight, proxied, index, words or "a search body", search)
     if as_json:
-        click.echo(json.dumps(_as_json(orders, sources)))
+        click.echo(json.dumps(_describe(orders, sources)))
         return
-    console = fitted_console()
-    for part in orders_report(orders, sources):
+    console = make_console()
+    for part in format_orders(orders, sources):
         console.print(part)
 
 
-def _search(text: str, fields: tuple[str, ...], size: int | None) -> dict[str, Any]:
+def _build_search(text: str, fields: tuple[str, ...], size: int | None) -> dict[str, Any]:
     query = {"multi_match": {"query": text, **({"fields": fields} if fields else {})}}
     return {"query": query, "size": size or DEFAULT_SIZE}
 
 
-def _with_size(body: dict[str, Any], size: int | None) -> dict[str, Any]:
+def _set_size(body: dict[str, Any], size: int | None) -> dict[str, Any]:
     return body | {"size": size} if size else body
 
 
-def _source_fields(client: OpenSearchClient, index: str) -> tuple[str, ...]:
+def _find_source_fields(client: OpenSearchClient, index: str) -> tuple[str, ...]:
     """Return the source fields of the indices behind a name, each once; none if no settings can be read."""
     fields: list[str] = []
     with suppress(RequestError):  # a user who may search may lack the right to read a mapping
@@ -90,7 +90,7 @@ def _source_fields(client: OpenSearchClient, index: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(fields))
 
 
-def _as_json(orders: BothOrders, fields: tuple[str, ...]) -> dict[str, Any]:
+def _describe(orders: BothOrders, fields: tuple[str, ...]) -> dict[str, Any]:
     sides = {"opensearch": orders.straight, "twinrank": orders.reranked}
     described: dict[str, Any] = {
         name: {

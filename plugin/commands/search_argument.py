@@ -6,16 +6,16 @@ from typing import Any
 import click
 
 
-def body_or_text(text: str) -> tuple[dict[str, Any] | None, str | None]:
+def parse_search_argument(text: str) -> tuple[dict[str, Any] | None, str | None]:
     """Return a body, or words. An argument that begins with a brace is a body.
 
     Raises:
         click.BadParameter: it begins with a brace and is not a JSON object.
     """
-    return (read_body(text), None) if text.lstrip().startswith("{") else (None, text)
+    return (parse_body(text), None) if text.lstrip().startswith("{") else (None, text)
 
 
-def read_body(text: str | bytes) -> dict[str, Any]:
+def parse_body(text: str | bytes) -> dict[str, Any]:
     """Return the body of a search.
 
     Raises:

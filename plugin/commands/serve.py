@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from plugin.commands.options import bundle_folder, bundle_option
+from plugin.commands.options import bundle_option, find_bundle_folder
 from plugin.commands.serve_options import client_options, log_options
 from plugin.commands.upstream_options import connecting_options
 from plugin.harness.proxy_process import DEFAULT_PORT
@@ -40,7 +40,7 @@ from plugin.upstream.connecting import Connecting
 )
 @click.option(
     "--also",
-    type=bundle_folder,
+    type=find_bundle_folder,
     metavar="FOLDER",
     multiple=True,
     help="Another bundle whose vectors are also written, during a migration. Repeatable.",

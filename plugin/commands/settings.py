@@ -8,7 +8,7 @@ from rich.table import Table
 
 from opensearch.index.settings_report import SettingsReport, report_settings
 from opensearch.settings.layers import Defaults
-from plugin.commands.connection import connected
+from plugin.commands.connection import open_client
 from plugin.commands.options import json_option, settings_file_option
 from plugin.commands.upstream_options import connection_options
 from plugin.upstream.connecting import Connecting
@@ -24,18 +24,18 @@ def settings_command(index: str, defaults: Defaults, as_json: bool, connecting: 
 
     Exit status 1 if there are problems.
     """
-    with connected(connecting) as upstream:
+    with open_client(connecting) as upstream:
         reports = report_settings(upstream, index, defaults)
     if as_json:
         click.echo(json.dumps({report.index: report.as_json() for report in reports}))
     else:
         for report in reports:
-            _tell(report)
+            _print_report(report)
     if any(report.problems for report in reports):
         raise click.exceptions.Exit(1)
 
 
-def _tell(report: SettingsReport) -> None:
+def _print_report(report: SettingsReport) -> None:
     if report.settings:
         table = Table("setting", "value", "from", title=report.index, title_justify="left", box=None)
         for each in report.settings:

@@ -12,8 +12,8 @@ from indexer.enricher import chunking_of
 from indexer.estimate import estimate_s
 from opensearch.client import OpenSearchClient
 from opensearch.errors import RequestError
-from plugin.commands.connection import connected
-from plugin.commands.language_notes import languages_of
+from plugin.commands.connection import open_client
+from plugin.commands.language_notes import check_languages
 from plugin.commands.options import bundle_option, json_option
 from plugin.commands.upstream_options import connection_options
 from plugin.upstream.connecting import Connecting
@@ -29,8 +29,8 @@ from reranker.errors import RerankerError
 def status_command(index: str, as_json: bool, bundle_path: Path, connecting: Connecting) -> None:
     """Show how many documents of INDEX have vectors, and what to do next."""
     bundle = Bundle.open(bundle_path)
-    with connected(connecting) as upstream:
-        report = measured_status(upstream, index, bundle)
+    with open_client(connecting) as upstream:
+        report = measure_status(upstream, index, bundle)
     if as_json:
         click.echo(json.dumps(report))
         return
@@ -39,7 +39,7 @@ def status_command(index: str, as_json: bool, bundle_path: Path, connecting: Con
             click.echo(f"{key}: {value if not isinstance(value, dict) else json.dumps(value)}")
 
 
-def measured_status(upstream: OpenSearchClient, index: str, bundle: Bundle) -> dict[str, Any]:
+def measure_status(upstream: OpenSearchClient, index: str, bundle: Bundle) -> dict[str, Any]:
     """Return the coverage of the index that `index` writes to, with the next step and its estimate.
 
     `languages` warns if much of it is in scripts that the bundle does not read.
@@ -50,19 +50,19 @@ def measured_status(upstream: OpenSearchClient, index: str, bundle: Bundle) -> d
     """
     model = ModelIdentity(bundle.vectors_of, bundle.model_tag)
     found = measure_coverage(upstream, index, model)
-    languages = languages_of(upstream, found.index, found.settings, bundle)
-    return {**found.as_json(model, _sync_s(found, model, bundle)), "languages": languages}
+    languages = check_languages(upstream, found.index, found.settings, bundle)
+    return {**found.as_json(model, _estimate_sync_s(found, model, bundle)), "languages": languages}
 
 
-def next_step(upstream: OpenSearchClient, index: str, bundle: Bundle) -> str:
+def find_next_step(upstream: OpenSearchClient, index: str, bundle: Bundle) -> str:
     """Return the next step, or the command that shows it if the user may not search the index."""
     try:
-        return str(measured_status(upstream, index, bundle)["next"])
+        return str(measure_status(upstream, index, bundle)["next"])
     except RequestError:
         return f"next: twinrank status {index}"
 
 
-def _sync_s(found: Coverage, model: ModelIdentity, bundle: Bundle) -> float | None:
+def _estimate_sync_s(found: Coverage, model: ModelIdentity, bundle: Bundle) -> float | None:
     """Return an estimate of a sync's seconds, None if there is nothing to measure."""
     if found.settings.model != model.name or not any(found.missing_texts):
         return None

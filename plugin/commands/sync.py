@@ -24,11 +24,11 @@ from opensearch.changes.checkpoints import Checkpoints
 from opensearch.client import OpenSearchClient, index_path
 from opensearch.errors import RequestError
 from opensearch.index.metadata import Index
-from plugin.commands.connection import connected
+from plugin.commands.connection import open_client
 from plugin.commands.fills import fills_of
-from plugin.commands.language_notes import tell_languages_behind
+from plugin.commands.language_notes import print_language_warnings
 from plugin.commands.options import bundle_option, json_option
-from plugin.commands.progress import sync_progress
+from plugin.commands.progress import show_sync_progress
 from plugin.commands.upstream_options import connection_options
 from plugin.http.listen_address import ListenAddress, ListenType
 from plugin.telemetry.sync_metrics import SyncMetrics
@@ -108,8 +108,8 @@ def sync_command(
     """Bring the vectors of INDEX up to date, however its documents were written."""
     options = SyncOptions(follow, from_scratch, rate, shards, threads, as_json, until_stdin_ends, metrics)
     bundle = Bundle.open(bundle_path)
-    with connected(connecting) as upstream:
-        tell_languages_behind(upstream, index, bundle)
+    with open_client(connecting) as upstream:
+        print_language_warnings(upstream, index, bundle)
     run_sync(connecting, index, bundle, options)
 
 
@@ -126,19 +126,19 @@ def run_sync(
     metrics = SyncMetrics(name)
     with (
         metrics.served(options.metrics),
-        connected(connecting) as upstream,
-        sync_progress(hidden=options.as_json, follows=options.follow) as (console, show),
-        stopping() as stop,
+        open_client(connecting) as upstream,
+        show_sync_progress(hidden=options.as_json, follows=options.follow) as (console, show),
+        stop_on_signal() as stop,
     ):
         run = Run(
             upstream,
             throttle=Throttle(options.rate, lambda: _probe(upstream, name)),
             stop=stop,
-            progress=_told(show, metrics, options),
+            progress=_make_reporter(show, metrics, options),
             waiting=lambda reason: console.print("Waiting:", reason, markup=False),
         )
         leases = Leases(
-            Checkpoints(upstream), runner_name(), retry_policy=run.retry_policy, waiting=run.waiting
+            Checkpoints(upstream), make_runner_name(), retry_policy=run.retry_policy, waiting=run.waiting
         )
         leases.checkpoints.ensure()
         if options.until_stdin_ends:
@@ -170,13 +170,13 @@ def _wait_for_end(stop: threading.Event) -> None:
     stop.set()
 
 
-def runner_name() -> str:
+def make_runner_name() -> str:
     """Return a unique name for this run, with its host and process."""
     return f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
 
 
 @contextmanager
-def stopping() -> Iterator[threading.Event]:
+def stop_on_signal() -> Iterator[threading.Event]:
     """Yield an event that Ctrl-C and SIGTERM set: the current batch is finished and the lease released."""
     stop = threading.Event()
     numbers = signal.SIGINT, signal.SIGTERM
@@ -198,7 +198,7 @@ def _probe(upstream: OpenSearchClient, name: str) -> None:
     upstream.request("POST", index_path(name, "_search"), {"size": 1, "track_total_hits": False})
 
 
-def _told(
+def _make_reporter(
     show: Callable[[SyncSummary], None], metrics: SyncMetrics, options: SyncOptions
 ) -> Callable[[SyncSummary], None]:
     """Return a function that shows progress, and prints a line every few seconds for `--follow`."""

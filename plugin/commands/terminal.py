@@ -6,7 +6,7 @@ PLAIN_WIDTH = 120
 """Columns of tables if the output is no terminal."""
 
 
-def fitted_console() -> Console:
+def make_console() -> Console:
     """Return a console as wide as the terminal, or PLAIN_WIDTH columns wide."""
     console = Console(highlight=False)
     if not console.is_terminal:

@@ -9,13 +9,13 @@ import click
 
 from opensearch.index import metadata
 from opensearch.settings.table import RerankSettings
-from plugin.commands.connection import connected
+from plugin.commands.connection import open_client
 from plugin.commands.options import bundle_option, json_option
-from plugin.commands.progress import shown_progress
+from plugin.commands.progress import show_progress
 from plugin.commands.upstream_options import connection_options
 from plugin.encoding.model import Model
 from plugin.errors import CommandError
-from plugin.evaluation.judged_documents import judged_queries
+from plugin.evaluation.judged_documents import read_judged_queries
 from plugin.search.explain import search_door
 from plugin.settings.cache import SettingsCache
 from plugin.upstream.connecting import Connecting
@@ -58,20 +58,20 @@ def tune_command(
     """
     if queries is None or qrels is None:
         raise CommandError(NEEDS)
-    with connected(connecting) as client:
+    with open_client(connecting) as client:
         settings = metadata.find_write_index(client, index).rerank_settings()
-        texts, judged = judged_queries(client, index, queries, qrels)
+        texts, judged = read_judged_queries(client, index, queries, qrels)
     bundle = Bundle.open(bundle_path)
-    now = _pair(settings, bundle.manifest.fusion.weight)
+    now = _read_pair(settings, bundle.manifest.fusion.weight)
     chosen = fields or settings.source_fields
-    tuned = _tuned(index, texts, judged, chosen, now, bundle, connecting, as_json)
+    tuned = _tune(index, texts, judged, chosen, now, bundle, connecting, as_json)
     if as_json:
-        click.echo(json.dumps(_as_json(tuned)))
+        click.echo(json.dumps(_describe(tuned)))
         return
-    _tell(index, tuned, now)
+    _print_result(index, tuned, now)
 
 
-def _tuned(
+def _tune(
     index: str,
     texts: dict[str, str],
     judged: Judgements,
@@ -82,21 +82,21 @@ def _tuned(
     as_json: bool,
 ) -> "Tuned":
     from plugin.evaluation.tune import tune
-    from plugin.evaluation.tune_windows import searched_windows
+    from plugin.evaluation.tune_windows import search_windows
 
     with closing(connecting.upstream()) as upstream:
         cache = SettingsCache(upstream, waits_for_coverage=True)
         door = search_door(upstream, cache, Model.load(bundle))
-        found = searched_windows(door, cache, connecting.credentials, index, texts, fields)
+        found = search_windows(door, cache, connecting.credentials, index, texts, fields)
         windows: dict[str, Window] = {}
-        with shown_progress(hidden=as_json) as show:
+        with show_progress(hidden=as_json) as show:
             for query, window in found:
                 windows[query] = window
                 show("queries", len(windows), len(texts))
     return tune(windows, judged, now)
 
 
-def _pair(settings: RerankSettings, bundle_weight: float) -> "Pair":
+def _read_pair(settings: RerankSettings, bundle_weight: float) -> "Pair":
     """Return the weight and window in use; for another method than `log_linear`, those it would have."""
     try:
         from plugin.evaluation.tune import Pair
@@ -106,7 +106,7 @@ def _pair(settings: RerankSettings, bundle_weight: float) -> "Pair":
     return Pair(bundle_weight if weight is None else weight, settings.window_size)
 
 
-def _tell(index: str, tuned: "Tuned", now: "Pair") -> None:
+def _print_result(index: str, tuned: "Tuned", now: "Pair") -> None:
     gain = tuned.gain
     click.echo(f"{tuned.num_queries} judged queries, nDCG@10")
     click.echo(f"  OpenSearch alone            {tuned.first_stage:.3f}")
@@ -124,20 +124,20 @@ def _tell(index: str, tuned: "Tuned", now: "Pair") -> None:
         click.echo("The gain is within chance: keep the settings as they are, or judge more queries.")
         click.echo("The best fit for these queries:")
     click.echo(f"  twinrank enable {index} --weight {best.weight:g} --window-size {best.window_size}")
-    click.echo(f"  _meta.rerank: {json.dumps(_change(best))}")
+    click.echo(f"  _meta.rerank: {json.dumps(_describe_change(best))}")
 
 
-def _as_json(tuned: "Tuned") -> dict[str, Any]:
+def _describe(tuned: "Tuned") -> dict[str, Any]:
     means = {"first_stage": tuned.first_stage, "now": tuned.now, "tuned": tuned.tuned}
     return {
         "queries": tuned.num_queries,
         "ndcg@10": means,
         "gain": vars(tuned.gain),
         "is_worth_it": tuned.is_worth_it,
-        "change": tuned.best and _change(tuned.best),
+        "change": tuned.best and _describe_change(tuned.best),
     }
 
 
-def _change(best: "Pair") -> dict[str, Any]:
+def _describe_change(best: "Pair") -> dict[str, Any]:
     """Return the change of `_meta.rerank`."""
     return {"window_size": best.window_size, "fusion": {"method": "log_linear", "weight": best.weight}}

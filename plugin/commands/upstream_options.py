@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from plugin.commands.options import Command
-from plugin.commands.password import urls_with_password
+from plugin.commands.password import add_password
 from plugin.upstream.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from plugin.upstream.connecting import VARIABLES, Connecting, ConnectionOptionError
 
@@ -111,7 +111,7 @@ def _secrets(*, is_server: bool) -> list[Callable[[Any], Any]]:
 def _with_options(command: Command, *options: Callable[[Any], Any]) -> Command:
     @wraps(command)
     def with_connecting(**given: Any) -> Any:  # noqa: ANN401
-        return command(connecting=_connecting(given), **given)
+        return command(connecting=_read_connecting(given), **given)
 
     decorated: Any = with_connecting
     for option in reversed(options):
@@ -119,7 +119,7 @@ def _with_options(command: Command, *options: Callable[[Any], Any]) -> Command:
     return decorated  # type: ignore[no-any-return]
 
 
-def _connecting(given: dict[str, Any]) -> Connecting:
+def _read_connecting(given: dict[str, Any]) -> Connecting:
     """Take the connection's options out of a command's parameters.
 
     Raises:
@@ -135,7 +135,7 @@ def _connecting(given: dict[str, Any]) -> Connecting:
         raise click.UsageError(
             "expected --user or --aws-region, found both: a request is signed or has a password"
         )
-    connecting = Connecting(urls_with_password(urls, user, password_file), verifies=not insecure, **chosen)
+    connecting = Connecting(add_password(urls, user, password_file), verifies=not insecure, **chosen)
     try:
         connecting.check()
         if "connect_timeout_s" in chosen:  # `serve`, which does not come back to them

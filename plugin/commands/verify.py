@@ -13,10 +13,10 @@ from opensearch.fields import stored_vectors
 from opensearch.index import metadata
 from opensearch.index.metadata import Index
 from opensearch.settings.table import META_KEY
-from plugin.commands.connection import connected
-from plugin.commands.fills import settings_for
+from plugin.commands.connection import open_client
+from plugin.commands.fills import find_settings
 from plugin.commands.options import bundle_option, json_option
-from plugin.commands.progress import Show, shown_progress
+from plugin.commands.progress import Show, show_progress
 from plugin.commands.upstream_options import connection_options
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle
@@ -33,14 +33,14 @@ def verify_command(index: str, as_json: bool, bundle_path: Path, connecting: Con
     Exit status 1 if a vector is stale: encoded from a text that the document no longer has.
     """
     bundle = Bundle.open(bundle_path)
-    with connected(connecting) as upstream:
+    with open_client(connecting) as upstream:
         found = [one for one in metadata.find_indices(upstream, index) if META_KEY in one.meta]
         if not found:
             raise IndexMissingError(
                 f"expected an index {index} with settings, found none."
                 f" Write them with: twinrank enable {index} --field FIELD"
             )
-        with shown_progress(hidden=as_json) as show:
+        with show_progress(hidden=as_json) as show:
             audits = {one.name: _audit(upstream, one, bundle, show) for one in found}
     if as_json:
         click.echo(json.dumps({name: audit.as_json() for name, audit in audits.items()}))
@@ -52,7 +52,7 @@ def verify_command(index: str, as_json: bool, bundle_path: Path, connecting: Con
 
 
 def _audit(upstream: OpenSearchClient, index: Index, bundle: Bundle, show: Show) -> Audit:
-    settings = settings_for(index, bundle)
+    settings = find_settings(index, bundle)
     try:
         metadata.refresh(upstream, index.name)
     except DeniedError as error:

@@ -15,7 +15,7 @@ from indexer.load.indexing import BATCH_DOCUMENTS
 from indexer.load.summary import Summary
 from opensearch.local.folders import make_folder
 from opensearch.local.server import LocalServer
-from plugin.demo.docstrings import Documented, standard_library
+from plugin.demo.docstrings import Documented, read_standard_library
 from plugin.harness.prepared_index import prepare_index
 from plugin.harness.proxy_process import DEFAULT_PORT, ProxyProcess, free_port, start_proxy, stop_proxy
 from plugin.search.comparison import BothOrders, search_both
@@ -87,16 +87,26 @@ def start_demo(plan: DemoPlan, say: Say) -> RunningDemo:
     make_folder(plan.folder)
     say("Starting OpenSearch; the first time it is fetched (160 MB) ...")
     with ExitStack() as started:
-        upstream = _said(say, lambda: _start_opensearch(plan.server, started), "OpenSearch is ready at {}")
-        documents = _said(
-            say, lambda: standard_library(plan.documents), "{:,} docstrings of Python's standard library", len
+        upstream = _report_step(
+            say, lambda: _start_opensearch(plan.server, started), "OpenSearch is ready at {}"
+        )
+        documents = _report_step(
+            say,
+            lambda: read_standard_library(plan.documents),
+            "{:,} docstrings of Python's standard library",
+            len,
         )
         file = _write_lines(plan.folder / "docstrings.jsonl", documents)
-        _said(
-            say, lambda: _index(plan, upstream, file, say), "{:,} of them were new and encoded", _num_encoded
+        _report_step(
+            say,
+            lambda: _index(plan, upstream, file, say),
+            "{:,} of them were new and encoded",
+            _count_encoded,
         )
-        proxy = _said(say, lambda: _start_proxy(plan, upstream, started), "Twinrank is ready at {0.url}")
-        orders = search_all(upstream, proxy.url)
+        proxy = _report_step(
+            say, lambda: _start_proxy(plan, upstream, started), "Twinrank is ready at {0.url}"
+        )
+        orders = run_searches(upstream, proxy.url)
         started.pop_all()
     return RunningDemo(upstream, proxy, len(documents), orders)
 
@@ -112,7 +122,7 @@ def demo_folder(home: Path) -> Path:
     return home / "demo"
 
 
-def search_all(upstream: str, proxy: str, queries: Sequence[str] = QUERIES) -> list[BothOrders]:
+def run_searches(upstream: str, proxy: str, queries: Sequence[str] = QUERIES) -> list[BothOrders]:
     """Send every query both ways, after others that warm up connections and code but cache no vector.
 
     Raises:
@@ -121,13 +131,13 @@ def search_all(upstream: str, proxy: str, queries: Sequence[str] = QUERIES) -> l
     with SearchClient(upstream) as straight, SearchClient(proxy) as proxied:
         end_s = time.monotonic() + WARM_UP_S
         for query in itertools.cycle(WARM_UP):
-            search_both(straight, proxied, INDEX, query, search_body(query))
+            search_both(straight, proxied, INDEX, query, build_search_body(query))
             if time.monotonic() > end_s:
                 break
-        return [search_both(straight, proxied, INDEX, query, search_body(query)) for query in queries]
+        return [search_both(straight, proxied, INDEX, query, build_search_body(query)) for query in queries]
 
 
-def search_body(query: str) -> dict[str, Any]:
+def build_search_body(query: str) -> dict[str, Any]:
     """Return the search that both get; nothing in it is specific to Twinrank."""
     return {"query": {"multi_match": {"query": query, "fields": list(SOURCE_FIELDS)}}, "size": PAGE}
 
@@ -161,7 +171,7 @@ def _start_proxy(plan: DemoPlan, upstream: str, started: ExitStack) -> ProxyProc
     return proxy
 
 
-def _num_encoded(summary: Summary) -> int:
+def _count_encoded(summary: Summary) -> int:
     return summary.outcomes[Outcome.ENCODED]
 
 
@@ -171,7 +181,7 @@ def _write_lines(file: Path, documents: Sequence[Documented]) -> Path:
     return draft.replace(file)
 
 
-def _said(
+def _report_step(
     say: Say, step: Callable[[], Result], done: str, shown: Callable[[Result], object] = lambda result: result
 ) -> Result:
     """Run a step, print its result and how long it took, and return the result."""

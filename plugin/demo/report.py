@@ -12,22 +12,22 @@ from urllib.parse import quote, urlencode
 from rich.table import Table
 from rich.text import Text
 
-from plugin.demo.demo import INDEX, SHOWN_FIELDS, RunningDemo, search_body
-from plugin.harness.comparison_table import orders_report
+from plugin.demo.demo import INDEX, SHOWN_FIELDS, RunningDemo, build_search_body
+from plugin.harness.comparison_table import format_orders
 
 COMPARE = "/_plugins/_rerank/compare"
 _EXAMPLE = "check whether a file exists"
 
 
-def demo_report(demo: RunningDemo) -> Iterator[Table | Text]:
+def format_demo(demo: RunningDemo) -> Iterator[Table | Text]:
     """Yield the whole output, in order."""
     for orders in demo.orders:
-        yield from orders_report(orders, SHOWN_FIELDS)
+        yield from format_orders(orders, SHOWN_FIELDS)
         yield Text("")
-    yield Text("\n".join([*_what_happened(demo), "", *_to_try(demo)]))
+    yield Text("\n".join([*_describe_run(demo), "", *_suggest(demo)]))
 
 
-def _what_happened(demo: RunningDemo) -> Iterator[str]:
+def _describe_run(demo: RunningDemo) -> Iterator[str]:
     """Yield what happened according to each answer, so that nothing is claimed that was not shown."""
     applied, total = sum(orders.is_reranked for orders in demo.orders), len(demo.orders)
     yield "What just happened:"
@@ -39,46 +39,46 @@ def _what_happened(demo: RunningDemo) -> Iterator[str]:
         yield "   against the query's, reordered the hits, and cut the page."
     else:
         yield f"4. Twinrank reranked none of the {total} searches: both columns show OpenSearch's order."
-    yield from _exceptions(demo)
+    yield from _describe_exceptions(demo)
     yield "5. The answer keeps OpenSearch's shape and texts; its header Rerank-Status says what was done."
 
 
-def _exceptions(demo: RunningDemo) -> Iterator[str]:
+def _describe_exceptions(demo: RunningDemo) -> Iterator[str]:
     """Yield the exceptions: searches that were sent again, and those that were not reranked."""
     repeated = sum(bool(orders.repeats) for orders in demo.orders)
     if repeated:
-        yield f"   This machine is busy: {_searches(repeated)} sent again, with a longer deadline"
+        yield f"   This machine is busy: {_count_searches(repeated)} sent again, with a longer deadline"
         yield "   (ext.rerank.deadline_ms)."
     skipped = Counter(orders.reranked.status for orders in demo.orders if not orders.is_reranked)
     for status, number in skipped.items():
         why = status or "no Rerank-Status"
-        yield f"   {_searches(number)} not reranked ({why}), so both columns are the same."
+        yield f"   {_count_searches(number)} not reranked ({why}), so both columns are the same."
     if skipped:
         yield "   Close other programs, and run the demo again."
 
 
-def _searches(number: int) -> str:
+def _count_searches(number: int) -> str:
     return "1 search was" if number == 1 else f"{number} searches were"
 
 
-def _to_try(demo: RunningDemo) -> Iterator[str]:
+def _suggest(demo: RunningDemo) -> Iterator[str]:
     yield "It is left running. Compare both orders in your browser, with words of your own:"
-    yield f"  {compare_url(demo.proxy.url, INDEX, _EXAMPLE)}"
+    yield f"  {build_compare_url(demo.proxy.url, INDEX, _EXAMPLE)}"
     yield "Or in a terminal:"
-    body = shlex.quote(json.dumps(search_body(_EXAMPLE) | {"_source": ["text"]}))
+    body = shlex.quote(json.dumps(build_search_body(_EXAMPLE) | {"_source": ["text"]}))
     for url in (demo.upstream, demo.proxy.url):
         yield f"  curl -si '{url}/{INDEX}/_search?pretty' -H 'Content-Type: application/json' -d {body}"
     where = f"--upstream {demo.upstream} --proxy {demo.proxy.url}"
-    yield f"  {program()} search {INDEX} '{_EXAMPLE}' {where}"
-    yield f"Stop it: {program()} demo --stop (make demo-stop)"
+    yield f"  {find_program()} search {INDEX} '{_EXAMPLE}' {where}"
+    yield f"Stop it: {find_program()} demo --stop (make demo-stop)"
 
 
-def compare_url(proxy: str, index: str, text: str) -> str:
+def build_compare_url(proxy: str, index: str, text: str) -> str:
     """Return the address of the compare page for one search."""
     return f"{proxy}{COMPARE}?{urlencode({'index': index, 'text': text}, quote_via=quote)}"
 
 
-def program() -> str:
+def find_program() -> str:
     """Return how `twinrank` is called here: by its path if it is not on the PATH."""
     beside = Path(sys.executable).with_name("twinrank")
     return "twinrank" if shutil.which("twinrank") or not beside.exists() else str(beside)

@@ -69,37 +69,37 @@ def read_collection(
     Raises:
         CollectionError: a file is missing, or a line of it is not as BEIR writes it.
     """
-    qrels_path = qrels_file or _first_of(folder, *_QRELS)
+    qrels_path = qrels_file or _find_file(folder, *_QRELS)
     judged = read_qrels(qrels_path)
-    texts = read_queries(_first_of(folder, "queries.jsonl"))
+    texts = read_queries(_find_file(folder, "queries.jsonl"))
     queries = {query: texts[query] for query in [q for q in texts if q in judged][:queries_limit]}
     if not queries:
         raise CollectionError(f"{folder}: expected judged queries, found none that is in both files")
-    corpus = _first_of(folder, "corpus.jsonl")
+    corpus = _find_file(folder, "corpus.jsonl")
     qrels = {query: judged[query] for query in queries}
-    documents = judged_documents(qrels)
+    documents = collect_judged(qrels)
     num_documents, fields, missing = _survey(corpus, documents)
     if len(missing) == len(documents):
         raise CollectionError(
-            f"{corpus}: expected judged documents, found {coverage(qrels_path, documents, missing)}"
+            f"{corpus}: expected judged documents, found {describe_coverage(qrels_path, documents, missing)}"
         )
     left_out = _read_left_out(folder)
     name = folder.resolve().name
     return Collection(name, corpus, num_documents, fields, queries, qrels, left_out, len(missing))
 
 
-def judged_documents(qrels: Judgements) -> set[str]:
+def collect_judged(qrels: Judgements) -> set[str]:
     """Return the ids of all documents that have a grade."""
     return {document for grades in qrels.values() for document in grades}
 
 
-def coverage(qrels: Path, judged: set[str], missing: set[str]) -> str:
+def describe_coverage(qrels: Path, judged: set[str], missing: set[str]) -> str:
     """Describe how many judged documents there are, with an example of a missing one."""
     words = f"{len(judged) - len(missing)} of the {len(judged)} in {qrels}"
     return f"{words} (missing: {min(missing)!r}, for example)" if missing else words
 
 
-def _first_of(folder: Path, *names: str) -> Path:
+def _find_file(folder: Path, *names: str) -> Path:
     for name in names:
         for path in (folder / name, folder / f"{name}.gz"):
             if path.is_file():
@@ -107,7 +107,7 @@ def _first_of(folder: Path, *names: str) -> Path:
     raise CollectionError(f"{folder}: expected {' or '.join(names)}, plain or gzipped (.gz), found neither")
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def _read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the numbered lines of a plain or gzipped file, without blank ones."""
     try:
         with path.open("rb") as file:
@@ -118,9 +118,9 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         raise CollectionError(f"expected UTF-8 text, plain or gzipped, in {path}, found: {error}") from error
 
 
-def _objects(path: Path, type_: type[_Record]) -> Iterator[_Record]:
+def _read_objects(path: Path, type_: type[_Record]) -> Iterator[_Record]:
     decoder = msgspec.json.Decoder(type_)
-    for number, line in _lines(path):
+    for number, line in _read_lines(path):
         try:
             yield decoder.decode(line)
         except msgspec.MsgspecError as error:
@@ -128,9 +128,9 @@ def _objects(path: Path, type_: type[_Record]) -> Iterator[_Record]:
             raise CollectionError(f"{path}, line {number}: expected {expected}, found: {error}") from error
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield the numbered rows of a file between tabs, without its header."""
-    for number, line in _lines(path):
+    for number, line in _read_lines(path):
         row = line.rstrip("\r\n").split("\t")
         if row[0] != "query-id":
             yield number, row
@@ -139,7 +139,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 def _survey(path: Path, judged: set[str]) -> tuple[int, tuple[str, ...], set[str]]:
     """Count the documents, name the fields that have text in any, and return the judged that are missing."""
     count, titles, missing = 0, 0, set(judged)
-    for document in _objects(path, _Document):
+    for document in _read_objects(path, _Document):
         count += 1
         titles += bool((document.title or "").strip())
         missing.discard(str(document.id))
@@ -153,7 +153,7 @@ def read_queries(path: Path) -> dict[str, str]:
         CollectionError: a line of it is not as BEIR writes it, or an id has two texts.
     """
     texts: dict[str, str] = {}
-    for query in _objects(path, _Query):
+    for query in _read_objects(path, _Query):
         if texts.setdefault(str(query.id), query.text) != query.text:
             raise CollectionError(f"{path}: expected one text of query {query.id}, found two")
     return texts
@@ -174,7 +174,7 @@ def read_qrels(path: Path) -> Judgements:
 def _read_left_out(folder: Path) -> dict[str, set[str]]:
     left_out: dict[str, set[str]] = defaultdict(set)
     for path in (folder / "source_docs.tsv", folder / "source_docs.tsv.gz"):
-        for number, row in _rows(path) if path.is_file() else ():
+        for number, row in _read_rows(path) if path.is_file() else ():
             if len(row) < 2:
                 raise CollectionError(
                     f"{path}, line {number}: expected query-id, tab, corpus-id, found {row}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from plugin.evaluation.collection import Collection
-from plugin.evaluation.measures import Difference, Measures, difference, measured
+from plugin.evaluation.measures import Difference, Measures, compare, measure
 from plugin.search.retry import search_until_reranked
 from plugin.upstream.search_client import SearchClient
 
@@ -69,19 +69,19 @@ def evaluate(
     reranked: dict[str, Sequence[str]] = {}
     statuses: Counter[str] = Counter()
     for query, text in collection.queries.items():
-        body = search_body(text, collection.text_fields, match)
+        body = build_search_body(text, collection.text_fields, match)
         answer, _ = search_until_reranked(proxied, index, body, tries=TRIES)
         first_stage[query] = collection.counted(query, straight.search(index, body).ids, judged_only)
         reranked[query] = collection.counted(query, answer.ids, judged_only)
-        statuses[_outcome(answer.status)] += 1
+        statuses[_summarise_status(answer.status)] += 1
         progress()
-    before = measured(collection.qrels, first_stage, relevant=relevant)
-    after = measured(collection.qrels, reranked, relevant=relevant)
-    ndcg, rr = difference(before.ndcg, after.ndcg), difference(before.rr, after.rr)
+    before = measure(collection.qrels, first_stage, relevant=relevant)
+    after = measure(collection.qrels, reranked, relevant=relevant)
+    ndcg, rr = compare(before.ndcg, after.ndcg), compare(before.rr, after.rr)
     return Evaluation(collection, relevant, before, after, ndcg, rr, dict(statuses))
 
 
-def search_body(text: str, fields: Sequence[str], match: str) -> dict[str, Any]:
+def build_search_body(text: str, fields: Sequence[str], match: str) -> dict[str, Any]:
     """Return a search for the ids of the best 100 documents; `match` is the type of `multi_match`."""
     if len(fields) == 1:
         query: dict[str, Any] = {"match": {fields[0]: text}}
@@ -90,7 +90,7 @@ def search_body(text: str, fields: Sequence[str], match: str) -> dict[str, Any]:
     return {"query": query, "size": WINDOW, "_source": False}
 
 
-def _outcome(status: str) -> str:
+def _summarise_status(status: str) -> str:
     """Return `applied`, or `skipped; reason=...`, without the members that differ from search to search."""
     parts = [part.strip() for part in status.split(";")]
     return "; ".join(part for part in parts if "=" not in part or part.startswith("reason=")) or "no proxy"

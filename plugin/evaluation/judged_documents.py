@@ -8,7 +8,7 @@ import click
 
 from opensearch.client import OpenSearchClient, index_path
 from plugin.errors import CommandError
-from plugin.evaluation.collection import judged_documents, read_qrels, read_queries
+from plugin.evaluation.collection import collect_judged, read_qrels, read_queries
 from reranker.judgements import Judgements
 
 BATCH_IDS = 10_000
@@ -19,7 +19,7 @@ class NothingJudgedError(CommandError):
     """None of the judged documents is in the index: every measure would be 0, whatever the settings."""
 
 
-def judged_queries(
+def read_judged_queries(
     client: OpenSearchClient, index: str, queries: Path, qrels: Path
 ) -> tuple[dict[str, str], Judgements]:
     """Return the texts of the judged queries, and all judgements; what is left out is noted on stderr.
@@ -32,15 +32,15 @@ def judged_queries(
     judged, texts = read_qrels(qrels), read_queries(queries)
     both = {query: text for query, text in texts.items() if query in judged}
     if both:
-        _check_documents(client, index, judged_documents({query: judged[query] for query in both}), qrels)
+        _check_documents(client, index, collect_judged({query: judged[query] for query in both}), qrels)
     if len(both) < len(texts):
-        note(f"{len(texts) - len(both)} of {len(texts)} queries have no judgement in {qrels}")
+        print_note(f"{len(texts) - len(both)} of {len(texts)} queries have no judgement in {qrels}")
     if len(both) < len(judged):
-        note(f"{len(judged) - len(both)} of {len(judged)} judged queries are not in {queries}")
+        print_note(f"{len(judged) - len(both)} of {len(judged)} judged queries are not in {queries}")
     return both, judged
 
 
-def note(text: str) -> None:
+def print_note(text: str) -> None:
     """Print a note on standard error."""
     click.echo(f"note: {text}", err=True)
 
@@ -53,7 +53,7 @@ def _check_documents(client: OpenSearchClient, index: str, documents: set[str], 
             f"{said}: an id in {qrels}, such as {min(documents)!r}, must be the _id of a document"
         )
     if found < len(documents):
-        note(said)
+        print_note(said)
 
 
 def _counts(client: OpenSearchClient, index: str, documents: set[str]) -> Iterator[int]:

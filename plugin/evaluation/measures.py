@@ -49,7 +49,7 @@ class Difference:
     tied: int
 
 
-def measured(qrels: Qrels, run: Run, *, relevant: int = 1) -> Measures:
+def measure(qrels: Qrels, run: Run, *, relevant: int = 1) -> Measures:
     """Measure a run: document ids of each query, best first. A query without hits counts as 0.
 
     `relevant` is the lowest grade that counts as relevant; nDCG uses the grades themselves.
@@ -65,7 +65,7 @@ def measured(qrels: Qrels, run: Run, *, relevant: int = 1) -> Measures:
     return Measures(np.array(list(values[ndcg].values())), np.array(list(values[rr].values())), bad, unjudged)
 
 
-def difference(before: Floats64, after: Floats64) -> Difference:
+def compare(before: Floats64, after: Floats64) -> Difference:
     """Compare (num_queries,) float64 values of two rankings of the same queries."""
     moved = after - before
     won, lost = int((moved > 0).sum()), int((moved < 0).sum())

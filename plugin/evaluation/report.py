@@ -16,7 +16,7 @@ MARKDOWN_HEAD = (
 )
 
 
-def evaluation_table(evaluation: Evaluation) -> Table:
+def build_table(evaluation: Evaluation) -> Table:
     """Return both orders' measures side by side."""
     collection = evaluation.collection
     title = f"{collection.name}: {collection.num_documents:,} documents, {len(collection.queries):,} queries"
@@ -33,7 +33,7 @@ def evaluation_table(evaluation: Evaluation) -> Table:
     return table
 
 
-def evaluation_markdown(evaluation: Evaluation) -> str:
+def format_markdown(evaluation: Evaluation) -> str:
     """Return one row for the table under MARKDOWN_HEAD."""
     collection, before, after = evaluation.collection, evaluation.first_stage, evaluation.reranked
     cells = [collection.name, f"{collection.num_documents:,}", f"{len(collection.queries):,}"]
@@ -43,7 +43,7 @@ def evaluation_markdown(evaluation: Evaluation) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
+def describe_evaluation(evaluation: Evaluation) -> dict[str, Any]:
     """Return everything as plain values; bad hits are null if no document was judged not relevant."""
     return {
         "collection": evaluation.collection.name,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from plugin.errors import CommandError
-from plugin.evaluation.measures import Difference, Qrels, difference, measured
+from plugin.evaluation.measures import Difference, Qrels, compare, measure
 from reranker.arrays import Floats, Floats64
 from reranker.fusion import choose_fusion
 from reranker.rerank import rank
@@ -93,30 +93,30 @@ def tune(windows: Mapping[str, Window], qrels: Qrels, now: Pair) -> Tuned:
             " a query id must be in both files, and its text in a script that the model reads"
         )
     longest = max(len(window.ids) for window in windows.values())
-    pairs = [now, *(Pair(weight, size) for size in _sizes(longest) for weight in WEIGHTS)]
+    pairs = [now, *(Pair(weight, size) for size in _select_sizes(longest) for weight in WEIGHTS)]
 
     def ndcg(order: Callable[[Window], Sequence[str]]) -> Floats64:
-        return measured(judged, {query: order(windows[query]) for query in judged}).ndcg
+        return measure(judged, {query: order(windows[query]) for query in judged}).ndcg
 
     tried = np.array([ndcg(lambda window, pair=pair: window.reranked(pair)) for pair in pairs])  # type: ignore[misc]
     before, first_stage = tried[0], ndcg(lambda window: window.ids)
-    unseen, chosen = _cross_validated(tried), _chosen(tried)
+    unseen, chosen = _cross_validate(tried), _choose(tried)
     return Tuned(
         num_queries=len(judged),
         first_stage=float(first_stage.mean()),
         now=float(before.mean()),
         tuned=float(unseen.mean()),
-        gain=difference(before, unseen),
+        gain=compare(before, unseen),
         best=pairs[chosen] if chosen else None,
     )
 
 
-def _sizes(longest: int) -> list[int]:
+def _select_sizes(longest: int) -> list[int]:
     """Return the windows that differ from one another: none beyond the first that holds every hit."""
     return [size for place, size in enumerate(WINDOWS) if place == 0 or WINDOWS[place - 1] < longest]
 
 
-def _chosen(tried: Floats64) -> int:
+def _choose(tried: Floats64) -> int:
     """Return the row of `tried`, (num_pairs, num_queries), with the best mean, or 0.
 
     The first row is the current pair. It stays if the best one's lead over it, query by query, is at most one
@@ -128,7 +128,7 @@ def _chosen(tried: Floats64) -> int:
     return best if lead.mean() > standard_error else 0
 
 
-def _cross_validated(tried: Floats64) -> Floats64:
+def _cross_validate(tried: Floats64) -> Floats64:
     """Return (num_queries,) values, each of the pair chosen on the other folds.
 
     `tried` is (num_pairs, num_queries). The folds are always the same, so that a run can be repeated.
@@ -137,5 +137,5 @@ def _cross_validated(tried: Floats64) -> Floats64:
     unseen = np.zeros(num_queries)
     for fold in np.array_split(np.random.default_rng(0).permutation(num_queries), FOLDS):
         others = np.setdiff1d(np.arange(num_queries), fold)
-        unseen[fold] = tried[_chosen(tried[:, others]), fold]
+        unseen[fold] = tried[_choose(tried[:, others]), fold]
     return unseen

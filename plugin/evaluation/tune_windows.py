@@ -19,7 +19,7 @@ TRIES = 20
 """How often a query is sent at most: on a busy machine, a few seconds later all are reranked again."""
 
 
-def searched_windows(
+def search_windows(
     door: SearchDoor,
     settings: SettingsCache,
     headers: Headers,
@@ -34,13 +34,13 @@ def searched_windows(
         UpstreamError: OpenSearch cannot be asked, or answers with an error.
     """
     for query, text in queries.items():
-        asked = Asked(index, _search(text, fields))
-        window = _window(door, settings, headers, asked)
+        asked = Asked(index, _build_search(text, fields))
+        window = _search_window(door, settings, headers, asked)
         if window is not None:
             yield query, window
 
 
-def _search(text: str, fields: Sequence[str]) -> dict[str, Any]:
+def _build_search(text: str, fields: Sequence[str]) -> dict[str, Any]:
     return {
         "query": {"multi_match": {"query": text, "fields": list(fields)}},
         "size": WINDOWS[-1],
@@ -49,10 +49,12 @@ def _search(text: str, fields: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _window(door: SearchDoor, settings: SettingsCache, headers: Headers, asked: Asked) -> Window | None:
+def _search_window(
+    door: SearchDoor, settings: SettingsCache, headers: Headers, asked: Asked
+) -> Window | None:
     steps = explain(door, settings, headers, asked, (), tries=TRIES)
     if str(steps["rerank_status"]).startswith("applied"):
-        return _of_hits(steps["hits"])
+        return _read_window(steps["hits"])
     if reason_of_status(str(steps["rerank_status"])) == "language":
         return None
     raise TuningError(
@@ -61,7 +63,7 @@ def _window(door: SearchDoor, settings: SettingsCache, headers: Headers, asked: 
     )
 
 
-def _of_hits(hits: Sequence[dict[str, Any]]) -> Window:
+def _read_window(hits: Sequence[dict[str, Any]]) -> Window:
     found = [hit["rerank"] | {"id": hit["_id"]} for hit in hits if hit["rerank"] is not None]
     scored = sorted(found, key=lambda hit: hit["first_stage_rank"])
     crossing = [np.nan if hit["crossing"] is None else hit["crossing"] for hit in scored]

@@ -15,13 +15,13 @@ from plugin.search.outcome_words import outcome_in_words
 _COLOURS = {"↑": "green", "↓": "red", "n": "green", "=": "dim"}
 
 
-def orders_report(orders: BothOrders, fields: Sequence[str] = ()) -> Iterator[Table | Text]:
+def format_orders(orders: BothOrders, fields: Sequence[str] = ()) -> Iterator[Table | Text]:
     """Yield the table, or a sentence if there are no hits, then the times and what was not reranked."""
     if orders.straight.hits or orders.reranked.hits:
-        yield orders_table(orders, fields)
+        yield build_orders_table(orders, fields)
     else:
         yield Text(f"“{orders.query}”: no hits. OpenSearch finds nothing for this search.")
-    yield Text(timing_line(orders), style="dim")
+    yield Text(format_timing(orders), style="dim")
     words = outcome_in_words(orders.reranked.status)
     if words:
         yield Text(words)
@@ -29,7 +29,7 @@ def orders_report(orders: BothOrders, fields: Sequence[str] = ()) -> Iterator[Ta
         yield Text(f"Sent {orders.repeats + 1} times, since the machine was busy.")
 
 
-def orders_table(orders: BothOrders, fields: Sequence[str] = ()) -> Table:
+def build_orders_table(orders: BothOrders, fields: Sequence[str] = ()) -> Table:
     """Return a table: OpenSearch's order on the left, the reranked one and the moves on the right.
 
     A hit is its `_id` and the text of `fields` (dotted paths into its source), cut to the terminal's width.
@@ -44,13 +44,13 @@ def orders_table(orders: BothOrders, fields: Sequence[str] = ()) -> Table:
     table.add_column("moved", justify="right", min_width=5)
     before, after = orders.straight.hits, orders.reranked.hits
     for place in range(max(len(before), len(after))):
-        left, right = _label(before, place, fields), _label(after, place, fields)
+        left, right = _format_hit(before, place, fields), _format_hit(after, place, fields)
         move = orders.moves[place] if place < len(after) else ""
         table.add_row(str(place + 1), left, right, f"[{_COLOURS[move[0]]}]{move}[/]" if move else "")
     return table
 
 
-def timing_line(orders: BothOrders) -> str:
+def format_timing(orders: BothOrders) -> str:
     """Return one line: the time of each stage, and of both searches as the client saw them."""
     stages = ", ".join(f"{name} {ms:.1f}" for name, ms in orders.reranked.stages_ms.items())
     shown = f" ({stages})" if stages else ""
@@ -61,5 +61,5 @@ def timing_line(orders: BothOrders) -> str:
     )
 
 
-def _label(hits: list[dict[str, Any]], place: int, fields: Sequence[str]) -> str:
+def _format_hit(hits: list[dict[str, Any]], place: int, fields: Sequence[str]) -> str:
     return escape(f"{hits[place]['_id']}  {hit_text(hits[place], fields)}") if place < len(hits) else ""

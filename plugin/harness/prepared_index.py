@@ -79,10 +79,10 @@ def _index_file(
     events = Events(rejected=rejections.append, progress=progress)
     with file.open("rb") as stream:
         summary = Indexing(upstream, index, enricher, events).run(read_documents(stream))
-    return _checked(summary, rejections, file)
+    return _check_summary(summary, rejections, file)
 
 
-def _checked(summary: Summary, rejections: Sequence[Rejection], file: Path) -> Summary:
+def _check_summary(summary: Summary, rejections: Sequence[Rejection], file: Path) -> Summary:
     if summary.stopped:
         raise PreparationError(f"{file}: only {summary.indexed} documents were indexed: {summary.stopped}")
     if rejections:

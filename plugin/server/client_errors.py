@@ -26,21 +26,21 @@ _OF_THE_SERVER = (ConfigurationProblem, InvalidResponseHeader, InvalidResponseHe
 _OF_THE_CLIENT = (ParseException, ssl.SSLError)
 
 
-def is_of_the_client(error: Exception) -> bool:
+def is_client_error(error: Exception) -> bool:
     """Whether an error in gunicorn is the client's: it did not send a valid request."""
     return isinstance(error, _OF_THE_CLIENT) and not isinstance(error, _OF_THE_SERVER)
 
 
-def refusal(error: Exception, *, is_head: bool = False) -> bytes:
+def build_refusal(error: Exception, *, is_head: bool = False) -> bytes:
     """Return the whole answer to a request that raised an error in gunicorn; no body for a HEAD."""
-    if not is_of_the_client(error):
+    if not is_client_error(error):
         reason = "unexpected error in the proxy; its log has the traceback"
-        return answer_of(500, "internal_exception", reason, is_head=is_head)
+        return build_answer(500, "internal_exception", reason, is_head=is_head)
     status, type_name = _TYPES.get(type(error), (400, "invalid_http_request_exception"))
-    return answer_of(status, type_name, f"expected an HTTP/1.1 request, found: {error}", is_head=is_head)
+    return build_answer(status, type_name, f"expected an HTTP/1.1 request, found: {error}", is_head=is_head)
 
 
-def too_long(max_head_bytes: int, *, is_line: bool) -> bytes:
+def build_too_long(max_head_bytes: int, *, is_line: bool) -> bytes:
     """Return the answer to a head that is too long; `is_line`: its first line alone is too long."""
     what, status, type_name = (
         ("line", 414, "too_long_http_line_exception")
@@ -48,16 +48,16 @@ def too_long(max_head_bytes: int, *, is_line: bool) -> bytes:
         else ("head", 431, "too_long_http_header_exception")
     )
     reason = f"expected a request {what} of at most {max_head_bytes} bytes, found more"
-    return answer_of(status, type_name, f"{reason}: --max-head-bytes of twinrank serve sets the limit")
+    return build_answer(status, type_name, f"{reason}: --max-head-bytes of twinrank serve sets the limit")
 
 
-def too_slow(request_timeout_s: float) -> bytes:
+def build_timeout(request_timeout_s: float) -> bytes:
     """Return the answer to a request that did not arrive in time."""
     reason = f"expected a whole request within {request_timeout_s:g} s, found a part of one"
-    return answer_of(408, "request_timeout_exception", reason)
+    return build_answer(408, "request_timeout_exception", reason)
 
 
-def answer_of(status: int, type_name: str, reason: str, *, is_head: bool = False) -> bytes:
+def build_answer(status: int, type_name: str, reason: str, *, is_head: bool = False) -> bytes:
     """Return an error as bytes to send; it closes the connection."""
     body = error_body(status, type_name, reason)
     head = (

@@ -22,7 +22,7 @@ from plugin.search.page_table import PageTable
 from plugin.server.arbiter import GracefulArbiter
 from plugin.server.client_options import ClientOptions
 from plugin.server.keep_alive import GRACE_S
-from plugin.server.runtime_folder import runtime_folder
+from plugin.server.runtime_folder import make_runtime_folder
 from plugin.server.sync_process import SyncChild
 from plugin.settings.cache import SettingsCache
 from plugin.settings.defaults import read_defaults
@@ -98,8 +98,8 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         self._files = files
         self._bundle, self._defaults, self._tokens = files.read()
         files.others(self._bundle)  # fail at the start if they cannot be used
-        self._folder = runtime_folder("settings-1", connecting.urls)
-        self._options = _options(listen, workers, clients)
+        self._folder = make_runtime_folder("settings-1", connecting.urls)
+        self._options = _build_options(listen, workers, clients)
         self._pages = PageTable.shared()  # here, before the workers are forked
         if as_json:
             self._options["logger_class"] = JsonGunicornLogger
@@ -158,7 +158,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         self.configure(
             certfile=str(certificate),
             keyfile=str(key),
-            ssl_context=lambda config, default: _modern(default()),
+            ssl_context=lambda config, default: _require_tls_1_2(default()),
         )
 
     def load(self) -> Proxy:
@@ -181,18 +181,18 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         )  # fmt: skip
 
 
-def _modern(context: ssl.SSLContext) -> ssl.SSLContext:
+def _require_tls_1_2(context: ssl.SSLContext) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
 
-def _options(listen: str, workers: int, clients: ClientOptions) -> dict[str, Any]:
+def _build_options(listen: str, workers: int, clients: ClientOptions) -> dict[str, Any]:
     return {
         "bind": listen,
         "workers": workers,
         "worker_class": "plugin.server.worker.BufferingWorker",
         "threads": THREADS,
-        "worker_connections": _max_connections(),
+        "worker_connections": _limit_connections(),
         "keepalive": clients.keep_alive_s + GRACE_S if clients.keep_alive_s else 0,
         "proc_name": "twinrank",
         "control_socket_disable": True,
@@ -208,7 +208,7 @@ def _options(listen: str, workers: int, clients: ClientOptions) -> dict[str, Any
     }
 
 
-def _max_connections() -> int:
+def _limit_connections() -> int:
     """Return the connections of a worker: half its open files, since each may need one to OpenSearch."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else max(64, min(MAX_CONNECTIONS, soft // 2))

@@ -9,7 +9,7 @@ GRACE_S = 5
 Application = Callable[[Any, Any], Iterable[bytes]]
 
 
-def announcing(application: Application, keep_alive_s: int) -> Application:
+def announce_keep_alive(application: Application, keep_alive_s: int) -> Application:
     """Return a WSGI application whose answers say how long gunicorn keeps their connection.
 
     gunicorn drops a `Keep-Alive` header of the application and sets none itself. So it is added to gunicorn's

@@ -13,7 +13,7 @@ class RuntimeFolderError(CommandError):
     """The folder belongs to another user, or others may use it."""
 
 
-def runtime_folder(*parts: str) -> Path:
+def make_runtime_folder(*parts: str) -> Path:
     """Return this user's folder for `parts`, and create it if it is missing.
 
     It is below the system's folder for temporary files (TMPDIR) and closed to other users. `parts` may hold

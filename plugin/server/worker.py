@@ -30,9 +30,9 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 from plugin.encoding.admission import MAX_WAITING_REQUESTS
 from plugin.http.arrival import arrived, handed_over, num_waiting
 from plugin.server.buffered_request import MAX_HELD_BYTES, BufferedRequest
-from plugin.server.client_errors import is_of_the_client, refusal, too_long, too_slow
+from plugin.server.client_errors import build_refusal, build_timeout, build_too_long, is_client_error
 from plugin.server.client_options import ClientOptions
-from plugin.server.keep_alive import announcing
+from plugin.server.keep_alive import announce_keep_alive
 
 LINGER_S = 2.0
 """How long a finished connection is kept, so that its client can close it (RFC 9112, section 9.6)."""
@@ -82,7 +82,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     def load_wsgi(self) -> None:
         """Load the application, and announce how long its connections are kept."""
         super().load_wsgi()
-        self.wsgi = announcing(self.wsgi, self._clients.keep_alive_s)
+        self.wsgi = announce_keep_alive(self.wsgi, self._clients.keep_alive_s)
 
     def init_signals(self) -> None:
         """Install the handlers, then unblock signals, including those since the fork."""
@@ -113,7 +113,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self.nr_conns += 1
         if self.nr_conns >= self.worker_connections and self._held:
             self._give_up(next(iter(self._held)))  # the slowest client makes room
-        _bound_silence(conn.sock, self._clients.stall_timeout_s)
+        _limit_silence(conn.sock, self._clients.stall_timeout_s)
         conn.initialized = True
         try:
             if self.cfg.is_ssl:  # the handshake is part of the first read
@@ -142,12 +142,12 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:  # noqa: ANN401
         """Answer an invalid request, or an unexpected error."""
-        if is_of_the_client(exc):
+        if is_client_error(exc):
             self.log.warning("Invalid request from ip=%s: %s", addr[0] if addr else "", exc)
         else:
             self.log.exception("Error handling request %s", getattr(req, "uri", "(no URI read)"))
         with suppress(OSError):
-            client.sendall(refusal(exc, is_head=getattr(req, "method", "") == "HEAD"))
+            client.sendall(build_refusal(exc, is_head=getattr(req, "method", "") == "HEAD"))
 
     def finish_request(self, conn: TConn, fs: "Future[Any]") -> None:
         """Keep a connection for the next request, or close it."""
@@ -246,14 +246,14 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         limit = self._clients.max_head_bytes
         self.log.warning("Invalid request from ip=%s: a head of more than %d bytes", conn.client[0], limit)
         with suppress(OSError):
-            conn.sock.send(too_long(limit, is_line=request.is_line_too_long))
+            conn.sock.send(build_too_long(limit, is_line=request.is_line_too_long))
         self._linger(conn)
 
     def _give_up(self, conn: TConn) -> None:
         """Close a connection whose client takes too long, with a 408 if it had begun a request."""
         if self._held[conn].request.received:
             with suppress(OSError):
-                conn.sock.send(too_slow(self._clients.request_timeout_s))
+                conn.sock.send(build_timeout(self._clients.request_timeout_s))
         self._drop(conn)
 
     def _drop(self, conn: TConn) -> None:
@@ -290,7 +290,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         sock.close()
 
 
-def _bound_silence(client: socket.socket, limit_s: float) -> None:
+def _limit_silence(client: socket.socket, limit_s: float) -> None:
     """Limit how long a read or a write may wait; the system counts from the last byte."""
     limit = struct.pack("ll", int(limit_s), 0)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)

@@ -36,7 +36,7 @@ class TooLongToSignError(UpstreamError):
     type_name = "content_too_long_exception"
 
 
-def signed_for(region: str, service: str) -> Sign:
+def make_sign(region: str, service: str) -> Sign:
     """Return what signs requests with the credentials of the environment, a profile or the host's role.
 
     Raises:
@@ -61,7 +61,7 @@ def signed_for(region: str, service: str) -> Sign:
     return sign
 
 
-def client_signature(sign: Sign) -> ClientSign:
+def adapt_signature(sign: Sign) -> ClientSign:
     """Return what signs the requests of the client library, which keeps the headers itself."""
 
     def headers(method: str, url: str, body: bytes | None) -> dict[str, str]:
@@ -88,7 +88,7 @@ def _signature(
     return tuple(request.headers.items())
 
 
-def whole(body: Iterable[bytes]) -> bytes:
+def read_whole(body: Iterable[bytes]) -> bytes:
     """Return a body in one piece, as it has to be in order to be signed.
 
     Raises:

@@ -1,6 +1,6 @@
 """The way to OpenSearch: kept connections to its hosts, streamed both ways, every fault translated here.
 
-`exchange` and `stream` -> `_failing_over` (host after host) -> `_on` (a kept connection, or a new one).
+`exchange` and `stream` -> `_failing_over` (host after host) -> `_use_host` (a kept connection, or a new one).
 """
 
 import ssl
@@ -15,8 +15,8 @@ from plugin.errors import UpstreamError, UpstreamTimeoutError
 from plugin.http.client_presence import await_readable
 from plugin.http.headers import Headers, keep_end_to_end
 from plugin.http.messages import BLOCK_BYTES
-from plugin.upstream.aws_signing import Sign, client_signature, whole
-from plugin.upstream.connection import DROPPED, Body, Connection, guarded
+from plugin.upstream.aws_signing import Sign, adapt_signature, read_whole
+from plugin.upstream.connection import DROPPED, Body, Connection, guard_blocks
 from plugin.upstream.host import Host, NotConnectedError
 from plugin.upstream.pool import Hosts, HostState
 
@@ -59,7 +59,7 @@ class StreamedResponse:
                 yield block
         except (HTTPException, OSError) as error:
             self.close()
-            raise _translated(error, self._host.url) from error
+            raise _translate(error, self._host.url) from error
         missing = self._response.length
         if missing:  # the server behind us must cut its connection too: raising makes it
             self.close()
@@ -162,7 +162,7 @@ class Upstream:
 
     def client(self, headers: Mapping[str, str]) -> OpenSearchClient:
         """Return a client of the library's for one of the hosts, with these headers in every request."""
-        sign = None if self._sign is None else client_signature(self._sign)
+        sign = None if self._sign is None else adapt_signature(self._sign)
         return OpenSearchClient(self.url, headers=headers, ssl_context=self._context, sign=sign)
 
     def tell_hosts(self, on_change: Callable[[int], None]) -> None:
@@ -182,12 +182,12 @@ class Upstream:
         hosts = self._hosts.in_order()
         for host in hosts:
             try:
-                return _on(host, use, may_repeat=may_repeat)
+                return _use_host(host, use, may_repeat=may_repeat)
             except (HTTPException, OSError) as error:
                 self._note(host, error)
                 is_last = host is hosts[-1]
-                if is_last or not (isinstance(error, NotConnectedError) or _repeats(error, may_repeat)):
-                    raise _translated(error, host.url) from error
+                if is_last or not (isinstance(error, NotConnectedError) or _may_repeat(error, may_repeat)):
+                    raise _translate(error, host.url) from error
         raise AssertionError("there is at least one host")
 
     def _note(self, host: Host, error: Exception) -> None:
@@ -209,7 +209,7 @@ class Upstream:
     ) -> HTTPResponse:
         """Send one request and return its answer, body unread."""
         if self._sign is not None:
-            body = body if isinstance(body, bytes) else whole(guarded(body))
+            body = body if isinstance(body, bytes) else read_whole(guard_blocks(body))
             headers = self._sign(method, f"{host.base}{target}", headers, body)
             content_length = len(body)
         connection.send_request(method, target, headers, body, content_length)
@@ -217,24 +217,24 @@ class Upstream:
         return connection.getresponse()
 
 
-def first_url(urls: str) -> str:
+def get_first_url(urls: str) -> str:
     """Return the first of several addresses, with its user and password."""
     return urls.split(",")[0].strip()
 
 
-def _on(host: Host, use: Use[Answered], *, may_repeat: bool) -> Answered:
+def _use_host(host: Host, use: Use[Answered], *, may_repeat: bool) -> Answered:
     """Ask one host: by a kept connection, and by a new one where OpenSearch has closed that just now."""
     kept = host.idle(may_repeat=may_repeat)
     if kept is not None:
         try:
-            return _used(host, kept, use)
+            return _use_connection(host, kept, use)
         except DROPPED:
             if not may_repeat:
                 raise
-    return _used(host, host.connected(), use)
+    return _use_connection(host, host.connected(), use)
 
 
-def _used(host: Host, connection: Connection, use: Use[Answered]) -> Answered:
+def _use_connection(host: Host, connection: Connection, use: Use[Answered]) -> Answered:
     try:
         return use(host, connection)
     except BaseException:  # also where the body could not be made: OpenSearch must not wait for its end
@@ -242,11 +242,11 @@ def _used(host: Host, connection: Connection, use: Use[Answered]) -> Answered:
         raise
 
 
-def _repeats(error: Exception, may_repeat: bool) -> bool:
+def _may_repeat(error: Exception, may_repeat: bool) -> bool:
     return may_repeat and not isinstance(error, TimeoutError)
 
 
-def _translated(error: Exception, url: str) -> UpstreamError:
+def _translate(error: Exception, url: str) -> UpstreamError:
     cause = error.__cause__ if isinstance(error, NotConnectedError) else error
     if isinstance(cause, TimeoutError):
         return UpstreamTimeoutError(

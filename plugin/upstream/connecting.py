@@ -11,8 +11,8 @@ from opensearch.client import OpenSearchClient
 from opensearch.credentials import basic_authorization, url_with_credentials
 from plugin.errors import CommandError
 from plugin.http.headers import Headers, read_credentials
-from plugin.upstream.aws_signing import Sign, client_signature, signed_for
-from plugin.upstream.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Upstream, first_url
+from plugin.upstream.aws_signing import Sign, adapt_signature, make_sign
+from plugin.upstream.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Upstream, get_first_url
 from plugin.upstream.search_client import SearchClient
 
 VARIABLES = {
@@ -57,7 +57,7 @@ class Connecting:
     @property
     def url(self) -> str:
         """The first host's URL, with user and password: the one that commands talk to."""
-        return first_url(self.urls)
+        return get_first_url(self.urls)
 
     @property
     def credentials(self) -> Headers:
@@ -92,7 +92,7 @@ class Connecting:
             ConnectionOptionError, AwsError: as `upstream`.
         """
         self._warn()
-        sign = None if self._sign is None else client_signature(self._sign)
+        sign = None if self._sign is None else adapt_signature(self._sign)
         return OpenSearchClient(self.url, ssl_context=self._context_for(self.url), sign=sign)
 
     def search_client(self) -> SearchClient:
@@ -164,7 +164,7 @@ class Connecting:
 
     @cached_property
     def _sign(self) -> Sign | None:
-        return None if self.aws_region is None else signed_for(self.aws_region, self.aws_service)
+        return None if self.aws_region is None else make_sign(self.aws_region, self.aws_service)
 
     def _warn(self) -> None:
         if not self.verifies and "https://" in self.urls:
@@ -180,6 +180,6 @@ def warn_unverified(process: int) -> None:
     )
 
 
-def urls_of_user(urls: str, user: str, password: str) -> str:
+def set_user(urls: str, user: str, password: str) -> str:
     """Return URLs that are separated by commas, with this user and password in each."""
     return ",".join(url_with_credentials(url.strip(), user, password) for url in urls.split(","))

@@ -132,7 +132,7 @@ class Connection(HTTPConnection):
     def _watched(self, blocks: Iterable[bytes], *, is_chunked: bool) -> Iterator[bytes]:
         """Yield a body's blocks, and see whether an answer is there before the last one is sent."""
         is_first = True
-        for block in guarded(blocks):
+        for block in guard_blocks(blocks):
             if not is_first:
                 self._watch()
             is_first = False
@@ -154,7 +154,7 @@ class TlsConnection(Connection, HTTPSConnection):
     """A connection over HTTPS."""
 
 
-def guarded(blocks: Iterable[bytes]) -> Iterator[bytes]:
+def guard_blocks(blocks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield a body's blocks; their faults must not be taken for OpenSearch's.
 
     Raises:

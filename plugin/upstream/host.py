@@ -55,7 +55,7 @@ class Host:
             raise ValueError(f"expected an upstream such as http://127.0.0.1:9200, found {shown!r}")
         self.url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         self._name, self._port = parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme]
-        self.base = f"{parts.scheme}://{_authority(parts.scheme, self._name, self._port)}"
+        self.base = f"{parts.scheme}://{_format_authority(parts.scheme, self._name, self._port)}"
         """What its targets are appended to in a signature."""
         self._context = (context or ssl.create_default_context()) if parts.scheme == "https" else None
         self._connect_timeout_s, self.read_timeout_s = connect_timeout_s, read_timeout_s
@@ -146,7 +146,7 @@ class Host:
         return Connection(self._name, self._port, timeout=self._connect_timeout_s)
 
 
-def _authority(scheme: str, name: str, port: int) -> str:
+def _format_authority(scheme: str, name: str, port: int) -> str:
     """Return what http.client sends as `Host`."""
     shown = f"[{name}]" if ":" in name else name
     return shown if port == {"http": 80, "https": 443}[scheme] else f"{shown}:{port}"

@@ -75,7 +75,7 @@ class SearchClient:
         headers: Headers = (),
         sign: Sign | None = None,
     ) -> None:
-        self._connection = _connection(url, timeout_s, context)
+        self._connection = _open_connection(url, timeout_s, context)
         parts = urlsplit(url)
         self._prefix = parts.path.rstrip("/")
         self._headers = {"Content-Type": "application/json", **dict(headers), **dict(read_credentials(url))}
@@ -110,10 +110,10 @@ class SearchClient:
             raise SearchError(f"no answer from {self._shown}: {str(error).rstrip('.')}. {advice}") from error
         elapsed_ms = (time.perf_counter() - begin) * 1000
         if response.status != http.HTTPStatus.OK:
-            reason = _refusal(self._shown, response.status, content)
+            reason = _describe_refusal(self._shown, response.status, content)
             raise SearchError(f"{self._shown}{path} answered {response.status}: {reason}")
         headers = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(_decoded(content, self._shown + path), headers, elapsed_ms)
+        return Answer(_decode(content, self._shown + path), headers, elapsed_ms)
 
     def _signed(self, method: str, path: str, payload: bytes | None) -> dict[str, str]:
         """Return the headers of a request, with its signature if it needs one."""
@@ -144,7 +144,9 @@ def read_server_timing(header: str) -> dict[str, float]:
     return found
 
 
-def _connection(url: str, timeout_s: float, context: ssl.SSLContext | None) -> http.client.HTTPConnection:
+def _open_connection(
+    url: str, timeout_s: float, context: ssl.SSLContext | None
+) -> http.client.HTTPConnection:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -157,22 +159,22 @@ def _connection(url: str, timeout_s: float, context: ssl.SSLContext | None) -> h
     return http.client.HTTPConnection(host, port, timeout=timeout_s)
 
 
-def _decoded(content: bytes, shown: str) -> dict[str, Any]:
+def _decode(content: bytes, shown: str) -> dict[str, Any]:
     try:
         return msgspec.json.decode(content, type=dict[str, Any])
     except msgspec.MsgspecError as error:
         raise SearchError(f"expected a JSON object from {shown}, found: {error}") from error
 
 
-def _refusal(shown: str, status: int, content: bytes) -> str:
+def _describe_refusal(shown: str, status: int, content: bytes) -> str:
     """Return why a request was refused, and what to do about it if that is known."""
-    reason = _reason(content)
+    reason = _read_reason(content)
     is_denied = status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN)
     advice = DENIED if is_denied else answer_advice(shown, reason)
     return f"{reason.strip().rstrip('.') or 'no reason'}. {advice}" if advice else reason
 
 
-def _reason(content: bytes) -> str:
+def _read_reason(content: bytes) -> str:
     """Return the first reason in OpenSearch's error body, or the body's beginning."""
     try:
         error = msgspec.json.decode(content, type=dict[str, Any])["error"]

@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from plugin.commands.local_server import default_home, local_server
+from plugin.commands.local_server import find_home, make_local_server
 from plugin.commands.options import bundle_option
-from plugin.demo.docstrings import standard_library
+from plugin.demo.docstrings import read_standard_library
 from reranker.bundle import Bundle
 from tests.benchmarks.report import (
     RESULTS,
@@ -29,7 +29,7 @@ from tests.benchmarks.run import QUICK, Sizes, measure_all
 @bundle_option
 def main(quick: bool, write: bool, documents: int | None, upstream: str | None, bundle_path: Path) -> None:
     """Measure the model, searches straight and through the proxy, and a worker's memory."""
-    corpus = standard_library(documents)
+    corpus = read_standard_library(documents)
     machine = machine_line(len(corpus))
     with ExitStack() as running:
         figures = list(
@@ -46,7 +46,7 @@ def main(quick: bool, write: bool, documents: int | None, upstream: str | None, 
 
 
 def _own_opensearch(running: ExitStack) -> str:
-    server = local_server(port=0, folder=default_home() / "benchmark")
+    server = make_local_server(port=0, folder=find_home() / "benchmark")
     running.callback(server.stop)
     return server.start()
 

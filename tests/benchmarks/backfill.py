@@ -23,9 +23,9 @@ import click
 import numpy as np
 from opensearchpy import OpenSearch, helpers
 
-from plugin.commands.local_server import default_home, local_server
+from plugin.commands.local_server import find_home, make_local_server
 from plugin.commands.options import bundle_option
-from plugin.demo.docstrings import standard_library
+from plugin.demo.docstrings import read_standard_library
 from plugin.upstream.search_client import SearchClient
 from reranker.bundle import Bundle
 from reranker.text import Chunking
@@ -41,7 +41,7 @@ NOTICED_S = 0.1
 
 def short_texts(count: int) -> list[str]:
     """Return distinct texts of 8 to 16 words, cut from the standard library's docstrings."""
-    words = [word for documented in standard_library(2000) for word in documented.text.split()]
+    words = [word for documented in read_standard_library(2000) for word in documented.text.split()]
     chosen = random.Random(0)
     starts = (chosen.randrange(len(words) - 16) for _ in range(count))
     return [
@@ -228,7 +228,7 @@ def _with_vector(client: OpenSearch) -> int:
 def _opensearch(url: str | None) -> Iterator[str]:
     with ExitStack() as running:
         if url is None:
-            server = local_server(port=0, folder=default_home() / "benchmark")
+            server = make_local_server(port=0, folder=find_home() / "benchmark")
             running.callback(server.stop)
             url = server.start()
         yield url

@@ -26,7 +26,7 @@ import numpy as np
 
 from model_export.model.base import fetch_jar, load_base
 from plugin.commands.options import bundle_option
-from plugin.demo.docstrings import standard_library
+from plugin.demo.docstrings import read_standard_library
 from reranker.arrays import Floats, Floats64
 from reranker.bundle import Bundle
 from reranker.text import Chunking
@@ -48,7 +48,7 @@ MIN_COSINE = 0.97
 def main(documents: int, size: int, threads: int, bundle_path: Path) -> None:
     """Measure whatever is installed."""
     bundle = Bundle.open(bundle_path)
-    texts = list(dict.fromkeys(each.text for each in standard_library()))[:documents]
+    texts = list(dict.fromkeys(each.text for each in read_standard_library()))[:documents]
     batches = [texts[start : start + size] for start in range(0, len(texts), size)]
     click.echo(machine_line(len(texts)))
     with tempfile.TemporaryDirectory(prefix="twinrank-") as folder:

@@ -16,9 +16,9 @@ from rich.console import Console
 
 from opensearch.client import OpenSearchClient
 from opensearch.settings.table import RerankSettings
-from plugin.commands.local_server import default_home, local_server
+from plugin.commands.local_server import find_home, make_local_server
 from plugin.commands.options import bundle_option
-from plugin.demo.docstrings import Documented, standard_library
+from plugin.demo.docstrings import Documented, read_standard_library
 from plugin.errors import CommandError
 from plugin.harness.prepared_index import prepare_index
 from plugin.harness.proxy_process import running_proxy
@@ -75,7 +75,7 @@ def main(
     write: bool, bundle_path: Path,
 ) -> None:  # fmt: skip
     """Compare a search on a server with one index and on a server with thousands, each with settings."""
-    corpus, bundle = standard_library(documents), Bundle.open(bundle_path)
+    corpus, bundle = read_standard_library(documents), Bundle.open(bundle_path)
     machine = machine_line(len(corpus))
     with ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="twinrank-")))
@@ -95,7 +95,7 @@ def main(
 
 
 def _server(running: ExitStack, name: str, heap: str) -> str:
-    server = local_server(port=0, heap=heap, folder=default_home() / f"benchmark-{name}")
+    server = make_local_server(port=0, heap=heap, folder=find_home() / f"benchmark-{name}")
     server = replace(server, settings=SERVER_SETTINGS)
     running.callback(server.stop)
     return server.start(fresh=True)

@@ -18,7 +18,7 @@ from opensearch.client import OpenSearchClient
 from opensearch.index import metadata
 from opensearch.native import install
 from plugin.commands.options import bundle_option
-from plugin.demo.docstrings import standard_library
+from plugin.demo.docstrings import read_standard_library
 from plugin.harness.prepared_index import prepare_index
 from plugin.harness.proxy_process import running_proxy
 from plugin.upstream.search_client import SearchClient
@@ -95,7 +95,7 @@ VARIANTS = (
 @bundle_option
 def main(documents: int, rounds: int, write: bool, bundle_path: Path) -> None:
     """Measure what each way adds to a plain search, at the client, and whether their pages agree."""
-    corpus, bundle = standard_library(documents), Bundle.open(bundle_path)
+    corpus, bundle = read_standard_library(documents), Bundle.open(bundle_path)
     queries = distinct_queries([each.text for each in corpus], REPEATED + (len(VARIANTS) + 1) * rounds)
     with tempfile.TemporaryDirectory(prefix="twinrank-") as temporary:
         folder = Path(temporary)

@@ -15,7 +15,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from plugin.commands.local_server import default_home, local_server
+from plugin.commands.local_server import find_home, make_local_server
 from plugin.commands.options import bundle_option
 from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
@@ -63,7 +63,7 @@ def main(seconds: float, upstream: str | None, bundle_path: Path) -> None:
     bundle = Bundle.open(bundle_path)
     with ExitStack() as running:
         if upstream is None:
-            server = local_server(port=0, folder=default_home() / "benchmark")
+            server = make_local_server(port=0, folder=find_home() / "benchmark")
             running.callback(server.stop)
             upstream = server.start()
         target = f"/{prepared(upstream, bundle, DOCUMENTS)}/_search"

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from plugin.commands.options import bundle_option
-from plugin.demo.docstrings import standard_library
+from plugin.demo.docstrings import read_standard_library
 from reranker.bundle import Bundle
 from tests.benchmarks.queries import distinct_queries
 from tests.benchmarks.report import machine_line
@@ -28,7 +28,7 @@ def main(count: int, bundle_path: Path) -> None:
     """Encode the same queries in batches of several sizes, one thread."""
     encoder = Bundle.open(bundle_path).query_encoder()
     encode, tokens = encoder._encoder.encode_ids, encoder._tokens.query
-    texts = distinct_queries([each.text for each in standard_library()], count)
+    texts = distinct_queries([each.text for each in read_standard_library()], count)
     ids = [tokens(text) for text in texts]
     alone = np.concatenate([encode([each]) for each in ids])
     table = Table(box=SIMPLE_HEAD)

@@ -12,7 +12,7 @@ import numpy as np
 from opensearchpy import OpenSearch, helpers
 
 from opensearch.settings.table import RerankSettings
-from plugin.demo.docstrings import standard_library
+from plugin.demo.docstrings import read_standard_library
 from reranker.bundle import Bundle
 from reranker.stored_vector import pack
 
@@ -77,9 +77,9 @@ def _documents(bundle: Bundle, num_bytes: int, count: int) -> Iterator[dict[str,
 
 @cache
 def _prose() -> str:
-    return "\n".join(document.text for document in standard_library())
+    return "\n".join(document.text for document in read_standard_library())
 
 
 @cache
 def _words() -> list[str]:
-    return [name.name for name in standard_library() if name.name.isalpha()][:_NUM_WORDS]
+    return [name.name for name in read_standard_library() if name.name.isalpha()][:_NUM_WORDS]

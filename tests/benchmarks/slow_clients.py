@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from opensearch.local.process import read_birth
-from plugin.commands.local_server import default_home, local_server
+from plugin.commands.local_server import find_home, make_local_server
 from plugin.commands.options import bundle_option
 from plugin.harness.proxy_process import HOST, _answers, free_port
 from reranker.bundle import Bundle
@@ -131,7 +131,7 @@ def main(clients: int, count: int, upstream: str | None, bundle_path: Path) -> N
     bundle = Bundle.open(bundle_path)
     with ExitStack() as running:
         if upstream is None:
-            server = local_server(port=0, folder=default_home() / "benchmark")
+            server = make_local_server(port=0, folder=find_home() / "benchmark")
             running.callback(server.stop)
             upstream = server.start()
         index = prepared(upstream, bundle, DOCUMENTS)

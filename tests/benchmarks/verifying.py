@@ -14,9 +14,9 @@ import click
 import numpy as np
 from opensearchpy import OpenSearch, helpers
 
-from plugin.commands.local_server import default_home, local_server
+from plugin.commands.local_server import find_home, make_local_server
 from plugin.commands.options import bundle_option
-from plugin.demo.docstrings import standard_library
+from plugin.demo.docstrings import read_standard_library
 from plugin.harness.proxy_process import running_proxy
 from plugin.upstream.search_client import SearchClient
 from reranker.bundle import Bundle
@@ -42,7 +42,7 @@ _NUM_QUERIES = 20
 def main(documents: int, rounds: int, upstream: str | None, bundle_path: Path) -> None:
     """Measure searches with and without it, interleaved."""
     bundle = Bundle.open(bundle_path)
-    texts = [each.text for each in standard_library(documents)]
+    texts = [each.text for each in read_standard_library(documents)]
     with ExitStack() as running:
         url = upstream or _own_opensearch(running)
         _make_indices(url, bundle, texts)
@@ -91,7 +91,7 @@ def _measured(url: str, queries: list[str], rounds: int) -> dict[tuple[str, str]
 
 
 def _own_opensearch(running: ExitStack) -> str:
-    server = local_server(port=0, folder=default_home() / "benchmark")
+    server = make_local_server(port=0, folder=find_home() / "benchmark")
     running.callback(server.stop)
     return server.start()
 

@@ -22,8 +22,8 @@ import click
 import msgspec
 import numpy as np
 
-from plugin.commands.local_server import default_home, local_server
-from plugin.demo.docstrings import standard_library
+from plugin.commands.local_server import find_home, make_local_server
+from plugin.demo.docstrings import read_standard_library
 from plugin.harness.prepared_index import prepare_index
 from plugin.harness.proxy_process import free_port, running_proxy
 from plugin.upstream.search_client import SearchClient, SearchError
@@ -170,10 +170,10 @@ def _processor_s(pid: int) -> float:
 @click.option("--documents", type=click.IntRange(min=100), help="Index only so many docstrings.")
 def main(checkout: Path, rounds: int, spin: int, warm_up_s: float, documents: int | None) -> None:
     """Compare this version's proxy with CHECKOUT's."""
-    corpus = standard_library(documents)
+    corpus = read_standard_library(documents)
     with ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="twinrank-")))
-        server = local_server(port=0, folder=default_home() / "benchmark")
+        server = make_local_server(port=0, folder=find_home() / "benchmark")
         running.callback(server.stop)
         upstream = server.start()
         file = folder / "documents.jsonl"

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.markdown import Markdown
 
-from plugin.commands.local_server import default_home, local_server
+from plugin.commands.local_server import find_home, make_local_server
 from plugin.commands.options import bundle_option
 from plugin.encoding.model import Model
 from plugin.harness.proxy_process import running_proxy
@@ -71,7 +71,7 @@ def _section(
 
 
 def _own_opensearch(running: ExitStack) -> str:
-    server = local_server(port=0, folder=default_home() / "benchmark")
+    server = make_local_server(port=0, folder=find_home() / "benchmark")
     running.callback(server.stop)
     return server.start()
 

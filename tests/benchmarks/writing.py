@@ -18,8 +18,8 @@ from time import perf_counter, thread_time
 import click
 from opensearchpy import OpenSearch
 
-from plugin.commands.local_server import local_server
-from plugin.demo.docstrings import standard_library
+from plugin.commands.local_server import make_local_server
+from plugin.demo.docstrings import read_standard_library
 from plugin.encoding.document_encoder import NICENESS
 from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
@@ -43,13 +43,13 @@ WARM_BULKS = 100
 def main(bundle_path: Path, count: int, join: int) -> None:
     """Measure on a local OpenSearch of its own."""
     bundle = Bundle.open(bundle_path)
-    docstrings = list(dict.fromkeys(document.text for document in standard_library()))
+    docstrings = list(dict.fromkeys(document.text for document in read_standard_library()))
     starts = range(0, len(docstrings), join)
     texts = [" ".join(docstrings[start : start + join]) for start in starts][:count]
     with tempfile.TemporaryDirectory(prefix="twinrank-") as temporary:
         folder = Path(temporary)
         folder.chmod(0o755)
-        server = local_server(port=0, folder=folder / "server")
+        server = make_local_server(port=0, folder=folder / "server")
         url = server.start()
         try:
             with OpenSearch(url) as client, running_proxy(url, folder, bundle=bundle.path) as proxy:

@@ -33,7 +33,7 @@ from opensearch.writes.bulk_lines import read_bulk
 from opensearch.writes.operation import Operation
 from opensearch.writes.response import BulkResponse
 from opensearch.writes.update import UpdateBody
-from plugin.admin.filter_path import filtered
+from plugin.admin.filter_path import apply_filter_path
 from plugin.telemetry.rerank_status import read_items as read_status
 from plugin.telemetry.write_counts import read_written
 from plugin.upstream.search_client import read_server_timing
@@ -199,7 +199,7 @@ def filter_path(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     widen(text, (("timed_out",), ("hits", "hits", "_score"), ("hits", "hits", "fields", FIELD)))
     value = json_value(Random(data), 5)
-    assert isinstance(json.dumps(filtered({"a": {"b": [value, {"c": 1}]}}, text)), str)
+    assert isinstance(json.dumps(apply_filter_path({"a": {"b": [value, {"c": 1}]}}, text)), str)
 
 
 def query_strings(data: bytes) -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 from opensearchpy import OpenSearch
 
-from plugin.admin.filter_path import filtered
+from plugin.admin.filter_path import apply_filter_path
 from tests.support.raw_http import ask
 
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
@@ -30,4 +30,4 @@ def test_it_is_opensearchs_own(client: OpenSearch, opensearch_url: str, index_na
     )
     whole = json.loads(ask(opensearch_url, "GET", f"/{index_name}").body)
     expected = json.loads(ask(opensearch_url, "GET", f"/{index_name}?filter_path={path}").body)
-    assert filtered(whole, path) == expected
+    assert apply_filter_path(whole, path) == expected

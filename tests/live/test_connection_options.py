@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from opensearchpy import OpenSearch
 
-from plugin.commands.connection import connected
+from plugin.commands.connection import open_client
 from plugin.commands.main import main
 from plugin.harness.proxy_process import free_port, running_proxy
 from plugin.upstream.connecting import VARIABLES, Connecting
@@ -329,5 +329,5 @@ def test_a_path_in_the_url_is_refused_in_words_where_it_cannot_be_used() -> None
 
 @pytest.mark.live
 def test_a_client_of_the_first_of_several_hosts(opensearch_url: str) -> None:
-    with connected(Connecting(f"{opensearch_url},http://127.0.0.1:1")) as upstream:
+    with open_client(Connecting(f"{opensearch_url},http://127.0.0.1:1")) as upstream:
         assert "version" in upstream.request("GET", "/")

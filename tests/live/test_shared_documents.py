@@ -11,7 +11,7 @@ from werkzeug.test import Client
 
 from opensearch.client import OpenSearchClient
 from opensearch.index import metadata
-from plugin.commands.fills import settings_for
+from plugin.commands.fills import find_settings
 from plugin.encoding.model import Model
 from plugin.proxy import Proxy
 from plugin.upstream.client import Upstream
@@ -88,7 +88,7 @@ def test_what_is_written_through_one_is_current_for_the_other(
     assert status["next"] == "Nothing: every document has a vector."
     with closing(OpenSearchClient(opensearch_url)) as upstream:
         index = metadata.find_write_index(upstream, index_name)
-    assert settings_for(index, hasty) == settings_for(index, Bundle.open(TINY_BUNDLE))
+    assert find_settings(index, hasty) == find_settings(index, Bundle.open(TINY_BUNDLE))
 
 
 def test_a_bundle_that_only_says_so_scores_nothing(

@@ -13,7 +13,7 @@ from opensearchpy import OpenSearch
 from plugin.encoding.model import Model
 from plugin.encoding.query_future import QueryFuture
 from plugin.evaluation.tune import MIN_QUERIES, Pair, TuningError, Window, tune
-from plugin.evaluation.tune_windows import searched_windows
+from plugin.evaluation.tune_windows import search_windows
 from plugin.http.headers import read_credentials
 from plugin.search.explain import search_door
 from plugin.settings.cache import SettingsCache
@@ -127,7 +127,7 @@ def test_a_machine_that_was_too_busy_is_asked_again(
         settings = SettingsCache(upstream, waits_for_coverage=True)
         door = search_door(upstream, settings, model)
         queries, headers = dict.fromkeys("abcdefghij", "word"), read_credentials(opensearch_url)
-        found = dict(searched_windows(door, settings, headers, index_name, queries, ["title"]))
+        found = dict(search_windows(door, settings, headers, index_name, queries, ["title"]))
     assert {query: window.ids for query, window in found.items()} == {query: ["d"] for query in queries}
 
 

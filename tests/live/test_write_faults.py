@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from plugin.commands.local_server import local_server
+from plugin.commands.local_server import make_local_server
 from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
 from tests.support.paths import TINY_BUNDLE
@@ -134,7 +134,7 @@ def test_a_bulk_of_the_longest_kind_takes_no_more(tmp_path: Path, is_long: bool)
         pytest.skip("runs with pytest --long, as make test-all does")
     with tempfile.TemporaryDirectory(prefix="twinrank-test-") as folder:
         Path(folder).chmod(0o755)
-        server = local_server(port=0, heap="2g", folder=Path(folder) / "server")
+        server = make_local_server(port=0, heap="2g", folder=Path(folder) / "server")
         url = server.start()
         try:
             with OpenSearch(url) as client:
@@ -154,7 +154,7 @@ def test_a_server_that_takes_little(tmp_path: Path, is_long: bool) -> None:
         pytest.skip("runs with pytest --long, as make test-all does")
     with tempfile.TemporaryDirectory(prefix="twinrank-test-") as folder:
         Path(folder).chmod(0o755)
-        server = replace(local_server(port=0, folder=Path(folder) / "server"), settings=SMALL)
+        server = replace(make_local_server(port=0, folder=Path(folder) / "server"), settings=SMALL)
         url = server.start()
         try:
             with OpenSearch(url) as client, running_proxy(url, tmp_path, bundle=TINY_BUNDLE) as proxy:

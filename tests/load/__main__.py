@@ -11,9 +11,9 @@ import msgspec
 from opensearchpy import OpenSearch
 from rich.console import Console
 
-from plugin.commands.local_server import default_home, local_server
+from plugin.commands.local_server import find_home, make_local_server
 from plugin.commands.options import bundle_option
-from plugin.demo.docstrings import Documented, standard_library
+from plugin.demo.docstrings import Documented, read_standard_library
 from plugin.harness.prepared_index import prepare_index
 from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
@@ -71,7 +71,7 @@ def main(
     bundle_path: Path,
 ) -> None:
     """Send searches at rising rates: straight, through nginx, passed through, reranked."""
-    corpus = standard_library(documents)
+    corpus = read_standard_library(documents)
     console, machine = Console(highlight=False, width=160), machine_line(len(corpus))
     with ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="twinrank-load-")))
@@ -130,7 +130,7 @@ def _index(url: str, bundle: Bundle, documents: list[Documented], file: Path) ->
 
 
 def _own_opensearch(running: ExitStack) -> str:
-    server = local_server(port=0, folder=default_home() / "load")
+    server = make_local_server(port=0, folder=find_home() / "load")
     running.callback(server.stop)
     return server.start()
 

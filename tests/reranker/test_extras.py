@@ -89,7 +89,7 @@ def test_evaluate_and_aws_say_the_same(tmp_path: Path) -> None:
     assert re.search(
         r"twinrank evaluate needs the package \w+, found none. Run: cd .*'\.\[evaluate\]'", done.stderr
     )
-    program = "from plugin.upstream.aws_signing import signed_for; signed_for('eu-west-1', 'es')"
+    program = "from plugin.upstream.aws_signing import make_sign; signed_for('eu-west-1', 'es')"
     done = without(("botocore", "botocore.session"), program)
     assert re.search(r"--aws-region needs the package botocore.*'\.\[aws\]'", done.stderr)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from plugin.commands.local_server import local_server
+from plugin.commands.local_server import make_local_server
 from plugin.harness.proxy_process import running_proxy
 from tests.rest_spec.load import Spec, load_spec
 from tests.support.java_options import QUICK_START
@@ -24,7 +24,7 @@ def own_url(session_folder: Path) -> Iterator[str]:
     """Yield the URL of a server whose everything may be deleted."""
     folder = session_folder / "rest-spec"
     chosen = replace(
-        local_server(port=0, folder=folder),
+        make_local_server(port=0, folder=folder),
         java_options=QUICK_START,
         settings={"path.repo": [str(folder / "data" / "repositories")], "node.attr.testattr": "test"},
     )

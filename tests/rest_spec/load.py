@@ -12,7 +12,7 @@ import yaml
 
 from opensearch.local.java import find_java
 from opensearch.local.maven import Maven
-from plugin.commands.local_server import default_home
+from plugin.commands.local_server import find_home
 
 VERSION = "3.1.0"
 """The newest on Maven Central; tests for later servers are not published there."""
@@ -64,7 +64,7 @@ def load_spec() -> Spec:
 
 
 def _jar() -> Path:
-    folder = default_home() / "rest-api-spec"
+    folder = find_home() / "rest-api-spec"
     file = folder / f"rest-api-spec-{VERSION}.jar"
     if not file.is_file():
         folder.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ from opensearch.local.folders import make_readable
 from opensearch.local.java import Java
 from opensearch.local.process import ServerProcess
 from opensearch.local.server import LocalServer
-from plugin.commands.local_server import default_home
+from plugin.commands.local_server import find_home
 from tests.native.assembled import assembled, java_for_assembled
 from tests.support.raw_http import ask, basic
 
@@ -65,7 +65,7 @@ class SecuredServer(LocalServer):
 
 def secured_server(folder: Path, *, is_tls: bool) -> SecuredServer:
     """Return a server on a free port, not started."""
-    java, home = java_for_assembled(), default_home()
+    java, home = java_for_assembled(), find_home()
     home.mkdir(parents=True, exist_ok=True)
     settings = _SETTINGS | {"plugins.security.ssl.http.enabled": is_tls}
     distribution = _with_demo_certificates(

@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 import msgspec
 
-from plugin.commands.local_server import default_home, local_server
+from plugin.commands.local_server import find_home, make_local_server
 from plugin.commands.options import bundle_option
-from plugin.demo.docstrings import standard_library
+from plugin.demo.docstrings import read_standard_library
 from plugin.harness.prepared_index import prepare_index
 from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
@@ -48,7 +48,7 @@ def soak(
     url: str, bundle: Bundle, minutes: float, every_s: float, num_documents: int | None, *, fill: bool = True
 ) -> Iterator[Sample | dict[str, int]]:
     """Fill the workers' caches, run the traffic; yield each sample, and the counts at the end."""
-    corpus = standard_library(num_documents)
+    corpus = read_standard_library(num_documents)
     with tempfile.TemporaryDirectory(prefix="twinrank-soak-") as temporary:
         folder = Path(temporary)
         file = folder / "documents.jsonl"
@@ -87,7 +87,7 @@ def main(
     bundle_path: Path,
 ) -> None:
     """Send mixed traffic for a while and see what the workers hold; exit status 1 where they grow."""
-    machine = machine_line(len(standard_library(documents)))
+    machine = machine_line(len(read_standard_library(documents)))
     with ExitStack() as running:
         url = upstream or _own_opensearch(running)
         seen = list(soak(url, Bundle.open(bundle_path), minutes, every, documents, fill=fill))
@@ -102,7 +102,7 @@ def main(
 
 
 def _own_opensearch(running: ExitStack) -> str:
-    server = local_server(port=0, folder=default_home() / "soak")
+    server = make_local_server(port=0, folder=find_home() / "soak")
     running.callback(server.stop)
     return server.start()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from opensearch.local.config import Setting
 from opensearch.local.server import LocalServer
-from plugin.commands.local_server import local_server
+from plugin.commands.local_server import make_local_server
 from plugin.harness.proxy_process import free_port
 from tests.support.java_options import QUICK_START
 
@@ -56,7 +56,7 @@ def make_cluster(folder: Path, size: int = 3, heap: str = "256m") -> Cluster:
     }
     nodes = [
         replace(
-            local_server(port=http, folder=folder / name, heap=heap),
+            make_local_server(port=http, folder=folder / name, heap=heap),
             transport_port=port,
             java_options=QUICK_START,
             settings={**common, "node.name": name},

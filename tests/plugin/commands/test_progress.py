@@ -12,7 +12,13 @@ from rich.console import Console
 from indexer.sync.summary import SyncSummary
 from plugin.commands import progress
 from plugin.commands.main import main
-from plugin.commands.progress import EVERY_S, ProgressLines, progress_words, sync_words, time_left
+from plugin.commands.progress import (
+    EVERY_S,
+    ProgressLines,
+    describe_progress,
+    describe_sync,
+    format_time_left,
+)
 from tests.support.other_bundle import other_bundle
 from tests.support.paths import TINY_BUNDLE
 from tests.support.sync_run import make_index
@@ -30,7 +36,7 @@ NUMBER = 40
     (10, 5, 1.0, "10 of 5 documents (200 %), 10/s"),
 ])  # fmt: skip
 def test_what_a_line_says(done: int, total: int | None, elapsed_s: float, words: str) -> None:
-    assert progress_words("documents", done, total, elapsed_s) == words
+    assert describe_progress("documents", done, total, elapsed_s) == words
 
 
 @pytest.mark.parametrize(("elapsed_s", "words"), [
@@ -39,14 +45,14 @@ def test_what_a_line_says(done: int, total: int | None, elapsed_s: float, words:
     (1300.0, ", 3 h 15 min left"),
 ])  # fmt: skip
 def test_the_time_left(elapsed_s: float, words: str) -> None:
-    assert time_left(10, 100, elapsed_s) == words
+    assert format_time_left(10, 100, elapsed_s) == words
 
 
 def test_a_sync_says_how_far_it_is() -> None:
     summary = SyncSummary(checked=1200, written=300, passed=1250, pending=3750)
     expected = "1,200 checked (25 % of 5,000 operations), 300/s, 300 written, 12 s left"
-    assert sync_words(summary, 4.0) == expected
-    assert sync_words(SyncSummary(), 0.0) == "0 checked, 0 written"
+    assert describe_sync(summary, 4.0) == expected
+    assert describe_sync(SyncSummary(), 0.0) == "0 checked, 0 written"
 
 
 def lines(*, is_terminal: bool = False, hidden: bool = False, seconds: int = 61) -> list[str]:

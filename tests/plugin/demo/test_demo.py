@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console, RenderableType
 
-from plugin.commands.local_server import local_server
+from plugin.commands.local_server import make_local_server
 from plugin.commands.main import main
 from plugin.demo.demo import INDEX, QUERIES, DemoPlan, start_demo, stop_demo
-from plugin.demo.report import demo_report
+from plugin.demo.report import format_demo
 from plugin.harness.proxy_process import ProxyError
 from plugin.upstream.search_client import SearchClient, SearchError
 from reranker.bundle import Bundle
@@ -20,7 +20,7 @@ from tests.support.paths import TINY_BUNDLE
 
 
 def _plan(folder: Path, bundle: Path) -> DemoPlan:
-    server = local_server(port=0, folder=folder / "server")
+    server = make_local_server(port=0, folder=folder / "server")
     return DemoPlan(folder, server, Bundle.open(bundle), documents=200, proxy_port=0)
 
 
@@ -45,7 +45,7 @@ def test_the_demo_runs_is_left_running_starts_again_and_stops(open_folder: Path)
     with SearchClient(again.proxy.url) as client, pytest.raises(SearchError, match="no answer"):
         client.search(INDEX, {})
     assert stop_demo(plan.home, plan.server) == []
-    _check_report(demo_report(again))
+    _check_report(format_demo(again))
 
 
 def _check_report(report: Iterable[RenderableType]) -> None:

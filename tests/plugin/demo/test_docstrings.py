@@ -2,12 +2,12 @@
 
 import pytest
 
-from plugin.demo.docstrings import Documented, first_paragraph, module_documents, standard_library
+from plugin.demo.docstrings import Documented, read_module, read_standard_library, split_docstring
 
 
 @pytest.fixture(scope="module")
 def library() -> dict[str, Documented]:
-    return {document.id: document for document in standard_library()}
+    return {document.id: document for document in read_standard_library()}
 
 
 def test_several_thousand_names_of_every_kind(library: dict[str, Documented]) -> None:
@@ -42,11 +42,11 @@ def test_tests_and_private_names_are_left_out(library: dict[str, Documented]) ->
 
 def test_texts_are_distinct_and_the_list_is_stable(library: dict[str, Documented]) -> None:
     assert len({document.text for document in library.values()}) == len(library)
-    assert standard_library() == list(library.values())
+    assert read_standard_library() == list(library.values())
 
 
 def test_a_limit_keeps_functions_and_classes_first() -> None:
-    limited = standard_library(limit=200)
+    limited = read_standard_library(limit=200)
     assert len(limited) == 200
     assert not [document for document in limited if document.kind == "method"]
 
@@ -66,7 +66,7 @@ class Outer:
     def _hidden(self):
         """Never seen at all."""
 '''
-    found = list(module_documents("m", source))
+    found = list(read_module("m", source))
     assert [document.id for document in found] == ["m.here", "m.Outer", "m.Outer.act"]
     assert found[0].text == "Do a thing at once."
     assert found[0].signature == "here(a, *, b=1)"
@@ -84,4 +84,4 @@ class Outer:
     ],
 )
 def test_the_first_paragraph(docstring: str, expected: tuple[str, str]) -> None:
-    assert first_paragraph(docstring, "sleep") == expected
+    assert split_docstring(docstring, "sleep") == expected

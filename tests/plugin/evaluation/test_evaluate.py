@@ -9,9 +9,9 @@ from opensearchpy import OpenSearch
 
 from plugin.commands.main import main
 from plugin.evaluation.collection import Collection
-from plugin.evaluation.evaluate import Evaluation, evaluate, search_body
-from plugin.evaluation.measures import difference, measured
-from plugin.evaluation.report import MARKDOWN_HEAD, evaluation_markdown, evaluation_table
+from plugin.evaluation.evaluate import Evaluation, build_search_body, evaluate
+from plugin.evaluation.measures import compare, measure
+from plugin.evaluation.report import MARKDOWN_HEAD, build_table, format_markdown
 from plugin.upstream.search_client import SearchClient
 from tests.support.toy_collection import DOCUMENTS, QUERIES, write_toy_collection
 from tests.support.toy_index import ToyIndex
@@ -68,25 +68,25 @@ def test_a_folder_without_a_corpus_is_a_plain_sentence(tmp_path: Path) -> None:
 
 
 def test_titles_are_searched_where_there_are_any() -> None:
-    assert search_body("t", ("text",), "best_fields")["query"] == {"match": {"text": "t"}}
-    query = search_body("t", ("title", "text"), "most_fields")["query"]
+    assert build_search_body("t", ("text",), "best_fields")["query"] == {"match": {"text": "t"}}
+    query = build_search_body("t", ("title", "text"), "most_fields")["query"]
     assert query == {"multi_match": {"query": "t", "fields": ["title", "text"], "type": "most_fields"}}
 
 
 def _evaluation(qrels: dict[str, dict[str, int]]) -> Evaluation:
     collection = Collection("toy", Path(), 2, ("text",), dict.fromkeys(qrels, "text"), qrels, {})
-    before, after = measured(qrels, {"q": ["b", "a"]}), measured(qrels, {"q": ["a", "b"]})
-    ndcg, rr = difference(before.ndcg, after.ndcg), difference(before.rr, after.rr)
+    before, after = measure(qrels, {"q": ["b", "a"]}), measure(qrels, {"q": ["a", "b"]})
+    ndcg, rr = compare(before.ndcg, after.ndcg), compare(before.rr, after.rr)
     return Evaluation(collection, 1, before, after, ndcg, rr, {"applied": 1})
 
 
 def test_the_markdown_row_fits_its_head() -> None:
-    row = evaluation_markdown(_evaluation({"q": {"a": 1, "b": 0}}))
+    row = format_markdown(_evaluation({"q": {"a": 1, "b": 0}}))
     assert row.count("|") == MARKDOWN_HEAD.splitlines()[0].count("|")
     assert "| 0.631 | 1.000 | +0.369" in row
     assert "1 / 0 / 0" in row
-    assert evaluation_table(_evaluation({"q": {"a": 1, "b": 0}})).row_count == 5
+    assert build_table(_evaluation({"q": {"a": 1, "b": 0}})).row_count == 5
 
 
 def test_without_negative_judgements_bad_hits_are_not_claimed_to_be_none() -> None:
-    assert "n/a" in evaluation_markdown(_evaluation({"q": {"a": 1}}))
+    assert "n/a" in format_markdown(_evaluation({"q": {"a": 1}}))

@@ -4,7 +4,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from plugin.harness.comparison_table import orders_table, timing_line
+from plugin.harness.comparison_table import build_orders_table, format_timing
 from plugin.search.comparison import BothOrders, moves
 from plugin.upstream.search_client import Answer, read_server_timing
 
@@ -22,7 +22,7 @@ def test_moves() -> None:
 def test_both_orders_stand_side_by_side() -> None:
     orders = BothOrders("a [query]", _answer(["a", "b"]), _answer(["b", "x"]))
     output = StringIO()
-    Console(width=100, file=output).print(orders_table(orders))
+    Console(width=100, file=output).print(build_orders_table(orders))
     lines = output.getvalue().splitlines()
     assert "a [query]" in lines[0]
     assert [line.split() for line in lines[4:6]] == [
@@ -33,13 +33,13 @@ def test_both_orders_stand_side_by_side() -> None:
 
 def test_pages_of_different_length() -> None:
     orders = BothOrders("q", _answer(["a", "b"]), _answer([]))
-    assert orders_table(orders).row_count == 2
+    assert build_orders_table(orders).row_count == 2
 
 
 def test_the_timing_line_says_what_each_stage_took() -> None:
     headers = {"server-timing": "encode;dur=2.50, opensearch;dur=3", "rerank-status": "applied; window=100"}
     orders = BothOrders("q", _answer(["a"]), _answer(["a"], headers))
-    assert timing_line(orders) == (
+    assert format_timing(orders) == (
         "1.2 ms OpenSearch alone, 1.2 ms through Twinrank (encode 2.5, opensearch 3.0) · applied; window=100"
     )
 

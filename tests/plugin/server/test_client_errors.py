@@ -8,7 +8,7 @@ import pytest
 from gunicorn.http.errors import InvalidHeader, InvalidResponseHeader, LimitRequestLine
 
 from plugin.harness.proxy_process import running_proxy
-from plugin.server.client_errors import is_of_the_client, refusal
+from plugin.server.client_errors import build_refusal, is_client_error
 from tests.support.paths import TINY_BUNDLE
 from tests.support.raw_wire import ANSWER, exchanged, kept_upstream
 from tests.support.refused_requests import CHUNKS, REFUSED, got, posted
@@ -73,9 +73,9 @@ def test_an_answer_of_opensearchs_that_is_no_http_is_our_error(
     (ValueError("a secret"), False),
 ])  # fmt: skip
 def test_whose_error_it_is(error: Exception, is_clients: bool) -> None:
-    assert is_of_the_client(error) is is_clients
-    assert b"secret" not in refusal(error)
+    assert is_client_error(error) is is_clients
+    assert b"secret" not in build_refusal(error)
 
 
 def test_a_head_request_gets_no_body() -> None:
-    assert refusal(ValueError("a"), is_head=True).endswith(b"\r\n\r\n")
+    assert build_refusal(ValueError("a"), is_head=True).endswith(b"\r\n\r\n")

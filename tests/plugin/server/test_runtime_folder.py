@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from plugin.http.headers import read_credentials
-from plugin.server.runtime_folder import RuntimeFolderError, runtime_folder
+from plugin.server.runtime_folder import RuntimeFolderError, make_runtime_folder
 from plugin.upstream.client import Upstream
 
 
@@ -15,26 +15,26 @@ def _temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_is_closed_to_others_and_the_same_again() -> None:
-    folder = runtime_folder("settings", "http://user:secret@host:9200")
-    assert folder == runtime_folder("settings", "http://user:secret@host:9200")
-    assert folder != runtime_folder("settings", "http://other:secret@host:9200")
+    folder = make_runtime_folder("settings", "http://user:secret@host:9200")
+    assert folder == make_runtime_folder("settings", "http://user:secret@host:9200")
+    assert folder != make_runtime_folder("settings", "http://other:secret@host:9200")
     assert folder.stat().st_mode & 0o777 == 0o700
     assert "secret" not in str(folder)
 
 
 def test_a_folder_that_is_open_to_others_is_refused(tmp_path: Path) -> None:
-    folder = runtime_folder("x")
+    folder = make_runtime_folder("x")
     folder.chmod(0o755)
     with pytest.raises(RuntimeFolderError, match=r"expected .* this user alone.*TMPDIR"):
-        runtime_folder("x")
+        make_runtime_folder("x")
 
 
 def test_a_link_in_its_place_is_refused(tmp_path: Path) -> None:
-    folder = runtime_folder("x")
+    folder = make_runtime_folder("x")
     folder.rename(tmp_path / "elsewhere")
     folder.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(RuntimeFolderError, match="this user alone"):
-        runtime_folder("x")
+        make_runtime_folder("x")
 
 
 def test_a_service_accounts_password_is_in_its_header_and_nowhere_else() -> None:

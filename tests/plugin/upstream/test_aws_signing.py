@@ -112,11 +112,11 @@ def test_no_credentials_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
     with pytest.raises(aws_signing.AwsError, match="AWS_ACCESS_KEY_ID"):
-        aws_signing.signed_for(REGION, "es")
+        aws_signing.make_sign(REGION, "es")
 
 
 def test_a_body_too_long_to_be_signed_is_refused_with_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aws_signing, "MAX_SIGNED_BYTES", 10)
     with pytest.raises(UpstreamError, match="at most 10 bytes") as raised:
-        aws_signing.whole([b"123456", b"789012"])
+        aws_signing.read_whole([b"123456", b"789012"])
     assert raised.value.status == 413
