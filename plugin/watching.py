@@ -15,7 +15,7 @@ def watch(
     model.query_vectors.watcher = metrics.encoding
     model.admission.on_refused = metrics.admission.refused
     model.documents.on_encoded = metrics.writes.encoded
-    upstream.tell_hosts(metrics.breakers.left_out)
+    upstream.watch_hosts(metrics.breakers.left_out)
     breaker.on_change = lambda num_open, tripped: metrics.breakers.changed(
         "upstream", num_open, tripped=tripped
     )

@@ -76,19 +76,19 @@ class Readiness:
         self._asked: Future[Reached] | None = None
         self._asked_s = 0.0
 
-    def opensearch(self) -> Reached:
+    def check_opensearch(self) -> Reached:
         """Return what OpenSearch answered within the last second."""
         try:
             return self._latest().result(WAIT_S)
         except FutureTimeoutError:
             return Reached(None)
 
-    def missing(self) -> list[str]:
-        """Return what is not ready: `opensearch`, `settings`; nothing where searches can be reranked.
+    def list_missing(self) -> list[str]:
+        """Return what is not ready: `check_opensearch`, `settings`; nothing where searches can be reranked.
 
         The bundle is not among them: a worker whose bundle does not stand its check never answers at all.
         """
-        found = [] if self.opensearch().is_well else ["opensearch"]
+        found = [] if self.check_opensearch().is_well else ["opensearch"]
         if self._poller is not None and not self._poller.has_looked:
             found.append("settings")
         return found
@@ -128,14 +128,14 @@ class HealthViews:
 
     def ready(self) -> flask.Response:
         """200 while searches can be reranked, else 503 with what is missing."""
-        missing = self.readiness.missing()
+        missing = self.readiness.list_missing()
         if missing:
             return flask.make_response(flask.jsonify({"status": "unavailable", "missing": missing}), 503)
         return flask.jsonify({"status": "ok"})
 
     def health(self) -> flask.Response:
         """The bundle, and whether OpenSearch answers: 200, or 503 while it does not."""
-        reached = self.readiness.opensearch()
+        reached = self.readiness.check_opensearch()
         bundle = {"name": self.model.name, "digest": self.model.digest}
         told = {
             "status": "ok" if reached.is_well else "unavailable",

@@ -68,39 +68,39 @@ class AdminViews:
 
     def settings(self, index: str) -> flask.Response:
         """What holds, where each value comes from, and what is wrong, for every index behind the name."""
-        with self._client() as client:
+        with self._open_client() as client:
             reports = report_settings(client, index, self.cache.defaults)
         return build_response({report.index: report.as_json() for report in reports})
 
     def change(self, index: str) -> flask.Response:
         """Change settings: the body holds those to set, the rest stays."""
-        return self._enabled(index, read_body_object())
+        return self._enable(index, read_body_object())
 
     def enable(self, index: str) -> flask.Response:
         """Switch reranking on, with the settings in the body; creates the index where there is none."""
-        return self._enabled(index, read_body_object() | {"enabled": True})
+        return self._enable(index, read_body_object() | {"enabled": True})
 
-    def _enabled(self, index: str, settings: dict[str, Any]) -> flask.Response:
+    def _enable(self, index: str, settings: dict[str, Any]) -> flask.Response:
         wanted, dry_run = EnableRequest(self.model.vectors_of, settings), is_flag_set("dry_run")
-        with self._client() as client:
-            return self._written(enable(client, index, wanted, dry_run=dry_run), dry_run=dry_run)
+        with self._open_client() as client:
+            return self._respond(enable(client, index, wanted, dry_run=dry_run), dry_run=dry_run)
 
     def disable(self, index: str) -> flask.Response:
         """Switch reranking off; settings and vectors stay."""
         dry_run = is_flag_set("dry_run")
-        with self._client() as client:
-            return self._written(disable(client, index, dry_run=dry_run), dry_run=dry_run)
+        with self._open_client() as client:
+            return self._respond(disable(client, index, dry_run=dry_run), dry_run=dry_run)
 
     def status(self, index: str) -> flask.Response:
         """How far the index is covered with vectors, and what to do next."""
         model = CoveredModel(self.model.vectors_of, self.model.model_tag)
-        with self._client() as client:
+        with self._open_client() as client:
             return build_response(measure_coverage(client, index, model).as_json(model))
 
     def explain(self, index: str) -> flask.Response:
         """One search step by step: the body is a search, or `text` is given as a parameter."""
         asked = Asked(index, read_body_object() or None, flask.request.args.get("text"))
-        with self._client() as client:
+        with self._open_client() as client:
             reports = report_settings(client, index, self.cache.defaults)
         door = search_door(self.upstream, self.cache, self.model)
         return build_response(explain(door, self.cache, _callers_headers(), asked, reports))
@@ -113,7 +113,7 @@ class AdminViews:
             door, self.cache, _callers_headers(), asked.get("index", ""), asked.get("text", "")
         )
 
-    def _written(self, done: list[EnableResult], *, dry_run: bool) -> flask.Response:
+    def _respond(self, done: list[EnableResult], *, dry_run: bool) -> flask.Response:
         if not dry_run:
             self.cache.invalidate()
         return build_response(
@@ -121,7 +121,7 @@ class AdminViews:
         )
 
     @contextmanager
-    def _client(self) -> Iterator[OpenSearchClient]:
+    def _open_client(self) -> Iterator[OpenSearchClient]:
         with closing(self.upstream.client(dict(_callers_headers()))) as client:
             yield client
 

@@ -47,9 +47,9 @@ class EmbeddingsEndpoint:
         is_query = self._is_query(request)
         self._check(request, texts, is_query=is_query)
         if request.encoding_format == "stored":
-            embeddings, num_tokens = self._stored(texts, request)
+            embeddings, num_tokens = self._encode_stored(texts, request)
         else:
-            rows, num_tokens = self._queries(texts) if is_query else self._documents(texts)
+            rows, num_tokens = self._encode_queries(texts) if is_query else self._encode_documents(texts)
             embeddings = [_format_vector(request.encoding_format, row) for row in rows]
         data = [Embedding(place, each) for place, each in enumerate(embeddings)]
         usage = {"prompt_tokens": num_tokens, "total_tokens": num_tokens}
@@ -82,24 +82,26 @@ class EmbeddingsEndpoint:
         if request.dimensions not in (None, dim):
             raise ApiError(422, f"dimensions: expected {dim}, found {request.dimensions}")
 
-    def _queries(self, texts: list[str]) -> tuple[list[Floats], int]:
+    def _encode_queries(self, texts: list[str]) -> tuple[list[Floats], int]:
         rows = [encode_query(self._model, text) for text in texts]
         return rows, sum(self._model.num_query_tokens(text) for text in texts)
 
-    def _documents(self, texts: list[str]) -> tuple[list[Floats], int]:
+    def _encode_documents(self, texts: list[str]) -> tuple[list[Floats], int]:
         rows = [chunks[0] for chunks in self._document_vectors(texts, WHOLE)]
         return rows, self._document_vectors.num_tokens(texts, WHOLE)
 
-    def _stored(self, texts: list[str], request: EmbeddingsRequest) -> tuple[list[list[float] | str], int]:
+    def _encode_stored(
+        self, texts: list[str], request: EmbeddingsRequest
+    ) -> tuple[list[list[float] | str], int]:
         chunk = request.chunk
         chunking = Chunking(chunk.max_tokens, chunk.overlap, chunk.max_chunks)
         chunked = self._document_vectors(texts, chunking)
         packed: list[list[float] | str] = [
-            self._packed(chunks, text, chunking) for chunks, text in zip(chunked, texts, strict=True)
+            self._pack(chunks, text, chunking) for chunks, text in zip(chunked, texts, strict=True)
         ]
         return packed, self._document_vectors.num_tokens(texts, chunking)
 
-    def _packed(self, chunks: Floats, text: str, chunking: Chunking) -> str:
+    def _pack(self, chunks: Floats, text: str, chunking: Chunking) -> str:
         try:
             packed = pack(chunks, text_hash=text_hash(text, chunking), model_tag=self._model.model_tag)
         except StoredVectorError as error:

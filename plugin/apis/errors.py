@@ -18,7 +18,7 @@ class ApiError(Exception):
         self.status = status
 
     @classmethod
-    def of(cls, error: RerankFailedError) -> "ApiError":
+    def from_failure(cls, error: RerankFailedError) -> "ApiError":
         """Return what a query without a vector means to the caller."""
         return cls(_STATUS_OF_REASON.get(error.reason, 500), f"{error.reason}: {error}")
 

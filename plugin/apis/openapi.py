@@ -28,22 +28,32 @@ from plugin.apis.schemas import (
 PREFIX = "/_plugins/_rerank"
 
 _SHAPES = (
-    CohereRerankRequest, CohereRerankAnswer, TeiRerankRequest, EmbeddingsRequest, EmbeddingsAnswer,
-    RescoreRequest, RescoreAnswer, TeiResult, RerankSettings,
-)  # fmt: skip
+    CohereRerankRequest,
+    CohereRerankAnswer,
+    TeiRerankRequest,
+    EmbeddingsRequest,
+    EmbeddingsAnswer,
+    RescoreRequest,
+    RescoreAnswer,
+    TeiResult,
+    RerankSettings,
+)
 _CHANGE = "RerankSettingsChange"
 _ANY: Mapping[str, Any] = {"type": "object"}
 _INDEX = {
-    "name": "index", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1},
+    "name": "index",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "minLength": 1},
     "description": "An index, alias or pattern.",
-}  # fmt: skip
+}
 _TEXT = {"name": "text", "in": "query", "schema": {"type": "string"}, "description": "The query text."}
 _OF_INDEX = {"name": "index", "in": "query", "schema": {"type": "string"}, "description": "What is searched."}
 _DRY_RUN = {"name": "dry_run", "in": "query", "schema": {"type": "boolean"}, "description": "Change nothing."}
 
 
 @dataclass(frozen=True)
-class Operation:
+class ApiOperation:
     """One method of one path: what it does, what it takes, what it answers, and with which other statuses."""
 
     method: str
@@ -74,7 +84,7 @@ class Operation:
 
 _STATUSES = {
     302: "Look at the address in `Location`.",
-    400: "The request is wrong: the body says where, what was expected, and what was found.",
+    400: "The request is wrong. The body says where, what was expected, and what was found.",
     401: "Credentials or a token are missing or wrong.",
     403: "The caller may not.",
     404: "There is no such index.",
@@ -111,63 +121,117 @@ def openapi() -> dict[str, Any]:
     }
 
 
-def _operations() -> tuple[Operation, ...]:
+def _operations() -> tuple[ApiOperation, ...]:
     return (*_health(), *_admin(), *_apis())
 
 
-def _health() -> tuple[Operation, ...]:
+def _health() -> tuple[ApiOperation, ...]:
     text, none = {"type": "string"}, ()
     return (
-        Operation("get", f"{PREFIX}/health", "The bundle, and whether OpenSearch answers.", errors=(503,)),
-        Operation("get", f"{PREFIX}/health/live", "Whether the process answers.", errors=none),
-        Operation("get", f"{PREFIX}/health/ready", "Whether searches can be reranked.", errors=(503,)),
-        Operation("get", f"{PREFIX}/metrics", "Counters for Prometheus.", answer=text,
-                  answer_type="text/plain"),
-        Operation("get", f"{PREFIX}/status", "What the worker that answers does now."),
-        Operation("get", f"{PREFIX}/openapi.json", "This document.", errors=none),
-    )  # fmt: skip
+        ApiOperation("get", f"{PREFIX}/health", "The bundle, and whether OpenSearch answers.", errors=(503,)),
+        ApiOperation("get", f"{PREFIX}/health/live", "Whether the process answers.", errors=none),
+        ApiOperation("get", f"{PREFIX}/health/ready", "Whether searches can be reranked.", errors=(503,)),
+        ApiOperation(
+            "get", f"{PREFIX}/metrics", "Counters for Prometheus.", answer=text, answer_type="text/plain"
+        ),
+        ApiOperation("get", f"{PREFIX}/status", "The state of the answering worker."),
+        ApiOperation("get", f"{PREFIX}/openapi.json", "This document.", errors=none),
+    )
 
 
-def _admin() -> tuple[Operation, ...]:
+def _admin() -> tuple[ApiOperation, ...]:
     some, search = {"$ref": f"#/components/schemas/{_CHANGE}"}, {"type": "object", "description": "A search."}
     page = {"type": "string"}
     return (
-        Operation("get", f"{PREFIX}/settings/{{index}}", "What holds, and from where.", errors=_OPENSEARCH),
-        Operation("put", f"{PREFIX}/settings/{{index}}", "Change settings; the rest stays.", some,
-                  parameters=(_DRY_RUN,), errors=_OPENSEARCH),
-        Operation("post", f"{PREFIX}/enable/{{index}}", "Switch reranking on.", some,
-                  parameters=(_DRY_RUN,), errors=_OPENSEARCH),
-        Operation("post", f"{PREFIX}/disable/{{index}}", "Switch reranking off.",
-                  parameters=(_DRY_RUN,), errors=_OPENSEARCH),
-        Operation("get", f"{PREFIX}/status/{{index}}", "How far the index is covered.", errors=_OPENSEARCH),
-        Operation("get", f"{PREFIX}/explain/{{index}}", "One search step by step.", parameters=(_TEXT,),
-                  errors=_OPENSEARCH),
-        Operation("post", f"{PREFIX}/explain/{{index}}", "One search step by step.", search,
-                  errors=_OPENSEARCH),
-        Operation("get", f"{PREFIX}/", "Leads to the compare page.", answer=page, answer_type="text/html",
-                  errors=(302,)),
-        Operation("get", f"{PREFIX}/compare", "Both orders of one search, as a page.", answer=page,
-                  answer_type="text/html", parameters=(_OF_INDEX, _TEXT), errors=_OPENSEARCH),
-        Operation("post", f"{PREFIX}/enrich", "Documents in, documents with vectors out.",
-                  {"anyOf": [_ANY, {"type": "array", "items": _ANY}]}, needs_body=True, answer={},
-                  parameters=({**_OF_INDEX, "required": True},), errors=(*_OPENSEARCH, 413, 415)),
-    )  # fmt: skip
+        ApiOperation(
+            "get", f"{PREFIX}/settings/{{index}}", "Every setting and its source.", errors=_OPENSEARCH
+        ),
+        ApiOperation(
+            "put",
+            f"{PREFIX}/settings/{{index}}",
+            "Change settings; others stay.",
+            some,
+            parameters=(_DRY_RUN,),
+            errors=_OPENSEARCH,
+        ),
+        ApiOperation(
+            "post",
+            f"{PREFIX}/enable/{{index}}",
+            "Enable reranking.",
+            some,
+            parameters=(_DRY_RUN,),
+            errors=_OPENSEARCH,
+        ),
+        ApiOperation(
+            "post",
+            f"{PREFIX}/disable/{{index}}",
+            "Disable reranking.",
+            parameters=(_DRY_RUN,),
+            errors=_OPENSEARCH,
+        ),
+        ApiOperation("get", f"{PREFIX}/status/{{index}}", "An index's coverage.", errors=_OPENSEARCH),
+        ApiOperation(
+            "get",
+            f"{PREFIX}/explain/{{index}}",
+            "One search, step by step.",
+            parameters=(_TEXT,),
+            errors=_OPENSEARCH,
+        ),
+        ApiOperation(
+            "post", f"{PREFIX}/explain/{{index}}", "One search, step by step.", search, errors=_OPENSEARCH
+        ),
+        ApiOperation(
+            "get",
+            f"{PREFIX}/",
+            "Redirect to the compare page.",
+            answer=page,
+            answer_type="text/html",
+            errors=(302,),
+        ),
+        ApiOperation(
+            "get",
+            f"{PREFIX}/compare",
+            "Both orders of one search, as a page.",
+            answer=page,
+            answer_type="text/html",
+            parameters=(_OF_INDEX, _TEXT),
+            errors=_OPENSEARCH,
+        ),
+        ApiOperation(
+            "post",
+            f"{PREFIX}/enrich",
+            "Documents in, documents with vectors out.",
+            {"anyOf": [_ANY, {"type": "array", "items": _ANY}]},
+            needs_body=True,
+            answer={},
+            parameters=({**_OF_INDEX, "required": True},),
+            errors=(*_OPENSEARCH, 413, 415),
+        ),
+    )
 
 
-def _apis() -> tuple[Operation, ...]:
+def _apis() -> tuple[ApiOperation, ...]:
     cohere, results = _reference(CohereRerankRequest), {"type": "array", "items": _reference(TeiResult)}
     return tuple(
-        Operation("post", path, summary, body, needs_body=True, answer=answer, errors=_API)
+        ApiOperation("post", path, summary, body, needs_body=True, answer=answer, errors=_API)
         for path, summary, body, answer in (
             ("/v1/rerank", "Cohere's rerank.", cohere, _reference(CohereRerankAnswer)),
             ("/v2/rerank", "Cohere's rerank, v2.", cohere, _reference(CohereRerankAnswer)),
             ("/rerank", "The rerank of text-embeddings-inference.", _reference(TeiRerankRequest), results),
-            ("/v1/embeddings", "OpenAI's embeddings.", _reference(EmbeddingsRequest),
-             _reference(EmbeddingsAnswer)),
-            ("/rescore", "A `rescore` for a search of one's own.", _reference(RescoreRequest),
-             _reference(RescoreAnswer)),
+            (
+                "/v1/embeddings",
+                "OpenAI's embeddings.",
+                _reference(EmbeddingsRequest),
+                _reference(EmbeddingsAnswer),
+            ),
+            (
+                "/rescore",
+                "A `rescore` for a search of one's own.",
+                _reference(RescoreRequest),
+                _reference(RescoreAnswer),
+            ),
         )
-    )  # fmt: skip
+    )
 
 
 def _reference(shape: type[msgspec.Struct]) -> dict[str, str]:

@@ -38,7 +38,7 @@ class RerankEndpoint:
         self._model = model
         self._scores = scores
 
-    def cohere(self, body: bytes) -> CohereRerankAnswer | Warned:
+    def answer_cohere(self, body: bytes) -> CohereRerankAnswer | Warned:
         """Answer Cohere's request: `relevance_score` is the crossing's calibrated probability, 0 to 1.
 
         Raises:
@@ -48,7 +48,7 @@ class RerankEndpoint:
         request = parse_request(body, CohereRerankRequest)
         check_model(self._model, request.model)
         texts = [_read_text(document, request.rank_fields) for document in request.documents]
-        probabilities = self._probabilities(request.query, texts)
+        probabilities = self._score_probabilities(request.query, texts)
         results = [
             CohereResult(
                 place,
@@ -58,12 +58,12 @@ class RerankEndpoint:
             for place, score in _sort_best_first(probabilities)
         ]
         meta: dict[str, Any] = {"api_version": {"version": "1"}, "model": self._model.name}
-        warning = self._warning(request.query, texts)
+        warning = self._find_warning(request.query, texts)
         if warning is not None:
             meta["warnings"] = [warning]
         return _attach_warning(warning, CohereRerankAnswer(str(uuid.uuid4()), results[: request.top_n], meta))
 
-    def tei(self, body: bytes) -> list[TeiResult] | Warned:
+    def answer_tei(self, body: bytes) -> list[TeiResult] | Warned:
         """Answer TEI's request: the probability, or with `raw_scores` the crossing score in -1 to 1.
 
         Raises:
@@ -72,17 +72,17 @@ class RerankEndpoint:
         """
         request = parse_request(body, TeiRerankRequest)
         if request.raw_scores:
-            crossing = self._crossing(request.query, request.texts)
+            crossing = self._score_crossing(request.query, request.texts)
             scores = shorten_numbers(np.nan_to_num(crossing, nan=-1.0).clip(-1.0, 1.0))
         else:
-            scores = self._probabilities(request.query, request.texts)
+            scores = self._score_probabilities(request.query, request.texts)
         results = [
             TeiResult(place, score, request.texts[place] if request.return_text else None)
             for place, score in _sort_best_first(scores)
         ]
-        return _attach_warning(self._warning(request.query, request.texts), results)
+        return _attach_warning(self._find_warning(request.query, request.texts), results)
 
-    def _warning(self, query: str, texts: Sequence[str]) -> str | None:
+    def _find_warning(self, query: str, texts: Sequence[str]) -> str | None:
         """Return what to say of a query or documents in scripts that the model does not read."""
         scripts = self._model.scripts
         if scripts is None:
@@ -99,13 +99,13 @@ class RerankEndpoint:
             f" {', '.join(scripts.languages)}): these scores say little about relevance"
         )
 
-    def _crossing(self, query: str, texts: list[str]) -> Floats:
+    def _score_crossing(self, query: str, texts: list[str]) -> Floats:
         if len(texts) > MAX_DOCUMENTS:
             raise ApiError(413, f"expected at most {MAX_DOCUMENTS} documents, found {len(texts)}")
         return self._scores(query, texts)
 
-    def _probabilities(self, query: str, texts: list[str]) -> list[float]:
-        crossing = self._crossing(query, texts)
+    def _score_probabilities(self, query: str, texts: list[str]) -> list[float]:
+        crossing = self._score_crossing(query, texts)
         probabilities = self._model.crossing.probability(np.nan_to_num(crossing, nan=-1.0))
         return shorten_numbers(np.where(np.isnan(crossing), np.float32(0.0), probabilities))
 

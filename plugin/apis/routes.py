@@ -45,9 +45,9 @@ def add_api_endpoints(app: flask.Flask, model: Model, tokens: BearerTokens) -> N
     document_vectors = OnDemandEncoder(model.load_document_encoder)
     rerank = RerankEndpoint(model, DocumentScores(model, document_vectors))
     works: dict[str, tuple[Work, ErrorShape]] = {
-        "/v1/rerank": (rerank.cohere, format_cohere_error),
-        "/v2/rerank": (rerank.cohere, format_cohere_error),
-        "/rerank": (rerank.tei, format_tei_error),
+        "/v1/rerank": (rerank.answer_cohere, format_cohere_error),
+        "/v2/rerank": (rerank.answer_cohere, format_cohere_error),
+        "/rerank": (rerank.answer_tei, format_tei_error),
         "/v1/embeddings": (EmbeddingsEndpoint(model, document_vectors), format_openai_error),
         "/rescore": (RescoreEndpoint(model), format_opensearch_error),
     }
@@ -64,7 +64,7 @@ def make_view(work: Work, error_shape: ErrorShape, tokens: BearerTokens) -> View
                 raise ApiError(401, "expected a valid token: Authorization: Bearer TOKEN")
             return _build_response(work(_read_body()))
         except RerankFailedError as failed:
-            error = ApiError.of(failed)
+            error = ApiError.from_failure(failed)
         except ApiError as refused:
             error = refused
         answer = _build_json(error_shape(error), error.status)

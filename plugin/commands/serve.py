@@ -12,7 +12,7 @@ from plugin.harness.proxy_process import DEFAULT_PORT
 from plugin.http.listen_address import ListenAddress, ListenType
 from plugin.server.client_options import ClientOptions
 from plugin.server.gunicorn_app import Files, ProxyServer
-from plugin.server.sync_process import SyncChild
+from plugin.server.sync_process import SyncProcess
 from plugin.telemetry.logs import log_to_stderr
 from plugin.telemetry.metrics import shared_between_workers
 from plugin.telemetry.search_log import LogOptions
@@ -98,5 +98,5 @@ def serve_command(
         if certfile and keyfile:
             server.speak_tls(certfile, keyfile)
         if synced:
-            server.run_beside(SyncChild(connecting, synced, bundle_path))
+            server.run_beside(SyncProcess(connecting, synced, bundle_path))
         server.run()

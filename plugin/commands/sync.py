@@ -57,7 +57,7 @@ class SyncOptions:
     metrics: ListenAddress | None = None
 
 
-class _Shards(click.ParamType[frozenset[int]]):
+class _ShardNumbers(click.ParamType[frozenset[int]]):
     """A list of shard numbers: 0,2."""
 
     name = "0,2,..."
@@ -80,7 +80,7 @@ class _Shards(click.ParamType[frozenset[int]]):
     "--rate", type=click.FloatRange(0, min_open=True), help="Write at most this many documents a second."
 )
 @click.option(
-    "--shards", type=_Shards(), help="Sync only these shards, so that several tasks can share an index."
+    "--shards", type=_ShardNumbers(), help="Sync only these shards, so that several tasks can share an index."
 )
 @click.option(
     "--threads", type=click.IntRange(1), default=os.cpu_count(), show_default=True, help="Of the encoder."

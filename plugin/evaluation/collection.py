@@ -52,7 +52,7 @@ class Collection:
     num_missing: int = 0
     """How many judged documents are not in the corpus: no search can return them."""
 
-    def counted(self, query: str, ids: Sequence[str], judged_only: bool) -> list[str]:
+    def select_counted(self, query: str, ids: Sequence[str], judged_only: bool) -> list[str]:
         """Return the ids, in order, that count as hits: not left out, and judged if `judged_only`."""
         left_out, judged = self.left_out.get(query, set()), self.qrels[query]
         return [id_ for id_ in ids if id_ not in left_out and (id_ in judged or not judged_only)]

@@ -71,8 +71,8 @@ def evaluate(
     for query, text in collection.queries.items():
         body = build_search_body(text, collection.text_fields, match)
         answer, _ = search_until_reranked(proxied, index, body, tries=TRIES)
-        first_stage[query] = collection.counted(query, straight.search(index, body).ids, judged_only)
-        reranked[query] = collection.counted(query, answer.ids, judged_only)
+        first_stage[query] = collection.select_counted(query, straight.search(index, body).ids, judged_only)
+        reranked[query] = collection.select_counted(query, answer.ids, judged_only)
         statuses[_summarise_status(answer.status)] += 1
         progress()
     before = measure(collection.qrels, first_stage, relevant=relevant)

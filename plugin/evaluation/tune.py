@@ -49,7 +49,7 @@ class Window:
     first_stage: Floats64
     crossing: Floats
 
-    def reranked(self, pair: Pair) -> list[str]:
+    def rerank(self, pair: Pair) -> list[str]:
         """Return the ids in the order that `log_linear` gives with this pair."""
         size = min(pair.window_size, len(self.ids))
         if not size:
@@ -98,7 +98,7 @@ def tune(windows: Mapping[str, Window], qrels: Qrels, now: Pair) -> Tuned:
     def ndcg(order: Callable[[Window], Sequence[str]]) -> Floats64:
         return measure(judged, {query: order(windows[query]) for query in judged}).ndcg
 
-    tried = np.array([ndcg(lambda window, pair=pair: window.reranked(pair)) for pair in pairs])  # type: ignore[misc]
+    tried = np.array([ndcg(lambda window, pair=pair: window.rerank(pair)) for pair in pairs])  # type: ignore[misc]
     before, first_stage = tried[0], ndcg(lambda window: window.ids)
     unseen, chosen = _cross_validate(tried), _choose(tried)
     return Tuned(

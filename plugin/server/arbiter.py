@@ -24,7 +24,7 @@ _FLAGS, _SYN, _SYN_ACK = 13, 0x02, 0x12
 """The offset of a TCP header's flags, and the flags SYN and SYN|ACK."""
 
 _LOAD_BYTE, _AND, _IF_EQUAL, _RETURN = 0x30, 0x54, 0x15, 0x06
-_BEGINNINGS_DROPPED = (
+_DROP_HANDSHAKES = (
     (_LOAD_BYTE, 0, 0, _FLAGS),
     (_AND, 0, 0, _SYN_ACK),
     (_IF_EQUAL, 0, 1, _SYN),
@@ -34,7 +34,7 @@ _BEGINNINGS_DROPPED = (
 """Classic BPF, as in `man 4 bpf`: drop packets that begin a handshake, pass all others."""
 
 
-class Reloading(Protocol):
+class ReloadableApplication(Protocol):
     """The application that a master runs."""
 
     def check(self) -> None:
@@ -60,7 +60,7 @@ class GracefulArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
 
         A configuration that cannot be used changes nothing: the workers keep the old one.
         """
-        application: Reloading = self.app
+        application: ReloadableApplication = self.app
         try:
             application.check()
         except (CommandError, RerankerError) as error:
@@ -112,8 +112,8 @@ def drop_new_handshakes(listener: socket.socket) -> None:
     """
     if sys.platform != "linux" or listener.family not in (socket.AF_INET, socket.AF_INET6):
         return
-    code = b"".join(struct.pack("HBBI", *instruction) for instruction in _BEGINNINGS_DROPPED)
+    code = b"".join(struct.pack("HBBI", *instruction) for instruction in _DROP_HANDSHAKES)
     held = ctypes.create_string_buffer(code, len(code))  # must live until the call returns
-    program = struct.pack("HP", len(_BEGINNINGS_DROPPED), ctypes.addressof(held))
+    program = struct.pack("HP", len(_DROP_HANDSHAKES), ctypes.addressof(held))
     with suppress(OSError):  # a kernel without it: the port is closed as usual
         listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)

@@ -22,13 +22,13 @@ _TYPES: dict[type[Exception], tuple[int, str]] = {
     UnsupportedTransferCoding: (501, "unsupported_transfer_coding_exception"),
     ExpectationFailed: (417, "expectation_failed_exception"),
 }
-_OF_THE_SERVER = (ConfigurationProblem, InvalidResponseHeader, InvalidResponseHeaderName)
-_OF_THE_CLIENT = (ParseException, ssl.SSLError)
+_SERVER_ERRORS = (ConfigurationProblem, InvalidResponseHeader, InvalidResponseHeaderName)
+_CLIENT_ERRORS = (ParseException, ssl.SSLError)
 
 
 def is_client_error(error: Exception) -> bool:
     """Whether an error in gunicorn is the client's: it did not send a valid request."""
-    return isinstance(error, _OF_THE_CLIENT) and not isinstance(error, _OF_THE_SERVER)
+    return isinstance(error, _CLIENT_ERRORS) and not isinstance(error, _SERVER_ERRORS)
 
 
 def build_refusal(error: Exception, *, is_head: bool = False) -> bytes:

@@ -23,7 +23,7 @@ from plugin.server.arbiter import GracefulArbiter
 from plugin.server.client_options import ClientOptions
 from plugin.server.keep_alive import GRACE_S
 from plugin.server.runtime_folder import make_runtime_folder
-from plugin.server.sync_process import SyncChild
+from plugin.server.sync_process import SyncProcess
 from plugin.settings.cache import SettingsCache
 from plugin.settings.defaults import read_defaults
 from plugin.settings.poller import SettingsPoller
@@ -56,7 +56,7 @@ class Files:
     tokens: Path | None = None
     also: tuple[Path, ...] = ()
 
-    def others(self, bundle: Bundle) -> list[Bundle]:
+    def read_others(self, bundle: Bundle) -> list[Bundle]:
         """Return the other bundles, whose vectors are also written.
 
         Raises:
@@ -97,7 +97,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         self._connecting = connecting
         self._files = files
         self._bundle, self._defaults, self._tokens = files.read()
-        files.others(self._bundle)  # fail at the start if they cannot be used
+        files.read_others(self._bundle)  # fail at the start if they cannot be used
         self._folder = make_runtime_folder("settings-1", connecting.urls)
         self._options = _build_options(listen, workers, clients)
         self._pages = PageTable.shared()  # here, before the workers are forked
@@ -110,7 +110,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         for name, value in self._options.items():
             self.cfg.set(name, value)
 
-    def run_beside(self, child: SyncChild) -> None:
+    def run_beside(self, child: SyncProcess) -> None:
         """Run the sync while the server runs."""
         self.configure(when_ready=lambda server: child.start(), on_exit=lambda server: child.stop())
 
@@ -174,7 +174,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         readiness = Readiness(upstream, credentials, poller)
         sight = Sight(Metrics(), self._log)
         tracing = tracing_from_environment(query_text=self._log.query_text)
-        model = Model.load(self._bundle, self._files.others(self._bundle))
+        model = Model.load(self._bundle, self._files.read_others(self._bundle))
         return Proxy(
             upstream, model, settings, self._tokens, readiness, sight, tracing, self._pages,
             publish_address=self.clients.publish_address,

@@ -15,7 +15,7 @@ RESTART_S = 5.0
 STOP_S = 20.0
 
 
-class SyncChild:
+class SyncProcess:
     """Runs the sync, and restarts it if it ends.
 
     It is a separate process, since encoding documents would slow down the searches of a worker.

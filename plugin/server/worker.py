@@ -96,9 +96,9 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     def accept(self, listener: socket.socket) -> None:
         """Accept a new connection."""
-        self._accepts(listener)
+        self._try_accept(listener)
 
-    def _accepts(self, listener: socket.socket) -> bool:
+    def _try_accept(self, listener: socket.socket) -> bool:
         """Accept a new connection; return False if there is none."""
         try:
             client, address = listener.accept()
@@ -112,22 +112,22 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     def _begin(self, conn: TConn) -> None:
         self.nr_conns += 1
         if self.nr_conns >= self.worker_connections and self._held:
-            self._give_up(next(iter(self._held)))  # the slowest client makes room
+            self._time_out(next(iter(self._held)))  # the slowest client makes room
         _limit_silence(conn.sock, self._clients.stall_timeout_s)
         conn.initialized = True
         try:
             if self.cfg.is_ssl:  # the handshake is part of the first read
                 conn.sock = ssl_wrap_socket(conn.sock, self.cfg)
         except OSError:
-            self._drop(conn)
+            self._close(conn)
             return
         conn.parser = http.get_parser(self.cfg, conn.sock, conn.client)
-        self._receive(conn, self._waiting())
+        self._receive(conn, self._new_request())
 
     def enqueue_req(self, conn: TConn) -> None:
         """Read the next request of a kept connection."""
         conn.sock.setblocking(False)
-        self._receive(conn, self._waiting(conn.parser.unreader.take_buffered()))
+        self._receive(conn, self._new_request(conn.parser.unreader.take_buffered()))
 
     def handle(self, conn: TConn) -> Any:  # noqa: ANN401  # gunicorn's own
         """Answer one request in a thread."""
@@ -171,15 +171,15 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         """Close connections that have taken too long."""
         now_s = time.monotonic()
         for conn in [conn for conn, held in self._held.items() if held.ends_s <= now_s]:
-            self._give_up(conn)
+            self._time_out(conn)
         for sock in [sock for sock, ends_s in self._lingering.items() if ends_s <= now_s]:
-            self._end(sock)
+            self._end_linger(sock)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Accept new connections, or none. When stopping, accept those already made and no further ones."""
         if not enabled and not self.alive:
             for listener in self.sockets:
-                while self._accepts(listener):
+                while self._try_accept(listener):
                     pass
         super().set_accept_enabled(enabled)
         if not self.alive:
@@ -205,7 +205,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             except OSError:
                 received = b""
             if not received:
-                self._drop(conn)
+                self._close(conn)
                 return
             request.add(received)
         if request.is_too_long:
@@ -213,11 +213,11 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         else:
             self._dispatch(conn, request)
 
-    def _waiting(self, received: bytes = b"") -> BufferedRequest:
+    def _new_request(self, received: bytes = b"") -> BufferedRequest:
         return BufferedRequest(received, max_head_bytes=self._clients.max_head_bytes)
 
     def _hold(self, conn: TConn, request: BufferedRequest, event: int) -> None:
-        again = partial(self._go_on, conn)
+        again = partial(self._resume, conn)
         if conn in self._held:
             self.poller.modify(conn.sock, event, again)
             return
@@ -225,15 +225,15 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self._held[conn] = _Held(request, time.monotonic() + limit_s)
         self.poller.register(conn.sock, event, again)
 
-    def _go_on(self, conn: TConn, _sock: socket.socket) -> None:
+    def _resume(self, conn: TConn, _sock: socket.socket) -> None:
         self._receive(conn, self._held[conn].request)
 
-    def _let_go(self, conn: TConn) -> None:
+    def _release(self, conn: TConn) -> None:
         if self._held.pop(conn, None) is not None:
             self.poller.unregister(conn.sock)
 
     def _dispatch(self, conn: TConn, request: BufferedRequest) -> None:
-        self._let_go(conn)
+        self._release(conn)
         conn.parser.unreader.unread(request.received)
         conn.is_long = request.is_long
         conn.received_s = time.monotonic() if request.is_long else handed_over()
@@ -242,22 +242,22 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     def _refuse(self, conn: TConn, request: BufferedRequest) -> None:
         """Answer a head that is too long, and give the client time to read the answer."""
-        self._let_go(conn)
+        self._release(conn)
         limit = self._clients.max_head_bytes
         self.log.warning("Invalid request from ip=%s: a head of more than %d bytes", conn.client[0], limit)
         with suppress(OSError):
             conn.sock.send(build_too_long(limit, is_line=request.is_line_too_long))
         self._linger(conn)
 
-    def _give_up(self, conn: TConn) -> None:
+    def _time_out(self, conn: TConn) -> None:
         """Close a connection whose client takes too long, with a 408 if it had begun a request."""
         if self._held[conn].request.received:
             with suppress(OSError):
                 conn.sock.send(build_timeout(self._clients.request_timeout_s))
-        self._drop(conn)
+        self._close(conn)
 
-    def _drop(self, conn: TConn) -> None:
-        self._let_go(conn)
+    def _close(self, conn: TConn) -> None:
+        self._release(conn)
         self.nr_conns -= 1
         conn.close()
 
@@ -269,7 +269,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             sock.shutdown(socket.SHUT_WR)
             self.poller.register(sock, selectors.EVENT_READ, self._on_lingering)
         except (OSError, ValueError):  # it was closed already
-            self._drop(conn)
+            self._close(conn)
             return
         self._lingering[sock] = time.monotonic() + LINGER_S
 
@@ -281,9 +281,9 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         except OSError:
             has_ended = True
         if has_ended:
-            self._end(sock)
+            self._end_linger(sock)
 
-    def _end(self, sock: socket.socket) -> None:
+    def _end_linger(self, sock: socket.socket) -> None:
         del self._lingering[sock]
         self.poller.unregister(sock)
         self.nr_conns -= 1

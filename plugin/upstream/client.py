@@ -1,6 +1,6 @@
 """The way to OpenSearch: kept connections to its hosts, streamed both ways, every fault translated here.
 
-`exchange` and `stream` -> `_failing_over` (host after host) -> `_use_host` (a kept connection, or a new one).
+`exchange` and `stream` -> `_fail_over` (host after host) -> `_use_host` (a kept connection, or a new one).
 """
 
 import ssl
@@ -16,7 +16,7 @@ from plugin.http.client_presence import await_readable
 from plugin.http.headers import Headers, keep_end_to_end
 from plugin.http.messages import BLOCK_BYTES
 from plugin.upstream.aws_signing import Sign, adapt_signature, read_whole
-from plugin.upstream.connection import DROPPED, Body, Connection, guard_blocks
+from plugin.upstream.connection import CONNECTION_LOST, Body, Connection, guard_blocks
 from plugin.upstream.host import Host, NotConnectedError
 from plugin.upstream.pool import Hosts, HostState
 
@@ -115,7 +115,7 @@ class Upstream:
     @property
     def url(self) -> str:
         """The address of a host that answers."""
-        return self._hosts.in_order()[0].url
+        return self._hosts.list_by_turn()[0].url
 
     def exchange(self, method: str, target: str, headers: Headers, body: bytes = b"") -> Exchange:
         """Send a request that may be sent twice, such as a search, and read the whole answer.
@@ -127,12 +127,12 @@ class Upstream:
         """
 
         def use(host: Host, connection: Connection) -> Exchange:
-            response = self._asked(host, connection, method, target, headers, body, len(body))
+            response = self._send(host, connection, method, target, headers, body, len(body))
             content = response.read()
             host.release(connection, response)
             return Exchange(response.status, response.reason, keep_end_to_end(response.getheaders()), content)
 
-        return self._failing_over(use, may_repeat=True)
+        return self._fail_over(use, may_repeat=True)
 
     def stream(
         self,
@@ -155,17 +155,17 @@ class Upstream:
         """
 
         def use(host: Host, connection: Connection) -> StreamedResponse:
-            response = self._asked(host, connection, method, target, headers, body, content_length)
+            response = self._send(host, connection, method, target, headers, body, content_length)
             return StreamedResponse(host, connection, response)
 
-        return self._failing_over(use, may_repeat=may_repeat)
+        return self._fail_over(use, may_repeat=may_repeat)
 
     def client(self, headers: Mapping[str, str]) -> OpenSearchClient:
         """Return a client of the library's for one of the hosts, with these headers in every request."""
         sign = None if self._sign is None else adapt_signature(self._sign)
         return OpenSearchClient(self.url, headers=headers, ssl_context=self._context, sign=sign)
 
-    def tell_hosts(self, on_change: Callable[[int], None]) -> None:
+    def watch_hosts(self, on_change: Callable[[int], None]) -> None:
         """Have somebody told how many hosts are left out, whenever that changes."""
         self._hosts.on_change = on_change
 
@@ -177,27 +177,27 @@ class Upstream:
         """Close the connections that are kept."""
         self._hosts.close()
 
-    def _failing_over(self, use: Use[Answered], *, may_repeat: bool) -> Answered:
+    def _fail_over(self, use: Use[Answered], *, may_repeat: bool) -> Answered:
         """Return what one of the hosts answers."""
-        hosts = self._hosts.in_order()
+        hosts = self._hosts.list_by_turn()
         for host in hosts:
             try:
                 return _use_host(host, use, may_repeat=may_repeat)
             except (HTTPException, OSError) as error:
-                self._note(host, error)
+                self._record_fault(host, error)
                 is_last = host is hosts[-1]
                 if is_last or not (isinstance(error, NotConnectedError) or _may_repeat(error, may_repeat)):
                     raise _translate(error, host.url) from error
         raise AssertionError("there is at least one host")
 
-    def _note(self, host: Host, error: Exception) -> None:
+    def _record_fault(self, host: Host, error: Exception) -> None:
         """Note what a request has shown of a host."""
         if not isinstance(error, NotConnectedError):
             self._hosts.doubt(host)
         elif not error.is_own:
-            self._hosts.failed(host)
+            self._hosts.record_failure(host)
 
-    def _asked(
+    def _send(
         self,
         host: Host,
         connection: Connection,
@@ -224,14 +224,14 @@ def get_first_url(urls: str) -> str:
 
 def _use_host(host: Host, use: Use[Answered], *, may_repeat: bool) -> Answered:
     """Ask one host: by a kept connection, and by a new one where OpenSearch has closed that just now."""
-    kept = host.idle(may_repeat=may_repeat)
+    kept = host.take_idle(may_repeat=may_repeat)
     if kept is not None:
         try:
             return _use_connection(host, kept, use)
-        except DROPPED:
+        except CONNECTION_LOST:
             if not may_repeat:
                 raise
-    return _use_connection(host, host.connected(), use)
+    return _use_connection(host, host.open_connection(), use)
 
 
 def _use_connection(host: Host, connection: Connection, use: Use[Answered]) -> Answered:

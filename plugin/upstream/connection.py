@@ -20,7 +20,7 @@ from plugin.http.messages import BLOCK_BYTES
 Body = bytes | Iterable[bytes]
 """A request's body, whole or block by block."""
 
-DROPPED = (BrokenPipeError, ConnectionResetError)
+CONNECTION_LOST = (BrokenPipeError, ConnectionResetError)
 """How a connection fails that the other side has closed."""
 
 MAX_IDLE_S = 30.0
@@ -85,7 +85,7 @@ class Connection(HTTPConnection):
         try:
             self.endheaders(self._blocks(body, is_chunked=is_chunked), encode_chunked=is_chunked)
             _cork(self, 0)
-        except DROPPED:
+        except CONNECTION_LOST:
             self.is_in_doubt = True
         except TimeoutError:
             if not is_readable(self):
@@ -101,7 +101,7 @@ class Connection(HTTPConnection):
         )
         return is_whole and not response.will_close and not is_unread and not self.is_in_doubt
 
-    def released(self, response: HTTPResponse) -> None:
+    def record_release(self, response: HTTPResponse) -> None:
         """Note that it is idle from now on, and for how long the other side says that it keeps it."""
         self._released_s = time.monotonic()
         told = _TIMEOUT.search(response.getheader("keep-alive") or "")
@@ -127,9 +127,9 @@ class Connection(HTTPConnection):
         if isinstance(body, bytes) and len(body) <= BLOCK_BYTES:
             return body
         blocks = _cut(body) if isinstance(body, bytes) else body
-        return self._watched(blocks, is_chunked=is_chunked)
+        return self._watch_blocks(blocks, is_chunked=is_chunked)
 
-    def _watched(self, blocks: Iterable[bytes], *, is_chunked: bool) -> Iterator[bytes]:
+    def _watch_blocks(self, blocks: Iterable[bytes], *, is_chunked: bool) -> Iterator[bytes]:
         """Yield a body's blocks, and see whether an answer is there before the last one is sent."""
         is_first = True
         for block in guard_blocks(blocks):
@@ -181,5 +181,5 @@ def _cut(body: bytes) -> Iterator[bytes]:
 def _cork(connection: HTTPConnection, value: int) -> None:
     """Hold back packets that are not full while `value` is 1, where the system can."""
     if hasattr(socket, "TCP_CORK"):
-        with suppress(*DROPPED):
+        with suppress(*CONNECTION_LOST):
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, value)

@@ -68,7 +68,7 @@ class Host:
         """How many connections are kept."""
         return len(self._idle)
 
-    def idle(self, *, may_repeat: bool) -> Connection | None:
+    def take_idle(self, *, may_repeat: bool) -> Connection | None:
         """Take a kept connection that is still open, None where there is none for such a request.
 
         The last one used comes first: where that is too old, all are.
@@ -84,7 +84,7 @@ class Host:
         self._close_old()
         return None
 
-    def connected(self, *, read_timeout_s: float | None = None) -> Connection:
+    def open_connection(self, *, read_timeout_s: float | None = None) -> Connection:
         """Return a new connection.
 
         Raises:
@@ -102,7 +102,7 @@ class Host:
     def release(self, connection: Connection, response: HTTPResponse) -> None:
         """Keep the connection for the next request if it may carry one, else close it."""
         is_reusable = connection.is_reusable_after(response)
-        connection.released(response)
+        connection.record_release(response)
         response.close()
         with self._lock:
             if is_reusable and len(self._idle) < self._max_idle:
@@ -119,7 +119,7 @@ class Host:
     def answers(self) -> bool:
         """Whether it takes a connection and answers as a node that is in its cluster, asked now."""
         try:
-            connection = self.connected(read_timeout_s=self._connect_timeout_s)
+            connection = self.open_connection(read_timeout_s=self._connect_timeout_s)
         except NotConnectedError:
             return False
         try:

@@ -43,7 +43,7 @@ class Hosts:
         self._prober: threading.Thread | None = None
         self.on_change: Callable[[int], None] = lambda num_left_out: None
 
-    def in_order(self) -> Sequence[Host]:
+    def list_by_turn(self) -> Sequence[Host]:
         """Return all hosts: those that answer first, from another one each time, then those left out."""
         if len(self._all) == 1:
             return self._all
@@ -52,10 +52,10 @@ class Hosts:
         start = next(self._turn) % max(1, len(asked))
         return (*asked[start:], *asked[:start], *(host for host in self._all if host in left_out))
 
-    def failed(self, host: Host) -> None:
+    def record_failure(self, host: Host) -> None:
         """Leave a host out until it answers: there is no connection to it."""
         self._leave_out(host)
-        self._tell_away(host)
+        self._log_away(host)
 
     def doubt(self, host: Host) -> None:
         """Ask another host first until this one has answered a question of our own.
@@ -89,7 +89,7 @@ class Hosts:
                 self._prober = threading.Thread(target=self._probe, name="upstream-probe", daemon=True)
                 self._prober.start()
 
-    def _tell_away(self, host: Host) -> None:
+    def _log_away(self, host: Host) -> None:
         """Log that a host is away, once, and close the connections that are kept to it."""
         with self._lock:
             if host in self._away or host not in self._left_out:
@@ -104,7 +104,7 @@ class Hosts:
             asked = self._left_out
             back = {host for host in asked if host.answers()}
             for host in asked - back:
-                self._tell_away(host)
+                self._log_away(host)
             with self._lock:
                 self._left_out -= back
                 if back:

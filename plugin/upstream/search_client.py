@@ -100,7 +100,7 @@ class SearchClient:
         begin = time.perf_counter()
         try:
             self._connection.request(
-                method, self._prefix + path, payload, self._signed(method, path, payload)
+                method, self._prefix + path, payload, self._sign_headers(method, path, payload)
             )
             response = self._connection.getresponse()
             content = response.read()
@@ -115,7 +115,7 @@ class SearchClient:
         headers = {name.lower(): value for name, value in response.getheaders()}
         return Answer(_decode(content, self._shown + path), headers, elapsed_ms)
 
-    def _signed(self, method: str, path: str, payload: bytes | None) -> dict[str, str]:
+    def _sign_headers(self, method: str, path: str, payload: bytes | None) -> dict[str, str]:
         """Return the headers of a request, with its signature if it needs one."""
         if self._sign is None:
             return self._headers

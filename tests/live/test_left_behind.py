@@ -180,7 +180,7 @@ def test_what_must_not_be_repeated_takes_no_connection_that_was_idle_for_long(
         assert num_idle(upstream) == 1
         kept = upstream._hosts._all[0]
         monkeypatch.setattr(connection, "MAX_IDLE_WRITE_S", 0.0)
-        assert kept.idle(may_repeat=False) is None
+        assert kept.take_idle(may_repeat=False) is None
         assert num_idle(upstream) == 1
         assert streamed(upstream, "GET") == 200, "a read may still use it, since it can be repeated"
 
@@ -190,7 +190,7 @@ def test_a_connection_is_used_no_longer_than_the_other_side_says_that_it_keeps_i
     closing_soon = NO_BODY.replace(b"\r\n\r\n", b"\r\n" + header + b"\r\n\r\n")
     with scripted(closing_soon, NO_BODY) as url, closing(Upstream(url)) as upstream:
         assert streamed(upstream, "GET") == 200
-        assert upstream._hosts._all[0].idle(may_repeat=True) is None
+        assert upstream._hosts._all[0].take_idle(may_repeat=True) is None
         assert num_idle(upstream) == 0
 
 

@@ -79,10 +79,10 @@ def test_too_few_judged_queries_are_refused() -> None:
 
 def test_hits_without_vector_and_beyond_the_window_stay() -> None:
     window = Window(["a", "b", "c"], np.array([3.0, 2.0, 1.0]), np.array([np.nan, 0.1, 0.9], np.float32))
-    assert window.reranked(Pair(0.0, 10)) == ["a", "b", "c"]
-    assert window.reranked(Pair(40.0, 2)) == ["a", "b", "c"]
-    assert window.reranked(Pair(40.0, 10))[0] == "c"
-    assert Window([], np.array([]), np.array([], np.float32)).reranked(Pair(1.0, 10)) == []
+    assert window.rerank(Pair(0.0, 10)) == ["a", "b", "c"]
+    assert window.rerank(Pair(40.0, 2)) == ["a", "b", "c"]
+    assert window.rerank(Pair(40.0, 10))[0] == "c"
+    assert Window([], np.array([]), np.array([], np.float32)).rerank(Pair(1.0, 10)) == []
 
 
 def test_where_nothing_is_better_no_change_is_proposed(

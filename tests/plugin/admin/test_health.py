@@ -63,10 +63,10 @@ def test_opensearch_hears_of_it_once_a_second(server: Counting) -> None:
     now_s = [0.0]
     readiness = Readiness(server.upstream, clock=lambda: now_s[0])
     with ThreadPoolExecutor(8) as pool:
-        found = {one.result().status for one in [pool.submit(readiness.opensearch) for _ in range(50)]}
+        found = {one.result().status for one in [pool.submit(readiness.check_opensearch) for _ in range(50)]}
     assert (found, server.num_requests) == ({server.status}, 1)
     now_s[0] += FRESH_S
-    assert readiness.missing() == ([] if server.status < 500 else ["opensearch"])
+    assert readiness.list_missing() == ([] if server.status < 500 else ["opensearch"])
     assert server.num_requests == 2
 
 
@@ -76,7 +76,7 @@ def test_a_silent_opensearch_is_asked_once_and_nobody_waits_for_it(
     monkeypatch.setattr("plugin.admin.health.WAIT_S", 0.05)
     server.may_answer.clear()
     readiness = Readiness(server.upstream, clock=iter(range(100)).__next__)
-    assert [readiness.missing() for _ in range(3)] == [["opensearch"]] * 3
+    assert [readiness.list_missing() for _ in range(3)] == [["opensearch"]] * 3
     assert server.num_requests == 1
 
 
@@ -84,14 +84,14 @@ def test_settings_are_missing_until_the_first_look(server: Counting, tmp_path: P
     server.status = 401
     poller = SettingsPoller(server.upstream, (), tmp_path, {})
     readiness = Readiness(server.upstream, (), poller)
-    assert readiness.missing() == ["settings"]
+    assert readiness.list_missing() == ["settings"]
     poller.start()
     for _ in range(200):
-        if not readiness.missing():
+        if not readiness.list_missing():
             break
         threading.Event().wait(0.1)
     poller.stop()
-    assert readiness.missing() == [], "a refusal is an answer: settings are read as each caller then"
+    assert readiness.list_missing() == [], "a refusal is an answer: settings are read as each caller then"
 
 
 @pytest.mark.live

@@ -36,7 +36,7 @@ def test_one_more_than_may_wait_is_told_to_come_back(gate: threading.Event) -> N
             threading.Event().wait(0.01)
         with pytest.raises(RerankFailedError, match="too many requests wait") as refused:
             embeddings(["a"], Chunking())
-        assert (refused.value.reason, ApiError.of(refused.value).status) == ("overloaded", 503)
+        assert (refused.value.reason, ApiError.from_failure(refused.value).status) == ("overloaded", 503)
         gate.set()
         vectors = [each.result(60)[0] for each in waiting]
     assert all(np.array_equal(each, vectors[0]) for each in vectors)
@@ -51,7 +51,7 @@ def test_a_tower_that_cannot_be_loaded_is_the_models_fault_every_time() -> None:
     for _ in range(2 + MAX_WAITING):
         with pytest.raises(RerankFailedError, match="expected an ONNX model") as failed:
             embeddings(["a"], Chunking())
-        assert ApiError.of(failed.value).status == 500
+        assert ApiError.from_failure(failed.value).status == 500
 
 
 def test_tokens_are_counted_with_special_ones() -> None:

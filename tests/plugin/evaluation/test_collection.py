@@ -57,9 +57,9 @@ def test_documents_to_leave_out(folder: Path) -> None:
 def test_hits_that_count(folder: Path) -> None:
     (folder / "source_docs.tsv").write_text("query-id\tcorpus-id\nq1\td2\n")
     collection = read_collection(folder)
-    assert collection.counted("q1", ["d2", "n", "d1"], judged_only=False) == ["n", "d1"]
-    assert collection.counted("q1", ["d2", "n", "d1"], judged_only=True) == ["d1"]
-    assert collection.counted("q2", ["d2", "d1"], judged_only=True) == ["d2"]
+    assert collection.select_counted("q1", ["d2", "n", "d1"], judged_only=False) == ["n", "d1"]
+    assert collection.select_counted("q1", ["d2", "n", "d1"], judged_only=True) == ["d1"]
+    assert collection.select_counted("q2", ["d2", "d1"], judged_only=True) == ["d2"]
 
 
 def test_without_titles_only_the_text_is_searched(folder: Path) -> None:

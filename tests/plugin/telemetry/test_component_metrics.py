@@ -184,7 +184,7 @@ def test_the_numbers_of_a_running_proxy(
 def test_hosts_that_do_not_answer_are_told(opensearch_url: str) -> None:
     metrics, relay = Metrics(), Relay(opensearch_url)
     with closing(Upstream(f"{relay.url},{opensearch_url}")) as upstream:
-        upstream.tell_hosts(metrics.breakers.left_out)
+        upstream.watch_hosts(metrics.breakers.left_out)
         relay.cut()
         for _ in range(2):
             assert upstream.exchange("GET", "/", ()).status == 200

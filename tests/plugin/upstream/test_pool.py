@@ -90,8 +90,8 @@ def test_a_host_comes_back_once_it_answers_and_not_before() -> None:
         away, other = host(relay.url), host(dead())
         with closing(Hosts([away, other], probe_s=0.02)) as hosts:
             relay.hang()
-            hosts.failed(away)
-            assert [each.url for each in hosts.in_order()] == [other.url, away.url]
+            hosts.record_failure(away)
+            assert [each.url for each in hosts.list_by_turn()] == [other.url, away.url]
             time.sleep(0.2)
             assert hosts.states()[0].is_left_out, "it takes connections, but does not answer"
             relay.mend()
@@ -102,7 +102,7 @@ def test_a_host_comes_back_once_it_answers_and_not_before() -> None:
 def test_hosts_are_asked_in_turn() -> None:
     three = [host(dead()) for _ in range(3)]
     with closing(Hosts(three)) as hosts:
-        assert [hosts.in_order()[0] for _ in range(6)] == three * 2
+        assert [hosts.list_by_turn()[0] for _ in range(6)] == three * 2
 
 
 @pytest.fixture
