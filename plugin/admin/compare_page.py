@@ -1,4 +1,4 @@
-"""`/_plugins/_rerank/compare`: both orders of one search side by side, as its caller sees them."""
+"""`/_plugins/_rerank/compare`: one search in both orders, side by side, as its caller sees them."""
 
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -23,14 +23,14 @@ from plugin.search.retry import until_reranked, with_deadline
 from plugin.settings.cache import SettingsCache
 
 MAX_ROWS = 100
-"""A body may ask for more hits; the page shows so many."""
+"""Most hits on the page; a body may ask for more."""
 
 TRIES = 3
-"""How often the page's search is sent at most: meanwhile it holds a thread of the proxy."""
+"""How often the page's search is sent at most; meanwhile it occupies a thread of the proxy."""
 
 
 class _QuestionError(Exception):
-    """What stands in the form is no search: says what was expected and found, and what to do."""
+    """The form does not hold a search: says what was expected, what was found, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class _Shown:
 def build_compare_page(
     door: SearchDoor, settings: SettingsCache, headers: Headers, index: str, text: str
 ) -> flask.Response:
-    """Return the page: a form alone until index and text are given, and errors as a page with the form kept.
+    """Return the page: only a form until index and text are given; errors are shown below the form.
 
-    A 401 always has a `WWW-Authenticate`, so that a browser asks for user and password.
+    A 401 always has a `WWW-Authenticate` header, so that a browser asks for user and password.
     """
     shown, status = _Shown(), 200
     challenges: tuple[str, ...] = ()

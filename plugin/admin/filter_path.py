@@ -1,4 +1,4 @@
-"""`filter_path` as OpenSearch has it: which parts of a JSON answer the client wants."""
+"""`filter_path` as in OpenSearch: which parts of a JSON answer the client wants."""
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
@@ -8,7 +8,7 @@ _NOTHING = object()
 
 
 def apply_filter_path(value: Any, filter_path: str) -> Any:  # noqa: ANN401  # any JSON
-    """Return what the comma-separated paths keep, {} for nothing: `a.b`, `*.b`, `**.c`; `-a.b` leaves out."""
+    """Return the parts that the comma-separated paths keep, else {}: `a.b`, `*.b`, `**.c`; `-a.b` removes."""
     paths = [_parse_path(path.strip()) for path in filter_path.split(",") if path.strip()]
     wanted = [path for path in paths if not path[0].startswith("-")]
     unwanted = [(path[0][1:], *path[1:]) for path in paths if path[0].startswith("-")]
@@ -18,7 +18,7 @@ def apply_filter_path(value: Any, filter_path: str) -> Any:  # noqa: ANN401  # a
 
 
 def _parse_path(path: str) -> tuple[str, ...]:
-    """Return the parts of a path; `**.**` says no more than `**`."""
+    """Return the parts of a path; `**.**` means the same as `**`."""
     parts = path.split(".")
     return tuple(
         part for part, before in zip(parts, ["", *parts], strict=False) if (part, before) != ("**", "**")
@@ -51,7 +51,7 @@ def _drop(value: Any, paths: Sequence[tuple[str, ...]]) -> Any:  # noqa: ANN401
 
 
 def _descend(key: str, paths: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Return what is left of the paths below a member; `**` stands for any number of members, none too."""
+    """Return the rest of the paths below a member; `**` matches any number of members, also none."""
     below: list[tuple[str, ...]] = []
     for path in paths:
         if not path:
@@ -62,4 +62,4 @@ def _descend(key: str, paths: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]
                 below += _descend(key, [path[1:]])
         elif fnmatchcase(key, path[0]):
             below.append(path[1:])
-    return list(dict.fromkeys(below))  # `**.a.**.a` comes to the same place in many ways
+    return list(dict.fromkeys(below))  # `**.a.**.a` reaches the same place in several ways

@@ -27,11 +27,10 @@ from plugin.settings.poller import SettingsPoller
 from plugin.upstream.client import Upstream
 
 FRESH_S = 1.0
-"""So long an answer of OpenSearch's holds: however often health is asked, OpenSearch hears of it once a
-second and worker."""
+"""How long an answer of OpenSearch is used: each worker asks at most once a second."""
 
 WAIT_S = 1.5
-"""How long one who asks waits for OpenSearch; container platforms ask with timeouts of a few seconds."""
+"""How long a health request waits for OpenSearch; container platforms have timeouts of a few seconds."""
 
 SERVER_FAULTS = 500
 
@@ -40,24 +39,24 @@ _log = logging.getLogger("twinrank.health")
 
 @dataclass(frozen=True)
 class Reached:
-    """What OpenSearch answered: its status, None where it did not."""
+    """OpenSearch's answer: its status, None if there was none."""
 
     status: int | None
 
     @property
     def is_well(self) -> bool:
-        """Whether it works; 401 and 403 are answers too, to one who has no credentials."""
+        """Whether OpenSearch works; 401 and 403 count as answers, since the caller may lack credentials."""
         return self.status is not None and self.status < SERVER_FAULTS
 
 
 class Readiness:
-    """Asks OpenSearch on behalf of all who ask for health, one question at a time.
+    """Asks OpenSearch on behalf of all health requests, one at a time.
 
     Args:
-        upstream: the OpenSearch.
-        headers: the service account's, none where there is none.
-        poller: what reads the settings, None where each search reads its own.
-        clock: seconds, for the tests.
+        upstream: the connections to OpenSearch.
+        headers: the service account's credentials, if it has any.
+        poller: the poller of settings; None if each search reads its own.
+        clock: seconds, for tests.
     """
 
     def __init__(
@@ -77,16 +76,16 @@ class Readiness:
         self._asked_s = 0.0
 
     def check_opensearch(self) -> Reached:
-        """Return what OpenSearch answered within the last second."""
+        """Return OpenSearch's answer of the last second."""
         try:
             return self._latest().result(WAIT_S)
         except FutureTimeoutError:
             return Reached(None)
 
     def list_missing(self) -> list[str]:
-        """Return what is not ready: `check_opensearch`, `settings`; nothing where searches can be reranked.
+        """Return what is not ready: `check_opensearch`, `settings`; nothing if searches can be reranked.
 
-        The bundle is not among them: a worker whose bundle does not stand its check never answers at all.
+        The bundle is not among them: a worker whose bundle fails its check never starts.
         """
         found = [] if self.check_opensearch().is_well else ["opensearch"]
         if self._poller is not None and not self._poller.has_looked:
@@ -123,7 +122,7 @@ class HealthViews:
         app.add_url_rule(f"{prefix}health/ready", "ready", self.ready)
 
     def live(self) -> flask.Response:
-        """200 while the process answers: nobody else is asked, so that no restart follows another's fault."""
+        """200 while the process answers. It asks nothing else, so that another's fault causes no restart."""
         return flask.jsonify({"status": "ok"})
 
     def ready(self) -> flask.Response:
@@ -137,12 +136,12 @@ class HealthViews:
         """The bundle, and whether OpenSearch answers: 200, or 503 while it does not."""
         reached = self.readiness.check_opensearch()
         bundle = {"name": self.model.name, "digest": self.model.digest}
-        told = {
+        state = {
             "status": "ok" if reached.is_well else "unavailable",
             "bundle": bundle,
             "opensearch": {"status": reached.status},
         }
-        return flask.make_response(flask.jsonify(told), 200 if reached.is_well else 503)
+        return flask.make_response(flask.jsonify(state), 200 if reached.is_well else 503)
 
 
 @dataclass(frozen=True)
@@ -157,10 +156,10 @@ class WorkerStatus:
         app.add_url_rule(f"{prefix}status", "worker status", self.status)
 
     def status(self) -> flask.Response:
-        """The worker that answers, for whoever may ask OpenSearch `GET /`."""
+        """The state of the answering worker, for callers that may ask OpenSearch `GET /`."""
         try:
             asked = self.upstream.exchange("GET", "/", caller(Request.from_environ(flask.request.environ)))
-        except UpstreamError:  # it matters most when OpenSearch is away; nothing here is its
+        except UpstreamError:  # the state matters most when OpenSearch is away
             asked = None
         if asked is not None and asked.status in (401, 403):
             return flask.Response(asked.body, asked.status, content_type=JSON)
@@ -168,7 +167,7 @@ class WorkerStatus:
 
 
 def describe_worker(upstream: Upstream, model: Model) -> dict[str, Any]:
-    """Return what is told of one worker."""
+    """Return the state of one worker."""
     return {
         "worker": os.getpid(),
         "admission": {

@@ -1,4 +1,4 @@
-"""How the proxy's own endpoints answer: JSON, `pretty`, `filter_path` and errors as OpenSearch has them."""
+"""Responses of the proxy's own endpoints: JSON, `pretty`, `filter_path` and errors as in OpenSearch."""
 
 from typing import Any
 
@@ -36,19 +36,19 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     UnreachableError: (502, "upstream_unreachable_exception"),
     RerankFailedError: (503, "rerank_failed_exception"),
 }
-"""Every error that an own endpoint may meet, with the status and type that it is answered with."""
+"""Every error that an endpoint may raise, with the status and type of its response."""
 
 
 BASIC_CHALLENGE = 'Basic realm="OpenSearch", charset="UTF-8"'
-"""What a 401 asks for if OpenSearch's own names no scheme."""
+"""The challenge of a 401 if OpenSearch's own has none."""
 
 
 class BodyError(OpenSearchError):
-    """The body is not the JSON object that an endpoint takes."""
+    """The body is not the JSON object that the endpoint expects."""
 
 
 def build_response(value: Any) -> flask.Response:  # noqa: ANN401  # any JSON
-    """Answer 200 with a value, cut and indented as the request's parameters say."""
+    """Return a 200 with a value, filtered and indented as the request's parameters say."""
     arguments = flask.request.args
     if arguments.get("filter_path"):
         value = apply_filter_path(value, arguments["filter_path"])
@@ -59,7 +59,7 @@ def build_response(value: Any) -> flask.Response:  # noqa: ANN401  # any JSON
 
 
 def build_error_response(error: Exception) -> flask.Response:
-    """Answer an error of STATUSES, or of the upstream."""
+    """Return the response to an error of STATUSES, or of the upstream."""
     if isinstance(error, UpstreamError):
         status, type_name = error.status, error.type_name
     elif isinstance(error, BodyError):
@@ -78,15 +78,15 @@ def build_error_response(error: Exception) -> flask.Response:
 
 
 def is_flag_set(name: str) -> bool:
-    """Whether a flag stands in the request's parameters: alone, or as `true`."""
+    """Whether a flag is in the request's parameters: alone, or as `true`."""
     return flask.request.args.get(name, "false") != "false"
 
 
 def read_body_object() -> dict[str, Any]:
-    """Return the request's JSON object, {} where it has no body.
+    """Return the request's JSON object, {} if it has no body.
 
     Raises:
-        BodyError: another format, or no JSON object.
+        BodyError: the body has another format, or is not a JSON object.
     """
     content = flask.request.get_data()
     if not content:

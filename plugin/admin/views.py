@@ -1,4 +1,4 @@
-"""The admin's endpoints under `/_plugins/_rerank/`: each asks OpenSearch as the caller.
+"""The endpoints for administrators under `/_plugins/_rerank/`: each asks OpenSearch as the caller.
 
 GET and PUT settings/INDEX, POST enable/INDEX and disable/INDEX, GET status/INDEX, GET and POST explain/INDEX,
 and the compare page, to which the prefix alone redirects.
@@ -67,17 +67,17 @@ class AdminViews:
             app.register_error_handler(error, build_error_response)
 
     def settings(self, index: str) -> flask.Response:
-        """What holds, where each value comes from, and what is wrong, for every index behind the name."""
+        """Every setting, its source and any problems, for every index behind the name."""
         with self._open_client() as client:
             reports = report_settings(client, index, self.cache.defaults)
         return build_response({report.index: report.as_json() for report in reports})
 
     def change(self, index: str) -> flask.Response:
-        """Change settings: the body holds those to set, the rest stays."""
+        """Change the settings in the body; others stay."""
         return self._enable(index, read_body_object())
 
     def enable(self, index: str) -> flask.Response:
-        """Switch reranking on, with the settings in the body; creates the index where there is none."""
+        """Enable reranking with the settings in the body; creates the index if it does not exist."""
         return self._enable(index, read_body_object() | {"enabled": True})
 
     def _enable(self, index: str, settings: dict[str, Any]) -> flask.Response:
@@ -86,19 +86,19 @@ class AdminViews:
             return self._respond(enable(client, index, wanted, dry_run=dry_run), dry_run=dry_run)
 
     def disable(self, index: str) -> flask.Response:
-        """Switch reranking off; settings and vectors stay."""
+        """Disable reranking; settings and vectors stay."""
         dry_run = is_flag_set("dry_run")
         with self._open_client() as client:
             return self._respond(disable(client, index, dry_run=dry_run), dry_run=dry_run)
 
     def status(self, index: str) -> flask.Response:
-        """How far the index is covered with vectors, and what to do next."""
+        """The share of documents that have vectors, and what to do next."""
         model = CoveredModel(self.model.vectors_of, self.model.model_tag)
         with self._open_client() as client:
             return build_response(measure_coverage(client, index, model).as_json(model))
 
     def explain(self, index: str) -> flask.Response:
-        """One search step by step: the body is a search, or `text` is given as a parameter."""
+        """One search, step by step: the body is a search, or the parameter `text` is given."""
         asked = Asked(index, read_body_object() or None, flask.request.args.get("text"))
         with self._open_client() as client:
             reports = report_settings(client, index, self.cache.defaults)
@@ -136,5 +136,5 @@ def _as_json(enabled: EnableResult) -> dict[str, Any]:
 
 
 def _callers_headers() -> Headers:
-    """What tells OpenSearch who asks: all end-to-end headers but those of this message."""
+    """Return the headers that tell OpenSearch who asks: all end-to-end ones but those of this message."""
     return Request.from_environ(flask.request.environ).headers_without(*_NOT_THE_CALLERS)

@@ -15,7 +15,7 @@ QUERY_TIMEOUT_S = 2.0
 """Longest wait for the query's vector: below the read timeout of the connectors."""
 
 _NO_TEXT = ("", "null")
-"""What ml-commons sends for a hit without the field; `null` where its name has a dot, seen on 2.19.1."""
+"""What ml-commons sends for a hit without the field; `null` if its name has a dot (seen on 2.19.1)."""
 
 _CHARS_OF_HEADER = 28
 """Characters of base64 that hold the 20 bytes of a stored vector's header."""
@@ -65,7 +65,7 @@ class DocumentScores:
 
 
 def _decode_stored(document: str) -> bytes | None:
-    """Return the bytes of what is meant as a stored vector, empty where they are damaged; None for a text.
+    """Return the bytes of a stored vector, empty if they are damaged; None for a text.
 
     No text of a language begins with 28 characters of the base64 alphabet that decode to our header.
     """

@@ -17,7 +17,7 @@ MAX_INPUTS = 1000
 """Texts of one request."""
 
 WHOLE = Chunking(max_tokens=512, overlap=0, max_chunks=1)
-"""One vector a text, as OpenAI's shape has room for: the text's beginning, as far as the encoder reads."""
+"""One vector for each text, as in OpenAI's shape: of the text's beginning, as far as the encoder reads."""
 
 ENCODINGS = ("float", "base64", "stored")
 
@@ -26,7 +26,7 @@ _DOCUMENT_TYPES = ("document", "search_document", "passage")
 
 
 class EmbeddingsEndpoint:
-    """Encodes texts with the tower that `input_type`, else the model name's ending, names: else documents."""
+    """Encodes texts as `input_type` says, else the ending of the model's name; else as documents."""
 
     def __init__(self, model: Model, document_vectors: OnDemandEncoder) -> None:
         self._model = model
@@ -35,11 +35,11 @@ class EmbeddingsEndpoint:
     def __call__(self, body: bytes) -> EmbeddingsAnswer:
         """Answer one request.
 
-        `encoding_format` is `float`, `base64` (little-endian float32), or, our own, `stored`: a document's
-        stored vector with all its chunks, hash and tag, in base64, as the `binary` field takes it.
+        `encoding_format` is `float`, `base64` (little-endian float32), or Twinrank's own `stored`. That is a
+        document's stored vector with all its chunks, hash and tag, in base64, as the `binary` field takes it.
 
         Raises:
-            ApiError: a request that is not of that shape, too large, or asks for what there is not.
+            ApiError: the request has another shape, is too large, or asks for something unknown.
             RerankFailedError: it cannot be answered now.
         """
         request = parse_request(body, EmbeddingsRequest)

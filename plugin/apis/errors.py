@@ -1,4 +1,4 @@
-"""What an endpoint beside search answers when it cannot do what was asked, in the words of each API."""
+"""Errors of the endpoints beside search, in the shape of each API."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ _STATUS_OF_REASON = {"overloaded": 503, "deadline": 503, "model": 500}
 
 
 class ApiError(Exception):
-    """A request that is not answered, with its HTTP status."""
+    """A request that is refused, with its HTTP status."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -19,7 +19,7 @@ class ApiError(Exception):
 
     @classmethod
     def from_failure(cls, error: RerankFailedError) -> "ApiError":
-        """Return what a query without a vector means to the caller."""
+        """Return the error for a query that has no vector."""
         return cls(_STATUS_OF_REASON.get(error.reason, 500), f"{error.reason}: {error}")
 
 
@@ -53,6 +53,6 @@ def format_openai_error(error: ApiError) -> dict[str, Any]:
 
 
 def format_opensearch_error(error: ApiError) -> dict[str, Any]:
-    """Return OpenSearch's shape, for the endpoint that is our own."""
+    """Return OpenSearch's shape, for Twinrank's own endpoint."""
     cause = {"type": "rerank_request_exception", "reason": str(error)}
     return {"error": {"root_cause": [cause], **cause}, "status": error.status}

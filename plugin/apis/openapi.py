@@ -48,13 +48,13 @@ _INDEX = {
     "description": "An index, alias or pattern.",
 }
 _TEXT = {"name": "text", "in": "query", "schema": {"type": "string"}, "description": "The query text."}
-_OF_INDEX = {"name": "index", "in": "query", "schema": {"type": "string"}, "description": "What is searched."}
+_OF_INDEX = {"name": "index", "in": "query", "schema": {"type": "string"}, "description": "Index to search."}
 _DRY_RUN = {"name": "dry_run", "in": "query", "schema": {"type": "boolean"}, "description": "Change nothing."}
 
 
 @dataclass(frozen=True)
 class ApiOperation:
-    """One method of one path: what it does, what it takes, what it answers, and with which other statuses."""
+    """One method of one path: its summary, body, parameters, answer and error statuses."""
 
     method: str
     path: str
@@ -66,44 +66,44 @@ class ApiOperation:
     parameters: tuple[Mapping[str, Any], ...] = ()
     errors: tuple[int, ...] = (401, 403)
 
-    def described(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """Return OpenAPI's operation object."""
         content = {self.answer_type: {"schema": dict(self.answer or _ANY)}}
         answers: dict[str, Any] = {"200": {"description": "Done.", "content": content}}
         for status in self.errors:
             answers[str(status)] = {"description": _STATUSES[status]}
-        told: dict[str, Any] = {"summary": self.summary, "responses": answers}
+        described: dict[str, Any] = {"summary": self.summary, "responses": answers}
         in_path = (_INDEX,) if "{index}" in self.path else ()
         if in_path or self.parameters:
-            told["parameters"] = [*in_path, *self.parameters]
+            described["parameters"] = [*in_path, *self.parameters]
         if self.body is not None:
             body = {"application/json": {"schema": dict(self.body)}}
-            told["requestBody"] = {"required": self.needs_body, "content": body}
-        return told
+            described["requestBody"] = {"required": self.needs_body, "content": body}
+        return described
 
 
 _STATUSES = {
-    302: "Look at the address in `Location`.",
+    302: "See the address in `Location`.",
     400: "The request is wrong. The body says where, what was expected, and what was found.",
     401: "Credentials or a token are missing or wrong.",
-    403: "The caller may not.",
+    403: "The caller lacks the right.",
     404: "There is no such index.",
-    413: "Longer than is read.",
-    415: "Another format than is read.",
-    422: "JSON of another shape.",
+    413: "The body is too long.",
+    415: "The format is not supported.",
+    422: "The JSON has another shape.",
     502: "OpenSearch cannot be reached.",
-    503: "Not now: the body says why.",
+    503: "Not available now. The body says why.",
     504: "OpenSearch does not answer in time.",
 }
 _OPENSEARCH = (400, 401, 403, 404, 502, 503, 504)
 _API = (400, 401, 413, 415, 422, 503)
 
 
-def openapi() -> dict[str, Any]:
+def build_openapi() -> dict[str, Any]:
     """Return the document, OpenAPI 3.1."""
     paths: dict[str, dict[str, Any]] = {}
     for operation in _operations():
-        paths.setdefault(operation.path, {})[operation.method] = operation.described()
+        paths.setdefault(operation.path, {})[operation.method] = operation.describe()
     _, components = msgspec.json.schema_components(_SHAPES, ref_template="#/components/schemas/{name}")
     settings = components[RerankSettings.__name__]
     components[_CHANGE] = {name: value for name, value in settings.items() if name != "required"}
@@ -114,7 +114,7 @@ def openapi() -> dict[str, Any]:
         "info": {
             "title": "Twinrank",
             "version": version("twinrank"),
-            "description": "What Twinrank answers beside OpenSearch's own API, which it passes on.",
+            "description": "Twinrank's own endpoints, beside OpenSearch's API, which it passes on.",
         },
         "paths": paths,
         "components": {"schemas": components, "securitySchemes": {"token": tokens, "opensearch": basic}},
@@ -226,7 +226,7 @@ def _apis() -> tuple[ApiOperation, ...]:
             ),
             (
                 "/rescore",
-                "A `rescore` for a search of one's own.",
+                "The `rescore` clause for a query text.",
                 _reference(RescoreRequest),
                 _reference(RescoreAnswer),
             ),
@@ -239,8 +239,8 @@ def _reference(shape: type[msgspec.Struct]) -> dict[str, str]:
 
 
 def document() -> bytes:
-    """Return the document as it is served and kept."""
-    plain = json.loads(json.dumps(openapi()), parse_float=parse_number)
+    """Return the document as bytes, as it is served and kept."""
+    plain = json.loads(json.dumps(build_openapi()), parse_float=parse_number)
     return msgspec.json.format(msgspec.json.encode(plain), indent=1) + b"\n"
 
 

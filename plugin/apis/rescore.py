@@ -1,4 +1,4 @@
-"""`/rescore`: the whole rescore clause for a query text, which a search pipeline puts into the search."""
+"""`/rescore`: the rescore clause for a query text, which a search pipeline adds to the search."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ from reranker.crossing import Cosine
 from reranker.integer_query import quantise_query
 
 NO_CHANGE: dict[str, Any] = {"window_size": 1, "query": {"rescore_query": {"match_none": {}}}}
-"""A clause that leaves every hit its place and its score."""
+"""A clause that changes no hit's rank and no score."""
 
 
 class RescoreEndpoint:
-    """Encodes the query; OpenSearch does the rest. A query that the model does not read changes nothing."""
+    """Encodes the query; OpenSearch does the rest. A query in an unreadable script changes nothing."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
@@ -25,7 +25,7 @@ class RescoreEndpoint:
         """Answer one request.
 
         Raises:
-            ApiError: a request that is not of that shape, or a crossing layer that has no script.
+            ApiError: the request has another shape, or the crossing layer has no script.
             RerankFailedError: it cannot be answered now.
         """
         request = parse_request(body, RescoreRequest)

@@ -1,6 +1,6 @@
-"""The JSON of the APIs beside search: Cohere's and TEI's rerank, OpenAI's embeddings, and our own rescore.
+"""The JSON of the APIs beside search: Cohere's and TEI's rerank, OpenAI's embeddings, Twinrank's rescore.
 
-Only what is used is named; a member that is not named here is passed over, as those APIs do.
+Only members that are used are declared; others are ignored, as in those APIs.
 """
 
 import json
@@ -98,7 +98,7 @@ class EmbeddingsAnswer(msgspec.Struct):
 
 
 class RescoreRequest(msgspec.Struct):
-    """A query text, and what of the clause is not to be the default."""
+    """A query text, and the parts of the clause that differ from the default."""
 
     input: str
     model: str | None = None
@@ -109,7 +109,7 @@ class RescoreRequest(msgspec.Struct):
 
 
 class RescoreAnswer(msgspec.Struct, omit_defaults=True):
-    """The value for a search's `rescore`; `reason` says why it changes nothing, where it does not."""
+    """The value for a search's `rescore`; `reason` says why it changes nothing, if so."""
 
     rescore: dict[str, Any]
     reason: str | None = None
@@ -124,9 +124,9 @@ class Warned:
 
 
 def shorten_numbers(values: Floats) -> list[float]:
-    """Return (n,) float32 values as numbers of at most 9 digits, which tell any two float32 apart.
+    """Return (n,) float32 values as numbers of at most 9 digits, enough to distinguish any two float32.
 
-    ml-commons' JSON reader makes a BigDecimal of a longer number, and then fails on it: seen on 2.19.1.
+    ml-commons' JSON reader turns a longer number into a BigDecimal and then fails on it (seen on 2.19.1).
     """
     return [float(f"{value:.9g}") for value in values]
 
@@ -142,7 +142,7 @@ def parse_request(body: bytes, shape: type[Shape]) -> Shape:
             return msgspec.json.decode(body, type=shape)
         except msgspec.ValidationError:
             raise
-        except msgspec.DecodeError:  # a lone surrogate, for one, is JSON to everybody else
+        except msgspec.DecodeError:  # a lone surrogate, for example, is JSON to other parsers
             return msgspec.convert(json.loads(body), shape)
     except msgspec.ValidationError as error:
         raise ApiError(422, f"expected the members that the documentation names, found: {error}") from error

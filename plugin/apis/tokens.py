@@ -12,9 +12,9 @@ SHORTEST_TOKEN = 16
 
 @dataclass(frozen=True)
 class BearerTokens:
-    """The SHA-256 of every token that is accepted; none: everybody may call.
+    """The SHA-256 of every accepted token; none: anybody may call.
 
-    Several tokens make it possible to change one without a gap.
+    With several tokens, one can be replaced without a gap.
     """
 
     digests: tuple[bytes, ...] = ()
@@ -29,7 +29,7 @@ class BearerTokens:
         return cls(tuple(_digest(token) for token in read_tokens(file)))
 
     def accept(self, authorization: str) -> bool:
-        """Return whether an `Authorization` header carries one of the tokens; takes equally long for all."""
+        """Return whether an `Authorization` header has one of the tokens, in constant time."""
         scheme, _, token = authorization.partition(" ")
         presented = _digest(token.strip())
         matches = [hmac.compare_digest(presented, digest) for digest in self.digests]
@@ -37,7 +37,7 @@ class BearerTokens:
 
 
 def read_tokens(file: Path) -> list[str]:
-    """Read a file with one token a line; empty lines and those that begin with `#` are passed over.
+    """Read a file with one token per line; empty lines and those that begin with `#` are ignored.
 
     Raises:
         CommandError: the file cannot be read, has no token, or one that is too short or not ASCII.
@@ -45,7 +45,7 @@ def read_tokens(file: Path) -> list[str]:
     try:
         lines = [line.strip() for line in file.read_text("utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"expected bearer tokens, one a line, in {file}, found: {error}") from error
+        raise CommandError(f"expected bearer tokens, one per line, in {file}, found: {error}") from error
     tokens = [line for line in lines if line and not line.startswith("#")]
     for number, token in enumerate(tokens, 1):
         is_plain = token.isascii() and token.isprintable() and " " not in token

@@ -1,4 +1,4 @@
-"""Where a server of ours listens: read from an option, and tried before anything else is started."""
+"""The address that a server listens on: read from an option, and checked before anything else starts."""
 
 import errno
 import os
@@ -15,18 +15,18 @@ ANY = "0.0.0.0"  # noqa: S104  # `:9100` asks for it
 LARGEST_PORT = 65535
 
 _INHERITED = ("GUNICORN_FD", "LISTEN_FDS")
-"""Set by a gunicorn that is replaced, and by systemd: then the port is open already, and ours."""
+"""Set by a gunicorn that is being replaced, and by systemd: then this process has the open port already."""
 
 
 class ListenError(CommandError):
-    """One cannot listen there: says why."""
+    """The address cannot be used: says why."""
 
 
 @dataclass(frozen=True)
 class ListenAddress:
     """An address of this machine; `host` is a name or a number, an IPv6 one without brackets.
 
-    `other` is what gunicorn alone understands, a path (`unix:...`) or a descriptor (`fd://...`), else empty.
+    `other` is a path (`unix:...`) or a descriptor (`fd://...`) for gunicorn, else empty.
     """
 
     host: str
@@ -38,10 +38,10 @@ class ListenAddress:
         return self.other or f"{host}:{self.port}"
 
     def resolved(self) -> "ListenAddress":
-        """Return the address with a number in place of a name, an IPv4 one if it has both.
+        """Return the address with a number in place of its name, an IPv4 one if it has both.
 
         Raises:
-            ListenError: the name is not known.
+            ListenError: the name cannot be resolved.
         """
         if self.other:
             return self
@@ -56,10 +56,10 @@ class ListenAddress:
         return ListenAddress(str(address[0]), self.port)
 
     def check_free(self) -> None:
-        """See whether one can listen on a resolved address, and take it from nobody.
+        """Check that a resolved address is free, without taking it from another process.
 
         Raises:
-            ListenError: one cannot.
+            ListenError: it cannot be used.
         """
         if self.other or any(name in os.environ for name in _INHERITED):
             return
@@ -75,17 +75,17 @@ class ListenAddress:
         if error.errno == errno.EADDRINUSE:
             return f"{self} is in use: another process listens there. Stop it, or choose another port"
         if error.errno in (errno.EACCES, errno.EPERM):
-            return f"this user may not listen on {self}: ports below 1024 are root's. Choose a higher one"
+            return f"this user may not listen on {self}: ports below 1024 need root. Choose a higher one"
         if error.errno == errno.EADDRNOTAVAIL:
             return (
                 f"this machine has no address {self.host}. Give 127.0.0.1 for this machine alone, 0.0.0.0 for"
                 " all its addresses"
             )
-        return f"one cannot listen on {self}: {error}"
+        return f"cannot listen on {self}: {error}"
 
 
 class ListenType(click.ParamType[ListenAddress]):
-    """Reads HOST:PORT, PORT, HOST or :PORT; what is missing is this machine alone, or `default_port`."""
+    """Reads HOST:PORT, PORT, HOST or :PORT; the defaults are this machine alone and `default_port`."""
 
     name = "host:port"
 
@@ -95,7 +95,7 @@ class ListenType(click.ParamType[ListenAddress]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> ListenAddress:
-        """Read an address; nothing is looked up."""
+        """Read an address, without resolving it."""
         if isinstance(value, ListenAddress):
             return value
         text = str(value).strip().removeprefix("tcp://")
@@ -115,7 +115,7 @@ class ListenType(click.ParamType[ListenAddress]):
         return ListenAddress(host, number)
 
     def _other(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> ListenAddress:
-        """Check what gunicorn would take: the descriptor's number, the socket's folder."""
+        """Check a descriptor's number, or the folder of a socket."""
         kind, _, rest = text.partition(":")
         place = rest.removeprefix("//")
         if kind == "fd" and not place.isdigit():
@@ -129,7 +129,7 @@ class ListenType(click.ParamType[ListenAddress]):
 
 
 def _parts(text: str) -> tuple[str, str]:
-    """Return host and port of a text; no port is an empty one."""
+    """Return the host and port in a text; the port is empty if there is none."""
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         is_whole = bracket and (rest.startswith(":") or not rest)
@@ -141,5 +141,5 @@ def _parts(text: str) -> tuple[str, str]:
 
 
 def _is_host(host: str) -> bool:
-    """Whether it may be a name or a number: gunicorn knows no zone, and a slash is a URL's."""
+    """Whether it may be a name or a number: gunicorn has no zones, and a slash belongs to a URL."""
     return host[:1] not in ("", "-") and not any(each in host for each in "/%@?# ")

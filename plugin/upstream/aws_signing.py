@@ -1,9 +1,9 @@
 """Requests signed for Amazon OpenSearch Service (SigV4), by botocore.
 
-opensearch-py's own signer is not used: it spells a space in a query as `+`, which AWS does not (seen).
+opensearch-py's signer is not used: it writes a space in a query as `+`, and AWS does not (seen).
 
-The account is the proxy's own, so whoever reaches the proxy acts with its rights; a request that brings an
-`Authorization` of its own is sent as it is.
+The account is the proxy's own, so anybody who reaches the proxy acts with its rights. A request that has its
+own `Authorization` header is sent unchanged.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from botocore.credentials import Credentials
 
 MAX_SIGNED_BYTES = 100 * 1024 * 1024
-"""The longest body that is signed, since it is read whole first: OpenSearch takes no more by default."""
+"""The longest body that is signed, since it is read whole first. It is OpenSearch's default limit."""
 
 Sign = Callable[[str, str, Headers, bytes], Headers]
 """Takes method, URL, headers and body, and returns the headers to send."""
@@ -37,7 +37,7 @@ class TooLongToSignError(UpstreamError):
 
 
 def make_sign(region: str, service: str) -> Sign:
-    """Return what signs requests with the credentials of the environment, a profile or the host's role.
+    """Return a signer with the credentials of the environment, a profile or the host's role.
 
     Raises:
         AwsError: botocore is not installed, or finds no credentials.

@@ -1,4 +1,4 @@
-"""The way to OpenSearch: kept connections to its hosts, streamed both ways, every fault translated here.
+"""Requests to OpenSearch over kept connections to its hosts, streamed both ways; faults are translated here.
 
 `exchange` and `stream` -> `_fail_over` (host after host) -> `_use_host` (a kept connection, or a new one).
 """
@@ -29,7 +29,7 @@ Use = Callable[[Host, Connection], Answered]
 
 @dataclass(frozen=True)
 class Exchange:
-    """A whole answer of OpenSearch."""
+    """A complete answer of OpenSearch."""
 
     status: int
     reason: str
@@ -40,8 +40,8 @@ class Exchange:
 class StreamedResponse:
     """An answer that is read while it is passed on.
 
-    Iterating yields the body's blocks as they come; `close` hands the connection back when everything was
-    read, and cuts it otherwise, so that OpenSearch notices a client that has gone.
+    Iterating yields the body's blocks as they arrive. `close` releases the connection if everything was read,
+    and closes it otherwise, so that OpenSearch notices a disconnected client.
     """
 
     def __init__(self, host: Host, connection: Connection, response: HTTPResponse) -> None:
@@ -61,36 +61,35 @@ class StreamedResponse:
             self.close()
             raise _translate(error, self._host.url) from error
         missing = self._response.length
-        if missing:  # the server behind us must cut its connection too: raising makes it
+        if missing:  # raising makes gunicorn close the client's connection too
             self.close()
             raise UpstreamError(f"{self._host.url} broke off {missing} bytes early")
 
     def close(self) -> None:
-        """Release the connection, once: later it may be somebody else's."""
+        """Release the connection, only once: later it may belong to another request."""
         if not self._is_released:
             self._is_released = True
             self._host.release(self._connection, self._response)
 
 
 class Upstream:
-    """One OpenSearch, by one host or several, asked in turn.
+    """One OpenSearch, by one host or several, used in turn.
 
-    What fails on one host is asked of the next where that cannot do it twice: because nothing was sent, or
-    because the request says that it may be repeated and nothing of an answer was passed on. What OpenSearch
-    answers, errors too, is its answer; what it does not answer in time may still be at work, and is not
-    repeated.
+    A request that fails on one host goes to the next if it cannot be carried out twice: nothing was sent, or
+    it may be repeated and no part of an answer was passed on. Any answer of OpenSearch is final, errors too.
+    A request without an answer in time may still be running, so it is not repeated.
 
     Args:
         urls: scheme, host and port, several separated by commas. A user in it is not used here: each caller
-            has credentials of its own.
+            has its own credentials.
         connect_timeout_s: longest wait for a connection.
         read_timeout_s: longest silence while an answer is awaited or read.
         max_idle: how many unused connections are kept, a host.
-        context: what https hosts are verified by; None: the system's certificates.
+        context: what verifies https hosts; None: the system's certificates.
         sign: adds a signature to each request; None: none.
 
     Raises:
-        ValueError: a URL is none of http or https with a host.
+        ValueError: a URL is not http or https with a host.
     """
 
     def __init__(
@@ -118,7 +117,7 @@ class Upstream:
         return self._hosts.list_by_turn()[0].url
 
     def exchange(self, method: str, target: str, headers: Headers, body: bytes = b"") -> Exchange:
-        """Send a request that may be sent twice, such as a search, and read the whole answer.
+        """Send a request that may be repeated, such as a search, and read the whole answer.
 
         Raises:
             UpstreamError: OpenSearch cannot be reached, or answers no HTTP.
@@ -144,9 +143,9 @@ class Upstream:
         *,
         may_repeat: bool = False,
     ) -> StreamedResponse:
-        """Send a request block by block (in chunks where `content_length` is None); the answer is read later.
+        """Send a request block by block, in chunks if `content_length` is None; the answer is read later.
 
-        `may_repeat` says that it may be sent twice, its body too.
+        `may_repeat` says that request and body may be sent twice.
 
         Raises:
             UpstreamError: OpenSearch cannot be reached, or answers no HTTP.
@@ -161,16 +160,16 @@ class Upstream:
         return self._fail_over(use, may_repeat=may_repeat)
 
     def client(self, headers: Mapping[str, str]) -> OpenSearchClient:
-        """Return a client of the library's for one of the hosts, with these headers in every request."""
+        """Return an opensearch-py client for one of the hosts, with these headers in every request."""
         sign = None if self._sign is None else adapt_signature(self._sign)
         return OpenSearchClient(self.url, headers=headers, ssl_context=self._context, sign=sign)
 
     def watch_hosts(self, on_change: Callable[[int], None]) -> None:
-        """Have somebody told how many hosts are left out, whenever that changes."""
+        """Call a function with the number of left-out hosts whenever it changes."""
         self._hosts.on_change = on_change
 
     def hosts(self) -> list[HostState]:
-        """Return what is known of each host."""
+        """Return the state of each host."""
         return self._hosts.states()
 
     def close(self) -> None:
@@ -178,7 +177,7 @@ class Upstream:
         self._hosts.close()
 
     def _fail_over(self, use: Use[Answered], *, may_repeat: bool) -> Answered:
-        """Return what one of the hosts answers."""
+        """Return the answer of the first host that gives one."""
         hosts = self._hosts.list_by_turn()
         for host in hosts:
             try:
@@ -191,7 +190,7 @@ class Upstream:
         raise AssertionError("there is at least one host")
 
     def _record_fault(self, host: Host, error: Exception) -> None:
-        """Note what a request has shown of a host."""
+        """Record what a failed request says about a host."""
         if not isinstance(error, NotConnectedError):
             self._hosts.doubt(host)
         elif not error.is_own:
@@ -223,7 +222,7 @@ def get_first_url(urls: str) -> str:
 
 
 def _use_host(host: Host, use: Use[Answered], *, may_repeat: bool) -> Answered:
-    """Ask one host: by a kept connection, and by a new one where OpenSearch has closed that just now."""
+    """Ask one host over a kept connection, or over a new one if OpenSearch has just closed that."""
     kept = host.take_idle(may_repeat=may_repeat)
     if kept is not None:
         try:
@@ -237,7 +236,7 @@ def _use_host(host: Host, use: Use[Answered], *, may_repeat: bool) -> Answered:
 def _use_connection(host: Host, connection: Connection, use: Use[Answered]) -> Answered:
     try:
         return use(host, connection)
-    except BaseException:  # also where the body could not be made: OpenSearch must not wait for its end
+    except BaseException:  # also if the body failed: OpenSearch must not wait for its end
         connection.close()
         raise
 
@@ -259,9 +258,9 @@ def _translate(error: Exception, url: str) -> UpstreamError:
             " Raise the limit of open files (ulimit -n), or look for clients that hold very many connections"
         )
     if isinstance(cause, ssl.SSLError):
-        advice = tls_advice(cause) or "Check its certificate and --ca, and that it speaks https there"
+        advice = tls_advice(cause) or "Check its certificate and --ca, and that it uses https there"
         return UpstreamError(f"expected TLS with OpenSearch at {url}, found: {cause}. {advice}")
     found = f"expected OpenSearch at {url}, found: {cause or type(cause).__name__}."
     if isinstance(cause, BadStatusLine | ConnectionResetError) and url.startswith("http:"):
-        return UpstreamError(f"{found} If it speaks TLS there, --upstream has to say https://")
+        return UpstreamError(f"{found} If it uses TLS there, --upstream must be https://")
     return UpstreamError(f"{found} Check that it runs and that --upstream names it")

@@ -1,4 +1,4 @@
-"""How OpenSearch is reached, as the options say it: hosts, certificates, user and signature."""
+"""How to reach OpenSearch, according to the options: hosts, certificates, user and signature."""
 
 import logging
 import os
@@ -27,7 +27,7 @@ VARIABLES = {
     "aws_region": "TWINRANK_AWS_REGION",
     "aws_service": "TWINRANK_AWS_SERVICE",
 }
-"""What is said -> the environment variable that says it too."""
+"""Option -> its environment variable."""
 
 _log = logging.getLogger("twinrank")
 
@@ -38,10 +38,10 @@ class ConnectionOptionError(CommandError, ValueError):
 
 @dataclass(frozen=True)
 class Connecting:
-    """What the options say.
+    """The options of the connection.
 
-    `urls` are separated by commas, with user and password in them; `ca`, `certificate` and `key` are files in
-    PEM; `aws_region` is None if nothing is signed.
+    `urls` are separated by commas and may hold user and password; `ca`, `certificate` and `key` are PEM
+    files; `aws_region` is None if requests are not signed.
     """
 
     urls: str = field(repr=False)
@@ -56,7 +56,7 @@ class Connecting:
 
     @property
     def url(self) -> str:
-        """The first host's URL, with user and password: the one that commands talk to."""
+        """The first host's URL, with user and password: commands use this one."""
         return get_first_url(self.urls)
 
     @property
@@ -65,7 +65,7 @@ class Connecting:
         return read_credentials(self.url)
 
     def upstream(self) -> Upstream:
-        """Return the way to OpenSearch for requests of others; nothing is connected yet.
+        """Return the proxy's connections to OpenSearch; nothing is connected yet.
 
         Raises:
             ConnectionOptionError: a URL or a file cannot be used.
@@ -85,7 +85,7 @@ class Connecting:
             raise ConnectionOptionError(f"--upstream: {error}") from error
 
     def client(self) -> OpenSearchClient:
-        """Return a client of the library's for the first host; nothing is connected yet.
+        """Return an opensearch-py client for the first host; nothing is connected yet.
 
         Raises:
             AddressError: its URL cannot be used.
@@ -106,9 +106,9 @@ class Connecting:
         return SearchClient(self.url, context=self._context_for(self.url), sign=self._sign)
 
     def proxy_client(self, url: str) -> SearchClient:
-        """Return a client of a proxy in front, as the same user unless its URL names another.
+        """Return a client of the proxy in front, as the same user unless its URL names another.
 
-        Nothing is signed: the proxy signs what it passes on.
+        It does not sign: the proxy signs the requests that it passes on.
 
         Raises:
             SearchError: the URL cannot be used.
@@ -118,11 +118,11 @@ class Connecting:
         return SearchClient(url, context=self._context_for(url), headers=headers)
 
     def environment(self) -> dict[str, str]:
-        """Return the environment of a process that is to connect in the same way.
+        """Return the environment of a process that connects in the same way.
 
-        Everybody may read a process's arguments, so no URL with a password may be among them.
+        Any user can read a process's arguments, so they must not hold a URL with a password.
         """
-        ours = {
+        own = {
             "urls": self.urls,
             "ca": self.ca and str(self.ca.resolve()),
             "certificate": self.certificate and str(self.certificate.resolve()),
@@ -132,10 +132,10 @@ class Connecting:
             "aws_service": self.aws_service,
         }
         others = {name: value for name, value in os.environ.items() if name not in VARIABLES.values()}
-        return others | {VARIABLES[name]: value for name, value in ours.items() if value}
+        return others | {VARIABLES[name]: value for name, value in own.items() if value}
 
     def check(self) -> None:
-        """See whether files and signature can be used.
+        """Check that files and signature can be used.
 
         Raises:
             ConnectionOptionError, AwsError: as `upstream`.
@@ -173,13 +173,13 @@ class Connecting:
 
 @cache
 def warn_unverified(process: int) -> None:
-    """Warn that a server may be another one than it says, once in each process."""
+    """Warn once in each process that the server's identity is not verified."""
     _log.warning(
-        "OpenSearch's certificate is NOT verified (--insecure): whoever is in between reads and changes"
-        " everything, passwords too. Use --ca with the certificate's authority"
+        "OpenSearch's certificate is NOT verified (--insecure): anybody in between can read and change"
+        " everything, including passwords. Use --ca with the certificate's authority"
     )
 
 
 def set_user(urls: str, user: str, password: str) -> str:
-    """Return URLs that are separated by commas, with this user and password in each."""
+    """Return comma-separated URLs with this user and password in each."""
     return ",".join(url_with_credentials(url.strip(), user, password) for url in urls.split(","))

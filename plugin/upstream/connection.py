@@ -1,7 +1,7 @@
-"""One connection to OpenSearch: how a request is sent on it, and whether it may carry another one.
+"""One connection to OpenSearch: how a request is sent on it, and whether it can be reused.
 
-OpenSearch may answer a request that it has not read: a head over `http.max_header_size` is answered 400, the
-connection stays open, and nothing is read from it again. Whoever gets that connection next waits for nothing.
+OpenSearch may answer a request that it has not read. For a head over `http.max_header_size` it answers 400,
+leaves the connection open, and never reads from it again. The next request on it would wait in vain.
 """
 
 import re
@@ -21,23 +21,23 @@ Body = bytes | Iterable[bytes]
 """A request's body, whole or block by block."""
 
 CONNECTION_LOST = (BrokenPipeError, ConnectionResetError)
-"""How a connection fails that the other side has closed."""
+"""Errors of a connection that the other side has closed."""
 
 MAX_IDLE_S = 30.0
-"""A connection that was not used for longer is not used again: what lies between may have forgotten it.
+"""A connection that was idle for longer is not reused: a device in between may have dropped it.
 
-OpenSearch closes none, but load balancers and address translation do after 60 s and more, some in silence.
+OpenSearch closes none, but load balancers and NAT do after 60 s or more, some silently.
 """
 
 MAX_IDLE_WRITE_S = 2.0
-"""The same for a request that must not be sent twice: servers are known that close after 5 s, and a new
-connection costs far less than a write that may or may not have been carried out."""
+"""The same for a request that must not be sent twice. Some servers close after 5 s, and a new connection
+costs far less than a write that may or may not have been carried out."""
 
 SURELY_READ_BYTES = 2048
-"""No server is set to take shorter heads: a 400 for one that is no longer is about what the request says."""
+"""No server has a lower limit for heads: a 400 for a head up to this size is about the request's content."""
 
 _UNREAD = frozenset({101, 408, 411, 413, 414, 417, 421, 426, 431, 501, 502, 504, 505})
-"""Statuses that a server may give without having read the request to its end."""
+"""Statuses that a server may send before it has read the whole request."""
 
 _BAD_REQUEST = 400
 _CONTINUE, _SWITCHING, _FINAL = 100, 101, 200
@@ -45,7 +45,7 @@ _TIMEOUT = re.compile(r"timeout\s*=\s*(\d+)", re.IGNORECASE)
 
 
 class FinalResponse(HTTPResponse):
-    """An answer, whatever interim answers come before it: http.client itself takes 103 for the answer."""
+    """The final answer, after any interim ones; http.client itself mistakes a 103 for it."""
 
     def _read_status(self) -> tuple[str, int, str]:
         while True:
@@ -59,7 +59,7 @@ class Connection(HTTPConnection):
     """A connection over HTTP.
 
     Attributes:
-        is_in_doubt: its last request was perhaps answered without having been read.
+        is_in_doubt: its last request may have been answered without being read.
     """
 
     response_class = FinalResponse
@@ -71,9 +71,9 @@ class Connection(HTTPConnection):
     def send_request(
         self, method: str, target: str, headers: Headers, body: Body, content_length: int | None
     ) -> None:
-        """Send one request, its body in chunks where `content_length` is None.
+        """Send one request, its body in chunks if `content_length` is None.
 
-        Where OpenSearch answers and stops listening, a 413 for instance, that answer is there to be read.
+        If OpenSearch answers early and stops reading, with a 413 for instance, that answer can still be read.
 
         Raises:
             RequestBodyError: the body could not be read.
@@ -93,7 +93,7 @@ class Connection(HTTPConnection):
             self.is_in_doubt = True
 
     def is_reusable_after(self, response: HTTPResponse) -> bool:
-        """Whether it may carry another request: the last one was read, and `response` too, whole."""
+        """Whether it can carry another request: the last one was read, and `response` was read whole."""
         # `read1` leaves an answer of known length open after its last byte, and closes one that broke off
         is_whole = not response.length and (response.isclosed() or not response.chunked)
         is_unread = response.status in _UNREAD or (
@@ -102,13 +102,13 @@ class Connection(HTTPConnection):
         return is_whole and not response.will_close and not is_unread and not self.is_in_doubt
 
     def record_release(self, response: HTTPResponse) -> None:
-        """Note that it is idle from now on, and for how long the other side says that it keeps it."""
+        """Record that it is idle from now on, and how long the other side says that it keeps it."""
         self._released_s = time.monotonic()
-        told = _TIMEOUT.search(response.getheader("keep-alive") or "")
-        self._max_idle_s = min(MAX_IDLE_S, int(told[1]) - 1) if told else MAX_IDLE_S
+        timeout = _TIMEOUT.search(response.getheader("keep-alive") or "")
+        self._max_idle_s = min(MAX_IDLE_S, int(timeout[1]) - 1) if timeout else MAX_IDLE_S
 
     def is_fresh(self, *, may_repeat: bool) -> bool:
-        """Whether it was idle for so short a time that it may carry a request of this kind."""
+        """Whether it was idle for a short enough time to carry a request of this kind."""
         limit_s = self._max_idle_s if may_repeat else min(MAX_IDLE_WRITE_S, self._max_idle_s)
         return time.monotonic() - self._released_s < limit_s
 
@@ -130,7 +130,7 @@ class Connection(HTTPConnection):
         return self._watch_blocks(blocks, is_chunked=is_chunked)
 
     def _watch_blocks(self, blocks: Iterable[bytes], *, is_chunked: bool) -> Iterator[bytes]:
-        """Yield a body's blocks, and see whether an answer is there before the last one is sent."""
+        """Yield a body's blocks, and check for an answer before the last one is sent."""
         is_first = True
         for block in guard_blocks(blocks):
             if not is_first:
@@ -141,12 +141,12 @@ class Connection(HTTPConnection):
             self._watch()
 
     def _watch(self) -> None:
-        """Look for an answer; over TLS what can be read may be no part of one."""
+        """Check for an answer; not over TLS, where readable bytes need not be part of one."""
         if not isinstance(self.sock, ssl.SSLSocket) and is_readable(self):
             self.is_in_doubt = True
 
     def _encode_request(self, request: str) -> bytes:
-        """Return the request line as the client wrote it, also bytes above 127, which http.client refuses."""
+        """Return the request line as the client sent it, with bytes above 127, which http.client refuses."""
         return request.encode("latin-1")
 
 
@@ -155,10 +155,10 @@ class TlsConnection(Connection, HTTPSConnection):
 
 
 def guard_blocks(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield a body's blocks; their faults must not be taken for OpenSearch's.
+    """Yield a body's blocks; their errors must not be mistaken for OpenSearch's.
 
     Raises:
-        RequestBodyError: there is no next block, though the body is not at its end.
+        RequestBodyError: the next block cannot be read.
     """
     try:
         yield from blocks
@@ -167,7 +167,7 @@ def guard_blocks(blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def is_readable(connection: HTTPConnection) -> bool:
-    """Whether something has come in: the end of the connection too."""
+    """Whether there is something to read, including the end of the connection."""
     poll = select.poll()
     poll.register(connection.sock, select.POLLIN)
     return bool(poll.poll(0))
@@ -179,7 +179,7 @@ def _cut(body: bytes) -> Iterator[bytes]:
 
 
 def _cork(connection: HTTPConnection, value: int) -> None:
-    """Hold back packets that are not full while `value` is 1, where the system can."""
+    """Hold back partial packets while `value` is 1, if the system supports it."""
     if hasattr(socket, "TCP_CORK"):
         with suppress(*CONNECTION_LOST):
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, value)

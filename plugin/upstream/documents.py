@@ -1,4 +1,4 @@
-"""Stored documents, read as the caller; a read that fails leaves them unknown."""
+"""Stored documents, read as the caller; if a read fails, they are unknown."""
 
 import logging
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""One address of OpenSearch: connections to it, kept while nothing is asked."""
+"""One address of OpenSearch, and the idle connections to it."""
 
 import errno
 import ssl
@@ -22,7 +22,7 @@ class NotConnectedError(OSError):
 
     @property
     def is_own(self) -> bool:
-        """Whether it is this machine that lacks what a connection needs: files, ports, memory."""
+        """Whether this machine lacks what a connection needs: files, ports, memory."""
         return isinstance(self.__cause__, OSError) and self.__cause__.errno in _OWN_FAULTS
 
 
@@ -34,10 +34,10 @@ class Host:
         connect_timeout_s: longest wait for a connection, its TLS handshake included.
         read_timeout_s: longest silence while an answer is awaited or read.
         max_idle: how many unused connections are kept.
-        context: what an https address is verified by; None: the system's certificates.
+        context: what verifies an https address; None: the system's certificates.
 
     Raises:
-        ValueError: the URL is none of http or https with a host.
+        ValueError: the URL is not http or https with a host.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Host:
         self.url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         self._name, self._port = parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme]
         self.base = f"{parts.scheme}://{_format_authority(parts.scheme, self._name, self._port)}"
-        """What its targets are appended to in a signature."""
+        """The address that signatures use."""
         self._context = (context or ssl.create_default_context()) if parts.scheme == "https" else None
         self._connect_timeout_s, self.read_timeout_s = connect_timeout_s, read_timeout_s
         self._max_idle = max_idle
@@ -69,9 +69,9 @@ class Host:
         return len(self._idle)
 
     def take_idle(self, *, may_repeat: bool) -> Connection | None:
-        """Take a kept connection that is still open, None where there is none for such a request.
+        """Take an idle connection that is still open; None if there is none for such a request.
 
-        The last one used comes first: where that is too old, all are.
+        The last one used comes first: if that is too old, all are.
         """
         while True:
             with self._lock:
@@ -80,7 +80,7 @@ class Host:
                 connection = self._idle.pop()
             if not is_readable(connection):
                 return connection
-            connection.close()  # readable while nothing was asked: the other side has closed it
+            connection.close()  # readable without a request: the other side has closed it
         self._close_old()
         return None
 
@@ -100,7 +100,7 @@ class Host:
         return connection
 
     def release(self, connection: Connection, response: HTTPResponse) -> None:
-        """Keep the connection for the next request if it may carry one, else close it."""
+        """Keep the connection if it can carry another request, else close it."""
         is_reusable = connection.is_reusable_after(response)
         connection.record_release(response)
         response.close()
@@ -117,7 +117,7 @@ class Host:
                 self._idle.pop().close()
 
     def answers(self) -> bool:
-        """Whether it takes a connection and answers as a node that is in its cluster, asked now."""
+        """Whether it accepts a connection now, and answers as a node of a working cluster."""
         try:
             connection = self.open_connection(read_timeout_s=self._connect_timeout_s)
         except NotConnectedError:
@@ -131,7 +131,7 @@ class Host:
             connection.close()
 
     def _close_old(self) -> None:
-        """Close the connections that no request may use any more."""
+        """Close idle connections that are too old for any request."""
         with self._lock:
             old = [each for each in self._idle if not each.is_fresh(may_repeat=True)]
             self._idle = [each for each in self._idle if each not in old]

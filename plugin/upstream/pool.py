@@ -1,8 +1,8 @@
-"""The addresses of one OpenSearch: asked in turn; one that fails is left out until it answers again.
+"""The addresses of one OpenSearch, used in turn; one that fails is left out until it answers again.
 
-opensearch-py's pool was the model and is not used: it takes a host back by time alone, so that a client's own
-request finds out, at the price of a connect timeout where the host swallows packets; and it goes by the wall
-clock, which may jump.
+opensearch-py's pool was the model but is not used. It takes a host back after a time, so that a client's
+request tests it, and waits for a connect timeout if the host drops packets. It also uses the wall clock,
+which may jump.
 """
 
 import itertools
@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from plugin.upstream.host import Host
 
 PROBE_S = 1.0
-"""Between two looks at hosts that are left out."""
+"""Seconds between two probes of left-out hosts."""
 
 _log = logging.getLogger("twinrank")
 
 
 @dataclass(frozen=True)
 class HostState:
-    """What is known of one host: its address, whether it is asked, and the connections that are kept."""
+    """One host's state: its address, whether it is left out, and its idle connections."""
 
     url: str
     is_left_out: bool
@@ -29,7 +29,7 @@ class HostState:
 
 
 class Hosts:
-    """Which of several hosts is asked next."""
+    """Several hosts, and which of them is next."""
 
     def __init__(self, hosts: Sequence[Host], *, probe_s: float = PROBE_S) -> None:
         self._all = tuple(hosts)
@@ -44,7 +44,7 @@ class Hosts:
         self.on_change: Callable[[int], None] = lambda num_left_out: None
 
     def list_by_turn(self) -> Sequence[Host]:
-        """Return all hosts: those that answer first, from another one each time, then those left out."""
+        """Return all hosts: first those that answer, starting with a different one each time."""
         if len(self._all) == 1:
             return self._all
         left_out = self._left_out
@@ -58,27 +58,27 @@ class Hosts:
         self._log_away(host)
 
     def doubt(self, host: Host) -> None:
-        """Ask another host first until this one has answered a question of our own.
+        """Prefer other hosts until this one has answered a probe.
 
-        One request was not answered, which may be that request's doing: OpenSearch ends a connection over
-        a method or an encoding that it does not know, and never answers some headers.
+        The request itself may be why it was not answered: OpenSearch closes the connection for an unknown
+        method or encoding, and never answers some headers.
         """
         self._leave_out(host)
 
     def states(self) -> list[HostState]:
-        """Return what is known of each host."""
+        """Return the state of each host."""
         left_out = self._left_out
         return [HostState(host.url, host in left_out, host.num_idle) for host in self._all]
 
     def close(self) -> None:
-        """Close every kept connection, and stop looking."""
+        """Close all idle connections, and stop probing."""
         self._closed.set()
         self._asked_now.set()
         for host in self._all:
             host.close()
 
     def _leave_out(self, host: Host) -> None:
-        """Leave a host out and have it asked at once."""
+        """Leave a host out, and probe it at once."""
         if len(self._all) == 1 or host in self._left_out:
             return
         with self._lock:
@@ -90,7 +90,7 @@ class Hosts:
                 self._prober.start()
 
     def _log_away(self, host: Host) -> None:
-        """Log that a host is away, once, and close the connections that are kept to it."""
+        """Log once that a host is away, and close its idle connections."""
         with self._lock:
             if host in self._away or host not in self._left_out:
                 return

@@ -1,4 +1,4 @@
-"""A small client that keeps one connection and shows what opensearch-py hides: headers and milliseconds."""
+"""A small client with one connection that shows what opensearch-py hides: headers and times."""
 
 import http.client
 import re
@@ -19,7 +19,7 @@ _DURATION = re.compile(r"dur=[0-9]+(?:\.[0-9]*)?")
 
 
 class SearchError(CommandError):
-    """A search was not answered, or not with 200: says by whom, what was found and what to do."""
+    """A search was not answered, or not with 200: names the server, what was found and what to do."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Answer:
 
     @property
     def status(self) -> str:
-        """`Rerank-Status`, or nothing where no proxy answered."""
+        """`Rerank-Status`, or nothing if no proxy answered."""
         return self.headers.get("rerank-status", "")
 
     @property
@@ -58,12 +58,12 @@ class SearchClient:
     Args:
         url: its address; a user and password in it are sent.
         timeout_s: longest wait for a connection, and longest silence.
-        context: what an https server is verified by; None: the system's certificates.
+        context: what verifies an https server; None: the system's certificates.
         headers: further ones for every request.
         sign: adds a signature to each request; None: none.
 
     Raises:
-        SearchError: `url` is no such address.
+        SearchError: `url` is not a valid address.
     """
 
     def __init__(

@@ -63,5 +63,5 @@ def test_a_file_that_protects_nothing_is_refused(tmp_path: Path, content: str, s
 
 
 def test_a_missing_file_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match=r"expected bearer tokens, one a line, in .*missing"):
+    with pytest.raises(CommandError, match=r"expected bearer tokens, one per line, in .*missing"):
         BearerTokens.read(tmp_path / "missing")

@@ -82,7 +82,7 @@ def test_a_port_of_root() -> None:
     ended = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    assert "ports below 1024 are root's" in ended.stderr
+    assert "ports below 1024 need root" in ended.stderr
 
 
 def serve(*arguments: str) -> subprocess.CompletedProcess[str]:
