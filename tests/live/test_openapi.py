@@ -11,7 +11,7 @@ from opensearchpy import OpenSearch
 from schemathesis.checks import not_a_server_error
 
 from plugin.admin.health import Readiness
-from plugin.apis.openapi import PREFIX, document, openapi
+from plugin.apis.openapi import PREFIX, build_openapi, document
 from plugin.apis.tokens import BearerTokens
 from plugin.app import create_app
 from plugin.settings.cache import SettingsCache
@@ -28,7 +28,7 @@ INDICES = ("fuzzed-a", "fuzzed-a,fuzzed-b", "fuzzed-*", "fuzzed-none", "fuzzed-a
 
 EXAMPLES, EXAMPLES_WHOLE = 3, 200
 
-OPERATIONS = [(method, path) for path, methods in openapi()["paths"].items() for method in methods]
+OPERATIONS = [(method, path) for path, methods in build_openapi()["paths"].items() for method in methods]
 
 
 def test_the_kept_document_is_the_codes() -> None:
