@@ -45,7 +45,7 @@ class _Shown:
 
 
 def build_compare_page(
-    door: SearchDoor, settings: SettingsCache, headers: Headers, index: str, text: str
+    handler: SearchDoor, settings: SettingsCache, headers: Headers, index: str, text: str
 ) -> flask.Response:
     """Return the page: only a form until index and text are given; errors are shown below the form.
 
@@ -55,7 +55,7 @@ def build_compare_page(
     challenges: tuple[str, ...] = ()
     try:
         if index and text:
-            shown = _compare(door, settings, headers, index, text)
+            shown = _compare(handler, settings, headers, index, text)
     except AnsweredError as error:
         shown, status = _Shown(error=f"OpenSearch answered {error.status}: {error}"), error.status
         challenges = error.challenges or (BASIC_CHALLENGE,)
@@ -72,7 +72,7 @@ def build_compare_page(
     return answer
 
 
-def _compare(door: SearchDoor, settings: SettingsCache, headers: Headers, index: str, text: str) -> _Shown:
+def _compare(handler: SearchDoor, settings: SettingsCache, headers: Headers, index: str, text: str) -> _Shown:
     """Send the search both ways.
 
     Raises:
@@ -85,9 +85,9 @@ def _compare(door: SearchDoor, settings: SettingsCache, headers: Headers, index:
         notes.insert(0, "The text is a JSON object, so it was run as a search body.")
     fields = target.settings.source_fields if isinstance(target.settings, RerankSettings) else ()
     off, on = (without_reranking(search), with_deadline(search)) if takes_ext(target) else (search, search)
-    straight, _ = answered_search(door, headers, index, off)
+    straight, _ = answered_search(handler, headers, index, off)
     reranked, status = until_reranked(
-        lambda: answered_search(door, headers, index, on), lambda answer: answer[1], tries=TRIES
+        lambda: answered_search(handler, headers, index, on), lambda answer: answer[1], tries=TRIES
     )
     words = outcome_in_words(status)
     notes += [words] if words else []

@@ -102,15 +102,15 @@ class AdminViews:
         asked = Asked(index, read_body_object() or None, flask.request.args.get("text"))
         with self._open_client() as client:
             reports = report_settings(client, index, self.cache.defaults)
-        door = search_door(self.upstream, self.cache, self.model)
-        return build_response(explain(door, self.cache, _callers_headers(), asked, reports))
+        handler = search_door(self.upstream, self.cache, self.model)
+        return build_response(explain(handler, self.cache, _read_caller_headers(), asked, reports))
 
     def compare(self) -> flask.Response:
         """Both orders of one search side by side, as a page."""
-        door = search_door(self.upstream, self.cache, self.model)
+        handler = search_door(self.upstream, self.cache, self.model)
         asked = flask.request.args
         return build_compare_page(
-            door, self.cache, _callers_headers(), asked.get("index", ""), asked.get("text", "")
+            handler, self.cache, _read_caller_headers(), asked.get("index", ""), asked.get("text", "")
         )
 
     def _respond(self, done: list[EnableResult], *, dry_run: bool) -> flask.Response:
@@ -122,7 +122,7 @@ class AdminViews:
 
     @contextmanager
     def _open_client(self) -> Iterator[OpenSearchClient]:
-        with closing(self.upstream.client(dict(_callers_headers()))) as client:
+        with closing(self.upstream.client(dict(_read_caller_headers()))) as client:
             yield client
 
 
@@ -135,6 +135,6 @@ def _as_json(enabled: EnableResult) -> dict[str, Any]:
     }
 
 
-def _callers_headers() -> Headers:
+def _read_caller_headers() -> Headers:
     """Return the headers that tell OpenSearch who asks: all end-to-end ones but those of this message."""
     return Request.from_environ(flask.request.environ).headers_without(*_NOT_THE_CALLERS)

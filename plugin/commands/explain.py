@@ -53,8 +53,8 @@ def explain_command(
         reports = report_settings(client, index, defaults)
     with closing(connecting.upstream()) as upstream:
         settings = SettingsCache(upstream, defaults=defaults, waits_for_coverage=True)
-        door = search_door(upstream, settings, Model.load(Bundle.open(bundle_path)))
-        steps = explain(door, settings, connecting.credentials, asked, reports)
+        handler = search_door(upstream, settings, Model.load(Bundle.open(bundle_path)))
+        steps = explain(handler, settings, connecting.credentials, asked, reports)
     if as_json:
         click.echo(json.dumps(steps))
         return

@@ -34,9 +34,13 @@ def native_command() -> None:
     help="The token file of `serve`; its first token is used.",
 )
 @click.option(
-    "--read-timeout", type=click.IntRange(1, 60), default=3, show_default=True, metavar="SECONDS",
+    "--read-timeout",
+    type=click.IntRange(1, 60),
+    default=3,
+    show_default=True,
+    metavar="SECONDS",
     help="Longest wait of a search for Twinrank.",
-)  # fmt: skip
+)
 @click.option("--dry-run", is_flag=True, help="Print the requests, and send none that changes anything.")
 @connection_options
 def install_command(

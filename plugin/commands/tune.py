@@ -86,8 +86,8 @@ def _tune(
 
     with closing(connecting.upstream()) as upstream:
         cache = SettingsCache(upstream, waits_for_coverage=True)
-        door = search_door(upstream, cache, Model.load(bundle))
-        found = search_windows(door, cache, connecting.credentials, index, texts, fields)
+        handler = search_door(upstream, cache, Model.load(bundle))
+        found = search_windows(handler, cache, connecting.credentials, index, texts, fields)
         windows: dict[str, Window] = {}
         with show_progress(hidden=as_json) as show:
             for query, window in found:

@@ -20,7 +20,7 @@ TRIES = 20
 
 
 def search_windows(
-    door: SearchDoor,
+    handler: SearchDoor,
     settings: SettingsCache,
     headers: Headers,
     index: str,
@@ -35,7 +35,7 @@ def search_windows(
     """
     for query, text in queries.items():
         asked = Asked(index, _build_search(text, fields))
-        window = _search_window(door, settings, headers, asked)
+        window = _search_window(handler, settings, headers, asked)
         if window is not None:
             yield query, window
 
@@ -50,9 +50,9 @@ def _build_search(text: str, fields: Sequence[str]) -> dict[str, Any]:
 
 
 def _search_window(
-    door: SearchDoor, settings: SettingsCache, headers: Headers, asked: Asked
+    handler: SearchDoor, settings: SettingsCache, headers: Headers, asked: Asked
 ) -> Window | None:
-    steps = explain(door, settings, headers, asked, (), tries=TRIES)
+    steps = explain(handler, settings, headers, asked, (), tries=TRIES)
     if str(steps["rerank_status"]).startswith("applied"):
         return _read_window(steps["hits"])
     if reason_of_status(str(steps["rerank_status"])) == "language":

@@ -57,9 +57,13 @@ class Request:
         chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
         length = None if chunked else int(environ.get("CONTENT_LENGTH") or 0)
         return cls(
-            environ["REQUEST_METHOD"], _origin_form(environ["RAW_URI"]), read_headers(environ),
-            _ClientStream(environ["wsgi.input"]), length, read_asked_address(environ),
-        )  # fmt: skip
+            environ["REQUEST_METHOD"],
+            _origin_form(environ["RAW_URI"]),
+            read_headers(environ),
+            _ClientStream(environ["wsgi.input"]),
+            length,
+            read_asked_address(environ),
+        )
 
     @property
     def path(self) -> str:

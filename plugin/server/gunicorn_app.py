@@ -176,9 +176,16 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         tracing = tracing_from_environment(query_text=self._log.query_text)
         model = Model.load(self._bundle, self._files.read_others(self._bundle))
         return Proxy(
-            upstream, model, settings, self._tokens, readiness, sight, tracing, self._pages,
+            upstream,
+            model,
+            settings,
+            self._tokens,
+            readiness,
+            sight,
+            tracing,
+            self._pages,
             publish_address=self.clients.publish_address,
-        )  # fmt: skip
+        )
 
 
 def _require_tls_1_2(context: ssl.SSLContext) -> ssl.SSLContext:

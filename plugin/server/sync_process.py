@@ -23,8 +23,17 @@ class SyncProcess:
 
     def __init__(self, connecting: Connecting, name: str, bundle: Path) -> None:
         self._environment = connecting.environment()
-        self._command = [sys.executable, "-m", "plugin", "sync", name, "--follow", "--until-stdin-ends",
-                         "--bundle", str(bundle.resolve())]  # fmt: skip
+        self._command = [
+            sys.executable,
+            "-m",
+            "plugin",
+            "sync",
+            name,
+            "--follow",
+            "--until-stdin-ends",
+            "--bundle",
+            str(bundle.resolve()),
+        ]
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sync", daemon=True)
         self._child: subprocess.Popen[bytes] | None = None

@@ -102,13 +102,18 @@ class Upstream:
         context: ssl.SSLContext | None = None,
         sign: Sign | None = None,
     ) -> None:
-        self._hosts = Hosts([
-            Host(
-                url.strip(), connect_timeout_s=connect_timeout_s, read_timeout_s=read_timeout_s,
-                max_idle=max_idle, context=context,
-            )
-            for url in urls.split(",")
-        ])  # fmt: skip
+        self._hosts = Hosts(
+            [
+                Host(
+                    url.strip(),
+                    connect_timeout_s=connect_timeout_s,
+                    read_timeout_s=read_timeout_s,
+                    max_idle=max_idle,
+                    context=context,
+                )
+                for url in urls.split(",")
+            ]
+        )
         self._context, self._sign = context, sign
 
     @property
