@@ -118,7 +118,9 @@ def _print_result(index: str, tuned: "Tuned", now: "Pair") -> None:
     )
     best = tuned.best
     if best is None:
-        click.echo("Nothing is better than chance: keep the settings as they are, or judge more queries.")
+        click.echo(
+            "No other setting is significantly better: keep the settings as they are, or judge more queries."
+        )
         return
     if not tuned.is_worth_it:
         click.echo("The gain is within chance: keep the settings as they are, or judge more queries.")

@@ -98,7 +98,7 @@ def test_where_nothing_is_better_no_change_is_proposed(
     judged = ("--queries", str(queries), "--qrels", str(qrels))
     told = command("tune", *judged)
     assert told.returncode == 0, told.stderr
-    assert b"Nothing is better beyond chance: leave the settings as they are" in told.stdout
+    assert b"No other setting is significantly better: keep the settings as they are" in told.stdout
     assert b"twinrank enable" not in told.stdout
     as_json = json.loads(command("tune", *judged, "--json").stdout)
     assert as_json["change"] is None
