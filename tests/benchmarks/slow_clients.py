@@ -38,8 +38,9 @@ BEGINNINGS = {
 DOCUMENTS = 1_000
 PATIENCE_S = 5.0
 _SERVE = (
-    "import sys; from plugin import serve; made = serve._options;"
-    "serve._options = lambda *a: {{**made(*a), 'worker_class': '{kind}'}}; serve.serve()"
+    "from plugin.commands.serve import serve_command; from plugin.server import gunicorn_app;"
+    "made = gunicorn_app._build_options;"
+    "gunicorn_app._build_options = lambda *a: {{**made(*a), 'worker_class': '{kind}'}}; serve_command()"
 )
 
 

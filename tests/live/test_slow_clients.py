@@ -134,9 +134,11 @@ def tls_proxy(upstream: str, folder: Path) -> Iterator[str]:
     """Run a proxy that speaks TLS with `server.pem` of a folder."""
     port, certificate = free_port(), str(folder / "server.pem")
     program = (
-        "from plugin import serve; made = serve._options;"
-        f"serve._options = lambda *a: made(*a) | dict(certfile={certificate!r}, keyfile={certificate!r});"
-        "serve.serve()"
+        "from plugin.commands.serve import serve_command; from plugin.server import gunicorn_app;"
+        "made = gunicorn_app._build_options;"
+        "gunicorn_app._build_options = lambda *a:"
+        f" made(*a) | dict(certfile={certificate!r}, keyfile={certificate!r});"
+        "serve_command()"
     )
     where = ["--listen", f"127.0.0.1:{port}", "--upstream", upstream, "--bundle", str(TINY_BUNDLE)]
     child = subprocess.Popen([sys.executable, "-c", program, *where, "--workers", "1"])
