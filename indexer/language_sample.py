@@ -69,12 +69,12 @@ def find_language_warning(
     if scripts is None or settings.languages == "any":
         return None
     try:
-        answer = upstream.request(
+        response = upstream.request(
             "POST", index_path(index, "_search"), build_sample_body(settings.source_fields)
         )
     except RequestError:
         return None
-    return count_sample(answer, settings.source_fields, scripts).warning(model, scripts.languages)
+    return count_sample(response, settings.source_fields, scripts).warning(model, scripts.languages)
 
 
 def build_sample_body(source_fields: Sequence[str], size: int = SAMPLE_SIZE) -> dict[str, Any]:
@@ -90,10 +90,10 @@ def build_sample_body(source_fields: Sequence[str], size: int = SAMPLE_SIZE) -> 
 
 
 def count_sample(
-    answer: Mapping[str, Any], source_fields: Sequence[str], scripts: ReadableScripts
+    response: Mapping[str, Any], source_fields: Sequence[str], scripts: ReadableScripts
 ) -> LanguageSample:
-    """Count the texts in the answer to a `build_sample_body`; documents without text do not count."""
-    found = (text_of(hit.get("_source", {}), source_fields) for hit in answer["hits"]["hits"])
+    """Count the texts in the response to a `build_sample_body`; documents without text do not count."""
+    found = (text_of(hit.get("_source", {}), source_fields) for hit in response["hits"]["hits"])
     counts = [scripts.count(text) for text in found if text]
     return LanguageSample(
         len(counts),

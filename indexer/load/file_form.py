@@ -102,7 +102,7 @@ def _recognise_cut(first: str, text: str, *, ended: bool) -> Form:
 
 
 def _refuse_object(value: object) -> None:
-    """Refuse answers of OpenSearch that are no documents."""
+    """Refuse responses of OpenSearch that are no documents."""
     keys = value.keys() if isinstance(value, dict) else set()
     if not isinstance(value, dict):
         return
@@ -113,15 +113,15 @@ def _refuse_object(value: object) -> None:
         raise _make_error(f"an error of OpenSearch: {json.dumps(value)[:200]}", "ask it again")
     if keys == {"docs"} and isinstance(value["docs"], list):
         raise _make_error(
-            "the answer of _mget", "take its documents: jq -c '.docs[]' FILE | twinrank index INDEX -"
+            "the response to _mget", "take its documents: jq -c '.docs[]' FILE | twinrank index INDEX -"
         )
     if keys >= {"took", "errors", "items"}:
-        raise _make_error("the answer of _bulk", "give the file that was sent")
+        raise _make_error("the response to _bulk", "give the file that was sent")
 
 
 def _make_search_error() -> InputError:
     return _make_error(
-        "the answer of a search, which is one page of an index",
+        "the response to a search, which is one page of an index",
         f"take its documents: jq -c '.hits.hits[]' {_PIPED}",
     )
 

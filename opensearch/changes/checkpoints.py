@@ -77,8 +77,8 @@ class Checkpoints:
             RequestError: OpenSearch cannot be asked.
         """
         ids = [_build_id(shard.index, shard.number, field) for shard in shards]
-        answer = self._upstream.request("POST", f"/{CHECKPOINTS_INDEX}/_mget", {"ids": ids})
-        return [_read_stored(doc) if doc.get("found") else None for doc in answer["docs"]]
+        response = self._upstream.request("POST", f"/{CHECKPOINTS_INDEX}/_mget", {"ids": ids})
+        return [_read_stored(doc) if doc.get("found") else None for doc in response["docs"]]
 
     def write(self, checkpoint: Checkpoint, replaced: StoredCheckpoint | None) -> StoredCheckpoint:
         """Write one checkpoint in the place of `replaced`, or as the first one if that is None.
@@ -94,8 +94,8 @@ class Checkpoints:
         )
         document_id = quote(_build_id(checkpoint.index, checkpoint.shard, checkpoint.field), safe="")
         path = f"/{CHECKPOINTS_INDEX}/_doc/{document_id}"
-        answer = self._upstream.request("PUT", path, msgspec.to_builtins(checkpoint), params=condition)
-        return StoredCheckpoint(checkpoint, answer["_seq_no"], answer["_primary_term"])
+        response = self._upstream.request("PUT", path, msgspec.to_builtins(checkpoint), params=condition)
+        return StoredCheckpoint(checkpoint, response["_seq_no"], response["_primary_term"])
 
 
 def _read_stored(doc: dict[str, Any]) -> StoredCheckpoint:

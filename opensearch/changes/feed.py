@@ -46,13 +46,13 @@ class _ShardCounts(msgspec.Struct):
     failed: int
 
 
-class _Answer(msgspec.Struct):
+class _Response(msgspec.Struct):
     hits: _Hits
     timed_out: bool
     shards: _ShardCounts = msgspec.field(name="_shards")
 
 
-_ANSWER = msgspec.json.Decoder(_Answer)
+_RESPONSE = msgspec.json.Decoder(_Response)
 
 
 def read_changes(upstream: OpenSearchClient, shard: Shard, after: int, upto: int, size: int) -> list[Change]:
@@ -79,12 +79,12 @@ def read_changes(upstream: OpenSearchClient, shard: Shard, after: int, upto: int
 
 def _read(text: str, shard: Shard) -> list[Change]:
     try:
-        answer = _ANSWER.decode(text)
+        response = _RESPONSE.decode(text)
     except msgspec.DecodeError:  # a lone surrogate, which OpenSearch stores and msgspec does not read
         return list(_read_slowly(text))
-    if answer.timed_out or answer.shards.failed:
+    if response.timed_out or response.shards.failed:
         raise BusyError(f"{shard.index}: shard {shard.number} did not answer whole")
-    return [hit.as_change() for hit in answer.hits.hits]
+    return [hit.as_change() for hit in response.hits.hits]
 
 
 def _read_slowly(text: str) -> Iterator[Change]:

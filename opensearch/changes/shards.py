@@ -32,8 +32,10 @@ def read_primary_shards(upstream: OpenSearchClient, index: Index) -> list[Shard]
         BusyError: one of them is not allocated or still recovering.
         RequestError: OpenSearch cannot be asked.
     """
-    answer = upstream.request("GET", index_path(index.name, "_stats", "refresh"), params={"level": "shards"})
-    found = answer["indices"].get(index.name, {})
+    response = upstream.request(
+        "GET", index_path(index.name, "_stats", "refresh"), params={"level": "shards"}
+    )
+    found = response["indices"].get(index.name, {})
     shards = [
         _read_shard(index.name, found["uuid"], int(number), copy)
         for number, copies in sorted(found.get("shards", {}).items(), key=lambda item: int(item[0]))

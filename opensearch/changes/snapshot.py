@@ -58,10 +58,10 @@ def _read_pages(
 
 
 def _read_hits(upstream: OpenSearchClient, index: str, body: dict[str, Any]) -> list[dict[str, Any]]:
-    answer = upstream.request("POST", "/_search", body)
-    if answer["timed_out"] or answer["_shards"]["failed"]:
-        raise BusyError(f"{index}: {answer['_shards']['failed']} shards did not answer; try again")
-    hits: list[dict[str, Any]] = answer["hits"]["hits"]
+    response = upstream.request("POST", "/_search", body)
+    if response["timed_out"] or response["_shards"]["failed"]:
+        raise BusyError(f"{index}: {response['_shards']['failed']} shards did not answer; try again")
+    hits: list[dict[str, Any]] = response["hits"]["hits"]
     return hits
 
 

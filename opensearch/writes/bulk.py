@@ -97,13 +97,13 @@ class Bulk:
     def _send(self, items: Sequence[BulkItem]) -> list[BulkResult]:
         """Send one request, in halves if it is too large as a whole."""
         try:
-            answer = self._upstream.request("POST", self._path, build_body(items))
+            response = self._upstream.request("POST", self._path, build_body(items))
         except TooLargeError as error:
             if len(items) == 1:
                 return [BulkResult(413, str(error))]
             middle = len(items) // 2
             return self._send(items[:middle]) + self._send(items[middle:])
-        return [_read_result(*outcome.values()) for outcome in answer["items"]]
+        return [_read_result(*outcome.values()) for outcome in response["items"]]
 
 
 def build_body(items: Sequence[BulkItem]) -> bytes:

@@ -62,14 +62,14 @@ def forward_request(
         _log.warning("a response of more than %d bytes keeps its vector fields", MAX_REDACTED_BYTES)
         return Response(streamed.status, streamed.headers, _join(start, rest, streamed), streamed.reason)
     kept = tuple(header for header in streamed.headers if header[0].lower() != "content-length")
-    answer = Response(streamed.status, kept, start, streamed.reason)
-    redacted = change_body(answer, redact, MAX_REDACTED_BYTES)
+    response = Response(streamed.status, kept, start, streamed.reason)
+    redacted = change_body(response, redact, MAX_REDACTED_BYTES)
     if redacted is None:
         _log.warning(
             "a response that cannot be decompressed to at most %d bytes keeps its vector fields",
             MAX_REDACTED_BYTES,
         )
-    return redacted or answer
+    return redacted or response
 
 
 def build_redaction(target: Target, search: SearchRequest | Skip) -> Redaction | None:

@@ -182,14 +182,14 @@ class SettingsCache:
     def _fetch(self, key: tuple[str, Headers]) -> Target:
         target, headers = key
         started_s = self._clock()
-        answer = self._upstream.exchange("GET", target, headers)
-        is_found = answer.status == 200
-        found = resolve_target(answer.body, self.defaults) if is_found else Target(Skip("not_enabled"))
+        response = self._upstream.exchange("GET", target, headers)
+        is_found = response.status == 200
+        found = resolve_target(response.body, self.defaults) if is_found else Target(Skip("not_enabled"))
         with self._lock:
             before = self._entries.get(key)
             self._entries[key] = _CachedTarget(found, started_s)
         if found.settings == Skip("settings") and (before is None or before.target != found):
-            self._log_problems(answer.body)
+            self._log_problems(response.body)
         return found
 
     def _log_problems(self, body: bytes) -> None:

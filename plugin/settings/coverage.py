@@ -79,5 +79,5 @@ class CoverageCache:
         query = {"match_all": {}} if field is None else {"exists": {"field": field}}
         headers = (*caller, ("Content-Type", "application/json"))
         target = f"/{indices}/_count" if indices else "/_count"
-        answer = self._upstream.exchange("POST", target, headers, msgspec.json.encode({"query": query}))
-        return _COUNT.decode(answer.body).count
+        response = self._upstream.exchange("POST", target, headers, msgspec.json.encode({"query": query}))
+        return _COUNT.decode(response.body).count

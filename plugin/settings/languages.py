@@ -77,8 +77,8 @@ class LanguageCache:
         target = f"/{indices}/_search" if indices else "/_search"
         body = msgspec.json.encode(build_sample_body(source_fields))
         try:
-            answer = self._upstream.exchange("POST", target, headers, body)
-            found = msgspec.json.decode(answer.body) if answer.status == 200 else {"hits": {"hits": []}}
+            response = self._upstream.exchange("POST", target, headers, body)
+            found = msgspec.json.decode(response.body) if response.status == 200 else {"hits": {"hits": []}}
             entry.is_unreadable = count_sample(found, source_fields, self._scripts).is_unreadable
         except (UpstreamError, msgspec.DecodeError) as error:  # what was known before still holds
             _log.info("the texts of %s were not sampled: %s", indices, error)

@@ -234,14 +234,14 @@ class _ClusterReader:
         return ClusterRecords(state, records)
 
     def _ask(self, target: str) -> bytes:
-        answer = self._upstream.exchange("GET", target, self._headers)
-        if answer.status in (401, 403):
+        response = self._upstream.exchange("GET", target, self._headers)
+        if response.status in (401, 403):
             raise DeniedPollError(
-                f"OpenSearch answered {answer.status} to GET {target.partition('?')[0]}:"
-                f" {answer.body[:200].decode('utf-8', 'replace')}"
+                f"OpenSearch answered {response.status} to GET {target.partition('?')[0]}:"
+                f" {response.body[:200].decode('utf-8', 'replace')}"
             )
-        if answer.status != 200:
+        if response.status != 200:
             raise ValueError(
-                f"expected status 200 for {target}, found {answer.status}: {answer.body[:200]!r}"
+                f"expected status 200 for {target}, found {response.status}: {response.body[:200]!r}"
             )
-        return answer.body
+        return response.body

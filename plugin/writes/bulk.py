@@ -19,14 +19,14 @@ from plugin.upstream.client import StreamedResponse
 from plugin.writes.batch import Batch, Part
 from plugin.writes.bulk_body import MAX_CONTENT_BYTES, BulkBody
 from plugin.writes.bulk_retries import BulkRetries
-from plugin.writes.parameters import is_answer_readable, is_pretty, read_line_defaults
+from plugin.writes.parameters import is_pretty, is_response_readable, read_line_defaults
 from plugin.writes.session import WriteSession
 
 BATCH_OPERATIONS = 256
 BATCH_BYTES = 1_000_000
 """A batch is full at either: enough texts to sort by length, little memory."""
 
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
+MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 """A longer response is passed on unread."""
 
 
@@ -38,7 +38,7 @@ class BulkHandler:
         self._request = request
         self._parameters = session.parameters
         self._defaults: Mapping[str, str] = read_line_defaults(endpoint, self._parameters)
-        self._is_readable = is_answer_readable(request, self._parameters)
+        self._is_readable = is_response_readable(request, self._parameters)
         self._retries = BulkRetries(session, request)
         self._may_show_documents = "_source" in self._parameters or "_source_includes" in self._parameters
 
@@ -120,23 +120,23 @@ class BulkHandler:
             return Response(streamed.status, headers, _PartlyRead(content, blocks, streamed), streamed.reason)
         streamed.close()
         headers = tuple(header for header in streamed.headers if header[0].lower() != "content-length")
-        answer = Response(streamed.status, headers, content, streamed.reason)
-        settled = change_body(answer, self._settle, MAX_ANSWER_BYTES)
+        response = Response(streamed.status, headers, content, streamed.reason)
+        settled = change_body(response, self._settle, MAX_RESPONSE_BYTES)
         if settled is None:
             self._retries.repair_known()
-        return (settled or answer).with_headers(written_header(counts))  # which the repairs have counted in
+        return (settled or response).with_headers(written_header(counts))  # which the repairs have counted in
 
     def _settle(self, content: bytes) -> bytes:
         """Do what is left after the bulk, and return its response with the changed items."""
         try:
             if not self._is_readable:
                 raise ValueError("expected the whole response in JSON")
-            answer = BulkResponse.parse(content)
+            response = BulkResponse.parse(content)
         except ValueError:
             self._retries.repair_known()
             return content
-        is_changed = self._retries.settle(answer)
-        return answer.encode(is_pretty=is_pretty(self._parameters)) if is_changed else content
+        is_changed = self._retries.settle(response)
+        return response.encode(is_pretty=is_pretty(self._parameters)) if is_changed else content
 
 
 def _split_batches(parts: Iterator[Operation | bytes]) -> Iterator[list[Operation | bytes]]:
@@ -161,11 +161,11 @@ def _count_bytes(part: Part) -> int:
 
 
 def _read(blocks: Iterator[bytes]) -> tuple[bytes, bool]:
-    """Return a response's bytes, up to MAX_ANSWER_BYTES, and whether that is all of it."""
+    """Return a response's bytes, up to MAX_RESPONSE_BYTES, and whether that is all of it."""
     read = bytearray()
     for block in blocks:
         read += block
-        if len(read) > MAX_ANSWER_BYTES:
+        if len(read) > MAX_RESPONSE_BYTES:
             return bytes(read), False
     return bytes(read), True
 

@@ -53,54 +53,56 @@ class BulkRetries:
         else:
             self._session.counts.left += 1
 
-    def settle(self, answer: BulkResponse) -> bool:
+    def settle(self, response: BulkResponse) -> bool:
         """Do what is left, exchange the items that it changes, and return whether any was."""
-        is_changed = self._retry_conflicts(answer)
-        return self._recheck(answer) or is_changed
+        is_changed = self._retry_conflicts(response)
+        return self._recheck(response) or is_changed
 
-    def _retry_conflicts(self, answer: BulkResponse) -> bool:
+    def _retry_conflicts(self, response: BulkResponse) -> bool:
         """Merge again what met a conflict with the proxy's lock, and exchange its item."""
         # not if a later line of the bulk goes to the same document: it would be overtaken
         alone = [one for one in self._noted if self._last[one.key] == one.position]
-        lost = [one for one in alone if _has_lost_lock(one, answer)]
+        lost = [one for one in alone if _has_lost_lock(one, response)]
         is_changed = bool(lost)
         for number in range(ROUNDS):
             if not lost:
                 break
             try:
-                retried = self._retry(lost, answer, may_lock=number < ROUNDS - 1)
+                retried = self._retry(lost, response, may_lock=number < ROUNDS - 1)
             except UpstreamError as error:  # the rest of the bulk is written: its response must not be lost
                 _log.warning("%d partial updates cannot be tried again: %s", len(lost), error)
                 break
             replaced = {one.position: one for one in retried}
             self._noted = [replaced.get(one.position, one) for one in self._noted]
-            lost = [one for one in retried if _has_lost_lock(one, answer)]
+            lost = [one for one in retried if _has_lost_lock(one, response)]
         return is_changed
 
-    def _retry(self, lost: list[PendingWrite], answer: BulkResponse, *, may_lock: bool) -> list[PendingWrite]:
+    def _retry(
+        self, lost: list[PendingWrite], response: BulkResponse, *, may_lock: bool
+    ) -> list[PendingWrite]:
         """Send operations once more, exchange their items, and return what was sent; none if that fails."""
         planner = self._session.make_planner()
         batch = planner.start([one.operation for one in lost], may_lock=may_lock)
         batch.build()
         if len(batch.pending) < len(lost):  # the index lost its settings meanwhile: its conflict stays
             return []
-        response = self._session.write("POST", self._request.target, batch.encode())
+        retry_response = self._session.write("POST", self._request.target, batch.encode())
         try:
-            items = BulkResponse.parse(response.body).items
+            items = BulkResponse.parse(retry_response.body).items
         except ValueError:
             return []
         for before, pending, item in zip(lost, batch.pending, items, strict=True):
-            answer.items[before.position] = item
+            response.items[before.position] = item
             pending.position = before.position
             pending.drop_plan()
         return batch.pending
 
-    def _recheck(self, answer: BulkResponse) -> bool:
+    def _recheck(self, response: BulkResponse) -> bool:
         """Give documents their vectors after the write, and show the numbers that they have now."""
         due: dict[int, Recheck] = {}
-        deleted = answer.find_deleted()
+        deleted = response.find_deleted()
         for pending in self._noted:
-            written = WriteResult.read(answer.item(pending.position))
+            written = WriteResult.read(response.item(pending.position))
             is_gone = deleted.get((written.index, written.id), -1) > pending.position
             is_due = 200 <= written.status < 300 and pending.outgoing.recheck.applies_to(written.result)
             if is_due and not is_gone:
@@ -108,8 +110,8 @@ class BulkRetries:
                 due |= {} if repair is None else {pending.position: repair}
         items = self._session.recheck(due)
         for position, item in items.items():
-            [(action, before)] = answer.items[position].items()
-            answer.items[position] = {action: renumber(before, item)}
+            [(action, before)] = response.items[position].items()
+            response.items[position] = {action: renumber(before, item)}
         return bool(items)
 
     def repair_known(self) -> None:
@@ -121,7 +123,7 @@ class BulkRetries:
         self._session.recheck({at: repair for at, repair in repairs.items() if repair is not None})
 
 
-def _has_lost_lock(pending: PendingWrite, answer: BulkResponse) -> bool:
+def _has_lost_lock(pending: PendingWrite, response: BulkResponse) -> bool:
     if pending.outgoing.lock is None:
         return False
-    return pending.has_lost_lock(WriteResult.read(answer.item(pending.position)).status)
+    return pending.has_lost_lock(WriteResult.read(response.item(pending.position)).status)

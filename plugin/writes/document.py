@@ -15,7 +15,7 @@ from plugin.http.messages import Request, Response
 from plugin.passthrough.forward import forward_request
 from plugin.telemetry.write_counts import written_header
 from plugin.upstream.client import Exchange
-from plugin.writes.parameters import is_answer_readable, is_pretty, with_parameters
+from plugin.writes.parameters import is_pretty, is_response_readable, with_parameters
 from plugin.writes.session import WriteSession
 
 ROUNDS = 3
@@ -29,7 +29,7 @@ class DocumentHandler:
         self._session = session
         self._request = request
         self._endpoint = endpoint
-        self._is_readable = is_answer_readable(request, session.parameters)
+        self._is_readable = is_response_readable(request, session.parameters)
 
     def answer(self) -> Response:
         """Send the write and return OpenSearch's response to it.

@@ -41,10 +41,10 @@ class WriteHandler:
             return forward_request(self._upstream, request)
         session = self._start_session(request)
         handler = BulkHandler if endpoint.api is Api.BULK else DocumentHandler
-        answer = handler(session, request, endpoint).answer()
-        if session.creates and answer.status < 400:
+        response = handler(session, request, endpoint).answer()
+        if session.creates and response.status < 400:
             self._settings.invalidate()  # searches of the new index through this worker know it at once
-        return answer
+        return response
 
     def enrich(self, request: Request) -> Response:
         """Answer documents with documents that carry vectors.

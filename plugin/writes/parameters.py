@@ -35,7 +35,7 @@ def is_json(request: Request) -> bool:
     return ("json" in content_type or not content_type) and encoding in ("", "identity", "gzip")
 
 
-def is_answer_readable(request: Request, parameters: Mapping[str, str]) -> bool:
+def is_response_readable(request: Request, parameters: Mapping[str, str]) -> bool:
     """Return whether the response is whole and JSON, so that single items can be read and replaced."""
     accept = request.header("accept").lower()
     wants_json = not accept or "json" in accept or "*/*" in accept

@@ -176,8 +176,8 @@ class Repairer:
         target = f"/_bulk?refresh={refresh}" if refresh else "/_bulk"
         try:
             exchange = self._upstream.exchange("POST", target, (*headers, _NDJSON), b"".join(lines.values()))
-            answer = BulkResponse.parse(exchange.body)
-            return {key: answer.item(number) for number, key in enumerate(lines)}
+            response = BulkResponse.parse(exchange.body)
+            return {key: response.item(number) for number, key in enumerate(lines)}
         except (UpstreamError, ValueError) as error:
             _log.warning("%d vectors could not be written: %s", len(lines), error)
             return {}
