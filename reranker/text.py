@@ -9,9 +9,9 @@ import xxhash
 class Chunking:
     """How a text longer than the encoder's limit is cut.
 
-    `max_tokens` counts a chunk's tokens with the encoder's special ones, `overlap` those that a chunk
-    repeats of the one before it (at most half of its text), `max_chunks` bounds what one document may cost;
-    the rest is not encoded.
+    `max_tokens` counts a chunk's tokens with the encoder's special ones. `overlap` counts those that a chunk
+    repeats of the one before it, at most half of its text. `max_chunks` limits what one document costs: the
+    rest is not encoded.
     """
 
     max_tokens: int = 256

@@ -15,8 +15,8 @@ class Tokens:
     """Cuts texts into the token ids that an encoder takes, special tokens included, without padding.
 
     Raises:
-        BundleError: `file` is not a tokeniser, or one that adds no special tokens (an empty text would have
-            no token at all), or `max_tokens` leaves no room beside them.
+        BundleError: `file` is not a tokeniser, or one that adds no special tokens: an empty text would have
+            no token. Or `max_tokens` leaves no space beside them.
     """
 
     def __init__(self, file: Path, *, max_tokens: int, prefix: str = "") -> None:

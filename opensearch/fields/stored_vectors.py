@@ -68,8 +68,8 @@ def count(client: OpenSearchClient, index: str, field: str) -> Counts:
 def count_missing(client: OpenSearchClient, index: Index, settings: RerankSettings) -> int:
     """Count the searchable documents that have a source field and no vector.
 
-    If OpenSearch cannot see in its own index whether a document has one of the fields (one that is not
-    indexed, or lies in a nested object), every document without a vector counts.
+    A field that is not indexed, or lies in a nested object, cannot be found by a query. With such a field
+    every document without a vector counts.
 
     Raises:
         RequestError: OpenSearch cannot be asked.

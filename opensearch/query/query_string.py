@@ -43,8 +43,8 @@ _SYNTAX = re.compile(r"[:/\\*?\[\]{}<>]")
 def read_query_string(text: str) -> str:
     """Return the terms and phrases that a `query_string` searches for, joined by a space.
 
-    Left out are operators, field names, ranges, regular expressions, fuzziness, boosts, what is negated, what
-    is asked of a metadata field (`_exists_:title`), and words with a wildcard inside (`*wai* b?t` is `wai`).
+    Left out are operators, field names, ranges, regular expressions, fuzziness, boosts and negated parts. So
+    are metadata fields (`_exists_:title`), and words with a wildcard inside (`*wai* b?t` is `wai`).
     A text that luqum cannot read, or longer than MAX_SYNTAX_CHARS, is read by `read_plain_words`.
     """
     if len(text) > MAX_SYNTAX_CHARS:
