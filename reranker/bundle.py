@@ -33,7 +33,7 @@ class Bundle:
         """
         bundle = cls(path, manifests.parse(_read(path / manifests.FILE_NAME), str(path)))
         bundle._check_names()
-        bundle.scripts()  # an unknown language is an error now, not at the first search
+        bundle.load_scripts()  # an unknown language is an error now, not at the first search
         for name, expected in bundle.manifest.checksums.items():
             _check_digest(path / name, expected)
         return bundle
@@ -61,7 +61,7 @@ class Bundle:
         """The 32-bit tag that marks this document tower's vectors: the first bytes of `document_digest`."""
         return int.from_bytes(bytes.fromhex(self.manifest.document_digest)[:4], "little")
 
-    def query_encoder(self, *, threads: int = 1) -> QueryEncoder:
+    def load_query_encoder(self, *, threads: int = 1) -> QueryEncoder:
         """Load the query tower.
 
         Raises:
@@ -71,7 +71,7 @@ class Bundle:
         encoder = self._open_encoder(tower.file, threads=threads)
         return QueryEncoder(encoder, self._open_tokeniser(tower.max_tokens, tower.prefix))
 
-    def document_encoder(self, *, threads: int) -> DocumentEncoder:
+    def load_document_encoder(self, *, threads: int) -> DocumentEncoder:
         """Load the document tower.
 
         Raises:
@@ -81,8 +81,8 @@ class Bundle:
         encoder = self._open_encoder(tower.file, threads=1)
         return DocumentEncoder(encoder, self._open_tokeniser(tower.max_tokens, tower.prefix), threads=threads)
 
-    def crossing(self) -> Crossing:
-        """Return the crossing layer.
+    def load_crossing(self) -> Crossing:
+        """Load the crossing layer.
 
         Raises:
             BundleError: its weights' file is not what the manifest says.
@@ -98,7 +98,7 @@ class Bundle:
             offset=given.offset,
         )
 
-    def scripts(self) -> ReadableScripts | None:
+    def load_scripts(self) -> ReadableScripts | None:
         """Return the scripts that the model reads; None if the manifest names no languages.
 
         Raises:

@@ -61,12 +61,12 @@ def replay(bundle: Bundle) -> Replay:
     """
     canonical = read(bundle.path / bundle.manifest.canonical)
     _check_sizes(canonical, bundle)
-    encode = bundle.query_encoder()
+    encode = bundle.load_query_encoder()
     queries = np.stack([encode(text) for text in canonical.queries])
     documents = np.concatenate(
-        bundle.document_encoder(threads=1)(canonical.documents, Chunking(max_chunks=1))
+        bundle.load_document_encoder(threads=1)(canonical.documents, Chunking(max_chunks=1))
     )
-    crossing = bundle.crossing()
+    crossing = bundle.load_crossing()
     scores = np.stack([crossing(query, documents) for query in queries])
     query_cosine = _smallest_cosine(queries, canonical.query_vectors)
     document_cosine = _smallest_cosine(documents, canonical.document_vectors)

@@ -136,7 +136,7 @@ def compare_bundle(bundle: Bundle, base: Base) -> Comparison:
     )
     encoded_queries, encoded_documents = _encode_texts(bundle)
     return compare_vectors(
-        (encoded_queries[read], encoded_documents), bundle.crossing(), original, base.crossing
+        (encoded_queries[read], encoded_documents), bundle.load_crossing(), original, base.crossing
     )
 
 
@@ -221,7 +221,7 @@ def _write_texts(base: Base, folder: Path, options: ExportOptions) -> Comparison
     bundle = Bundle.open(folder)
     _check_documents(bundle, options.documents_of)
     comparison = compare_vectors(
-        _encode_texts(bundle), bundle.crossing(), (queries, documents), base.crossing
+        _encode_texts(bundle), bundle.load_crossing(), (queries, documents), base.crossing
     )
     comparison.check(limits)
     return comparison
@@ -246,9 +246,9 @@ def _check_size(folder: Path, max_bytes: int) -> int:
 
 def _encode_texts(bundle: Bundle) -> tuple[Floats, Floats]:
     """Encode QUERIES and DOCUMENTS with a bundle: -> (queries, dim) and (documents, dim) float32."""
-    encode = bundle.query_encoder()
+    encode = bundle.load_query_encoder()
     queries = np.stack([encode(text) for text in QUERIES])
-    chunks = bundle.document_encoder(threads=1)(DOCUMENTS, Chunking(max_chunks=1))
+    chunks = bundle.load_document_encoder(threads=1)(DOCUMENTS, Chunking(max_chunks=1))
     return queries, np.concatenate(chunks)
 
 

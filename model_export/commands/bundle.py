@@ -160,4 +160,4 @@ def _score_folder(bundle: Bundle, folder: Path, queries: int, cache: Path) -> "S
 
     data = load_collection(folder, queries)
     vectors = encode_hits(bundle, data, cache, threads=1)
-    return data, score_hits(data, bundle.query_encoder(), vectors, bundle.crossing())
+    return data, score_hits(data, bundle.load_query_encoder(), vectors, bundle.load_crossing())

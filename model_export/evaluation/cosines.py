@@ -28,7 +28,7 @@ def encode_hits(
     vectors = _read_vectors(file) if file.exists() else {}
     missing = [i for i in collection.hit_ids if i not in vectors]
     if missing:
-        encode = bundle.document_encoder(threads=threads)
+        encode = bundle.load_document_encoder(threads=threads)
         texts = [collection.documents[i] for i in missing]
         vectors |= dict(zip(missing, encode(texts, CHUNKING), strict=True))
         ends = np.cumsum([len(chunks) for chunks in vectors.values()])[:-1]

@@ -54,7 +54,7 @@ def measure_sizes(
 def _encode_collection(
     bundle: Bundle, data: JudgedCollection, cache: Path
 ) -> tuple[dict[str, Floats], dict[str, Floats]]:
-    encode = bundle.query_encoder()
+    encode = bundle.load_query_encoder()
     queries = {query: encode(text) for query, text in data.queries.items()}
     return queries, encode_hits(bundle, data, cache, threads=1)
 

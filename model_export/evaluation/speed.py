@@ -158,8 +158,8 @@ def _make_twins(tower: Tower, threads: int) -> Iterator[TimedRun]:
 
 
 def _make_bundle_runs(bundle: Bundle, threads: int) -> Iterator[TimedRun]:
-    encode = bundle.query_encoder(threads=threads)
-    vectors, crossing = _make_unit_vectors(bundle.manifest.dim), bundle.crossing()
+    encode = bundle.load_query_encoder(threads=threads)
+    vectors, crossing = _make_unit_vectors(bundle.manifest.dim), bundle.load_crossing()
     words = "how to wait a few seconds and then read on"
     query = encode(words)
     name = f"{bundle.name} as shipped"

@@ -46,7 +46,7 @@ def make_first_stage(collections: Sequence[JudgedCollection]) -> System:
 
 def score_with_bundle(bundle: Bundle, collections: Sequence[JudgedCollection], cache: Path) -> System:
     """Score all hits with a bundle, on one thread, as searches do."""
-    encode, crossing = bundle.query_encoder(), bundle.crossing()
+    encode, crossing = bundle.load_query_encoder(), bundle.load_crossing()
     runs, times = [], []
     for data in collections:
         vectors = encode_hits(bundle, data, cache, threads=1)

@@ -67,7 +67,7 @@ def encode_tokens(tower: Tower, ids: Sequence[Ids]) -> Floats:
 
 def encode_as_search(bundle: Bundle, texts: Sequence[str], *, threads: int) -> Floats:
     """Encode texts as searches do, with a bundle's query tower, one at a time: -> (texts, dim) float32."""
-    encode = bundle.query_encoder()
+    encode = bundle.load_query_encoder()
     found = np.empty((len(texts), encode.dim), np.float32)
     with ThreadPoolExecutor(threads) as pool:
         for place, vector in enumerate(pool.map(encode, texts)):

@@ -145,9 +145,9 @@ class BundleEncoder:
 
     def __init__(self, bundle: Bundle) -> None:
         self._manifest = bundle.manifest
-        self._query = bundle.query_encoder()
-        self._document = bundle.document_encoder(threads=1)
-        self._crossing = bundle.crossing()
+        self._query = bundle.load_query_encoder()
+        self._document = bundle.load_document_encoder(threads=1)
+        self._crossing = bundle.load_crossing()
         self._known: dict[str, Floats] = {}
 
     @property

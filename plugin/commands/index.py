@@ -57,7 +57,7 @@ def index_command(
     with open_client(connecting) as upstream, show_index_progress(file, hidden=as_json) as (console, advance):
         target = metadata.find_write_index(upstream, index)
         check_indexable(target)
-        fills = fills_of(target, bundle, bundle.document_encoder(threads=threads))
+        fills = fills_of(target, bundle, bundle.load_document_encoder(threads=threads))
         for note in pipeline_notes(upstream, target, target.rerank_settings().source_fields):
             console.print(note, markup=False)
         events = Events(

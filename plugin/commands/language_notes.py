@@ -15,7 +15,7 @@ def check_languages(
     """Return a warning if much of an index is in scripts that the bundle does not read, else None."""
     if settings.for_model(bundle.vectors_of) is None:  # another bundle's index: its languages are unknown
         return None
-    return find_language_warning(upstream, index, settings, bundle.name, bundle.scripts())
+    return find_language_warning(upstream, index, settings, bundle.name, bundle.load_scripts())
 
 
 def print_language_warning(

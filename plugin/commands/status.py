@@ -67,7 +67,7 @@ def _estimate_sync_s(found: Coverage, model: ModelIdentity, bundle: Bundle) -> f
     if found.settings.model != model.name or not any(found.missing_texts):
         return None
     try:
-        encode = bundle.document_encoder(threads=os.cpu_count() or 1)
+        encode = bundle.load_document_encoder(threads=os.cpu_count() or 1)
         return estimate_s(found.missing_texts, found.num_missing, encode, chunking_of(found.settings))
     except RerankerError:  # the command that encodes reports a bundle that cannot encode
         return None

@@ -190,7 +190,7 @@ def stop_on_signal() -> Iterator[threading.Event]:
 
 def _fills(bundle: Bundle, threads: int) -> Callable[[Index], Sequence[FieldPolicy]]:
     """Return what sees to an index's fields; the encoder is loaded once."""
-    encode = bundle.document_encoder(threads=threads)
+    encode = bundle.load_document_encoder(threads=threads)
     return lambda index: fills_of(index, bundle, encode)
 
 

@@ -121,15 +121,15 @@ class Model:
             BundleError: a file cannot be used.
             EncodingError: the tower does not run here.
         """
-        encode = bundle.query_encoder()
+        encode = bundle.load_query_encoder()
         encode("how to wait a bit")
-        load_document_encoder = _once(lambda: bundle.document_encoder(threads=1))
+        load_document_encoder = _once(lambda: bundle.load_document_encoder(threads=1))
         return cls(
             name=bundle.name,
             vectors_of=bundle.vectors_of,
             digest=bundle.manifest.digest,
             model_tag=bundle.model_tag,
-            crossing=bundle.crossing(),
+            crossing=bundle.load_crossing(),
             fusion=bundle.manifest.fusion,
             query_vectors=CachedQueryEncoder(encode, dim=bundle.manifest.dim),
             dim=bundle.manifest.dim,
@@ -138,13 +138,13 @@ class Model:
             load_document_encoder=load_document_encoder,
             documents=BackgroundEncoder(load_document_encoder, bundle.model_tag),
             others={each.vectors_of: _document_writer(each) for each in also},
-            scripts=bundle.scripts(),
+            scripts=bundle.load_scripts(),
             max_query_chars=bundle.max_query_chars,
         )
 
 
 def _document_writer(bundle: Bundle) -> BackgroundEncoder:
-    return BackgroundEncoder(lambda: bundle.document_encoder(threads=1), bundle.model_tag)
+    return BackgroundEncoder(lambda: bundle.load_document_encoder(threads=1), bundle.model_tag)
 
 
 def _once(load: Callable[[], DocumentEncoder]) -> Callable[[], DocumentEncoder]:

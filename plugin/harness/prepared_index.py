@@ -54,7 +54,7 @@ def prepare_index(
             _create_analyzed(upstream, index, source_fields, analyzer)
         wanted = EnableRequest(bundle.vectors_of, {**(settings or {}), "source_fields": list(source_fields)})
         enabled = enable(upstream, index, wanted)[0]
-        encoder = bundle.document_encoder(threads=os.cpu_count() or 1)
+        encoder = bundle.load_document_encoder(threads=os.cpu_count() or 1)
         enricher = Enricher(encoder, bundle.model_tag, enabled.settings)
         return _index_file(upstream, enabled.index, enricher, file, progress)
     finally:

@@ -122,7 +122,7 @@ def rates(url: str, client: OpenSearch, bundle: Bundle, texts: list[str]) -> Ite
     On the wall and a processor second: others who use the machine change the second little. What a sync costs
     that finds nothing to do, its start, is taken off in both.
     """
-    encode = bundle.document_encoder(threads=os.cpu_count() or 1)
+    encode = bundle.load_document_encoder(threads=os.cpu_count() or 1)
 
     def bare() -> Spent:
         begun = Spent.until_now(resource.RUSAGE_SELF)

@@ -69,7 +69,7 @@ def main(documents: int, size: int, threads: int, bundle_path: Path) -> None:
 
 
 def _ours(bundle: Bundle, threads: int) -> Encode:
-    encode = bundle.document_encoder(threads=threads)
+    encode = bundle.load_document_encoder(threads=threads)
     return lambda texts: np.stack([vectors[0] for vectors in encode(texts, Chunking(max_tokens=512))])
 
 

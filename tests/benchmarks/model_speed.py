@@ -37,7 +37,7 @@ def crossing(bundle: Bundle, repeats: int) -> Iterator[Figure]:
     vectors = random.standard_normal((WINDOW + 1, bundle.manifest.dim)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     packed = [pack(vector[None], text_hash=0, model_tag=bundle.model_tag) for vector in vectors[1:]]
-    query, layer = vectors[0], bundle.crossing()
+    query, layer = vectors[0], bundle.load_crossing()
     scores = score_vectors(query, packed, layer, bundle.model_tag)
     first_stage = np.sort(random.random(WINDOW) * 20)[::-1]
     documents = vectors[1:]

@@ -26,7 +26,7 @@ SIZES = (1, 2, 4, 8, 16)
 @bundle_option
 def main(count: int, bundle_path: Path) -> None:
     """Encode the same queries in batches of several sizes, one thread."""
-    encoder = Bundle.open(bundle_path).query_encoder()
+    encoder = Bundle.open(bundle_path).load_query_encoder()
     encode, tokens = encoder._encoder.encode_ids, encoder._tokens.query
     texts = distinct_queries([each.text for each in read_standard_library()], count)
     ids = [tokens(text) for text in texts]

@@ -58,7 +58,7 @@ def main(documents: int, rounds: int, upstream: str | None, bundle_path: Path) -
 
 
 def _make_indices(url: str, bundle: Bundle, texts: list[str]) -> None:
-    vectors = bundle.document_encoder(threads=2)(texts, CHUNKING)
+    vectors = bundle.load_document_encoder(threads=2)(texts, CHUNKING)
     sources = [
         {"text": text, **vector_member(bundle, text, vector)}
         for text, vector in zip(texts, vectors, strict=True)

@@ -61,7 +61,7 @@ def main(bundle_path: Path, count: int, join: int) -> None:
 
 
 def _measure(url: str, master_pid: int, bundle: Bundle, texts: Sequence[str]) -> None:
-    encode = bundle.document_encoder(threads=1)
+    encode = bundle.load_document_encoder(threads=1)
     batches = [texts[start : start + BATCH] for start in range(0, len(texts), BATCH)]
     bare_s = through_s = bare_cpu_s = through_cpu_s = 0.0
     _warm_up(url)

@@ -103,7 +103,7 @@ def main() -> None:
     def spoiled_load(bundle: Bundle, also: Sequence[Bundle] = ()) -> Model:
         model = load(bundle, also)
         switch.follow()
-        encode = switch.spoiled(bundle.query_encoder())
+        encode = switch.spoiled(bundle.load_query_encoder())
         return replace(
             model,
             query_vectors=CachedQueryEncoder(encode, cache_entries=CACHE_ENTRIES, recovery_s=RECOVERY_S),

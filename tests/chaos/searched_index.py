@@ -19,7 +19,7 @@ def make_indices(client: OpenSearch, bundle: Bundle, words: list[str]) -> None:
     """Make the index that is searched, with some unusable vectors, and the one that is written."""
     chosen = random.Random(11)
     texts = [" ".join(chosen.choices(words[:12], k=6)) for _ in range(240)]
-    encoded = bundle.document_encoder(threads=1)
+    encoded = bundle.load_document_encoder(threads=1)
     for name in (SEARCHED, WRITTEN):
         client.indices.delete(index=name, ignore_unavailable=True)
         client.indices.create(index=name, body=index_body(bundle, deadline_ms=200))

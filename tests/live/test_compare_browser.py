@@ -119,7 +119,7 @@ def test_hostile_texts_are_shown_and_do_nothing(
 ) -> None:
     """In documents and in queries alike: each is there to be read, letter by letter."""
     client.indices.create(index=index_name, body=index_body(toy_index.bundle))
-    [vector] = toy_index.bundle.document_encoder(threads=1)(["x"], CHUNKING)
+    [vector] = toy_index.bundle.load_document_encoder(threads=1)(["x"], CHUNKING)
     for n, text in enumerate(HOSTILE):
         shown = f"{toy_index.query_text} {text}"
         member = vector_member(toy_index.bundle, shown, vector)

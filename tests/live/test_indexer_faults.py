@@ -38,7 +38,7 @@ def indexing(url: str, index: str, events: Events, total_s: float) -> Indexing:
     upstream = OpenSearchClient(url)
     bundle = Bundle.open(TINY_BUNDLE)
     settings = metadata.find_write_index(upstream, index).rerank_settings()
-    enricher = Enricher(bundle.document_encoder(threads=1), bundle.model_tag, settings)
+    enricher = Enricher(bundle.load_document_encoder(threads=1), bundle.model_tag, settings)
     return Indexing(upstream, index, enricher, events, RetryPolicy(0.05, 0.3, total_s))
 
 

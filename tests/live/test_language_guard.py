@@ -166,7 +166,7 @@ def test_an_index_of_texts_that_the_model_cannot_read_is_opensearchs_own(
 ) -> None:
     """A readable query finds its hits by another field."""
     texts = ["красный чехол", "чёрный чехол", "зарядное устройство"]
-    vectors = toy_index.bundle.document_encoder(threads=1)(texts, CHUNKING)
+    vectors = toy_index.bundle.load_document_encoder(threads=1)(texts, CHUNKING)
     for name, settings in ((index_name, {}), (f"{index_name}-any", {"languages": "any"})):
         client.indices.create(index=name, body=index_body(toy_index.bundle, **settings))
         for text, vector in zip(texts, vectors, strict=True):
@@ -238,5 +238,5 @@ def test_the_bundles_read_english_and_their_stored_vectors_are_still_valid(folde
 
 
 def test_a_bundle_that_names_no_language_has_no_guard() -> None:
-    assert bundle().scripts() is None
+    assert bundle().load_scripts() is None
     assert Model.load(bundle()).reads(FOREIGN)

@@ -76,7 +76,7 @@ def workers(hurried: ToyIndex) -> Iterator[tuple[Worker, Worker]]:
         for _ in range(2):
             model = Model.load(hurried.bundle)
             worker = Worker(Client(lambda *_: []), model, hurried)
-            encode, spoiled = hurried.bundle.query_encoder(), worker.encode
+            encode, spoiled = hurried.bundle.load_query_encoder(), worker.encode
             vectors = CachedQueryEncoder(lambda text, encode=encode, spoiled=spoiled: spoiled(encode, text))  # type: ignore[misc]
             upstream = open_ones.enter_context(closing(Upstream(hurried.url)))
             worker.model = replace(model, query_vectors=vectors)

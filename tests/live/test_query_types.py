@@ -28,7 +28,7 @@ def index(client: OpenSearch, toy_index: ToyIndex) -> Iterator[str]:
         "kind": {"type": "join", "relations": {"question": "answer"}},
     }
     client.indices.create(index=INDEX, body=body)
-    vectors = toy_index.bundle.document_encoder(threads=1)(list(TEXTS), Chunking())
+    vectors = toy_index.bundle.load_document_encoder(threads=1)(list(TEXTS), Chunking())
     helpers.bulk(client, _documents(toy_index, vectors), refresh=True)
     yield INDEX
     client.indices.delete(index=INDEX)

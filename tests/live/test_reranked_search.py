@@ -63,7 +63,9 @@ def spelt(proxy_url: str, toy_index: ToyIndex, name: bytes) -> tuple[bytes, RawA
     """Store a document with this name, as it is written, and search for it alone."""
     text = toy_index.query_text.encode()
     source = b'{"price": 1.10, "name":"%b", "z":1,"text":"%b","a":2}' % (name, text)
-    member = json.dumps(vector_member(toy_index.bundle, "x", toy_index.bundle.query_encoder()("x")[None]))
+    member = json.dumps(
+        vector_member(toy_index.bundle, "x", toy_index.bundle.load_query_encoder()("x")[None])
+    )
     widened = source[:-1] + b"," + member[1:].encode()
     ask(toy_index.url, "PUT", f"/{toy_index.name}/_doc/spelt?refresh=true", widened, JSON)
     only = {"bool": {"must": [toy_index.query], "filter": [{"ids": {"values": ["spelt"]}}]}}

@@ -47,7 +47,7 @@ def put_settings(client: OpenSearch, name: str, toy_index: ToyIndex, **settings:
 def filled(client: OpenSearch, toy_index: ToyIndex, name: str, **settings: object) -> None:
     """Make an index with one document and its vector."""
     client.indices.create(index=name, body=index_body(toy_index.bundle, **settings))
-    [vector] = toy_index.bundle.document_encoder(threads=1)([toy_index.query_text], CHUNKING)
+    [vector] = toy_index.bundle.load_document_encoder(threads=1)([toy_index.query_text], CHUNKING)
     member = vector_member(toy_index.bundle, toy_index.query_text, vector)
     client.index(index=name, id="0", body={"text": toy_index.query_text, **member}, refresh=True)
 

@@ -24,7 +24,7 @@ def filled(client: OpenSearch, name: str, texts: list[str]) -> None:
     body = index_body(bundle, window_size=40)
     body["settings"]["number_of_shards"] = NUM_SHARDS
     client.indices.create(index=name, body=body)
-    encode = bundle.query_encoder()
+    encode = bundle.load_query_encoder()
     sources = [{"text": text, **vector_member(bundle, text, encode(text)[None])} for text in texts]
     actions = ({"_index": name, "_id": str(n), "_source": source} for n, source in enumerate(sources))
     helpers.bulk(client, actions, refresh=True)

@@ -201,7 +201,9 @@ def test_ingest_stores_what_indexing_stores(native: Native) -> None:
     old = {"rerank": {"vector": "AAAA"}}
     documents = [{"text": text} for text in [*TEXTS, words]] + [{"text": "x", **old}, {"n": 1, **old}]
     settings = RerankSettings(native.toy.bundle.name, ("text",))
-    enricher = Enricher(native.toy.bundle.document_encoder(threads=1), native.toy.bundle.model_tag, settings)
+    enricher = Enricher(
+        native.toy.bundle.load_document_encoder(threads=1), native.toy.bundle.model_tag, settings
+    )
     wanted = enricher([Document(json.dumps(each)) for each in documents], {})
     for number, (document, expected) in enumerate(zip(documents, wanted, strict=True)):
         key = f"ingested-{number}"

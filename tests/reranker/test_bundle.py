@@ -61,9 +61,9 @@ def with_file(bundle: Path, name: str, content: bytes) -> Path:
 def test_a_whole_bundle_opens() -> None:
     bundle = Bundle.open(TINY)
     assert bundle.name == MANIFEST["name"]
-    assert bundle.crossing() == Cosine(MANIFEST["crossing"]["scale"], MANIFEST["crossing"]["offset"])
+    assert bundle.load_crossing() == Cosine(MANIFEST["crossing"]["scale"], MANIFEST["crossing"]["offset"])
     assert bundle.manifest.fusion.method in METHODS
-    vector = bundle.query_encoder()("how to wait a bit")
+    vector = bundle.load_query_encoder()("how to wait a bit")
     assert vector.shape == (bundle.manifest.dim,)
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
 
@@ -75,7 +75,7 @@ def test_the_model_tag_is_the_document_digests_first_bytes(bundle: Path) -> None
 
 def test_towers_may_share_a_file(bundle: Path) -> None:
     shared = with_manifest(bundle, query=MANIFEST["document"])
-    assert Bundle.open(shared).query_encoder()("wait").shape == (MANIFEST["dim"],)
+    assert Bundle.open(shared).load_query_encoder()("wait").shape == (MANIFEST["dim"],)
 
 
 def test_a_folder_that_is_absent(tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_a_file_without_a_checksum_is_not_read(bundle: Path, key: str) -> None:
 
 def encoders(path: Path) -> object:
     bundle = Bundle.open(path)
-    return bundle.query_encoder(), bundle.document_encoder(threads=1)
+    return bundle.load_query_encoder(), bundle.load_document_encoder(threads=1)
 
 
 def test_a_tokeniser_of_garbage_with_the_right_checksum(bundle: Path) -> None:
@@ -259,10 +259,10 @@ def test_a_residual_crossing_is_read_with_the_bundle(bundle: Path) -> None:
     checksum = {"crossing.npz": hashlib.sha256((bundle / "crossing.npz").read_bytes()).hexdigest()}
     crossing = {"type": "residual", "file": "crossing.npz", "hidden": 4}
     with_manifest(bundle, crossing=crossing, checksums=MANIFEST["checksums"] | checksum)
-    layer = Bundle.open(bundle).crossing()
+    layer = Bundle.open(bundle).load_crossing()
     assert layer(np.ones(32, np.float32), np.ones((3, 32), np.float32)).tolist() == [0.0, 0.0, 0.0]
     with_manifest(bundle, crossing=crossing | {"hidden": 5}, checksums=MANIFEST["checksums"] | checksum)
-    assert "(5, 32)" in refusal(bundle, lambda path: Bundle.open(path).crossing())
+    assert "(5, 32)" in refusal(bundle, lambda path: Bundle.open(path).load_crossing())
     with_manifest(bundle, crossing=crossing)
     assert "expected a checksum of crossing.npz" in refusal(bundle)
 
@@ -270,4 +270,4 @@ def test_a_residual_crossing_is_read_with_the_bundle(bundle: Path) -> None:
 def test_a_graph_for_another_input_is_refused(bundle: Path) -> None:
     with_manifest(bundle, input="tri_letters")
     words = "expected a graph for tri_letters, found one for word pieces"
-    assert words in refusal(bundle, lambda path: Bundle.open(path).query_encoder())
+    assert words in refusal(bundle, lambda path: Bundle.open(path).load_query_encoder())

@@ -26,8 +26,8 @@ from tests.support.paths import TINY_BUNDLE
 
 TINY = TINY_BUNDLE
 BUNDLE = Bundle.open(TINY)
-QUERY = BUNDLE.query_encoder()
-DOCUMENT = BUNDLE.document_encoder(threads=1)
+QUERY = BUNDLE.load_query_encoder()
+DOCUMENT = BUNDLE.load_document_encoder(threads=1)
 DIM = BUNDLE.manifest.dim
 CHUNKING = Chunking(max_tokens=16, overlap=4, max_chunks=3)
 
@@ -91,7 +91,7 @@ def test_more_texts_than_a_batch_holds() -> None:
 
 def test_several_threads_give_the_same_vectors() -> None:
     texts = ["wait a bit " * (i % 40) for i in range(200)]
-    several = BUNDLE.document_encoder(threads=3)(texts, CHUNKING)
+    several = BUNDLE.load_document_encoder(threads=3)(texts, CHUNKING)
     for one, other in zip(DOCUMENT(texts, CHUNKING), several, strict=True):
         assert np.array_equal(one, other)
 

@@ -19,7 +19,7 @@ class Expected:
     """
 
     def __init__(self, toy: ToyIndex, hits: list[dict[str, Any]], weight: float | None = None) -> None:
-        query = toy.bundle.query_encoder()(toy.query_text)
+        query = toy.bundle.load_query_encoder()(toy.query_text)
         self.ids = [hit["_id"] for hit in hits]
         self.first = {hit["_id"]: hit["_score"] for hit in hits}
         stored = self.stored = {

@@ -50,7 +50,7 @@ class GoldenIndices:
 
     def crossing(self, text: str, keys: list[Key]) -> np.ndarray:
         """Return each hit's cosine with a query, NaN where it has no vector."""
-        query = self.bundle.query_encoder()(text)
+        query = self.bundle.load_query_encoder()(text)
         found = [self.cosines_of.get(key) for key in keys]
         return np.array([np.nan if each is None else float((each @ query).max()) for each in found])
 
@@ -79,7 +79,7 @@ class _Maker:
         self.words = known_words(bundle.path)
         self.vectors: dict[Key, np.ndarray] = {}
         self._random = random.Random(11)
-        self._encode = bundle.document_encoder(threads=1)
+        self._encode = bundle.load_document_encoder(threads=1)
 
     def books(
         self,

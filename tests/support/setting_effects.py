@@ -200,7 +200,7 @@ def slow_encoder(bench: Bench) -> Iterator[Callable[..., str]]:
 
     The model is real but for a pause, through a proxy in this process.
     """
-    encode = bench.toy.bundle.query_encoder()
+    encode = bench.toy.bundle.load_query_encoder()
 
     def slowly(text: str) -> Floats:
         time.sleep(LATE_S)

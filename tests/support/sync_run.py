@@ -34,7 +34,7 @@ def make_index(
 
 def tiny_fills(bundle: Bundle = BUNDLE) -> Callable[[Index], list[FieldPolicy]]:
     """Return what sees to the fields of an index, with the tiny bundle."""
-    encode = bundle.document_encoder(threads=1)
+    encode = bundle.load_document_encoder(threads=1)
     return lambda index: fills_of(index, bundle, encode)
 
 

@@ -53,8 +53,8 @@ class ToyIndex:
 
     def expected_order(self, window: int = WINDOW) -> list[str]:
         """Return the ids in the order of score x exp(weight x crossing), computed one by one."""
-        crossing = self.bundle.crossing()
-        query = self.bundle.query_encoder()(self.query_text)
+        crossing = self.bundle.load_crossing()
+        query = self.bundle.load_query_encoder()(self.query_text)
         weight = self.bundle.manifest.fusion.weight
         hits = self.first_stage(window)
         fused = {}
@@ -72,7 +72,7 @@ def make_toy_index(
     chosen = random.Random(5)
     query_text = " ".join(words[:3])
     texts = [" ".join([words[n % 3], *chosen.choices(words, k=12)]) for n in range(num_documents)]
-    vectors = bundle.document_encoder(threads=1)(texts, CHUNKING)
+    vectors = bundle.load_document_encoder(threads=1)(texts, CHUNKING)
     client.indices.create(index=name, body=index_body(bundle))
     actions = (
         {

@@ -50,7 +50,7 @@ class WindowIndex:
 
     def rescored(self, window: int) -> dict[str, float]:
         """Return each hit's `_score` after the first `window` of every shard were rescored, by its id."""
-        query = round_query(self.bundle.query_encoder()(self.query_text))
+        query = round_query(self.bundle.load_query_encoder()(self.query_text))
         scores = {}
         for shard in range(self.num_shards):
             for rank, hit in enumerate(self.first_stage(shard)):

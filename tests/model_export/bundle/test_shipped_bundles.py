@@ -49,12 +49,12 @@ def test_it_serves_the_default_bundles_vectors_and_says_what_it_learned_from(pat
 @pytest.mark.parametrize("path", [LIGHT, FAST], ids=lambda path: path.name)
 def test_its_queries_are_near_the_default_bundles(path: Path) -> None:
     queries = ("how to wait a bit", "capital of a country", "train a dog to be home alone", "boundary layer")
-    found, default = Bundle.open(path).query_encoder(), Bundle.open(DEFAULT_BUNDLE).query_encoder()
+    found, default = Bundle.open(path).load_query_encoder(), Bundle.open(DEFAULT_BUNDLE).load_query_encoder()
     assert min(float(found(query) @ default(query)) for query in queries) > 0.85
 
 
 def test_light_bundle_reads_long_queries_as_the_default_does() -> None:
-    light, default, fast = (Bundle.open(path).query_encoder() for path in (LIGHT, DEFAULT_BUNDLE, FAST))
+    light, default, fast = (Bundle.open(path).load_query_encoder() for path in (LIGHT, DEFAULT_BUNDLE, FAST))
     short = "how long does a dog stay at home alone in a day"
     long = "how long can a dog stay at home alone in a day without being sad"
     assert (light.num_tokens(short), light.num_tokens(long)) == (14, 17)
@@ -70,8 +70,8 @@ def test_a_bundle_finds_the_fitting_document(path: Path) -> None:
         "Suspend execution for the given number of seconds.",
         "Return the sum of the items of a list.",
     ]
-    vectors = np.concatenate(bundle.document_encoder(threads=1)(documents, Chunking()))
-    encode, crossing = bundle.query_encoder(), bundle.crossing()
+    vectors = np.concatenate(bundle.load_document_encoder(threads=1)(documents, Chunking()))
+    encode, crossing = bundle.load_query_encoder(), bundle.load_crossing()
     queries = {
         "how to wait a bit": 0,
         "pause a program for a while": 0,
@@ -85,14 +85,14 @@ def test_a_bundle_finds_the_fitting_document(path: Path) -> None:
 
 
 def test_document_vector_does_not_depend_on_its_batch() -> None:
-    encode = Bundle.open(DEFAULT_BUNDLE).document_encoder(threads=1)
+    encode = Bundle.open(DEFAULT_BUNDLE).load_document_encoder(threads=1)
     texts = ["a short one", "wait " * 100]
     together, alone = encode(texts, Chunking()), encode(texts[:1], Chunking())
     np.testing.assert_allclose(together[0], alone[0], atol=1e-5)
 
 
 def test_tiny_bundle_tells_texts_apart() -> None:
-    encode = Bundle.open(TINY).query_encoder()
+    encode = Bundle.open(TINY).load_query_encoder()
     vectors = np.stack([encode(text) for text in ("read a file", "cordless drill", "x", "")])
     cosines = vectors @ vectors.T
     assert cosines[~np.eye(4, dtype=bool)].max() < 0.97

@@ -77,7 +77,7 @@ def test_feedback_writes_its_section(tmp_path: Path) -> None:
     assert lines[2][-1].strip() == "100%"
     bundle, collection = Bundle.open(TINY), load_collection(data, 30)
     vectors = encode_hits(bundle, collection, cache, threads=1)
-    cosines = score_hits(collection, bundle.query_encoder(), vectors)
+    cosines = score_hits(collection, bundle.load_query_encoder(), vectors)
     without = measure_ndcg(collection, fuse_scores(collection.hits, cosines, bundle.manifest.fusion.weight))
     assert found["0, 0 (its own)"] == pytest.approx(without, abs=0.01), "float32 here, int8 there"
     assert len({found[name] for name in ("0, 0 (its own)", "0, 0.6", "0.5, 0")}) == 3

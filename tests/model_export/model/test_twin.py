@@ -176,8 +176,8 @@ def test_every_form_is_exported_and_replays_torch(
         pooling,
         12,
     )
-    assert bundle.crossing().__class__.__name__.lower() == crossing
-    encode = bundle.query_encoder()
+    assert bundle.load_crossing().__class__.__name__.lower() == crossing
+    encode = bundle.load_query_encoder()
     assert encode("read a file") @ encode("drill") < 0.99
     assert np.allclose(encode("Read a FILE"), encode("read a file"))
 

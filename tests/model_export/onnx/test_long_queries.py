@@ -69,7 +69,7 @@ def exported(out: Path, base: Path, *options: object) -> Path:
 
 
 def test_each_query_has_the_vector_of_the_tower_that_reads_it(joined: Path, small: Path, whole: Path) -> None:
-    found, by_small, by_whole = (Bundle.open(each).query_encoder() for each in (joined, small, whole))
+    found, by_small, by_whole = (Bundle.open(each).load_query_encoder() for each in (joined, small, whole))
     np.testing.assert_array_equal(found(SHORT), by_small(SHORT))
     np.testing.assert_array_equal(found(LONG), by_whole(LONG))
     assert not np.allclose(by_small(SHORT), by_whole(SHORT), atol=1e-3)

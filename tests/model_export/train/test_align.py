@@ -25,7 +25,7 @@ pytestmark = pytest.mark.export
 def test_the_vectors_to_learn_may_be_those_of_searches(tmp_path: Path) -> None:
     texts, bundle = ["wait a bit", "read a file", "x"], Bundle.open(TINY_BUNDLE)
     place, run = str(TINY_BUNDLE), RunSection(threads=2)
-    expected = np.stack([bundle.query_encoder()(text) for text in texts])
+    expected = np.stack([bundle.load_query_encoder()(text) for text in texts])
     assert np.array_equal(encode_with_bundle(place, run, texts, tmp_path, what="made"), expected)
     [file] = (tmp_path / bundle.manifest.digest[:12]).iterdir()
     np.save(file, expected[::-1])

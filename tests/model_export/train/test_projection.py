@@ -109,7 +109,9 @@ def test_its_bundle_keeps_the_documents_and_stores_the_layers_once(
     assert replay(after).within
     dim = after.manifest.dim
     assert (other / "query_weights.bin").stat().st_size <= 4 * dim * dim, "the layer's own, no layer twice"
-    assert not np.allclose(before.query_encoder()(TEXTS[0]), after.query_encoder()(TEXTS[0]), atol=0.01)
+    assert not np.allclose(
+        before.load_query_encoder()(TEXTS[0]), after.load_query_encoder()(TEXTS[0]), atol=0.01
+    )
 
 
 def test_too_few_texts_are_refused(config: Path, prefixed: Path, tmp_path: Path) -> None:

@@ -29,8 +29,8 @@ def vectors(body: dict[str, Any]) -> np.ndarray:
     return np.array([each["embedding"] for each in answer["data"]], np.float32)
 
 
-QUERIES = np.stack([bundle().query_encoder()(text) for text in TEXTS])
-DOCUMENTS = np.concatenate(bundle().document_encoder(threads=1)(TEXTS, Chunking(512, 0, 1)))
+QUERIES = np.stack([bundle().load_query_encoder()(text) for text in TEXTS])
+DOCUMENTS = np.concatenate(bundle().load_document_encoder(threads=1)(TEXTS, Chunking(512, 0, 1)))
 
 
 @pytest.mark.parametrize(("more", "expected"), [
@@ -69,7 +69,7 @@ def test_usage_counts_tokens() -> None:
 def test_stored_is_what_indexing_stores(chunk: dict[str, int]) -> None:
     text = " ".join(WORDS * 4)
     settings = RerankSettings(NAME, ("text",), chunk=ChunkSettings(**chunk))
-    enricher = Enricher(bundle().document_encoder(threads=1), bundle().model_tag, settings)
+    enricher = Enricher(bundle().load_document_encoder(threads=1), bundle().model_tag, settings)
     source = enricher([Document(json.dumps({"text": text}))], {})[0].source
     packed = decode(find_value(json.loads(source), settings.field))
     body = {"input": text, "encoding_format": "stored", "chunk": chunk}

@@ -22,7 +22,7 @@ API = ApiClient()
 
 
 def stored(text: str, *, tag: int | None = None, kind: ValueType = ValueType.INT8) -> str:
-    chunks = bundle().document_encoder(threads=1)([text], Chunking())[0]
+    chunks = bundle().load_document_encoder(threads=1)([text], Chunking())[0]
     packed = pack(chunks, text_hash=1, model_tag=bundle().model_tag if tag is None else tag, value_type=kind)
     return base64.b64encode(packed).decode()
 
@@ -45,10 +45,10 @@ def scores(documents: list[Any], query: str = QUERY) -> list[float]:
 
 
 def expected(texts: list[str]) -> np.ndarray:
-    query = bundle().query_encoder()(QUERY)
-    chunked = bundle().document_encoder(threads=1)(texts, Chunking())
+    query = bundle().load_query_encoder()(QUERY)
+    chunked = bundle().load_document_encoder(threads=1)(texts, Chunking())
     best = np.array([float((chunks @ query).max()) for chunks in chunked], np.float32)
-    return bundle().crossing().probability(best)
+    return bundle().load_crossing().probability(best)
 
 
 def test_texts_get_the_crossings_probability_best_first() -> None:

@@ -27,7 +27,7 @@ def gate() -> Iterator[threading.Event]:
 def test_one_more_than_may_wait_is_told_to_come_back(gate: threading.Event) -> None:
     def load() -> DocumentEncoder:
         gate.wait(60)
-        return bundle().document_encoder(threads=1)
+        return bundle().load_document_encoder(threads=1)
 
     embeddings = OnDemandEncoder(load)
     with ThreadPoolExecutor(1 + MAX_WAITING) as pool:
@@ -55,5 +55,5 @@ def test_a_tower_that_cannot_be_loaded_is_the_models_fault_every_time() -> None:
 
 
 def test_tokens_are_counted_with_special_ones() -> None:
-    embeddings = OnDemandEncoder(lambda: bundle().document_encoder(threads=1))
+    embeddings = OnDemandEncoder(lambda: bundle().load_document_encoder(threads=1))
     assert embeddings.num_tokens(["", ""], Chunking()) == 4
