@@ -148,6 +148,17 @@ def test_an_upsert_onto_nothing() -> None:
     )
 
 
+def test_an_upsert_without_text_is_rechecked_only_if_it_met_a_document() -> None:
+    made = plan({"doc": {"text": "d"}, "upsert": {"n": 1}}, ABSENT)
+    assert sent(made) == (
+        {"doc": {"text": "d", **NULL}, "upsert": {"n": 1}},
+        None,
+        RecheckPolicy.UNLESS_CREATED,
+    )
+    late = plan({"doc": {"text": "d"}, "upsert": {"text": "u"}}, ABSENT)
+    assert build(late, {}).recheck is RecheckPolicy.ALWAYS, "its vector could not be made"
+
+
 def test_an_upsert_onto_a_document_is_none_under_the_lock() -> None:
     made = plan({"doc": {"text": "d"}, "upsert": {"text": "u"}}, BEFORE)
     assert sent(made) == ({"doc": {"text": "d", **vector("a\nd")}}, AT, RecheckPolicy.NEVER)
