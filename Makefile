@@ -13,7 +13,7 @@ PYTHON ?= $(shell for name in python3 python3.11 python3.12 python3.13 python3.1
 ON_2_19 := -m "live and opensearch_2_19" --opensearch=2.19.1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop test test-all test-native chaos check bench fuzz load serve lint clean
+.PHONY: help setup demo demo-stop test test-all test-native chaos check docs bench fuzz load serve lint clean
 
 help: ## list the tasks
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -42,15 +42,19 @@ test-native: $(VENV)/.everything ## OpenSearch 2.19.1: native pipelines, securit
 chaos: $(VENV)/.everything ## 20,000 searches and 5,000 writes while everything around them fails
 	@$(BIN)/python -m pytest tests/chaos --long -s
 
-check: $(VENV)/.everything ## lint, format, types, spelling, workflows, Dockerfile, secrets, dependencies; changes nothing
+check: $(VENV)/.everything ## lint, format, types, documentation, spelling, workflows, Dockerfile, secrets, dependencies; changes nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mkdocs build --quiet --strict
 	$(BIN)/codespell
 	$(BIN)/zizmor --offline --quiet --strict-collection .github
 	@if [ -x $(BIN)/hadolint ]; then $(BIN)/hadolint Dockerfile; else echo "WARNING: Dockerfile was NOT linted: no hadolint here." >&2; fi
 	@.ci/secrets
 	@.ci/audit
+
+docs: $(VENV)/.setup ## build the documentation into site/
+	$(BIN)/mkdocs build --strict
 
 lint: $(VENV)/.setup ## let ruff repair and format the code
 	$(BIN)/ruff check --fix .
@@ -70,7 +74,7 @@ load: $(VENV)/.everything ## rising request rates, beside nginx and OpenSearch s
 	$(BIN)/python -m tests.load
 
 clean: ## remove .venv and all caches; the local OpenSearch and its data stay
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@if [ -z "$(PYTHON)" ]; then \

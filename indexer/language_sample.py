@@ -50,7 +50,7 @@ class LanguageSample:
         return (
             f"{self.share_foreign:.0%} of {self.num_texts} sampled texts are in a script that {model} does"
             f" not read (languages: {', '.join(languages)}): {which} are passed through with"
-            " reason=language. docs/models.md says which languages a bundle reads"
+            " reason=language. docs/reference/models.md says which languages a bundle reads"
         )
 
 

@@ -13,7 +13,7 @@ from reranker.crossing import Crossing
 from reranker.window_vectors import WindowVectors
 
 NEIGHBOURS = 10
-"""How many of the nearest hits a hit looks at, itself among them; 5 to 20 differ little (docs/models.md)."""
+"""Number of nearest hits, the hit itself included; 5 to 20 differ little (docs/reference/models.md)."""
 
 DEEPEST = 200
 """How many of the best hits are smoothed and compared: the cost grows with their square."""

@@ -1,6 +1,6 @@
 """The bytes of one document's vectors in a `binary` field: format version 1.
 
-Little-endian; docs/stored-vector.md shows an example byte by byte.
+Little-endian; docs/reference/stored-vector.md shows an example byte by byte.
 
 | offset   | type      | meaning                                                    |
 |----------|-----------|------------------------------------------------------------|

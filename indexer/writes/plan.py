@@ -2,7 +2,7 @@
 
 A plan is made before anything is encoded. It is an `OutgoingWrite` if no vector goes in, else a
 `VectorInsertion`, which names the texts to encode and builds the outgoing write once they are encoded. The
-rules are those of docs/ingest.md.
+rules are those of docs/how-to/ingest.md.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""`twinrank-export evaluate`, `sizes`, `feedback` and `speed`, which write sections of docs/models.md.
+"""`twinrank-export evaluate`, `sizes`, `feedback` and `speed`, which write sections of docs/reference/models.md.
 
 A command imports what it needs when it runs, so that its help works without torch.
 """
@@ -24,7 +24,7 @@ from reranker.bundle import Bundle
 @click.option("--judged", multiple=True, required=True, type=FOLDER, help="a BEIR-layout folder")
 @click.option("--queries", default=300, show_default=True, help="how many queries of each collection")
 @click.option("--cache", required=True, type=FOLDER, help="a folder for vectors and scores")
-@click.option("--document", default="docs/models.md", show_default=True, type=CONFIG)
+@click.option("--document", default="docs/reference/models.md", show_default=True, type=CONFIG)
 def evaluate_command(
     bundles: tuple[Path, ...],
     cross_encoder: Path | None,
@@ -49,7 +49,7 @@ def evaluate_command(
 @click.option("--dims", default=(384, 256, 128), show_default=True, multiple=True, type=int)
 @click.option("--queries", default=300, show_default=True, help="how many queries of each collection")
 @click.option("--cache", required=True, type=FOLDER, help="a folder for vectors")
-@click.option("--document", default="docs/models.md", show_default=True, type=CONFIG)
+@click.option("--document", default="docs/reference/models.md", show_default=True, type=CONFIG)
 def sizes_command(
     bundle: Path,
     judged: tuple[Path, ...],
@@ -84,7 +84,7 @@ def sizes_command(
 @click.option("--judged", multiple=True, required=True, type=FOLDER, help="a BEIR-layout folder")
 @click.option("--queries", default=300, show_default=True, help="how many queries of each collection")
 @click.option("--cache", required=True, type=FOLDER, help="a folder for vectors")
-@click.option("--document", default="docs/models.md", show_default=True, type=CONFIG)
+@click.option("--document", default="docs/reference/models.md", show_default=True, type=CONFIG)
 def feedback_command(
     bundles: tuple[Path, ...], judged: tuple[Path, ...], queries: int, cache: Path, document: Path
 ) -> None:
@@ -103,7 +103,7 @@ def feedback_command(
 @click.option("--bundle", required=True, type=FOLDER, help="the bundle to compare with the paper's models")
 @click.option("--threads", default=1, show_default=True)
 @click.option("--rounds", default=3, show_default=True)
-@click.option("--document", default="docs/models.md", show_default=True, type=CONFIG)
+@click.option("--document", default="docs/reference/models.md", show_default=True, type=CONFIG)
 def speed_command(bundle: Path, threads: int, rounds: int, document: Path) -> None:
     """Measure the paper's speed table on this machine, and write the speed section of the document."""
     from model_export.evaluation.section import write_speed

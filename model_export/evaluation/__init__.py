@@ -1,1 +1,1 @@
-"""Quality and speed: measures, tables and plots for `docs/models.md`."""
+"""Quality and speed: measures, tables and plots for `docs/reference/models.md`."""

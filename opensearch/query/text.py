@@ -1,4 +1,4 @@
-"""Find the text that a query asks for in the query DSL (docs/query-text.md).
+"""Find the text that a query asks for in the query DSL (docs/reference/query-text.md).
 
 One small function a query type; a type that is not here contributes nothing and is never an error.
 """

@@ -1,4 +1,4 @@
-"""The parameters and body keys of a search by what the proxy does with them (docs/search-parameters.md)."""
+"""The parameters and body keys of a search by what the proxy does with them (docs/reference/search-parameters.md)."""
 
 OF_THE_FORMAT = frozenset({"filter_path", "pretty"})
 """Parameters that only shape the response; the proxy sets them for its own requests."""
@@ -34,4 +34,4 @@ NEEDS_ONE_REQUEST = frozenset({"collapse", "explain", "profile", "rescore", "ter
 """Keys and parameters that say something of the search as a whole, or that a second request would change."""
 
 OF_EACH_HIT = frozenset({"fields", "highlight", "script_fields"})
-"""Keys that cost more for every hit of the window than a second request does (docs/results.md)."""
+"""Keys that cost more for every hit of the window than a second request does (docs/reference/results.md)."""

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the endpoints that are not OpenSearch's: served, and kept in docs/openapi.json.
+"""The OpenAPI document of the endpoints that are not OpenSearch's (docs/reference/openapi.json).
 
 The shapes of requests and answers are the structs that read and write them, so the document is the code's.
 """

@@ -39,7 +39,7 @@ _MATCH = click.Choice(["best_fields", "most_fields", "cross_fields"])
 @click.option("--analyzer", help="Analyzer of a new index's text fields, such as english.")
 @click.option("--match", type=_MATCH, default="best_fields", show_default=True, help="Kind of multi_match.")
 @click.option("--judged-only", is_flag=True, help="Leave unjudged hits out of both orders.")
-@click.option("--markdown", is_flag=True, help="One table row, as docs/results.md has it.")
+@click.option("--markdown", is_flag=True, help="One table row, as docs/reference/results.md has it.")
 @json_option
 @bundle_option
 @connection_options
@@ -65,7 +65,7 @@ def evaluation_command(
     if evaluation.num_skipped:
         click.echo(
             f"{evaluation.num_skipped} of {len(evaluation.collection.queries)} searches were not reranked:"
-            " both sides count with OpenSearch's own order. docs/proxy.md explains the reasons.",
+            " both sides count with OpenSearch's own order. docs/reference/proxy.md explains the reasons.",
             err=True,
         )
 

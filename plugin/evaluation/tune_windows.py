@@ -58,7 +58,7 @@ def _search_window(
     if reason_of_status(str(steps["rerank_status"])) == "language":
         return None
     raise TuningError(
-        f"expected reranked searches of {asked.indices}, found `{steps['rerank_status']}`. docs/proxy.md"
+        f"expected reranked searches of {asked.indices}, found `{steps['rerank_status']}`. docs/reference/proxy.md"
         f" explains the reason, and twinrank settings {asked.indices} shows the settings"
     )
 

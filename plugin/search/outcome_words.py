@@ -13,7 +13,7 @@ _WORDS = {
     "coverage": "Too few documents have vectors yet (min_coverage): twinrank status INDEX.",
     "vectors": "None of these hits has a usable vector: twinrank sync INDEX.",
     "model": "The index has vectors of another model, or the encoder failed: twinrank status INDEX.",
-    "query_text": "The query has no text to rerank by (docs/query-text.md).",
+    "query_text": "The query has no text to rerank by (docs/reference/query-text.md).",
     "sort": "The search is sorted by something other than its score.",
     "settings": "The settings of this index are wrong: twinrank settings INDEX.",
     "indices": "These indices have different settings, or some have none.",
@@ -32,5 +32,5 @@ def outcome_in_words(status: str) -> str:
     if not status:
         return "The answer has no Rerank-Status: is this address Twinrank's?"
     reason = reason_of_status(status)
-    known = _WORDS.get(reason, f"The reason is `{reason}` (docs/proxy.md explains it).")
+    known = _WORDS.get(reason, f"The reason is `{reason}` (docs/reference/proxy.md explains it).")
     return f"Not reranked: this is OpenSearch's own order. {known}"

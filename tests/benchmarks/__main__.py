@@ -23,7 +23,7 @@ from tests.benchmarks.run import QUICK, Sizes, measure_all
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Only see that everything runs; the figures mean little.")
-@click.option("--write", is_flag=True, help="Write the figures into docs/results.md.")
+@click.option("--write", is_flag=True, help="Write the figures into docs/reference/results.md.")
 @click.option("--documents", type=click.IntRange(min=100), help="Index only so many docstrings.")
 @click.option("--upstream", help="An OpenSearch to use.  [default: one of its own, stopped at the end]")
 @bundle_option

@@ -68,7 +68,7 @@ _WAIT_S = 120.0
 @click.option(
     "--crowded", help="One to fill with the indices, removed at the end.  [default: one of its own]"
 )
-@click.option("--write", is_flag=True, help="Write the figures into docs/results.md.")
+@click.option("--write", is_flag=True, help="Write the figures into docs/reference/results.md.")
 @bundle_option
 def main(
     num_indices: int, documents: int, rounds: int, heap: str, alone: str | None, crowded: str | None,

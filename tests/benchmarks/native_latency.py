@@ -91,7 +91,7 @@ VARIANTS = (
 @click.command()
 @click.option("--documents", type=click.IntRange(min=100), default=3000, show_default=True)
 @click.option("--rounds", type=click.IntRange(min=2), default=150, show_default=True)
-@click.option("--write", is_flag=True, help="Write the figures into docs/results.md.")
+@click.option("--write", is_flag=True, help="Write the figures into docs/reference/results.md.")
 @bundle_option
 def main(documents: int, rounds: int, write: bool, bundle_path: Path) -> None:
     """Measure what each way adds to a plain search, at the client, and whether their pages agree."""

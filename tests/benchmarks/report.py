@@ -1,4 +1,4 @@
-"""The measurements as a table and as a section of docs/results.md."""
+"""The measurements as a table and as a section of docs/reference/results.md."""
 
 import datetime
 import os
@@ -14,7 +14,7 @@ from rich.table import Table
 
 from tests.benchmarks.samples import Figure
 
-RESULTS = Path(__file__).parents[2] / "docs" / "results.md"
+RESULTS = Path(__file__).parents[2] / "docs" / "reference" / "results.md"
 _FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp")
 
 
@@ -30,7 +30,7 @@ def figures_table(figures: Iterable[Figure]) -> Table:
 
 
 def figures_markdown(figures: Sequence[Figure], machine: str) -> str:
-    """Return the section for docs/results.md."""
+    """Return the section for docs/reference/results.md."""
     rows = "\n".join(f"| {' | '.join(_cells(figure))} |" for figure in figures)
     head = "| what | value | spread | budget | |\n|---|---:|---:|---:|---|"
     note = (
@@ -42,7 +42,7 @@ def figures_markdown(figures: Sequence[Figure], machine: str) -> str:
 
 
 def read_results() -> str:
-    """Return docs/results.md, or the beginning of a new one."""
+    """Return docs/reference/results.md, or the beginning of a new one."""
     return RESULTS.read_text() if RESULTS.exists() else "# Results\n"
 
 

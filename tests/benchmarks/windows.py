@@ -28,7 +28,7 @@ EXECUTION_SIZES_BYTES = (200, 2_000, 20_000)
 @click.command()
 @click.option("--documents", type=click.IntRange(min=100), default=2_500, help="Documents of each size.")
 @click.option("--rounds", type=click.IntRange(min=3), default=200, help="Rounds of all requests.")
-@click.option("--write", is_flag=True, help="Write the figures into docs/results.md.")
+@click.option("--write", is_flag=True, help="Write the figures into docs/reference/results.md.")
 @click.option("--upstream", help="An OpenSearch to use.  [default: one of its own, stopped at the end]")
 @bundle_option
 def main(documents: int, rounds: int, write: bool, upstream: str | None, bundle_path: Path) -> None:

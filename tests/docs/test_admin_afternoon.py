@@ -1,4 +1,4 @@
-"""The afternoon of docs/admin.md, its commands as they stand there, with searches running all the while."""
+"""The commands of docs/how-to/admin.md, run as they are written, while searches run."""
 
 import json
 import os
@@ -29,7 +29,7 @@ QUERY = {"query": {"match": {"text": "train a dog to be home alone"}}}
 
 def blocks() -> dict[str, str]:
     """Return the named blocks of shell commands, in order."""
-    text = (ROOT / "docs" / "admin.md").read_text()
+    text = (ROOT / "docs" / "how-to" / "admin.md").read_text()
     return dict(re.findall(r"<!-- (\w+) -->\n```sh\n(.*?)```", text, re.DOTALL))
 
 

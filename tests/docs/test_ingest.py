@@ -1,4 +1,4 @@
-"""The examples of docs/ingest.md, run as they stand there, against addresses of the test's own."""
+"""The examples of docs/how-to/ingest.md, run as they stand there, against addresses of the test's own."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ from tests.support.write_checks import state
 
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
 
-DOCUMENT = DOCS / "ingest.md"
+DOCUMENT = DOCS / "how-to/ingest.md"
 
 
 @pytest.fixture

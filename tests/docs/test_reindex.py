@@ -1,4 +1,4 @@
-"""`docs/reindex.md`, command by command: an index is rebuilt, an alias is moved, and no vector is lost."""
+"""The commands of docs/how-to/reindex.md: an index is rebuilt, an alias is moved, no vector is lost."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from tests.support.write_checks import state
 
 pytestmark = pytest.mark.live
 
-DOCUMENT = ROOT / "docs" / "reindex.md"
+DOCUMENT = ROOT / "docs/how-to/reindex.md"
 DOCUMENTS = {str(n): f"cordless drill number {n}" for n in range(30)}
 
 

@@ -1,4 +1,4 @@
-"""The tasks of docs/sync.md, run as they stand there: one a shard, together the whole index."""
+"""The tasks of docs/how-to/sync.md, run as they stand there: one a shard, together the whole index."""
 
 import re
 import subprocess
@@ -13,7 +13,7 @@ from tests.support.write_checks import state
 
 pytestmark = pytest.mark.live
 
-DOCUMENT = DOCS / "sync.md"
+DOCUMENT = DOCS / "how-to/sync.md"
 
 
 def test_a_task_a_shard_fills_the_whole_index(

@@ -25,7 +25,7 @@ from tests.fuzz.section import HEADING, MARK, section
 @click.option(
     "--coverage", type=click.FloatRange(1), help="Seconds a target: guided by coverage, with atheris."
 )
-@click.option("--write", is_flag=True, help="Write the figures into docs/results.md.")
+@click.option("--write", is_flag=True, help="Write the figures into docs/reference/results.md.")
 @click.option("--findings", type=click.Path(path_type=Path), default=Path("fuzz-findings"), show_default=True)
 def main(
     inputs: int, seed: int, chosen: str | None, coverage: float | None, write: bool, findings: Path

@@ -1,4 +1,4 @@
-"""The figures of a run as a section of docs/results.md."""
+"""The figures of a run as a section of docs/reference/results.md."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from tests.benchmarks.report import machine_line
 from tests.fuzz.run import LIMIT_S, Report
 
 MARK, HEADING = "python -m tests.fuzz", "Fuzzing"
-"""Where the section stands in docs/results.md."""
+"""Where the section stands in docs/reference/results.md."""
 
 
 def section(reports: Sequence[Report], command: str) -> str:

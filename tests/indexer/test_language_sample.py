@@ -46,7 +46,7 @@ def test_each_command_says_how_much_the_bundle_cannot_read(
     warning = (
         "71% of 100 sampled texts are in a script that tiny does not read (languages: en):"
         f" {searches} are passed through with reason=language."
-        " docs/models.md says which languages a bundle reads"
+        " docs/reference/models.md says which languages a bundle reads"
     )
     for name, *arguments in (
         ("enable", "--field", "text", "--dry-run"), ("enable", "--field", "text"), ("sync",),

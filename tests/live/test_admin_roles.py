@@ -1,4 +1,4 @@
-"""The table of roles in docs/admin.md is what the commands ask of a real server, no more and no less."""
+"""The table of roles in docs/how-to/admin.md is exactly what the commands ask of a real server."""
 
 import json
 import re
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
 
 def documented() -> dict[str, set[str]]:
     """Return command -> its actions, as the table has them."""
-    table = (ROOT / "docs" / "admin.md").read_text().partition("## What each command must be allowed")[2]
+    table = (ROOT / "docs/how-to/admin.md").read_text().partition("## What each command must be allowed")[2]
     rows = re.findall(r"^\| (.+?) \| (.+) \|$", table.partition("## ")[0], re.MULTILINE)
     return {name.replace("`", ""): set(re.findall(r"`([a-z]+:[^`]+)`", actions)) for name, actions in rows}
 

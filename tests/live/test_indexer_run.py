@@ -230,7 +230,7 @@ def test_enable_names_sync_for_an_index_that_has_documents(command: Command, cli
     said = command("enable", "--field", "title").stdout.decode()
     sync = f"twinrank sync {command.index}"
     assert f"0 of 3 documents have vectors; next: {sync} (less than 1 min here)" in said
-    assert "docs/reindex.md" in said
+    assert "docs/how-to/reindex.md" in said
     assert f"{command.index} FILE" not in said
     assert command("sync").returncode == 0
     assert b"next: Nothing: every document has a vector." in command("status").stdout

@@ -22,7 +22,7 @@ from tests.support.api_client import NO_OPENSEARCH, model
 from tests.support.paths import DOCS
 from tests.support.raw_http import ask
 
-KEPT = DOCS / "openapi.json"
+KEPT = DOCS / "reference/openapi.json"
 INDICES = ("fuzzed-a", "fuzzed-a,fuzzed-b", "fuzzed-*", "fuzzed-none", "fuzzed-a%2Cfuzzed-b", "fuzzed-é")
 """What changing requests are aimed at: the server is shared."""
 
@@ -32,7 +32,7 @@ OPERATIONS = [(method, path) for path, methods in build_openapi()["paths"].items
 
 
 def test_the_kept_document_is_the_codes() -> None:
-    assert KEPT.read_bytes() == document(), "write it: python -m plugin.apis.openapi > docs/openapi.json"
+    assert KEPT.read_bytes() == document(), "write it: python -m plugin.apis.openapi > docs/reference/openapi.json"
 
 
 def test_it_names_every_endpoint_and_no_other() -> None:

@@ -1,4 +1,4 @@
-"""docs/search-parameters.md against the search reference, the code, and the real server."""
+"""docs/reference/search-parameters.md against the search reference, the code, and the real server."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from tests.support.toy_index import ToyIndex
 
 pytestmark = pytest.mark.opensearch_2_19
 
-TABLE = (DOCS / "search-parameters.md").read_text()
+TABLE = (DOCS / "reference/search-parameters.md").read_text()
 REFERENCE = "org.opensearch:rest-api-spec:3.1.0:jar"
 READ_BY_US = {"source", "source_content_type", "ext"}
 """What is read and replaced, and so never widened."""

@@ -31,10 +31,10 @@ pytestmark = pytest.mark.opensearch_2_19
 LEAST: dict[str, Any] = {"model": "m", "source_fields": ["t"]}
 SETTING_NAMES = sorted(names_in(RerankSettings(model="m", source_fields=("t",))))
 CONTROL_NAMES = sorted(names_in(RerankControls()))
-DOCUMENTED = ROOT / "docs" / "settings.md"
+DOCUMENTED = ROOT / "docs" / "reference" / "settings.md"
 SPANS = re.findall(r"`([^`\n]+)`", DOCUMENTED.read_text())
 SERVER_NAMES = sorted({name for span in SPANS for name in re.findall(r"--[a-z-]+|\b[A-Z][A-Z_]{5,}\b", span)})
-"""Options of `serve`, and variables, that docs/settings.md names."""
+"""Options of `serve`, and variables, that docs/reference/settings.md names."""
 
 
 @pytest.fixture(scope="module")

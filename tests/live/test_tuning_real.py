@@ -1,4 +1,4 @@
-"""`twinrank tune` on real judged collections, with the shipped bundle; docs/results.md has the figures."""
+"""`twinrank tune` on real judged collections, with the shipped bundle (docs/reference/results.md)."""
 
 import json
 

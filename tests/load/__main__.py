@@ -57,7 +57,7 @@ class _Rates(click.ParamType[tuple[float, ...]]):
 @click.option("--documents", type=click.IntRange(min=100), help="Index only so many docstrings.")
 @click.option("--upstream", help="An OpenSearch to use.  [default: one of its own, stopped at the end]")
 @click.option("--nginx", default=found_nginx, help="nginx's program.  [default: the one on the path]")
-@click.option("--write", is_flag=True, help="Write docs/results.md and docs/load.svg.")
+@click.option("--write", is_flag=True, help="Write docs/reference/results.md and its graph.")
 @bundle_option
 def main(
     rates: tuple[float, ...],

@@ -1,4 +1,4 @@
-"""The points as a table and a graph: docs/results.md and docs/load.svg."""
+"""The points as a table and a graph: docs/reference/results.md and docs/reference/images/load.svg."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.load.series import Point
 
 MARK, HEADING = "python -m tests.load", "Load"
-GRAPH = Path(__file__).parents[2] / "docs" / "load.svg"
+GRAPH = Path(__file__).parents[2] / "docs/reference/images/load.svg"
 
 _LATE_MS = 50.0
 
@@ -18,7 +18,7 @@ def section(points: Sequence[Point], command: str, machine: str, remarks: Sequen
         " or not (open loop), and latency counts from a request's own time. Server, proxies and clients share"
         " the cores. `-`: the series no longer kept up at a lower rate.",
         *remarks, "",
-        "![p50 and p99 by request rate](load.svg)", "",
+        "![p50 and p99 by request rate](images/load.svg)", "",
         "| requests/s | | " + " | ".join(_names(points)) + " |",
         "|---:|---|" + "---:|" * len(_names(points)),
     ]  # fmt: skip

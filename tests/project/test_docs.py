@@ -14,18 +14,18 @@ def test_every_reason_is_documented() -> None:
     pattern = re.compile(r'(?:Skip|NotUnderstoodError|RerankFailedError|_passed_through)\([^")]*"(\w+)"')
     code = "".join(file.read_text() for folder in SOURCES for file in (ROOT / folder).rglob("*.py"))
     reasons = set(pattern.findall(code))
-    documented = set(re.findall(r"`(?:reason=)?(\w+)`", (ROOT / "docs" / "proxy.md").read_text()))
+    documented = set(re.findall(r"`(?:reason=)?(\w+)`", (ROOT / "docs/reference/proxy.md").read_text()))
     assert len(reasons) > 15
     assert reasons <= documented
 
 
 def test_every_reason_for_a_fallback_is_documented() -> None:
-    document = (ROOT / "docs" / "proxy.md").read_text()
+    document = (ROOT / "docs/reference/proxy.md").read_text()
     assert all(f"\n| `{reason}` | " in document for reason in FALLBACKS)
 
 
 def test_every_link_between_documents_leads_somewhere() -> None:
-    for document in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
+    for document in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")):
         for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
 
@@ -38,4 +38,4 @@ def test_every_make_target_of_the_readme_exists() -> None:
 
 
 def test_the_settings_table_is_that_of_the_code() -> None:
-    assert settings_table() in (ROOT / "docs" / "settings.md").read_text()
+    assert settings_table() in (ROOT / "docs/reference/settings.md").read_text()

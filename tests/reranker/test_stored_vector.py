@@ -16,7 +16,7 @@ from reranker.stored_vector import HEADER, LARGEST_VALUE, ValueType, pack, packe
 from reranker.text import Chunking, text_hash
 from tests.support.paths import DOCS
 
-DOCUMENT = DOCS / "stored-vector.md"
+DOCUMENT = DOCS / "reference/stored-vector.md"
 TYPES = list(ValueType)
 MAX_U16, MAX_U32, MAX_U64 = 2**16 - 1, 2**32 - 1, 2**64 - 1
 
@@ -188,7 +188,7 @@ def test_a_refusal_says_what_was_expected_and_found(offset: int, value: int, mes
 
 def fenced(language: str) -> str:
     found = re.search(rf"```{language}\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
-    assert found, f"docs/stored-vector.md has no block of {language}"
+    assert found, f"docs/reference/stored-vector.md has no block of {language}"
     return found.group(1)
 
 

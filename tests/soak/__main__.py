@@ -24,7 +24,7 @@ MARK, HEADING = "python -m tests.soak", "Soak"
 
 
 def section(found: Sequence[Trend], counts: dict[str, int], minutes: float, machine: str) -> str:
-    """Return the section of docs/results.md."""
+    """Return the section of docs/reference/results.md."""
     told = ", ".join(f"{count:,} {kind}" for kind, count in sorted(counts.items()))
     verdict = "flat" if all(trend.is_flat for trend in found) else "NOT FLAT"
     lines = [
@@ -75,7 +75,7 @@ def soak(
 @click.option("--documents", type=click.IntRange(min=100), help="Index only so many docstrings.")
 @click.option("--upstream", help="An OpenSearch to use.  [default: one of its own, stopped at the end]")
 @click.option("--fill/--no-fill", default=True, show_default=True, help="Fill the caches before.")
-@click.option("--write", is_flag=True, help="Write the figures into docs/results.md.")
+@click.option("--write", is_flag=True, help="Write the figures into docs/reference/results.md.")
 @bundle_option
 def main(
     minutes: float,

@@ -141,7 +141,7 @@ def an_explained_search_tells_each_hits_numbers(bench: Bench) -> None:
 
 @dataclass(frozen=True)
 class Server:
-    """A running `twinrank serve` with every option that docs/settings.md names, and what came of it."""
+    """A running `twinrank serve` with every option that docs/reference/settings.md names."""
 
     proxy_url: str
     folder: Path
@@ -167,4 +167,4 @@ SERVER: dict[str, Callable[[Bench, Server], None]] = {
     "TWINRANK_UPSTREAM": settings_are_polled_as_the_account_in_the_url,
     "TMPDIR": the_shared_file_lies_below_the_folder_for_temporary_files,
 }
-"""Option or variable, as docs/settings.md names it -> what it does."""
+"""Option or variable, as docs/reference/settings.md names it -> what it does."""

@@ -1,4 +1,4 @@
-"""What is sent for an update: every rule of docs/ingest.md, without a server."""
+"""What is sent for an update: every rule of docs/how-to/ingest.md, without a server."""
 
 import base64
 import json

@@ -20,7 +20,7 @@ from tests.support.query_examples import (
     wrapped,
 )
 
-DOCUMENT = DOCS / "query-text.md"
+DOCUMENT = DOCS / "reference/query-text.md"
 OTHER: Query = {"match": {"text": "sleep"}}
 
 

@@ -69,7 +69,7 @@ def test_the_shells_ask_for_the_completion_in_the_documented_way() -> None:
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert "#compdef twinrank" in asked.stdout
-    assert "_TWINRANK_COMPLETE=zsh_source twinrank" in (ROOT / "docs" / "command-line.md").read_text()
+    assert "_TWINRANK_COMPLETE=zsh_source twinrank" in (ROOT / "docs/reference/command-line.md").read_text()
 
 
 def test_the_errors_that_are_expected_are_no_accident() -> None:
