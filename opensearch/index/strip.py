@@ -135,7 +135,7 @@ def _remove_from_page(client: OpenSearchClient, index: str, field: str, hits: li
             reason = read_reason(item["update"].get("error"))
             raise DeniedError(
                 f"{index}: OpenSearch does not allow to remove a vector: {reason}."
-                " docs/how-to/admin.md says what rights that takes"
+                " docs/how-to/secured-clusters.md says what rights that takes"
             )
     return sum(item["update"]["status"] == 200 for item in items)
 

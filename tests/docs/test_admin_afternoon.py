@@ -1,11 +1,10 @@
-"""The commands of docs/how-to/admin.md, run as they are written, while searches run."""
+"""The commands of docs/tutorials/operations-walkthrough.md, run as they are written, while searches run."""
 
 import json
 import os
 import re
 import shlex
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,20 +16,15 @@ from opensearchpy import OpenSearch, helpers
 
 from plugin.harness.proxy_process import free_port, running_proxy
 from plugin.upstream.search_client import SearchClient
-from tests.support.paths import ROOT
+from tests.support.docs_commands import command_blocks, put_twinrank_on_path
 from tests.support.raw_http import ask, search
 from tests.support.toy_collection import DOCUMENTS, QUERIES
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
+PAGE = "tutorials/operations-walkthrough.md"
 INDEX = "articles"
 QUERY = {"query": {"match": {"text": "train a dog to be home alone"}}}
-
-
-def blocks() -> dict[str, str]:
-    """Return the named blocks of shell commands, in order."""
-    text = (ROOT / "docs" / "how-to" / "admin.md").read_text()
-    return dict(re.findall(r"<!-- (\w+) -->\n```sh\n(.*?)```", text, re.DOTALL))
 
 
 @pytest.fixture
@@ -41,9 +35,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "queries.jsonl").write_text(queries)
     rows = (f"{id_}\td{n}\t{grade}\n" for id_, _, grades in judged for n, grade in grades.items())
     (tmp_path / "qrels.tsv").write_text("".join(rows))
-    command = tmp_path / "twinrank"
-    command.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m plugin "$@"\n')
-    command.chmod(0o755)
+    put_twinrank_on_path(tmp_path)
     return tmp_path
 
 
@@ -163,7 +155,9 @@ def test_the_afternoon(
     client: OpenSearch, opensearch_url: str, live_index: None, folder: Path, tmp_path: Path
 ) -> None:
     with ExitStack() as old, running_proxy(opensearch_url, tmp_path) as proxy, traffic(proxy.url) as searches:
-        day = Afternoon(folder, opensearch_url, searches, blocks())
+        day = Afternoon(
+            folder, opensearch_url, searches, command_blocks("tutorials/operations-walkthrough.md")
+        )
         until(lambda: day.status() == "skipped; reason=not_enabled", "the beginning", day.status)
         before = workers(proxy.child.pid)
         day.do("enable", "skipped; reason=coverage")

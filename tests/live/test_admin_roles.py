@@ -1,4 +1,4 @@
-"""The table of roles in docs/how-to/admin.md is exactly what the commands ask of a real server."""
+"""The table of roles in docs/how-to/secured-clusters.md is exactly what the commands ask of a real server."""
 
 import json
 import re
@@ -22,8 +22,9 @@ pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
 
 def documented() -> dict[str, set[str]]:
     """Return command -> its actions, as the table has them."""
-    table = (ROOT / "docs/how-to/admin.md").read_text().partition("## What each command must be allowed")[2]
-    rows = re.findall(r"^\| (.+?) \| (.+) \|$", table.partition("## ")[0], re.MULTILINE)
+    page = (ROOT / "docs/how-to/secured-clusters.md").read_text()
+    table = page.partition("## What each command must be allowed")[2]
+    rows = re.findall(r"^\| (.+?) \| (.+) \|$", table.partition("## Roles")[0], re.MULTILINE)
     return {name.replace("`", ""): set(re.findall(r"`([a-z]+:[^`]+)`", actions)) for name, actions in rows}
 
 

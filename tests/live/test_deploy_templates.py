@@ -32,7 +32,7 @@ def request(client: OpenSearch, method: str, path: str, body: dict[str, Any] | N
 
 @pytest.fixture
 def installed(client: OpenSearch) -> Iterator[None]:
-    """Install the templates as docs/how-to/admin.md says; remove them with what was made from them."""
+    """Install the templates as docs/how-to/templates.md says; remove them with what was made from them."""
     paths = {
         "/_component_template/twinrank": "component_template",
         "/_index_template/twinrank-articles": "index_template",

@@ -32,7 +32,7 @@ OPERATIONS = [(method, path) for path, methods in build_openapi()["paths"].items
 
 
 def test_the_kept_document_is_the_codes() -> None:
-    assert KEPT.read_bytes() == document(), "write it: python -m plugin.apis.openapi > docs/reference/openapi.json"
+    assert KEPT.read_bytes() == document(), f"write it: python -m plugin.apis.openapi > {KEPT}"
 
 
 def test_it_names_every_endpoint_and_no_other() -> None:

@@ -1,22 +1,59 @@
 """Documentation that cannot rot: what the code can say stands in the docs, and the reverse."""
 
+import ast
 import re
 
-from opensearch.search.execution import FALLBACKS
+from opensearch.search.execution import GAVE_WAY
+from opensearch.search.unranked_apis import unranked_api
+from plugin.search.page_agreement import EARLIER_PAGE
 from tests.support.paths import ROOT
 from tests.support.settings_table import settings_table
 
 SOURCES = ("plugin", "opensearch")
+REASON_GIVERS = ("Skip", "NotUnderstoodError", "RerankFailedError", "_passed_through", "given_up")
+"""What is called with a reason."""
+
+UNRANKED = (
+    "/_rank_eval", "/_rollup_search", "/_plugins/_sql", "/_plugins/_asynchronous_search",
+    "/_plugins/_search_relevance",
+)  # fmt: skip
+"""A path of each API that is not reranked."""
 
 
-def test_every_reason_is_documented() -> None:
-    """`Skip`, `NotUnderstoodError` and `RerankFailedError` are the only ways to a reason."""
-    pattern = re.compile(r'(?:Skip|NotUnderstoodError|RerankFailedError|_passed_through)\([^")]*"(\w+)"')
-    code = "".join(file.read_text() for folder in SOURCES for file in (ROOT / folder).rglob("*.py"))
-    reasons = set(pattern.findall(code))
-    documented = set(re.findall(r"`(?:reason=)?(\w+)`", (ROOT / "docs/reference/proxy.md").read_text()))
-    assert len(reasons) > 15
-    assert reasons <= documented
+def test_every_reason_has_a_remedy() -> None:
+    page = (ROOT / "docs/how-to/troubleshooting.md").read_text()
+    remedies: dict[str, str] = {}
+    for cell, remedy in re.findall(r"^\| (`[^|]+) \| [^|]+ \| ([^|]+) \|$", page, re.MULTILINE):
+        remedies |= dict.fromkeys(re.findall(r"`(\w+)`", cell), remedy)
+    reasons = reasons_in_code()
+    assert len(reasons) > 45
+    assert reasons - remedies.keys() == set()
+
+
+def reasons_in_code() -> set[str]:
+    """Return every word that `reason=` may have, but for names of keys and parameters."""
+    files = (file for folder in SOURCES for file in (ROOT / folder).rglob("*.py"))
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
+    calls = (node for node in nodes if isinstance(node, ast.Call) and called_name(node) in REASON_GIVERS)
+    functions = (
+        node
+        for node in nodes
+        if isinstance(node, ast.FunctionDef) and node.name in ("_order_reason", "_page_reason")
+    )
+    returns = (node for function in functions for node in ast.walk(function) if isinstance(node, ast.Return))
+    values = [*(argument for call in calls for argument in call.args[:1]), *(node.value for node in returns)]
+    words = {word for value in values if value is not None for word in words_in(value)}
+    return words | {EARLIER_PAGE} | {str(unranked_api("GET", path)) for path in UNRANKED}
+
+
+def called_name(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def words_in(value: ast.expr) -> set[str]:
+    """Return the words among the possible values of an expression."""
+    found = {node.value for node in ast.walk(value) if isinstance(node, ast.Constant)}
+    return {word for word in found if isinstance(word, str) and re.fullmatch("[a-z]+(_[a-z]+)*", word)}
 
 
 def test_every_reason_for_a_fallback_is_documented() -> None:

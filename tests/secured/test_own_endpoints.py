@@ -1,4 +1,4 @@
-"""Who may call what of our own: the table of SECURITY.md, asked of the real plugin."""
+"""Who may call the proxy itself: the table of docs/reference/http-api.md, asked of the real plugin."""
 
 from pathlib import Path
 

@@ -55,7 +55,7 @@ DISPENSABLE = {
     ("migrate", "indices:data/read/get"),
     ("migrate", "indices:data/read/mget[shard]"),
 }
-"""Rights without which the command still ends well; docs/how-to/admin.md says what is lost."""
+"""Rights without which the command still ends well; docs/how-to/secured-clusters.md says what is lost."""
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_a_role_is_enough_and_each_of_its_rights_is_needed(command: Any, name: s
 
 
 def test_every_role_is_one_that_the_plugin_takes_and_the_documentation_names(secured: Secured) -> None:
-    documented = (FOLDER.parent.parent / "docs" / "how-to" / "admin.md").read_text()
+    documented = (FOLDER.parent.parent / "docs" / "how-to" / "secured-clusters.md").read_text()
     for file in FOLDER.glob("*.json"):
         secured.set_role(f"twinrank-{file.stem}", json.loads(file.read_text()))
         assert f"`{file.stem}.json`" in documented

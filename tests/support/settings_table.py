@@ -1,4 +1,4 @@
-"""The table of `docs/reference/settings.md`, made from the one in code: `python -m tests.support.settings_table`."""
+"""Make the table of docs/reference/settings.md: `python -m tests.support.settings_table`."""
 
 from collections.abc import Iterator
 from typing import Any

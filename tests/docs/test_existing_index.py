@@ -1,0 +1,89 @@
+"""The commands of docs/tutorials/existing-index.md, run as they are written."""
+
+import re
+import shlex
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from opensearchpy import OpenSearch
+
+from plugin.harness.proxy_process import free_port
+from tests.support.docs_commands import DocsShell, command_blocks, put_twinrank_on_path
+from tests.support.raw_http import ask
+
+pytestmark = pytest.mark.live
+INDEX = "articles"
+PAGE = "tutorials/existing-index.md"
+
+
+@pytest.fixture
+def shell(client: OpenSearch, opensearch_url: str, tmp_path: Path) -> Iterator[DocsShell]:
+    """Yield a shell whose addresses are those of this test; the index is deleted afterwards."""
+    put_twinrank_on_path(tmp_path)
+    addresses = {"http://127.0.0.1:9200": opensearch_url, "127.0.0.1:9100": f"127.0.0.1:{free_port()}"}
+    yield DocsShell(tmp_path, opensearch_url, addresses)
+    client.indices.delete(index=INDEX, ignore_unavailable=True)
+
+
+@contextmanager
+def served(shell: DocsShell, block: str) -> Iterator[None]:
+    """Run the block that serves, until the end of the context."""
+    child = subprocess.Popen(
+        shlex.split(shell.command(block)), cwd=shell.folder, env=shell.environment, start_new_session=True
+    )
+    try:
+        wait_until_healthy(shell.command("http://127.0.0.1:9100"))
+        yield
+    finally:
+        child.terminate()
+        child.wait(60)
+
+
+def wait_until_healthy(url: str) -> None:
+    deadline_s = time.monotonic() + 90
+    while not is_healthy(url):
+        assert time.monotonic() < deadline_s, f"expected a proxy at {url}"
+        time.sleep(0.1)
+
+
+def is_healthy(url: str) -> bool:
+    try:
+        return ask(url, "GET", "/_plugins/_rerank/health").status == 200
+    except OSError:
+        return False
+
+
+def places(table: str) -> tuple[list[str], list[str]]:
+    """Return the ids of both columns of `twinrank search`, best first."""
+    rows = re.findall(r"^ *\d+ +(\d+)  .*? {2,}(\d+)  ", table, re.MULTILINE)
+    return [left for left, _ in rows], [right for _, right in rows]
+
+
+def sources(client: OpenSearch) -> dict[str, object]:
+    """Return `_id` -> `_source` of every document."""
+    return {hit["_id"]: hit["_source"] for hit in client.search(index=INDEX)["hits"]["hits"]}
+
+
+def test_the_tutorial(shell: DocsShell, client: OpenSearch) -> None:
+    blocks = command_blocks(PAGE)
+    shell.run(blocks.pop("given"))
+    before = sources(client)
+    assert "would be changed" in shell.run(blocks.pop("look"))
+    assert "10 documents" in shell.run(blocks.pop("enable"))
+    assert "10 written (10 encoded)" in shell.run(blocks.pop("sync"))
+    with served(shell, blocks.pop("serve")):
+        table = shell.run(blocks.pop("search"))
+        assert "applied; window=" in table
+        straight, reranked = places(table)
+        assert reranked[0] == "3", table
+        assert straight[0] != "3", "the example no longer shows a difference"
+        assert "Cancel a subscription" in shell.run(blocks.pop("explain"))
+        assert "applied" in shell.run(blocks.pop("header"))
+    assert "10 vectors removed, 0 left" in shell.run(blocks.pop("undo"))
+    client.indices.refresh(index=INDEX)
+    assert sources(client) == before
+    assert not blocks, "blocks of the page that this test does not run"

@@ -1,0 +1,61 @@
+"""The shell commands of a documentation page, run as they are written."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.paths import DOCS, ROOT
+
+
+def command_blocks(page: str) -> dict[str, str]:
+    """Return the named blocks of shell commands of a page below `docs/`, in order."""
+    text = (DOCS / page).read_text()
+    return dict(re.findall(r"<!-- (\w+) -->\n```sh\n(.*?)```", text, re.DOTALL))
+
+
+def put_twinrank_on_path(folder: Path) -> None:
+    """Write a `twinrank` into `folder` that runs the code of this checkout."""
+    command = folder / "twinrank"
+    command.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m plugin "$@"\n')
+    command.chmod(0o755)
+
+
+@dataclass(frozen=True)
+class DocsShell:
+    """Where the commands of a page run.
+
+    `folder` has a `twinrank`; `replaced` maps a text of the page, such as an address, to that of the test.
+    """
+
+    folder: Path
+    opensearch: str
+    replaced: Mapping[str, str]
+
+    def command(self, block: str) -> str:
+        """Return a block with the texts of this test."""
+        for text, other in self.replaced.items():
+            block = block.replace(text, other)
+        return block
+
+    def run(self, block: str) -> str:
+        """Run a block and return what it printed.
+
+        Raises:
+            AssertionError: a command of the block failed.
+        """
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", self.command(block)],
+            cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+        return done.stdout + done.stderr
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of the commands: `twinrank` on the path, OpenSearch, a wide terminal."""
+        path = f"{self.folder}:{os.environ['PATH']}"
+        return os.environ | {"PATH": path, "TWINRANK_UPSTREAM": self.opensearch, "COLUMNS": "200"}
