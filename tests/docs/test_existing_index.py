@@ -15,7 +15,7 @@ from plugin.harness.proxy_process import free_port
 from tests.support.docs_commands import DocsShell, command_blocks, put_twinrank_on_path
 from tests.support.raw_http import ask
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
 INDEX = "articles"
 PAGE = "tutorials/existing-index.md"
 
