@@ -34,7 +34,11 @@ MAX_SHOWN_REJECTIONS = 20
 @click.argument("file", type=click.File("rb"))
 @click.option("--rejects", type=click.File("w", lazy=True), help="Write rejected lines, with reasons, here.")
 @click.option(
-    "--threads", type=click.IntRange(1), default=os.cpu_count(), show_default=True, help="Of the encoder."
+    "--threads",
+    type=click.IntRange(1),
+    default=os.cpu_count(),
+    show_default="one a core",
+    help="Of the encoder.",
 )
 @json_option
 @bundle_option

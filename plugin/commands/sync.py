@@ -83,7 +83,11 @@ class _ShardNumbers(click.ParamType[frozenset[int]]):
     "--shards", type=_ShardNumbers(), help="Sync only these shards, so that several tasks can share an index."
 )
 @click.option(
-    "--threads", type=click.IntRange(1), default=os.cpu_count(), show_default=True, help="Of the encoder."
+    "--threads",
+    type=click.IntRange(1),
+    default=os.cpu_count(),
+    show_default="one a core",
+    help="Of the encoder.",
 )
 @click.option(
     "--metrics", type=ListenType(), metavar="HOST:PORT", help="Serve metrics to Prometheus at this address."

@@ -6,6 +6,7 @@ import re
 from opensearch.search.execution import GAVE_WAY
 from opensearch.search.unranked_apis import unranked_api
 from plugin.search.page_agreement import EARLIER_PAGE
+from tests.support.command_reference import PAGE, command_reference
 from tests.support.paths import ROOT
 from tests.support.settings_table import settings_table
 
@@ -76,3 +77,8 @@ def test_every_make_target_of_the_readme_exists() -> None:
 
 def test_the_settings_table_is_that_of_the_code() -> None:
     assert settings_table() in (ROOT / "docs/reference/settings.md").read_text()
+
+
+def test_the_command_reference_is_that_of_the_commands() -> None:
+    stale = "write it: python -m tests.support.command_reference"
+    assert PAGE.read_text() == command_reference(), stale
