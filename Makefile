@@ -46,7 +46,7 @@ check: $(VENV)/.everything ## lint, format, types, documentation, spelling, work
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	$(BIN)/codespell
 	$(BIN)/zizmor --offline --quiet --strict-collection .github
 	@if [ -x $(BIN)/hadolint ]; then $(BIN)/hadolint Dockerfile; else echo "WARNING: Dockerfile was NOT linted: no hadolint here." >&2; fi
@@ -54,7 +54,7 @@ check: $(VENV)/.everything ## lint, format, types, documentation, spelling, work
 	@.ci/audit
 
 docs: $(VENV)/.setup ## build the documentation into site/
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lint: $(VENV)/.setup ## let ruff repair and format the code
 	$(BIN)/ruff check --fix .

@@ -2,12 +2,13 @@
 
 import ast
 import re
+from pathlib import Path
 
 from opensearch.search.execution import GAVE_WAY
 from opensearch.search.unranked_apis import unranked_api
 from plugin.search.page_agreement import EARLIER_PAGE
 from tests.support.command_reference import PAGE, command_reference
-from tests.support.paths import ROOT
+from tests.support.paths import DOCS, ROOT
 from tests.support.settings_table import settings_table
 
 SOURCES = ("plugin", "opensearch")
@@ -62,10 +63,55 @@ def test_every_reason_for_a_fallback_is_documented() -> None:
     assert all(f"\n| `{reason}` | " in document for reason in FALLBACKS)
 
 
-def test_every_link_between_documents_leads_somewhere() -> None:
-    for document in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")):
-        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", document.read_text()):
-            assert (document.parent / target).exists(), f"{document.name} links to {target}"
+def pages() -> list[Path]:
+    """Return every page: those of the site, and those at the root that GitHub shows."""
+    return [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / ".github").rglob("*.md")]
+
+
+def without_code(page: Path) -> str:
+    """Return a page's text without blocks and spans of code, which have no links."""
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"`[^`\n]*`", "code", text)
+
+
+def links(page: Path) -> list[tuple[Path, str]]:
+    """Return the file and the anchor of every link of a page to another place of the repository."""
+    targets = re.findall(r"\]\(((?!https?://|mailto:)[^)\s]+)\)", without_code(page))
+    parts = (target.partition("#") for target in targets)
+    return [((page.parent / path).resolve() if path else page, anchor) for path, _, anchor in parts]
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what the headings of a page are called in links, as GitHub and the site make it."""
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def test_every_link_leads_to_a_place_that_exists() -> None:
+    found = [(page, target, anchor) for page in pages() for target, anchor in links(page)]
+    assert len(found) > 150
+    for page, target, anchor in found:
+        assert target.exists(), f"{page.name} links to {target}"
+        assert not anchor or anchor in anchors(target), f"{page.name} links to {target.name}#{anchor}"
+
+
+def test_the_site_links_to_nothing_that_is_not_in_it() -> None:
+    outside = {
+        (page.name, target.name)
+        for page in DOCS.rglob("*.md")
+        for target, _ in links(page)
+        if not target.is_relative_to(DOCS)
+    }
+    assert outside == set()
+
+
+def test_every_file_that_a_page_names_exists() -> None:
+    named = re.compile(r"`((?:indexer|model_export|opensearch|plugin|reranker|tests)/[\w./-]+)`")
+    for page in pages():
+        if page.name != "CHANGELOG.md":
+            for path in named.findall(page.read_text()):
+                assert (ROOT / path).exists(), f"{page.name} names {path}"
 
 
 def test_every_make_target_of_the_readme_exists() -> None:
