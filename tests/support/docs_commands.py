@@ -56,6 +56,7 @@ class DocsShell:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of the commands: `twinrank` on the path, OpenSearch, a wide terminal."""
-        path = f"{self.folder}:{os.environ['PATH']}"
-        return os.environ | {"PATH": path, "TWINRANK_UPSTREAM": self.opensearch, "COLUMNS": "200"}
+        """The environment of the commands: `twinrank` on the path, both addresses, a wide terminal."""
+        path, proxy = f"{self.folder}:{os.environ['PATH']}", self.command("http://127.0.0.1:9100")
+        addresses = {"TWINRANK_UPSTREAM": self.opensearch, "TWINRANK_PROXY": proxy}
+        return os.environ | addresses | {"PATH": path, "COLUMNS": "110"}
