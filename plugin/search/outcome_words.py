@@ -32,5 +32,5 @@ def outcome_in_words(status: str) -> str:
     if not status:
         return "The answer has no Rerank-Status: is this address Twinrank's?"
     reason = reason_of_status(status)
-    known = _WORDS.get(reason, f"The reason is `{reason}` (docs/reference/proxy.md explains it).")
+    known = _WORDS.get(reason, f"The reason is `{reason}` (docs/how-to/troubleshooting.md explains it).")
     return f"Not reranked: this is OpenSearch's own order. {known}"
