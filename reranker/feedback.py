@@ -12,7 +12,7 @@ from reranker.crossing import Cosine, Crossing
 from reranker.window_vectors import WindowVectors
 
 FEEDBACK_DOCUMENTS = 3
-"""How many of the best hits are feedback documents: nDCG@10 is better than with ten (docs/reference/models.md)."""
+"""How many of the best hits are feedback documents; ten are no better (docs/reference/models.md)."""
 
 _COSINE = Cosine(scale=1.0, offset=0.0)
 

@@ -4,7 +4,7 @@ import ast
 import re
 from pathlib import Path
 
-from opensearch.search.execution import GAVE_WAY
+from opensearch.search.execution import FALLBACKS
 from opensearch.search.unranked_apis import unranked_api
 from plugin.search.page_agreement import EARLIER_PAGE
 from tests.support.command_reference import PAGE, command_reference
