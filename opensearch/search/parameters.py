@@ -1,4 +1,4 @@
-"""The parameters and body keys of a search by what the proxy does with them (docs/reference/search-parameters.md)."""
+"""What the proxy does with each parameter and body key of a search (docs/reference/search-parameters.md)."""
 
 OF_THE_FORMAT = frozenset({"filter_path", "pretty"})
 """Parameters that only shape the response; the proxy sets them for its own requests."""

@@ -66,7 +66,7 @@ def install_command(
         for line in install.install(upstream, install.placeholder_values(index, settings, options)):
             click.echo(line)
     name = install.native_name(index)
-    click.echo(f"Search {index} with search_pipeline={name}-rescore or {name}-rerank; see docs/how-to/native.md.")
+    click.echo(f"Search {index} with search_pipeline={name}-rescore or {name}-rerank: docs/how-to/native.md.")
 
 
 @native_command.command("uninstall")
