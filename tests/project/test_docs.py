@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from opensearch.search.execution import FALLBACKS
-from opensearch.search.unranked_apis import unranked_api
+from opensearch.search.unranked_apis import find_unranked_api
 from plugin.search.page_agreement import EARLIER_PAGE
 from tests.support.command_reference import PAGE, command_reference
 from tests.support.paths import DOCS, ROOT
@@ -45,7 +45,7 @@ def reasons_in_code() -> set[str]:
     returns = (node for function in functions for node in ast.walk(function) if isinstance(node, ast.Return))
     values = [*(argument for call in calls for argument in call.args[:1]), *(node.value for node in returns)]
     words = {word for value in values if value is not None for word in words_in(value)}
-    return words | {EARLIER_PAGE} | {str(unranked_api("GET", path)) for path in UNRANKED}
+    return words | {EARLIER_PAGE} | {str(find_unranked_api("GET", path)) for path in UNRANKED}
 
 
 def called_name(call: ast.Call) -> str:
