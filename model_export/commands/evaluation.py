@@ -1,4 +1,4 @@
-"""`twinrank-export evaluate`, `sizes`, `feedback` and `speed`, which write sections of docs/reference/models.md.
+"""`twinrank-export evaluate`, `sizes`, `feedback` and `speed`: they write into docs/reference/models.md.
 
 A command imports what it needs when it runs, so that its help works without torch.
 """

@@ -1,4 +1,4 @@
-"""Sections of a Markdown document, such as `docs/reference/models.md`, that commands write between two comments."""
+"""Sections of a document, such as docs/reference/models.md, that commands write between two comments."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -127,7 +127,7 @@ def _print_next(upstream: OpenSearchClient, names: Sequence[str], bundle_path: P
         return
     for name in names:
         click.echo(f"{name}: {find_next_step(upstream, name, Bundle.open(bundle_path))}")
-    click.echo("To rebuild the index later and keep its vectors (_reindex, alias swap): docs/how-to/reindex.md")
+    click.echo("To rebuild the index later with its vectors (_reindex, alias swap): docs/how-to/reindex.md")
 
 
 def print_enabled(enabled: EnableResult, *, word: str, dry_run: bool) -> None:

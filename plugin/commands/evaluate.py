@@ -65,7 +65,7 @@ def evaluation_command(
     if evaluation.num_skipped:
         click.echo(
             f"{evaluation.num_skipped} of {len(evaluation.collection.queries)} searches were not reranked:"
-            " both sides count with OpenSearch's own order. docs/reference/proxy.md explains the reasons.",
+            " both sides count with OpenSearch's own order. docs/how-to/troubleshooting.md explains why.",
             err=True,
         )
 

@@ -58,8 +58,9 @@ def _search_window(
     if reason_of_status(str(steps["rerank_status"])) == "language":
         return None
     raise TuningError(
-        f"expected reranked searches of {asked.indices}, found `{steps['rerank_status']}`. docs/reference/proxy.md"
-        f" explains the reason, and twinrank settings {asked.indices} shows the settings"
+        f"expected reranked searches of {asked.indices}, found `{steps['rerank_status']}`."
+        f" docs/how-to/troubleshooting.md explains the reason;"
+        f" twinrank settings {asked.indices} shows the settings"
     )
 
 
