@@ -1,4 +1,4 @@
-"""How far an index is covered with current vectors, and what to do next."""
+"""What share of an index has current vectors, and what to do next."""
 
 import json
 from collections import Counter
@@ -23,7 +23,7 @@ from reranker.stored_vector import unpack
 
 SAMPLE_SIZE = 100
 MISSING_SAMPLE_SIZE = 16
-"""Of the documents without a vector, whose texts are looked at and may be encoded for an estimate."""
+"""Documents without a vector whose texts are read, and may be encoded for an estimate."""
 
 
 class State(Enum):
@@ -72,7 +72,7 @@ class Coverage:
         return self.counts.with_vector / self.counts.documents if self.counts.documents else 1.0
 
     def next_step(self, model: ModelIdentity, sync_s: float | None = None) -> str:
-        """Return what its owner should do now; `sync_s` is how long a sync takes here, if known."""
+        """Return the advice to the index's owner; `sync_s` is how long a sync takes here, if known."""
         sync = f"next: twinrank sync {self.index}"
         if self.problem:
             return "Mend the mapping: " + self.problem
@@ -126,7 +126,7 @@ class Coverage:
 
 
 def measure_coverage(upstream: OpenSearchClient, name: str, model: ModelIdentity) -> Coverage:
-    """Look at the index that `name` writes to.
+    """Measure the index that `name` writes to.
 
     Raises:
         SettingsError: the index has no valid settings.

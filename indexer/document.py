@@ -53,7 +53,7 @@ class Document:
         return _put(self.without_vector(field), field, json.dumps(vector))
 
     def with_null(self, field: str) -> str:
-        """Return the source with `null` for a vector: as a partial document it takes the vector away.
+        """Return the source with `null` for a vector: as a partial document it removes the vector.
 
         Raises:
             DocumentError: something that is no object is in the place of a vector field's parent.
@@ -110,7 +110,7 @@ def _read_id(member: Member, text: str) -> str | None:
 
 
 def _encode_text(text: str) -> bytes:
-    """Return the text in UTF-8, b"" for what has no such form: a lone surrogate."""
+    """Return the text in UTF-8; b"" if it holds a lone surrogate, which has no such form."""
     try:
         return text.encode()
     except UnicodeEncodeError:

@@ -1,9 +1,9 @@
-"""What can go wrong with documents on their way in."""
+"""Errors of documents and input files."""
 
 
 class DocumentError(Exception):
-    """One document cannot be used as it is: says what was expected and what was found."""
+    """One document cannot be used as it is; the message says what was expected and what was found."""
 
 
 class InputError(Exception):
-    """The input as a whole breaks off: what was read before it is kept."""
+    """The input breaks off or cannot be read; what was read before is kept."""

@@ -10,7 +10,7 @@ BUDGET_S = 1.5
 """The measurement stops after this many seconds, and after one text at least."""
 
 WRITE_S = 0.002
-"""What reading and writing a document takes besides, about: a few thousand documents on two cores."""
+"""Reading and writing a document takes about this long in addition, measured on two cores."""
 
 _MINUTE_S, _HOUR_S = 60, 3600
 
@@ -22,7 +22,7 @@ def estimate_s(
     chunking: Chunking,
     clock: Callable[[], float] = time.perf_counter,
 ) -> float:
-    """Return about how many seconds it takes to give `num_documents` documents a vector.
+    """Estimate how many seconds it takes to give `num_documents` documents a vector.
 
     `texts` are those of a few of them, empty if a document has none; each is encoded once, as long as
     BUDGET_S lasts.

@@ -18,7 +18,7 @@ SAMPLED_OF_SHARD = 10_000
 TIMEOUT = "5s"
 
 WORTH_A_WARNING = 0.1
-"""The share of texts in other scripts from which on people are warned."""
+"""The share of texts in other scripts at which a warning is shown."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class LanguageSample:
         return self.num_foreign / self.num_texts if self.num_texts else 0.0
 
     def warning(self, model: str, languages: Sequence[str]) -> str | None:
-        """Return one sentence for people, None if there is nothing to warn of."""
+        """Return a warning of one sentence; None if there is no reason for one."""
         if self.share_foreign < WORTH_A_WARNING:
             return None
         which = "all searches" if self.is_unreadable else "searches in such scripts"
@@ -61,7 +61,7 @@ def find_language_warning(
     model: str,
     scripts: ReadableScripts | None,
 ) -> str | None:
-    """Look at a sample of an index, and return a sentence if a model cannot read much of it.
+    """Sample an index, and return a warning if the model cannot read much of it.
 
     None if it can, if the model names no languages (`scripts`), if the settings allow any language, or if the
     index cannot be sampled: a warning is no reason to fail.

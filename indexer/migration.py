@@ -1,4 +1,4 @@
-"""From one model to another: a second field beside the first, until searches change over, or back.
+"""The change from one model to another, by a second vector field that searches switch to, or back from.
 
 Every step is one mapping update. The settings name both fields: `model` and `field` are what searches use,
 `migration` is the other pair. `indexer.vector_fields` keeps both free of vectors of former texts.
@@ -23,7 +23,7 @@ Progress = Callable[[int, int], None]
 
 
 class MigrationError(Exception):
-    """A step that the state of the migration does not allow: says what it is, and what to do."""
+    """The state of the migration does not allow a step; the message says what to do."""
 
 
 def find_enabled(upstream: OpenSearchClient, name: str) -> list[Index]:
@@ -43,7 +43,7 @@ def find_enabled(upstream: OpenSearchClient, name: str) -> list[Index]:
 
 
 def begin(upstream: OpenSearchClient, index: Index, model: str, field: str | None = None) -> RerankSettings:
-    """Map the second field, and say in the settings whose vectors it is for; again: change nothing.
+    """Map the second field, and name it and its model in the settings. A second call changes nothing.
 
     Raises:
         MigrationError: the index has that model already, or another migration is under way.
@@ -96,7 +96,7 @@ def cut_over(
     wanted: float,
     progress: Progress = lambda done, total: None,
 ) -> RerankSettings:
-    """Let searches use the second field: the two are exchanged, in one mapping update.
+    """Let searches use the second field: the two are swapped, in one mapping update.
 
     Raises:
         MigrationError: nothing to change over to, or too few documents have the new vector.
@@ -136,7 +136,7 @@ def roll_back(upstream: OpenSearchClient, index: Index) -> RerankSettings:
 
 
 def forget(upstream: OpenSearchClient, index: Index) -> str:
-    """Take the second field out of the settings, and return its name: its values are still to be taken away.
+    """Remove the second field from the settings, and return its name: its values must be removed next.
 
     Raises:
         MigrationError: there is none.

@@ -16,11 +16,11 @@ CACHE_BYTES = 8 * 1024 * 1024
 """Stored vectors kept: some 15,000 of one 384-d int8 chunk."""
 
 _ENTRY_BYTES = 150
-"""What one entry costs beside its vector."""
+"""The size of an entry in addition to its vector."""
 
 
 class PackedVectors:
-    """Encodes texts, keeps the stored form of what it has encoded, and never fails on one text for another.
+    """Encodes texts and caches their stored vectors. A text that fails does not affect the others.
 
     Args:
         encode: the document tower.

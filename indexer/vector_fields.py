@@ -28,7 +28,7 @@ class FieldPolicy(Protocol):
 
     @property
     def name(self) -> str:
-        """What it does."""
+        """The name of the policy."""
 
     def is_current(self, values: Mapping[str, Any]) -> bool:
         """Whether a source with these values certainly needs no change; False if that is not known."""
@@ -97,7 +97,7 @@ class Clear:
         self.name = "empty"
 
     def is_current(self, values: Mapping[str, Any]) -> bool:
-        """Return False: whether the field is there takes a closer look."""
+        """Return False, since whether the field is absent takes a closer look."""
         return False
 
     def check(self, document: Document) -> None:

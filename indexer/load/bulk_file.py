@@ -17,7 +17,7 @@ INSTEAD = (
 )
 
 _HARMLESS = {"_index", ID, "_type", "op_type"}
-"""Metadata of an action that change nothing in a document's place or text."""
+"""Metadata of an action that do not affect where or how a document is stored."""
 
 _METADATA = _HARMLESS | {
     "routing", "_routing", "parent", "_parent", "pipeline", "version", "_version", "version_type",

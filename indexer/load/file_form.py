@@ -143,7 +143,7 @@ def _refuse_marks(head: bytes) -> None:
 
 
 def _refuse_encoding(content: bytes) -> None:
-    """Refuse a file in which no line beyond ASCII is UTF-8, of two or more: one such line may be damaged."""
+    """Refuse a file with two or more lines beyond ASCII of which none is UTF-8; one may be damaged."""
     beyond = [line for line in content.splitlines(keepends=True)[:-1] if not line.isascii()]
     if len(beyond) > 1 and not any(map(_is_utf8, beyond)):
         raise _make_error("text that is no UTF-8, such as Latin-1", _ICONV.format("ISO-8859-1"))
@@ -158,7 +158,7 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def _name_text_form(text: str) -> tuple[str, str]:
-    """Return what a text is whose first character begins no JSON object, and what to do."""
+    """Return the form of a text that does not begin with a JSON object, and what to do."""
     first = text.partition("\n")[0].strip()
     if "\0" in text[:1000]:
         return "binary data", "convert it to JSON lines"

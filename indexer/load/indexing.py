@@ -32,7 +32,7 @@ BATCH_BYTES = 8_000_000
 
 @dataclass(frozen=True)
 class Entry:
-    """One document on its way, with its line and the id under which it is stored."""
+    """One document to be indexed, with its line and the id under which it is stored."""
 
     line: Line
     document: Document
@@ -73,7 +73,7 @@ class Indexing:
         self._bulk = Bulk(self.upstream, self.index, self.retry_policy, self.events.waiting)
 
     def run(self, lines: Iterable[Line]) -> Summary:
-        """Index every line that can be, refresh, and return the counts, with what ended the run early."""
+        """Index every valid line, refresh, and return the counts, with the reason for an early end."""
         started = time.monotonic()
         try:
             metadata.refresh(self.upstream, self.index)  # what an earlier run wrote is found again
@@ -134,7 +134,7 @@ class Indexing:
         return sender.submit(self._write, batch, enriched)
 
     def _write(self, batch: list[Entry], enriched: list[Enriched]) -> list[BulkResult]:
-        """Write what OpenSearch does not hold already, the batch before being written."""
+        """Write what OpenSearch does not hold already, after the batch before is written."""
         unchanged = self._find_unchanged(batch, enriched)
         self._summary.unchanged += len(unchanged)
         items = [

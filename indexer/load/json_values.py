@@ -16,7 +16,7 @@ _LINE_ENDS = str.maketrans("\r\n", "  ")
 # Numbers are never looked at; as floats they cannot hit Python's limit of digits in an integer.
 _DECODER = json.JSONDecoder(parse_int=float)
 _LONGEST_TOKEN = 16
-"""An error so near to the end of what was read may be one of a token that goes on: a number, `\\u00e9`."""
+"""An error this near to the end may be in the middle of a token: a number, `\\u00e9`."""
 
 
 def read_values(stream: io.BufferedIOBase, *, max_bytes: int = MAX_LINE_BYTES) -> Iterator[Line]:
@@ -95,7 +95,7 @@ class _Values:
             self._fill()
 
     def _fill(self) -> None:
-        """Read on: as much again as there is, so that a long value is not looked at too often."""
+        """Read as much again as there is, so that a long value is not parsed too often."""
         rest = self._text[self._place :]
         try:
             data = self._stream.read(max(CHUNK_BYTES, len(rest)))

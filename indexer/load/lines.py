@@ -16,7 +16,7 @@ MAX_LINE_BYTES = 90_000_000
 UTF8_MARK = b"\xef\xbb\xbf"
 
 READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)
-"""What damaged or cut data raise."""
+"""The errors of damaged or cut data."""
 
 _GZIP_MAGIC, _BZIP2_MAGIC, _XZ_MAGIC = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00"
 

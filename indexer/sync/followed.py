@@ -41,7 +41,7 @@ class Followed:
 
 
 def describe_work(settings: RerankSettings, policies: Sequence[FieldPolicy]) -> Work:
-    """Return what a pass looks for: which models' vectors in which fields, of which texts."""
+    """Return what a pass does: which models' vectors in which fields, of which texts."""
     chunk = chunking_of(settings)
     seen_to = [f"{policy.field}:{policy.name}" for policy in policies]
     cut = [chunk.max_tokens, chunk.overlap, chunk.max_chunks]

@@ -1,4 +1,4 @@
-"""How far the shards that are followed are behind, from the first look on and while a pass goes on."""
+"""How far the followed shards are behind, from the start of a run and during each pass."""
 
 import time
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Lags:
         self._is_out_of_sight = False
 
     def lose_sight(self) -> None:
-        """Note that OpenSearch cannot be asked: nobody knows what is written meanwhile."""
+        """Note that OpenSearch cannot be asked, so that the lag grows from now on."""
         self._is_out_of_sight = True
 
     @property

@@ -30,7 +30,7 @@ class Work:
 
 
 class LeaseLostError(Exception):
-    """Another runner has taken the shard: what is not yet marked as done is its work now."""
+    """Another runner has taken the shard, and does what is not yet marked as done."""
 
 
 @dataclass
@@ -157,7 +157,7 @@ class Leases:
 
 
 def is_valid(checkpoint: Checkpoint, shard: Shard, work: Work) -> bool:
-    """Return whether a checkpoint says something about this life of the shard and this work.
+    """Return whether a checkpoint is about this life of the shard and this work.
 
     The primary term may have grown: operations up to a global checkpoint survive a failover.
     """

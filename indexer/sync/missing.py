@@ -11,7 +11,7 @@ from opensearch.fields import stored_vectors
 from opensearch.index import metadata
 
 COUNT_S = 10.0
-"""So often while a run goes on: two counts an index."""
+"""The interval during a run; each time takes two counts an index."""
 
 
 class MissingCount:
@@ -22,7 +22,7 @@ class MissingCount:
         self._counted_s: float | None = None
 
     def count_now_and_then(self, wanted: Sequence[Followed]) -> None:
-        """Count if the last time is long ago. What was written since the last refresh is not seen."""
+        """Count if the last count is old. What was written since the last refresh is not included."""
         if self._counted_s is None or time.monotonic() - self._counted_s > COUNT_S:
             self._count(wanted)
 
@@ -35,7 +35,7 @@ class MissingCount:
         self._count(wanted)
 
     def _count(self, wanted: Sequence[Followed]) -> None:
-        """Count; what cannot be counted just then leaves no figure, and is no reason to end a run."""
+        """Count; a failure leaves no figure, and does not end the run."""
         self._counted_s = time.monotonic()
         self._run.summary.missing = None
         with suppress(RequestError):

@@ -69,7 +69,7 @@ class RepairPlanner:
         ]
 
     def _is_doubtful(self, change: Change) -> bool:
-        """Whether a document may need something: few do in a pass over what is in order, so that is quick."""
+        """Whether a document may need a repair. Most do not, so this check is fast."""
         try:
             values = msgspec.json.decode(change.source)
         except (msgspec.DecodeError, RecursionError):  # stored, and not read by msgspec: lone surrogates

@@ -39,7 +39,7 @@ from opensearch.settings.table import META_KEY
 
 POLL_S = 1.0
 FAILOVER_S = 60.0
-"""After a failover the new primary may know a smaller global checkpoint for a moment: so long we wait."""
+"""How long to wait after a failover, since the new primary may know a smaller global checkpoint at first."""
 
 Answer = TypeVar("Answer")
 
@@ -81,7 +81,7 @@ class Sync:
         self._blocked = BlockedIndices(self.run)
 
     def run_once(self) -> None:
-        """Look at everything that was written before now; return when it is done, by us or by others.
+        """Check everything that was written before now; return when it is done, by any runner.
 
         The summary reports each index that must be written to and cannot be.
 
@@ -160,7 +160,7 @@ class Sync:
         return all(reached)
 
     def _look_first(self) -> None:
-        """Note how far everything is before the first pass, which may take hours."""
+        """Note how far all shards are before the first pass, which may take hours."""
         for followed in self._indices:
             as_of_ms = int(time.time() * 1000)
             for shard, stored in self._look_up(followed):
@@ -169,7 +169,7 @@ class Sync:
         self._report()
 
     def _look_up(self, followed: Followed) -> list[tuple[Shard, StoredCheckpoint | None]]:
-        """Return the shards of an index with their checkpoints; of a closed one none can be asked."""
+        """Return the shards of an index with their checkpoints; none if the index is closed."""
         self._blocked.begin(followed)
         if not followed.is_readable:
             return []
@@ -203,7 +203,7 @@ class Sync:
         self.run.progress(self.run.summary)
 
     def _lose_sight(self) -> None:
-        """Show that nothing is known of what is written meanwhile."""
+        """Show that OpenSearch cannot be asked what is written meanwhile."""
         self._lags.lose_sight()
         self._show_lag()
         self.run.progress(self.run.summary)
@@ -275,7 +275,7 @@ class Sync:
         self._missing.count_now_and_then(self._readable())
 
     def _is_lost(self, key: Key) -> bool:
-        """Whether operations that we have seen are gone; after a failover it may seem so for a moment."""
+        """Whether operations are gone that were there before; after a failover that may be temporary."""
         return time.monotonic() - self._ahead_since.setdefault(key, time.monotonic()) > FAILOVER_S
 
     def _note_lag(

@@ -33,7 +33,7 @@ _CONFLICTS = frozenset({404, 409})
 
 
 class StoppedError(Exception):
-    """The run was asked to end; what is done is noted."""
+    """The run was asked to end; the checkpoints hold what is done."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class _Page:
 
 
 class Pass:
-    """One pass over one shard that we hold.
+    """One pass over one shard whose lease this runner holds.
 
     Args:
         run: what all passes share.
@@ -152,7 +152,7 @@ class Pass:
         return self._fresh_s is not None and time.monotonic() - page.read_s > self._fresh_s
 
     def _reread_half(self, pool: ThreadPoolExecutor, page: _Page) -> Future[_Page]:
-        """Read half of a page again that took too long to encode: a deletion might go unnoticed by now."""
+        """Read half of a page again that took too long to encode: a deletion may be forgotten by now."""
         if len(page.changes) == 1:
             raise RefusedError(
                 f"{self._shard.index}/{page.changes[0].id}: expected to encode it within"
@@ -165,7 +165,7 @@ class Pass:
     def _start_writing(
         self, pool: ThreadPoolExecutor, page: _Page, repairs: Sequence[Repair]
     ) -> Callable[[], None]:
-        """Begin to write; what is returned waits for the end of it, counts, and notes the page as done."""
+        """Start to write; return a function that waits for the end, counts, and marks the page as done."""
         items = [repair.item for repair in repairs if repair.item is not None]
         sent = pool.submit(self._bulk.write, items)
 

@@ -13,7 +13,7 @@ _BASELINE_PROBES = 5
 
 
 class Throttle:
-    """Says after each batch how long to pause.
+    """Decides how long to pause after each batch.
 
     The feed works a share of the time, 1.0 at first. A slow probe halves the share, down to `MIN_SHARE`; a
     quick one gives a tenth back.

@@ -13,7 +13,7 @@ def read_bulk(blocks: Iterable[bytes], defaults: Mapping[str, str]) -> Iterator[
     """Yield a bulk's operations, each with its lines, and everything else as bytes.
 
     Everything that is yielded, lines and bytes, is the body, byte for byte. From the first action line that
-    is not understood on, the rest comes as bytes: OpenSearch refuses such a bulk, or reads what we cannot.
+    is not understood on, the rest comes as bytes: OpenSearch refuses such a bulk, or knows the action.
     """
     lines = _Lines(blocks)
     while line := lines.next():
