@@ -13,7 +13,7 @@ from indexer.estimate import in_words
 from opensearch.client import OpenSearchClient
 from opensearch.errors import BlockedError, MappingError
 from opensearch.fields import stored_vectors
-from opensearch.fields.stored_vectors import Counts
+from opensearch.fields.stored_vectors import VectorCounts
 from opensearch.index import mapping, metadata
 from opensearch.index.metadata import Index
 from opensearch.index.write_obstacle import find_write_obstacle
@@ -54,7 +54,7 @@ class Coverage:
 
     index: str
     settings: RerankSettings
-    counts: Counts
+    counts: VectorCounts
     sampled: Mapping[State, int] = field(default_factory=dict)
     problem: str | None = None
     missing_texts: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from opensearch.settings.table import RerankSettings
 
 
 @dataclass(frozen=True)
-class Counts:
+class VectorCounts:
     """How many documents an index has, and how many of them hold a value in the vector field."""
 
     documents: int
@@ -53,7 +53,7 @@ def fetch_sources(client: OpenSearchClient, index: str, ids: Sequence[str]) -> d
     return {doc["_id"]: doc["_source"] for doc in answer["docs"] if doc.get("found") and "_source" in doc}
 
 
-def count(client: OpenSearchClient, index: str, field: str) -> Counts:
+def count(client: OpenSearchClient, index: str, field: str) -> VectorCounts:
     """Count the searchable documents and those with a vector.
 
     Raises:
@@ -62,7 +62,7 @@ def count(client: OpenSearchClient, index: str, field: str) -> Counts:
     path = index_path(index, "_count")
     everything = client.request("GET", path)["count"]
     query = {"query": {"exists": {"field": field}}}
-    return Counts(everything, client.request("POST", path, query)["count"])
+    return VectorCounts(everything, client.request("POST", path, query)["count"])
 
 
 def count_missing(client: OpenSearchClient, index: Index, settings: RerankSettings) -> int:
