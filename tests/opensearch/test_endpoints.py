@@ -52,7 +52,7 @@ def test_an_api_is_known_by_method_and_path(method: str, path: str, expected: En
         ("GET", "/a/_search/template/x"),
     ],
 )
-def test_everything_else_is_none_of_ours(method: str, path: str) -> None:
+def test_every_other_request_is_none_of_them(method: str, path: str) -> None:
     assert find_endpoint(method, path) is None
 
 

@@ -146,7 +146,7 @@ def test_a_digest_that_does_not_fit_the_values(bundle: Path) -> None:
 
 
 def test_no_single_changed_bit_of_the_manifest_changes_what_the_bundle_is(bundle: Path) -> None:
-    """Each is refused, or stands in white space or a name's escape and changes no value."""
+    """Each is refused, or is in white space or a name's escape and changes no value."""
     whole = (bundle / FILE_NAME).read_bytes()
     for position in range(0, len(whole), 7):
         changed = bytearray(whole)

@@ -1,4 +1,4 @@
-"""What is said when an optional package is missing: a command that works from where the user is."""
+"""The message about a missing optional package: a command that works in the user's folder."""
 
 import os
 import re
@@ -89,17 +89,17 @@ def test_evaluate_and_aws_say_the_same(tmp_path: Path) -> None:
     assert re.search(
         r"twinrank evaluate needs the package \w+, found none. Run: cd .*'\.\[evaluate\]'", done.stderr
     )
-    program = "from plugin.upstream.aws_signing import make_sign; signed_for('eu-west-1', 'es')"
+    program = "from plugin.upstream.aws_signing import make_sign; make_sign('eu-west-1', 'es')"
     done = without(("botocore", "botocore.session"), program)
     assert re.search(r"--aws-region needs the package botocore.*'\.\[aws\]'", done.stderr)
 
 
 def test_nothing_tells_to_install_what_no_index_has() -> None:
-    told = re.compile(r"pip install [^\n]*twinrank\[")
+    advice = re.compile(r"pip install [^\n]*twinrank\[")
     files = [
         *(file for package in ("indexer", "model_export", "opensearch", "plugin", "reranker", "docs")
           for file in (ROOT / package).rglob("*") if file.suffix in (".py", ".md")),
         ROOT / "README.md",
         ROOT / "SECURITY.md",
     ]  # fmt: skip
-    assert [file.name for file in files if told.search(file.read_text())] == []
+    assert [file.name for file in files if advice.search(file.read_text())] == []

@@ -1,4 +1,4 @@
-"""Fusion against its formula, and where it is not defined."""
+"""Fusion against its formula, and the scores for which it is not defined."""
 
 import numpy as np
 import pytest

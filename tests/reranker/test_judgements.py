@@ -19,8 +19,8 @@ ROWS = [("1001", "5001", "1"), ("1001", "5002", "0"), ("1002", "5003", "2")]
 def rows(separator: str, order: str = "qdg", header: str = "") -> str:
     """Write ROWS in an order of columns; `0` is TREC's second column."""
     cells = [dict(zip("qdg", row, strict=True)) | {"0": "0"} for row in ROWS]
-    told = [separator.join(each[column] for column in order) for each in cells]
-    return "\n".join([header, *told] if header else told) + "\n"
+    rows = [separator.join(each[column] for column in order) for each in cells]
+    return "\n".join([header, *rows] if header else rows) + "\n"
 
 
 LAYOUTS = {
@@ -125,8 +125,8 @@ def flat(folder: Path) -> None:
 
 def numbers(folder: Path) -> None:
     for name in ("corpus.jsonl", "queries.jsonl"):
-        told = [json.loads(line) for line in (folder / name).read_text().splitlines()]
-        (folder / name).write_bytes(lines(*(each | {"_id": int(each["_id"])} for each in told)))
+        rows = [json.loads(line) for line in (folder / name).read_text().splitlines()]
+        (folder / name).write_bytes(lines(*(each | {"_id": int(each["_id"])} for each in rows)))
 
 
 def trec(folder: Path) -> None:

@@ -34,7 +34,7 @@ def test_every_hit_appears_once_best_first_and_ties_keep_their_order(
 
 
 def test_copies_of_a_document_keep_their_first_stage_order() -> None:
-    """Of a document that stands 102 times in the window, each time with the same first-stage score."""
+    """Of a document that is in the window 102 times, each time with the same first-stage score."""
     query = unit_vectors(1, 384, seed=1)[0]
     packed: list[bytes | None] = [stored(7, dim=384)] * 102
     packed[50] = stored(7, dim=384, num_chunks=1, kind=ValueType.FLOAT16)

@@ -51,8 +51,8 @@ def test_a_share_of_0_changes_no_order() -> None:
     assert after(packed, 0.0).order.tolist() == ranked(packed).order.tolist()
 
 
-def test_two_of_the_same_document_come_to_stand_together() -> None:
-    """And a hit whose like is relevant rises above one that stands alone."""
+def test_two_of_the_same_document_come_together() -> None:
+    """And a hit with a relevant copy rises above one without."""
     alone, pair = stored(1), stored(2)
     packed: list[bytes | None] = [pair, alone, pair]
     values = np.array([3.0, 1.1, 1.0])

@@ -55,7 +55,7 @@ def test_a_mixed_window_scores_as_its_hits_do_one_by_one(packed: list[bytes | No
 @pytest.mark.parametrize("kind", list(ValueType))
 @pytest.mark.parametrize("num_chunks", [1, 3])
 def test_every_truncation_extension_and_damaged_header_gives_nan(kind: ValueType, num_chunks: int) -> None:
-    """But for the text's hash, bytes 8 to 15: it is not the search's concern."""
+    """The text's hash, bytes 8 to 15, is left out: a search does not read it."""
     good = stored(1, num_chunks=num_chunks, kind=kind)
     bad = [good[:length] for length in range(len(good))]
     bad += [good + bytes(extra) for extra in range(1, len(good) + 1)]

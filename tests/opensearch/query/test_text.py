@@ -196,7 +196,7 @@ def test_no_json_is_an_error(name: str, body: object) -> None:
 def documented() -> dict[str, str]:
     """Each query type of the table, and its second column."""
     rows = re.findall(r"^\| `(\w+)` \| (yes|inside|no) \|", DOCUMENT.read_text(), re.MULTILINE)
-    assert len(dict(rows)) == len(rows), "a type stands twice in the table"
+    assert len(dict(rows)) == len(rows), "a type is twice in the table"
     return dict(rows)
 
 

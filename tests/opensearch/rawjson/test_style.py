@@ -31,7 +31,7 @@ def test_compact_has_no_spaces(value: object) -> None:
 
 
 def as_jackson(value: Any, depth: int = 0) -> str:  # noqa: ANN401
-    """Write as OpenSearch's pretty printer does, a brace with a space inside where there is nothing."""
+    """Write as OpenSearch's pretty printer does, with a space in an empty object."""
     inner, outer = "\n" + "  " * (depth + 1), "\n" + "  " * depth
     if isinstance(value, dict):
         parts = [f"{json.dumps(key)} : {as_jackson(each, depth + 1)}" for key, each in value.items()]

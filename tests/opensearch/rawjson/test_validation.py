@@ -1,4 +1,4 @@
-"""What a user wrote against a table: every error says where, what was expected and what was found."""
+"""Validation against a table: every error names the key, what was expected and what was found."""
 
 from typing import Annotated, Any, Literal
 

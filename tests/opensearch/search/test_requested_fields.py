@@ -1,4 +1,4 @@
-"""Our field shows where a request names it, or an object that holds it, without a wildcard."""
+"""The vector field is shown if a request names it, or an object that holds it, without a wildcard."""
 
 import json
 from typing import Any

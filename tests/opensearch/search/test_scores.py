@@ -50,12 +50,12 @@ def test_sort_values_follow_the_score() -> None:
 
 def test_a_hit_without_a_vector_says_so() -> None:
     hit = {"_explanation": Raw(b'{"value":2.50,"description":"d","details":[]}')}
-    told = json.loads(bytes(add_explanation(hit, SCORES, Compact(), 4)["_explanation"]), parse_float=str)
-    assert (told["value"], told["description"]) == ("7.5", "sum, of:")
-    assert told["details"][0] == {
+    explained = json.loads(bytes(add_explanation(hit, SCORES, Compact(), 4)["_explanation"]), parse_float=str)
+    assert (explained["value"], explained["description"]) == ("7.5", "sum, of:")
+    assert explained["details"][0] == {
         "value": "0.25", "description": "neutral crossing: no vector", "details": [],
     }  # fmt: skip
-    assert told["details"][1] == {"value": "2.50", "description": "d", "details": []}
+    assert explained["details"][1] == {"value": "2.50", "description": "d", "details": []}
     details = json.loads(bytes(add_details({}, SCORES, 1, Compact(), 4)["_rerank"]))
     assert (details["crossing"], details["rank"], details["first_stage_rank"]) == (None, 1, 3)
 
