@@ -13,7 +13,7 @@ from plugin.apis.routes import add_api_endpoints
 from plugin.apis.tokens import BearerTokens
 from plugin.encoding.model import Model
 from plugin.errors import UpstreamError, error_body
-from plugin.http.caller import caller
+from plugin.http.caller import select_caller_headers
 from plugin.http.messages import Request
 from plugin.settings.cache import SettingsCache
 from plugin.telemetry.metrics import Metrics
@@ -31,9 +31,9 @@ def create_app(
     metrics: Metrics,
     readiness: Readiness,
 ) -> flask.Flask:
-    """Return the app beside one OpenSearch; `tokens` says who may call what is not of OpenSearch's API."""
+    """Return the app beside one OpenSearch; `tokens` says who may call APIs that are not OpenSearch's."""
     app = flask.Flask("twinrank", static_folder=None)
-    app.url_map.merge_slashes = False  # no redirects, which are HTML: a path that is not ours is a 404
+    app.url_map.merge_slashes = False  # no redirects, which are HTML: an unknown path is a 404
     HealthViews(readiness, model).register(app, OWN_PREFIX)
     app.add_url_rule(f"{OWN_PREFIX}metrics", "metrics", _metrics_view(upstream, metrics))
     AdminViews(upstream, model, settings).register(app, OWN_PREFIX)
@@ -46,15 +46,15 @@ def create_app(
 
 def _metrics_view(upstream: Upstream, metrics: Metrics) -> Callable[[], flask.Response]:
     def numbers() -> flask.Response:
-        """The numbers of all workers, in Prometheus's format, for whoever may ask OpenSearch `GET /`.
+        """Return the numbers of all workers for Prometheus, to callers who may ask OpenSearch `GET /`.
 
-        What is told by index is for whoever may read the cluster's state, which names them all.
+        Numbers by index are for callers who may read the cluster's state, which names all indices.
         """
-        headers = caller(Request.from_environ(flask.request.environ))
+        headers = select_caller_headers(Request.from_environ(flask.request.environ))
         try:
             with_indices = upstream.exchange("GET", _STATE, headers).status == 200
             refused = None if with_indices else _refusal(upstream.exchange("GET", "/", headers))
-        except UpstreamError:  # sight matters most when OpenSearch is away; nothing that is left is its
+        except UpstreamError:  # numbers matter most if OpenSearch is away; none that are left are its
             with_indices, refused = False, None
         if refused is not None:
             return refused
@@ -65,7 +65,7 @@ def _metrics_view(upstream: Upstream, metrics: Metrics) -> Callable[[], flask.Re
 
 
 def _openapi() -> flask.Response:
-    """What is answered here, for everybody: it stands in the documentation too."""
+    """Return the description of the APIs to everybody: it is public in the documentation too."""
     return flask.Response(document(), content_type=JSON)
 
 
@@ -76,7 +76,7 @@ def _refusal(asked: Exchange) -> flask.Response | None:
 
 
 def _http_error(error: HTTPException) -> flask.Response:
-    """An own endpoint that does not exist or is asked wrongly; or a fault of ours, which Flask logs."""
+    """Answer a wrong request to one of our endpoints, or an unexpected error, which Flask logs."""
     status = error.code or 500
     body = error_body(status, "rerank_request_exception", f"{flask.request.path}: {error.description}")
     return flask.Response(body, status, content_type=JSON)

@@ -27,15 +27,23 @@ METHODS = ("log_linear", "weighted", "rrf", "none")
 """Every fusion method by its name in the settings."""
 
 
-def choose_fusion(method: str, weight: float | None, rank_constant: int, *, bundle_weight: float) -> Fusion:
-    """Return one of METHODS; a `weight` of None takes the bundle's, or the default share of `weighted`."""
+def choose_fusion(method: str, weight: float | None, rank_constant: int) -> Fusion:
+    """Return one of METHODS.
+
+    `weight` is needed by `log_linear` alone; `weighted` has a default share, and the others have no weight.
+
+    Raises:
+        ValueError: `log_linear` without a weight.
+    """
     if method == "weighted":
         return partial(weighted, share=DEFAULT_SHARE if weight is None else weight)
     if method == "rrf":
         return partial(rrf, rank_constant=rank_constant)
     if method == "none":
         return replacement
-    return partial(log_linear, weight=bundle_weight if weight is None else weight)
+    if weight is None:
+        raise ValueError("expected a weight for log_linear, found none")
+    return partial(log_linear, weight=weight)
 
 
 def log_linear(first_stage: Floats64, crossing: Floats64, weight: float) -> Floats64:

@@ -21,7 +21,7 @@ def rank_as_shipped(
     vectors = encode_hits(bundle, data, cache, threads=1)
     stored = {i: pack(each, text_hash=0, model_tag=bundle.model_tag) for i, each in vectors.items()}
     encode, crossing = bundle.load_query_encoder(), bundle.load_crossing()
-    fuses = [choose_fusion("log_linear", None, 60, bundle_weight=each.weight) for each in fusions]
+    fuses = [choose_fusion("log_linear", each.weight, 60) for each in fusions]
     runs: list[Hits] = [{} for _ in fusions]
     for query, text in data.queries.items():
         scores = data.hits[query]

@@ -16,18 +16,18 @@ FALLBACKS = (
 """Every reason for scoring hits here in spite of `execution: cluster`, as `Rerank-Status` shows it."""
 
 
-def fallback_reason(request: SearchRequest, settings: RerankSettings, *, details: bool) -> str | None:
-    """Return why this search cannot be rescored by OpenSearch, None where it can.
+def find_fallback(request: SearchRequest, settings: RerankSettings, *, details: bool) -> str | None:
+    """Return why this search cannot be rescored by OpenSearch, None if it can.
 
     Args:
         request: the client's search, without `ext.rerank`.
-        settings: what holds for it.
+        settings: those that apply to it.
         details: whether `ext.rerank.explain` asks for each hit's scores.
     """
-    return next(_reasons(request, settings, details=details), None)
+    return next(_find_reasons(request, settings, details=details), None)
 
 
-def _reasons(request: SearchRequest, settings: RerankSettings, *, details: bool) -> Iterator[str]:
+def _find_reasons(request: SearchRequest, settings: RerankSettings, *, details: bool) -> Iterator[str]:
     if settings.verify_at_search:
         yield "verify"  # a script on the data nodes has no text to compare with
     fusion = settings.fusion
@@ -45,7 +45,7 @@ def _reasons(request: SearchRequest, settings: RerankSettings, *, details: bool)
         yield "hybrid"
     if _is_scoreless(request.query):
         yield "scoreless"  # a product with 0 has no order
-    if any(_names(request.member(key), "top_hits") for key in ("aggs", "aggregations")):
+    if any(_contains_key(request.member(key), "top_hits") for key in ("aggs", "aggregations")):
         yield "top_hits"  # OpenSearch would rescore their hits too
 
 
@@ -61,17 +61,19 @@ def _is_scoreless(query: Any) -> bool:  # noqa: ANN401
     if not isinstance(body, dict):
         return False
     if name == "bool":
-        scoring = [*_clauses(body.get("must")), *_clauses(body.get("should"))]
+        scoring = [*_list_clauses(body.get("must")), *_list_clauses(body.get("should"))]
         return all(_is_scoreless(clause) for clause in scoring)
     return body.get("boost") == 0
 
 
-def _clauses(value: Any) -> list[Any]:  # noqa: ANN401
+def _list_clauses(value: Any) -> list[Any]:  # noqa: ANN401
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def _names(value: Any, name: str) -> bool:  # noqa: ANN401
-    """Whether a member of this name stands anywhere in a value."""
+def _contains_key(value: Any, name: str) -> bool:  # noqa: ANN401
+    """Whether a value has a member of this name at any depth."""
     if isinstance(value, list):
-        return any(_names(each, name) for each in value)
-    return isinstance(value, dict) and (name in value or any(_names(each, name) for each in value.values()))
+        return any(_contains_key(each, name) for each in value)
+    return isinstance(value, dict) and (
+        name in value or any(_contains_key(each, name) for each in value.values())
+    )

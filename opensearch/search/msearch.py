@@ -14,7 +14,7 @@ from msgspec import Raw
 from opensearch.rawjson.style import Style, detect_style
 from opensearch.search.request import NotUnderstoodError, SearchRequest, read_body, read_parameters
 from opensearch.search.response import UnusableResponseError
-from opensearch.settings.target import Skip
+from opensearch.settings.skip import Skip
 
 _HEADER = msgspec.json.Decoder(dict[str, Any])
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])

@@ -1,40 +1,45 @@
-"""Decide what becomes of a search: widen it to the window for reranking, or pass it through and say why."""
+"""Decide about a search: rerank it by a window, pass it through and say why, or refuse it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 
 from opensearch.query.text import find_query_text
 from opensearch.rawjson.filter_path import FilterPath, widen
-from opensearch.search.execution import fallback_reason
+from opensearch.rawjson.validation import InvalidError
+from opensearch.search.execution import find_fallback
 from opensearch.search.ext import RerankControls, take_controls
 from opensearch.search.request import NotUnderstoodError, SearchRequest
 from opensearch.search.requested_fields import asks_for, names_among_fields
+from opensearch.settings.fusion import FusionDefaults, ResolvedFusion
+from opensearch.settings.skip import Skip
 from opensearch.settings.table import RerankSettings
-from opensearch.settings.target import Skip, Target
+from opensearch.settings.target import Target
 
 MAX_DOCVALUE_FIELDS = 100
-"""OpenSearch's `index.max_docvalue_fields_search`: ours must not be the one too many."""
+"""OpenSearch's `index.max_docvalue_fields_search`: the vector field must not be the one too many."""
 
 NO_PIPELINE = "_none"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A search to be reranked.
+    """How a search is reranked.
 
     The page is hits `page_start` to `page_end` of the reordered window, `window_size` hits long. `request` is
-    the client's search as OpenSearch will read it, without `ext.rerank`. `keep_vector` says that the client
-    asked for our field by name, `needs_docvalue` that what it asked for may not hold it. `explains` asks for
-    an explanation in OpenSearch's form, `details` for ours. `filter_path` is set where the client filters
-    the answer. `in_cluster` says that OpenSearch itself rescores: then the window is one of each shard, and
-    the page is asked for as it is; `fallback` is why it does not in spite of the settings.
+    the client's search as OpenSearch will read it, without `ext.rerank`. `settings` are the index's with what
+    the request changes, `fusion` is theirs with the bundle's values filled in. `keep_vector` says that the
+    client asked for the vector field by name, `needs_docvalue` that what it asked for may not hold it.
+    `explains` asks for an explanation in OpenSearch's form, `details` for ours. `filter_path` is set if the
+    client filters the answer. `in_cluster` says that OpenSearch itself rescores: then the window is one of
+    each shard, and the page is asked for as it is; `fallback` is why it does not in spite of the settings.
     `follows_page` says that an earlier page of the same search was reranked, so that this one has to be.
     """
 
     query_text: str
     request: SearchRequest
     settings: RerankSettings
+    fusion: ResolvedFusion
     window_size: int
     page_start: int
     page_end: int
@@ -53,45 +58,76 @@ class Plan:
         return max(self.window_size, self.page_end)
 
 
-def plan_search(request: SearchRequest, target: Target, *, fallback: str | None = None) -> Plan | Skip:
-    """Plan one `_search` on these indices; `fallback` says why OpenSearch cannot rescore it.
+@dataclass(frozen=True)
+class InvalidControls:
+    """The search is refused: `detail` says what its `ext.rerank` holds, what was expected, and what to do."""
 
-    Raises:
-        InvalidError: `ext.rerank` is not what it must be.
+    detail: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is done with a search.
+
+    `forward` is what is sent if it is passed through; None: the client's own bytes. Those cannot be sent if
+    they hold `ext.rerank`, which OpenSearch does not know.
+    """
+
+    plan: Plan | Skip | InvalidControls
+    forward: SearchRequest | None = None
+
+
+def plan_search(
+    request: SearchRequest, target: Target, *, defaults: FusionDefaults, fallback: str | None = None
+) -> Decision:
+    """Decide about one `_search` on these indices.
+
+    Args:
+        request: the client's search.
+        target: what the indices say.
+        defaults: the bundle's own for what the settings leave open.
+        fallback: why OpenSearch cannot rescore it, None if it may.
     """
     if not target.is_ours or _has_search_pipeline(request, target):
         # `ext.rerank`, if there is any, is not for us
-        return target.settings if isinstance(target.settings, Skip) else Skip("search_pipeline")
+        return Decision(target.settings if isinstance(target.settings, Skip) else Skip("search_pipeline"))
     try:
         controls, body = take_controls(dict(request.body))
         text = controls.query_text(body)
-    except (msgspec.DecodeError, RecursionError):  # OpenSearch's own parser shall say what it thinks of it
-        return Skip("body")
-    ours = request.with_body(body)
-    plan = _planned(ours, target, controls, text, fallback=fallback)
-    return replace(plan, forward=ours) if isinstance(plan, Skip) and body != request.body else plan
+        own = request.with_body(body)
+        plan = _plan_with(controls, own, target, text, defaults, fallback)
+    except InvalidError as error:
+        return Decision(InvalidControls(str(error)))
+    except (msgspec.DecodeError, RecursionError):  # OpenSearch's own parser says what it thinks of it
+        return Decision(Skip("body"))
+    return Decision(plan, own if body != request.body else None)
 
 
-def _planned(
+def _plan_with(
+    controls: RerankControls,
     request: SearchRequest,
     target: Target,
-    controls: RerankControls,
     given_text: str | None,
-    *,
+    defaults: FusionDefaults,
     fallback: str | None,
 ) -> Plan | Skip:
+    """Plan a search, `request` being without its `ext.rerank`.
+
+    Raises:
+        InvalidError: a value does not go together with the index's own.
+    """
     if isinstance(target.settings, Skip):
         return target.settings
     settings = controls.apply_to(target.settings)
     if not settings.enabled:
         return Skip("disabled")
+    fusion, details = settings.fusion.resolve(defaults), controls.explain
     try:
-        wants_cluster = settings.execution == "cluster"
-        if wants_cluster:
-            fallback = fallback or fallback_reason(request, settings, details=controls.explain)
-        in_cluster = wants_cluster and fallback is None
-        plan = _plan(request, target, settings, given_text, details=controls.explain, in_cluster=in_cluster)
-        return replace(plan, fallback=fallback) if wants_cluster and isinstance(plan, Plan) else plan
+        if settings.execution == "cluster":
+            fallback = fallback or find_fallback(request, settings, details=details)
+        else:
+            fallback = None
+        return _plan(request, target, settings, given_text, fusion, details=details, fallback=fallback)
     except NotUnderstoodError as error:
         return Skip(error.reason)
     except (msgspec.DecodeError, RecursionError):
@@ -103,18 +139,20 @@ def _plan(
     target: Target,
     settings: RerankSettings,
     given_text: str | None,
+    fusion: ResolvedFusion,
     *,
     details: bool,
-    in_cluster: bool,
+    fallback: str | None,
 ) -> Plan | Skip:
     unknown = request.find_unknown_name()
     if unknown is not None:
         return Skip(unknown)
+    in_cluster = settings.execution == "cluster" and fallback is None
     longest = target.max_rescore_window if in_cluster else target.max_result_window
     window_size = min(settings.window_size, longest, *request.rescore_windows)
     start, end = request.from_, request.from_ + request.size
     last_start = target.max_result_window if in_cluster else window_size
-    reason = _order_reason(request) or _page_reason(start, end, last_start, target.max_result_window)
+    reason = _check_order(request) or _check_page(start, end, last_start, target.max_result_window)
     if reason is not None:
         return Skip(reason)
     text = given_text or find_query_text(request.query)
@@ -125,13 +163,14 @@ def _plan(
     needs_docvalue = not has_docvalue and (request.filters_source or "filter_path" in request.parameters)
     if needs_docvalue and len(request.docvalue_fields) >= MAX_DOCVALUE_FIELDS:
         return Skip("docvalue_fields")
-    filter_path = _filter_path(request, _needed(settings, in_cluster=in_cluster))
+    filter_path = _widen_filter(request, _list_needed(settings, in_cluster=in_cluster))
     if isinstance(filter_path, Skip):
         return filter_path
     return Plan(
         query_text=text,
         request=request,
         settings=settings,
+        fusion=fusion,
         window_size=window_size,
         page_start=start,
         page_end=end,
@@ -141,11 +180,12 @@ def _plan(
         details=details,
         filter_path=filter_path,
         in_cluster=in_cluster,
+        fallback=fallback,
     )
 
 
 def _has_search_pipeline(request: SearchRequest, target: Target) -> bool:
-    """Whether a search pipeline that is not known to be harmless would work on our window."""
+    """Whether a search pipeline that is not known to be harmless would work on the window."""
     asked = request.parameters.get("search_pipeline") or request.member("search_pipeline")
     allowed = () if isinstance(target.settings, Skip) else target.settings.pipelines_allowed
     if asked is not None:
@@ -153,7 +193,7 @@ def _has_search_pipeline(request: SearchRequest, target: Target) -> bool:
     return bool(target.pipelines.difference(allowed))
 
 
-def _order_reason(request: SearchRequest) -> str | None:
+def _check_order(request: SearchRequest) -> str | None:
     if request.breaks_score_ties:
         return "sort_tie_breaker"
     if not request.sorts_by_score:
@@ -161,7 +201,7 @@ def _order_reason(request: SearchRequest) -> str | None:
     return "stored_fields" if "_none_" in request.stored_fields else None
 
 
-def _page_reason(start: int, end: int, last_start: int, max_result_window: int) -> str | None:
+def _check_page(start: int, end: int, last_start: int, max_result_window: int) -> str | None:
     if start == end:
         return "size"
     if end > max_result_window:
@@ -169,7 +209,7 @@ def _page_reason(start: int, end: int, last_start: int, max_result_window: int) 
     return "beyond_window" if start >= last_start else None
 
 
-def _needed(settings: RerankSettings, *, in_cluster: bool) -> list[tuple[str, ...]]:
+def _list_needed(settings: RerankSettings, *, in_cluster: bool) -> list[tuple[str, ...]]:
     """Return what is read of a hit."""
     if in_cluster:
         return []
@@ -177,7 +217,7 @@ def _needed(settings: RerankSettings, *, in_cluster: bool) -> list[tuple[str, ..
     return [("_score",), ("fields", settings.field), *((name,) for name in names)]
 
 
-def _filter_path(request: SearchRequest, of_a_hit: list[tuple[str, ...]]) -> FilterPath | Skip | None:
+def _widen_filter(request: SearchRequest, of_a_hit: list[tuple[str, ...]]) -> FilterPath | Skip | None:
     """Return the client's filter, widened by what is read of the answer."""
     if "filter_path" not in request.parameters:
         return None

@@ -7,8 +7,9 @@ from urllib.parse import urlencode
 import msgspec
 
 from opensearch.settings.layers import Defaults, apply_defaults
+from opensearch.settings.skip import Skip
 from opensearch.settings.table import DEFAULT_FIELD, META_KEY, RerankSettings, SettingsError, parse_settings
-from opensearch.settings.target import MAX_RESULT_WINDOW, Skip, Target
+from opensearch.settings.target import MAX_RESULT_WINDOW, Target
 
 INDEX_FILTER = ",".join(
     (

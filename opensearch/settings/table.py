@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from opensearch.rawjson.validation import InvalidError, build_error, validate
+from opensearch.settings.fusion import FusionDefaults, ResolvedFusion
 
 META_KEY = "rerank"
 DEFAULT_FIELD = "rerank.vector"
@@ -61,6 +62,20 @@ class FusionSettings(_SettingsTable, frozen=True):
             " Only in `sidecar`, and not with `none`."
         ),
     ] = None
+
+    def resolve(self, defaults: FusionDefaults) -> ResolvedFusion:
+        """Return the fusion with a bundle's values for what `log_linear` leaves open; `none` takes none."""
+        own = defaults if self.method == "log_linear" else None
+        weight, feedback, smoothing = self.weight, self.feedback, self.smoothing
+        if weight is None and own is not None:
+            weight = own.weight
+        if feedback is None:
+            feedback = 0.0 if own is None else own.feedback
+        if smoothing is None:
+            smoothing = 0.0 if own is None else own.smoothing
+        if self.method == "none":
+            feedback = smoothing = 0.0
+        return ResolvedFusion(self.method, weight, self.rank_constant, feedback, smoothing)
 
 
 class ChunkSettings(_SettingsTable, frozen=True):

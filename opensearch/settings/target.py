@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from opensearch.search.request import SearchRequest
+from opensearch.settings.skip import Skip
 from opensearch.settings.table import RerankSettings
 
 MAX_RESULT_WINDOW = 10_000
@@ -11,23 +11,11 @@ MAX_RESULT_WINDOW = 10_000
 
 
 @dataclass(frozen=True)
-class Skip:
-    """The search is passed through; `reason` is what `Rerank-Status` says.
-
-    `forward` is sent where the client's own bytes cannot be: `ext.rerank`, which OpenSearch does not know,
-    was taken out of them.
-    """
-
-    reason: str
-    forward: SearchRequest | None = None
-
-
-@dataclass(frozen=True)
 class Target:
     """The indices behind one expression.
 
     `settings` hold for all of them, or say why there are none. `fields` names the vector fields of every
-    concrete index, none where it has no settings. `pipelines` are their default search pipelines, and
+    concrete index, none if it has no settings. `pipelines` are their default search pipelines, and
     `max_result_window` and `max_rescore_window` are the smallest of theirs.
     """
 
@@ -39,16 +27,16 @@ class Target:
 
     @property
     def is_ours(self) -> bool:
-        """Whether every index has settings, right or wrong: then `ext.rerank` speaks to us."""
+        """Whether every index has settings, right or wrong: then `ext.rerank` is for the proxy."""
         return bool(self.fields) and all(self.fields.values())
 
     @property
     def all_fields(self) -> tuple[str, ...]:
-        """Our fields in any of the indices, each once."""
+        """The vector fields of all the indices, each once."""
         return tuple(dict.fromkeys(name for names in self.fields.values() for name in names))
 
     def fields_of(self, index: str | None) -> tuple[str, ...]:
-        """Return our fields in a concrete index; in one that was not there yet, those of the others."""
+        """Return the vector fields of a concrete index; of one that is new, those of the others."""
         if index is not None and ":" in index:  # of another cluster
             return ()
         known = None if index is None else self.fields.get(index)

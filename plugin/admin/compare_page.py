@@ -14,12 +14,12 @@ from plugin.admin.compare_html import PAGE, POLICY
 from plugin.admin.responses import BASIC_CHALLENGE
 from plugin.errors import UpstreamError
 from plugin.http.headers import Headers
-from plugin.search.comparison import moves, without_reranking
-from plugin.search.explain import AnsweredError, Asked, answered_search, takes_ext
-from plugin.search.handler import SearchDoor
+from plugin.search.comparison import describe_moves, disable_reranking
+from plugin.search.explain import AnsweredError, Asked, run_search, takes_ext
+from plugin.search.handler import SearchHandler
 from plugin.search.hit_text import hit_text
-from plugin.search.outcome_words import outcome_in_words
-from plugin.search.retry import until_reranked, with_deadline
+from plugin.search.outcome_words import describe_reason
+from plugin.search.retry import retry_until_reranked, set_deadline
 from plugin.settings.cache import SettingsCache
 
 MAX_ROWS = 100
@@ -45,7 +45,7 @@ class _Shown:
 
 
 def build_compare_page(
-    handler: SearchDoor, settings: SettingsCache, headers: Headers, index: str, text: str
+    handler: SearchHandler, settings: SettingsCache, headers: Headers, index: str, text: str
 ) -> flask.Response:
     """Return the page: only a form until index and text are given; errors are shown below the form.
 
@@ -72,7 +72,9 @@ def build_compare_page(
     return answer
 
 
-def _compare(handler: SearchDoor, settings: SettingsCache, headers: Headers, index: str, text: str) -> _Shown:
+def _compare(
+    handler: SearchHandler, settings: SettingsCache, headers: Headers, index: str, text: str
+) -> _Shown:
     """Send the search both ways.
 
     Raises:
@@ -84,18 +86,17 @@ def _compare(handler: SearchDoor, settings: SettingsCache, headers: Headers, ind
     if body is not None:
         notes.insert(0, "The text is a JSON object, so it was run as a search body.")
     fields = target.settings.source_fields if isinstance(target.settings, RerankSettings) else ()
-    off, on = (without_reranking(search), with_deadline(search)) if takes_ext(target) else (search, search)
-    straight, _ = answered_search(handler, headers, index, off)
-    reranked, status = until_reranked(
-        lambda: answered_search(handler, headers, index, on), lambda answer: answer[1], tries=TRIES
+    off, on = (disable_reranking(search), set_deadline(search)) if takes_ext(target) else (search, search)
+    straight, _ = run_search(handler, headers, index, off)
+    reranked, outcome = retry_until_reranked(
+        lambda: run_search(handler, headers, index, on), lambda answer: answer[1].reason, tries=TRIES
     )
-    words = outcome_in_words(status)
-    notes += [words] if words else []
+    notes += [describe_reason(outcome.reason)] if outcome.reason else []
     sides: list[list[Any]] = [_summarise_hits(found, fields) for found in (straight, reranked)]
-    moved = moves(*([hit["id"] for hit in side] for side in sides))
+    moved = describe_moves(*([hit["id"] for hit in side] for side in sides))
     start = search.get("from", 0)
     rows = [(before, after, move) for before, after, move in zip_longest(*sides, moved, fillvalue="")]
-    return _Shown(rows, start if isinstance(start, int) else 0, status, notes)
+    return _Shown(rows, start if isinstance(start, int) else 0, outcome.status, notes)
 
 
 def _parse_body(text: str) -> dict[str, Any] | None:

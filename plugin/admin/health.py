@@ -19,10 +19,10 @@ import flask
 from plugin.admin.responses import JSON, build_response
 from plugin.encoding.model import Model
 from plugin.errors import UpstreamError
-from plugin.http.arrival import num_waiting
-from plugin.http.caller import caller
+from plugin.http.caller import select_caller_headers
 from plugin.http.headers import Headers
 from plugin.http.messages import Request
+from plugin.http.request_queue import request_queue
 from plugin.settings.poller import SettingsPoller
 from plugin.upstream.client import Upstream
 
@@ -158,7 +158,9 @@ class WorkerStatus:
     def status(self) -> flask.Response:
         """The state of the answering worker, for callers that may ask OpenSearch `GET /`."""
         try:
-            asked = self.upstream.exchange("GET", "/", caller(Request.from_environ(flask.request.environ)))
+            asked = self.upstream.exchange(
+                "GET", "/", select_caller_headers(Request.from_environ(flask.request.environ))
+            )
         except UpstreamError:  # the state matters most when OpenSearch is away
             asked = None
         if asked is not None and asked.status in (401, 403):
@@ -172,7 +174,7 @@ def describe_worker(upstream: Upstream, model: Model) -> dict[str, Any]:
         "worker": os.getpid(),
         "admission": {
             "in_flight": model.in_flight.number,
-            "num_waiting": num_waiting(),
+            "num_waiting": request_queue.length,
             "service_wait_ms": model.admission.service.least_s() * 1000,
             "encoder_wait_ms": model.admission.encoder.least_s() * 1000,
         },

@@ -30,7 +30,7 @@ from plugin.encoding.model import Model
 from plugin.errors import UpstreamError
 from plugin.http.headers import Headers
 from plugin.http.messages import Request
-from plugin.search.explain import Asked, explain, search_door
+from plugin.search.explain import Asked, explain, search_handler
 from plugin.settings.cache import SettingsCache
 from plugin.upstream.client import Upstream
 
@@ -102,12 +102,12 @@ class AdminViews:
         asked = Asked(index, read_body_object() or None, flask.request.args.get("text"))
         with self._open_client() as client:
             reports = report_settings(client, index, self.cache.defaults)
-        handler = search_door(self.upstream, self.cache, self.model)
+        handler = search_handler(self.upstream, self.cache, self.model)
         return build_response(explain(handler, self.cache, _read_caller_headers(), asked, reports))
 
     def compare(self) -> flask.Response:
         """Both orders of one search side by side, as a page."""
-        handler = search_door(self.upstream, self.cache, self.model)
+        handler = search_handler(self.upstream, self.cache, self.model)
         asked = flask.request.args
         return build_compare_page(
             handler, self.cache, _read_caller_headers(), asked.get("index", ""), asked.get("text", "")

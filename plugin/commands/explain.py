@@ -18,8 +18,8 @@ from plugin.commands.search_argument import parse_search_argument
 from plugin.commands.terminal import make_console
 from plugin.commands.upstream_options import connection_options
 from plugin.encoding.model import Model
-from plugin.search.explain import Asked, explain, search_door
-from plugin.search.outcome_words import outcome_in_words
+from plugin.search.explain import Asked, explain, search_handler
+from plugin.search.outcome_words import describe_status
 from plugin.settings.cache import SettingsCache
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle
@@ -53,7 +53,7 @@ def explain_command(
         reports = report_settings(client, index, defaults)
     with closing(connecting.upstream()) as upstream:
         settings = SettingsCache(upstream, defaults=defaults, waits_for_coverage=True)
-        handler = search_door(upstream, settings, Model.load(Bundle.open(bundle_path)))
+        handler = search_handler(upstream, settings, Model.load(Bundle.open(bundle_path)))
         steps = explain(handler, settings, connecting.credentials, asked, reports)
     if as_json:
         click.echo(json.dumps(steps))
@@ -75,7 +75,7 @@ def format_explanation(steps: dict[str, Any]) -> Iterator[Text]:
         )
         yield from (Text(f"wrong       {problem}") for problem in report["problems"])
     yield Text(f"outcome     {steps['rerank_status']}")
-    words = outcome_in_words(steps["rerank_status"])
+    words = describe_status(steps["rerank_status"])
     if words:
         yield Text(f"            {words}")
     yield Text(f"time, ms    {steps['server_timing']}")

@@ -14,7 +14,7 @@ from plugin.server.client_options import ClientOptions
 from plugin.server.gunicorn_app import Files, ProxyServer
 from plugin.server.sync_process import SyncProcess
 from plugin.telemetry.logs import log_to_stderr
-from plugin.telemetry.metrics import shared_between_workers
+from plugin.telemetry.metrics import share_between_workers
 from plugin.telemetry.search_log import LogOptions
 from plugin.telemetry.tracing import check_tracing
 from plugin.upstream.connecting import Connecting
@@ -93,7 +93,7 @@ def serve_command(
     as_json = log_format == "json"
     log_to_stderr(as_json=as_json)
     files = Files(bundle_path, settings_file, token_file, also)
-    with shared_between_workers():
+    with share_between_workers():
         server = ProxyServer(connecting, files, str(address), workers, log, clients, as_json=as_json)
         if certfile and keyfile:
             server.speak_tls(certfile, keyfile)

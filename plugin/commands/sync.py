@@ -129,7 +129,7 @@ def run_sync(
     fills = _fills(bundle, options.threads) if isinstance(bundle, Bundle) else lambda index: bundle
     metrics = SyncMetrics(name)
     with (
-        metrics.served(options.metrics),
+        metrics.serve(options.metrics),
         open_client(connecting) as upstream,
         show_sync_progress(hidden=options.as_json, follows=options.follow) as (console, show),
         stop_on_signal() as stop,
@@ -211,7 +211,7 @@ def _make_reporter(
     def tell(summary: SyncSummary) -> None:
         nonlocal last
         show(summary)
-        metrics.tell(summary)
+        metrics.record(summary)
         if options.follow and time.monotonic() - last > REPORT_S:
             last = time.monotonic()
             summary.seconds = last - started

@@ -16,7 +16,7 @@ from plugin.commands.upstream_options import connection_options
 from plugin.encoding.model import Model
 from plugin.errors import CommandError
 from plugin.evaluation.judged_documents import read_judged_queries
-from plugin.search.explain import search_door
+from plugin.search.explain import search_handler
 from plugin.settings.cache import SettingsCache
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle
@@ -86,7 +86,7 @@ def _tune(
 
     with closing(connecting.upstream()) as upstream:
         cache = SettingsCache(upstream, waits_for_coverage=True)
-        handler = search_door(upstream, cache, Model.load(bundle))
+        handler = search_handler(upstream, cache, Model.load(bundle))
         found = search_windows(handler, cache, connecting.credentials, index, texts, fields)
         windows: dict[str, Window] = {}
         with show_progress(hidden=as_json) as show:

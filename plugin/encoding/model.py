@@ -1,4 +1,4 @@
-"""What of a bundle searches and writes need, loaded once a worker."""
+"""The parts of a bundle that searches and writes need, loaded once a worker."""
 
 import sys
 import threading
@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from opensearch.search.plan import Plan
-from opensearch.settings.table import FusionSettings
 from plugin.encoding.admission import Admission, Waits
 from plugin.encoding.document_encoder import BackgroundEncoder
 from plugin.encoding.in_flight import InFlight
 from plugin.encoding.query_encoder import CachedQueryEncoder
 from plugin.encoding.query_future import QueryFuture, raise_if_unavailable
 from plugin.errors import RerankFailedError
-from plugin.http.arrival import num_waiting
+from plugin.http.request_queue import request_queue
 from reranker.bundle import Bundle
 from reranker.crossing import Crossing
 from reranker.encoder import DocumentEncoder
@@ -62,7 +61,7 @@ class Model:
         """The tags of these bundles' vectors, by name."""
         return {name: vectors.model_tag for name, vectors in self.writers.items()}
 
-    def vector_in_time(self, plan: Plan) -> QueryFuture:
+    def submit_query(self, plan: Plan) -> QueryFuture:
         """Start encoding a search's query, if the search is reranked.
 
         Raises:
@@ -73,8 +72,8 @@ class Model:
         return raise_if_unavailable(self.query_vectors.submit(plan.query_text))
 
     def admits(self, *plans: Plan) -> bool:
-        """Whether the search that this thread answers is reranked; the items of several are one."""
-        waiting = num_waiting()
+        """Whether a search in flight is reranked; the items of an `_msearch` are one search."""
+        waiting = request_queue.length
         is_known = all(self.query_vectors.knows(plan.query_text) for plan in plans)
         return self.admission.admits(
             Waits(
@@ -91,21 +90,6 @@ class Model:
         """Whether what the bundle reads of a query has no letter in a script that it does not read."""
         return self.scripts is None or self.scripts.include(query_text[: self.max_query_chars])
 
-    def feedback(self, chosen: FusionSettings) -> float:
-        """Return the weight of feedback: `log_linear` has the bundle's own if none is set."""
-        return self._of_window(chosen, chosen.feedback, self.fusion.feedback)
-
-    def smoothing(self, chosen: FusionSettings) -> float:
-        """Return the share of a hit's score that its nearest hits have, where nothing is set likewise."""
-        return self._of_window(chosen, chosen.smoothing, self.fusion.smoothing)
-
-    @staticmethod
-    def _of_window(chosen: FusionSettings, value: float | None, of_bundle: float) -> float:
-        if chosen.method == "none":
-            return 0.0
-        own = of_bundle if chosen.method == "log_linear" else 0.0
-        return own if value is None else value
-
     def known_vector(self, key: tuple[str, int]) -> bytes | None:
         """Return the stored vector of a text that was encoded lately, by the bundle's name and its hash."""
         model, hashed = key
@@ -113,7 +97,7 @@ class Model:
 
     @classmethod
     def load(cls, bundle: Bundle, also: Sequence[Bundle] = ()) -> "Model":
-        """Load the query tower of a bundle, and encode once: the first search shall not pay for that.
+        """Load the query tower of a bundle, and encode once, so that the first search does not pay for that.
 
         Of the bundles `also` only document towers serve, for writes during a change of model.
 

@@ -54,7 +54,7 @@ class Window:
         size = min(pair.window_size, len(self.ids))
         if not size:
             return []
-        fuse = choose_fusion("log_linear", pair.weight, 60, bundle_weight=pair.weight)
+        fuse = choose_fusion("log_linear", pair.weight, 60)
         order = rank(self.first_stage[:size], self.crossing[:size], fuse).order.tolist()
         return [self.ids[place] for place in (*order, *range(size, len(self.ids)))]
 

@@ -8,8 +8,8 @@ import numpy as np
 from plugin.evaluation.tune import WINDOWS, TuningError, Window
 from plugin.http.headers import Headers
 from plugin.search.explain import Asked, explain
-from plugin.search.handler import SearchDoor
-from plugin.search.retry import reason_of_status
+from plugin.search.handler import SearchHandler
+from plugin.search.retry import parse_reason
 from plugin.settings.cache import SettingsCache
 
 _FUSION = {"method": "log_linear", "feedback": 0, "smoothing": 0}
@@ -20,7 +20,7 @@ TRIES = 20
 
 
 def search_windows(
-    handler: SearchDoor,
+    handler: SearchHandler,
     settings: SettingsCache,
     headers: Headers,
     index: str,
@@ -50,12 +50,12 @@ def _build_search(text: str, fields: Sequence[str]) -> dict[str, Any]:
 
 
 def _search_window(
-    handler: SearchDoor, settings: SettingsCache, headers: Headers, asked: Asked
+    handler: SearchHandler, settings: SettingsCache, headers: Headers, asked: Asked
 ) -> Window | None:
     steps = explain(handler, settings, headers, asked, (), tries=TRIES)
     if str(steps["rerank_status"]).startswith("applied"):
         return _read_window(steps["hits"])
-    if reason_of_status(str(steps["rerank_status"])) == "language":
+    if parse_reason(str(steps["rerank_status"])) == "language":
         return None
     raise TuningError(
         f"expected reranked searches of {asked.indices}, found `{steps['rerank_status']}`."

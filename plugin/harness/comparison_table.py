@@ -10,7 +10,7 @@ from rich.text import Text
 
 from plugin.search.comparison import BothOrders
 from plugin.search.hit_text import hit_text
-from plugin.search.outcome_words import outcome_in_words
+from plugin.search.outcome_words import describe_status
 
 _COLOURS = {"↑": "green", "↓": "red", "n": "green", "=": "dim"}
 
@@ -22,7 +22,7 @@ def format_orders(orders: BothOrders, fields: Sequence[str] = ()) -> Iterator[Ta
     else:
         yield Text(f"“{orders.query}”: no hits. OpenSearch finds nothing for this search.")
     yield Text(format_timing(orders), style="dim")
-    words = outcome_in_words(orders.reranked.status)
+    words = describe_status(orders.reranked.status)
     if words:
         yield Text(words)
     if orders.repeats:

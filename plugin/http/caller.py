@@ -10,11 +10,11 @@ from plugin.http.messages import Request
 _SENT = IDENTITY | {"traceparent", "tracestate", "x-opaque-id"}
 
 
-def caller(request: Request) -> Headers:
+def select_caller_headers(request: Request) -> Headers:
     """Return the headers that go with every request in the caller's name."""
     return tuple(header for header in request.headers if header[0].lower() in _SENT)
 
 
-def identity(request: Request) -> Headers:
+def select_identity(request: Request) -> Headers:
     """Return what distinguishes callers: nothing that is kept for one is shown to one of another identity."""
     return tuple(header for header in request.headers if header[0].lower() in IDENTITY)

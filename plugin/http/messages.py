@@ -2,17 +2,26 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import responses
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from plugin.http.client_presence import ClientGoneError
 from plugin.http.headers import Environ, Headers, read_asked_address, read_headers
+from plugin.http.request_context import ClientDisconnectedError, RequestContext
+from plugin.http.request_queue import read_queued_s
 
 BLOCK_BYTES = 64 * 1024
 
 _ABSOLUTE = re.compile("[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+class Outcome(Protocol):
+    """What the proxy made of a request; it is rendered as headers when the response is sent."""
+
+    def headers(self) -> Headers:
+        """Return the headers that tell a client."""
+        ...
 
 
 class ByteStream(Protocol):
@@ -33,7 +42,9 @@ class _ClientStream:
         try:
             return self.stream.read(size)
         except OSError as error:
-            raise ClientGoneError(f"expected the rest of a body, found: {error or type(error)}") from error
+            raise ClientDisconnectedError(
+                f"expected the rest of a body, found: {error or type(error)}"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -41,7 +52,7 @@ class Request:
     """A request as the client sent it: raw target, end-to-end headers, unread body.
 
     `content_length` is None if the body comes in chunks, and 0 if there is none. `asked_address` is the
-    host and port that the client asked, empty if it does not say.
+    host and port that the client asked, empty if it does not say. `context` goes where the request goes.
     """
 
     method: str
@@ -50,19 +61,22 @@ class Request:
     stream: ByteStream
     content_length: int | None
     asked_address: str = ""
+    context: RequestContext = field(default_factory=RequestContext, compare=False)
 
     @classmethod
     def from_environ(cls, environ: Environ) -> "Request":
         """Read gunicorn's WSGI environment, which has the raw target in RAW_URI."""
         chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
         length = None if chunked else int(environ.get("CONTENT_LENGTH") or 0)
+        stream = environ["wsgi.input"]
         return cls(
             environ["REQUEST_METHOD"],
             _origin_form(environ["RAW_URI"]),
             read_headers(environ),
-            _ClientStream(environ["wsgi.input"]),
+            _ClientStream(stream),
             length,
             read_asked_address(environ),
+            RequestContext(read_queued_s(stream), environ.get("gunicorn.socket")),
         )
 
     @property
@@ -82,7 +96,7 @@ class Request:
         """Yield the body block by block; `first` is the part that was read already.
 
         Raises:
-            ClientGoneError: the client left before it sent the whole body.
+            ClientDisconnectedError: the client left before it sent the whole body.
         """
         received = len(first)
         if first:
@@ -91,9 +105,13 @@ class Request:
             received += len(block)
             yield block
         if self.content_length is not None and received < self.content_length:
-            raise ClientGoneError(
+            raise ClientDisconnectedError(
                 f"expected a body of {self.content_length} bytes, found {received} before the client left"
             )
+
+    def without_client(self) -> "Request":
+        """Return a request that is answered to its end even if the client disconnects."""
+        return replace(self, context=self.context.without_client())
 
     def is_whole(self, read: bytes) -> bool:
         """Whether `read` is the whole body, so that it can be sent again."""
@@ -102,12 +120,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """An answer: whole as bytes, or a stream of blocks whose `close`, if any, is called at the end."""
+    """A response: whole as bytes, or a stream of blocks whose `close`, if any, is called at the end.
+
+    `outcome` is what the proxy itself did, None if it only passed the response on.
+    """
 
     status: int
     headers: Headers
     body: bytes | Iterable[bytes]
-    reason: str = field(default="")
+    reason: str = ""
+    outcome: Outcome | None = None
 
     @property
     def status_line(self) -> str:
@@ -115,8 +137,8 @@ class Response:
         return f"{self.status} {self.reason or responses.get(self.status, 'Unknown')}"
 
     def with_headers(self, *added: tuple[str, str]) -> "Response":
-        """Return the same answer with further headers."""
-        return Response(self.status, (*self.headers, *added), self.body, self.reason)
+        """Return the same response with further headers."""
+        return replace(self, headers=(*self.headers, *added))
 
 
 def _origin_form(raw_target: str) -> str:

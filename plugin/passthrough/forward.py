@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from opensearch.fields.redaction import FieldsOf, redact_response
 from opensearch.search.request import SearchRequest
 from opensearch.search.requested_fields import asks_for
-from opensearch.settings.target import Skip, Target
+from opensearch.settings.skip import Skip
+from opensearch.settings.target import Target
 from plugin.http.content_coding import change_body, keep_readable_codings
 from plugin.http.headers import Headers
 from plugin.http.messages import Request, Response
@@ -109,13 +110,22 @@ def _send(
             own,
             request.content_length,
             may_repeat=is_whole and may_repeat,
+            client=request.context.client,
         )
     body = forward.encode_body()
     plain = tuple(
         header for header in headers if header[0].lower() not in ("content-encoding", "content-type")
     )
     typed = (*plain, ("Content-Type", "application/json"))
-    return upstream.stream(request.method, forward.target(), typed, body, len(body), may_repeat=True)
+    return upstream.stream(
+        request.method,
+        forward.target(),
+        typed,
+        body,
+        len(body),
+        may_repeat=True,
+        client=request.context.client,
+    )
 
 
 def _is_json(streamed: StreamedResponse) -> bool:

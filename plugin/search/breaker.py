@@ -11,7 +11,7 @@ from collections.abc import Callable
 from cachetools import LRUCache
 
 from opensearch.search.request import SearchRequest
-from plugin.http.caller import identity
+from plugin.http.caller import select_identity
 from plugin.http.headers import Headers
 from plugin.http.messages import Request
 
@@ -27,9 +27,9 @@ Kind = tuple[str, Headers, frozenset[str]]
 """A search's path, its caller, and the names of its parameters and of its body's members."""
 
 
-def kind_of(request: Request, search: SearchRequest) -> Kind:
+def find_kind(request: Request, search: SearchRequest) -> Kind:
     """Return the kind of a search, as its caller's request brought it."""
-    return search.path, identity(request), frozenset(search.parameters) | frozenset(search.body)
+    return search.path, select_identity(request), frozenset(search.parameters) | frozenset(search.body)
 
 
 class UpstreamBreaker:
@@ -43,7 +43,7 @@ class UpstreamBreaker:
         self.on_change: Callable[[int, bool], None] = lambda num_open, tripped: None
 
     def is_open(self, kind: Kind) -> bool:
-        """Whether searches of a kind are passed through now; where the pause is over, one may try."""
+        """Whether searches of a kind are passed through now; once the pause is over, one may try."""
         with self._lock:
             failures, since_s = self._failures.get(kind, (0, 0.0))
             if failures < MAX_FAILURES:
@@ -53,8 +53,8 @@ class UpstreamBreaker:
             self._failures[kind] = failures, self._clock()  # the others wait for what this one finds
             return False
 
-    def failed(self, kind: Kind) -> None:
-        """Note that a widened search failed."""
+    def record_failure(self, kind: Kind) -> None:
+        """Record that a widened search failed."""
         with self._lock:
             failures, _ = self._failures.get(kind, (0, 0.0))
             self._failures[kind] = failures + 1, self._clock()
@@ -62,8 +62,8 @@ class UpstreamBreaker:
                 self._open = {each for each in self._open if each in self._failures} | {kind}
                 self.on_change(len(self._open), True)
 
-    def succeeded(self, kind: Kind) -> None:
-        """Note that one was answered."""
+    def record_success(self, kind: Kind) -> None:
+        """Record that a widened search was answered."""
         with self._lock:
             self._failures.pop(kind, None)
             if kind in self._open:

@@ -1,4 +1,4 @@
-"""One search sent twice, straight to OpenSearch and through the proxy, and what moved in between."""
+"""One search sent twice, straight to OpenSearch and through the proxy, and how its hits moved."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,8 +27,8 @@ class BothOrders:
 
     @property
     def moves(self) -> list[str]:
-        """What happened to each reranked hit: `↑3`, `↓2`, `=`, or `new` where it was not on the page."""
-        return moves(self.straight.ids, self.reranked.ids)
+        """What happened to each reranked hit: `↑3`, `↓2`, `=`, or `new` if it was not on the page."""
+        return describe_moves(self.straight.ids, self.reranked.ids)
 
 
 def search_both(
@@ -39,12 +39,12 @@ def search_both(
     Raises:
         SearchError: one of them does not answer, or not with 200.
     """
-    first = straight.search(index, without_controls(body))
+    first = straight.search(index, remove_controls(body))
     reranked, repeats = search_until_reranked(proxied, index, body)
     return BothOrders(query, first, reranked, repeats)
 
 
-def without_controls(search: dict[str, Any]) -> dict[str, Any]:
+def remove_controls(search: dict[str, Any]) -> dict[str, Any]:
     """Return a search body without `ext.rerank`."""
     ext = search.get("ext")
     if not isinstance(ext, dict) or "rerank" not in ext:
@@ -54,7 +54,7 @@ def without_controls(search: dict[str, Any]) -> dict[str, Any]:
     return {**rest, "ext": others} if others else rest
 
 
-def without_reranking(search: dict[str, Any]) -> dict[str, Any]:
+def disable_reranking(search: dict[str, Any]) -> dict[str, Any]:
     """Return a search body that asks for OpenSearch's own order, with `ext.rerank.enabled: false`.
 
     A body whose `ext.rerank` is no object is returned as it is, for the proxy to refuse.
@@ -66,8 +66,8 @@ def without_reranking(search: dict[str, Any]) -> dict[str, Any]:
     return search | {"ext": {**ext, "rerank": {**rerank, "enabled": False}}}
 
 
-def moves(before: Sequence[str], after: Sequence[str]) -> list[str]:
-    """Say of each id in `after` where it stood in `before`."""
+def describe_moves(before: Sequence[str], after: Sequence[str]) -> list[str]:
+    """Return for each id in `after` how far it moved since `before`."""
     places = {id_: place for place, id_ in enumerate(before)}
     return [_move(places.get(id_), place) for place, id_ in enumerate(after)]
 

@@ -1,4 +1,4 @@
-"""One search step by step, answered by the same door as every search: settings, text, scores, order."""
+"""One search step by step, answered by the same handler as every search: settings, text, scores, order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,11 +18,12 @@ from plugin.encoding.model import Model
 from plugin.errors import UpstreamError
 from plugin.http.headers import Headers
 from plugin.http.messages import Request, Response
-from plugin.search.handler import SearchDoor
+from plugin.search.handler import SearchHandler
 from plugin.search.hit_text import hit_text
 from plugin.search.planner import SearchPlanner
-from plugin.search.retry import until_reranked, with_deadline
+from plugin.search.retry import retry_until_reranked, set_deadline
 from plugin.settings.cache import SettingsCache
+from plugin.telemetry.outcome import AnyOutcome, SearchOutcome, outcome_of
 from plugin.upstream.client import StreamedResponse, Upstream
 
 EXPLAIN_TRIES = 3
@@ -70,13 +71,13 @@ class Asked:
         return {"query": {"multi_match": {"query": self.text, **fields}}, "size": self.size}
 
 
-def search_door(upstream: Upstream, settings: SettingsCache, model: Model) -> SearchDoor:
-    """Return the door that searches go through, for searches that are to be looked at."""
-    return SearchDoor(upstream, SearchPlanner(settings, model), model)
+def search_handler(upstream: Upstream, settings: SettingsCache, model: Model) -> SearchHandler:
+    """Return a handler for searches that are explained: they leave no trace in the proxy's own."""
+    return SearchHandler(upstream, SearchPlanner(settings, model), model)
 
 
 def explain(
-    door: SearchDoor,
+    handler: SearchHandler,
     settings: SettingsCache,
     headers: Headers,
     asked: Asked,
@@ -90,7 +91,7 @@ def explain(
     unranked is sent again, `tries` times in all.
 
     `headers` are the caller's own: what they may not read is not shown. `reports` are the settings of the
-    indices, with where each comes from.
+    indices, with their origins.
 
     Raises:
         AnsweredError: OpenSearch, or the proxy with `on_failure: error`, answers with an error.
@@ -100,18 +101,20 @@ def explain(
     """
     target = settings.find_target_as(index_path(asked.indices)[1:], headers)
     search = asked.search(target)
-    sent = with_deadline(_with_details(search)) if takes_ext(target) else search
-    found, status, timing = until_reranked(
-        lambda: _searched(door, headers, asked.indices, sent), lambda answer: answer[1], tries=tries
+    sent = set_deadline(_ask_for_details(search)) if takes_ext(target) else search
+    found, outcome = retry_until_reranked(
+        lambda: run_search(handler, headers, asked.indices, sent),
+        lambda answer: answer[1].reason,
+        tries=tries,
     )
     fields = target.settings.source_fields if isinstance(target.settings, RerankSettings) else ()
     return {
         "search": search,
         "settings": {report.index: report.as_json() for report in reports},
-        "rerank_status": status,
-        "server_timing": timing,
+        "rerank_status": outcome.status,
+        "server_timing": outcome.server_timing,
         "used": found.get("ext", {}).get("rerank"),
-        "hits": [_hit(hit, fields) for hit in found["hits"].get("hits", [])],
+        "hits": [_describe_hit(hit, fields) for hit in found["hits"].get("hits", [])],
     }
 
 
@@ -122,38 +125,30 @@ def takes_ext(target: Target) -> bool:
     return target.is_ours and not target.pipelines.difference(allowed)
 
 
-def answered_search(
-    door: SearchDoor, headers: Headers, indices: str, search: dict[str, Any]
-) -> tuple[dict[str, Any], str]:
-    """Send one search through the door, and return the decoded answer and its `Rerank-Status`.
+def run_search(
+    handler: SearchHandler, headers: Headers, indices: str, search: dict[str, Any]
+) -> tuple[dict[str, Any], AnyOutcome]:
+    """Have one search handled, and return the decoded answer and its outcome.
 
     Raises:
         AnsweredError, UpstreamError, AddressError: as `explain`.
     """
-    found, status, _ = _searched(door, headers, indices, search)
-    return found, status
-
-
-def _searched(
-    door: SearchDoor, headers: Headers, indices: str, search: dict[str, Any]
-) -> tuple[dict[str, Any], str, str]:
     path, body = index_path(indices), msgspec.json.encode(search)
     sent = (*headers, ("Content-Type", "application/json"))
     request = Request("POST", f"{path}/_search", sent, BytesIO(body), len(body))
-    answer = door.answer(request, Endpoint(Api.SEARCH, path[1:]))
-    told = {name.lower(): value for name, value in answer.headers}
-    return _decoded(answer), told.get("rerank-status", ""), told.get("server-timing", "")
+    response = handler.handle(request, Endpoint(Api.SEARCH, path[1:]))
+    return _decode(response), outcome_of(response) or SearchOutcome.skipped("")
 
 
-def _with_details(search: dict[str, Any]) -> dict[str, Any]:
+def _ask_for_details(search: dict[str, Any]) -> dict[str, Any]:
     ext = search.get("ext", {})
     rerank = ext.get("rerank", {}) if isinstance(ext, dict) else None
     if not isinstance(rerank, dict):
-        return search  # it is refused as it stands
+        return search  # the proxy refuses it
     return search | {"ext": {**ext, "rerank": {**rerank, "explain": True}}}
 
 
-def _decoded(answer: Response) -> dict[str, Any]:
+def _decode(answer: Response) -> dict[str, Any]:
     """Return the JSON of an answered search.
 
     Raises:
@@ -161,20 +156,20 @@ def _decoded(answer: Response) -> dict[str, Any]:
             text, or empty.
         UpstreamError: a 200 that is no answer to a search.
     """
-    content = _content(answer)
+    content = _read_content(answer)
     try:
         found = msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         found = None
     if answer.status != 200:
         challenges = tuple(value for name, value in answer.headers if name.lower() == "www-authenticate")
-        raise AnsweredError(answer.status, _error_reason(answer.status, found, content), challenges)
+        raise AnsweredError(answer.status, _find_reason(answer.status, found, content), challenges)
     if not isinstance(found, dict) or not isinstance(found.get("hits"), dict):
         raise UpstreamError(f"expected OpenSearch's JSON for a search, found {content[:MAX_SHOWN_BYTES]!r}")
     return found
 
 
-def _content(answer: Response) -> bytes:
+def _read_content(answer: Response) -> bytes:
     """Return the body, and hand the connection of a streamed one back."""
     if isinstance(answer.body, bytes):
         return answer.body
@@ -185,7 +180,7 @@ def _content(answer: Response) -> bytes:
             answer.body.close()
 
 
-def _error_reason(status: int, found: Any, content: bytes) -> str:  # noqa: ANN401  # any JSON value
+def _find_reason(status: int, found: Any, content: bytes) -> str:  # noqa: ANN401  # any JSON value
     """Return what an error says: OpenSearch's reason, its plain text, or what the status means."""
     if isinstance(found, dict) and "error" in found:
         return read_reason(found["error"])
@@ -194,7 +189,7 @@ def _error_reason(status: int, found: Any, content: bytes) -> str:  # noqa: ANN4
     return text or meanings.get(status, "no reason given")
 
 
-def _hit(hit: dict[str, Any], fields: Sequence[str]) -> dict[str, Any]:
+def _describe_hit(hit: dict[str, Any], fields: Sequence[str]) -> dict[str, Any]:
     shown = {name: hit.get(name) for name in ("_index", "_id", "_score")}
     text = {"text": hit_text(hit, fields)} if hit.get("_source") else {}
     return {**shown, **text, "rerank": hit.get("_rerank")}

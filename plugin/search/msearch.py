@@ -1,173 +1,154 @@
-"""One `_msearch`: every item planned and answered by itself, or all of them passed through."""
+"""One `_msearch`: every item planned and answered by itself, or all of them passed through.
 
-import logging
+`handle` -> `_plan` -> `_execute` -> `MultiSearchReranker.run`, and `_recover` if that fails
+"""
+
 from collections.abc import Sequence
 from dataclasses import replace
 
 from opensearch.endpoints import Api, Endpoint
-from opensearch.rawjson.validation import InvalidError
 from opensearch.search.msearch import MultiSearchItem, read_items
-from opensearch.search.plan import Plan
+from opensearch.search.plan import InvalidControls, Plan
 from opensearch.search.request import NotUnderstoodError, read_parameters
-from opensearch.search.response import UnusableResponseError
 from opensearch.search.template import TEMPLATE_PARAMETERS
-from opensearch.settings.target import Skip
+from opensearch.settings.skip import Skip
 from plugin.encoding.model import Model
-from plugin.errors import UpstreamError
-from plugin.http.client_presence import ClientGoneError
 from plugin.http.messages import Request, Response
+from plugin.http.request_context import ClientDisconnectedError
 from plugin.passthrough.forward import forward_request
 from plugin.passthrough.hidden_fields import FieldLookup
-from plugin.search.handler import MAX_BODY_BYTES, plain_json, with_warnings
-from plugin.search.msearch_item import PlannedItem, cut_of_items
-from plugin.search.msearch_rerank import RefusedError, RerankedItems
-from plugin.search.page_agreement import PageAgreement
+from plugin.search.failure import add_warnings, log_failure
+from plugin.search.msearch_item import PlannedItem, build_items_cut
+from plugin.search.msearch_rerank import MultiSearchReranker, RefusedError
 from plugin.search.planner import SearchPlanner
-from plugin.search.sidecar import answered, holds_for_the_clients_own
-from plugin.search.template_renderer import TemplateRenderer
-from plugin.telemetry.rerank_status import of_items, skipped
-from plugin.telemetry.stage_clock import StageClock
+from plugin.search.request_body import decode_json, read_body
+from plugin.search.template import TemplateRenderer
+from plugin.search.upstream_exchange import build_response, is_final
+from plugin.telemetry.outcome import MultiSearchOutcome, SearchOutcome
 from plugin.upstream.access import may_search
 from plugin.upstream.client import Upstream
 
 MULTI_SEARCHES = frozenset({Api.MULTI_SEARCH, Api.MULTI_SEARCH_TEMPLATE})
-"""What this door answers."""
+"""What this handler answers."""
 
 MAX_HITS = 10_000
 """Hits that the items of one request may ask for in their widened form; those beyond are passed through."""
 
-_log = logging.getLogger("twinrank.search")
 
-
-class MultiSearchDoor:
+class MultiSearchHandler:
     """Answers several searches at once in front of one OpenSearch with one model."""
 
-    def __init__(
-        self, upstream: Upstream, planner: SearchPlanner, lookup: FieldLookup, model: Model,
-        pages: PageAgreement | None = None,
-    ) -> None:  # fmt: skip
+    def __init__(self, upstream: Upstream, planner: SearchPlanner, lookup: FieldLookup, model: Model) -> None:
         self._upstream = upstream
         self._planner = planner
         self._lookup = lookup
-        self._pages = pages or PageAgreement()
-        self._items = RerankedItems(upstream, model, planner.breaker)
+        self._reranker = MultiSearchReranker(upstream, model, planner.breaker)
 
-    def answer(self, request: Request, endpoint: Endpoint) -> Response:
+    def handle(self, request: Request, endpoint: Endpoint) -> Response:
         """Answer several searches.
 
         Raises:
             UpstreamError: OpenSearch cannot be asked.
+            ClientDisconnectedError: nobody waits for the answer any more.
         """
-        clock = StageClock()
-        body = request.stream.read(MAX_BODY_BYTES + 1)
+        body = read_body(request)
         try:
-            with clock.stage("plan"):
-                items = read_items(request.target, endpoint.indices, plain_json(request, body))
-                if endpoint.api is Api.MULTI_SEARCH_TEMPLATE:
-                    items = self._rendered(request, items)
-                planned = self._planned(request, items)
+            with request.context.stage("plan"):
+                planned = self._plan(request, self._read_items(request, endpoint, body))
         except NotUnderstoodError as error:
-            return self._unread(request, body, error.reason, clock)
+            return self._forward_unread(request, body, Skip(error.reason))
         try:
-            return self._answered(request, body, planned, clock)
-        except RefusedError as error:
-            if holds_for_the_clients_own(error.exchange.status, error.exchange.body):
-                status = of_items([each.given_up("upstream").word for each in planned])
-                return answered(error.exchange, error.exchange.body, status, clock)
-            return self._given_up(request, body, planned, _failed("upstream", error), clock, error)
-        except (UnusableResponseError, UpstreamError) as error:
-            return self._given_up(request, body, planned, _failed("upstream", error), clock, error)
-        except ClientGoneError:
+            return self._execute(request, body, planned)
+        except ClientDisconnectedError:
             raise
         except Exception as error:  # noqa: BLE001  # the app's edge: a fault of ours must not fail a search
-            _log.exception("reranking failed in a way that nobody foresaw; the client's own items are sent")
-            return self._given_up(request, body, planned, "internal", clock, error)
+            return self._recover(request, body, planned, error)
 
-    def _given_up(
-        self, request: Request, body: bytes, planned: Sequence[PlannedItem], reason: str, clock: StageClock,
-        failure: Exception,
-    ) -> Response:  # fmt: skip
-        """Answer the client's own items, with the warnings of what failed."""
-        given_up = [each.given_up(reason) for each in planned]
-        try:
-            return with_warnings(self._answered(request, body, given_up, clock), failure)
-        except RefusedError as error:
-            status = of_items([each.word for each in given_up])
-            own = answered(error.exchange, error.exchange.body, status, clock)
-            return with_warnings(own, failure)
-
-    def _rendered(self, request: Request, items: Sequence[MultiSearchItem]) -> list[MultiSearchItem]:
-        """Return items whose searches are what their templates stand for."""
+    def _read_items(self, request: Request, endpoint: Endpoint, body: bytes) -> Sequence[MultiSearchItem]:
+        """Return the items; those of templates with the searches that the templates make."""
+        items = read_items(request.target, endpoint.indices, decode_json(request, body))
+        if endpoint.api is not Api.MULTI_SEARCH_TEMPLATE:
+            return items
         unknown = read_parameters(request.target).keys() - TEMPLATE_PARAMETERS
         if unknown:  # OpenSearch refuses it, and `_msearch`, which what is rendered goes to, may not
             raise NotUnderstoodError(min(unknown))
         renderer = TemplateRenderer(self._upstream, request)
         return [
             item if isinstance(item.search, Skip)
-            else replace(item, search=renderer.search(item.search, item.search.path))
+            else replace(item, search=renderer.render(item.search, item.search.path))
             for item in items
         ]  # fmt: skip
 
-    def _planned(self, request: Request, items: Sequence[MultiSearchItem]) -> list[PlannedItem]:
+    def _plan(self, request: Request, items: Sequence[MultiSearchItem]) -> list[PlannedItem]:
         """Plan every item, as long as there are hits left to ask for."""
         is_filtered = "filter_path" in read_parameters(request.target)
         planned, num_hits = [], 0
-        may_search: dict[str, bool] = {}
+        known: dict[str, bool] = {}
         for item in items:
-            each = self._planned_item(request, item)
-            if isinstance(each.plan, InvalidError) and not self._may_search(
-                request, item.indices, may_search
+            search = self._planner.plan(request, item.indices, item.search, fallback="multi_search")
+            each = PlannedItem(item, search)
+            if isinstance(search.plan, InvalidControls) and not self._may_search(
+                search.indices, request, known
             ):
-                each = replace(each, plan=Skip("not_enabled"))
+                each = each.send_as_it_came(Skip("not_enabled"))
             if is_filtered:  # positions would be lost, and with them whose `ext.rerank` it was
-                each = replace(each, plan=Skip("filter_path"))
+                each = each.send_as_it_came(Skip("filter_path"))
             asked = each.plan.num_hits if isinstance(each.plan, Plan) else 0
             if num_hits + asked > MAX_HITS:
-                each = each.given_up("msearch_hits")
+                each = each.fall_back(Skip("msearch_hits"))
             else:
                 num_hits += asked
             planned.append(each)
         return planned
 
-    def _planned_item(self, request: Request, item: MultiSearchItem) -> PlannedItem:
-        target = self._planner.target(request, item.indices, item.search)
-        try:
-            plan = self._planner.plan(request, item.search, target, fallback="multi_search")
-        except InvalidError as error:
-            return PlannedItem(item, target, error)
-        page = self._pages.page(request, item.search, target, plan)
-        return PlannedItem(item, target, page.followed(plan), page)
-
-    def _may_search(self, request: Request, indices: str, known: dict[str, bool]) -> bool:
-        """Whether OpenSearch lets the caller search there; only then a wrong `ext.rerank` is told."""
+    def _may_search(self, indices: str, request: Request, known: dict[str, bool]) -> bool:
+        """Whether the caller may search there; only then the response says that `ext.rerank` is wrong."""
         if indices not in known:
             known[indices] = may_search(self._upstream, request, indices)
         return known[indices]
 
-    def _answered(
-        self, request: Request, body: bytes, planned: Sequence[PlannedItem], clock: StageClock
-    ) -> Response:
+    def _execute(self, request: Request, body: bytes, planned: Sequence[PlannedItem]) -> Response:
+        """Rerank the items, or send all of them as they came if none is to be reranked or changed."""
         if not all(each.is_own for each in planned):
-            return self._items.run(request, planned, clock)
-        with clock.stage("opensearch"):
-            answer = forward_request(
-                self._upstream, request, cut_of_items(planned), read=body, may_repeat=True
+            return self._reranker.run(request, planned)
+        with request.context.stage("opensearch"):
+            response = forward_request(
+                self._upstream, request, build_items_cut(planned), read=body, may_repeat=True
             )
-        words = [each.word for each in planned]
-        for each in planned if answer.status == 200 else ():
-            each.noted(each.word)
-        return answer.with_headers(("Rerank-Status", of_items(words)), clock.header())
+        outcome = _outcome(request, planned)
+        if response.status == 200:
+            for each, own in zip(planned, outcome.items, strict=True):
+                each.record_outcome(own)
+        return replace(response, outcome=outcome)
 
-    def _unread(self, request: Request, body: bytes, reason: str, clock: StageClock) -> Response:
-        """Pass on what was not understood: which indices it speaks of, its answer tells."""
-        cut = self._lookup.build_redaction(request, lambda field: False)
-        with clock.stage("opensearch"):
-            answer = forward_request(
+    def _recover(
+        self, request: Request, body: bytes, planned: Sequence[PlannedItem], error: Exception
+    ) -> Response:
+        """Fall back to the client's own items, with the warnings of what failed."""
+        if isinstance(error, RefusedError) and is_final(error.exchange.status, error.exchange.body):
+            return _refused_response(request, error, [each.fall_back(Skip("upstream")) for each in planned])
+        skip = log_failure(error)
+        own = [each.fall_back(skip) for each in planned]
+        try:
+            response = self._execute(request, body, own)
+        except RefusedError as refused:
+            response = _refused_response(request, refused, own)
+        return add_warnings(response, error)
+
+    def _forward_unread(self, request: Request, body: bytes, skip: Skip) -> Response:
+        """Pass on what was not understood: its answer shows which indices it speaks of."""
+        context, cut = request.context, self._lookup.build_redaction(request, lambda field: False)
+        with context.stage("opensearch"):
+            response = forward_request(
                 self._upstream, request, cut, read=body, may_repeat=True, keeps_coding=True
             )
-        return answer.with_headers(("Rerank-Status", skipped(reason)), clock.header())
+        return replace(response, outcome=SearchOutcome.skipped(skip.reason, context.stages_ms()))
 
 
-def _failed(reason: str, error: Exception) -> str:
-    _log.warning("the widened searches failed, so the client's own items are sent: %s", error)
-    return reason
+def _refused_response(request: Request, error: RefusedError, planned: Sequence[PlannedItem]) -> Response:
+    return build_response(error.exchange, error.exchange.body, _outcome(request, planned))
+
+
+def _outcome(request: Request, planned: Sequence[PlannedItem]) -> MultiSearchOutcome:
+    """Return the outcome of items of which none is reranked."""
+    return MultiSearchOutcome(tuple(each.outcome for each in planned), request.context.stages_ms())

@@ -12,23 +12,24 @@ import msgspec
 from msgspec import Raw
 
 from opensearch.rawjson.style import Style, write_value
-from opensearch.rawjson.validation import InvalidError
 from opensearch.search.msearch import DEPTH_OF_AN_ITEM, MultiSearchResponse, read_error_status
-from opensearch.search.plan import Plan
+from opensearch.search.plan import InvalidControls, Plan
 from opensearch.search.response import SearchResponse, UnusableResponseError
+from opensearch.settings.skip import Skip
 from plugin.encoding.model import Model
 from plugin.encoding.query_future import QueryFuture
 from plugin.errors import RerankFailedError, error_body
 from plugin.http.headers import select_warnings
 from plugin.http.messages import Request, Response
-from plugin.search.breaker import UpstreamBreaker, kind_of
+from plugin.search.breaker import UpstreamBreaker, find_kind
+from plugin.search.failure import build_failure_body
 from plugin.search.msearch_item import PlannedItem
 from plugin.search.page import RerankedPage
-from plugin.search.scoring import scored_window
-from plugin.search.sidecar import answered, holds_for_the_clients_own, plain_headers
+from plugin.search.scores import WindowScores
+from plugin.search.scoring import score_window
+from plugin.search.upstream_exchange import build_headers, build_response, is_final
 from plugin.search.verification import WindowTexts, carries_sources
-from plugin.telemetry.rerank_status import APPLIED, of_items
-from plugin.telemetry.stage_clock import StageClock
+from plugin.telemetry.outcome import MultiSearchOutcome, SearchOutcome
 from plugin.upstream.access import DENIED
 from plugin.upstream.client import Exchange, Upstream
 
@@ -49,11 +50,11 @@ class RefusedError(UnusableResponseError):
 
 
 @dataclass(frozen=True)
-class _Told:
-    """One item's part of the answer, and what became of it."""
+class _ItemResponse:
+    """One item's part of the answer, and its outcome."""
 
     raw: Raw
-    word: str
+    outcome: SearchOutcome
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class _Answers:
     raws: Mapping[int, Raw]
 
 
-class RerankedItems:
+class MultiSearchReranker:
     """Runs planned items on one OpenSearch with one model."""
 
     def __init__(self, upstream: Upstream, model: Model, breaker: UpstreamBreaker) -> None:
@@ -73,7 +74,7 @@ class RerankedItems:
         self._model = model
         self._breaker = breaker
 
-    def run(self, request: Request, planned: Sequence[PlannedItem], clock: StageClock) -> Response:
+    def run(self, request: Request, planned: Sequence[PlannedItem]) -> Response:
         """Answer all items.
 
         Raises:
@@ -83,47 +84,47 @@ class RerankedItems:
         """
         judged = [each.plan for each in planned if _may_give_up(each) and isinstance(each.plan, Plan)]
         if judged and not self._model.admits(*judged):
-            planned = [each.given_up("overloaded") if _may_give_up(each) else each for each in planned]
-        vectors = self._submitted(planned)
-        items = dict(enumerate(planned))
-        with clock.stage("opensearch"):
-            answers = self._asked(request, items)
-        told = self._told(items, answers, vectors, clock, WindowTexts(self._upstream, request))
-        failed = {position: items[position].given_up("upstream") for position in items.keys() - told.keys()}
+            busy = Skip("overloaded")
+            planned = [each.fall_back(busy) if _may_give_up(each) else each for each in planned]
+        context, vectors, items = request.context, self._submit_queries(planned), dict(enumerate(planned))
+        with context.stage("opensearch"):
+            answers = self._ask(request, items)
+        responses = self._respond(items, answers, vectors, WindowTexts(self._upstream, request))
+        failed = {at: items[at].fall_back(Skip("upstream")) for at in sorted(items.keys() - responses.keys())}
         if failed:
-            with clock.stage("opensearch"):
-                told |= self._asked_again(request, dict(sorted(failed.items())), answers.whole.style)
-        for position, each in items.items():
-            each.noted(told[position].word)
-        self._note(request, items, told, failed.keys())
-        body = answers.whole.with_items(told[position].raw for position in items)
-        status = of_items([told[position].word for position in items])
-        return answered(answers.exchange, body, status, clock)
+            with context.stage("opensearch"):
+                responses |= self._ask_again(request, failed, answers.whole.style)
+        outcomes = tuple(responses[position].outcome for position in items)
+        for each, outcome in zip(planned, outcomes, strict=True):
+            each.record_outcome(outcome)
+        self._record_failures(request, items, responses, failed.keys())
+        body = answers.whole.with_items(responses[position].raw for position in items)
+        return build_response(answers.exchange, body, MultiSearchOutcome(outcomes, context.stages_ms()))
 
-    def _note(
-        self, request: Request, items: Mapping[int, PlannedItem], told: Mapping[int, _Told],
+    def _record_failures(
+        self, request: Request, items: Mapping[int, PlannedItem], responses: Mapping[int, _ItemResponse],
         failed: Collection[int],
     ) -> None:  # fmt: skip
-        """Note which widened searches failed though the client's own were answered, and which did not."""
+        """Tell the breaker which widened searches failed though the client's own were answered."""
         for position, each in items.items():
             if not isinstance(each.plan, Plan):
                 continue
-            kind = kind_of(request, each.plan.request)
+            kind = find_kind(request, each.plan.request)
             if position not in failed:
-                self._breaker.succeeded(kind)
-            elif read_error_status(told[position].raw) is None:
-                self._breaker.failed(kind)
+                self._breaker.record_success(kind)
+            elif read_error_status(responses[position].raw) is None:
+                self._breaker.record_failure(kind)
 
-    def _submitted(self, planned: Sequence[PlannedItem]) -> dict[int, Vector]:
+    def _submit_queries(self, planned: Sequence[PlannedItem]) -> dict[int, Vector]:
         plans = {position: each.plan for position, each in enumerate(planned)}
         texts = {position: plan.query_text for position, plan in plans.items() if isinstance(plan, Plan)}
         return dict(zip(texts, self._model.query_vectors.submit_all(list(texts.values())), strict=True))
 
-    def _asked(self, request: Request, items: Mapping[int, PlannedItem]) -> _Answers:
+    def _ask(self, request: Request, items: Mapping[int, PlannedItem]) -> _Answers:
         """Ask for all items, those that are refused apart; one request for each place that they go to."""
         places: dict[str, list[int]] = {}
         for position, each in items.items():
-            if not isinstance(each.plan, InvalidError):
+            if not isinstance(each.plan, InvalidControls):
                 places.setdefault(each.place(request.target), []).append(position)
         exchange, top, raws = (
             _NOTHING_ASKED,
@@ -132,7 +133,9 @@ class RerankedItems:
         )
         for place, positions in places.items():
             body = b"".join(items[position].lines() for position in positions)
-            exchange = self._upstream.exchange(request.method, place, plain_headers(request), body)
+            exchange = self._upstream.exchange(
+                request.method, place, build_headers(request), body, client=request.context.client
+            )
             if exchange.status != 200:
                 raise RefusedError(exchange)
             part = MultiSearchResponse.parse(exchange.body, len(positions))
@@ -140,71 +143,74 @@ class RerankedItems:
             top = part.add_time_of(top)
         return _Answers(exchange, top, raws)
 
-    def _told(
+    def _respond(
         self,
         items: Mapping[int, PlannedItem],
         answers: _Answers,
         vectors: Mapping[int, Vector],
-        clock: StageClock,
         texts: WindowTexts,
-    ) -> dict[int, _Told]:
+    ) -> dict[int, _ItemResponse]:
         """Return the items' parts of the answer, without those whose widened search failed."""
-        told, style, is_patient = {}, answers.whole.style, True
+        responses, style, is_patient = {}, answers.whole.style, True
         for position, each in items.items():
-            if isinstance(each.plan, InvalidError):
-                told[position] = _Told(_error(400, "illegal_argument_exception", each.plan, style), each.word)
-            elif not isinstance(each.plan, Plan):
-                told[position] = _told_of(each, answers.raws[position], style)
+            plan = each.plan
+            if isinstance(plan, InvalidControls):
+                raw = _build_error(400, "illegal_argument_exception", plan.detail, style)
+                responses[position] = _ItemResponse(raw, each.outcome)
+            elif not isinstance(plan, Plan):
+                responses[position] = _pass_through(each, answers.raws[position], style)
             else:
-                plan = each.plan if is_patient else _impatient(each.plan)
-                found = self._reranked(plan, answers.raws[position], vectors[position], clock, texts)
+                plan = plan if is_patient else _without_deadline(plan)
+                found = self._rerank(plan, answers.raws[position], vectors[position], texts)
                 if found is not None:
-                    told[position] = found
-                    is_patient = is_patient and found.word != "deadline"
-        return told
+                    responses[position] = found
+                    is_patient = is_patient and found.outcome.reason != "deadline"
+        return responses
 
-    def _reranked(
-        self, plan: Plan, raw: Raw, vector: Vector, clock: StageClock, texts: WindowTexts
-    ) -> _Told | None:
-        """Return one item reranked or as a first-stage page; None where its widened search failed."""
+    def _rerank(self, plan: Plan, raw: Raw, vector: Vector, texts: WindowTexts) -> _ItemResponse | None:
+        """Return one item reranked or as a first-stage page; None if its widened search failed."""
         try:
             status = read_error_status(raw)
-            if holds_for_the_clients_own(status, bytes(raw)):
-                return _Told(raw, "not_enabled" if status in DENIED else "upstream")
+            if is_final(status, bytes(raw)):
+                reason = "not_enabled" if status in DENIED else "upstream"
+                return _ItemResponse(raw, SearchOutcome.skipped(reason))
             if status is not None:
                 raise UnusableResponseError(f"expected an answer, found {bytes(raw)[:500]!r}")
-            found = self._page(plan, raw, vector, clock, texts)
+            return self._build_page(plan, raw, vector, texts)
         except UnusableResponseError as error:
             _log.warning("the widened search of an item failed, so the client's own is sent: %s", error)
             return None
-        return found
 
-    def _page(self, plan: Plan, raw: Raw, vector: Vector, clock: StageClock, texts: WindowTexts) -> _Told:
-        with clock.stage("read"):
+    def _build_page(self, plan: Plan, raw: Raw, vector: Vector, texts: WindowTexts) -> _ItemResponse:
+        """Score an item's window and write its page, in first-stage order if there are no scores."""
+        with texts.context.stage("read"):
             response = SearchResponse.parse(bytes(raw), within=DEPTH_OF_AN_ITEM)
-        scored = scored_window(
-            response, plan, self._model, vector, clock, texts, has_sources=carries_sources(plan)
-        )
-        if isinstance(scored, RerankFailedError):
-            _log.warning("item not reranked, reason=%s: %s", scored.reason, scored)
+        has_sources, reason = carries_sources(plan), ""
+        scores: WindowScores | None
+        try:
+            scores = score_window(response, plan, self._model, vector, texts, has_sources=has_sources)
+        except RerankFailedError as error:
+            _log.warning("item not reranked, reason=%s: %s", error.reason, error)
             if plan.settings.on_failure == "error":
-                return _Told(_failed(scored, response.style), scored.reason)
-        scores = None if isinstance(scored, RerankFailedError) else scored
-        with clock.stage("page"):
-            page = RerankedPage(response, plan, self._model.name, scores).written(
+                raw = _write_error(build_failure_body(error), response.style)
+                return _ItemResponse(raw, SearchOutcome.skipped(error.reason))
+            scores, reason = None, error.reason
+        with texts.context.stage("page"):
+            page = RerankedPage(response, plan, self._model.name, scores).write(
                 lambda positions: [response.hits[position] for position in positions]
             )
-        return _Told(Raw(page), scored.reason if isinstance(scored, RerankFailedError) else APPLIED)
+        outcome = SearchOutcome.skipped(reason) if scores is None else scores.build_outcome()
+        return _ItemResponse(Raw(page), outcome)
 
-    def _asked_again(
+    def _ask_again(
         self, request: Request, failed: Mapping[int, PlannedItem], style: Style
-    ) -> dict[int, _Told]:
+    ) -> dict[int, _ItemResponse]:
         """Return failed items as OpenSearch answers the client's own; an error to all is one to each."""
         try:
-            raws = self._asked(request, failed).raws
+            raws = self._ask(request, failed).raws
         except RefusedError as error:
-            raws = dict.fromkeys(failed, _error_to_each(error.exchange, style))
-        return {position: _told_of(each, raws[position], style) for position, each in failed.items()}
+            raws = dict.fromkeys(failed, _build_error_to_each(error.exchange, style))
+        return {position: _pass_through(each, raws[position], style) for position, each in failed.items()}
 
 
 def _may_give_up(each: PlannedItem) -> bool:
@@ -216,28 +222,28 @@ def _may_give_up(each: PlannedItem) -> bool:
     return isinstance(plan, Plan) and plan.settings.on_failure != "error" and not plan.follows_page
 
 
-def _told_of(each: PlannedItem, raw: Raw, style: Style) -> _Told:
+def _pass_through(each: PlannedItem, raw: Raw, style: Style) -> _ItemResponse:
     """Return an item that was passed through; a refusal does not tell whether its index has settings."""
     is_denied = read_error_status(raw) in DENIED
-    return _Told(each.cut(raw, style), "not_enabled" if is_denied else each.word)
+    outcome = SearchOutcome.skipped("not_enabled") if is_denied else each.outcome
+    return _ItemResponse(each.cut(raw, style), outcome)
 
 
-def _impatient(plan: Plan) -> Plan:
+def _without_deadline(plan: Plan) -> Plan:
     """Return the plan of an item that waits for no vector, since one before it has waited in vain."""
     return replace(plan, settings=msgspec.structs.replace(plan.settings, deadline_ms=0))
 
 
-def _failed(error: RerankFailedError, style: Style) -> Raw:
-    """Return what `on_failure: error` asks for."""
-    return _error(503, "rerank_failed_exception", f"reranking failed, reason={error.reason}: {error}", style)
+def _build_error(status: int, type_name: str, reason: str, style: Style) -> Raw:
+    return _write_error(error_body(status, type_name, reason), style)
 
 
-def _error(status: int, type_name: str, reason: object, style: Style) -> Raw:
-    body = msgspec.json.decode(error_body(status, type_name, str(reason)))
-    return write_value(body, style, DEPTH_OF_AN_ITEM)
+def _write_error(body: bytes, style: Style) -> Raw:
+    """Return an error's body as an item has it."""
+    return write_value(msgspec.json.decode(body), style, DEPTH_OF_AN_ITEM)
 
 
-def _error_to_each(exchange: Exchange, style: Style) -> Raw:
+def _build_error_to_each(exchange: Exchange, style: Style) -> Raw:
     """Return an error to all items as one item has it, which is the same form."""
     try:
         error = msgspec.json.decode(exchange.body, type=dict[str, Any])
@@ -246,4 +252,4 @@ def _error_to_each(exchange: Exchange, style: Style) -> Raw:
     if "error" in error and "status" in error:
         return write_value(error, style, DEPTH_OF_AN_ITEM)
     found = exchange.body[:500].decode(errors="replace")
-    return _error(exchange.status, "upstream_exception", found, style)
+    return _build_error(exchange.status, "upstream_exception", found, style)

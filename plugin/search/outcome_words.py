@@ -1,6 +1,6 @@
-"""What a `Rerank-Status` means, in a sentence for people, with what to do about it."""
+"""Why a search was not reranked, in a sentence for people, with what to do about it."""
 
-from plugin.search.retry import reason_of_status
+from plugin.search.retry import parse_reason
 
 _BUSY = "The machine is busy, and the query's vector was not ready in time. Search again."
 
@@ -22,8 +22,8 @@ _WORDS = {
 }
 
 
-def outcome_in_words(status: str) -> str:
-    """Return a sentence on a search that was not reranked, empty if it was.
+def describe_status(status: str) -> str:
+    """Return a sentence on a search that was not reranked, empty if it was; a tool got the `Rerank-Status`.
 
     An empty `status` means that no proxy answered.
     """
@@ -31,6 +31,10 @@ def outcome_in_words(status: str) -> str:
         return ""
     if not status:
         return "The answer has no Rerank-Status: is this address Twinrank's?"
-    reason = reason_of_status(status)
+    return describe_reason(parse_reason(status))
+
+
+def describe_reason(reason: str) -> str:
+    """Return a sentence on a search that was not reranked for this reason."""
     known = _WORDS.get(reason, f"The reason is `{reason}` (docs/how-to/troubleshooting.md explains it).")
     return f"Not reranked: this is OpenSearch's own order. {known}"

@@ -15,33 +15,36 @@ from opensearch.search.scores import add_details, add_explanation, copy_score, f
 from plugin.search.scores import WindowScores
 
 HitsAt = Callable[[Sequence[int]], list[Hit]]
-"""First-stage positions to hits as the client shall see them."""
+"""First-stage positions to hits as the client asked for them."""
 
 _DEPTH_IN_A_HIT = 4
 _WITH_HITS = ("aggregations", "suggest")
-"""What beside the hits may hold documents: `top_hits`, and the options of a completion."""
+"""Members beside the hits that may hold documents: `top_hits`, and the options of a completion."""
 
 
 @dataclass(frozen=True)
 class RerankedPage:
-    """Writes the page of one search, reranked or, where `scores` is None, in first-stage order."""
+    """Writes the page of one search, reranked or, if `scores` is None, in first-stage order."""
 
     response: SearchResponse
     plan: Plan
     model_name: str
     scores: WindowScores | None
 
-    def written(self, hits_at: HitsAt) -> bytes:
-        """Return the answer."""
+    def write(self, hits_at: HitsAt) -> bytes:
+        """Return the answer's body."""
         order = self._order()[self.plan.page_start : self.plan.page_end]
         hits = [
-            self._cut(self._told(self._scored(hit, position, rank), position, rank))
+            self._cut(self._explain(self._score(hit, position, rank), position, rank))
             for rank, (hit, position) in enumerate(
                 zip(hits_at(order), order, strict=True), self.plan.page_start
             )
         ]
         return self.response.with_hits(
-            hits, max_score=self._max_score(), beside=self._beside(), filter_path=self.plan.filter_path
+            hits,
+            max_score=self._max_score(),
+            beside=self._members_beside(),
+            filter_path=self.plan.filter_path,
         )
 
     def _order(self) -> list[int]:
@@ -49,7 +52,7 @@ class RerankedPage:
         ranked = [] if self.scores is None else self.scores.ranking.order.tolist()
         return [*ranked, *range(len(ranked), len(self.response.hits))]
 
-    def _scored(self, hit: Hit, position: int, rank: int) -> Hit:
+    def _score(self, hit: Hit, position: int, rank: int) -> Hit:
         """Give the hit its `_score`.
 
         By default the k-th hit carries the k-th highest first-stage score: values are OpenSearch's own,
@@ -64,12 +67,12 @@ class RerankedPage:
             return copy_score(hit, self.response.hits[position])  # a fused score is at least as high
         return set_score(hit, format_score(0))
 
-    def _told(self, hit: Hit, position: int, rank: int) -> Hit:
-        """Say how the hit was scored, where that is asked for."""
+    def _explain(self, hit: Hit, position: int, rank: int) -> Hit:
+        """Say how the hit was scored, if the client asks for that."""
         plan, style = self.plan, self.response.style
         if self.scores is None or position >= len(self.scores) or not (plan.explains or plan.details):
             return hit
-        scores = self.scores.of(position)
+        scores = self.scores.score(position)
         if plan.explains:
             hit = add_explanation(hit, scores, style, _DEPTH_IN_A_HIT)
         return add_details(hit, scores, rank + 1, style, _DEPTH_IN_A_HIT) if plan.details else hit
@@ -79,7 +82,7 @@ class RerankedPage:
             return None
         return format_score(self.scores.highest())
 
-    def _beside(self) -> dict[str, Raw]:
+    def _members_beside(self) -> dict[str, Raw]:
         """Return what is changed or added beside the hits."""
         top = self.response.top
         beside = {} if self.plan.keep_vector else {
@@ -87,23 +90,23 @@ class RerankedPage:
             for name in _WITH_HITS
             if name in top
         }  # fmt: skip
-        return {**beside, "ext": self._used()} if self.plan.details else beside
+        return {**beside, "ext": self._describe_window()} if self.plan.details else beside
 
-    def _used(self) -> Raw:
-        """Return what was used for all hits alike, as OpenSearch's own answers have it under `ext`."""
+    def _describe_window(self) -> Raw:
+        """Return what was used for all hits alike, for the answer's `ext`."""
         settings, scores = self.plan.settings, self.scores
-        told: dict[str, Any] = {
+        values: dict[str, Any] = {
             "query_text": self.plan.query_text,
             "model": self.model_name,
             "window_size": 0 if scores is None else len(scores),
             "scored": 0 if scores is None else scores.ranking.num_scored,
             "fusion": settings.fusion.method,
-            "weight": settings.fusion.weight if scores is None else scores.weight,
+            "weight": settings.fusion.weight if scores is None else self.plan.fusion.weight,
             "feedback": 0.0 if scores is None else scores.feedback,
             "smoothing": 0.0 if scores is None else scores.smoothing,
         }
         style = self.response.style
-        written = {name: Raw(msgspec.json.encode(value)) for name, value in told.items()}
+        written = {name: Raw(msgspec.json.encode(value)) for name, value in values.items()}
         return style.object({"rerank": style.object(written, 2)}, 1)
 
     def _cut(self, hit: Hit) -> Hit:

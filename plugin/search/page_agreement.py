@@ -1,4 +1,4 @@
-"""Pages of one search agree: what the first is, reranked or not, the later ones are too.
+"""Pages of one search agree: if the first is reranked, the later ones are too, and if not, none is.
 
 A page that is skipped between two that are reranked shows hits twice and leaves others out. Page 1 decides;
 the later ones follow it for a minute, whichever worker answers them.
@@ -11,14 +11,15 @@ from typing import TypeVar
 import msgspec
 from xxhash import xxh3_64
 
-from opensearch.search.plan import Plan
+from opensearch.search.plan import InvalidControls, Plan
 from opensearch.search.request import SearchRequest
+from opensearch.settings.skip import Skip
 from opensearch.settings.table import RerankSettings
-from opensearch.settings.target import Skip, Target
-from plugin.http.caller import identity
+from opensearch.settings.target import Target
+from plugin.http.caller import select_identity
 from plugin.http.messages import Request, Response
 from plugin.search.page_table import PageTable
-from plugin.telemetry.rerank_status import APPLIED
+from plugin.telemetry.outcome import APPLIED, SearchOutcome, outcome_of
 
 TIMES_THE_DEADLINE = 10
 LONGEST_MS = 10_000
@@ -49,46 +50,42 @@ Part = TypeVar("Part")
 
 @dataclass(frozen=True)
 class Page:
-    """One page of a search: what the table says of the search, and what comes of the page.
+    """One page of a search; `key` is None for a search that is not to be reranked: nothing is noted of it."""
 
-    `key` is None for a search that is not to be reranked: nothing is noted of it.
-    """
-
-    search: SearchRequest | Skip
     table: PageTable
     on_disagreement: Callable[[], None]
     key: int | None = None
     is_first: bool = True
 
-    def followed(self, plan: Plan | Skip) -> Plan | Skip:
-        """Return the plan, as an earlier page of the search has it."""
+    def follow(self, plan: Plan | Skip | InvalidControls) -> Plan | Skip | InvalidControls:
+        """Return the plan as an earlier page of the search has it."""
         if not isinstance(plan, Plan):
             return plan
         was_reranked = self._was_reranked()
         if was_reranked is None:
             return plan
         if not was_reranked:
-            return Skip(EARLIER_PAGE, plan.request if plan.request != self.search else None)
+            return Skip(EARLIER_PAGE)
         deadline_ms = plan.settings.deadline_ms
         longer_ms = max(deadline_ms, min(TIMES_THE_DEADLINE * deadline_ms, LONGEST_MS))
         patient = msgspec.structs.replace(plan.settings, deadline_ms=longer_ms)
         return replace(plan, settings=patient, follows_page=True)
 
-    def answered(self, answer: Response) -> Response:
-        """Note what a client is told of the page."""
-        if answer.status == 200:
-            told = next((value for name, value in answer.headers if name == "Rerank-Status"), "")
-            self.noted(APPLIED if told.startswith(APPLIED) else told.rpartition("reason=")[2])
-        return answer
+    def record_response(self, response: Response) -> None:
+        """Record the outcome of the page, if its client gets one."""
+        outcome = outcome_of(response)
+        if response.status == 200 and isinstance(outcome, SearchOutcome):
+            self.record_outcome(outcome)
 
-    def noted(self, word: str) -> None:
-        """Note what came of the page: APPLIED, or why it was not reranked."""
-        if self.key is None or word not in (APPLIED, *TRANSIENT):
+    def record_outcome(self, outcome: SearchOutcome) -> None:
+        """Record whether the page was reranked, if that may differ from page to page."""
+        reranked = outcome.result == APPLIED
+        if self.key is None or not (reranked or outcome.reason in TRANSIENT):
             return
-        reranked, before = word == APPLIED, self._was_reranked()
+        before = self._was_reranked()
         if before is not None and before != reranked:
             self.on_disagreement()
-        self.table.note(self.key, reranked=reranked if before is None else before)
+        self.table.record(self.key, reranked=reranked if before is None else before)
 
     def _was_reranked(self) -> bool | None:
         return None if self.key is None or self.is_first else self.table.was_reranked(self.key)
@@ -101,10 +98,16 @@ class PageAgreement:
         self._table = table or PageTable()
         self.on_disagreement: Callable[[], None] = lambda: None
 
-    def page(self, request: Request, search: SearchRequest | Skip, target: Target, plan: Plan | Skip) -> Page:
-        """Return the page that a search asks for, be it passed through while a breaker is open."""
-        settings, page = target.settings, Page(search, self._table, self.on_disagreement)
-        if isinstance(search, Skip) or isinstance(settings, Skip):
+    def find_page(
+        self,
+        request: Request,
+        search: SearchRequest | Skip,
+        target: Target,
+        plan: Plan | Skip | InvalidControls,
+    ) -> Page:
+        """Return the page that a search asks for, even if it is passed through while a breaker is open."""
+        settings, page = target.settings, Page(self._table, self.on_disagreement)
+        if isinstance(search, Skip) or isinstance(settings, Skip) or isinstance(plan, InvalidControls):
             return page
         if isinstance(plan, Skip) and plan.reason not in TRANSIENT:
             return page
@@ -114,7 +117,7 @@ class PageAgreement:
 def _key(request: Request, search: SearchRequest, settings: RerankSettings) -> int:
     """Return what all pages of one search have in common, and no other search."""
     hashed = xxh3_64()
-    for name, value in identity(request):
+    for name, value in select_identity(request):
         hashed.update(f"{name.lower()}\0{_lasting(value)}\0".encode("utf-8", "surrogateescape"))
     hashed.update(f"\1{search.path}\1".encode("utf-8", "surrogateescape"))
     for name, text in sorted(_lasting_parts(search.parameters).items()):

@@ -1,7 +1,7 @@
 """Which searches were reranked lately: a table that all workers share, so that pages agree across them.
 
-Slots of 16 bytes in one piece of memory, a search's place in it told by its key. There are no locks: a search
-that another takes the slot of is forgotten, and a slot that two write at once fails its check.
+The memory has slots of 16 bytes, and a search's key names its slot. There are no locks: a search whose slot
+another takes is forgotten, and a slot that two write at once fails its check.
 """
 
 import mmap
@@ -49,8 +49,8 @@ class PageTable:
             return None
         return decision == _RERANKED if 0 <= int(self._clock()) - second <= REMEMBERED_S else None
 
-    def note(self, key: int, *, reranked: bool) -> None:
-        """Note whether a search, whose key has 64 bits, was reranked just now."""
+    def record(self, key: int, *, reranked: bool) -> None:
+        """Record whether a search, whose key has 64 bits, was reranked just now."""
         decision = _RERANKED if reranked else _SKIPPED
         slot = _SLOT.pack(key, int(self._clock()) & 0xFFFFFFFF, decision, b"")
         at = self._place(key)

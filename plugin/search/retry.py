@@ -21,7 +21,7 @@ A query that missed its deadline has its vector by then.
 _Result = TypeVar("_Result")
 
 
-def reason_of_status(status: str) -> str:
+def parse_reason(status: str) -> str:
     """Return the reason in a `Rerank-Status`, empty if it has none."""
     words = (part.strip() for part in status.split(";"))
     return next((word.removeprefix("reason=") for word in words if word.startswith("reason=")), "")
@@ -29,10 +29,10 @@ def reason_of_status(status: str) -> str:
 
 def is_due_to_load(status: str) -> bool:
     """Whether a `Rerank-Status` says that the search was not reranked only because the machine was busy."""
-    return reason_of_status(status) in PAUSES_S
+    return parse_reason(status) in PAUSES_S
 
 
-def with_deadline(search: dict[str, Any], deadline_ms: int = DEADLINE_MS) -> dict[str, Any]:
+def set_deadline(search: dict[str, Any], deadline_ms: int = DEADLINE_MS) -> dict[str, Any]:
     """Return a search body that asks for a deadline, in milliseconds, unless it names its own.
 
     A body whose `ext.rerank` is no object is returned as it is, for the proxy to refuse.
@@ -44,22 +44,23 @@ def with_deadline(search: dict[str, Any], deadline_ms: int = DEADLINE_MS) -> dic
     return search | {"ext": {**ext, "rerank": {"deadline_ms": deadline_ms, **rerank}}}
 
 
-def until_reranked(
+def retry_until_reranked(
     ask: Callable[[], _Result],
-    status: Callable[[_Result], str],
+    reason: Callable[[_Result], str],
     *,
     tries: int = TRIES,
     sleep: Callable[[float], None] = time.sleep,
 ) -> _Result:
     """Return what `ask` returns once the load allows it, or the last answer after so many tries.
 
-    `status` returns the `Rerank-Status` of an answer.
+    `reason` returns why an answer was not reranked, empty if it was.
     """
     for _ in range(tries - 1):
         answer = ask()
-        if not is_due_to_load(status(answer)):
+        why = reason(answer)
+        if why not in PAUSES_S:
             return answer
-        sleep(PAUSES_S[reason_of_status(status(answer))])
+        sleep(PAUSES_S[why])
     return ask()
 
 
@@ -80,11 +81,11 @@ def search_until_reranked(
     first = proxied.search(index, body)
     if not is_due_to_load(first.status):
         return first, 0
-    patient, answers = with_deadline(body), [first]
+    patient, answers = set_deadline(body), [first]
 
     def ask() -> Answer:
         answers.append(proxied.search(index, patient))
         return answers[-1]
 
-    last = until_reranked(ask, lambda answer: answer.status, tries=tries - 1)
+    last = retry_until_reranked(ask, lambda answer: parse_reason(answer.status), tries=tries - 1)
     return last, len(answers) - 1

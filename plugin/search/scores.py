@@ -1,15 +1,17 @@
 """The scores of a ranked window as clients see them."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 
+from opensearch.search.plan import Plan
 from opensearch.search.response import SearchResponse
 from opensearch.search.scores import HitScores
-from opensearch.settings.table import RerankSettings
 from plugin.encoding.model import Model
+from plugin.telemetry.outcome import SearchOutcome
 from reranker.rerank import Ranking
 
 _FUSED_BY = {
@@ -21,13 +23,13 @@ _FUSED_BY = {
 
 @dataclass(frozen=True)
 class WindowScores:
-    """Tells how each hit of a window was scored; hits are named by their first-stage positions.
+    """How each hit of a window was scored; hits are named by their first-stage positions.
 
-    `num_stale` counts the vectors of other texts, None where texts were not compared.
+    `num_stale` counts the vectors of other texts, None if texts were not compared.
     """
 
     response: SearchResponse
-    settings: RerankSettings
+    plan: Plan
     model: Model
     ranking: Ranking
     num_stale: int | None = None
@@ -36,7 +38,7 @@ class WindowScores:
         """The number of hits in the window."""
         return len(self.ranking.order)
 
-    def of(self, position: int) -> HitScores:
+    def score(self, position: int) -> HitScores:
         """Return the scores of one hit."""
         crossing = float(self.ranking.crossing[position])
         has_vector = not math.isnan(crossing)
@@ -56,20 +58,35 @@ class WindowScores:
         )
 
     def shown(self, position: int) -> float:
-        """Return the `_score` of one hit where `score` is `fused` or `probability`."""
-        scores = self.of(position)
-        return scores.fused if self.settings.score == "fused" else scores.probability
+        """Return the `_score` of one hit if `score` is `fused` or `probability`."""
+        scores = self.score(position)
+        return scores.fused if self.plan.settings.score == "fused" else scores.probability
 
     def highest(self) -> float:
         """Return the highest of these."""
         return max((self.shown(position) for position in range(len(self))), default=0.0)
 
+    def build_outcome(self, stages_ms: Mapping[str, float] | None = None) -> SearchOutcome:
+        """Return the outcome of the search whose window this is."""
+        return SearchOutcome(
+            "applied",
+            window=len(self),
+            scored=self.ranking.num_scored,
+            stale=self.num_stale,
+            model=self.model.name,
+            fallback=self.plan.fallback,
+            stages_ms=stages_ms or {},
+        )
+
     @property
-    def weight(self) -> float | None:
-        """The weight that was used, None where the method has none of its own and none is set."""
-        set_weight = self.settings.fusion.weight
-        is_log_linear = self.settings.fusion.method == "log_linear"
-        return self.model.fusion.weight if set_weight is None and is_log_linear else set_weight
+    def feedback(self) -> float:
+        """The weight of the similarity to the best hits, 0 if it was not used."""
+        return 0.0 if self.ranking.similarity is None else self.plan.fusion.feedback
+
+    @property
+    def smoothing(self) -> float:
+        """The share of the nearest hits' scores, 0 if it was not used."""
+        return 0.0 if self.ranking.neighbours is None else self.plan.fusion.smoothing
 
     def _shown(self, ranked_by: float, probability: float) -> float:
         """Return a fused value as it is shown, which is never negative.
@@ -79,9 +96,9 @@ class WindowScores:
         never below the first stage's, smoothed never below the last hit's; `none` is shown as its
         probability.
         """
-        method = self.settings.fusion.method
+        method, weight = self.plan.fusion.method, self.plan.fusion.weight or 0.0
         if method == "log_linear":
-            return math.exp(min(ranked_by + (self.weight or 0.0) * (1 + self.feedback), 700.0))
+            return math.exp(min(ranked_by + weight * (1 + self.feedback), 700.0))
         return probability if method == "none" else ranked_by
 
     def _similarity(self, position: int) -> float | None:
@@ -94,23 +111,13 @@ class WindowScores:
             return None
         return self._shown(float(neighbours[position]), 0.0)
 
-    @property
-    def feedback(self) -> float:
-        """The weight of the similarity to the best hits, 0 if it was not used."""
-        return 0.0 if self.ranking.similarity is None else self.model.feedback(self.settings.fusion)
-
-    @property
-    def smoothing(self) -> float:
-        """The share of the nearest hits' scores, 0 if it was not used."""
-        return 0.0 if self.ranking.neighbours is None else self.model.smoothing(self.settings.fusion)
-
     def _fused_by(self, *, is_smoothed: bool) -> str:
-        method, feedback = self.settings.fusion.method, self.feedback
-        share = self.model.smoothing(self.settings.fusion) if is_smoothed else 0.0
+        fusion, feedback = self.plan.fusion, self.feedback
+        method, share = fusion.method, fusion.smoothing if is_smoothed else 0.0
         if method == "log_linear":
             vote = f" + {feedback:g} * (1 + similarity)" if feedback else ""
             smooth = f", to the power of {1 - share:g}, * neighbours, to that of {share:g}" if share else ""
-            return f"log_linear: first-stage score * exp({self.weight:g} * (1 + crossing{vote})){smooth}"
+            return f"log_linear: first-stage score * exp({fusion.weight:g} * (1 + crossing{vote})){smooth}"
         vote = f", where the crossing is crossing + {feedback:g} * similarity" if feedback else ""
         smooth = f"; then {1 - share:g} * that + {share:g} * neighbours" if share else ""
         return f"{_FUSED_BY[method]}{vote}{smooth}"

@@ -13,7 +13,7 @@ from opensearch.search.plan import Plan
 from opensearch.settings.table import RerankSettings
 from opensearch.writes.documents import DocumentKey
 from plugin.errors import RerankFailedError
-from plugin.http.caller import caller
+from plugin.http.caller import select_caller_headers
 from plugin.http.messages import Request
 from plugin.upstream.client import Upstream
 from plugin.upstream.documents import read_documents
@@ -24,11 +24,12 @@ Values = Mapping[str, Any]
 
 
 class WindowTexts:
-    """Compares the vectors of one caller's windows with the texts beside them."""
+    """Compares the vectors of one request's windows with the texts beside them."""
 
     def __init__(self, upstream: Upstream, request: Request) -> None:
         self._upstream = upstream
-        self._headers = caller(request)
+        self._headers = select_caller_headers(request)
+        self.context = request.context
 
     def without_stale(
         self, plan: Plan, hits: Sequence[Hit], packed: Sequence[bytes | None], *, has_sources: bool
@@ -40,7 +41,7 @@ class WindowTexts:
             hits: the window's.
             packed: their vectors.
             has_sources: whether the source fields of each hit are in its `_source`; else they are read by
-                `_mget`, which tells how each document stands now.
+                `_mget`, which tells how each document is now.
 
         Raises:
             RerankFailedError: `verify`, the texts cannot be read.
@@ -48,16 +49,16 @@ class WindowTexts:
         settings = plan.settings
         places = [position for position, each in enumerate(packed) if each is not None]
         chosen = [hits[position] for position in places]
-        values = [_in_hit(hit) for hit in chosen] if has_sources else self._read(chosen, settings)
+        values = [_read_source(hit) for hit in chosen] if has_sources else self._read(chosen, settings)
         checked = list(packed)
         for position, each in zip(places, values, strict=True):
-            if not _fits(packed[position] or b"", each, settings):
+            if not _is_current(packed[position] or b"", each, settings):
                 checked[position] = None
         return checked, sum(each is None for each in checked) - sum(each is None for each in packed)
 
     def _read(self, hits: Sequence[Hit], settings: RerankSettings) -> list[Values]:
-        wanted = [(_place(hit), settings.source_fields) for hit in hits]
-        found = read_documents(self._upstream, self._headers, wanted)
+        wanted = [(_read_key(hit), settings.source_fields) for hit in hits]
+        found = read_documents(self._upstream, self._headers, wanted, self.context.client)
         if None in found:
             raise RerankFailedError("verify", f"{found.count(None)} of {len(hits)} texts cannot be read")
         return [{} if each is None or each.source is None else each.source for each in found]
@@ -68,12 +69,12 @@ def carries_sources(plan: Plan) -> bool:
     return not plan.request.filters_source and plan.filter_path is None
 
 
-def _fits(packed: bytes, values: Values, settings: RerankSettings) -> bool:
+def _is_current(packed: bytes, values: Values, settings: RerankSettings) -> bool:
     text = text_of(values, settings.source_fields)
     return bool(text) and read_text_hash(packed) == text_hash(text, chunking_of(settings))
 
 
-def _in_hit(hit: Hit) -> Values:
+def _read_source(hit: Hit) -> Values:
     """Return the values of a hit's source; a lone surrogate is what msgspec does not read."""
     source = bytes(hit.get("_source", b"{}"))
     try:
@@ -86,11 +87,11 @@ def _in_hit(hit: Hit) -> Values:
     return values if isinstance(values, dict) else {}
 
 
-def _place(hit: Hit) -> DocumentKey:
-    """Return where a hit's document lies.
+def _read_key(hit: Hit) -> DocumentKey:
+    """Return the key of a hit's document.
 
     Raises:
-        RerankFailedError: `verify`, the hit does not say it.
+        RerankFailedError: `verify`, the hit does not have it.
     """
     try:
         named = {name: msgspec.json.decode(hit[name], type=str) for name in ("_index", "_id")}

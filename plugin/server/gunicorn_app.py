@@ -28,9 +28,9 @@ from plugin.settings.cache import SettingsCache
 from plugin.settings.defaults import read_defaults
 from plugin.settings.poller import SettingsPoller
 from plugin.telemetry.logs import JsonGunicornLogger
-from plugin.telemetry.metrics import Metrics, worker_ended
-from plugin.telemetry.search_log import LogOptions, Sight
-from plugin.telemetry.tracing import tracing_from_environment
+from plugin.telemetry.metrics import Metrics, forget_worker
+from plugin.telemetry.search_log import LogOptions, SearchLog
+from plugin.telemetry.tracing import create_tracing
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle
 
@@ -172,8 +172,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         settings = SettingsCache(upstream, poller, self._defaults)
         poller.start()
         readiness = Readiness(upstream, credentials, poller)
-        sight = Sight(Metrics(), self._log)
-        tracing = tracing_from_environment(query_text=self._log.query_text)
+        tracing = create_tracing(query_text=self._log.query_text)
         model = Model.load(self._bundle, self._files.read_others(self._bundle))
         return Proxy(
             upstream,
@@ -181,7 +180,8 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
             settings,
             self._tokens,
             readiness,
-            sight,
+            Metrics(),
+            SearchLog(self._log),
             tracing,
             self._pages,
             publish_address=self.clients.publish_address,
@@ -211,7 +211,7 @@ def _build_options(listen: str, workers: int, clients: ClientOptions) -> dict[st
         "pre_request": set_underscored_aside,
         "forwarded_allow_ips": "",  # no header of a client changes the path that it asked for
         "accesslog": None,
-        "child_exit": worker_ended,
+        "child_exit": forget_worker,
     }
 
 

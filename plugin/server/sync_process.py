@@ -6,7 +6,7 @@ import sys
 import threading
 from pathlib import Path
 
-from plugin.telemetry.metrics import process_ended
+from plugin.telemetry.metrics import forget_process
 from plugin.upstream.connecting import Connecting
 
 _log = logging.getLogger("twinrank")
@@ -56,7 +56,7 @@ class SyncProcess:
                 self._command, cwd=_APPLICATION, env=self._environment, stdin=subprocess.PIPE
             )
             self._child.wait()
-            process_ended(self._child.pid)
+            forget_process(self._child.pid)
             if not self._stopping.wait(RESTART_S):
                 _log.warning("the sync beside the proxy has ended and is restarted")
 

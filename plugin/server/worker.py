@@ -28,7 +28,7 @@ from gunicorn.sock import ssl_wrap_socket
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from plugin.encoding.admission import MAX_WAITING_REQUESTS
-from plugin.http.arrival import arrived, handed_over, num_waiting
+from plugin.http.request_queue import keep_queued_s, request_queue
 from plugin.server.buffered_request import MAX_HELD_BYTES, BufferedRequest
 from plugin.server.client_errors import build_refusal, build_timeout, build_too_long, is_client_error
 from plugin.server.client_options import ClientOptions
@@ -131,13 +131,16 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     def handle(self, conn: TConn) -> Any:  # noqa: ANN401  # gunicorn's own
         """Answer one request in a thread."""
-        arrived(conn.received_s, was_handed_over=not conn.is_long)
+        if not conn.is_long:
+            request_queue.remove()
+        conn.queued_s = max(0.0, time.monotonic() - conn.received_s)
         return super().handle(conn)
 
     def handle_request(self, req: Any, conn: TConn) -> Any:  # noqa: ANN401  # gunicorn's own
         """Answer a parsed request; trailers after its chunks have the same limit as its head."""
         if isinstance(req.body.reader, ChunkedReader):
             req.body.reader.limit_trailer_section = self._clients.max_head_bytes
+        keep_queued_s(req.body, conn.queued_s)
         return super().handle_request(req, conn)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:  # noqa: ANN401
@@ -159,7 +162,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """Read what arrives. If too many requests wait, read nothing until one is answered."""
-        if num_waiting() < MAX_UNREAD:
+        if request_queue.length < MAX_UNREAD:
             super().wait_for_and_dispatch_events(timeout)
             return
         answered = select.poll()
@@ -236,7 +239,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self._release(conn)
         conn.parser.unreader.unread(request.received)
         conn.is_long = request.is_long
-        conn.received_s = time.monotonic() if request.is_long else handed_over()
+        conn.received_s = time.monotonic() if request.is_long else request_queue.add()
         answered = (self._long if request.is_long else self.tpool).submit(self.handle, conn)
         answered.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
 

@@ -6,6 +6,7 @@ matches depends on what its caller may see.
 """
 
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -23,9 +24,10 @@ from opensearch.settings.index_settings import (
     settings_target,
 )
 from opensearch.settings.layers import Defaults
+from opensearch.settings.skip import Skip
 from opensearch.settings.table import RerankSettings
-from opensearch.settings.target import Skip, Target
-from plugin.http.caller import identity
+from opensearch.settings.target import Target
+from plugin.http.caller import select_identity
 from plugin.http.headers import Headers
 from plugin.http.messages import Request
 from plugin.settings.cluster_view import ClusterView
@@ -100,9 +102,9 @@ class SettingsCache:
         Raises:
             UpstreamError: there is no usable entry and OpenSearch cannot be asked.
         """
-        caller = identity(request)
+        caller = select_identity(request)
         expansion = {name: parameters[name] for name in EXPANSION_PARAMETERS if name in parameters}
-        target = self._find(indices, expansion, caller)
+        target = self._find(indices, expansion, caller, request.context.client)
         settings = target.settings
         if isinstance(settings, RerankSettings) and settings.min_coverage > 0:
             covered = self._coverage.find_share(indices, settings.field, caller)
@@ -116,7 +118,7 @@ class SettingsCache:
         Raises:
             UpstreamError: as `find_target`.
         """
-        caller = identity(Request("GET", f"/{indices}", headers, BytesIO(), 0))
+        caller = select_identity(Request("GET", f"/{indices}", headers, BytesIO(), 0))
         return self._find_cached((settings_target(indices, {}), caller))
 
     def are_shown(self, request: Request, indices: str) -> bool:
@@ -140,11 +142,13 @@ class SettingsCache:
         """Call `listener` after each change that went through this worker or that the poller has seen."""
         self._listeners.append(listener)
 
-    def _find(self, indices: str, expansion: dict[str, str], caller: Headers) -> Target:
+    def _find(
+        self, indices: str, expansion: dict[str, str], caller: Headers, client: socket.socket | None
+    ) -> Target:
         view = None if expansion else self._view()
         target = view.find_target(indices) if view else None
         if target is None:
-            return self._find_cached((settings_target(indices, expansion), caller))
+            return self._find_cached((settings_target(indices, expansion), caller), client)
         return target
 
     def _view(self) -> ClusterView | None:
@@ -152,12 +156,12 @@ class SettingsCache:
         is_invalidated = view is self._invalidated and self._clock() < self._invalidated_until_s
         return None if is_invalidated else view
 
-    def _find_cached(self, key: tuple[str, Headers]) -> Target:
+    def _find_cached(self, key: tuple[str, Headers], client: socket.socket | None = None) -> Target:
         with self._lock:
             entry = self._entries.get(key)
         age_s = self._clock() - entry.fetched_s if entry is not None else STALE_S
         if entry is None or age_s >= STALE_S:
-            return self._fetch(key)
+            return self._fetch(key, client)
         if age_s >= FRESH_S:
             self._refresh(key, entry)
         return entry.target
@@ -179,10 +183,10 @@ class SettingsCache:
             if self._clock() - entry.fetched_s < STALE_S:
                 self._refresh(key, entry)
 
-    def _fetch(self, key: tuple[str, Headers]) -> Target:
+    def _fetch(self, key: tuple[str, Headers], client: socket.socket | None = None) -> Target:
         target, headers = key
         started_s = self._clock()
-        response = self._upstream.exchange("GET", target, headers)
+        response = self._upstream.exchange("GET", target, headers, client=client)
         is_found = response.status == 200
         found = resolve_target(response.body, self.defaults) if is_found else Target(Skip("not_enabled"))
         with self._lock:

@@ -1,6 +1,6 @@
-"""What single parts of the proxy count: the query cache and its queue, breakers, writes, settings.
+"""The counters of single parts of the proxy: the query cache and its queue, breakers, writes, settings.
 
-Each class is handed to its part as the one that watches it; the part itself knows nothing of Prometheus.
+Each part is given the methods to report to; the part itself knows nothing of Prometheus.
 """
 
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ WAIT_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0
 ENCODE_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 MAX_INDICES = 100
-"""Indices that are told by name in one worker; further ones are `other`."""
+"""Indices that one worker counts by name; further ones are `other`."""
 
 
 class EncodingMetrics:
-    """Watches `CachedQueryEncoder`; `breakers` are told of its own."""
+    """Counts what `CachedQueryEncoder` reports; its circuit is counted among `breakers`."""
 
     def __init__(self, registry: "CollectorRegistry", breakers: "BreakerMetrics") -> None:
         from prometheus_client import Counter, Gauge, Histogram
@@ -48,21 +48,21 @@ class EncodingMetrics:
         self._lookups[result].inc()
 
     def record_queue(self, num_waiting: int, num_entries: int) -> None:
-        """Note how many queries wait, and how many vectors are kept."""
+        """Record how many queries wait, and how many vectors are kept."""
         self._waiting.set(num_waiting)
         self._entries.set(num_entries)
 
     def record_start(self, waited_s: float) -> None:
-        """Note that the encoder took a query that had waited."""
+        """Record that the encoder took a query that had waited."""
         self._queue_seconds.observe(waited_s)
 
     def record_circuit(self, *, is_open: bool, tripped: bool) -> None:
         """Record that the circuit opened or closed."""
-        self._breakers.changed("model", int(is_open), tripped=tripped)
+        self._breakers.record_change("model", int(is_open), tripped=tripped)
 
 
 class AdmissionMetrics:
-    """Watches admission: how long requests wait for a thread, and what refuses searches."""
+    """Counts what admission reports: waits for a thread, and which queue refuses searches."""
 
     def __init__(self, registry: "CollectorRegistry") -> None:
         from prometheus_client import Counter, Histogram
@@ -82,21 +82,21 @@ class AdmissionMetrics:
             registry=registry,
         )  # fmt: skip
 
-    def began(self, waited_s: float) -> None:
-        """Note that a thread began a request that had waited."""
+    def record_wait(self, waited_s: float) -> None:
+        """Record that a thread began a request that had waited."""
         self._wait_seconds.observe(waited_s)
 
-    def refused(self, queue: str) -> None:
+    def record_refusal(self, queue: str) -> None:
         """Count a search that was not reranked because of a queue."""
         self._refused[queue].inc()
 
-    def pages_disagree(self) -> None:
+    def record_disagreement(self) -> None:
         """Count a page that contradicts an earlier one."""
         self._disagree.inc()
 
 
 class BreakerMetrics:
-    """Watches circuit breakers, by name: `upstream` has one a search target, `model` is one."""
+    """Counts open circuit breakers by name: `upstream` has one a kind of search, `model` is one."""
 
     def __init__(self, registry: "CollectorRegistry") -> None:
         from prometheus_client import Counter, Gauge
@@ -117,19 +117,19 @@ class BreakerMetrics:
             self._open.labels(name).set(0)
             self._trips.labels(name)
 
-    def changed(self, name: str, num_open: int, *, tripped: bool) -> None:
-        """Note how many breakers of a name are open, and whether one has just opened."""
+    def record_change(self, name: str, num_open: int, *, tripped: bool) -> None:
+        """Record how many breakers of a name are open, and whether one has just opened."""
         self._open.labels(name).set(num_open)
         if tripped:
             self._trips.labels(name).inc()
 
-    def left_out(self, num_hosts: int) -> None:
-        """Note how many of OpenSearch's hosts are not asked, since they do not answer."""
+    def record_hosts(self, num_hosts: int) -> None:
+        """Record how many of OpenSearch's hosts are not asked, since they do not answer."""
         self._left_out.set(num_hosts)
 
 
 class WriteMetrics:
-    """Counts writes of documents, and watches their encoder."""
+    """Counts writes of documents, and what their encoder reports."""
 
     def __init__(self, registry: "CollectorRegistry") -> None:
         from prometheus_client import Counter, Histogram
@@ -149,22 +149,22 @@ class WriteMetrics:
             buckets=ENCODE_BUCKETS_S, registry=registry,
         )  # fmt: skip
 
-    def written(self, api: str, told: Mapping[str, int]) -> None:
-        """Count a request's documents, as its `Rerank-Written` header tells them."""
-        counts = {name: told.get(name, 0) for name in ("encoded", "repaired", "left")}
-        counts["unchanged"] = max(0, told.get("documents", 0) - sum(counts.values()))
+    def record_documents(self, api: str, counted: Mapping[str, int]) -> None:
+        """Count a request's documents, as its `Rerank-Written` header has them."""
+        counts = {name: counted.get(name, 0) for name in ("encoded", "repaired", "left")}
+        counts["unchanged"] = max(0, counted.get("documents", 0) - sum(counts.values()))
         self._writes.labels(api).inc()
         for outcome, count in counts.items():
             self._documents.labels(api, outcome).inc(count)
 
-    def encoded(self, num_texts: int, seconds: float) -> None:
-        """Note a batch that went through the encoder."""
+    def record_batch(self, num_texts: int, seconds: float) -> None:
+        """Record a batch that went through the encoder."""
         self._texts.inc(num_texts)
         self._seconds.observe(seconds)
 
 
 class SettingsMetrics:
-    """Watches the poller: when it last looked, and which indices' settings are wrong."""
+    """Records when the poller last looked, and which indices' settings are wrong."""
 
     def __init__(self, registry: "CollectorRegistry") -> None:
         from prometheus_client import Gauge
@@ -180,8 +180,8 @@ class SettingsMetrics:
         self._named: set[str] = set()
         self._wrong: frozenset[str] = frozenset()
 
-    def polled(self, problems: Mapping[str, str]) -> None:
-        """Note a look at the cluster, and the indices that it found wrong."""
+    def record_poll(self, problems: Mapping[str, str]) -> None:
+        """Record a look at the cluster, and the indices that it found wrong."""
         self._polled.set_to_current_time()
         if problems.keys() == self._wrong:
             return

@@ -14,7 +14,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return `{"event":"log","time":...,"level":...,"logger":...,"message":...}`, and `exception`."""
-        told = {
+        line = {
             "event": "log",
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -22,8 +22,8 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage().encode("utf-8", "backslashreplace").decode("utf-8"),
         }
         if record.exc_info:
-            told["exception"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(told).decode("utf-8")
+            line["exception"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(line).decode("utf-8")
 
 
 class JsonGunicornLogger(GunicornLogger):  # type: ignore[misc]  # gunicorn has no types

@@ -1,9 +1,10 @@
-"""What the proxy counts, for Prometheus: every search by what became of it, its stages, its hits.
+"""What the proxy counts, for Prometheus: every search by its outcome, its stages, its hits.
 
 gunicorn's workers share their numbers through files in one folder, which the environment names before the
 library is imported: so it is imported here, in a worker, and not above.
 """
 
+import logging
 import os
 import shutil
 import tempfile
@@ -13,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from plugin.http.messages import Request, Response
 from plugin.telemetry.component_metrics import (
     AdmissionMetrics,
     BreakerMetrics,
@@ -20,8 +22,8 @@ from plugin.telemetry.component_metrics import (
     SettingsMetrics,
     WriteMetrics,
 )
-from plugin.telemetry.metrics_room import reserve
-from plugin.telemetry.record import SearchRecord
+from plugin.telemetry.outcome import AnyOutcome, outcome_of
+from plugin.telemetry.write_counts import EnrichCounts, WriteCounts
 
 if TYPE_CHECKING:
     from gunicorn.workers.base import Worker
@@ -41,6 +43,14 @@ BUILD = "twinrank_build_info"
 MAX_REASONS = 64
 """Different reasons that are counted apart in one worker."""
 
+RESERVED_BYTES = 128 * 1024
+"""Of each file: about four times what all metrics of a worker take."""
+
+_KINDS = ("counter", "histogram", "gauge_livemax", "gauge_livesum", "gauge_livemostrecent", "gauge_max")
+"""How prometheus_client names its files, by type and by how workers' values are joined."""
+
+_log = logging.getLogger("twinrank.metrics")
+
 
 class Metrics:
     """The counters of one worker."""
@@ -49,7 +59,7 @@ class Metrics:
         from prometheus_client import values
 
         folder = os.environ.get(FOLDER_VARIABLE)
-        if folder and not reserve(Path(folder), os.getpid()):
+        if folder and not reserve_disk(Path(folder), os.getpid()):
             del os.environ[FOLDER_VARIABLE]
             # the library may have chosen maps already: a master that saw a worker end has imported it
             values.ValueClass = values.MutexValue
@@ -82,26 +92,35 @@ class Metrics:
         self.writes = WriteMetrics(own)
         self.settings = SettingsMetrics(own)
 
-    def serves(self, bundle: str, digest: str) -> None:
-        """Note which bundle this worker serves."""
+    def record_bundle(self, bundle: str, digest: str) -> None:
+        """Record which bundle this worker serves."""
         self._build.labels(version("twinrank"), bundle, digest).set(1)
 
-    def answered(self, status: int) -> None:
-        """Count an answer of any kind."""
+    def record_response(self, request: Request, response: Response) -> None:
+        """Count a response of any kind, and what it says of searches or of documents."""
+        self.record_status(response.status)
+        if isinstance(response.outcome, WriteCounts | EnrichCounts):
+            self.writes.record_documents(_write_api(request.path), response.outcome.by_name())
+        outcome = outcome_of(response)
+        if outcome is not None:
+            self.record_search(outcome)
+
+    def record_status(self, status: int) -> None:
+        """Count a response of any kind."""
         self._requests.labels(f"{status // 100}xx").inc()
 
-    def searched(self, record: SearchRecord) -> None:
+    def record_search(self, outcome: AnyOutcome) -> None:
         """Count one search, or each item of several."""
-        for (outcome, reason), count in (record.items or {(record.outcome, record.reason): 1}).items():
-            self._searches.labels(outcome, self._known(reason)).inc(count)
-        for stage, ms in record.stages_ms.items():
+        for (result, reason), count in outcome.counts().items():
+            self._searches.labels(result, self._known(reason)).inc(count)
+        for stage, ms in outcome.stages_ms.items():
             if stage == "total":
-                self._seconds.labels(record.outcome).observe(ms / 1000)
+                self._seconds.labels(outcome.result).observe(ms / 1000)
             else:
                 self._stages.labels(stage).observe(ms / 1000)
-        if record.window:
-            self._hits.labels("usable").inc(record.scored)
-            self._hits.labels("missing").inc(record.window - record.scored)
+        if outcome.window:
+            self._hits.labels("usable").inc(outcome.scored)
+            self._hits.labels("missing").inc(outcome.window - outcome.scored)
 
     def _known(self, reason: str) -> str:
         """Return the reason, `other` once there are too many: it may be a key that a client made up."""
@@ -113,7 +132,7 @@ class Metrics:
     def exposition(self, *, with_indices: bool = True) -> tuple[bytes, str]:
         """Return the numbers of all workers in Prometheus's text format, and its content type.
 
-        Without `with_indices` what is told by index is left out: not everybody may see indices' names.
+        Without `with_indices` numbers by index are left out: not everybody may see indices' names.
         """
         from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -131,7 +150,7 @@ class Metrics:
 
 
 class _WithoutIndices:
-    """What a registry collects, but for what is told by index."""
+    """What a registry collects, without numbers by index."""
 
     def __init__(self, registry: "CollectorRegistry") -> None:
         self._registry = registry
@@ -143,13 +162,44 @@ class _WithoutIndices:
                 yield family
 
 
-def worker_ended(_server: object, worker: "Worker") -> None:
+def reserve_disk(folder: Path, pid: int) -> bool:
+    """Reserve disk space for a worker's numbers before it writes any; return whether there is enough.
+
+    They are written through memory maps. A page of a map for which the disk is full ends the process with
+    SIGBUS. Seen: with a full disk each worker ended at its start, and so did its successors, thousands of
+    times. If the space cannot be reserved, no file is left.
+    """
+    files = [folder / f"{kind}_{pid}.db" for kind in _KINDS]
+    try:
+        for file in files:
+            with file.open("ab") as made:
+                os.posix_fallocate(made.fileno(), 0, RESERVED_BYTES)
+    except OSError as error:
+        for file in files:
+            file.unlink(missing_ok=True)
+        _log.warning(
+            "expected disk space for this worker's numbers in %s, found: %s. It counts apart from the others"
+            " until it is restarted",
+            folder,
+            error,
+        )
+        return False
+    return True
+
+
+def _write_api(path: str) -> str:
+    """Return what counters call the API of a write: `bulk`, `enrich`, or `document`."""
+    last = path.rstrip("/").rpartition("/")[2]
+    return {"_bulk": "bulk", "enrich": "enrich"}.get(last, "document")
+
+
+def forget_worker(_server: object, worker: "Worker") -> None:
     """Forget what a worker that has ended was just doing; what it counted stays."""
-    process_ended(worker.pid)
+    forget_process(worker.pid)
 
 
-def process_ended(pid: int) -> None:
-    """Forget what a process that has ended was just doing, where processes share their numbers."""
+def forget_process(pid: int) -> None:
+    """Forget what a process that has ended was just doing, if processes share their numbers."""
     if FOLDER_VARIABLE in os.environ:
         from prometheus_client import multiprocess
 
@@ -157,7 +207,7 @@ def process_ended(pid: int) -> None:
 
 
 @contextmanager
-def shared_between_workers() -> Iterator[None]:
+def share_between_workers() -> Iterator[None]:
     """Keep a folder through which workers that are forked meanwhile share their numbers."""
     folder, master = tempfile.mkdtemp(prefix="twinrank-metrics-"), os.getpid()
     os.environ[FOLDER_VARIABLE] = folder

@@ -44,9 +44,9 @@ class SyncMetrics:
         )  # fmt: skip
         self._documents = {name: documents.labels(index, name) for name in _OUTCOMES}
         self._encoded = documents.labels(index, "encoded")
-        self._told = dict.fromkeys((*_OUTCOMES, "encoded"), 0)
+        self._recorded = dict.fromkeys((*_OUTCOMES, "encoded"), 0)
 
-    def tell(self, summary: SyncSummary) -> None:
+    def record(self, summary: SyncSummary) -> None:
         """Take over what a summary says now."""
         known: dict[Gauge, float | None] = {
             self._lag_operations: None if summary.lag is None else summary.lag.operations,
@@ -59,11 +59,11 @@ class SyncMetrics:
                 gauge.labels(self._index).set(value)
         now = summary.as_json()
         for name, counter in (*self._documents.items(), ("encoded", self._encoded)):
-            counter.inc(now[name] - self._told[name])
-            self._told[name] = now[name]
+            counter.inc(now[name] - self._recorded[name])
+            self._recorded[name] = now[name]
 
     @contextmanager
-    def served(self, address: ListenAddress | None) -> Iterator[None]:
+    def serve(self, address: ListenAddress | None) -> Iterator[None]:
         """Serve the numbers at an address for as long as the block lasts; nowhere if there is none.
 
         Raises:

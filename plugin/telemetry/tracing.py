@@ -1,6 +1,6 @@
-"""OpenTelemetry: one span a request and one for each of its stages, where the user has named a collector.
+"""OpenTelemetry: one span a request and one for each of its stages, if the user has named a collector.
 
-The library comes with the extra `otel` and is imported in a worker, only where the environment
+The library comes with the extra `otel` and is imported in a worker, only if the environment
 names a collector; its own variables (OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER, ...) hold. OpenSearch gets
 the span's `traceparent` in place of the client's. Without a collector the client's own goes on as it came.
 """
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from opensearch.endpoints import find_endpoint
 from plugin.errors import CommandError
 from plugin.http.messages import Request, Response
-from plugin.telemetry.record import SearchRecord
-from plugin.telemetry.request_notes import Notes
+from plugin.http.request_context import RequestContext
+from plugin.telemetry.outcome import AnyOutcome, outcome_of
 from reranker.extras import missing_package
 
 if TYPE_CHECKING:
@@ -37,23 +37,22 @@ class TracingError(CommandError):
 
 @dataclass
 class Traced:
-    """A request on its way, with the headers that are sent on, and the span that tells of it, if any."""
+    """A request in flight, with the headers that are sent on, and its span, if it has one."""
 
     request: Request
-    notes: Notes
     span: "Span | None" = None
 
 
 class Tracing:
-    """Makes no spans: what holds where no collector is named."""
+    """Makes no spans: no collector is named."""
 
     @contextmanager
-    def traced(self, request: Request, notes: Notes) -> Iterator[Traced]:
-        """Trace what happens inside; `answered` is to be called there."""
-        yield Traced(request, notes)
+    def trace(self, request: Request) -> Iterator[Traced]:
+        """Trace what happens inside; `record_response` is to be called there."""
+        yield Traced(request)
 
-    def answered(self, traced: Traced, answer: Response) -> None:
-        """Tell what the request was answered."""
+    def record_response(self, traced: Traced, response: Response) -> None:
+        """Record what the request was answered."""
 
     def close(self) -> None:
         """Send what is left."""
@@ -68,12 +67,12 @@ class SpanTracing(Tracing):
     """
 
     def __init__(self, exporter: "SpanExporter | None" = None, *, query_text: bool = False) -> None:
-        self._provider = _provider(exporter)
+        self._provider = _create_provider(exporter)
         self._tracer = self._provider.get_tracer("twinrank")
         self._query_text = query_text
 
     @contextmanager
-    def traced(self, request: Request, notes: Notes) -> Iterator[Traced]:
+    def trace(self, request: Request) -> Iterator[Traced]:
         """Trace what happens inside: the request that is yielded carries the span's context on."""
         from opentelemetry.propagate import extract, inject
         from opentelemetry.trace import SpanKind, set_span_in_context
@@ -81,7 +80,7 @@ class SpanTracing(Tracing):
         spoken = find_endpoint(request.method, request.path)
         name = f"{request.method} {spoken.api.name.lower()}" if spoken else request.method
         attributes = {"http.request.method": request.method, "url.path": request.path}
-        parent = extract(_carried(request))
+        parent = extract(_select_propagated(request))
         with self._tracer.start_as_current_span(
             name, parent, kind=SpanKind.SERVER, attributes=attributes
         ) as span:
@@ -89,30 +88,30 @@ class SpanTracing(Tracing):
             inject(carried, set_span_in_context(span, parent))
             kept = request.headers_without("traceparent", "tracestate", *carried)
             headers = (*kept, *carried.items())
-            yield Traced(replace(request, headers=headers), notes, span)
+            yield Traced(replace(request, headers=headers), span)
 
-    def answered(self, traced: Traced, answer: Response) -> None:
-        """Tell status and outcome, and make a span of each stage."""
+    def record_response(self, traced: Traced, response: Response) -> None:
+        """Record status and outcome, and make a span of each stage."""
         from opentelemetry.trace import Status, StatusCode
 
         span = traced.span
         if span is None or not span.is_recording():
             return
-        span.set_attribute("http.response.status_code", answer.status)
-        if answer.status >= 500:
+        span.set_attribute("http.response.status_code", response.status)
+        if response.status >= 500:
             span.set_status(Status(StatusCode.ERROR))
-        record = SearchRecord.of(answer)
-        if record is not None:
-            span.set_attributes(_attributes(record))
-        if self._query_text and traced.notes.query_texts:
-            span.set_attribute("twinrank.query_text", traced.notes.query_texts)
-        self._tell_stages(traced.notes, span)
+        outcome, context = outcome_of(response), traced.request.context
+        if outcome is not None:
+            span.set_attributes(_build_attributes(outcome))
+        if self._query_text and context.query_texts:
+            span.set_attribute("twinrank.query_text", context.query_texts)
+        self._record_stages(context, span)
 
-    def _tell_stages(self, notes: Notes, span: "Span") -> None:
+    def _record_stages(self, request: RequestContext, span: "Span") -> None:
         from opentelemetry.trace import SpanKind, set_span_in_context
 
         context = set_span_in_context(span)
-        for stage in notes.stages:
+        for stage in request.stages:
             kind = SpanKind.CLIENT if stage.name in _UPSTREAM_STAGES else SpanKind.INTERNAL
             child = self._tracer.start_span(stage.name, context, kind=kind, start_time=stage.started_ns)
             child.end(stage.ended_ns)
@@ -132,7 +131,7 @@ def wants_spans(environment: Mapping[str, str] = os.environ) -> bool:
 
 
 def check_tracing(environment: Mapping[str, str] = os.environ) -> None:
-    """Check, before a worker starts, that spans can be sent where they are wanted.
+    """Check, before a worker starts, that spans can be sent if they are wanted.
 
     Raises:
         TracingError: the extra is not installed, or another protocol is asked for.
@@ -153,12 +152,12 @@ def check_tracing(environment: Mapping[str, str] = os.environ) -> None:
         ) from error
 
 
-def tracing_from_environment(*, query_text: bool = False) -> Tracing:
-    """Return what traces where the environment names a collector; call it in a worker, for its thread."""
+def create_tracing(*, query_text: bool = False) -> Tracing:
+    """Return what traces if the environment names a collector; call it in a worker, for its thread."""
     return SpanTracing(query_text=query_text) if wants_spans() else Tracing()
 
 
-def _provider(exporter: "SpanExporter | None") -> "TracerProvider":
+def _create_provider(exporter: "SpanExporter | None") -> "TracerProvider":
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import SERVICE_NAME, Resource
     from opentelemetry.sdk.trace import TracerProvider
@@ -170,14 +169,14 @@ def _provider(exporter: "SpanExporter | None") -> "TracerProvider":
     return provider
 
 
-def _carried(request: Request) -> dict[str, str]:
+def _select_propagated(request: Request) -> dict[str, str]:
     return {name.lower(): value for name, value in request.headers if name.lower() in _PROPAGATED}
 
 
-def _attributes(record: SearchRecord) -> dict[str, str | int]:
-    told: dict[str, str | int] = {"twinrank.outcome": record.outcome}
-    if record.reason:
-        told["twinrank.reason"] = record.reason
-    if record.window:
-        told |= {"twinrank.window": record.window, "twinrank.scored": record.scored}
-    return told
+def _build_attributes(outcome: AnyOutcome) -> dict[str, str | int]:
+    attributes: dict[str, str | int] = {"twinrank.outcome": outcome.result}
+    if outcome.reason:
+        attributes["twinrank.reason"] = outcome.reason
+    if outcome.window:
+        attributes |= {"twinrank.window": outcome.window, "twinrank.scored": outcome.scored}
+    return attributes

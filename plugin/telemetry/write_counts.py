@@ -1,8 +1,9 @@
 """Counts of the documents that one request writes, and the `Rerank-Written` header that reports them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-_MAX_DIGITS = 18
+from plugin.http.headers import Headers
 
 
 @dataclass
@@ -23,21 +24,28 @@ class WriteCounts:
     left: int = 0
     reasons: set[str] = field(default_factory=set)
 
+    def by_name(self) -> Mapping[str, int]:
+        """Return the counts by name."""
+        return {name: getattr(self, name) for name in ("documents", "encoded", "repaired", "left")}
 
-def enriched_header(counts: WriteCounts) -> tuple[str, str]:
-    """Return the header for documents that were enriched and not written."""
-    return "Rerank-Written", f"documents={counts.documents}; encoded={counts.encoded}"
+    def headers(self) -> Headers:
+        """Return the header for documents that were written."""
+        made = "; ".join(f"{name}={count}" for name, count in self.by_name().items())
+        reasons = f"; reason={','.join(sorted(self.reasons))}" if self.reasons else ""
+        return (("Rerank-Written", made + reasons),)
 
 
-def read_written(header: str) -> dict[str, int]:
-    """Read such a header back: name -> count."""
-    members = (part.strip().partition("=") for part in header.split(";"))
-    return {name: int(count) for name, _, count in members if count.isdecimal() and len(count) < _MAX_DIGITS}
+@dataclass(frozen=True)
+class EnrichCounts:
+    """How many documents were given vectors and not written."""
 
+    documents: int
+    encoded: int
 
-def written_header(counts: WriteCounts) -> tuple[str, str]:
-    """Return the header for documents that were written."""
-    made = f"documents={counts.documents}; encoded={counts.encoded}"
-    later = f"repaired={counts.repaired}; left={counts.left}"
-    reasons = f"; reason={','.join(sorted(counts.reasons))}" if counts.reasons else ""
-    return "Rerank-Written", f"{made}; {later}{reasons}"
+    def by_name(self) -> Mapping[str, int]:
+        """Return the counts by name."""
+        return {"documents": self.documents, "encoded": self.encoded}
+
+    def headers(self) -> Headers:
+        """Return the header for documents that were enriched and not written."""
+        return (("Rerank-Written", f"documents={self.documents}; encoded={self.encoded}"),)

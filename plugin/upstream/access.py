@@ -1,6 +1,6 @@
 """Whether OpenSearch lets a caller search: asked before an error of the proxy's own tells about an index."""
 
-from plugin.http.caller import caller
+from plugin.http.caller import select_caller_headers
 from plugin.http.messages import Request
 from plugin.upstream.client import Upstream
 
@@ -17,5 +17,6 @@ def may_search(upstream: Upstream, request: Request, indices: str) -> bool:
         UpstreamError: OpenSearch cannot be asked.
     """
     path = f"/{indices}/_search" if indices else "/_search"
-    probe = upstream.exchange("GET", f"{path}?size=0&terminate_after=1", caller(request))
+    target, client = f"{path}?size=0&terminate_after=1", request.context.client
+    probe = upstream.exchange("GET", target, select_caller_headers(request), client=client)
     return probe.status not in DENIED

@@ -3,6 +3,7 @@
 `exchange` and `stream` -> `_fail_over` (host after host) -> `_use_host` (a kept connection, or a new one).
 """
 
+import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,9 +13,9 @@ from typing import TypeVar
 from opensearch.client import OpenSearchClient
 from opensearch.connection_advice import tls_advice
 from plugin.errors import UpstreamError, UpstreamTimeoutError
-from plugin.http.client_presence import await_readable
 from plugin.http.headers import Headers, keep_end_to_end
 from plugin.http.messages import BLOCK_BYTES
+from plugin.http.request_context import await_readable
 from plugin.upstream.aws_signing import Sign, adapt_signature, read_whole
 from plugin.upstream.connection import CONNECTION_LOST, Body, Connection, guard_blocks
 from plugin.upstream.host import Host, NotConnectedError
@@ -121,17 +122,28 @@ class Upstream:
         """The address of a host that answers."""
         return self._hosts.list_by_turn()[0].url
 
-    def exchange(self, method: str, target: str, headers: Headers, body: bytes = b"") -> Exchange:
+    def exchange(
+        self,
+        method: str,
+        target: str,
+        headers: Headers,
+        body: bytes = b"",
+        *,
+        client: socket.socket | None = None,
+    ) -> Exchange:
         """Send a request that may be repeated, such as a search, and read the whole answer.
+
+        `client` is the connection of the client for whom it is asked: if that disconnects, nothing is awaited
+        any more.
 
         Raises:
             UpstreamError: OpenSearch cannot be reached, or answers no HTTP.
             UpstreamTimeoutError: it does not answer in time.
-            ClientGoneError: nobody waits for the answer any more.
+            ClientDisconnectedError: nobody waits for the answer any more.
         """
 
         def use(host: Host, connection: Connection) -> Exchange:
-            response = self._send(host, connection, method, target, headers, body, len(body))
+            response = self._send(host, connection, method, target, headers, body, len(body), client)
             content = response.read()
             host.release(connection, response)
             return Exchange(response.status, response.reason, keep_end_to_end(response.getheaders()), content)
@@ -147,19 +159,20 @@ class Upstream:
         content_length: int | None,
         *,
         may_repeat: bool = False,
+        client: socket.socket | None = None,
     ) -> StreamedResponse:
         """Send a request block by block, in chunks if `content_length` is None; the answer is read later.
 
-        `may_repeat` says that request and body may be sent twice.
+        `may_repeat` says that request and body may be sent twice; `client` is as in `exchange`.
 
         Raises:
             UpstreamError: OpenSearch cannot be reached, or answers no HTTP.
             UpstreamTimeoutError: it does not answer in time.
-            ClientGoneError: nobody waits for the answer any more.
+            ClientDisconnectedError: nobody waits for the answer any more.
         """
 
         def use(host: Host, connection: Connection) -> StreamedResponse:
-            response = self._send(host, connection, method, target, headers, body, content_length)
+            response = self._send(host, connection, method, target, headers, body, content_length, client)
             return StreamedResponse(host, connection, response)
 
         return self._fail_over(use, may_repeat=may_repeat)
@@ -210,6 +223,7 @@ class Upstream:
         headers: Headers,
         body: Body,
         content_length: int | None,
+        client: socket.socket | None,
     ) -> HTTPResponse:
         """Send one request and return its answer, body unread."""
         if self._sign is not None:
@@ -217,7 +231,7 @@ class Upstream:
             headers = self._sign(method, f"{host.base}{target}", headers, body)
             content_length = len(body)
         connection.send_request(method, target, headers, body, content_length)
-        await_readable(connection.sock, host.read_timeout_s)
+        await_readable(connection.sock, host.read_timeout_s, client)
         return connection.getresponse()
 
 

@@ -1,6 +1,7 @@
 """Stored documents, read as the caller; if a read fails, they are unknown."""
 
 import logging
+import socket
 from collections.abc import Sequence
 
 from opensearch.writes.documents import DocumentKey, StoredDocument, build_mget_body, read_mget
@@ -19,18 +20,25 @@ Wanted = tuple[DocumentKey, Sequence[str]]
 
 
 def read_documents(
-    upstream: Upstream, headers: Headers, wanted: Sequence[Wanted]
+    upstream: Upstream, headers: Headers, wanted: Sequence[Wanted], client: socket.socket | None = None
 ) -> list[StoredDocument | None]:
-    """Return the documents at those places, in order; None for one that could not be looked for."""
+    """Return the documents at those places, in order; None for one that could not be looked for.
+
+    `client` is the connection of the client that waits for them; None if they are read in any case.
+    """
     found: list[StoredDocument | None] = []
     for start in range(0, len(wanted), MAX_READ):
-        found += _read(upstream, headers, wanted[start : start + MAX_READ])
+        found += _read(upstream, headers, wanted[start : start + MAX_READ], client)
     return found
 
 
-def _read(upstream: Upstream, headers: Headers, wanted: Sequence[Wanted]) -> list[StoredDocument | None]:
+def _read(
+    upstream: Upstream, headers: Headers, wanted: Sequence[Wanted], client: socket.socket | None
+) -> list[StoredDocument | None]:
     try:
-        answer = upstream.exchange("POST", "/_mget", (*headers, _JSON), build_mget_body(wanted))
+        answer = upstream.exchange(
+            "POST", "/_mget", (*headers, _JSON), build_mget_body(wanted), client=client
+        )
         if answer.status == 200:
             return read_mget(answer.body)
         problem = f"status {answer.status}: {answer.body[:300]!r}"

@@ -20,7 +20,7 @@ from opensearch.writes.target import WriteTarget
 from opensearch.writes.update import UpdateBody, touches
 from plugin.encoding.encoder_slot import EncoderSlot
 from plugin.encoding.model import Model
-from plugin.http.caller import caller
+from plugin.http.caller import select_caller_headers
 from plugin.http.messages import Request
 from plugin.telemetry.write_counts import WriteCounts
 from plugin.upstream.client import Upstream
@@ -137,7 +137,7 @@ class BatchPlanner:
             if fields:
                 wanted.append((pending.key, fields))
                 readers.append(pending)
-        found = read_documents(self._upstream, caller(self._request), wanted)
+        found = read_documents(self._upstream, select_caller_headers(self._request), wanted)
         for pending, stored in zip(readers, found, strict=True):
             pending.stored = stored
             if stored is not None and pending.body is None:

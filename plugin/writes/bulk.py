@@ -14,7 +14,6 @@ from opensearch.writes.operation import Operation
 from opensearch.writes.response import BulkResponse
 from plugin.http.content_coding import change_body, keep_readable_codings
 from plugin.http.messages import Request, Response
-from plugin.telemetry.write_counts import written_header
 from plugin.upstream.client import StreamedResponse
 from plugin.writes.batch import Batch, Part
 from plugin.writes.bulk_body import MAX_CONTENT_BYTES, BulkBody
@@ -110,21 +109,21 @@ class BulkHandler:
         counts = self._session.counts
         is_read = self._retries.are_due or self._may_show_documents
         if not is_read or streamed.status != 200:
-            shown = (written_header(counts),) if counts.documents else ()
-            return Response(streamed.status, (*streamed.headers, *shown), streamed, streamed.reason)
+            outcome = counts if counts.documents else None
+            return Response(streamed.status, streamed.headers, streamed, streamed.reason, outcome)
         blocks = iter(streamed)
         content, is_whole = _read(blocks)
         if not is_whole:
             self._retries.repair_known()
-            headers = (*streamed.headers, written_header(counts))
-            return Response(streamed.status, headers, _PartlyRead(content, blocks, streamed), streamed.reason)
+            body = _PartlyRead(content, blocks, streamed)
+            return Response(streamed.status, streamed.headers, body, streamed.reason, counts)
         streamed.close()
         headers = tuple(header for header in streamed.headers if header[0].lower() != "content-length")
-        response = Response(streamed.status, headers, content, streamed.reason)
+        response = Response(streamed.status, headers, content, streamed.reason, counts)
         settled = change_body(response, self._settle, MAX_RESPONSE_BYTES)
         if settled is None:
             self._retries.repair_known()
-        return (settled or response).with_headers(written_header(counts))  # which the repairs have counted in
+        return settled or response
 
     def _settle(self, content: bytes) -> bytes:
         """Do what is left after the bulk, and return its response with the changed items."""

@@ -44,7 +44,7 @@ class BulkBody:
         """Yield the body from its beginning.
 
         Raises:
-            ClientGoneError: the client left before it had sent everything.
+            ClientDisconnectedError: the client left before it had sent everything.
         """
         self._kept.seek(0)
         while block := self._kept.read(BLOCK_BYTES):

@@ -9,11 +9,11 @@ from opensearch.endpoints import Api, Endpoint
 from opensearch.writes.bulk_lines import MAX_LINE_BYTES
 from opensearch.writes.operation import Operation
 from opensearch.writes.response import ResponseItem, WriteResult, encode_json, renumber
-from plugin.http.client_presence import ClientGoneError
 from plugin.http.content_coding import decode_body
 from plugin.http.messages import Request, Response
+from plugin.http.request_context import ClientDisconnectedError
 from plugin.passthrough.forward import forward_request
-from plugin.telemetry.write_counts import written_header
+from plugin.telemetry.write_counts import WriteCounts
 from plugin.upstream.client import Exchange
 from plugin.writes.parameters import is_pretty, is_response_readable, with_parameters
 from plugin.writes.session import WriteSession
@@ -45,7 +45,7 @@ class DocumentHandler:
         if plain is None or len(body) > MAX_LINE_BYTES:
             return forward_request(self._session.upstream, self._request, read=body)
         if self._request.content_length is not None and len(body) < self._request.content_length:
-            raise ClientGoneError("the client left before it had sent its document")
+            raise ClientDisconnectedError("the client left before it had sent its document")
         self._session.counts.documents += 1
         return self._write(self._build_operation(plain))
 
@@ -74,7 +74,7 @@ class DocumentHandler:
                 exchange = self._session.write(
                     self._request.method, self._request.target, operation.source or b""
                 )
-                return _build_response(exchange, exchange.body, ())
+                return _build_response(exchange, exchange.body)
             [pending] = batch.pending
             exchange = self._send(pending)
             if not pending.has_lost_lock(exchange.status):
@@ -104,7 +104,7 @@ class DocumentHandler:
             if item is not None and items:
                 changed = renumber(item, items[0])
                 body = encode_json(changed, is_pretty=is_pretty(self._session.parameters))
-        return _build_response(exchange, body, (written_header(self._session.counts),))
+        return _build_response(exchange, body, self._session.counts)
 
 
 def _read_item(exchange: Exchange) -> ResponseItem | None:
@@ -114,6 +114,6 @@ def _read_item(exchange: Exchange) -> ResponseItem | None:
         return None
 
 
-def _build_response(exchange: Exchange, body: bytes, added: tuple[tuple[str, str], ...]) -> Response:
+def _build_response(exchange: Exchange, body: bytes, outcome: WriteCounts | None = None) -> Response:
     kept = tuple(header for header in exchange.headers if header[0].lower() != "content-length")
-    return Response(exchange.status, (*kept, *added), body, exchange.reason)
+    return Response(exchange.status, kept, body, exchange.reason, outcome)

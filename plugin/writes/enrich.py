@@ -18,7 +18,7 @@ from opensearch.writes.operation import Operation
 from plugin.errors import error_body
 from plugin.http.content_coding import decode_body
 from plugin.http.messages import Request, Response
-from plugin.telemetry.write_counts import enriched_header
+from plugin.telemetry.write_counts import EnrichCounts
 from plugin.upstream.client import Exchange
 from plugin.writes.batch import BatchPlanner, Part
 from plugin.writes.parameters import is_json
@@ -74,8 +74,8 @@ def enrich_documents(session: WriteSession, request: Request) -> Response:
     except _BadRequestError as error:
         reason = error_body(error.status, "rerank_request_exception", str(error))
         return Response(error.status, (("Content-Type", _JSON),), reason)
-    headers = ("Content-Type", documents.content_type), enriched_header(session.counts)
-    return Response(200, headers, body)
+    outcome = EnrichCounts(session.counts.documents, session.counts.encoded)
+    return Response(200, (("Content-Type", documents.content_type),), body, outcome=outcome)
 
 
 def _encode(name: str, session: WriteSession, sources: Sequence[str]) -> Sequence[bytes]:

@@ -11,7 +11,7 @@ from opensearch.writes.target import WriteTarget
 from plugin.encoding.encoder_slot import EncoderSlot
 from plugin.encoding.model import Model
 from plugin.errors import UpstreamError
-from plugin.http.caller import caller
+from plugin.http.caller import select_caller_headers
 from plugin.http.messages import Request
 from plugin.telemetry.write_counts import WriteCounts
 from plugin.upstream.client import Exchange, Upstream
@@ -129,7 +129,7 @@ class WriteSession:
         """Give documents current vectors; return OpenSearch's items of those that were written."""
         if not due:
             return {}
-        headers, repairs = caller(self._request), list(due.values())
+        headers, repairs = select_caller_headers(self._request), list(due.values())
         if not self.slot.take():
             self.counts.left += self._repairs.repair_later(headers, repairs)
             return {}

@@ -20,7 +20,7 @@ from opensearch.writes.target import (
     template_path,
 )
 from plugin.errors import UpstreamError
-from plugin.http.caller import caller, identity
+from plugin.http.caller import select_caller_headers, select_identity
 from plugin.http.headers import Headers
 from plugin.http.messages import Request
 from plugin.upstream.client import Exchange, Upstream
@@ -54,7 +54,7 @@ class WriteTargets:
         """
         if not is_plain_name(name) and not name.startswith("<"):
             return None
-        key = name, identity(request)
+        key = name, select_identity(request)
         with self._lock:
             kept = self._kept.get(key, _UNKNOWN)  # one look: an entry may expire between two
         if kept is not _UNKNOWN:
@@ -78,7 +78,7 @@ class WriteTargets:
         Raises:
             UpstreamError: OpenSearch cannot be asked.
         """
-        headers = caller(request)
+        headers = select_caller_headers(request)
         found = self._upstream.exchange("GET", existing_path(name), headers)
         if found.status != 404:
             return found, True

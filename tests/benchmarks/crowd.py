@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from opensearch.client import OpenSearchClient
-from plugin.http.headers import Headers
 from plugin.upstream.client import Exchange, Upstream
 
 SERVER_SETTINGS: dict[str, str | int | bool | list[str]] = {"cluster.max_shards_per_node": 20_000}
@@ -34,10 +33,10 @@ class MeasuredUpstream(Upstream):
         super().__init__(url)
         self.asked: list[Asked] = []
 
-    def exchange(self, method: str, target: str, headers: Headers, body: bytes = b"") -> Exchange:
+    def exchange(self, method: str, target: str, *rest: Any, **more: Any) -> Exchange:  # noqa: ANN401
         """Send one request, and note it."""
         began = time.perf_counter()
-        answer = super().exchange(method, target, headers, body)
+        answer = super().exchange(method, target, *rest, **more)
         took_ms = (time.perf_counter() - began) * 1000
         self.asked.append(Asked(target.partition("?")[0], took_ms, len(answer.body)))
         return answer

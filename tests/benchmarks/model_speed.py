@@ -43,7 +43,7 @@ def crossing(bundle: Bundle, repeats: int) -> Iterator[Figure]:
     documents = vectors[1:]
     cross_ms = timed_ms(lambda: layer(query, documents), repeats)
     unpack_ms = timed_ms(lambda: score_vectors(query, packed, layer, bundle.model_tag), repeats)
-    fuse = choose_fusion("log_linear", None, 60, bundle_weight=bundle.manifest.fusion.weight)
+    fuse = choose_fusion("log_linear", bundle.manifest.fusion.weight, 60)
     rank_ms = timed_ms(lambda: rank(first_stage, scores, fuse), repeats)
     yield median("crossing of 100 documents alone", cross_ms, 0.02)
     yield median("read 100 stored vectors and cross them", unpack_ms)

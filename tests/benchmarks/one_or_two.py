@@ -20,10 +20,11 @@ from opensearch.search.window_request import can_split
 from opensearch.settings.target import Target
 from plugin.encoding.model import Model
 from plugin.http.messages import Request, Response
-from plugin.search.sidecar import RerankedSearch
-from plugin.telemetry.stage_clock import StageClock
+from plugin.search.sidecar import SidecarSearch
+from plugin.telemetry.outcome import outcome_of
 from plugin.upstream.client import Upstream
 from reranker.arrays import Floats64
+from reranker.manifest import FusionDefault
 from tests.benchmarks.sized_index import SizedIndex, query_texts
 
 _HIGHLIGHT = {"fields": {"title": {}, "text": {}}, "require_field_match": False}
@@ -47,12 +48,12 @@ _BLOCK = 20
 """Searches of one kind in a row: processor time is too coarse for one alone."""
 
 
-class _OneRequest(RerankedSearch):
+class _OneRequest(SidecarSearch):
     def _is_worth_splitting(self, plan: Plan) -> bool:
         return False
 
 
-class _TwoRequests(RerankedSearch):
+class _TwoRequests(SidecarSearch):
     def _is_worth_splitting(self, plan: Plan) -> bool:
         return can_split(plan)
 
@@ -122,14 +123,14 @@ def _comparison(
     return Comparison(case.index.num_bytes, case.window, case.asked, one_ms, two_ms, one_cpu_ms, two_cpu_ms)
 
 
-def _block(upstream: Upstream, way: RerankedSearch, case: _Case, length: int) -> tuple[float, float]:
+def _block(upstream: Upstream, way: SidecarSearch, case: _Case, length: int) -> tuple[float, float]:
     """Search `length` times; return the median time of a search and the processor time of one, in ms."""
     planned = [_planned(case, text) for text in query_texts(length)]
     elapsed_ms = []
     before_ms = _cpu_ms(upstream)
     for request, plan in planned:
         begin = perf_counter()
-        _check(way.run(request, plan, StageClock()))
+        _check(way.run(request, plan))
         elapsed_ms.append((perf_counter() - begin) * 1000)
     return float(np.median(elapsed_ms)), (_cpu_ms(upstream) - before_ms) / length
 
@@ -156,9 +157,11 @@ def _planned(case: _Case, text: str) -> tuple[Request, Plan]:
         body["query"] = {"bool": {"must": [match], "should": [{"nested": inner}]}}
     path = f"/{index.name}/_search"
     data = json.dumps(body).encode()
-    plan = plan_search(
-        SearchRequest.parse(path, data), Target(index.settings, {index.name: (index.settings.field,)})
+    search, target = (
+        SearchRequest.parse(path, data),
+        Target(index.settings, {index.name: (index.settings.field,)}),
     )
+    plan = plan_search(search, target, defaults=FusionDefault("log_linear", 10.0)).plan
     if not isinstance(plan, Plan):
         raise TypeError(f"expected a search to be reranked, found {plan}")
     return Request("POST", path, (), io.BytesIO(data), len(data)), plan
@@ -170,9 +173,9 @@ def _check(answer: Response) -> None:
     Raises:
         RuntimeError: another answer.
     """
-    status = dict(answer.headers)["Rerank-Status"]
-    if not status.startswith("applied"):
-        raise RuntimeError(f"expected a reranked search, found {status!r}")
+    outcome = outcome_of(answer)
+    if outcome is None or outcome.result != "applied":
+        raise RuntimeError(f"expected a reranked search, found {outcome}")
 
 
 def _compared(one_ms: Floats64, two_ms: Floats64) -> tuple[str, str, str]:

@@ -30,7 +30,7 @@ def window(data: bytes) -> None:
     crossing = score_vectors(query, packed, Cosine(scale=1.0, offset=0.0), MODEL_TAG)
     plain = cosine_scores(query, packed, MODEL_TAG)
     assert [bool(np.isnan(score)) for score in crossing] == [score is None for score in plain]
-    fuse = choose_fusion("log_linear", WEIGHT, 60, bundle_weight=WEIGHT)
+    fuse = choose_fusion("log_linear", WEIGHT, 60)
     try:
         ranking = rank(np.array(first_stage), crossing, fuse)
     except ScoresError:

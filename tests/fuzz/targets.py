@@ -34,16 +34,16 @@ from opensearch.writes.operation import Operation
 from opensearch.writes.response import BulkResponse
 from opensearch.writes.update import UpdateBody
 from plugin.admin.filter_path import apply_filter_path
-from plugin.telemetry.rerank_status import read_items as read_status
-from plugin.telemetry.write_counts import read_written
 from plugin.upstream.search_client import read_server_timing
 from reranker.errors import BundleError, StoredVectorError
+from reranker.manifest import FusionDefault
 from reranker.manifest import parse as parse_manifest
 from reranker.stored_vector import unpack
 from tests.fuzz.mutations import json_value, spelled
 from tests.fuzz.reference import has_names_twice, without_member, without_vector
 
 FIELD = "rerank.vector"
+DEFAULTS = FusionDefault("log_linear", 10.0)
 OURS = Target(RerankSettings("tiny", source_fields=("text",)), {"books": (FIELD,)})
 
 
@@ -64,7 +64,7 @@ def search(data: bytes) -> None:
     """A search's parameters, up to the first line's end, and its body: read, planned, and widened."""
     parameters, _, body = data.partition(b"\n")
     request = SearchRequest.parse(f"/books/_search?{parameters.decode('latin-1')}", body)
-    plan = plan_search(request, OURS)
+    plan = plan_search(request, OURS, defaults=DEFAULTS).plan
     if isinstance(plan, Plan):
         assert plan.query_text
         assert 0 <= plan.page_start <= plan.page_end
@@ -79,7 +79,7 @@ def multi_search(data: bytes) -> None:
     assert b"".join(item.lines() for item in items) in (data, data.removesuffix(b"\n"))
     for item in items:
         if isinstance(item.search, SearchRequest):
-            plan_search(item.search, OURS)
+            plan_search(item.search, OURS, defaults=DEFAULTS)
 
 
 def bulk(data: bytes) -> None:
@@ -214,11 +214,9 @@ def query_strings(data: bytes) -> None:
 
 
 def headers(data: bytes) -> None:
-    """The headers that log and counters are read from, and the id of a point in time."""
+    """The header that a tool reads its times from, and the id of a point in time."""
     text = data.decode("latin-1")
-    assert isinstance(read_status(text), dict)
     assert isinstance(read_server_timing(text), dict)
-    assert isinstance(read_written(text), dict)
     for pit in (text, {"id": text}, {"id": data.decode("utf-8", "replace")}):
         read_indices(pit)
 

@@ -10,7 +10,7 @@ from werkzeug.test import Client, TestResponse
 
 from plugin.encoding.model import Model
 from plugin.proxy import Proxy
-from plugin.search.hit_sizes import WORTH_BYTES, HitSizes
+from plugin.search.sidecar import WORTH_BYTES, HitSizes
 from plugin.upstream.client import Upstream
 from tests.support.toy_index import ToyIndex, index_body
 
@@ -23,8 +23,8 @@ def test_of_an_unknown_target_nothing_is_known() -> None:
 
 def test_few_fat_hits_and_many_thin_ones_are_worth_the_same() -> None:
     sizes = HitSizes()
-    sizes.seen("/fat/_search", WORTH_BYTES, 10)
-    sizes.seen("/thin/_search", WORTH_BYTES, 1_000)
+    sizes.record("/fat/_search", WORTH_BYTES, 10)
+    sizes.record("/thin/_search", WORTH_BYTES, 1_000)
     assert sizes.are_worth_leaving_out("/fat/_search", 11)
     assert not sizes.are_worth_leaving_out("/fat/_search", 9)
     assert sizes.are_worth_leaving_out("/thin/_search", 1_001)
@@ -33,10 +33,10 @@ def test_few_fat_hits_and_many_thin_ones_are_worth_the_same() -> None:
 
 def test_the_average_moves_and_an_empty_answer_says_nothing() -> None:
     sizes = HitSizes()
-    sizes.seen("/a/_search", 100, 1)
-    sizes.seen("/a/_search", 0, 0)
+    sizes.record("/a/_search", 100, 1)
+    sizes.record("/a/_search", 0, 0)
     for _ in range(50):
-        sizes.seen("/a/_search", 2 * WORTH_BYTES, 1)
+        sizes.record("/a/_search", 2 * WORTH_BYTES, 1)
     assert sizes.are_worth_leaving_out("/a/_search", 1)
 
 

@@ -20,8 +20,8 @@ from werkzeug.test import Client
 from plugin.encoding.model import Model
 from plugin.encoding.query_encoder import MAX_FAULTS
 from plugin.errors import RequestBodyError, UpstreamError, UpstreamTimeoutError
-from plugin.http.client_presence import ClientGoneError
 from plugin.http.headers import Headers
+from plugin.http.request_context import ClientDisconnectedError
 from plugin.proxy import Proxy
 from plugin.settings.cache import SettingsCache
 from plugin.upstream import connection
@@ -155,7 +155,9 @@ def test_an_interim_answer_is_not_the_answer() -> None:
         assert upstream.exchange("GET", "/", ()).body == b""
 
 
-@pytest.mark.parametrize("error", [ClientGoneError("gone"), OSError(errno.ENOSPC, "No space left on device")])
+@pytest.mark.parametrize(
+    "error", [ClientDisconnectedError("gone"), OSError(errno.ENOSPC, "No space left on device")]
+)
 def test_a_connection_is_not_kept_after_a_body_that_breaks_off(error: Exception) -> None:
     """The client has gone, or our own disk is full: neither is OpenSearch's fault."""
 
@@ -165,7 +167,7 @@ def test_a_connection_is_not_kept_after_a_body_that_breaks_off(error: Exception)
 
     two = "http://127.0.0.1:1"
     with scripted(NO_BODY) as one, closing(Upstream(url_of(one, two))) as upstream:
-        with pytest.raises((ClientGoneError, RequestBodyError)):
+        with pytest.raises((ClientDisconnectedError, RequestBodyError)):
             streamed(upstream, "POST", body(), 1000)
         assert (num_idle(upstream), left_out(upstream)) == (0, [False, False])
 

@@ -7,13 +7,13 @@ from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 from opensearchpy import OpenSearch
 
+from opensearch.settings.skip import Skip
 from opensearch.settings.table import RerankSettings
-from opensearch.settings.target import Skip
-from plugin.http.headers import Headers
 from plugin.settings.poller import SettingsPoller
 from plugin.upstream.client import Exchange, Upstream
 from tests.support.counted_upstream import CountingUpstream
@@ -126,10 +126,10 @@ def test_all_settings_are_read_only_when_something_has_changed(
 class SlowUpstream(CountingUpstream):
     """An OpenSearch that takes its time to tell all settings, as one with thousands of indices does."""
 
-    def exchange(self, method: str, target: str, headers: Headers, body: bytes = b"") -> Exchange:
+    def exchange(self, method: str, target: str, *rest: Any, **more: Any) -> Exchange:  # noqa: ANN401
         if target.startswith("/*"):
             time.sleep(0.5)
-        return super().exchange(method, target, headers, body)
+        return super().exchange(method, target, *rest, **more)
 
 
 def test_a_cluster_that_changes_all_the_time_is_read_a_tenth_of_the_time(

@@ -10,10 +10,8 @@ from prometheus_client import generate_latest
 
 from indexer.sync.summary import Lag, SyncSummary
 from plugin.harness.proxy_process import ProxyProcess, running_proxy
-from plugin.http.messages import Response
 from plugin.telemetry.metrics import MAX_REASONS, Metrics
-from plugin.telemetry.record import SearchRecord
-from plugin.telemetry.rerank_status import of_items
+from plugin.telemetry.outcome import MultiSearchOutcome, SearchOutcome
 from plugin.telemetry.sync_metrics import SyncMetrics
 from tests.support.metrics_text import METRICS, numbers
 from tests.support.paths import DOCS, ROOT, TINY_BUNDLE
@@ -39,55 +37,40 @@ def test_every_metric_is_documented() -> None:
     assert set(re.findall(r"`(twinrank_\w+)`", document)) == all_names()
 
 
-def answer(*headers: tuple[str, str]) -> Response:
-    return Response(200, headers, b"{}")
-
-
-def test_a_record_is_what_the_headers_say() -> None:
-    told = answer(
-        ("Rerank-Status", "applied; window=100; scored=97; model=m; execution=sidecar"),
-        ("Server-Timing", "plan;dur=0.11, total;dur=4.30"),
-    )
-    expected = SearchRecord("applied", "", 100, 97, {"plan": 0.11, "total": 4.3})
-    assert SearchRecord.of(told) == expected
-    skipped = SearchRecord.of(answer(("Rerank-Status", "skipped; reason=sort")))
-    assert skipped == SearchRecord("skipped", "sort", 0, 0, {})
-    assert SearchRecord.of(answer()) is None
-
-
 def test_reasons_that_clients_make_up_are_bounded() -> None:
     metrics = Metrics()
     for number in range(2 * MAX_REASONS):
-        metrics.searched(SearchRecord("skipped", f"key{number}", 0, 0, {}))
+        metrics.record_search(SearchOutcome.skipped(f"key{number}"))
     found = numbers(metrics.exposition()[0].decode())
     assert found['twinrank_searches_total{outcome="skipped",reason="other"}'] == MAX_REASONS
 
 
 def test_items_are_counted_each() -> None:
-    words = ["applied", "applied", "sort", "ext", "sort"]
-    record = SearchRecord.of(answer(("Rerank-Status", of_items(words))))
-    assert record is not None
-    assert record.outcome == "applied"
-    assert record.items == {("applied", ""): 2, ("skipped", "sort"): 2, ("refused", "ext"): 1}
+    applied, sorted_, refused = (
+        SearchOutcome("applied"),
+        SearchOutcome.skipped("sort"),
+        SearchOutcome.refused(),
+    )
+    outcome = MultiSearchOutcome((applied, applied, sorted_, refused, sorted_), {})
+    assert outcome.result == "applied"
+    assert outcome.counts() == {("applied", ""): 2, ("skipped", "sort"): 2, ("refused", "ext"): 1}
     metrics = Metrics()
-    metrics.searched(record)
+    metrics.record_search(outcome)
     found = numbers(metrics.exposition()[0].decode())
     assert found['twinrank_searches_total{outcome="applied",reason=""}'] == 2
     assert found['twinrank_searches_total{outcome="skipped",reason="sort"}'] == 2
     assert found['twinrank_searches_total{outcome="refused",reason="ext"}'] == 1
-    refused = SearchRecord.of(answer(("Rerank-Status", of_items(["ext"]))))
-    assert refused is not None
-    assert refused.outcome == "refused"
+    assert MultiSearchOutcome((refused,), {}).result == "refused"
 
 
 def test_searches_and_hits_are_counted() -> None:
     metrics = Metrics()
-    for record in (
-        SearchRecord("applied", "", 100, 97, {"plan": 1.0, "total": 20.0}),
-        SearchRecord("skipped", "sort", 0, 0, {"total": 2.0}),
+    for outcome in (
+        SearchOutcome("applied", window=100, scored=97, stages_ms={"plan": 1.0, "total": 20.0}),
+        SearchOutcome.skipped("sort", {"total": 2.0}),
     ):
-        metrics.searched(record)
-    metrics.answered(200)
+        metrics.record_search(outcome)
+    metrics.record_status(200)
     found = numbers(metrics.exposition()[0].decode())
     assert found['twinrank_searches_total{outcome="applied",reason=""}'] == 1
     assert found['twinrank_searches_total{outcome="skipped",reason="sort"}'] == 1
@@ -100,14 +83,15 @@ def test_searches_and_hits_are_counted() -> None:
 @pytest.mark.parametrize("file", ["grafana.json", "alerts.json"])
 def test_dashboard_and_alerts_name_only_what_is_counted(file: str) -> None:
     metrics = Metrics()
-    metrics.searched(SearchRecord("applied", "", 2, 1, {"plan": 1.0, "total": 1.0}))
-    metrics.answered(200)
-    metrics.serves("bundle", "digest")
-    metrics.writes.written("bulk", {"documents": 1})
-    metrics.settings.polled({"index": "why"})
+    outcome = SearchOutcome("applied", window=2, scored=1, stages_ms={"plan": 1.0, "total": 1.0})
+    metrics.record_search(outcome)
+    metrics.record_status(200)
+    metrics.record_bundle("bundle", "digest")
+    metrics.writes.record_documents("bulk", {"documents": 1})
+    metrics.settings.record_poll({"index": "why"})
     counted = {name.partition("{")[0] for name in numbers(metrics.exposition()[0].decode())}
     sync = SyncMetrics("index")
-    sync.tell(SyncSummary(lag=Lag(), missing=0))
+    sync.record(SyncSummary(lag=Lag(), missing=0))
     synced = generate_latest(sync.registry).decode()
     counted |= {name.partition("{")[0] for name in numbers(synced)}
     written = (MONITORING / file).read_text()

@@ -15,7 +15,7 @@ from plugin.encoding.query_future import QueryFuture
 from plugin.evaluation.tune import MIN_QUERIES, Pair, TuningError, Window, tune
 from plugin.evaluation.tune_windows import search_windows
 from plugin.http.headers import read_credentials
-from plugin.search.explain import search_door
+from plugin.search.explain import search_handler
 from plugin.settings.cache import SettingsCache
 from plugin.upstream.client import Upstream
 from reranker.bundle import Bundle
@@ -125,7 +125,7 @@ def test_a_machine_that_was_too_busy_is_asked_again(
     monkeypatch.setattr(model.query_vectors, "submit", refused)
     with closing(Upstream(opensearch_url)) as upstream:
         settings = SettingsCache(upstream, waits_for_coverage=True)
-        door = search_door(upstream, settings, model)
+        door = search_handler(upstream, settings, model)
         queries, headers = dict.fromkeys("abcdefghij", "word"), read_credentials(opensearch_url)
         found = dict(search_windows(door, settings, headers, index_name, queries, ["title"]))
     assert {query: window.ids for query, window in found.items()} == {query: ["d"] for query in queries}

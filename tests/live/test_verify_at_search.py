@@ -19,6 +19,7 @@ from plugin.errors import RerankFailedError
 from plugin.http.messages import Request
 from plugin.search.verification import WindowTexts
 from plugin.upstream.client import Upstream
+from reranker.manifest import FusionDefault
 from tests.support.raw_http import RawAnswer, ids, search
 from tests.support.several_searches import item_ids, items, lines, msearch
 from tests.support.toy_index import ToyIndex, index_body
@@ -151,7 +152,8 @@ def test_one_that_was_just_rewritten_is_judged_by_what_is_there_now(
 def a_plan() -> Plan:
     settings = RerankSettings(model="tiny", source_fields=("text",), verify_at_search=True)
     request = SearchRequest.parse("/a/_search", b'{"query":{"match":{"text":"wait"}},"_source":false}')
-    plan = plan_search(request, Target(settings, {"a": ("rerank.vector",)}))
+    target = Target(settings, {"a": ("rerank.vector",)})
+    plan = plan_search(request, target, defaults=FusionDefault("log_linear", 10.0)).plan
     assert isinstance(plan, Plan)
     return plan
 

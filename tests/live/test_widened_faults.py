@@ -135,8 +135,8 @@ class Meddling(Upstream):
         super().__init__(toy.url)
         self._toy, self._index, self._gone = toy, index, gone
 
-    def exchange(self, method: str, target: str, *rest: Any) -> Exchange:  # noqa: ANN401
-        answer = super().exchange(method, target, *rest)
+    def exchange(self, method: str, target: str, *rest: Any, **more: Any) -> Exchange:  # noqa: ANN401
+        answer = super().exchange(method, target, *rest, **more)
         if "_search" in target and self._gone:
             self._toy.client.delete(index=self._index, id=self._gone, refresh=True)
             self._gone = ""

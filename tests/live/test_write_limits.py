@@ -55,7 +55,8 @@ def send(handler: WriteHandler, method: str, target: str, body: bytes) -> tuple[
     content = answer.body if isinstance(answer.body, bytes) else b"".join(answer.body)
     if isinstance(answer.body, StreamedResponse):
         answer.body.close()
-    return content, dict(answer.headers).get("Rerank-Written", "")
+    own = () if answer.outcome is None else answer.outcome.headers()
+    return content, dict(own).get("Rerank-Written", "")
 
 
 def lines(number: int) -> bytes:

@@ -12,7 +12,7 @@ from tests.support.paths import DOCS, ROOT
 from tests.support.settings_table import settings_table
 
 SOURCES = ("plugin", "opensearch")
-REASON_GIVERS = ("Skip", "NotUnderstoodError", "RerankFailedError", "_passed_through", "given_up")
+REASON_GIVERS = ("Skip", "skipped", "NotUnderstoodError", "RerankFailedError")
 """What is called with a reason."""
 
 UNRANKED = (
@@ -40,7 +40,7 @@ def reasons_in_code() -> set[str]:
     functions = (
         node
         for node in nodes
-        if isinstance(node, ast.FunctionDef) and node.name in ("_order_reason", "_page_reason")
+        if isinstance(node, ast.FunctionDef) and node.name in ("_check_order", "_check_page")
     )
     returns = (node for function in functions for node in ast.walk(function) if isinstance(node, ast.Return))
     values = [*(argument for call in calls for argument in call.args[:1]), *(node.value for node in returns)]

@@ -83,7 +83,7 @@ def test_the_largest_weight_keeps_the_product_a_float32() -> None:
 
 def test_an_empty_window_stays_empty() -> None:
     for method in METHODS:
-        assert choose_fusion(method, None, 60, bundle_weight=10.0)(np.empty(0), np.empty(0)).shape == (0,)
+        assert choose_fusion(method, 1.0, 60)(np.empty(0), np.empty(0)).shape == (0,)
 
 
 def test_replacement_is_the_crossing_alone() -> None:
@@ -115,7 +115,7 @@ def test_rrf_adds_the_reciprocal_ranks_and_equal_crossings_share_one() -> None:
     assert np.allclose(fused, [1 / 61 + 1 / 63, 1 / 62 + 1 / 61, 1 / 63 + 1 / 61])
 
 
-def test_each_method_takes_its_own_default_weight() -> None:
+def test_log_linear_needs_a_weight_and_the_others_have_their_own() -> None:
     first_stage, crossing = np.array([4.0, 2.0, 1.0]), np.array([0.1, 0.5, 0.2])
     for method, expected in {
         "log_linear": log_linear(first_stage, crossing, 7.0),
@@ -123,5 +123,7 @@ def test_each_method_takes_its_own_default_weight() -> None:
         "rrf": rrf(first_stage, crossing, 20),
         "none": crossing,
     }.items():
-        fuse = choose_fusion(method, None, 20, bundle_weight=7.0)
+        fuse = choose_fusion(method, 7.0 if method == "log_linear" else None, 20)
         assert np.array_equal(fuse(first_stage, crossing), expected), method
+    with pytest.raises(ValueError, match="expected a weight"):
+        choose_fusion("log_linear", None, 20)

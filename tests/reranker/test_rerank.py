@@ -25,7 +25,7 @@ def test_every_hit_appears_once_best_first_and_ties_keep_their_order(
 ) -> None:
     size = len(first_stage)
     crossing = np.array(data.draw(st.lists(few_crossings, min_size=size, max_size=size)), np.float32)
-    ranking = rank(first_stage, crossing, choose_fusion(method, None, 60, bundle_weight=10.0))
+    ranking = rank(first_stage, crossing, choose_fusion(method, 10.0 if method == "log_linear" else None, 60))
     assert sorted(ranking.order) == list(range(size))
     assert ranking.num_scored == np.isfinite(crossing).sum()
     assert np.array_equal(ranking.crossing, crossing, equal_nan=True)

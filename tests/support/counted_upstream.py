@@ -1,6 +1,7 @@
 """An upstream that counts what is asked."""
 
-from plugin.http.headers import Headers
+from typing import Any
+
 from plugin.upstream.client import Exchange, Upstream
 
 
@@ -11,6 +12,6 @@ class CountingUpstream(Upstream):
         super().__init__(url)
         self.asked: list[str] = []
 
-    def exchange(self, method: str, target: str, headers: Headers, body: bytes = b"") -> Exchange:
+    def exchange(self, method: str, target: str, *rest: Any, **more: Any) -> Exchange:  # noqa: ANN401
         self.asked.append(target.partition("?")[0])
-        return super().exchange(method, target, headers, body)
+        return super().exchange(method, target, *rest, **more)

@@ -14,7 +14,7 @@ DIM, TAG = 6, 0xCAFE
 
 
 def log_linear(weight: float) -> Fusion:
-    return choose_fusion("log_linear", weight, 60, bundle_weight=0.0)
+    return choose_fusion("log_linear", weight, 60)
 
 
 def unit_vectors(count: int, dim: int, seed: int) -> Floats:

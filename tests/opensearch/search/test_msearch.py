@@ -13,7 +13,7 @@ from opensearch.search.msearch import (
 )
 from opensearch.search.request import NotUnderstoodError, SearchRequest
 from opensearch.search.response import UnusableResponseError
-from opensearch.settings.target import Skip
+from opensearch.settings.skip import Skip
 
 
 def read(body: bytes, target: str = "/_msearch", indices: str = "") -> list[SearchRequest | Skip]:

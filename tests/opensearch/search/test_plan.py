@@ -1,4 +1,4 @@
-"""What becomes of a search: widened how, or passed through why."""
+"""What is decided about a search: how it is widened, or why it is passed through."""
 
 import json
 from typing import Any
@@ -6,20 +6,26 @@ from typing import Any
 import msgspec
 import pytest
 
-from opensearch.search.plan import Plan, plan_search
+from opensearch.search.plan import Decision, InvalidControls, Plan, plan_search
 from opensearch.search.request import NotUnderstoodError, SearchRequest
 from opensearch.search.window_request import SearchCall, request_rescored_page, request_window
+from opensearch.settings.fusion import ResolvedFusion
+from opensearch.settings.skip import Skip
 from opensearch.settings.table import RerankSettings
-from opensearch.settings.target import Skip, Target
+from opensearch.settings.target import Target
+from reranker.manifest import FusionDefault
 
 SETTINGS = RerankSettings(model="tiny", source_fields=("text",))
 QUERY: dict[str, Any] = {"match": {"text": "wait a bit"}}
+DEFAULTS = FusionDefault("log_linear", 10.0, 0.5, 0.2)
 
 
-def plan(body: object, target: str = "/books/_search", settings: RerankSettings = SETTINGS) -> Plan | Skip:
+def plan(
+    body: object, target: str = "/books/_search", settings: RerankSettings = SETTINGS
+) -> Plan | Skip | InvalidControls:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     here = Target(settings, {"books": (settings.field,)})
-    return plan_search(SearchRequest.parse(target, data), here)
+    return plan_search(SearchRequest.parse(target, data), here, defaults=DEFAULTS).plan
 
 
 def planned(body: object, target: str = "/books/_search") -> Plan:
@@ -143,7 +149,8 @@ def test_what_does_not_fall_back(extra: dict[str, Any]) -> None:
 def test_a_model_without_a_script_falls_back() -> None:
     settings = msgspec.structs.replace(SETTINGS, execution="cluster")
     request = SearchRequest.parse("/b/_search", json.dumps({"query": QUERY, "from": 99}).encode())
-    found = plan_search(request, Target(settings, {"b": (settings.field,)}), fallback="crossing")
+    target = Target(settings, {"b": (settings.field,)})
+    found = plan_search(request, target, defaults=DEFAULTS, fallback="crossing").plan
     assert isinstance(found, Plan)
     assert found.fallback == "crossing"
 
@@ -217,3 +224,36 @@ def test_members_nested_beyond_reason_are_passed_through() -> None:
     with pytest.raises(NotUnderstoodError) as raised:
         plan(deep)
     assert raised.value.reason == "body"
+
+
+def decide(controls: object, **members: Any) -> Decision:  # noqa: ANN401  # any JSON
+    body = {"query": QUERY, "ext": {"rerank": controls}, **members}
+    request = SearchRequest.parse("/b/_search", json.dumps(body).encode())
+    return plan_search(request, Target(SETTINGS, {"b": (SETTINGS.field,)}), defaults=DEFAULTS)
+
+
+def test_what_is_passed_through_goes_without_the_controls() -> None:
+    for controls, reason in (({"enabled": False}, "disabled"), ({}, "sort")):
+        found = decide(controls, sort=["year"])
+        assert found.plan == Skip(reason)
+        assert found.forward is not None
+        assert set(found.forward.body) == {"query", "sort"}
+
+
+def test_a_search_without_controls_is_sent_as_it_came() -> None:
+    request = SearchRequest.parse("/b/_search", json.dumps({"query": QUERY, "sort": ["year"]}).encode())
+    target = Target(SETTINGS, {"b": (SETTINGS.field,)})
+    assert plan_search(request, target, defaults=DEFAULTS) == Decision(Skip("sort"))
+
+
+def test_wrong_controls_are_said_to_be_wrong() -> None:
+    found = decide({"window_size": 0})
+    assert isinstance(found.plan, InvalidControls)
+    assert found.plan.detail.startswith("ext.rerank.window_size: expected")
+    assert found.forward is None
+
+
+def test_a_plan_has_the_fusion_that_the_request_and_the_bundle_make() -> None:
+    found = decide({"fusion": {"smoothing": 0}}).plan
+    assert isinstance(found, Plan)
+    assert found.fusion == ResolvedFusion("log_linear", 10.0, 60, 0.5, 0)

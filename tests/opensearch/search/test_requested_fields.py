@@ -7,7 +7,8 @@ import pytest
 
 from opensearch.search.request import SearchRequest
 from opensearch.search.requested_fields import asks_for, asks_in_documents, asks_in_url, names_among_fields
-from opensearch.settings.target import Skip, Target
+from opensearch.settings.skip import Skip
+from opensearch.settings.target import Target
 
 FIELD = "rerank.vector"
 

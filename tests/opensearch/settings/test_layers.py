@@ -14,8 +14,8 @@ from opensearch.settings.layers import (
     effective_settings,
     flatten,
 )
+from opensearch.settings.skip import Skip
 from opensearch.settings.table import RerankSettings, SettingsError, parse_settings
-from opensearch.settings.target import Skip
 
 LEAST: dict[str, Any] = {"model": "m", "source_fields": ["t"]}
 DEFAULTS = {"window_size": 40, "fusion": {"weight": 3}, "deadline_ms": 20}

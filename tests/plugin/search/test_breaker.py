@@ -4,12 +4,12 @@ from io import BytesIO
 
 from opensearch.search.request import SearchRequest
 from plugin.http.messages import Request
-from plugin.search.breaker import MAX_FAILURES, PAUSE_S, Kind, UpstreamBreaker, kind_of
+from plugin.search.breaker import MAX_FAILURES, PAUSE_S, Kind, UpstreamBreaker, find_kind
 
 
 def kind(path: str = "/books/_search", body: bytes = b'{"query":{}}', user: str = "ann") -> Kind:
     request = Request("POST", path, (("Authorization", user), ("X-Opaque-Id", body.hex())), BytesIO(), 0)
-    return kind_of(request, SearchRequest.parse(path, body))
+    return find_kind(request, SearchRequest.parse(path, body))
 
 
 BOOKS = kind()
@@ -30,7 +30,7 @@ def opened() -> tuple[UpstreamBreaker, Clock]:
     breaker = UpstreamBreaker(clock)
     for _ in range(MAX_FAILURES):
         assert not breaker.is_open(BOOKS)
-        breaker.failed(BOOKS)
+        breaker.record_failure(BOOKS)
     return breaker, clock
 
 
@@ -52,15 +52,15 @@ def test_after_the_pause_one_search_tries_and_the_others_wait() -> None:
     breaker, clock = opened()
     clock.now_s += PAUSE_S
     assert [breaker.is_open(BOOKS) for _ in range(3)] == [False, True, True]
-    breaker.succeeded(BOOKS)
+    breaker.record_success(BOOKS)
     assert not breaker.is_open(BOOKS)
 
 
 def test_one_success_in_between_begins_the_count_anew() -> None:
     breaker = UpstreamBreaker(Clock())
     for _ in range(MAX_FAILURES - 1):
-        breaker.failed(BOOKS)
-    breaker.succeeded(BOOKS)
+        breaker.record_failure(BOOKS)
+    breaker.record_success(BOOKS)
     for _ in range(MAX_FAILURES - 1):
-        breaker.failed(BOOKS)
+        breaker.record_failure(BOOKS)
     assert not breaker.is_open(BOOKS)

@@ -5,7 +5,7 @@ from io import StringIO
 from rich.console import Console
 
 from plugin.harness.comparison_table import build_orders_table, format_timing
-from plugin.search.comparison import BothOrders, moves
+from plugin.search.comparison import BothOrders, describe_moves
 from plugin.upstream.search_client import Answer, read_server_timing
 
 
@@ -15,8 +15,8 @@ def _answer(ids: list[str], headers: dict[str, str] | None = None) -> Answer:
 
 
 def test_moves() -> None:
-    assert moves(["a", "b", "c"], ["c", "b", "x", "a"]) == ["↑2", "=", "new", "↓3"]
-    assert moves([], []) == []
+    assert describe_moves(["a", "b", "c"], ["c", "b", "x", "a"]) == ["↑2", "=", "new", "↓3"]
+    assert describe_moves([], []) == []
 
 
 def test_both_orders_stand_side_by_side() -> None:

@@ -21,12 +21,12 @@ def test_a_decision_is_remembered_for_a_minute() -> None:
     clock = Clock()
     table = PageTable(clock=clock)
     assert table.was_reranked(KEY) is None
-    table.note(KEY, reranked=True)
+    table.record(KEY, reranked=True)
     assert table.was_reranked(KEY) is True
     assert table.was_reranked(KEY + 1) is None
     clock.now_s += REMEMBERED_S
     assert table.was_reranked(KEY) is True
-    table.note(KEY, reranked=False)
+    table.record(KEY, reranked=False)
     clock.now_s += REMEMBERED_S
     assert table.was_reranked(KEY) is False
     clock.now_s += 1
@@ -35,17 +35,17 @@ def test_a_decision_is_remembered_for_a_minute() -> None:
 
 def test_a_search_whose_slot_is_taken_is_forgotten() -> None:
     table = PageTable(bytearray(16 * 8))
-    table.note(3, reranked=True)
-    table.note(3 + 8, reranked=False)
+    table.record(3, reranked=True)
+    table.record(3 + 8, reranked=False)
     assert (table.was_reranked(3), table.was_reranked(3 + 8)) == (None, False)
 
 
 def test_a_slot_that_is_half_written_is_none() -> None:
     """Two workers write at once: any part of one slot beside the rest of the other."""
     clock, first, second = Clock(), bytearray(16), bytearray(16)
-    PageTable(first, clock).note(KEY, reranked=True)
+    PageTable(first, clock).record(KEY, reranked=True)
     clock.now_s += 3
-    PageTable(second, clock).note(KEY, reranked=False)
+    PageTable(second, clock).record(KEY, reranked=False)
     for cut in range(1, 16):
         torn = first[:cut] + second[cut:]
         known = PageTable(torn, clock).was_reranked(KEY)
@@ -55,7 +55,7 @@ def test_a_slot_that_is_half_written_is_none() -> None:
 def test_a_bit_that_flipped_is_seen() -> None:
     memory = bytearray(16)
     table = PageTable(memory)
-    table.note(KEY, reranked=True)
+    table.record(KEY, reranked=True)
     for bit in range(16 * 8):
         memory[bit // 8] ^= 1 << bit % 8
         assert table.was_reranked(KEY) is None
@@ -69,7 +69,7 @@ import os
 from plugin.search.page_table import PageTable
 table = PageTable.shared()
 if os.fork() == 0:
-    table.note({KEY}, reranked=True)
+    table.record({KEY}, reranked=True)
     os._exit(0)
 os.wait()
 print(table.was_reranked({KEY}), len(table._memory))

@@ -21,7 +21,7 @@ from plugin.search.breaker import MAX_FAILURES, UpstreamBreaker
 from plugin.telemetry.component_metrics import MAX_INDICES
 from plugin.telemetry.metrics import Metrics
 from plugin.telemetry.sync_metrics import SyncMetrics
-from plugin.telemetry.write_counts import WriteCounts, read_written, written_header
+from plugin.telemetry.write_counts import EnrichCounts, WriteCounts
 from plugin.upstream.client import Upstream
 from tests.support.metrics_text import METRICS, numbers
 from tests.support.paths import TINY_BUNDLE
@@ -68,16 +68,16 @@ def test_cache_and_queue_are_counted() -> None:
 
 def test_breakers_tell_when_they_open_and_close() -> None:
     metrics, breaker = Metrics(), UpstreamBreaker()
-    breaker.on_change = lambda num_open, tripped: metrics.breakers.changed(
+    breaker.on_change = lambda num_open, tripped: metrics.breakers.record_change(
         "upstream", num_open, tripped=tripped
     )
     one, two, three = ((f"/{name}/_search", (), frozenset[str]()) for name in "abc")
     for kind in (one, two):
         for _ in range(MAX_FAILURES + 3):
-            breaker.failed(kind)
+            breaker.record_failure(kind)
     assert found(metrics)['twinrank_breakers_open{breaker="upstream"}'] == 2
-    breaker.succeeded(one)
-    breaker.succeeded(three)
+    breaker.record_success(one)
+    breaker.record_success(three)
     now = found(metrics)
     assert now['twinrank_breakers_open{breaker="upstream"}'] == 1
     assert now['twinrank_breaker_trips_total{breaker="upstream"}'] == 2
@@ -86,9 +86,12 @@ def test_breakers_tell_when_they_open_and_close() -> None:
 
 def test_written_documents_are_counted_as_the_header_tells_them() -> None:
     metrics = Metrics()
-    told = read_written(written_header(WriteCounts(documents=10, encoded=4, repaired=2, left=1))[1])
+    written = WriteCounts(documents=10, encoded=4, repaired=2, left=1, reasons={"source", "append_only"})
+    line = "documents=10; encoded=4; repaired=2; left=1; reason=append_only,source"
+    assert written.headers() == (("Rerank-Written", line),)
+    told = written.by_name()
     assert told == {"documents": 10, "encoded": 4, "repaired": 2, "left": 1}
-    metrics.writes.written("bulk", told)
+    metrics.writes.record_documents("bulk", told)
     now = found(metrics)
     outcomes = {
         name: now[f'twinrank_documents_total{{api="bulk",outcome="{name}"}}']
@@ -97,17 +100,21 @@ def test_written_documents_are_counted_as_the_header_tells_them() -> None:
     }
     assert outcomes == {"encoded": 4, "repaired": 2, "left": 1}
     assert now['twinrank_documents_total{api="bulk",outcome="unchanged"}'] == 3
+    enriched = EnrichCounts(3, 2)
+    assert enriched.headers() == (("Rerank-Written", "documents=3; encoded=2"),)
+    metrics.writes.record_documents("enrich", enriched.by_name())
+    assert found(metrics)['twinrank_documents_total{api="enrich",outcome="unchanged"}'] == 1
 
 
 def test_wrong_settings_are_told_by_index_within_bounds() -> None:
     metrics = Metrics()
-    metrics.settings.polled({"a": "why"})
+    metrics.settings.record_poll({"a": "why"})
     assert found(metrics)['twinrank_settings_invalid{index="a"}'] == 1
-    metrics.settings.polled({})
+    metrics.settings.record_poll({})
     now = found(metrics)
     assert now['twinrank_settings_invalid{index="a"}'] == 0
     assert now["twinrank_settings_polled_timestamp_seconds"] > 1e9
-    metrics.settings.polled({f"many-{number}": "why" for number in range(2 * MAX_INDICES)})
+    metrics.settings.record_poll({f"many-{number}": "why" for number in range(2 * MAX_INDICES)})
     shown = [name for name in found(metrics) if name.startswith("twinrank_settings_invalid")]
     assert len(shown) == MAX_INDICES + 1
     assert found(metrics)['twinrank_settings_invalid{index="other"}'] == 1
@@ -115,7 +122,7 @@ def test_wrong_settings_are_told_by_index_within_bounds() -> None:
 
 def test_what_is_told_by_index_can_be_left_out() -> None:
     metrics = Metrics()
-    metrics.settings.polled({"secret-index": "why"})
+    metrics.settings.record_poll({"secret-index": "why"})
     everything, without = (metrics.exposition(with_indices=each)[0].decode() for each in (True, False))
     assert "secret-index" in everything
     assert "secret-index" not in without
@@ -125,14 +132,14 @@ def test_what_is_told_by_index_can_be_left_out() -> None:
 def test_sync_tells_its_numbers_at_an_address() -> None:
     metrics = SyncMetrics("articles")
     summary = SyncSummary(checked=5, written=3, conflicts=1, lag=Lag(7, 1.5))
-    metrics.tell(summary)
+    metrics.record(summary)
     summary.checked = 9
-    metrics.tell(summary)
+    metrics.record(summary)
     place = ListenAddress("127.0.0.1", free_port())
-    with metrics.served(place):
+    with metrics.serve(place):
         with urllib.request.urlopen(f"http://{place}/metrics", timeout=30) as answer:  # ours
             now = numbers(answer.read().decode())
-        with pytest.raises(CommandError, match="is in use"), SyncMetrics("b").served(place):
+        with pytest.raises(CommandError, match="is in use"), SyncMetrics("b").serve(place):
             pass
     assert now['twinrank_sync_documents_total{index="articles",outcome="checked"}'] == 9
     assert now['twinrank_sync_documents_total{index="articles",outcome="written"}'] == 3
@@ -184,7 +191,7 @@ def test_the_numbers_of_a_running_proxy(
 def test_hosts_that_do_not_answer_are_told(opensearch_url: str) -> None:
     metrics, relay = Metrics(), Relay(opensearch_url)
     with closing(Upstream(f"{relay.url},{opensearch_url}")) as upstream:
-        upstream.watch_hosts(metrics.breakers.left_out)
+        upstream.watch_hosts(metrics.breakers.record_hosts)
         relay.cut()
         for _ in range(2):
             assert upstream.exchange("GET", "/", ()).status == 200

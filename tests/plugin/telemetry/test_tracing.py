@@ -59,8 +59,8 @@ def test_without_the_extra_it_says_what_to_install() -> None:
 def test_nothing_is_imported_without_a_collector() -> None:
     program = (
         "import sys, plugin.commands.serve\n"
-        "from plugin.telemetry.tracing import tracing_from_environment\n"
-        "tracing_from_environment()\n"
+        "from plugin.telemetry.tracing import create_tracing\n"
+        "create_tracing()\n"
         "sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", program], env={}, check=False).returncode == 0
