@@ -7,9 +7,9 @@ from opensearch.client import OpenSearchClient, index_path
 from opensearch.errors import DeniedError, IndexMissingError, MappingError, RefusedError
 from opensearch.index import mapping, metadata
 from opensearch.index.metadata import Index
-from opensearch.settings.index_settings import IndexRecord, find_problem
 from opensearch.settings.layers import Defaults, EffectiveSetting, apply_defaults, effective_settings
 from opensearch.settings.table import META_KEY, SettingsError, parse_settings
+from opensearch.settings.target import IndexRecord, find_problem
 
 NOT_ENABLED = "not enabled: its mapping has no settings under _meta.rerank"
 

@@ -1,13 +1,35 @@
-"""What a search's target indices say about reranking, taken together."""
+"""What a search's target indices say about reranking, read from OpenSearch's get-index response."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
 
+import msgspec
+
+from opensearch.settings.layers import Defaults, apply_defaults
 from opensearch.settings.skip import Skip
-from opensearch.settings.table import RerankSettings
+from opensearch.settings.table import DEFAULT_FIELD, META_KEY, RerankSettings, SettingsError, parse_settings
 
 MAX_RESULT_WINDOW = 10_000
 """OpenSearch's default of `index.max_result_window`."""
+
+INDEX_FILTER = ",".join(
+    (
+        "*.mappings._meta.rerank",
+        "*.mappings.properties.rerank.properties.vector.type",
+        "*.settings.index.creation_date",
+        "*.settings.index.max_rescore_window",
+        "*.settings.index.max_result_window",
+        "*.settings.index.search.default_pipeline",
+    )
+)
+"""The parts of a get-index response that decide about a search. The field is requested by its default name:
+if it is mapped and the settings are gone, somebody has overwritten `_meta`."""
+
+NO_PIPELINE = "_none"
+EXPANSION_PARAMETERS = ("allow_no_indices", "expand_wildcards", "ignore_unavailable")
+"""Parameters of a search that decide which indices its expression names."""
 
 
 @dataclass(frozen=True)
@@ -41,3 +63,169 @@ class Target:
             return ()
         known = None if index is None else self.fields.get(index)
         return self.all_fields if known is None else known
+
+
+class _Meta(msgspec.Struct):
+    rerank: Any = None
+
+
+class _Mappings(msgspec.Struct):
+    meta: _Meta = msgspec.field(name="_meta", default_factory=_Meta)
+    properties: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class _Search(msgspec.Struct):
+    default_pipeline: str = NO_PIPELINE
+
+
+class _IndexSettings(msgspec.Struct):
+    creation_date: str = "0"
+    max_result_window: str = str(MAX_RESULT_WINDOW)
+    max_rescore_window: str | None = None
+    search: _Search = msgspec.field(default_factory=_Search)
+
+    @property
+    def rescore_window(self) -> int:
+        """The longest window of a `rescore`: `max_result_window` unless it is set itself."""
+        return int(self.max_rescore_window or self.max_result_window)
+
+
+class _SettingsSection(msgspec.Struct):
+    index: _IndexSettings = msgspec.field(default_factory=_IndexSettings)
+
+
+class _Index(msgspec.Struct):
+    mappings: _Mappings = msgspec.field(default_factory=_Mappings)
+    settings: _SettingsSection = msgspec.field(default_factory=_SettingsSection)
+    aliases: dict[str, Any] = msgspec.field(default_factory=dict)
+    data_stream: str | None = None
+
+
+class IndexRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one index says about reranking.
+
+    `rerank` is its `_meta.rerank`, None if there is none; `is_overwritten` says that there is none
+    although the vector field is mapped; `created_ms` is since 1970; `groups` are its aliases and data stream.
+    """
+
+    rerank: Any = None
+    is_overwritten: bool = False
+    created_ms: int = 0
+    default_pipeline: str = NO_PIPELINE
+    max_result_window: int = MAX_RESULT_WINDOW
+    max_rescore_window: int = MAX_RESULT_WINDOW
+    groups: tuple[str, ...] = ()
+
+
+_INDICES = msgspec.json.Decoder(dict[str, _Index])
+
+
+def settings_target(index_path: str, expansion: dict[str, str]) -> str:
+    """Return the target that returns the settings of every index behind `index_path` (raw, no slash)."""
+    parameters = urlencode({**expansion, "filter_path": INDEX_FILTER})
+    return f"/{index_path or '_all'}?{parameters}"
+
+
+def read_records(body: bytes) -> dict[str, IndexRecord]:
+    """Read a get-index response, cut by INDEX_FILTER or whole: concrete index -> what it says.
+
+    Raises:
+        msgspec.DecodeError, ValueError: it is no such answer.
+    """
+    return {name: _build_record(index) for name, index in _INDICES.decode(body).items()}
+
+
+def resolve_target(body: bytes, defaults: Defaults | None = None) -> Target:
+    """Return what all the indices in a get-index response say, above a server's defaults."""
+    try:
+        records = read_records(body)
+    except (msgspec.DecodeError, ValueError):
+        return Target(Skip("settings_unreadable"))
+    return resolve_records(records, defaults or {})
+
+
+def resolve_records(records: Mapping[str, IndexRecord], defaults: Defaults) -> Target:
+    """Return what these indices say together, above a server's defaults."""
+    by_age = sorted(records.values(), key=lambda index: index.created_ms)
+    return Target(
+        _agree(by_age, defaults),
+        fields={name: _read_fields(index) for name, index in records.items()},
+        pipelines=frozenset(index.default_pipeline for index in by_age) - {NO_PIPELINE},
+        max_result_window=min((index.max_result_window for index in by_age), default=0),
+        max_rescore_window=min((index.max_rescore_window for index in by_age), default=0),
+    )
+
+
+def find_problems(records: Mapping[str, IndexRecord], defaults: Defaults) -> dict[str, str]:
+    """Return what is wrong with the settings of these indices, one sentence for each invalid one."""
+    found = {name: find_problem(record, defaults) for name, record in records.items()}
+    return {name: problem for name, problem in found.items() if problem is not None}
+
+
+def find_problem(record: IndexRecord, defaults: Defaults) -> str | None:
+    """Return what is wrong with one index's settings, None if they are valid."""
+    if record.is_overwritten:
+        return (
+            f"expected settings under _meta.{META_KEY}, found none, though {DEFAULT_FIELD} is mapped:"
+            " `_meta` was written whole without them. Write them again: twinrank enable"
+        )
+    if record.rerank is None:
+        return None
+    try:
+        parse_settings(apply_defaults(defaults, record.rerank))
+    except SettingsError as error:
+        return str(error)
+    return None
+
+
+def _agree(indices: list[IndexRecord], defaults: Defaults) -> RerankSettings | Skip:
+    """Return the settings that apply to indices, the newest last.
+
+    All must have settings and agree on models, fields and source fields; for everything else the newest index
+    counts, so that a data stream follows its template.
+    """
+    if any(index.is_overwritten for index in indices):
+        return Skip("settings")
+    if all(index.rerank is None for index in indices):
+        return Skip("not_enabled")
+    if any(index.rerank is None for index in indices):
+        return Skip("indices")
+    try:
+        settings = [parse_settings(apply_defaults(defaults, index.rerank)) for index in indices]
+    except SettingsError:
+        return Skip("settings")
+    agreed = {(each.model, each.field, each.source_fields, each.migration) for each in settings}
+    return settings[-1] if len(agreed) == 1 else Skip("indices")
+
+
+def _read_fields(index: IndexRecord) -> tuple[str, ...]:
+    """Return the vector fields that an index's settings name, right or wrong, or named before they went."""
+    rerank = index.rerank
+    if rerank is None:
+        return (DEFAULT_FIELD,) if index.is_overwritten else ()
+    given = rerank if isinstance(rerank, dict) else {}
+    migration = given.get("migration")
+    second = migration.get("field") if isinstance(migration, dict) else None
+    field = given.get("field", DEFAULT_FIELD)
+    first = field if isinstance(field, str) and field else DEFAULT_FIELD
+    return (first, second) if isinstance(second, str) and second else (first,)
+
+
+def _build_record(index: _Index) -> IndexRecord:
+    rerank = index.mappings.meta.rerank
+    return IndexRecord(
+        rerank=rerank,
+        is_overwritten=rerank is None and _has_vector_field(index.mappings.properties),
+        created_ms=int(index.settings.index.creation_date),
+        default_pipeline=index.settings.index.search.default_pipeline,
+        max_result_window=int(index.settings.index.max_result_window),
+        max_rescore_window=index.settings.index.rescore_window,
+        groups=(*index.aliases, *((index.data_stream,) if index.data_stream else ())),
+    )
+
+
+def _has_vector_field(properties: Mapping[str, Any]) -> bool:
+    inner = properties.get("rerank")
+    fields = inner.get("properties") if isinstance(inner, dict) else None
+    field = fields.get("vector") if isinstance(fields, dict) else None
+    return isinstance(field, dict) and field.get("type") == "binary"

@@ -16,17 +16,17 @@ from io import BytesIO
 
 from cachetools import LRUCache
 
-from opensearch.settings.index_settings import (
+from opensearch.settings.layers import Defaults
+from opensearch.settings.skip import Skip
+from opensearch.settings.table import RerankSettings
+from opensearch.settings.target import (
     EXPANSION_PARAMETERS,
+    Target,
     find_problems,
     read_records,
     resolve_target,
     settings_target,
 )
-from opensearch.settings.layers import Defaults
-from opensearch.settings.skip import Skip
-from opensearch.settings.table import RerankSettings
-from opensearch.settings.target import Target
 from plugin.http.caller import select_identity
 from plugin.http.headers import Headers
 from plugin.http.messages import Request

@@ -6,9 +6,8 @@ from urllib.parse import unquote
 import msgspec
 from cachetools import LRUCache
 
-from opensearch.settings.index_settings import IndexRecord, resolve_records
 from opensearch.settings.layers import Defaults
-from opensearch.settings.target import Target
+from opensearch.settings.target import IndexRecord, Target, resolve_records
 
 MAX_RESOLVED = 10_000
 """Index expressions whose settings are kept."""

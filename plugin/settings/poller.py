@@ -17,8 +17,8 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from opensearch.settings.index_settings import INDEX_FILTER, IndexRecord, find_problems, read_records
 from opensearch.settings.layers import Defaults
+from opensearch.settings.target import INDEX_FILTER, IndexRecord, find_problems, read_records
 from plugin.errors import UpstreamError
 from plugin.http.headers import Headers
 from plugin.settings.cluster_view import ClusterRecords, ClusterView

@@ -25,10 +25,9 @@ from opensearch.search.point_in_time import read_indices
 from opensearch.search.request import NotUnderstoodError, SearchRequest
 from opensearch.search.response import SearchResponse, UnusableResponseError
 from opensearch.search.window_request import request_window, request_window_vectors
-from opensearch.settings.index_settings import resolve_target
 from opensearch.settings.layers import apply_defaults, check_server_defaults
 from opensearch.settings.table import RerankSettings, SettingsError, encode_settings, parse_settings
-from opensearch.settings.target import Target
+from opensearch.settings.target import Target, resolve_target
 from opensearch.writes.bulk_lines import read_bulk
 from opensearch.writes.operation import Operation
 from opensearch.writes.response import BulkResponse

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch.settings.index_settings import IndexRecord
+from opensearch.settings.target import IndexRecord
 from plugin.http.messages import Request
 from plugin.settings.cache import SettingsCache
 from plugin.settings.cluster_view import ClusterRecords

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch.settings.index_settings import IndexRecord, find_problem, resolve_records
 from opensearch.settings.layers import (
     OF_AN_INDEX,
     apply_defaults,
@@ -16,6 +15,7 @@ from opensearch.settings.layers import (
 )
 from opensearch.settings.skip import Skip
 from opensearch.settings.table import RerankSettings, SettingsError, parse_settings
+from opensearch.settings.target import IndexRecord, find_problem, resolve_records
 
 LEAST: dict[str, Any] = {"model": "m", "source_fields": ["t"]}
 DEFAULTS = {"window_size": 40, "fusion": {"weight": 3}, "deadline_ms": 20}
