@@ -69,7 +69,7 @@ class Refresher:
             )
         until = time.monotonic() + max(_QUIET_S, _QUIET_INTERVALS * interval_s)
         while time.monotonic() < until:
-            # a search wakes a shard that rests for want of searches
+            # a search wakes a shard that is idle
             self._retry(lambda: read_changes(self._run.upstream, shard, 0, 0, 1))
             if self._run.stop.wait(_ASK_S):
                 raise StoppedError

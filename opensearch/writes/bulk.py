@@ -40,7 +40,7 @@ class Bulk:
     """Writes documents to one index.
 
     Every item carries its id, so that sending one twice after a lost connection does no harm. A whole
-    request that is put off or too large is halved: there may be room for less.
+    request that is put off or too large is halved: OpenSearch may have capacity for less.
 
     Args:
         upstream: the OpenSearch.

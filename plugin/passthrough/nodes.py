@@ -54,10 +54,10 @@ class NodesHandler:
         client = request.header("user-agent") or "without a User-Agent"
         asked = f"a client ({client}) asked for the nodes' addresses ({request.path})"
         if address:
-            _log.info("%s and was told %s for each (--publish-address)", asked, address)
+            _log.info("%s and got %s for each (--publish-address)", asked, address)
         else:
             _log.warning(
-                "%s and was told OpenSearch's own: if it sniffs, its next requests go past the proxy, so that"
+                "%s and got OpenSearch's own: if it sniffs, its next requests bypass the proxy, so that"
                 " nothing is reranked and no document gets a vector. Turn sniffing off in the client, or"
                 " start serve with --publish-address HOST:PORT",
                 asked,

@@ -72,7 +72,7 @@ class BatchPlanner:
     Args:
         upstream: the OpenSearch.
         request: the client's; everything is asked with its credentials.
-        target_of: looks up the index behind a name; None if it is not enabled for reranking.
+        find_target: looks up the index behind a name; None if it is not enabled for reranking.
         model: whose vectors are stored.
         counts: where encoded texts are counted.
         slot: the request's place at the encoder; what finds none gets its vectors later.
@@ -82,14 +82,14 @@ class BatchPlanner:
         self,
         upstream: Upstream,
         request: Request,
-        target_of: Callable[[str], WriteTarget | None],
+        find_target: Callable[[str], WriteTarget | None],
         model: Model,
         counts: WriteCounts,
         slot: EncoderSlot,
     ) -> None:
         self._upstream = upstream
         self._request = request
-        self._target_of = target_of
+        self._find_target = find_target
         self._model = model
         self._slot = slot
         self._seen: set[DocumentKey] = set()
@@ -118,7 +118,7 @@ class BatchPlanner:
         if isinstance(part, bytes):
             return part
         position, self._num_operations = self._num_operations, self._num_operations + 1
-        target = self._target_of(part.index)
+        target = self._find_target(part.index)
         if target is None:
             return part
         body = _parse_update(part)

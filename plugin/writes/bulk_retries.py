@@ -106,8 +106,8 @@ class BulkRetries:
             is_gone = deleted.get((written.index, written.id), -1) > pending.position
             is_due = 200 <= written.status < 300 and pending.outgoing.recheck.applies_to(written.result)
             if is_due and not is_gone:
-                repair = self._session.plan_recheck(pending, written)
-                due |= {} if repair is None else {pending.position: repair}
+                recheck = self._session.plan_recheck(pending, written)
+                due |= {} if recheck is None else {pending.position: recheck}
         items = self._session.recheck(due)
         for position, item in items.items():
             [(action, before)] = response.items[position].items()
@@ -119,8 +119,8 @@ class BulkRetries:
         unknown = WriteResult(200, "", "", "")
         known = [one for one in self._noted if one.operation.id is not None]
         self._session.counts.left += len(self._noted) - len(known)
-        repairs = {one.position: self._session.plan_recheck(one, unknown) for one in known}
-        self._session.recheck({at: repair for at, repair in repairs.items() if repair is not None})
+        rechecks = {one.position: self._session.plan_recheck(one, unknown) for one in known}
+        self._session.recheck({at: recheck for at, recheck in rechecks.items() if recheck is not None})
 
 
 def _has_lost_lock(pending: PendingWrite, response: BulkResponse) -> bool:

@@ -99,8 +99,8 @@ class DocumentHandler:
         is_known = bool(written.id or pending.operation.id)
         is_due = 200 <= exchange.status < 300 and pending.outgoing.recheck.applies_to(written.result)
         if is_known and is_due:
-            repair = self._session.plan_recheck(pending, written)
-            items = self._session.recheck({0: repair}) if repair else {}
+            recheck = self._session.plan_recheck(pending, written)
+            items = self._session.recheck({0: recheck}) if recheck else {}
             if item is not None and items:
                 changed = renumber(item, items[0])
                 body = encode_json(changed, is_pretty=is_pretty(self._session.parameters))

@@ -29,7 +29,7 @@ class WriteHandler:
         self._settings = settings
         self._targets = WriteTargets(upstream, settings.defaults)
         settings.add_listener(self._targets.clear)
-        self._repairs = Repairer(upstream, model)
+        self._repairer = Repairer(upstream, model)
 
     def answer(self, request: Request, endpoint: Endpoint) -> Response:
         """Answer one write.
@@ -56,4 +56,4 @@ class WriteHandler:
 
     def _start_session(self, request: Request) -> WriteSession:
         """Return what the request's writes share."""
-        return WriteSession(self._upstream, request, self._targets, self._model, self._repairs)
+        return WriteSession(self._upstream, request, self._targets, self._model, self._repairer)

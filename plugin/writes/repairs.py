@@ -70,13 +70,13 @@ class Repairer:
         self._waiting = 0
         self._lock = threading.Lock()
 
-    def repair_now(self, headers: Headers, repairs: Sequence[Recheck], refresh: str = "") -> RepairSummary:
+    def repair_now(self, headers: Headers, rechecks: Sequence[Recheck], refresh: str = "") -> RepairSummary:
         """Repair documents and return the result; `refresh` is the parameter of the client's own write."""
         items: dict[DocumentKey, ResponseItem] = {}
         missing: set[DocumentKey] = set()
         left = 0
-        for start in range(0, len(repairs), MAX_AT_ONCE):
-            part = {repair.key: repair for repair in repairs[start : start + MAX_AT_ONCE]}
+        for start in range(0, len(rechecks), MAX_AT_ONCE):
+            part = {recheck.key: recheck for recheck in rechecks[start : start + MAX_AT_ONCE]}
             for _ in range(ROUNDS):
                 part = self._repair_round(headers, part, refresh, items, missing)
                 if not part:
@@ -95,24 +95,24 @@ class Repairer:
             )
         return RepairSummary(items, left + len(missing), len(missing))
 
-    def repair_later(self, headers: Headers, repairs: Sequence[Recheck]) -> int:
+    def repair_later(self, headers: Headers, rechecks: Sequence[Recheck]) -> int:
         """Repair documents in the background; return how many the queue has no capacity for."""
         with self._lock:
-            room = max(0, MAX_WAITING - self._waiting)
-            taken = repairs[:room]
+            capacity = max(0, MAX_WAITING - self._waiting)
+            taken = rechecks[:capacity]
             self._waiting += len(taken)
         if taken:
             self._pool.submit(self._repair_in_background, headers, taken)
-        if len(taken) < len(repairs):
-            _log.warning("%d documents get no vector until twinrank sync", len(repairs) - len(taken))
-        return len(repairs) - len(taken)
+        if len(taken) < len(rechecks):
+            _log.warning("%d documents get no vector until twinrank sync", len(rechecks) - len(taken))
+        return len(rechecks) - len(taken)
 
-    def _repair_in_background(self, headers: Headers, repairs: Sequence[Recheck]) -> None:
+    def _repair_in_background(self, headers: Headers, rechecks: Sequence[Recheck]) -> None:
         try:
-            self.repair_now(headers, repairs)
+            self.repair_now(headers, rechecks)
         finally:
             with self._lock:
-                self._waiting -= len(repairs)
+                self._waiting -= len(rechecks)
 
     def _repair_round(
         self,
@@ -123,7 +123,7 @@ class Repairer:
         missing: set[DocumentKey],
     ) -> dict[DocumentKey, Recheck]:
         """Repair what can be repaired, note what is missing, and return what must be tried again."""
-        sought = {key: repair.sought for key, repair in part.items()}
+        sought = {key: recheck.sought for key, recheck in part.items()}
         found = find_documents(self._upstream, headers, sought)
         known = {key: one.stored for key, one in found.items() if one.stored is not None}
         nowhere = {key for key, stored in known.items() if stored.source is None}
@@ -136,7 +136,7 @@ class Repairer:
         written = self._write(headers, lines, refresh)
         items |= {key: item for key, item in written.items() if "error" not in item}
         done = (set(known) - set(lines)) | set(items)
-        return {key: repair for key, repair in part.items() if key not in done}
+        return {key: recheck for key, recheck in part.items() if key not in done}
 
     def _build_lines(
         self,
@@ -154,10 +154,10 @@ class Repairer:
                 lines[key] = build_repair_lines(keys[key], found[key].lock, fitting)
         return lines
 
-    def _find_texts(self, repair: Recheck, stored: StoredDocument) -> tuple[Text, ...]:
+    def _find_texts(self, recheck: Recheck, stored: StoredDocument) -> tuple[Text, ...]:
         """Return a stored document's text for each of its fields, with the vectors that it has."""
         source = stored.source or {}
-        return find_texts(repair.target.settings, self._model.tags, source, source)
+        return find_texts(recheck.target.settings, self._model.tags, source, source)
 
     def _encode(self, texts: dict[DocumentKey, tuple[Text, ...]]) -> EncodedVectors:
         """Encode what has no vector, each model's texts at once."""

@@ -32,7 +32,7 @@ class WriteSession:
         request: Request,
         targets: WriteTargets,
         model: Model,
-        repairs: Repairer,
+        repairer: Repairer,
     ) -> None:
         self.upstream = upstream
         self.parameters: Mapping[str, str] = read_url_parameters(request)
@@ -40,7 +40,7 @@ class WriteSession:
         self._request = request
         self._targets = targets
         self._model = model
-        self._repairs = repairs
+        self._repairer = repairer
         self.slot = EncoderSlot(model.documents.writers)
         self.creates = False
         """Whether a name belongs to no index yet, but to a template with settings."""
@@ -129,12 +129,12 @@ class WriteSession:
         """Give documents current vectors; return OpenSearch's items of those that were written."""
         if not due:
             return {}
-        headers, repairs = select_caller_headers(self._request), list(due.values())
+        headers, rechecks = select_caller_headers(self._request), list(due.values())
         if not self.slot.take():
-            self.counts.left += self._repairs.repair_later(headers, repairs)
+            self.counts.left += self._repairer.repair_later(headers, rechecks)
             return {}
         try:
-            done = self._repairs.repair_now(headers, repairs, self.parameters.get("refresh", ""))
+            done = self._repairer.repair_now(headers, rechecks, self.parameters.get("refresh", ""))
         except Exception:  # noqa: BLE001  # the app's edge: what is written is written, and must be answered
             _log.exception("documents could not be rechecked after their write: unexpected error")
             self.counts.left += len(due)

@@ -128,7 +128,7 @@ def test_a_table_of_addresses_is_logged(opensearch_url: str, caplog: pytest.LogC
     with proxied(opensearch_url, AUTO) as client:
         answer = client.get("/_cat/nodes?h=http", buffered=True)
         assert answer.data.strip().decode() == opensearch_url.removeprefix("http://")
-    assert "next requests go past the proxy" in caplog.text
+    assert "next requests bypass the proxy" in caplog.text
 
 
 @pytest.mark.parametrize(
