@@ -19,7 +19,7 @@ from opensearch.index.ingest_pipelines import pipeline_notes
 from opensearch.index.kept_source import KeptSource
 from opensearch.index.write_obstacle import check_indexable
 from plugin.commands.connection import open_client
-from plugin.commands.fills import fills_of
+from plugin.commands.field_policies import build_field_policies
 from plugin.commands.options import bundle_option, json_option
 from plugin.commands.progress import show_index_progress
 from plugin.commands.upstream_options import connection_options
@@ -61,7 +61,7 @@ def index_command(
     with open_client(connecting) as upstream, show_index_progress(file, hidden=as_json) as (console, advance):
         target = metadata.find_write_index(upstream, index)
         check_indexable(target)
-        fills = fills_of(target, bundle, bundle.load_document_encoder(threads=threads))
+        policies = build_field_policies(target, bundle, bundle.load_document_encoder(threads=threads))
         for note in pipeline_notes(upstream, target, target.rerank_settings().source_fields):
             console.print(note, markup=False)
         events = Events(
@@ -70,7 +70,9 @@ def index_command(
             lambda reason: console.print("Waiting:", reason),
         )
         keeps_source = KeptSource.from_mapping(target.mapping).is_whole
-        indexing = Indexing(upstream, target.name, CombinedPolicy(*fills), events, keeps_source=keeps_source)
+        indexing = Indexing(
+            upstream, target.name, CombinedPolicy(*policies), events, keeps_source=keeps_source
+        )
         summary = indexing.run(documents)
     click.echo(json.dumps(summary.as_json()) if as_json else summary.in_words())
     if not summary.is_complete:

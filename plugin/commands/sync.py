@@ -25,7 +25,7 @@ from opensearch.client import OpenSearchClient, index_path
 from opensearch.errors import RequestError
 from opensearch.index.metadata import Index
 from plugin.commands.connection import open_client
-from plugin.commands.fills import fills_of
+from plugin.commands.field_policies import build_field_policies
 from plugin.commands.language_notes import print_language_warnings
 from plugin.commands.options import bundle_option, json_option
 from plugin.commands.progress import show_sync_progress
@@ -126,7 +126,9 @@ def run_sync(
         click.exceptions.Exit: something was rejected, or the run ended early: exit status 1.
         RequestError, MappingError, SettingsError: before anything was done.
     """
-    fills = _fills(bundle, options.threads) if isinstance(bundle, Bundle) else lambda index: bundle
+    policies = (
+        _make_policy_builder(bundle, options.threads) if isinstance(bundle, Bundle) else lambda index: bundle
+    )
     metrics = SyncMetrics(name)
     with (
         metrics.serve(options.metrics),
@@ -147,7 +149,7 @@ def run_sync(
         leases.checkpoints.ensure()
         if options.until_stdin_ends:
             threading.Thread(target=_wait_for_end, args=(stop,), daemon=True).start()
-        _run(Sync(run, leases, SyncScope(name, options.shards, options.from_scratch), fills), options)
+        _run(Sync(run, leases, SyncScope(name, options.shards, options.from_scratch), policies), options)
     summary = run.summary
     click.echo(json.dumps(summary.as_json()) if options.as_json else summary.in_words())
     if not summary.is_complete:
@@ -192,10 +194,10 @@ def stop_on_signal() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _fills(bundle: Bundle, threads: int) -> Callable[[Index], Sequence[FieldPolicy]]:
-    """Return what sees to an index's fields; the encoder is loaded once."""
+def _make_policy_builder(bundle: Bundle, threads: int) -> Callable[[Index], Sequence[FieldPolicy]]:
+    """Return a function that builds the policies of an index; the encoder is loaded once."""
     encode = bundle.load_document_encoder(threads=threads)
-    return lambda index: fills_of(index, bundle, encode)
+    return lambda index: build_field_policies(index, bundle, encode)
 
 
 def _probe(upstream: OpenSearchClient, name: str) -> None:

@@ -118,7 +118,7 @@ def stop_demo(home: Path, server: LocalServer) -> list[str]:
 
 
 def demo_folder(home: Path) -> Path:
-    """Return where the demo keeps its documents, its proxy's record and log."""
+    """Return the folder of the demo's documents, and of its proxy's record and log."""
     return home / "demo"
 
 

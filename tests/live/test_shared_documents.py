@@ -11,7 +11,7 @@ from werkzeug.test import Client
 
 from opensearch.client import OpenSearchClient
 from opensearch.index import metadata
-from plugin.commands.fills import find_settings
+from plugin.commands.field_policies import find_settings
 from plugin.encoding.model import Model
 from plugin.proxy import Proxy
 from plugin.upstream.client import Upstream

@@ -21,7 +21,7 @@ from opensearch.retry import RetryPolicy
 from opensearch.writes.bulk import Bulk
 from reranker.stored_vector import unpack
 from tests.support.raw_http import ask
-from tests.support.sync_run import BUNDLE, make_index, synced, tiny_fills
+from tests.support.sync_run import BUNDLE, make_index, synced, tiny_policies
 from tests.support.toy_index import index_body
 
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
@@ -163,7 +163,7 @@ def test_a_newer_document_is_not_overwritten_and_a_deleted_one_not_brought_back(
     index = metadata.find_write_index(upstream, index_name)
     [shard] = read_primary_shards(upstream, index)
     changes = read_changes(upstream, shard, -1, shard.global_checkpoint, 10)
-    repairs = RepairPlanner(index, index.rerank_settings(), tiny_fills()(index))(changes)
+    repairs = RepairPlanner(index, index.rerank_settings(), tiny_policies()(index))(changes)
     put(opensearch_url, index_name, "0", b'{"text": "newer"}', "?version=8&version_type=external")
     ask(opensearch_url, "DELETE", f"/{index_name}/_doc/1?version=8&version_type=external")
     bulk = Bulk(upstream, index_name, RetryPolicy(), lambda reason: None)

@@ -15,7 +15,7 @@ from opensearch.changes.checkpoints import Checkpoints
 from opensearch.client import OpenSearchClient
 from opensearch.index.metadata import Index
 from opensearch.retry import RetryPolicy
-from plugin.commands.fills import fills_of
+from plugin.commands.field_policies import build_field_policies
 from reranker.bundle import Bundle
 from tests.support.paths import TINY_BUNDLE
 from tests.support.toy_index import index_body
@@ -32,10 +32,10 @@ def make_index(
     client.indices.create(index=name, body=body)
 
 
-def tiny_fills(bundle: Bundle = BUNDLE) -> Callable[[Index], list[FieldPolicy]]:
+def tiny_policies(bundle: Bundle = BUNDLE) -> Callable[[Index], list[FieldPolicy]]:
     """Return what sees to the fields of an index, with the tiny bundle."""
     encode = bundle.load_document_encoder(threads=1)
-    return lambda index: fills_of(index, bundle, encode)
+    return lambda index: build_field_policies(index, bundle, encode)
 
 
 def make_sync(url: str, wanted: SyncScope, *, lease_s: float = 30.0, run: Run | None = None) -> Sync:
@@ -44,7 +44,7 @@ def make_sync(url: str, wanted: SyncScope, *, lease_s: float = 30.0, run: Run | 
     checkpoints = Checkpoints(run.upstream)
     checkpoints.ensure()
     leases = Leases(checkpoints, uuid.uuid4().hex, lease_s, run.retry_policy)
-    return Sync(run, leases, wanted, tiny_fills())
+    return Sync(run, leases, wanted, tiny_policies())
 
 
 def synced(url: str, name: str, **wanted: Any) -> SyncSummary:  # noqa: ANN401  # of Wanted

@@ -1,4 +1,4 @@
-"""What a bundle at hand can do for an index: fill its own field, and guard the other one."""
+"""The field policies of a bundle: it fills its own vector field, and keeps the other one current or empty."""
 
 import click
 
@@ -28,14 +28,14 @@ def find_settings(index: Index, bundle: Bundle) -> RerankSettings:
     )
 
 
-def fills_of(index: Index, bundle: Bundle, encode: Encode) -> list[FieldPolicy]:
-    """Return what sees to the fields of an index, the bundle's own first.
+def build_field_policies(index: Index, bundle: Bundle, encode: Encode) -> list[FieldPolicy]:
+    """Return the policies of an index's vector fields, the bundle's own first.
 
     Raises:
         SettingsError, click.ClickException: as `find_settings`.
     """
     settings = find_settings(index, bundle)
-    fills: list[FieldPolicy] = [Enricher(encode, bundle.model_tag, settings)]
+    policies: list[FieldPolicy] = [Enricher(encode, bundle.model_tag, settings)]
     if settings.second is not None:
-        fills.append(KeepCurrent(settings.second))
-    return fills
+        policies.append(KeepCurrent(settings.second))
+    return policies
