@@ -16,7 +16,7 @@ BLOCK_BYTES = 64 * 1024
 _ABSOLUTE = re.compile("[A-Za-z][A-Za-z0-9+.-]*://")
 
 
-class Outcome(Protocol):
+class ResponseOutcome(Protocol):
     """What the proxy made of a request; it is rendered as headers when the response is sent."""
 
     def headers(self) -> Headers:
@@ -129,7 +129,7 @@ class Response:
     headers: Headers
     body: bytes | Iterable[bytes]
     reason: str = ""
-    outcome: Outcome | None = None
+    outcome: ResponseOutcome | None = None
 
     @property
     def status_line(self) -> str:

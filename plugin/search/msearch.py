@@ -19,7 +19,7 @@ from plugin.passthrough.forward import forward_request
 from plugin.passthrough.hidden_fields import FieldLookup
 from plugin.search.failure import add_warnings, log_failure
 from plugin.search.msearch_item import PlannedItem, build_items_cut
-from plugin.search.msearch_rerank import MultiSearchReranker, RefusedError
+from plugin.search.msearch_rerank import ItemsRefusedError, MultiSearchReranker
 from plugin.search.planner import SearchPlanner
 from plugin.search.request_body import decode_json, read_body
 from plugin.search.template import TemplateRenderer
@@ -74,10 +74,11 @@ class MultiSearchHandler:
             raise NotUnderstoodError(min(unknown))
         renderer = TemplateRenderer(self._upstream, request)
         return [
-            item if isinstance(item.search, Skip)
+            item
+            if isinstance(item.search, Skip)
             else replace(item, search=renderer.render(item.search, item.search.path))
             for item in items
-        ]  # fmt: skip
+        ]
 
     def _plan(self, request: Request, items: Sequence[MultiSearchItem]) -> list[PlannedItem]:
         """Plan every item, as long as there are hits left to ask for."""
@@ -125,13 +126,13 @@ class MultiSearchHandler:
         self, request: Request, body: bytes, planned: Sequence[PlannedItem], error: Exception
     ) -> Response:
         """Fall back to the client's own items, with the warnings of what failed."""
-        if isinstance(error, RefusedError) and is_final(error.exchange.status, error.exchange.body):
+        if isinstance(error, ItemsRefusedError) and is_final(error.exchange.status, error.exchange.body):
             return _refused_response(request, error, [each.fall_back(Skip("upstream")) for each in planned])
         skip = log_failure(error)
         own = [each.fall_back(skip) for each in planned]
         try:
             response = self._execute(request, body, own)
-        except RefusedError as refused:
+        except ItemsRefusedError as refused:
             response = _refused_response(request, refused, own)
         return add_warnings(response, error)
 
@@ -145,7 +146,7 @@ class MultiSearchHandler:
         return replace(response, outcome=SearchOutcome.skipped(skip.reason, context.stages_ms()))
 
 
-def _refused_response(request: Request, error: RefusedError, planned: Sequence[PlannedItem]) -> Response:
+def _refused_response(request: Request, error: ItemsRefusedError, planned: Sequence[PlannedItem]) -> Response:
     return build_response(error.exchange, error.exchange.body, _outcome(request, planned))
 
 

@@ -40,7 +40,7 @@ _log = logging.getLogger("twinrank.search")
 Vector = QueryFuture | None
 
 
-class RefusedError(UnusableResponseError):
+class ItemsRefusedError(UnusableResponseError):
     """OpenSearch answers an error to all items at once."""
 
     def __init__(self, exchange: Exchange) -> None:
@@ -78,7 +78,7 @@ class MultiSearchReranker:
         """Answer all items.
 
         Raises:
-            RefusedError: OpenSearch answers an error to all of them.
+            ItemsRefusedError: OpenSearch answers an error to all of them.
             UnusableResponseError: what it answers cannot be read.
             UpstreamError: OpenSearch cannot be asked.
         """
@@ -102,9 +102,12 @@ class MultiSearchReranker:
         return build_response(answers.exchange, body, MultiSearchOutcome(outcomes, context.stages_ms()))
 
     def _record_failures(
-        self, request: Request, items: Mapping[int, PlannedItem], responses: Mapping[int, _ItemResponse],
+        self,
+        request: Request,
+        items: Mapping[int, PlannedItem],
+        responses: Mapping[int, _ItemResponse],
         failed: Collection[int],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Tell the breaker which widened searches failed though the client's own were answered."""
         for position, each in items.items():
             if not isinstance(each.plan, Plan):
@@ -137,7 +140,7 @@ class MultiSearchReranker:
                 request.method, place, build_headers(request), body, client=request.context.client
             )
             if exchange.status != 200:
-                raise RefusedError(exchange)
+                raise ItemsRefusedError(exchange)
             part = MultiSearchResponse.parse(exchange.body, len(positions))
             raws |= zip(positions, part.items, strict=True)
             top = part.add_time_of(top)
@@ -208,7 +211,7 @@ class MultiSearchReranker:
         """Return failed items as OpenSearch answers the client's own; an error to all is one to each."""
         try:
             raws = self._ask(request, failed).raws
-        except RefusedError as error:
+        except ItemsRefusedError as error:
             raws = dict.fromkeys(failed, _build_error_to_each(error.exchange, style))
         return {position: _pass_through(each, raws[position], style) for position, each in failed.items()}
 

@@ -85,11 +85,15 @@ class RerankedPage:
     def _members_beside(self) -> dict[str, Raw]:
         """Return what is changed or added beside the hits."""
         top = self.response.top
-        beside = {} if self.plan.keep_vector else {
-            name: redact_part(top[name], self._fields_of, self.response.style, 1, name)
-            for name in _WITH_HITS
-            if name in top
-        }  # fmt: skip
+        beside = (
+            {}
+            if self.plan.keep_vector
+            else {
+                name: redact_part(top[name], self._fields_of, self.response.style, 1, name)
+                for name in _WITH_HITS
+                if name in top
+            }
+        )
         return {**beside, "ext": self._describe_window()} if self.plan.details else beside
 
     def _describe_window(self) -> Raw:

@@ -86,9 +86,16 @@ class SidecarSearch:
         return self._build_page(request, plan, exchange, response, vector, hits_at, is_split=is_split)
 
     def _build_page(
-        self, request: Request, plan: Plan, exchange: Exchange, response: SearchResponse,
-        vector: QueryFuture, hits_at: HitsAt, *, is_split: bool,
-    ) -> Response:  # fmt: skip
+        self,
+        request: Request,
+        plan: Plan,
+        exchange: Exchange,
+        response: SearchResponse,
+        vector: QueryFuture,
+        hits_at: HitsAt,
+        *,
+        is_split: bool,
+    ) -> Response:
         """Score the window and write the page, in first-stage order if there are no scores."""
         context, texts, reason = request.context, WindowTexts(self._upstream, request), ""
         has_sources = is_split or carries_sources(plan)

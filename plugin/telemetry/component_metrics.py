@@ -26,22 +26,31 @@ class EncodingMetrics:
 
         self._breakers = breakers
         lookups = Counter(
-            "twinrank_query_cache_lookups", "Query texts asked for: hit (encoded, or being encoded for"
-            " another search), miss, refused (too many wait).", ["result"], registry=registry,
-        )  # fmt: skip
+            "twinrank_query_cache_lookups",
+            "Query texts asked for: hit (encoded, or being encoded for"
+            " another search), miss, refused (too many wait).",
+            ["result"],
+            registry=registry,
+        )
         self._lookups = {result: lookups.labels(result) for result in ("hit", "miss", "refused")}
         self._entries = Gauge(
-            "twinrank_query_cache_entries", "Query vectors kept, of all workers.",
-            registry=registry, multiprocess_mode="livesum",
-        )  # fmt: skip
+            "twinrank_query_cache_entries",
+            "Query vectors kept, of all workers.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
         self._waiting = Gauge(
-            "twinrank_queries_waiting", "Queries at the encoder or before it, of all workers.",
-            registry=registry, multiprocess_mode="livesum",
-        )  # fmt: skip
+            "twinrank_queries_waiting",
+            "Queries at the encoder or before it, of all workers.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
         self._queue_seconds = Histogram(
-            "twinrank_query_queue_seconds", "How long a query waited before the encoder took it.",
-            buckets=WAIT_BUCKETS_S, registry=registry,
-        )  # fmt: skip
+            "twinrank_query_queue_seconds",
+            "How long a query waited before the encoder took it.",
+            buckets=WAIT_BUCKETS_S,
+            registry=registry,
+        )
 
     def record_lookup(self, result: str) -> None:
         """Count a text that was asked for: `hit`, `miss` or `refused`."""
@@ -68,19 +77,25 @@ class AdmissionMetrics:
         from prometheus_client import Counter, Histogram
 
         self._wait_seconds = Histogram(
-            "twinrank_request_wait_seconds", "How long a request waited for a thread of its worker.",
-            buckets=WAIT_BUCKETS_S, registry=registry,
-        )  # fmt: skip
+            "twinrank_request_wait_seconds",
+            "How long a request waited for a thread of its worker.",
+            buckets=WAIT_BUCKETS_S,
+            registry=registry,
+        )
         refused = Counter(
-            "twinrank_searches_refused", "Searches that were not reranked because of a queue: requests (too"
+            "twinrank_searches_refused",
+            "Searches that were not reranked because of a queue: requests (too"
             " many wait for a thread), service (all wait too long for one), encoder (the queries before it"
-            " take too long). An _msearch is one.", ["queue"], registry=registry,
-        )  # fmt: skip
+            " take too long). An _msearch is one.",
+            ["queue"],
+            registry=registry,
+        )
         self._refused = {queue: refused.labels(queue) for queue in QUEUES}
         self._disagree = Counter(
-            "twinrank_pages_disagree", "Pages that are not as the earlier pages of their search.",
+            "twinrank_pages_disagree",
+            "Pages that are not as the earlier pages of their search.",
             registry=registry,
-        )  # fmt: skip
+        )
 
     def record_wait(self, waited_s: float) -> None:
         """Record that a thread began a request that had waited."""
@@ -102,17 +117,24 @@ class BreakerMetrics:
         from prometheus_client import Counter, Gauge
 
         self._open = Gauge(
-            "twinrank_breakers_open", "Circuit breakers that are open, of all workers.", ["breaker"],
-            registry=registry, multiprocess_mode="livesum",
-        )  # fmt: skip
-        self._trips = Counter(
-            "twinrank_breaker_trips", "How often a circuit breaker has opened.", ["breaker"],
+            "twinrank_breakers_open",
+            "Circuit breakers that are open, of all workers.",
+            ["breaker"],
             registry=registry,
-        )  # fmt: skip
+            multiprocess_mode="livesum",
+        )
+        self._trips = Counter(
+            "twinrank_breaker_trips",
+            "How often a circuit breaker has opened.",
+            ["breaker"],
+            registry=registry,
+        )
         self._left_out = Gauge(
-            "twinrank_upstream_hosts_left_out", "OpenSearch's hosts that do not answer, as the worker sees it"
-            " that misses most.", registry=registry, multiprocess_mode="livemax",
-        )  # fmt: skip
+            "twinrank_upstream_hosts_left_out",
+            "OpenSearch's hosts that do not answer, as the worker sees it that misses most.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
         for name in ("upstream", "model"):
             self._open.labels(name).set(0)
             self._trips.labels(name)
@@ -135,19 +157,25 @@ class WriteMetrics:
         from prometheus_client import Counter, Histogram
 
         self._writes = Counter(
-            "twinrank_writes", "Requests with documents for indices with settings.", ["api"],
+            "twinrank_writes",
+            "Requests with documents for indices with settings.",
+            ["api"],
             registry=registry,
-        )  # fmt: skip
+        )
         self._documents = Counter(
-            "twinrank_documents", "Their documents: encoded, unchanged (nothing to encode), repaired (given"
-            " the vector after the write), left (without a current vector until sync).", ["api", "outcome"],
+            "twinrank_documents",
+            "Their documents: encoded, unchanged (nothing to encode), repaired (given"
+            " the vector after the write), left (without a current vector until sync).",
+            ["api", "outcome"],
             registry=registry,
-        )  # fmt: skip
+        )
         self._texts = Counter("twinrank_document_texts", "Document texts encoded.", registry=registry)
         self._seconds = Histogram(
-            "twinrank_document_encode_seconds", "Time of the document encoder for one batch.",
-            buckets=ENCODE_BUCKETS_S, registry=registry,
-        )  # fmt: skip
+            "twinrank_document_encode_seconds",
+            "Time of the document encoder for one batch.",
+            buckets=ENCODE_BUCKETS_S,
+            registry=registry,
+        )
 
     def record_documents(self, api: str, counted: Mapping[str, int]) -> None:
         """Count a request's documents, as its `Rerank-Written` header has them."""
@@ -170,13 +198,18 @@ class SettingsMetrics:
         from prometheus_client import Gauge
 
         self._polled = Gauge(
-            "twinrank_settings_polled_timestamp_seconds", "When the settings were last seen to be current.",
-            registry=registry, multiprocess_mode="max",
-        )  # fmt: skip
+            "twinrank_settings_polled_timestamp_seconds",
+            "When the settings were last seen to be current.",
+            registry=registry,
+            multiprocess_mode="max",
+        )
         self._invalid = Gauge(
-            "twinrank_settings_invalid", "1 for an index whose _meta.rerank is wrong, 0 once it is mended.",
-            ["index"], registry=registry, multiprocess_mode="livemostrecent",
-        )  # fmt: skip
+            "twinrank_settings_invalid",
+            "1 for an index whose _meta.rerank is wrong, 0 once it is mended.",
+            ["index"],
+            registry=registry,
+            multiprocess_mode="livemostrecent",
+        )
         self._named: set[str] = set()
         self._wrong: frozenset[str] = frozenset()
 

@@ -67,13 +67,18 @@ class Metrics:
 
         self._registry = own = CollectorRegistry()
         self._searches = Counter(
-            SEARCHES, "Searches by outcome (applied, skipped, refused) and reason.", ["outcome", "reason"],
+            SEARCHES,
+            "Searches by outcome (applied, skipped, refused) and reason.",
+            ["outcome", "reason"],
             registry=own,
-        )  # fmt: skip
+        )
         self._seconds = Histogram(
-            SEARCH_SECONDS, "Time of a search in the proxy, OpenSearch's part included.", ["outcome"],
-            buckets=_BUCKETS_S, registry=own,
-        )  # fmt: skip
+            SEARCH_SECONDS,
+            "Time of a search in the proxy, OpenSearch's part included.",
+            ["outcome"],
+            buckets=_BUCKETS_S,
+            registry=own,
+        )
         self._stages = Histogram(
             STAGE_SECONDS, "Time of each stage of a search.", ["stage"], buckets=_BUCKETS_S, registry=own
         )
@@ -83,9 +88,12 @@ class Metrics:
         self._reasons: set[str] = set()
         self._requests = Counter(REQUESTS, "Answers by class of status.", ["status"], registry=own)
         self._build = Gauge(
-            BUILD, "1, with the version, and the bundle that a worker serves.",
-            ["version", "bundle", "digest"], registry=own, multiprocess_mode="livemax",
-        )  # fmt: skip
+            BUILD,
+            "1, with the version, and the bundle that a worker serves.",
+            ["version", "bundle", "digest"],
+            registry=own,
+            multiprocess_mode="livemax",
+        )
         self.breakers = BreakerMetrics(own)
         self.admission = AdmissionMetrics(own)
         self.encoding = EncodingMetrics(own, self.breakers)

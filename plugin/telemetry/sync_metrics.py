@@ -22,26 +22,40 @@ class SyncMetrics:
         self.registry = own = CollectorRegistry()
         self._index = index
         self._lag_operations = Gauge(
-            "twinrank_sync_lag_operations", "Operations that sync has not looked at yet.", ["index"],
-            registry=own, multiprocess_mode="livemostrecent",
-        )  # fmt: skip
+            "twinrank_sync_lag_operations",
+            "Operations that sync has not looked at yet.",
+            ["index"],
+            registry=own,
+            multiprocess_mode="livemostrecent",
+        )
         self._lag_seconds = Gauge(
-            "twinrank_sync_lag_seconds", "How long vectors may have been stale.", ["index"],
-            registry=own, multiprocess_mode="livemostrecent",
-        )  # fmt: skip
+            "twinrank_sync_lag_seconds",
+            "How long vectors may have been stale.",
+            ["index"],
+            registry=own,
+            multiprocess_mode="livemostrecent",
+        )
         self._missing = Gauge(
-            "twinrank_sync_missing_documents", "Documents with text and without a vector.", ["index"],
-            registry=own, multiprocess_mode="livemostrecent",
-        )  # fmt: skip
+            "twinrank_sync_missing_documents",
+            "Documents with text and without a vector.",
+            ["index"],
+            registry=own,
+            multiprocess_mode="livemostrecent",
+        )
         self._blocked = Gauge(
-            "twinrank_sync_blocked_indices", "Indices that must be written to, and cannot be.", ["index"],
-            registry=own, multiprocess_mode="livemostrecent",
-        )  # fmt: skip
+            "twinrank_sync_blocked_indices",
+            "Indices that must be written to, and cannot be.",
+            ["index"],
+            registry=own,
+            multiprocess_mode="livemostrecent",
+        )
         documents = Counter(
-            "twinrank_sync_documents", "Documents by what sync did: checked (all), current, written,"
+            "twinrank_sync_documents",
+            "Documents by what sync did: checked (all), current, written,"
             " conflicts (changed meanwhile), rejected, and by how their text was encoded.",
-            ["index", "outcome"], registry=own,
-        )  # fmt: skip
+            ["index", "outcome"],
+            registry=own,
+        )
         self._documents = {name: documents.labels(index, name) for name in _OUTCOMES}
         self._encoded = documents.labels(index, "encoded")
         self._recorded = dict.fromkeys((*_OUTCOMES, "encoded"), 0)
