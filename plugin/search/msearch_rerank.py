@@ -99,7 +99,10 @@ class MultiSearchReranker:
             each.record_outcome(outcome)
         self._record_failures(request, items, responses, failed.keys())
         body = answers.whole.with_items(responses[position].raw for position in items)
-        return build_response(answers.exchange, body, MultiSearchOutcome(outcomes, context.stages_ms()))
+        indices = tuple(each.item.indices for each in planned)
+        return build_response(
+            answers.exchange, body, MultiSearchOutcome(outcomes, context.stages_ms(), indices)
+        )
 
     def _record_failures(
         self,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from plugin.encoding.admission import QUEUES
+from plugin.telemetry.index_labels import IndexLabels
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -16,6 +17,9 @@ ENCODE_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.
 
 MAX_INDICES = 100
 """Indices that one worker counts by name; further ones are `other`."""
+
+INDEX_OUTCOMES = ("applied", "skipped", "passed")
+"""How searches of an index are told apart: `passed` if no settings of the index hold for them."""
 
 
 class EncodingMetrics:
@@ -148,6 +152,29 @@ class BreakerMetrics:
     def record_hosts(self, num_hosts: int) -> None:
         """Record how many of OpenSearch's hosts are not asked, since they do not answer."""
         self._left_out.set(num_hosts)
+
+
+class IndexMetrics:
+    """Counts searches by index, for the alert that an index is no longer reranked."""
+
+    def __init__(self, registry: "CollectorRegistry", labels: IndexLabels) -> None:
+        from prometheus_client import Counter
+
+        self._labels = labels
+        self._searches = Counter(
+            "twinrank_index_searches", "Searches that were answered 200, by the index as they name it:"
+            " applied, skipped, passed (no settings).", ["index", "outcome"], registry=registry,
+        )  # fmt: skip
+        self._begun: set[str] = set()
+
+    def record_search(self, index: str, outcome: str) -> None:
+        """Count a search; `index` is the expression that it names, `outcome` one of `INDEX_OUTCOMES`."""
+        label = self._labels.label(index, applied=outcome == "applied")
+        if label not in self._begun:  # Prometheus sees an increase only from a value that it has seen
+            self._begun.add(label)
+            for each in INDEX_OUTCOMES:
+                self._searches.labels(label, each)
+        self._searches.labels(label, outcome).inc()
 
 
 class WriteMetrics:

@@ -19,9 +19,12 @@ from plugin.telemetry.component_metrics import (
     AdmissionMetrics,
     BreakerMetrics,
     EncodingMetrics,
+    IndexMetrics,
     SettingsMetrics,
     WriteMetrics,
 )
+from plugin.telemetry.index_labels import IndexLabels
+from plugin.telemetry.index_searches import list_index_searches
 from plugin.telemetry.outcome import AnyOutcome, outcome_of
 from plugin.telemetry.write_counts import EnrichCounts, WriteCounts
 
@@ -40,11 +43,17 @@ HITS = "twinrank_hits"
 REQUESTS = "twinrank_requests"
 BUILD = "twinrank_build_info"
 
+INDEX_LABELS = "indices.jsonl"
+"""The file beside the counters in which workers agree on the indices that they name."""
+
 MAX_REASONS = 64
 """Different reasons that are counted apart in one worker."""
 
 RESERVED_BYTES = 128 * 1024
-"""Of each file: about four times what all metrics of a worker take."""
+"""Of each file but the counters': about four times what those metrics of a worker take."""
+
+COUNTERS_BYTES = 1024 * 1024
+"""Of the counters' file: searches are counted by index, and 200 names of the longest kind take 600 KiB."""
 
 _KINDS = ("counter", "histogram", "gauge_livemax", "gauge_livesum", "gauge_livemostrecent", "gauge_max")
 """How prometheus_client names its files, by type and by how workers' values are joined."""
@@ -97,6 +106,8 @@ class Metrics:
         self.breakers = BreakerMetrics(own)
         self.admission = AdmissionMetrics(own)
         self.encoding = EncodingMetrics(own, self.breakers)
+        folder = os.environ.get(FOLDER_VARIABLE)
+        self.indices = IndexMetrics(own, IndexLabels(Path(folder) / INDEX_LABELS if folder else None))
         self.writes = WriteMetrics(own)
         self.settings = SettingsMetrics(own)
 
@@ -112,6 +123,8 @@ class Metrics:
         outcome = outcome_of(response)
         if outcome is not None:
             self.record_search(outcome)
+            for index, result in list_index_searches(request, response, outcome):
+                self.indices.record_search(index, result)
 
     def record_status(self, status: int) -> None:
         """Count a response of any kind."""
@@ -177,13 +190,14 @@ def reserve_disk(folder: Path, pid: int) -> bool:
     SIGBUS. Seen: with a full disk each worker ended at its start, and so did its successors, thousands of
     times. If the space cannot be reserved, no file is left.
     """
-    files = [folder / f"{kind}_{pid}.db" for kind in _KINDS]
+    files = {kind: folder / f"{kind}_{pid}.db" for kind in _KINDS}
     try:
-        for file in files:
+        for kind, file in files.items():
             with file.open("ab") as made:
-                os.posix_fallocate(made.fileno(), 0, RESERVED_BYTES)
+                num_bytes = COUNTERS_BYTES if kind == "counter" else RESERVED_BYTES
+                os.posix_fallocate(made.fileno(), 0, num_bytes)
     except OSError as error:
-        for file in files:
+        for file in files.values():
             file.unlink(missing_ok=True)
         _log.warning(
             "expected disk space for this worker's numbers in %s, found: %s. It counts apart from the others"

@@ -94,10 +94,14 @@ class SearchOutcome:
 
 @dataclass(frozen=True)
 class MultiSearchOutcome:
-    """What the proxy made of the items of an `_msearch`, in their order."""
+    """What the proxy made of the items of an `_msearch`, in their order.
+
+    `indices` has the indices that each item searches, as a path names them.
+    """
 
     items: tuple[SearchOutcome, ...]
     stages_ms: Mapping[str, float]
+    indices: tuple[str, ...] = ()
     reason: str = field(default="", init=False)
     window: int = field(default=0, init=False)
     scored: int = field(default=0, init=False)

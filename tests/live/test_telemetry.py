@@ -86,6 +86,7 @@ def test_dashboard_and_alerts_name_only_what_is_counted(file: str) -> None:
     outcome = SearchOutcome("applied", window=2, scored=1, stages_ms={"plan": 1.0, "total": 1.0})
     metrics.record_search(outcome)
     metrics.record_status(200)
+    metrics.indices.record_search("index", "applied")
     metrics.record_bundle("bundle", "digest")
     metrics.writes.record_documents("bulk", {"documents": 1})
     metrics.settings.record_poll({"index": "why"})
