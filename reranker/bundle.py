@@ -148,7 +148,7 @@ def _read(file: Path) -> bytes:
     except OSError as error:
         raise BundleError(
             f"expected the bundle's file {file}, found: {error.strerror}."
-            " Check the path given with --bundle, or restore the folder from the release"
+            " Check the path, or restore the folder from the release"
         ) from error
 
 

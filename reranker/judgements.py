@@ -4,14 +4,12 @@
 """
 
 import csv
-import gzip
 import re
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from reranker.errors import RerankerError
+from reranker.beir_files import CollectionError, read_lines
 
 MAX_GRADE = 1000
 """A larger grade is taken for an id, and the columns for being in another order."""
@@ -19,7 +17,6 @@ MAX_GRADE = 1000
 Judgements = dict[str, dict[str, int]]
 """Query id -> document id -> grade."""
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
 _WHOLE = re.compile(r"[+-]?[0-9]+(\.0*)?")
 
@@ -40,7 +37,7 @@ _EXPECTED = (
 )
 
 
-class JudgementsError(RerankerError):
+class JudgementsError(CollectionError):
     """A file of judgements is not valid; says what was expected and found, and in which line."""
 
 
@@ -61,8 +58,8 @@ def read_judgements(path: Path) -> Judgements:
     twice, with one grade.
 
     Raises:
-        JudgementsError: the file cannot be read, a line is no judgement or contradicts another one, or no
-            grade is above 0.
+        JudgementsError: a line is no judgement or contradicts another one, or no grade is above 0.
+        CollectionError: the file cannot be read.
     """
     rows = _read_rows(path)
     first = next(rows, None)
@@ -136,7 +133,7 @@ def _guess_columns(path: Path, cells: list[str]) -> _Columns:
 def _read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield the numbered cells of each line that is not blank, all split as the first one."""
     split = None
-    for number, line in _read_lines(path):
+    for number, line in read_lines(path):
         if split is None:
             if line.lstrip().startswith(("{", "[")):
                 raise JudgementsError(f"{path}: expected {_EXPECTED}, found JSON")
@@ -163,14 +160,3 @@ def _split_at_commas(line: str) -> list[str]:
 
 def _split_at_blanks(line: str) -> list[str]:
     return line.split()
-
-
-def _read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    try:
-        data = path.read_bytes()
-        text = (gzip.decompress(data) if data.startswith(_GZIP_MAGIC) else data).decode("utf-8-sig")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise JudgementsError(f"expected UTF-8 text, plain or gzip, in {path}, found: {error}") from error
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            yield number, line

@@ -1,22 +1,23 @@
 """A collection in BEIR layout, and its first stage: BM25's best hits for each query."""
 
-import gzip
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
 import bm25s
-import msgspec
 import numpy as np
 
-from model_export.errors import ExportError
-from reranker.judgements import JudgementsError, read_judgements
-
-_Record = TypeVar("_Record")
-_GZIP_MAGIC = b"\x1f\x8b"
+from reranker.beir_files import (
+    QRELS,
+    CollectionError,
+    DocumentRecord,
+    find_file,
+    list_names,
+    read_lines,
+    read_queries,
+    read_records,
+)
+from reranker.judgements import read_judgements
 
 WINDOW = 100
 """How many hits of a query are reranked."""
@@ -49,102 +50,47 @@ class JudgedCollection:
         return sorted({document for hits in self.hits.values() for document in hits})
 
 
-class _QueryLine(msgspec.Struct):
-    id: str | int = msgspec.field(name="_id")
-    text: str
-
-
-class _DocumentLine(msgspec.Struct):
-    id: str | int = msgspec.field(name="_id")
-    text: str | None = ""
-    title: str | None = ""
-
-
 def load_collection(folder: Path, max_queries: int | None = None) -> JudgedCollection:
     """Read `corpus.jsonl`, `queries.jsonl`, `qrels.tsv` or `qrels/test.tsv`, and `bm25_run.tsv` if it exists.
 
     Each file may be gzipped. Only queries with a judgement are kept, the first `max_queries` of them.
 
     Raises:
-        ExportError: a file is missing, a line is not in BEIR's format, or no judged document exists.
+        CollectionError: a file is missing, a line is not in BEIR's format, or no judged document exists.
     """
-    qrels_file = _find_file(folder, "qrels.tsv", "qrels/test.tsv")
-    try:
-        qrels = read_judgements(qrels_file)
-    except JudgementsError as error:
-        raise ExportError(str(error)) from error
-    queries = _read_queries(_find_file(folder, "queries.jsonl"))
-    corpus = _find_file(folder, "corpus.jsonl")
+    qrels_file = find_file(folder, *QRELS)
+    qrels = read_judgements(qrels_file)
+    queries = read_queries(find_file(folder, "queries.jsonl"))
+    corpus = find_file(folder, "corpus.jsonl")
     documents = {
         str(row.id): f"{row.title or ''} {row.text or ''}".strip()
-        for row in _read_objects(corpus, _DocumentLine)
+        for row in read_records(corpus, DocumentRecord)
     }
     judged = {document for grades in qrels.values() for document in grades}
     if judged.isdisjoint(documents):
-        raise ExportError(
+        raise CollectionError(
             f"{corpus}: expected judged documents, found 0 of the {len(judged)} in {qrels_file}"
         )
     kept = dict([(i, text) for i, text in queries.items() if i in qrels][:max_queries])
-    run = next((file for file in _list_names(folder / "bm25_run.tsv") if file.is_file()), None)
+    run = next((file for file in list_names(folder / "bm25_run.tsv") if file.is_file()), None)
     hits = _read_run(run, kept, documents) if run else None
     return JudgedCollection(folder.name, documents, kept, qrels, hits)
 
 
-def _list_names(file: Path) -> tuple[Path, Path]:
-    """Return a file's two names, plain and gzipped."""
-    return file, file.with_name(f"{file.name}.gz")
-
-
-def _find_file(folder: Path, *names: str) -> Path:
-    for file in (each for name in names for each in _list_names(folder / name)):
-        if file.is_file():
-            return file
-    raise ExportError(
-        f"expected a collection in BEIR layout in {folder}, found no {' or '.join(names)}, plain or gzipped"
-    )
-
-
-def _read_queries(file: Path) -> dict[str, str]:
-    texts: dict[str, str] = {}
-    for row in _read_objects(file, _QueryLine):
-        if texts.setdefault(str(row.id), row.text) != row.text:
-            raise ExportError(f"{file}: expected one text of query {row.id}, found two")
-    return texts
-
-
-def _read_lines(file: Path) -> Iterator[tuple[int, str]]:
-    """Yield the numbered lines of a plain or gzipped file, except blank ones."""
-    try:
-        with file.open("rb") as data:
-            is_gzip = data.read(2) == _GZIP_MAGIC
-        with (gzip.open if is_gzip else open)(file, "rt", encoding="utf-8-sig") as lines:
-            yield from ((number, line) for number, line in enumerate(lines, 1) if line.strip())
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise ExportError(f"expected UTF-8 text, plain or gzipped, in {file}, found: {error}") from error
-
-
-def _read_objects(file: Path, kind: type[_Record]) -> Iterator[_Record]:
-    decoder = msgspec.json.Decoder(kind)
-    for number, line in _read_lines(file):
-        try:
-            yield decoder.decode(line)
-        except msgspec.MsgspecError as error:
-            expected = '{"_id": "1", "text": "..."} as one line of JSON'
-            raise ExportError(f"{file}, line {number}: expected {expected}, found: {error}") from error
-
-
 def _read_run(file: Path, queries: dict[str, str], documents: dict[str, str]) -> Hits:
     run: Hits = {query: {} for query in queries}
-    rows = ((number, line.rstrip("\r\n").split("\t")) for number, line in _read_lines(file))
+    rows = ((number, line.rstrip("\r\n").split("\t")) for number, line in read_lines(file))
     columns = next(rows, (1, []))[1]
     if not {"query-id", "corpus-id", "score"} <= set(columns):
-        raise ExportError(f"{file}, line 1: expected the columns query-id, corpus-id, score, found {columns}")
+        raise CollectionError(
+            f"{file}, line 1: expected the columns query-id, corpus-id, score, found {columns}"
+        )
     for number, cells in rows:
         try:
             row = dict(zip(columns, cells, strict=True))
             score = float(row["score"])
         except ValueError as error:
-            raise ExportError(f"{file}, line {number}: expected {columns}, found {cells}") from error
+            raise CollectionError(f"{file}, line {number}: expected {columns}, found {cells}") from error
         if row["query-id"] in run and row["corpus-id"] in documents:
             run[row["query-id"]][row["corpus-id"]] = score
     return run

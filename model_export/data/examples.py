@@ -12,7 +12,8 @@ from model_export.data.books import read_modules
 from model_export.data.collection import load_collection
 from model_export.data.sources import Source
 from model_export.data.texts import draw_spans, read_wordnet
-from model_export.errors import ExportError, TrainingError
+from model_export.errors import TrainingError
+from reranker.beir_files import CollectionError
 
 CLICK_COLUMNS = ("query", "document", "clicks", "impressions")
 
@@ -87,7 +88,7 @@ def _read_source(source: Source) -> Examples:
 def _read_beir(folder: Path) -> Examples:
     try:
         data = load_collection(folder)
-    except ExportError as error:
+    except CollectionError as error:
         raise TrainingError(str(error)) from error
     best = max((grade for grades in data.qrels.values() for grade in grades.values()), default=1) or 1
     gold = {

@@ -19,6 +19,9 @@ from model_export.evaluation.systems import (
 from model_export.train.teacher import CrossEncoder
 from reranker.bundle import Bundle
 
+IMAGES = "images"
+"""The folder of images beside a document."""
+
 TEACHER = "cross-encoder"
 TEACHER_WEIGHT = 1.0
 """A teacher's logit is in the units of a log: log(BM25) + logit."""
@@ -46,9 +49,9 @@ def write_quality(
     cross_encoder: Path | None,
     collections: Sequence[JudgedCollection],
     cache: Path,
-    document: Path,
+    document: Path | None,
 ) -> str:
-    """Measure, write the section, and two images beside the document; return the section."""
+    """Measure; write the section and two images beside the document, if there is one; return the section."""
     systems, references = [make_first_stage(collections)], list[str]()
     for bundle in bundles:
         scored = score_with_bundle(bundle, collections, cache)
@@ -61,22 +64,23 @@ def write_quality(
         systems += [teacher, teacher.fuse(collections)]
         references.insert(0, systems[-1].name)
     lines = list(format_quality(systems, collections, reference=references[0]))
-    images = document.parent / "images"
-    _draw_images(systems, collections, images)
-    lines += ["", f"![quality against time]({images.name}/pareto.svg)"]
-    lines += [f"![probabilities against judgements]({images.name}/reliability.svg)"]
+    lines += ["", f"![quality against time]({IMAGES}/pareto.svg)"]
+    lines += [f"![probabilities against judgements]({IMAGES}/reliability.svg)"]
     lines += ["", f"Times on {describe_processor()}, load {read_load_average():.1f}."]
-    write_section(document, "quality", lines)
+    if document is not None:
+        _draw_images(systems, collections, document.parent / IMAGES)
+        write_section(document, "quality", lines)
     return "\n".join(lines)
 
 
-def write_speed(bundle: Bundle, threads: int, rounds: int, document: Path) -> str:
-    """Measure, write the section, and return it."""
+def write_speed(bundle: Bundle, threads: int, rounds: int, document: Path | None) -> str:
+    """Measure; write the section, if there is a document; return it."""
     before = read_load_average()
     lines = list(measure_speed(bundle, threads=threads, rounds=rounds))
     load = f"the load was {before:.1f} before and {read_load_average():.1f} after the run"
     lines += ["", f"Measured on {describe_processor()}; {load}."]
-    write_section(document, "speed", lines)
+    if document is not None:
+        write_section(document, "speed", lines)
     return "\n".join(lines)
 
 

@@ -1,36 +1,21 @@
 """A test collection in the layout of BEIR: documents, queries and relevance judgements."""
 
-import gzip
-import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-import msgspec
-
-from plugin.errors import CommandError
-from reranker.judgements import Judgements, JudgementsError, read_judgements
-
-_Record = TypeVar("_Record")
-_QRELS = ("qrels.tsv", "qrels/test.tsv")
-_GZIP_MAGIC = b"\x1f\x8b"
-
-
-class CollectionError(CommandError):
-    """A file of a collection is missing or malformed: says which one, and the line."""
-
-
-class _Query(msgspec.Struct):
-    id: str | int = msgspec.field(name="_id")
-    text: str
-
-
-class _Document(msgspec.Struct):
-    id: str | int = msgspec.field(name="_id")
-    text: str | None = ""
-    title: str | None = ""
+from reranker.beir_files import (
+    QRELS,
+    CollectionError,
+    DocumentRecord,
+    find_file,
+    list_names,
+    read_lines,
+    read_queries,
+    read_records,
+)
+from reranker.judgements import Judgements, read_judgements
 
 
 @dataclass(frozen=True)
@@ -69,13 +54,13 @@ def read_collection(
     Raises:
         CollectionError: a file is missing, or a line of it is not as BEIR writes it.
     """
-    qrels_path = qrels_file or _find_file(folder, *_QRELS)
-    judged = read_qrels(qrels_path)
-    texts = read_queries(_find_file(folder, "queries.jsonl"))
+    qrels_path = qrels_file or find_file(folder, *QRELS)
+    judged = read_judgements(qrels_path)
+    texts = read_queries(find_file(folder, "queries.jsonl"))
     queries = {query: texts[query] for query in [q for q in texts if q in judged][:queries_limit]}
     if not queries:
         raise CollectionError(f"{folder}: expected judged queries, found none that is in both files")
-    corpus = _find_file(folder, "corpus.jsonl")
+    corpus = find_file(folder, "corpus.jsonl")
     qrels = {query: judged[query] for query in queries}
     documents = collect_judged(qrels)
     num_documents, fields, missing = _survey(corpus, documents)
@@ -99,38 +84,9 @@ def describe_coverage(qrels: Path, judged: set[str], missing: set[str]) -> str:
     return f"{words} (missing: {min(missing)!r}, for example)" if missing else words
 
 
-def _find_file(folder: Path, *names: str) -> Path:
-    for name in names:
-        for path in (folder / name, folder / f"{name}.gz"):
-            if path.is_file():
-                return path
-    raise CollectionError(f"{folder}: expected {' or '.join(names)}, plain or gzipped (.gz), found neither")
-
-
-def _read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the numbered lines of a plain or gzipped file, without blank ones."""
-    try:
-        with path.open("rb") as file:
-            is_gzip = file.read(2) == _GZIP_MAGIC
-        with (gzip.open if is_gzip else open)(path, "rt", encoding="utf-8-sig") as lines:
-            yield from ((number, line) for number, line in enumerate(lines, 1) if line.strip())
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise CollectionError(f"expected UTF-8 text, plain or gzipped, in {path}, found: {error}") from error
-
-
-def _read_objects(path: Path, type_: type[_Record]) -> Iterator[_Record]:
-    decoder = msgspec.json.Decoder(type_)
-    for number, line in _read_lines(path):
-        try:
-            yield decoder.decode(line)
-        except msgspec.MsgspecError as error:
-            expected = '{"_id": "1", "text": "..."} as one line of JSON'
-            raise CollectionError(f"{path}, line {number}: expected {expected}, found: {error}") from error
-
-
 def _read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield the numbered rows of a file between tabs, without its header."""
-    for number, line in _read_lines(path):
+    for number, line in read_lines(path):
         row = line.rstrip("\r\n").split("\t")
         if row[0] != "query-id":
             yield number, row
@@ -139,41 +95,16 @@ def _read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 def _survey(path: Path, judged: set[str]) -> tuple[int, tuple[str, ...], set[str]]:
     """Count the documents, name the fields that have text in any, and return the judged that are missing."""
     count, titles, missing = 0, 0, set(judged)
-    for document in _read_objects(path, _Document):
+    for document in read_records(path, DocumentRecord):
         count += 1
         titles += bool((document.title or "").strip())
         missing.discard(str(document.id))
     return count, ("title", "text") if titles else ("text",), missing
 
 
-def read_queries(path: Path) -> dict[str, str]:
-    """Return query id -> text of a file of JSON lines, plain or gzipped.
-
-    Raises:
-        CollectionError: a line of it is not as BEIR writes it, or an id has two texts.
-    """
-    texts: dict[str, str] = {}
-    for query in _read_objects(path, _Query):
-        if texts.setdefault(str(query.id), query.text) != query.text:
-            raise CollectionError(f"{path}: expected one text of query {query.id}, found two")
-    return texts
-
-
-def read_qrels(path: Path) -> Judgements:
-    """Return query id -> document id -> grade of a file in any layout that `reranker.judgements` reads.
-
-    Raises:
-        CollectionError: a line of it is not a judgement.
-    """
-    try:
-        return read_judgements(path)
-    except JudgementsError as error:
-        raise CollectionError(str(error)) from error
-
-
 def _read_left_out(folder: Path) -> dict[str, set[str]]:
     left_out: dict[str, set[str]] = defaultdict(set)
-    for path in (folder / "source_docs.tsv", folder / "source_docs.tsv.gz"):
+    for path in list_names(folder / "source_docs.tsv"):
         for number, row in _read_rows(path) if path.is_file() else ():
             if len(row) < 2:
                 raise CollectionError(

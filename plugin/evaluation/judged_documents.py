@@ -8,8 +8,9 @@ import click
 
 from opensearch.client import OpenSearchClient, index_path
 from plugin.errors import CommandError
-from plugin.evaluation.collection import collect_judged, read_qrels, read_queries
-from reranker.judgements import Judgements
+from plugin.evaluation.collection import collect_judged
+from reranker.beir_files import read_queries
+from reranker.judgements import Judgements, read_judgements
 
 BATCH_IDS = 10_000
 """So many ids are asked for in one request."""
@@ -29,7 +30,7 @@ def read_judged_queries(
         NothingJudgedError: the index has none of the documents.
         RequestError: OpenSearch cannot be asked.
     """
-    judged, texts = read_qrels(qrels), read_queries(queries)
+    judged, texts = read_judgements(qrels), read_queries(queries)
     both = {query: text for query, text in texts.items() if query in judged}
     if both:
         _check_documents(client, index, collect_judged({query: judged[query] for query in both}), qrels)

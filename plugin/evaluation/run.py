@@ -8,11 +8,12 @@ from pathlib import Path
 
 from indexer.load.summary import Summary
 from opensearch.client import index_path
-from plugin.evaluation.collection import Collection, CollectionError, read_collection
+from plugin.evaluation.collection import Collection, read_collection
 from plugin.evaluation.evaluate import Evaluation, evaluate
 from plugin.harness.prepared_index import prepare_index
 from plugin.harness.proxy_process import running_proxy
 from plugin.upstream.connecting import Connecting
+from reranker.beir_files import CollectionError
 from reranker.bundle import DEFAULT_BUNDLE, Bundle
 
 DEADLINE_MS = 5000

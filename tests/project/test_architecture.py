@@ -54,7 +54,7 @@ LAYERS = {
         "rerank canonical",
         "bundle feedback smoothing",
         "manifest window_vectors encoder languages tri_letters integer_query judgements",
-        "tokens fusion crossing stored_vector",
+        "tokens fusion crossing stored_vector beir_files",
         "arrays text errors blas_threads extras printable",
     ),
     "model_export": (

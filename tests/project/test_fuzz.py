@@ -92,4 +92,4 @@ def test_a_section_that_is_no_object_is_refused_with_its_place(
     proxy_url: str, toy_index: ToyIndex, settings: bytes
 ) -> None:
     refused = ask(proxy_url, "PUT", f"/_plugins/_rerank/settings/{toy_index.name}?dry_run", settings, JSON)
-    assert (refused.status, b"expected `object`" in refused.body) == (400, True)
+    assert (refused.status, b"expected a JSON object" in refused.body) == (400, True)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from plugin.evaluation.collection import CollectionError, read_collection
-from reranker.judgements import JudgementsError, read_judgements
+from plugin.evaluation.collection import read_collection
+from reranker.beir_files import CollectionError
+from reranker.judgements import read_judgements
 from tests.support.index_command import Command, lines
 
 EXPECTED = {"1001": {"5001": 1, "5002": 0}, "1002": {"5003": 2}}
@@ -82,7 +83,7 @@ def test_ids_may_hold_commas_and_blanks(tmp_path: Path) -> None:
 def test_what_is_no_judgement_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "qrels.tsv"
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
-    with pytest.raises(JudgementsError, match=message):
+    with pytest.raises(CollectionError, match=message):
         read_judgements(file)
 
 
@@ -172,25 +173,23 @@ def test_both_programs_refuse_one_collection_alike(
         read_collection(folder)
     pytest.importorskip("bm25s", reason="needs the export extra")
     from model_export.data.collection import load_collection
-    from model_export.errors import ExportError
 
-    with pytest.raises(ExportError, match=message):
+    with pytest.raises(CollectionError, match=message):
         load_collection(folder)
 
 
 def test_a_ready_run_says_its_columns(folder: Path) -> None:
     pytest.importorskip("bm25s", reason="needs the export extra")
     from model_export.data.collection import load_collection
-    from model_export.errors import ExportError
 
     run = folder / "bm25_run.tsv"
     run.write_text("query-id\tcorpus-id\tscore\n1001\t5002\t7.5\n")
     assert load_collection(folder).hits == {"1001": {"5002": 7.5}, "1002": {}}
     run.write_text("1001 Q0 5002 1 7.5 bm25\n")
-    with pytest.raises(ExportError, match="line 1: expected the columns query-id, corpus-id, score"):
+    with pytest.raises(CollectionError, match="line 1: expected the columns query-id, corpus-id, score"):
         load_collection(folder)
     run.write_text("query-id\tcorpus-id\tscore\n1001\t5002\thigh\n")
-    with pytest.raises(ExportError, match="line 2: expected"):
+    with pytest.raises(CollectionError, match="line 2: expected"):
         load_collection(folder)
 
 

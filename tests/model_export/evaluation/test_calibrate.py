@@ -18,9 +18,9 @@ pytest.importorskip("torch", reason="needs torch: the export extra")
 from model_export.__main__ import main
 from model_export.data.collection import JudgedCollection, load_collection
 from model_export.data.quality import fuse_scores, measure_ndcg
-from model_export.errors import ExportError
 from model_export.evaluation.calibrate import NEGATIVES, WEIGHTS, fit_calibration, measure_weights
 from model_export.evaluation.shipped import rank_as_shipped
+from reranker.beir_files import CollectionError
 from reranker.bundle import Bundle
 from reranker.manifest import FusionDefault
 from tests.bundles.make_tiny import make_tiny
@@ -66,7 +66,7 @@ def test_bm25_finds_each_document_by_its_own_text(folder: Path) -> None:
 def test_fewer_queries_and_a_missing_file(folder: Path) -> None:
     assert list(load_collection(folder, 2).queries) == ["q0", "q1"]
     (folder / "corpus.jsonl.gz").unlink()
-    with pytest.raises(ExportError, match=r"found no corpus\.jsonl, plain or gzipped"):
+    with pytest.raises(CollectionError, match=r"found no corpus\.jsonl, plain or gzipped"):
         load_collection(folder)
 
 

@@ -40,7 +40,13 @@ def test_evaluate_writes_its_section_and_images(tmp_path: Path) -> None:
     document = tmp_path / "models.md"
     document.write_text("# Models\n<!-- quality: begin -->\n<!-- quality: end -->\n")
     options = ["--bundle", TINY, "--judged", data, "--cache", tmp_path / "cache", "--document", document]
+    before = document.read_text()
     done = CliRunner().invoke(main, ["evaluate", *map(str, options)])
+    assert done.exit_code == 0, done.output
+    assert "| BM25 |" in done.output
+    assert document.read_text() == before, "without --write nothing is written"
+    assert not (tmp_path / "images").exists()
+    done = CliRunner().invoke(main, ["evaluate", "--write", *map(str, options)])
     assert done.exit_code == 0, done.output
     text = document.read_text()
     rows = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("|")]
@@ -68,7 +74,11 @@ def test_feedback_writes_its_section(tmp_path: Path) -> None:
     document.write_text("<!-- feedback: begin -->\n<!-- feedback: end -->\n")
     cache = tmp_path / "cache"
     options = ["--bundle", TINY, "--judged", data, "--cache", cache, "--document", document]
+    before = document.read_text()
     done = CliRunner().invoke(main, ["feedback", *map(str, options)])
+    assert done.exit_code == 0, done.output
+    assert document.read_text() == before
+    done = CliRunner().invoke(main, ["feedback", "--write", *map(str, options)])
     assert done.exit_code == 0, done.output
     lines = [line.split("|")[1:-1] for line in document.read_text().splitlines() if line.startswith("| ")]
     found = {name.strip().removeprefix("tiny, "): float(mean) for name, *_, mean, _ in lines[1:]}

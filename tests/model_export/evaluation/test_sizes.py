@@ -35,7 +35,7 @@ def test_export_and_the_table_of_sizes(tmp_path: Path) -> None:
     folders = [TINY, data, data, tmp_path / "cache", document]
     names = ["--bundle", "--judged", "--sample", "--cache", "--document"]
     options = [str(each) for pair in zip(names, folders, strict=True) for each in pair]
-    done = run.invoke(main, ["sizes", *options, "--dims", "32", "--dims", "16"])
+    done = run.invoke(main, ["sizes", "--write", *options, "--dims", "32", "--dims", "16"])
     assert done.exit_code == 0, done.output
     rows = [line.split("|")[1:-1] for line in document.read_text().splitlines() if line.startswith("| ")][1:]
     assert [row[0].strip() for row in rows] == [

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from plugin.evaluation.collection import CollectionError, read_collection
+from plugin.evaluation.collection import read_collection
+from reranker.beir_files import CollectionError
 
 CORPUS = '{"_id":"d1","title":"","text":"one"}\n{"_id":"d2","title":"Two","text":"two"}\n'
 QUERIES = '{"_id":"q1","text":"first"}\n{"_id":"q2","text":"second"}\n{"_id":"q3","text":"unjudged"}\n'
@@ -70,7 +71,7 @@ def test_without_titles_only_the_text_is_searched(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("corpus.jsonl", None, r"expected corpus\.jsonl, plain or gzipped"),
+        ("corpus.jsonl", None, r"found no corpus\.jsonl, plain or gzipped"),
         ("corpus.jsonl", '{"_id":"d1"}\nnot json\n', r"corpus\.jsonl, line 2"),
         ("queries.jsonl", '{"text":"no id"}\n', r"queries\.jsonl, line 1.*_id"),
         ("qrels.tsv", "q1\td1\tgood\n", r"qrels\.tsv, line 1: expected .*whole number"),

@@ -63,7 +63,7 @@ def test_a_folder_without_a_corpus_is_a_plain_sentence(tmp_path: Path) -> None:
     (tmp_path / "qrels.tsv").write_text("q\td\t1\n")
     result = CliRunner().invoke(main, ["evaluate", str(tmp_path)])
     assert result.exit_code == 1
-    assert "expected corpus.jsonl, plain or gzipped" in result.stderr
+    assert "found no corpus.jsonl, plain or gzipped" in result.stderr
     assert "Traceback" not in result.output
 
 
