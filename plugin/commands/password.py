@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 import click
 
 from plugin.upstream.client import get_first_url
-from plugin.upstream.connecting import VARIABLES, set_user
+from plugin.upstream.connecting import VARIABLES, ConnectionOptionError, parse_password, set_user
 
 STDIN = "-"
 _TERMINAL = "/dev/tty"
@@ -54,12 +54,11 @@ def _read_file(file: str) -> str:
     """Return the one line of a file, or the first line of standard input."""
     try:
         content = sys.stdin.buffer.readline() if file == STDIN else Path(file).read_bytes()
-        lines = content.decode("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        return parse_password(content, file)
+    except OSError as error:
         raise _refuse_file(f"expected a file with the password, found: {error}") from error
-    if len(lines) != 1 or not lines[0]:
-        raise _refuse_file(f"expected one line with the password in {file}, found {len(lines)}")
-    return lines[0]
+    except ConnectionOptionError as error:
+        raise _refuse_file(str(error)) from error
 
 
 def _refuse_file(message: str) -> click.BadParameter:

@@ -83,7 +83,7 @@ def serve_command(
 
     --user, or the user in the first URL, is the service account that follows changes of settings. Each
     request is sent with its caller's own credentials. SIGTERM stops the proxy once every request is answered.
-    SIGHUP reloads bundle, settings and tokens.
+    SIGHUP reloads bundle, settings, tokens and the password file.
     """
     if (certfile is None) != (keyfile is None):
         raise click.UsageError("expected --certfile and --keyfile together, found one of them")

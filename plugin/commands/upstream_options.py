@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from plugin.commands.options import Command
-from plugin.commands.password import add_password
+from plugin.commands.password import STDIN, add_password
 from plugin.upstream.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from plugin.upstream.connecting import VARIABLES, Connecting, ConnectionOptionError
 
@@ -135,7 +135,12 @@ def _read_connecting(given: dict[str, Any]) -> Connecting:
         raise click.UsageError(
             "expected --user or --aws-region, found both: a request is signed or has a password"
         )
-    connecting = Connecting(add_password(urls, user, password_file), verifies=not insecure, **chosen)
+    with_password = add_password(urls, user, password_file)
+    # a password in the URL comes before the file, and standard input cannot be read again
+    is_read = with_password != urls and password_file != STDIN
+    connecting = Connecting(
+        with_password, verifies=not insecure, password_file=password_file if is_read else None, **chosen
+    )
     try:
         connecting.check()
         if "connect_timeout_s" in chosen:  # `serve`, which does not come back to them

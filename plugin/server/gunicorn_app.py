@@ -42,6 +42,9 @@ MAX_CONNECTIONS = 4096
 
 CHECK_S = 120.0
 
+FIRST_LOOK_S = 2.0
+"""How long a new worker waits for the settings before it answers; then it says that they are missing."""
+
 
 class ReloadError(CommandError):
     """The current configuration cannot be used."""
@@ -100,6 +103,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         files.read_others(self._bundle)  # fail at the start if they cannot be used
         self._folder = make_runtime_folder("settings-1", connecting.urls)
         self._options = _build_options(listen, workers, clients)
+        self._child: SyncProcess | None = None
         self._pages = PageTable.shared()  # here, before the workers are forked
         if as_json:
             self._options["logger_class"] = JsonGunicornLogger
@@ -112,6 +116,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
 
     def run_beside(self, child: SyncProcess) -> None:
         """Run the sync while the server runs."""
+        self._child = child
         self.configure(when_ready=lambda server: child.start(), on_exit=lambda server: child.stop())
 
     def configure(self, **options: Any) -> None:  # noqa: ANN401  # gunicorn's own
@@ -132,7 +137,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         command = [sys.executable, "-m", "plugin", "check", "--bundle", str(self._files.bundle.resolve())]
         root = Path(__file__).resolve().parents[2]
         try:
-            read = self._files.read()
+            read, connecting = self._files.read(), self._connecting.reread_password()
             ended = subprocess.run(  # noqa: S603  # our own interpreter and module
                 command, cwd=root, capture_output=True, text=True, timeout=CHECK_S, check=False
             )
@@ -141,6 +146,9 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         if ended.returncode != 0:
             raise ReloadError(ended.stderr.strip())
         self._bundle, self._defaults, self._tokens = read
+        self._connecting, self._folder = connecting, make_runtime_folder("settings-1", connecting.urls)
+        if self._child is not None:
+            self._child.connect_as(connecting)
 
     def speak_tls(self, certificate: Path, key: Path) -> None:
         """Accept only TLS 1.2 or newer.
@@ -174,6 +182,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         readiness = Readiness(upstream, credentials, poller)
         tracing = create_tracing(query_text=self._log.query_text)
         model = Model.load(self._bundle, self._files.read_others(self._bundle))
+        poller.wait_for_first_look(FIRST_LOOK_S)  # else the first requests would find it not ready
         return Proxy(
             upstream,
             model,

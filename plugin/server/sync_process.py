@@ -42,12 +42,22 @@ class SyncProcess:
         """Start the sync."""
         self._thread.start()
 
+    def connect_as(self, connecting: Connecting) -> None:
+        """Go on with another connection: if it differs, the feed ends after its batch and starts again."""
+        environment = connecting.environment()
+        if environment != self._environment:
+            self._environment = environment
+            self._end_child()
+
     def stop(self) -> None:
         """Stop the sync after its current batch."""
         self._stopping.set()
+        self._end_child()
+        self._thread.join(STOP_S)
+
+    def _end_child(self) -> None:
         if self._child is not None and self._child.stdin is not None:
             self._child.stdin.close()
-        self._thread.join(STOP_S)
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -82,12 +82,17 @@ class SettingsPoller:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="settings-poller", daemon=True)
         self._has_looked = False
+        self._has_tried = threading.Event()
         self.on_change: Callable[[], None] = lambda: None
         self.on_poll: Callable[[Mapping[str, str]], None] = lambda problems: None
 
     def start(self) -> None:
         """Start polling in a thread of its own."""
         self._thread.start()
+
+    def wait_for_first_look(self, timeout_s: float) -> None:
+        """Wait until this one has looked once or OpenSearch has failed to answer, `timeout_s` at most."""
+        self._has_tried.wait(timeout_s)
 
     def stop(self) -> None:
         """Stop polling, and let another worker lead."""
@@ -119,11 +124,13 @@ class SettingsPoller:
         return self._view if time.monotonic() - self._alive_s < STALE_S else None
 
     def _run(self) -> None:
-        while not self._stopped.wait(TICK_S):
+        while not self._stopped.is_set():
             if self._try_to_lead() and time.monotonic() >= self._due_s:
                 self._poll()
             self._follow()
             self._has_looked |= not self.is_leader
+            self._has_tried.set()
+            self._stopped.wait(TICK_S)
         if self._lock is not None:
             self._lock.close()
             self._lock = None

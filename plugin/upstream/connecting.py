@@ -3,9 +3,10 @@
 import logging
 import os
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from opensearch.client import OpenSearchClient
 from opensearch.credentials import basic_authorization, url_with_credentials
@@ -41,7 +42,8 @@ class Connecting:
     """The options of the connection.
 
     `urls` are separated by commas and may hold user and password; `ca`, `certificate` and `key` are PEM
-    files; `aws_region` is None if requests are not signed.
+    files; `aws_region` is None if requests are not signed. `password_file` holds the password in `urls`,
+    if it can be read again.
     """
 
     urls: str = field(repr=False)
@@ -53,6 +55,7 @@ class Connecting:
     verifies: bool = True
     aws_region: str | None = None
     aws_service: str = "es"
+    password_file: str | None = None
 
     @property
     def url(self) -> str:
@@ -134,6 +137,22 @@ class Connecting:
         others = {name: value for name, value in os.environ.items() if name not in VARIABLES.values()}
         return others | {VARIABLES[name]: value for name, value in own.items() if value}
 
+    def reread_password(self) -> "Connecting":
+        """Return the connection with the password that its file holds now.
+
+        Raises:
+            ConnectionOptionError: the file cannot be used.
+        """
+        if self.password_file is None:
+            return self
+        try:
+            content = Path(self.password_file).read_bytes()
+        except OSError as error:
+            raise ConnectionOptionError(f"expected a file with the password, found: {error}") from error
+        user = unquote(urlsplit(self.url).username or "")
+        urls = set_user(self.urls, user, parse_password(content, self.password_file))
+        return replace(self, urls=urls)
+
     def check(self) -> None:
         """Check that files and signature can be used.
 
@@ -178,6 +197,21 @@ def warn_unverified(process: int) -> None:
         "OpenSearch's certificate is NOT verified (--insecure): anybody in between can read and change"
         " everything, including passwords. Use --ca with the certificate's authority"
     )
+
+
+def parse_password(content: bytes, file: str) -> str:
+    """Return the password in the content of a file, whose name is for the message.
+
+    Raises:
+        ConnectionOptionError: it is not one line of UTF-8.
+    """
+    try:
+        lines = content.decode("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ConnectionOptionError(f"expected a file with the password, found: {error}") from error
+    if len(lines) != 1 or not lines[0]:
+        raise ConnectionOptionError(f"expected one line with the password in {file}, found {len(lines)}")
+    return lines[0]
 
 
 def set_user(urls: str, user: str, password: str) -> str:

@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ from tests.support.other_bundle import other_bundle
 from tests.support.paths import ROOT, TINY_BUNDLE
 from tests.support.sync_run import make_index
 from tests.support.tls_relay import Certificates, make_certificates, tls_relay
+from tests.support.waiting import until
 
 BUNDLE = ("--bundle", str(TINY_BUNDLE))
 OPTIONS = {"--upstream", "--ca", "--insecure", "--client-cert", "--client-key", "--user", "--password-file",
@@ -244,6 +246,38 @@ def test_the_password_by_standard_input(guard: Guard) -> None:
         cwd=ROOT, input=PASSWORD.encode() + b"\n", capture_output=True, check=False, timeout=60,
     )  # fmt: skip
     assert NO_INDEX.search(done.stderr.decode())
+
+
+@pytest.mark.live
+def test_a_hang_up_reads_the_password_file_again(
+    opensearch_url: str, certificates: Certificates, client: OpenSearch, index_name: str, tmp_path: Path
+) -> None:
+    """The proxy's own account goes on with the new password, and so does the sync beside it."""
+    make_index(client, index_name)
+    file = tmp_path / "password"
+    file.write_text(PASSWORD, encoding="utf-8")
+    arguments = ["--user", USER, "--password-file", str(file), "--sync", index_name]
+    with (
+        guarded(opensearch_url, certificates) as guard,
+        running_proxy(guard.url, tmp_path, bundle=TINY_BUNDLE, arguments=arguments) as proxy,
+    ):
+        until(lambda: _asked_by(guard, index_name))
+        file.write_text("two\nlines", encoding="utf-8")
+        proxy.child.send_signal(signal.SIGHUP)
+        until(lambda: "not reloaded" in (tmp_path / "proxy.log").read_text())
+        file.write_text("the next one", encoding="utf-8")
+        guard.password = "the next one"  # pragma: allowlist secret
+        guard.answered.clear()
+        proxy.child.send_signal(signal.SIGHUP)
+        until(lambda: _asked_by(guard, index_name))
+    assert "the next one" not in (tmp_path / "proxy.log").read_text()
+
+
+def _asked_by(guard: Guard, index: str) -> bool:
+    """Whether both the poller of the settings and the sync of an index were answered."""
+    asked = guard.answered.copy()
+    polled = any(path.startswith("/_cluster/state") for path in asked)
+    return polled and any(path.startswith(f"/{index}/") for path in asked)
 
 
 @pytest.mark.live

@@ -51,7 +51,7 @@ def test_a_flipped_byte_in_the_bundle_stops_it(tmp_path: Path, name: str) -> Non
 
 @pytest.mark.parametrize(("options", "words"), [
     (["--upstream", "localhost:9200"], "expected an upstream such as"),
-    (["--bundle", "/nowhere/bundle"], "expected the bundle's file"),
+    (["--bundle", "/nowhere/bundle"], "expected a bundle's folder"),
     (["--workers", "0"], "0 is not in the range"),
 ])  # fmt: skip
 def test_bad_options_end_with_a_sentence(options: list[str], words: str) -> None:

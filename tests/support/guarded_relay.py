@@ -19,11 +19,12 @@ USER, PASSWORD = "shop", "Gr\u00fc\u00dfe, 100 %: \u4e2d/\u6587?#@"
 
 @dataclass
 class Guard:
-    """Where it is, with and without TLS, and what it saw of who asked."""
+    """Where it is, with and without TLS, the password that it wants, and what it saw of who asked."""
 
     behind: str
     https_url: str = ""
     url: str = ""
+    password: str = PASSWORD
     refused: list[str] = field(default_factory=list)
     answered: list[str] = field(default_factory=list)
 
@@ -49,7 +50,6 @@ def guarded(url: str, certificates: Certificates) -> Iterator[Guard]:
 
 
 def _server(guard: Guard) -> http.server.ThreadingHTTPServer:
-    [(_, expected)] = read_credentials(url_with_credentials(guard.behind, USER, PASSWORD))
     behind = urlsplit(guard.behind)
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -58,6 +58,7 @@ def _server(guard: Guard) -> http.server.ThreadingHTTPServer:
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             given = self.headers.get("Authorization", "")
+            [(_, expected)] = read_credentials(url_with_credentials(guard.behind, USER, guard.password))
             if given != expected:
                 guard.refused.append(self.path)
                 self._send(401, b"Unauthorized", "text/plain")

@@ -1,4 +1,4 @@
-"""A wire between client and server that a test can cut and mend."""
+"""A wire between client and server that a test can cut, mend and hold."""
 
 import contextlib
 import socket
@@ -16,7 +16,10 @@ class Relay:
         self._listener: socket.socket | None = None
         self._port = 0
         self._is_silent = False
+        self._passes = threading.Event()
+        self._passes.set()
         self.num_connections = 0
+        self.num_held = 0
         self.mend()
 
     @property
@@ -47,6 +50,15 @@ class Relay:
         self.cut()
         self._listen(is_silent=False)
 
+    def hold(self) -> None:
+        """Keep what clients send until `release`; `num_held` counts it, block by block."""
+        self.num_held = 0
+        self._passes.clear()
+
+    def release(self) -> None:
+        """Pass everything on again."""
+        self._passes.set()
+
     def _listen(self, *, is_silent: bool) -> None:
         self._is_silent = is_silent
         self._listener = socket.create_server(("127.0.0.1", self._port))
@@ -63,13 +75,17 @@ class Relay:
                     continue
                 server = socket.create_connection(self._server)
                 self._open += [client, server]
-                for source, target in ((client, server), (server, client)):
-                    threading.Thread(target=_pump, args=(source, target), daemon=True).start()
+                for source, target, is_request in ((client, server, True), (server, client, False)):
+                    threading.Thread(
+                        target=self._pump, args=(source, target, is_request), daemon=True
+                    ).start()
 
-
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-    with contextlib.suppress(OSError):
-        target.shutdown(socket.SHUT_RDWR)
+    def _pump(self, source: socket.socket, target: socket.socket, is_request: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if is_request and not self._passes.is_set():
+                    self.num_held += 1
+                    self._passes.wait()
+                target.sendall(data)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_RDWR)

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +16,8 @@ from plugin.settings.poller import SettingsPoller
 from plugin.upstream.client import Upstream
 from tests.support.paths import TINY_BUNDLE
 from tests.support.raw_http import ask
+from tests.support.relay import Relay
+from tests.support.waiting import until
 
 HEALTH = "/_plugins/_rerank/health"
 
@@ -108,3 +111,37 @@ def test_a_proxy_beside_opensearch_is_ready(proxy_url: str) -> None:
     for name in ("live", "ready"):
         assert ask(proxy_url, "GET", f"{HEALTH}/{name}").status == 200
     assert ask(proxy_url, "POST", f"{HEALTH}/ready").status == 405
+
+
+@pytest.mark.live
+def test_a_worker_answers_when_it_knows_the_settings(opensearch_url: str, tmp_path: Path) -> None:
+    """OpenSearch is slow when the proxy starts: whoever is answered first finds it ready."""
+    relay = Relay(opensearch_url)
+    relay.hold()
+
+    def pass_on() -> None:
+        until(lambda: relay.num_held > 0, "a first look at the settings")
+        time.sleep(1.0)  # in which a worker that does not wait would answer
+        relay.release()
+
+    holding = threading.Thread(target=pass_on)
+    holding.start()
+    try:
+        with running_proxy(relay.url, tmp_path, bundle=TINY_BUNDLE, arguments=["--workers", "2"]) as proxy:
+            answers = [ask(proxy.url, "GET", "/_plugins/_rerank/health/ready") for _ in range(20)]
+    finally:
+        holding.join()
+        relay.cut()
+    assert {(answer.status, answer.body) for answer in answers} == {(200, answers[0].body)}
+
+
+@pytest.mark.live
+def test_a_worker_answers_though_opensearch_never_does(opensearch_url: str, tmp_path: Path) -> None:
+    relay = Relay(opensearch_url)
+    relay.hang()
+    try:
+        with running_proxy(relay.url, tmp_path, bundle=TINY_BUNDLE) as proxy:
+            answer = ask(proxy.url, "GET", "/_plugins/_rerank/health/ready")
+    finally:
+        relay.cut()
+    assert (answer.status, "opensearch" in json.loads(answer.body)["missing"]) == (503, True)
