@@ -1,5 +1,6 @@
 """Switch reranking on or off for an index: the vector field and the settings, in its mapping."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,8 +14,17 @@ from opensearch.index.ingest_pipelines import pipeline_notes
 from opensearch.index.metadata import Index
 from opensearch.index.source_fields import field_notes, paths_overlap, propose_fields
 from opensearch.index.write_obstacle import enable_notes
-from opensearch.settings.layers import flatten
-from opensearch.settings.table import META_KEY, RerankSettings, SettingsError, encode_settings, parse_settings
+from opensearch.settings.layers import BundleDefaults, flatten
+from opensearch.settings.table import (
+    META_KEY,
+    RerankSettings,
+    SettingsError,
+    SettingsSource,
+    encode_settings,
+    parse_settings,
+)
+
+_GIVEN = SettingsSource(f"_meta.{META_KEY}", "Nothing was changed: correct what you set, and try again")
 
 _DECIDE_VECTORS = ("model", "field", "source_fields", "chunk")
 
@@ -23,11 +33,13 @@ _DECIDE_VECTORS = ("model", "field", "source_fields", "chunk")
 class EnableRequest:
     """What to set. `settings` holds what was given, in the form of `_meta.rerank`; the rest stays.
 
-    `default_model` is set if an index has no model yet.
+    `default_model` is set if an index has no model yet. `bundle` says what holds for settings that come with
+    it.
     """
 
     default_model: str
     settings: dict[str, Any] = field(default_factory=dict)
+    bundle: BundleDefaults | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +99,7 @@ def disable(client: OpenSearchClient, name: str, *, dry_run: bool = False) -> li
     done = []
     for plan in plans:
         settings = msgspec.structs.replace(plan.settings, enabled=False)
-        changes = ("enabled: True -> False",) if plan.settings.enabled else ()
+        changes = ("enabled: true -> false",) if plan.settings.enabled else ()
         if changes and not dry_run:
             mapping.write(client, plan.index, settings.field, encode_settings(settings))
         done.append(replace(plan, settings=settings, changes=changes))
@@ -114,7 +126,7 @@ def _plan(index: Index, wanted: EnableRequest) -> EnableResult:
     mapped = mapping.check(index, settings.field)
     if not mapped:
         changes.append(f"field {settings.field} mapped as binary with doc values")
-    changes += _describe_changes(before, settings)
+    changes += _describe_changes(before, settings, wanted.bundle)
     stale = before is not None and any(
         getattr(before, key) != getattr(settings, key) for key in _DECIDE_VECTORS
     )
@@ -142,7 +154,7 @@ def _merge(index: Index, before: RerankSettings | None, wanted: EnableRequest) -
             "expected at least one field whose text is encoded, found none. Give --field FIELD."
             + propose_fields(index)
         )
-    settings = parse_settings(merged)
+    settings = parse_settings(merged, _GIVEN)
     overlapping = [name for name in settings.source_fields if paths_overlap(name, settings.field)]
     if overlapping:
         raise SettingsError(
@@ -151,17 +163,31 @@ def _merge(index: Index, before: RerankSettings | None, wanted: EnableRequest) -
     return settings
 
 
-def _describe_changes(before: RerankSettings | None, after: RerankSettings) -> Iterator[str]:
+def _describe_changes(
+    before: RerankSettings | None, after: RerankSettings, bundle: BundleDefaults | None
+) -> Iterator[str]:
     old = dict(flatten(before)) if before else {}
     for key, value in flatten(after):
         if before is None and key in ("model", "source_fields"):
             yield f"{key}: {_format(value)}"
-        elif key in old and old[key] != value:
-            yield f"{key}: {_format(old[key])} -> {_format(value)}"
+        elif before is not None and old[key] != value:
+            was, now = (
+                _describe_unset(key, settings, bundle) if each is None else _format(each)
+                for each, settings in ((old[key], before), (value, after))
+            )
+            yield f"{key}: {was} -> {now}"
 
 
-def _format(value: Any) -> str:  # noqa: ANN401  # the value of any setting
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
+def _format(value: Any) -> str:  # noqa: ANN401  # the value of any setting but None
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _describe_unset(key: str, settings: RerankSettings, bundle: BundleDefaults | None) -> str:
+    """Return in words what holds for a setting that is not set."""
+    value = None if bundle is None else bundle.value(key, settings)
+    return "not set" if bundle is None or value is None else f"{value} (default of {bundle.name})"
 
 
 def _collect_notes(index: Index, settings: RerankSettings) -> Iterator[str]:

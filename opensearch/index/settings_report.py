@@ -7,7 +7,13 @@ from opensearch.client import OpenSearchClient, index_path
 from opensearch.errors import DeniedError, IndexMissingError, MappingError, RefusedError
 from opensearch.index import mapping, metadata
 from opensearch.index.metadata import Index
-from opensearch.settings.layers import Defaults, EffectiveSetting, apply_defaults, effective_settings
+from opensearch.settings.layers import (
+    BundleDefaults,
+    Defaults,
+    EffectiveSetting,
+    apply_defaults,
+    effective_settings,
+)
 from opensearch.settings.table import META_KEY, SettingsError, parse_settings
 from opensearch.settings.target import IndexRecord, find_problem
 
@@ -37,8 +43,12 @@ class TemplateSettings:
     note: str | None = None
 
 
-def report_settings(client: OpenSearchClient, name: str, defaults: Defaults) -> list[SettingsReport]:
+def report_settings(
+    client: OpenSearchClient, name: str, defaults: Defaults, bundle: BundleDefaults | None = None
+) -> list[SettingsReport]:
     """Report on every concrete index behind a name, alias, data stream or pattern.
+
+    `bundle` says what holds for settings that come with it.
 
     Raises:
         IndexMissingError: there is none.
@@ -47,24 +57,30 @@ def report_settings(client: OpenSearchClient, name: str, defaults: Defaults) -> 
     found = metadata.find_indices(client, name)
     if not found:
         raise IndexMissingError(f"no index {name!r}. Create it with: twinrank enable {name} --field FIELD")
-    return [_report_index(client, index, defaults) for index in found]
+    return [_report_index(client, index, defaults, bundle) for index in found]
 
 
-def _report_index(client: OpenSearchClient, index: Index, defaults: Defaults) -> SettingsReport:
+def _report_index(
+    client: OpenSearchClient, index: Index, defaults: Defaults, bundle: BundleDefaults | None
+) -> SettingsReport:
     rerank = index.meta.get(META_KEY)
     problem = find_problem(IndexRecord(rerank, mapping.is_overwritten(index)), defaults)
     if rerank is None or problem is not None:
         problems = () if problem is None else (problem,)
         return SettingsReport(index.name, (), problems, () if problems else (NOT_ENABLED,))
     template = read_template_settings(client, index)
-    return _report_valid(index, rerank, template, defaults)
+    return _report_valid(index, rerank, template, defaults, bundle)
 
 
 def _report_valid(
-    index: Index, rerank: dict[str, Any], template: TemplateSettings, defaults: Defaults
+    index: Index,
+    rerank: dict[str, Any],
+    template: TemplateSettings,
+    defaults: Defaults,
+    bundle: BundleDefaults | None,
 ) -> SettingsReport:
     settings = parse_settings(apply_defaults(defaults, rerank))
-    values = effective_settings(settings, rerank, template.rerank, defaults)
+    values = effective_settings(settings, rerank, template.rerank, defaults, bundle)
     problems, notes = [], [] if template.note is None else [template.note]
     try:
         if not mapping.check(index, settings.field):

@@ -90,7 +90,7 @@ def strip(
     done, started_s = StripResult(), time.monotonic()
     for _ in range(MAX_PASSES):
         refresh(client, index)
-        done.left = _count_left(client, index, field)
+        done.left = count_vectors(client, index, field)
         if not done.left:
             break
         total = done.removed + done.left
@@ -102,7 +102,12 @@ def strip(
     return done
 
 
-def _count_left(client: OpenSearchClient, index: str, field: str) -> int:
+def count_vectors(client: OpenSearchClient, index: str, field: str) -> int:
+    """Return how many documents of an index have a vector, as far as it is refreshed.
+
+    Raises:
+        RequestError: OpenSearch cannot be asked.
+    """
     count: int = client.request("POST", index_path(index, "_count"), {"query": _build_query(field)})["count"]
     return count
 

@@ -14,6 +14,13 @@ import msgspec
 Table = TypeVar("Table", bound=msgspec.Struct)
 
 
+_KINDS = {
+    "object": "a JSON object", "array": "a list", "str": "a text", "int": "a whole number",
+    "float": "a number", "bool": "true or false", "null": "null",
+}  # fmt: skip
+"""msgspec's names of JSON's types, in words."""
+
+
 class InvalidError(Exception):
     """A value is not valid; says which key, what was expected and what was found."""
 
@@ -46,6 +53,24 @@ def validate(value: Any, table: type[Table], place: str, remedy: str) -> Table: 
 def build_error(place: str, expected: str, found: str, remedy: str) -> InvalidError:
     """Return the error in the one form that all have."""
     return InvalidError(f"{place}: expected {expected}, found {found}. {remedy}")
+
+
+def describe_types(problem: str) -> str:
+    """Return a message of msgspec's, like "Expected `int | null`", with types in words."""
+
+    def describe(match: re.Match[str]) -> str:
+        kinds = match[1].split(" | ")
+        return " or ".join(_KINDS[kind] for kind in kinds) if _KINDS.keys() >= set(kinds) else match[0]
+
+    return re.sub("`([^`]+)`", describe, problem)
+
+
+def describe_kind(value: Any) -> str:  # noqa: ANN401  # any JSON value
+    """Return what a decoded JSON value is, in words."""
+    if isinstance(value, bool) or value is None:
+        return json.dumps(value)
+    kinds = {dict: "object", list: "array", str: "str", int: "int", float: "float"}
+    return _KINDS[kinds[type(value)]]
 
 
 def _iterate_sections(path: str, table: type[msgspec.Struct]) -> Iterator[tuple[str, type[msgspec.Struct]]]:
@@ -84,7 +109,7 @@ def _explain(
     for step in re.findall(r"\w+", path):
         found = found[int(step)] if isinstance(found, list) else found[step]
     expected = what.removeprefix("Expected ").partition(", got ")[0]
-    return path, _list_choices(path, sections) or expected, json.dumps(found)[:80]
+    return path, _list_choices(path, sections) or describe_types(expected), json.dumps(found)[:80]
 
 
 def _list_choices(path: str, sections: dict[str, type[msgspec.Struct]]) -> str:

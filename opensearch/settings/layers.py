@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from opensearch.rawjson.validation import describe_kind
 from opensearch.settings.table import (
     FusionSettings,
     RerankSettings,
@@ -24,10 +25,32 @@ OF_AN_INDEX = frozenset({"model", "source_fields", "field", "chunk", "versioning
 OF_BUNDLE = ("weight", "feedback", "smoothing")
 """The settings of `fusion` that a model bundle has its own values for."""
 
+OF_THE_BUNDLE = "model bundle"
+"""Where such a value comes from."""
+
 Defaults = Mapping[str, Any]
 """A server's defaults, in the form of `_meta.rerank`, checked by `check_server_defaults`."""
 
 _REQUIRED = {"model": "any", "source_fields": ["any"]}
+
+
+@dataclass(frozen=True)
+class BundleDefaults:
+    """What a model bundle brings where nothing is set: `fusion` has its values by name.
+
+    `model` is whose vectors it reads: for the indices of another model it says nothing.
+    """
+
+    name: str
+    model: str
+    fusion: Mapping[str, float]
+
+    def value(self, name: str, settings: RerankSettings) -> float | None:
+        """Return what holds for an unset setting, None if that is not the bundle's to say."""
+        if settings.model != self.model or settings.fusion.method != "log_linear":
+            return None
+        section, _, key = name.rpartition(".")
+        return self.fusion.get(key) if section == "fusion" else None
 
 
 @dataclass(frozen=True)
@@ -46,7 +69,7 @@ def check_server_defaults(value: Any, name: str) -> Defaults:  # noqa: ANN401  #
         SettingsError: no object, an unknown or wrong setting, or one that belongs to an index.
     """
     if not isinstance(value, dict):
-        raise SettingsError(f"{name}: expected an object of settings, found {type(value).__name__}")
+        raise SettingsError(f"{name}: expected a JSON object of settings, found {describe_kind(value)}")
     for key in value.keys() & OF_AN_INDEX:
         raise SettingsError(
             f"{name}.{key}: expected only settings that a server may decide, found `{key}`, by which vectors"
@@ -82,7 +105,11 @@ def _read_method(fusion: Mapping[str, Any]) -> Any:  # noqa: ANN401  # a mapping
 
 
 def effective_settings(
-    settings: RerankSettings, rerank: Mapping[str, Any], template: Mapping[str, Any], defaults: Defaults
+    settings: RerankSettings,
+    rerank: Mapping[str, Any],
+    template: Mapping[str, Any],
+    defaults: Defaults,
+    bundle: BundleDefaults | None = None,
 ) -> list[EffectiveSetting]:
     """Return every setting with its origin, in the table's order.
 
@@ -91,13 +118,18 @@ def effective_settings(
         rerank: the index's own `_meta.rerank`.
         template: the `_meta.rerank` of its index template, empty if there is none.
         defaults: the server's.
+        bundle: what holds where none of these says anything; None leaves such values out.
     """
     layers = dict(_flatten_layer(rerank)), dict(_flatten_layer(template)), dict(_flatten_layer(defaults))
-    unsaid = "model bundle" if settings.fusion.method == "log_linear" else "default"
+    unsaid = OF_THE_BUNDLE if settings.fusion.method == "log_linear" else "default"
     of_bundle = {f"fusion.{name}": getattr(settings.fusion, name) for name in OF_BUNDLE}
     origins = {name: unsaid if value is None else "default" for name, value in of_bundle.items()}
     return [
-        EffectiveSetting(name, value, _find_origin(name, *layers) or origins.get(name, "default"))
+        EffectiveSetting(
+            name,
+            bundle.value(name, settings) if value is None and bundle is not None else value,
+            _find_origin(name, *layers) or origins.get(name, "default"),
+        )
         for name, value in flatten(settings)
     ]
 

@@ -69,7 +69,7 @@ class AdminViews:
     def settings(self, index: str) -> flask.Response:
         """Every setting, its source and any problems, for every index behind the name."""
         with self._open_client() as client:
-            reports = report_settings(client, index, self.cache.defaults)
+            reports = report_settings(client, index, self.cache.defaults, self.model.defaults)
         return build_response({report.index: report.as_json() for report in reports})
 
     def change(self, index: str) -> flask.Response:
@@ -81,7 +81,8 @@ class AdminViews:
         return self._enable(index, read_body_object() | {"enabled": True})
 
     def _enable(self, index: str, settings: dict[str, Any]) -> flask.Response:
-        wanted, dry_run = EnableRequest(self.model.vectors_of, settings), is_flag_set("dry_run")
+        wanted = EnableRequest(self.model.vectors_of, settings, self.model.defaults)
+        dry_run = is_flag_set("dry_run")
         with self._open_client() as client:
             return self._respond(enable(client, index, wanted, dry_run=dry_run), dry_run=dry_run)
 
@@ -101,7 +102,7 @@ class AdminViews:
         """One search, step by step: the body is a search, or the parameter `text` is given."""
         asked = Asked(index, read_body_object() or None, flask.request.args.get("text"))
         with self._open_client() as client:
-            reports = report_settings(client, index, self.cache.defaults)
+            reports = report_settings(client, index, self.cache.defaults, self.model.defaults)
         handler = search_handler(self.upstream, self.cache, self.model)
         return build_response(explain(handler, self.cache, _read_caller_headers(), asked, reports))
 

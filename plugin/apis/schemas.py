@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from opensearch.rawjson.validation import describe_types
 from plugin.apis.errors import ApiError
 from reranker.arrays import Floats
 
@@ -145,6 +146,7 @@ def parse_request(body: bytes, shape: type[Shape]) -> Shape:
         except msgspec.DecodeError:  # a lone surrogate, for example, is JSON to other parsers
             return msgspec.convert(json.loads(body), shape)
     except msgspec.ValidationError as error:
-        raise ApiError(422, f"expected the members that the documentation names, found: {error}") from error
+        found = describe_types(str(error))
+        raise ApiError(422, f"expected the members that the documentation names, found: {found}") from error
     except (ValueError, RecursionError) as error:
         raise ApiError(400, f"expected a JSON object, found: {error}") from error

@@ -11,7 +11,7 @@ import click
 
 from opensearch.client import OpenSearchClient
 from opensearch.index.enable import EnableRequest, EnableResult, disable, enable
-from opensearch.index.strip import check_strip, strip
+from opensearch.index.strip import check_strip, count_vectors, strip
 from opensearch.settings.table import META_KEY, SettingsError, encode_settings
 from plugin.commands.connection import open_client
 from plugin.commands.language_notes import print_language_warning
@@ -19,6 +19,7 @@ from plugin.commands.options import bundle_option
 from plugin.commands.progress import Show, show_progress
 from plugin.commands.status import find_next_step
 from plugin.commands.upstream_options import connection_options
+from plugin.encoding.bundle_defaults import read_defaults
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle
 
@@ -49,7 +50,9 @@ def enable_command(
     Settings that are not given keep their values.
     """
     bundle = Bundle.open(bundle_path)
-    wanted = EnableRequest(given["model_name"] or bundle.vectors_of, _collect_settings(**given))
+    wanted = EnableRequest(
+        given["model_name"] or bundle.vectors_of, _collect_settings(**given), read_defaults(bundle)
+    )
     with open_client(connecting) as upstream:
         done = enable(upstream, index, wanted, dry_run=dry_run)
         for enabled in done:
@@ -78,6 +81,10 @@ def disable_command(
         for each in done:
             print_enabled(each, word="disabled", dry_run=dry_run)
         left = 0
+        for each in done if strips and dry_run else ():
+            for field in each.settings.fields:
+                count = count_vectors(upstream, each.index, field)
+                click.echo(f"{each.index}: {count} vectors would be removed")
         for each in done if strips and not dry_run else ():
             for field in each.settings.fields:
                 with show_progress() as show:

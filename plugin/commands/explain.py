@@ -17,6 +17,7 @@ from plugin.commands.options import bundle_option, json_option, settings_file_op
 from plugin.commands.search_argument import parse_search_argument
 from plugin.commands.terminal import make_console
 from plugin.commands.upstream_options import connection_options
+from plugin.encoding.bundle_defaults import read_defaults
 from plugin.encoding.model import Model
 from plugin.search.explain import Asked, explain, search_handler
 from plugin.search.outcome_words import describe_status
@@ -48,12 +49,12 @@ def explain_command(
 
     A TEXT that begins with { is the body of a search.
     """
-    asked = Asked(index, *parse_search_argument(text), size)
+    asked, bundle = Asked(index, *parse_search_argument(text), size), Bundle.open(bundle_path)
     with open_client(connecting) as client:
-        reports = report_settings(client, index, defaults)
+        reports = report_settings(client, index, defaults, read_defaults(bundle))
     with closing(connecting.upstream()) as upstream:
         settings = SettingsCache(upstream, defaults=defaults, waits_for_coverage=True)
-        handler = search_handler(upstream, settings, Model.load(Bundle.open(bundle_path)))
+        handler = search_handler(upstream, settings, Model.load(bundle))
         steps = explain(handler, settings, connecting.credentials, asked, reports)
     if as_json:
         click.echo(json.dumps(steps))

@@ -9,6 +9,7 @@ import click
 from opensearch.settings.layers import Defaults
 from plugin.settings.defaults import DefaultsFileError, read_defaults
 from reranker.bundle import BUNDLES, DEFAULT_BUNDLE
+from reranker.manifest import FILE_NAME
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -35,10 +36,22 @@ def choose_default_bundle(cpu_info: Path = CPU_INFO) -> Path:
 
 
 def find_bundle_folder(value: str | Path) -> Path:
-    """Return a bundle's folder. A name is that of a bundled one, unless a folder here has the same name."""
+    """Return a bundle's folder. A name is that of a bundled one, unless a folder here has the same name.
+
+    Raises:
+        click.BadParameter: there is no such bundle.
+    """
     folder, shipped = Path(value), BUNDLES / value
     is_name = len(folder.parts) == 1 and not folder.exists()
-    return shipped if is_name and shipped.is_dir() else folder
+    found = shipped if is_name and shipped.is_dir() else folder
+    if not (found / FILE_NAME).is_file():
+        names = ", ".join(sorted(each.parent.name for each in BUNDLES.glob(f"*/{FILE_NAME}")))
+        what = f"a folder without {FILE_NAME}" if found.is_dir() else "no such folder"
+        raise click.BadParameter(
+            f"expected a bundle's folder, or the name of one that comes with Twinrank ({names}),"
+            f" found {what}: {value}"
+        )
+    return found
 
 
 def bundle_option(command: Command) -> Command:

@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from opensearch.rawjson.validation import describe_kind
+
 
 def parse_search_argument(text: str) -> tuple[dict[str, Any] | None, str | None]:
     """Return a body, or words. An argument that begins with a brace is a body.
@@ -26,5 +28,5 @@ def parse_body(text: str | bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise click.BadParameter(f"expected a text, or a search as JSON, found: {error}") from error
     if not isinstance(body, dict):
-        raise click.BadParameter(f"expected a search as a JSON object, found {type(body).__name__}")
+        raise click.BadParameter(f"expected a search as a JSON object, found {describe_kind(body)}")
     return body

@@ -24,6 +24,7 @@ from reranker.extras import missing_package
 from reranker.judgements import Judgements
 
 if TYPE_CHECKING:
+    from plugin.evaluation.measures import Difference
     from plugin.evaluation.tune import Pair, Tuned, Window
 
 NEEDS = """`twinrank tune` needs judgements. Give
@@ -107,15 +108,12 @@ def _read_pair(settings: RerankSettings, bundle_weight: float) -> "Pair":
 
 
 def _print_result(index: str, tuned: "Tuned", now: "Pair") -> None:
-    gain = tuned.gain
     click.echo(f"{tuned.num_queries} judged queries, nDCG@10")
     click.echo(f"  OpenSearch alone            {tuned.first_stage:.3f}")
     click.echo(f"  now, weight {now.weight:g}, window {now.window_size}: {tuned.now:.3f}")
+    click.echo(f"    against OpenSearch alone  {_format_difference(tuned.worth)}")
     click.echo(f"  tuned, on queries not seen  {tuned.tuned:.3f}")
-    click.echo(
-        f"  gain {gain.mean:+.3f} (95 %: {gain.low:+.3f} to {gain.high:+.3f}),"
-        f" won {gain.won}, lost {gain.lost}"
-    )
+    click.echo(f"    gain over now             {_format_difference(tuned.gain)}")
     best = tuned.best
     if best is None:
         click.echo(
@@ -129,11 +127,18 @@ def _print_result(index: str, tuned: "Tuned", now: "Pair") -> None:
     click.echo(f"  _meta.rerank: {json.dumps(_describe_change(best))}")
 
 
+def _format_difference(found: "Difference") -> str:
+    """Return a mean difference with its interval, and how many queries were won and lost."""
+    interval = f"{found.mean:+.3f} (95 %: {found.low:+.3f} to {found.high:+.3f})"
+    return f"{interval}, won {found.won}, lost {found.lost}"
+
+
 def _describe(tuned: "Tuned") -> dict[str, Any]:
     means = {"first_stage": tuned.first_stage, "now": tuned.now, "tuned": tuned.tuned}
     return {
         "queries": tuned.num_queries,
         "ndcg@10": means,
+        "now_against_first_stage": vars(tuned.worth),
         "gain": vars(tuned.gain),
         "is_worth_it": tuned.is_worth_it,
         "change": tuned.best and _describe_change(tuned.best),

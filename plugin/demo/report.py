@@ -14,6 +14,7 @@ from rich.text import Text
 
 from plugin.demo.demo import INDEX, SHOWN_FIELDS, RunningDemo, build_search_body
 from plugin.harness.comparison_table import format_orders
+from plugin.search.retry import is_due_to_load
 
 COMPARE = "/_plugins/_rerank/compare"
 _EXAMPLE = "check whether a file exists"
@@ -33,14 +34,14 @@ def _describe_run(demo: RunningDemo) -> Iterator[str]:
     yield "What just happened:"
     yield f"1. {demo.num_documents:,} docstrings went into OpenSearch, each with a vector in the same write."
     yield f"2. Each of the {total} searches above was sent to OpenSearch and through Twinrank."
-    yield "3. Twinrank asked OpenSearch for its best 100 hits, and encoded the query while that request ran."
     if applied:
-        yield f"4. Twinrank reranked {applied} of the {total} searches: it scored the hits' stored vectors"
+        yield f"3. Twinrank reranked {applied} of the {total} searches: it asked OpenSearch for its best"
+        yield "   100 hits, encoded the query while that request ran, scored the hits' stored vectors"
         yield "   against the query's, reordered the hits, and cut the page."
     else:
-        yield f"4. Twinrank reranked none of the {total} searches: both columns show OpenSearch's order."
+        yield f"3. Twinrank reranked none of the {total} searches: both columns show OpenSearch's order."
     yield from _describe_exceptions(demo)
-    yield "5. The answer keeps OpenSearch's shape and texts; its header Rerank-Status says what was done."
+    yield "4. The answer keeps OpenSearch's shape and texts; its header Rerank-Status says what was done."
 
 
 def _describe_exceptions(demo: RunningDemo) -> Iterator[str]:
@@ -53,7 +54,7 @@ def _describe_exceptions(demo: RunningDemo) -> Iterator[str]:
     for status, number in skipped.items():
         why = status or "no Rerank-Status"
         yield f"   {_count_searches(number)} not reranked ({why}), so both columns are the same."
-    if skipped:
+    if any(is_due_to_load(status) for status in skipped):
         yield "   Close other programs, and run the demo again."
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from opensearch.search.plan import Plan
+from opensearch.settings.layers import BundleDefaults
 from plugin.encoding.admission import Admission, Waits
+from plugin.encoding.bundle_defaults import build_defaults
 from plugin.encoding.document_encoder import BackgroundEncoder
 from plugin.encoding.in_flight import InFlight
 from plugin.encoding.query_encoder import CachedQueryEncoder
@@ -55,6 +57,11 @@ class Model:
     def writers(self) -> Mapping[str, BackgroundEncoder]:
         """What encodes documents, by the bundle's name: its own, and others during a change of model."""
         return {**self.others, self.vectors_of: self.documents}
+
+    @cached_property
+    def defaults(self) -> BundleDefaults:
+        """What the bundle brings for settings that an index leaves unset."""
+        return build_defaults(self.name, self.vectors_of, self.fusion)
 
     @cached_property
     def tags(self) -> Mapping[str, int]:

@@ -63,14 +63,16 @@ class Window:
 class Tuned:
     """The result: means over the queries of nDCG@10, for the first stage, the current and the tuned pair.
 
-    `tuned` is the cross-validated mean, `gain` its paired difference to the current settings, and `best` the
-    pair chosen on all queries; None if the current pair is as good, but for chance.
+    `worth` is the paired difference of the current settings to the first stage. `tuned` is the
+    cross-validated mean, `gain` its paired difference to the current settings, and `best` the pair chosen
+    on all queries; None if the current pair is as good, but for chance.
     """
 
     num_queries: int
     first_stage: float
     now: float
     tuned: float
+    worth: Difference
     gain: Difference
     best: Pair | None
 
@@ -106,6 +108,7 @@ def tune(windows: Mapping[str, Window], qrels: Qrels, now: Pair) -> Tuned:
         first_stage=float(first_stage.mean()),
         now=float(before.mean()),
         tuned=float(unseen.mean()),
+        worth=compare(first_stage, before),
         gain=compare(before, unseen),
         best=pairs[chosen] if chosen else None,
     )

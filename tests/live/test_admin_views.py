@@ -21,6 +21,7 @@ from tests.support.toy_index import ToyIndex
 
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
 OWN = "/_plugins/_rerank/"
+TINY_WEIGHT = Bundle.open(TINY_BUNDLE).manifest.fusion.weight
 JSON_BODY = {"Content-Type": "application/json"}
 
 
@@ -50,10 +51,13 @@ def test_an_index_is_enabled_changed_and_disabled(proxy_url: str, client: OpenSe
     told(call(proxy_url, "PUT", f"settings/{index}", {"window_size": 20}))
     values = told(call(proxy_url, "GET", f"settings/{index}"))[index]["settings"]
     assert values["window_size"] == {"value": 20, "from": "index mapping"}
-    assert values["fusion.weight"] == {"value": None, "from": "model bundle"}
+    assert values["fusion.weight"] == {"value": TINY_WEIGHT, "from": "model bundle"}
+    assert values["migration.model"] == {"value": None, "from": "default"}
+    dry = told(call(proxy_url, "POST", f"enable/{index}?dry_run", {"fusion": {"weight": 3}}))
+    assert dry["indices"][index]["changes"] == [f"fusion.weight: {TINY_WEIGHT} (default of tiny) -> 3.0"]
     assert told(call(proxy_url, "GET", f"status/{index}"))["documents"] == 1
     done = told(call(proxy_url, "POST", f"disable/{index}"))
-    assert done["indices"][index]["changes"] == ["enabled: True -> False"]
+    assert done["indices"][index]["changes"] == ["enabled: true -> false"]
     assert told(call(proxy_url, "POST", f"disable/{index}"))["indices"][index]["changes"] == []
     told(call(proxy_url, "POST", f"enable/{index}"))
     rerank = client.indices.get_mapping(index=index)[index]["mappings"]["_meta"]["rerank"]

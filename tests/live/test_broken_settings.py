@@ -19,10 +19,10 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
 BROKEN: dict[str, tuple[Any, str]] = {
     "misspelt": ({"rerank": {"modle": "tiny", "source_fields": ["text"]}}, "did you mean `model`?"),
-    "wrong type": ({"rerank": ["tiny"]}, "_meta.rerank: expected `object`, found ["),
+    "wrong type": ({"rerank": ["tiny"]}, "_meta.rerank: expected a JSON object, found ["),
     "out of range": (
         {"rerank": {"model": "tiny", "source_fields": ["text"], "window_size": 0}},
-        "_meta.rerank.window_size: expected `int` >= 1, found 0",
+        "_meta.rerank.window_size: expected a whole number >= 1, found 0",
     ),
     "overwritten": ({"owner": "somebody"}, "`_meta` was written whole without them"),
 }

@@ -47,7 +47,16 @@ def test_a_weight_that_helps_is_found_and_its_gain_is_beyond_chance() -> None:
     assert tuned.best.window_size >= 50
     assert tuned.tuned > 0.9
     assert tuned.first_stage == tuned.now, "a weight of 0 is the first stage's order"
+    assert (tuned.worth.mean, tuned.worth.won, tuned.worth.lost) == (0, 0, 0)
     assert tuned.gain.low <= tuned.gain.mean <= tuned.gain.high
+
+
+def test_what_the_present_settings_are_worth_is_said_though_nothing_is_better() -> None:
+    tuned = tune(*windows(60, informative=True), Pair(20.0, 100))
+    assert tuned.best is None
+    assert tuned.worth.mean == pytest.approx(tuned.now - tuned.first_stage)
+    assert 0 < tuned.worth.low < tuned.worth.mean < tuned.worth.high
+    assert tuned.worth.won > tuned.worth.lost
 
 
 def test_noise_is_not_sold_as_a_gain() -> None:
@@ -100,9 +109,12 @@ def test_where_nothing_is_better_no_change_is_proposed(
     assert told.returncode == 0, told.stderr
     assert b"No other setting is significantly better: keep the settings as they are" in told.stdout
     assert b"twinrank enable" not in told.stdout
+    alone = b"against OpenSearch alone  +0.000 (95 %: +0.000 to +0.000), won 0, lost 0"
+    assert alone in told.stdout
     as_json = json.loads(command("tune", *judged, "--json").stdout)
     assert as_json["change"] is None
     assert as_json["is_worth_it"] is False
+    assert (as_json["now_against_first_stage"]["mean"], as_json["now_against_first_stage"]["tied"]) == (0, 10)
     assert as_json["ndcg@10"] == {"first_stage": 1.0, "now": 1.0, "tuned": 1.0}
 
 

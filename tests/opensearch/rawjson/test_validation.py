@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from opensearch.rawjson.validation import InvalidError, validate
+from opensearch.rawjson.validation import InvalidError, describe_kind, describe_types, validate
 
 
 class Inner(msgspec.Struct, forbid_unknown_fields=True):
@@ -38,15 +38,39 @@ def test_what_fits_is_returned() -> None:
     ({}, ("here.name: expected this setting", "found none")),
     ({"nam": 1}, ("here.nam: expected one of name, inner, words", "did you mean `name`?")),
     ({"name": "n", "inner": {"sise": 1}}, ("here.inner.sise", "did you mean `size`?")),
-    ({"name": 5}, ("here.name: expected `str`", "found 5")),
+    ({"name": 5}, ("here.name: expected a text", "found 5")),
     ({"name": "n", "inner": {"size": 10}}, ("here.inner.size: expected", "<= 9", "found 10")),
     ({"name": "n", "inner": {"kind": "c"}}, ("here.inner.kind: expected one of a, b", 'found "c"')),
     ({"name": "n", "words": ["x", ""]}, ("here.words", 'found ""')),
-    ({"name": "n", "inner": []}, ("here.inner: expected `object`", "found []")),
-    ([], ("here: expected `object`", "found []")),
-    (None, ("here: expected `object`", "found null")),
+    ({"name": "n", "inner": []}, ("here.inner: expected a JSON object", "found []")),
+    ([], ("here: expected a JSON object", "found []")),
+    (None, ("here: expected a JSON object", "found null")),
 ])  # fmt: skip
 def test_what_does_not_fit(value: object, parts: tuple[str, ...]) -> None:
     text = refused(value)
     for part in parts:
         assert part in text
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        (
+            "Expected `int | null`, got `str` - at `$.n`",
+            "Expected a whole number or null, got a text - at `$.n`",
+        ),
+        ("`array` of length >= 1", "a list of length >= 1"),
+        ("Object missing required field `name`", "Object missing required field `name`"),
+    ],
+)
+def test_types_are_told_describe_types(problem: str, words: str) -> None:
+    assert describe_types(problem) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [({}, "a JSON object"), ([], "a list"), ("", "a text"), (1, "a whole number"), (1.5, "a number"),
+     (True, "true"), (None, "null")],
+)  # fmt: skip
+def test_a_value_is_told_describe_types(value: object, words: str) -> None:
+    assert describe_kind(value) == words

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from opensearch.settings.layers import (
     OF_AN_INDEX,
+    BundleDefaults,
     apply_defaults,
     check_server_defaults,
     effective_settings,
@@ -40,7 +41,19 @@ def test_every_value_says_where_it_comes_from() -> None:
     settings = parse_settings(LEAST)
     alone = {each.name: each.origin for each in effective_settings(settings, LEAST, {}, {})}
     assert alone["fusion.weight"] == "model bundle"
+    bundle = BundleDefaults("b", "m", {"weight": 12.0, "feedback": 0.5, "smoothing": 0.0})
+    values = {each.name: each.value for each in effective_settings(settings, LEAST, {}, {}, bundle)}
+    assert (values["fusion.weight"], values["fusion.smoothing"]) == (12.0, 0.0)
+    assert values["migration.model"] is None
     assert set(found) == {name for name, _ in flatten(settings)}
+
+
+def test_a_bundle_says_nothing_for_other_methods_and_models() -> None:
+    bundle = BundleDefaults("b", "m", {"weight": 12.0})
+    assert bundle.value("fusion.weight", parse_settings(LEAST)) == 12
+    assert bundle.value("fusion.weight", parse_settings(LEAST | {"model": "other"})) is None
+    assert bundle.value("fusion.weight", parse_settings(LEAST | {"fusion": {"method": "rrf"}})) is None
+    assert bundle.value("migration.field", parse_settings(LEAST)) is None
 
 
 def test_a_section_is_merged_key_by_key() -> None:
@@ -58,14 +71,14 @@ def test_what_the_mapping_says_wins(said: dict[str, int]) -> None:
 
 @pytest.mark.parametrize("value", [None, [], 3, "x"])
 def test_a_mapping_that_is_no_object_stays_wrong(value: object) -> None:
-    with pytest.raises(SettingsError, match="expected `object`"):
+    with pytest.raises(SettingsError, match="expected a JSON object"):
         parse_settings(apply_defaults(DEFAULTS, value))
 
 
 @pytest.mark.parametrize(("value", "words"), [
     ({"window_sise": 3}, r"defaults\.json\.window_sise: .*did you mean `window_size`.*Correct the file"),
-    ({"window_size": 0}, r"defaults\.json\.window_size: expected `int` >= 1, found 0"),
-    ([], r"defaults\.json: expected an object of settings, found list"),
+    ({"window_size": 0}, r"defaults\.json\.window_size: expected a whole number >= 1, found 0"),
+    ([], r"defaults\.json: expected a JSON object of settings, found a list"),
 ])  # fmt: skip
 def test_wrong_defaults_name_the_file(value: object, words: str) -> None:
     with pytest.raises(SettingsError, match=words):

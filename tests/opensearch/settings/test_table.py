@@ -88,28 +88,28 @@ def test_a_number_is_accepted_up_to_its_limits_and_refused_beyond(path: str, low
 @pytest.mark.parametrize(
     ("changes", "path", "expected", "found"),
     [
-        ({"model": 1}, "model", "`str`", "1"),
-        ({"model": ""}, "model", "`str` of length >= 1", '""'),
-        ({"source_fields": "title"}, "source_fields", "`array`", '"title"'),
-        ({"source_fields": []}, "source_fields", "`array` of length >= 1", "[]"),
-        ({"source_fields": ["title", 3]}, "source_fields[1]", "`str`", "3"),
-        ({"source_fields": ["title", ""]}, "source_fields[1]", "`str` of length >= 1", '""'),
-        ({"enabled": "true"}, "enabled", "`bool`", '"true"'),
-        ({"field": None}, "field", "`str`", "null"),
-        ({"window_size": "100"}, "window_size", "`int`", '"100"'),
-        ({"window_size": True}, "window_size", "`int`", "true"),
-        ({"window_size": 99.5}, "window_size", "`int`", "99.5"),
-        ({"deadline_ms": None}, "deadline_ms", "`int`", "null"),
-        ({"fusion": None}, "fusion", "`object`", "null"),
-        ({"fusion": {"weight": "10"}}, "fusion.weight", "`float | null`", '"10"'),
+        ({"model": 1}, "model", "a text", "1"),
+        ({"model": ""}, "model", "a text of length >= 1", '""'),
+        ({"source_fields": "title"}, "source_fields", "a list", '"title"'),
+        ({"source_fields": []}, "source_fields", "a list of length >= 1", "[]"),
+        ({"source_fields": ["title", 3]}, "source_fields[1]", "a text", "3"),
+        ({"source_fields": ["title", ""]}, "source_fields[1]", "a text of length >= 1", '""'),
+        ({"enabled": "true"}, "enabled", "true or false", '"true"'),
+        ({"field": None}, "field", "a text", "null"),
+        ({"window_size": "100"}, "window_size", "a whole number", '"100"'),
+        ({"window_size": True}, "window_size", "a whole number", "true"),
+        ({"window_size": 99.5}, "window_size", "a whole number", "99.5"),
+        ({"deadline_ms": None}, "deadline_ms", "a whole number", "null"),
+        ({"fusion": None}, "fusion", "a JSON object", "null"),
+        ({"fusion": {"weight": "10"}}, "fusion.weight", "a number or null", '"10"'),
         (
             {"fusion": {"method": "magic"}},
             "fusion.method",
             "one of log_linear, weighted, rrf, none",
             '"magic"',
         ),
-        ({"chunk": [1]}, "chunk", "`object`", "[1]"),
-        ({"chunk": {"overlap": "1"}}, "chunk.overlap", "`int`", '"1"'),
+        ({"chunk": [1]}, "chunk", "a JSON object", "[1]"),
+        ({"chunk": {"overlap": "1"}}, "chunk.overlap", "a whole number", '"1"'),
         ({"on_failure": "explode"}, "on_failure", "one of first_stage, error", '"explode"'),
         ({"on_failure": 503}, "on_failure", "one of first_stage, error", "503"),
     ],
@@ -124,7 +124,7 @@ def test_a_wrong_value_is_named_with_what_was_expected_and_found(
 
 @pytest.mark.parametrize("value", [None, [], "x", 1, True])
 def test_settings_that_are_no_object_are_refused(value: object) -> None:
-    with pytest.raises(SettingsError, match=r"^_meta\.rerank: expected `object`, found "):
+    with pytest.raises(SettingsError, match=r"^_meta\.rerank: expected a JSON object, found "):
         parse_settings(value)
 
 

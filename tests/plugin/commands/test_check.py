@@ -58,5 +58,21 @@ def test_a_bundle_that_computes_something_else(tmp_path: Path) -> None:
 
 def test_a_bundle_that_is_not_there() -> None:
     ended = CliRunner().invoke(main, ["check", "--bundle", "nowhere"])
-    assert ended.exit_code == 1
-    assert "expected the bundle's file" in ended.output
+    assert ended.exit_code == 2
+    words = " ".join(ended.output.split())
+    assert "Invalid value for '--bundle': expected a bundle's folder" in words
+    shipped = sorted(each.name for each in DEFAULT_BUNDLE.parent.iterdir() if each.is_dir())
+    assert f"({', '.join(shipped)}), found no such folder: nowhere" in words
+
+
+def test_a_folder_that_is_no_bundle(tmp_path: Path) -> None:
+    ended = CliRunner().invoke(main, ["check", "--bundle", str(tmp_path)])
+    assert ended.exit_code == 2
+    assert "found a folder without manifest.json" in " ".join(ended.output.split())
+
+
+def test_every_option_for_a_bundle_is_named() -> None:
+    for command in (["migrate", "books", "--to", "nowhere"], ["serve", "--also", "nowhere"]):
+        ended = CliRunner().invoke(main, command)
+        assert (ended.exit_code, f"Invalid value for '{command[-2]}'" in ended.output) == (2, True)
+        assert "--bundle" not in ended.output
