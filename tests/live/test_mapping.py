@@ -75,7 +75,7 @@ def test_a_second_time_says_and_writes_what_changed(
     [same] = enable(upstream, index_name, EnableRequest("other default"))
     assert (same.changes, same.vectors_stale) == ((), False)
     [changed] = enable(upstream, index_name, EnableRequest("m", {"window_size": 50, "fusion": {"weight": 3}}))
-    assert set(changed.changes) == {"fusion.weight: None -> 3.0", "window_size: 100 -> 50"}
+    assert set(changed.changes) == {"fusion.weight: not set -> 3.0", "window_size: 100 -> 50"}
     assert not changed.vectors_stale
     [fields] = enable(upstream, index_name, EnableRequest("m", {"source_fields": ["title"]}))
     assert fields.changes == ("source_fields: title, text -> title",)

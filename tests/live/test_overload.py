@@ -1,22 +1,34 @@
 """More searches than can be reranked: every one is answered, and as many as possible are reranked."""
 
+import http.client
 import json
 import random
+import re
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from opensearchpy import OpenSearch
 from werkzeug.test import Client
 
+from plugin.encoding.admission import MAX_WAITING_REQUESTS
 from plugin.encoding.model import Model
 from plugin.harness.proxy_process import running_proxy
 from plugin.proxy import Proxy
+from plugin.server.gunicorn_app import THREADS
 from plugin.upstream.client import Upstream
 from reranker.bundle import DEFAULT_BUNDLE, Bundle
 from tests.benchmarks.open_loop import open_loop
 from tests.benchmarks.overload import DEADLINE_MS, capacity
+from tests.support.paths import TINY_BUNDLE
+from tests.support.raw_http import ask, search
+from tests.support.relay import Relay
 from tests.support.toy_index import ToyIndex, index_body, make_toy_index
+from tests.support.waiting import until
 
 
 @pytest.mark.live
@@ -42,6 +54,67 @@ def test_under_twice_the_load_every_search_is_answered(
     assert (answered.faults, answered.statuses) == ({}, {200: len(sent)})
     assert answered.outcomes["applied"] > 0
     assert set(answered.outcomes) <= {"applied", "overloaded", "deadline"}
+
+
+NUM_REFUSED = THREADS
+"""Searches that are refused at least: each thread may take one before any of them counts the rest."""
+
+
+@pytest.mark.live
+@pytest.mark.skipif(sys.platform != "linux", reason="what a process has not read yet is told by /proc")
+def test_what_waits_behind_too_many_others_is_not_reranked(toy_index: ToyIndex, tmp_path: Path) -> None:
+    """No clock decides: OpenSearch is held until every search has come, and then counts are looked at."""
+    relay = Relay(toy_index.url)
+    count = THREADS + MAX_WAITING_REQUESTS + NUM_REFUSED
+    try:
+        with running_proxy(relay.url, tmp_path, bundle=TINY_BUNDLE, arguments=["--workers", "1"]) as proxy:
+            until(lambda: is_applied(proxy.url, toy_index))  # settings and languages are known from here on
+            before = refused_by_queue(proxy.url)
+            relay.hold()
+            waiting = [begun(proxy.url, toy_index) for _ in range(count)]
+            until(lambda: relay.num_held >= THREADS and num_unread(proxy.url, count) == 0)
+            relay.release()
+            answers = [connection.getresponse() for connection in waiting]
+            pages = [[hit["_id"] for hit in json.loads(each.read())["hits"]["hits"]] for each in answers]
+            told = [each.getheader("Rerank-Status", "").partition("; window")[0] for each in answers]
+            for connection in waiting:
+                connection.close()
+            refused = refused_by_queue(proxy.url) - before
+            until(lambda: is_applied(proxy.url, toy_index))
+    finally:
+        relay.cut()
+    assert {each.status for each in answers} == {200}
+    assert set(told) <= {"applied", "skipped; reason=overloaded", "skipped; reason=deadline"}
+    assert refused["requests"] >= NUM_REFUSED
+    assert refused.total() == told.count("skipped; reason=overloaded")
+    own = [hit["_id"] for hit in toy_index.first_stage(10)]
+    assert all(page == own for page, words in zip(pages, told, strict=True) if words != "applied")
+
+
+def begun(url: str, toy: ToyIndex) -> http.client.HTTPConnection:
+    """Send a search, and leave its answer to be read."""
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
+    body = json.dumps({"query": toy.query})
+    connection.request("POST", f"/{toy.name}/_search", body, {"Content-Type": "application/json"})
+    return connection
+
+
+def is_applied(url: str, toy: ToyIndex) -> bool:
+    return search(url, toy.name, {"query": toy.query}).rerank_status.startswith("applied")
+
+
+def num_unread(url: str, count: int) -> int:
+    """Return how many bytes a server has not read yet, -1 if fewer connections than `count` have come."""
+    port = f":{urlsplit(url).port:04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    unread = [int(row[4].partition(":")[2], 16) for row in rows if row[1].endswith(port) and row[3] == "01"]
+    return sum(unread) if len(unread) >= count else -1
+
+
+def refused_by_queue(url: str) -> Counter[str]:
+    metrics = ask(url, "GET", "/_plugins/_rerank/metrics").body.decode()
+    found = re.findall(r'^twinrank_searches_refused_total\{queue="(\w+)"\} (\S+)$', metrics, re.MULTILINE)
+    return Counter({queue: int(float(value)) for queue, value in found})
 
 
 @pytest.fixture

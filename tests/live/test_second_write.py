@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from opensearchpy import OpenSearch
 
 from opensearch.writes.bulk_lines import MAX_LINE_BYTES
 from reranker.bundle import Bundle
+from tests.live.conftest import MakeIndex, MakePipeline
 from tests.support.paths import TINY_BUNDLE
 from tests.support.raw_http import RawAnswer
 from tests.support.toy_index import index_body
@@ -30,31 +31,15 @@ Make = Callable[..., str]
 
 
 @pytest.fixture
-def make(client: OpenSearch) -> Iterator[Make]:
-    """Yield what makes an index with the tiny bundle's settings, and removes it."""
-    made = []
-
-    def make(source: dict[str, Any] | None = None, **settings: object) -> str:
-        name = f"test-{uuid.uuid4().hex}"
-        body = index_body(Bundle.open(TINY_BUNDLE))
-        body["mappings"] |= {"_source": source} if source else {}
-        body["settings"] |= settings
-        client.indices.create(index=name, body=body)
-        made.append(name)
-        return name
-
-    yield make
-    for name in made:
-        client.indices.delete(index=name)
+def make(make_index: MakeIndex) -> Make:
+    """Return what makes an index with a form of `_source`."""
+    return lambda source=None, **settings: make_index({"_source": source} if source else None, **settings)
 
 
-@pytest.fixture(scope="module")
-def pipeline(client: OpenSearch) -> Iterator[str]:
-    """Yield an ingest pipeline that leaves the text as it is."""
-    name = f"test-{uuid.uuid4().hex}"
-    client.ingest.put_pipeline(id=name, body={"processors": [{"set": {"field": "seen", "value": True}}]})
-    yield name
-    client.ingest.delete_pipeline(id=name)
+@pytest.fixture
+def pipeline(make_pipeline: MakePipeline) -> str:
+    """Return an ingest pipeline that leaves the text as it is."""
+    return make_pipeline({"set": {"field": "seen", "value": True}})
 
 
 def found(client: OpenSearch, index: str, text: str = "invoice") -> int:

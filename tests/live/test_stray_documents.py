@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -10,9 +10,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch.writes.routing import ShardCount, murmur3
-from reranker.bundle import Bundle
-from tests.support.paths import TINY_BUNDLE
-from tests.support.toy_index import index_body
+from tests.live.conftest import MakeIndex, MakePipeline
 from tests.support.write_checks import bulk, send, state, written
 
 pytestmark = pytest.mark.live
@@ -21,37 +19,9 @@ Make = Callable[..., str]
 
 
 @pytest.fixture
-def make(client: OpenSearch) -> Iterator[Make]:
-    """Yield what makes an index with the tiny bundle's settings and five shards, and removes it."""
-    made = []
-
-    def make(mappings: dict[str, Any] | None = None, **settings: object) -> str:
-        name = f"test-{uuid.uuid4().hex}"
-        body = index_body(Bundle.open(TINY_BUNDLE))
-        body["mappings"] |= mappings or {}
-        body["settings"] |= {"number_of_shards": 5} | settings
-        client.indices.create(index=name, body=body)
-        made.append(name)
-        return name
-
-    yield make
-    for name in made:
-        client.indices.delete(index=name)
-
-
-@pytest.fixture
-def pipeline(client: OpenSearch) -> Iterator[Callable[..., str]]:
-    """Yield what makes an ingest pipeline of processors, and removes it."""
-    made = []
-
-    def pipeline(*processors: dict[str, Any]) -> str:
-        made.append(f"test-{uuid.uuid4().hex}")
-        client.ingest.put_pipeline(id=made[-1], body={"processors": list(processors)})
-        return made[-1]
-
-    yield pipeline
-    for name in made:
-        client.ingest.delete_pipeline(id=name)
+def make(make_index: MakeIndex) -> Make:
+    """Return what makes an index of five shards."""
+    return lambda mappings=None, **settings: make_index(mappings, **({"number_of_shards": 5} | settings))
 
 
 BY_TENANT = {"set": {"field": "_routing", "value": "{{{tenant}}}"}}
@@ -76,9 +46,9 @@ def routings(client: OpenSearch, index: str) -> set[str]:
     "mappings", [{}, {"_routing": {"required": True}}], ids=["free", "required"]
 )  # fmt: skip
 def test_documents_whose_routing_a_pipeline_sets_have_their_vectors(
-    client: OpenSearch, proxy_url: str, make: Make, pipeline: Callable[..., str], mappings: dict[str, Any]
+    client: OpenSearch, proxy_url: str, make: Make, make_pipeline: MakePipeline, mappings: dict[str, Any]
 ) -> None:
-    index = make(mappings, **{"index.default_pipeline": pipeline(BY_TENANT)})
+    index = make(mappings, **{"index.default_pipeline": make_pipeline(BY_TENANT)})
     answer = bulk(proxy_url, f"/{index}/_bulk", *lines(20))
     assert "documents=20" in written(answer)
     assert "repaired=20; left=0" in written(answer)
@@ -92,12 +62,12 @@ def test_documents_whose_routing_a_pipeline_sets_have_their_vectors(
 
 
 def test_a_pipeline_may_change_the_routing_that_the_client_gives(
-    client: OpenSearch, proxy_url: str, make: Make, pipeline: Callable[..., str]
+    client: OpenSearch, proxy_url: str, make: Make, make_pipeline: MakePipeline
 ) -> None:
     index = make()
     # the same ids stand under the client's own routing: they must not be taken for those that were written
     assert "left=0" in written(bulk(proxy_url, f"/{index}/_bulk", *lines(12, routing="client")))
-    name = pipeline(BY_TENANT)
+    name = make_pipeline(BY_TENANT)
     answer = bulk(proxy_url, f"/{index}/_bulk?pipeline={name}", *lines(12, routing="client"))
     assert "left=0" in written(answer)
     client.indices.refresh(index=index)
@@ -106,19 +76,19 @@ def test_a_pipeline_may_change_the_routing_that_the_client_gives(
 
 
 def test_a_partitioned_index_is_looked_through_too(
-    client: OpenSearch, proxy_url: str, make: Make, pipeline: Callable[..., str]
+    client: OpenSearch, proxy_url: str, make: Make, make_pipeline: MakePipeline
 ) -> None:
     index = make({"_routing": {"required": True}}, routing_partition_size=3)
-    answer = bulk(proxy_url, f"/{index}/_bulk?pipeline={pipeline(BY_TENANT)}", *lines(12))
+    answer = bulk(proxy_url, f"/{index}/_bulk?pipeline={make_pipeline(BY_TENANT)}", *lines(12))
     assert "repaired=12; left=0" in written(answer)
     assert len(state(client, index).current) == 12
 
 
 def test_what_is_not_found_again_is_counted(
-    client: OpenSearch, proxy_url: str, make: Make, pipeline: Callable[..., str]
+    client: OpenSearch, proxy_url: str, make: Make, make_pipeline: MakePipeline
 ) -> None:
     # a number of routing shards of its own, which no answer tells: some shards cannot be reached
-    index = make(number_of_routing_shards=5 * 7, **{"index.default_pipeline": pipeline(BY_TENANT)})
+    index = make(number_of_routing_shards=5 * 7, **{"index.default_pipeline": make_pipeline(BY_TENANT)})
     said = written(bulk(proxy_url, f"/{index}/_bulk", *lines(40)))
     left = int(said.partition("left=")[2].partition(";")[0])
     assert said.endswith("; reason=not_found") == (left > 0)
@@ -127,11 +97,11 @@ def test_what_is_not_found_again_is_counted(
 
 
 def test_a_document_in_an_index_without_settings_is_left_as_it_is(
-    client: OpenSearch, proxy_url: str, make: Make, pipeline: Callable[..., str]
+    client: OpenSearch, proxy_url: str, make: Make, make_pipeline: MakePipeline
 ) -> None:
     other = f"test-{uuid.uuid4().hex}"
     client.indices.create(index=other)
-    index = make(**{"index.default_pipeline": pipeline({"set": {"field": "_index", "value": other}})})
+    index = make(**{"index.default_pipeline": make_pipeline({"set": {"field": "_index", "value": other}})})
     assert "left=0" in written(bulk(proxy_url, f"/{index}/_bulk?refresh=true", *lines(3)))
     assert send(proxy_url, "PUT", f"/{index}/_doc/7?refresh=true", {"text": "one"}).status == 201
     mapping = client.indices.get_mapping(index=other)[other]["mappings"]["properties"]
@@ -141,29 +111,31 @@ def test_a_document_in_an_index_without_settings_is_left_as_it_is(
 
 
 def test_the_index_that_a_pipeline_chooses_decides_about_the_vector(
-    client: OpenSearch, proxy_url: str, make: Make, pipeline: Callable[..., str]
+    client: OpenSearch, proxy_url: str, make: Make, make_pipeline: MakePipeline
 ) -> None:
     whole, lossy = make(), make({"_source": {"excludes": ["secret"]}})
     for target, said in ((whole, "repaired=3; left=0"), (lossy, "left=3; reason=source")):
-        name = pipeline({"set": {"field": "_index", "value": target}})
+        name = make_pipeline({"set": {"field": "_index", "value": target}})
         answer = bulk(proxy_url, f"/{make()}/_bulk?pipeline={name}&refresh=true", *lines(3))
         assert said in written(answer)
     assert len(state(client, whole).current) == len(state(client, lossy).missing) == 3
 
 
 def test_an_id_that_a_pipeline_sets_is_found(
-    client: OpenSearch, proxy_url: str, make: Make, pipeline: Callable[..., str]
+    client: OpenSearch, proxy_url: str, make: Make, make_pipeline: MakePipeline
 ) -> None:
-    index = make(**{"index.default_pipeline": pipeline({"set": {"field": "_id", "value": "{{{tenant}}}"}})})
+    index = make(
+        **{"index.default_pipeline": make_pipeline({"set": {"field": "_id", "value": "{{{tenant}}}"}})}
+    )
     assert "repaired=5; left=0" in written(bulk(proxy_url, f"/{index}/_bulk", *lines(5)))
     assert state(client, index).current == {f"t{n}" for n in range(5)}
 
 
 def test_what_is_dropped_or_deleted_is_not_counted(
-    client: OpenSearch, proxy_url: str, make: Make, pipeline: Callable[..., str]
+    client: OpenSearch, proxy_url: str, make: Make, make_pipeline: MakePipeline
 ) -> None:
     index = make()
-    dropping, keeping = pipeline({"drop": {}}), pipeline({"set": {"field": "seen", "value": True}})
+    dropping, keeping = make_pipeline({"drop": {}}), make_pipeline({"set": {"field": "seen", "value": True}})
     assert written(bulk(proxy_url, f"/{index}/_bulk?pipeline={dropping}", *lines(3))).endswith("left=0")
     one = {"text": "one"}
     assert written(send(proxy_url, "PUT", f"/{index}/_doc/1?pipeline={dropping}", one)).endswith("left=0")

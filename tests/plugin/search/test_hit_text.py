@@ -1,0 +1,38 @@
+"""What is shown of a hit: its source fields, or the best that its source has."""
+
+from typing import Any
+
+import pytest
+
+from plugin.search.hit_text import SHOWN_CHARS, hit_text
+
+
+@pytest.mark.parametrize(
+    ("source", "fields", "text"),
+    [
+        ({"title": "A drill", "body": "cordless"}, ["title", "body"], "A drill · cordless"),
+        ({"title": "A drill", "body": "cordless"}, ["body"], "cordless"),
+        ({"product": {"name": "A drill"}}, ["product.name"], "A drill"),
+        ({"product.name": "A drill"}, ["product.name"], "A drill"),
+        ({"tags": ["red", "blue"]}, ["tags"], "red blue"),
+        ({"title": "two\n\n lines\tof text"}, ["title"], "two lines of text"),
+        ({"title": "", "body": "the rest"}, ["title", "body"], "the rest"),
+        ({"n": 1, "name": "a name", "other": "a longer string"}, ["missing"], "a name"),
+        ({"n": 1, "deep": [{"x": "short"}, {"y": "the longest one"}]}, [], "the longest one"),
+        ({"n": 1, "ok": True}, ["n2"], '{"n":1,"ok":true}'),
+    ],
+)
+def test_a_hit_shows_its_text(source: dict[str, Any], fields: list[str], text: str) -> None:
+    assert hit_text({"_source": source}, fields) == text
+
+
+@pytest.mark.parametrize("hit", [{}, {"_source": {}}, {"_source": None}])
+def test_a_hit_without_source_says_so(hit: dict[str, Any]) -> None:
+    assert hit_text(hit, ["title"]) == "(no _source)"
+
+
+def test_a_long_text_is_cut() -> None:
+    exact, long = "x" * SHOWN_CHARS, "x" * (SHOWN_CHARS + 1)
+    assert hit_text({"_source": {"t": exact}}, ["t"]) == exact
+    assert hit_text({"_source": {"t": long}}, ["t"]) == exact + "…"
+    assert hit_text({"_source": {"t": "one two"}}, ["t"], chars=3) == "one…"
