@@ -16,10 +16,10 @@ from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
 from tests.native.assembled import VERSION, assembled_server
 from tests.native.differences import mark_differences
+from tests.support.indices.toy_index import ToyIndex, make_toy_index
+from tests.support.indices.window_index import WindowIndex, make_window_index
 from tests.support.java_options import QUICK_START
 from tests.support.paths import TINY_BUNDLE
-from tests.support.toy_index import ToyIndex, make_toy_index
-from tests.support.window_index import WindowIndex, make_window_index
 
 NEWEST = Distribution().version
 

@@ -27,7 +27,7 @@ from plugin.harness.proxy_process import HOST, _answers, free_port
 from reranker.bundle import Bundle
 from tests.benchmarks.overload import prepared, searches
 from tests.benchmarks.report import machine_line
-from tests.support.raw_http import search
+from tests.support.http.raw_http import search
 
 WORKERS = {"ours": "plugin.server.worker.BufferingWorker", "gunicorn's gthread": "gthread"}
 BEGINNINGS = {

@@ -23,7 +23,7 @@ from reranker.bundle import Bundle
 from tests.benchmarks.queries import distinct_queries
 from tests.benchmarks.report import machine_line
 from tests.benchmarks.samples import percentile_difference
-from tests.support.toy_index import CHUNKING, index_body, vector_member
+from tests.support.indices.toy_index import CHUNKING, index_body, vector_member
 
 INDICES = {"verifying-off": False, "verifying-on": True}
 SHAPES: dict[str, dict[str, Any]] = {

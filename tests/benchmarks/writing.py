@@ -27,9 +27,9 @@ from reranker.encoder import DocumentEncoder
 from reranker.text import Chunking
 from tests.benchmarks.backfill import verdict
 from tests.benchmarks.memory import worker_memory
+from tests.support.indices.toy_index import index_body
+from tests.support.indices.write_checks import bulk, written
 from tests.support.processes import children_of
-from tests.support.toy_index import index_body
-from tests.support.write_checks import bulk, written
 
 INDEX = "benchmark-writing"
 BATCH = 256

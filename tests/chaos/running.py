@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plugin.harness.proxy_process import free_port
-from tests.support import raw_http
+from tests.support.http import raw_http
 from tests.support.paths import TINY_BUNDLE
 
 ROOT = Path(__file__).parents[2]

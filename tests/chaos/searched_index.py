@@ -8,9 +8,9 @@ from opensearchpy import OpenSearch, helpers
 
 from reranker.bundle import Bundle
 from tests.chaos.clients import Query
-from tests.support import raw_http
-from tests.support.toy_index import CHUNKING, index_body, vector_member
-from tests.support.window_index import UNUSABLE
+from tests.support.http import raw_http
+from tests.support.indices.toy_index import CHUNKING, index_body, vector_member
+from tests.support.indices.window_index import UNUSABLE
 
 SEARCHED, WRITTEN = "chaos-searched", "chaos-written"
 

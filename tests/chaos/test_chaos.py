@@ -28,10 +28,10 @@ from tests.chaos.clients import Searcher, Writer
 from tests.chaos.running import Running, is_healthy, spoiled_proxy, wait
 from tests.chaos.searched_index import SEARCHED, WRITTEN, make_indices, make_queries
 from tests.chaos.upstream import FaultyUpstream, faulty_upstream
-from tests.support import raw_http
+from tests.support.http import raw_http
+from tests.support.indices.toy_index import known_words
 from tests.support.paths import TINY_BUNDLE
 from tests.support.sync_run import BUNDLE
-from tests.support.toy_index import known_words
 from tests.torture.sources import Source, bare
 from tests.torture.writers import SETTINGS
 

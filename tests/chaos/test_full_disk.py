@@ -8,7 +8,7 @@ import pytest
 
 from tests.chaos.running import is_healthy, spoiled_proxy, wait
 from tests.chaos.small_disk import small_disk
-from tests.support import raw_http
+from tests.support.http import raw_http
 
 pytestmark = pytest.mark.live
 

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from reranker.bundle import Bundle
+from tests.support.indices.toy_index import index_body
 from tests.support.paths import TINY_BUNDLE
-from tests.support.toy_index import index_body
 
 pytestmark = pytest.mark.live
 

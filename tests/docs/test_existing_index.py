@@ -13,7 +13,7 @@ from opensearchpy import OpenSearch
 
 from plugin.harness.proxy_process import free_port
 from tests.support.docs_commands import DocsShell, command_blocks, put_twinrank_on_path
-from tests.support.raw_http import ask
+from tests.support.http.raw_http import ask
 
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
 INDEX = "articles"

@@ -11,9 +11,9 @@ import pytest
 from opensearchpy import OpenSearch
 
 from reranker.bundle import Bundle
+from tests.support.indices.toy_index import index_body
+from tests.support.indices.write_checks import state
 from tests.support.paths import DOCS, TINY_BUNDLE
-from tests.support.toy_index import index_body
-from tests.support.write_checks import state
 
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
 

@@ -17,8 +17,8 @@ from opensearchpy import OpenSearch, helpers
 from plugin.harness.proxy_process import free_port, running_proxy
 from plugin.upstream.search_client import SearchClient
 from tests.support.docs_commands import command_blocks, put_twinrank_on_path
-from tests.support.raw_http import ask, search
-from tests.support.toy_collection import DOCUMENTS, QUERIES
+from tests.support.http.raw_http import ask, search
+from tests.support.indices.toy_collection import DOCUMENTS, QUERIES
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]

@@ -11,8 +11,8 @@ import pytest
 from opensearchpy import OpenSearch
 
 from tests.support.index_command import Command, lines
+from tests.support.indices.write_checks import state
 from tests.support.paths import ROOT, TINY_BUNDLE
-from tests.support.write_checks import state
 
 pytestmark = pytest.mark.live
 

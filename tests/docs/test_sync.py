@@ -7,9 +7,9 @@ import sys
 import pytest
 from opensearchpy import OpenSearch, helpers
 
+from tests.support.indices.write_checks import state
 from tests.support.paths import DOCS, ROOT, TINY_BUNDLE
 from tests.support.sync_run import make_index
-from tests.support.write_checks import state
 
 pytestmark = pytest.mark.live
 

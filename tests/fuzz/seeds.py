@@ -9,7 +9,7 @@ import numpy as np
 from reranker.stored_vector import ValueType, pack
 from tests.fuzz.mutations import json_value, spelled
 from tests.support.paths import TINY_BUNDLE
-from tests.support.query_examples import WITH_TEXT
+from tests.support.searches.query_examples import WITH_TEXT
 
 CORPUS = Path(__file__).parent / "corpus"
 """A folder a target, a file an input; whatever ever broke a promise stays here."""

@@ -8,8 +8,8 @@ import pytest
 from opensearchpy import OpenSearch
 
 from reranker.bundle import Bundle
+from tests.support.indices.toy_index import index_body
 from tests.support.paths import TINY_BUNDLE
-from tests.support.toy_index import index_body
 
 
 class MakeIndex(Protocol):

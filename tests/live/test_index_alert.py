@@ -13,10 +13,10 @@ import pytest
 from opensearchpy import OpenSearch
 
 from plugin.harness.proxy_process import ProxyProcess, running_proxy
+from tests.support.http.raw_http import ask, search
+from tests.support.indices.toy_index import ToyIndex
 from tests.support.metrics_text import METRICS
 from tests.support.paths import ROOT, TINY_BUNDLE
-from tests.support.raw_http import ask, search
-from tests.support.toy_index import ToyIndex
 
 ALERTS = ROOT / "plugin" / "monitoring" / "alerts.json"
 ALERT = "TwinrankIndexNotReranked"

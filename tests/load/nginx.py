@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from plugin.harness.proxy_process import free_port
-from tests.support.raw_http import ask
+from tests.support.http.raw_http import ask
 
 _CONFIGURATION = """
 daemon off; worker_processes {workers}; pid {folder}/nginx.pid; error_log stderr error;

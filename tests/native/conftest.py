@@ -15,10 +15,10 @@ from plugin.commands.main import main
 from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
 from tests.native import assembled
+from tests.support.http.relay import Relay
+from tests.support.indices.toy_index import ToyIndex, index_body, make_toy_index
 from tests.support.java_options import QUICK_START
 from tests.support.paths import TINY_BUNDLE
-from tests.support.relay import Relay
-from tests.support.toy_index import ToyIndex, index_body, make_toy_index
 
 TOKEN = "a-token-of-the-native-suite"
 READ_TIMEOUT_S = 2

@@ -16,8 +16,8 @@ from opensearch.settings.table import RerankSettings
 from reranker.stored_vector import unpack
 from tests.native.conftest import Native
 from tests.support.api_client import HOSTILE_TEXTS
-from tests.support.raw_http import RawAnswer, ids, search
-from tests.support.toy_index import WINDOW, known_words
+from tests.support.http.raw_http import RawAnswer, ids, search
+from tests.support.indices.toy_index import WINDOW, known_words
 
 pytestmark = pytest.mark.live
 

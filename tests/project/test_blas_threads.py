@@ -12,8 +12,8 @@ import pytest
 
 from plugin.harness.proxy_process import running_proxy
 from reranker.blas_threads import BLAS_THREADS
+from tests.support.http.raw_http import ask
 from tests.support.paths import ROOT
-from tests.support.raw_http import ask
 
 BLAS = "[each['num_threads'] for each in threadpool_info() if each['user_api'] == 'blas']"
 SIGNAL = signal.SIGRTMIN + 1

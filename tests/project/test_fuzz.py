@@ -8,8 +8,8 @@ from tests.fuzz.run import EVERYTHING, HangError, Report, check, fuzz, within
 from tests.fuzz.section import section
 from tests.fuzz.seeds import CORPUS, corpus_of, seeds_of
 from tests.fuzz.targets import Reader
-from tests.support.raw_http import ask, search
-from tests.support.toy_index import ToyIndex
+from tests.support.http.raw_http import ask, search
+from tests.support.indices.toy_index import ToyIndex
 
 INPUTS, INPUTS_WHOLE = 150, 20_000
 NOT_UTF8 = b'{"query":{"match":{"text":"wait \xe0 bit"}}}'

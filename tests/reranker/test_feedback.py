@@ -8,7 +8,7 @@ from reranker.feedback import FEEDBACK_DOCUMENTS
 from reranker.rerank import Ranking, apply_feedback, rank
 from reranker.stored_vector import unpack
 from reranker.window_vectors import WindowVectors, score_vectors
-from tests.support.stored_vectors import COSINE, QUERY, TAG, log_linear, stored
+from tests.support.indices.stored_vectors import COSINE, QUERY, TAG, log_linear, stored
 
 NUM_HITS = 12
 FIRST_STAGE = np.linspace(9.0, 2.0, NUM_HITS)

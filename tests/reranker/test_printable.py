@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from plugin.commands.main import main
 from reranker.printable import make_printable
 from tests.support.command_tree import EVERY
+from tests.support.indices.toy_index import ToyIndex
 from tests.support.paths import ROOT, TINY_BUNDLE
-from tests.support.toy_index import ToyIndex
 
 ENCODINGS = ["latin-1", "ascii", "cp1252", "cp437", "iso8859-7", "koi8-r", "utf-8"]
 TEXT = "“quoted” … ↑3 ↓2 → naïve Straße 漢字 Привет \U0001f600 lone \udcff and \ud800 e\u0301"

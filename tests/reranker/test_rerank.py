@@ -11,7 +11,7 @@ from reranker.fusion import METHODS, choose_fusion, replacement
 from reranker.rerank import apply_feedback, apply_smoothing, rank, rerank
 from reranker.stored_vector import ValueType
 from reranker.window_vectors import WindowVectors, score_vectors
-from tests.support.stored_vectors import COSINE, DIM, QUERY, TAG, log_linear, stored, unit_vectors
+from tests.support.indices.stored_vectors import COSINE, DIM, QUERY, TAG, log_linear, stored, unit_vectors
 
 first_stages = st.lists(st.sampled_from([0.5, 1.0, 2.0, 3.5, 8.0]), min_size=1, max_size=20).map(
     lambda scores: np.array(sorted(scores, reverse=True))

@@ -7,7 +7,7 @@ from reranker.rerank import Ranking, apply_smoothing, rank
 from reranker.smoothing import DEEPEST, NEIGHBOURS
 from reranker.stored_vector import unpack
 from reranker.window_vectors import WindowVectors, score_vectors
-from tests.support.stored_vectors import COSINE, QUERY, TAG, log_linear, stored
+from tests.support.indices.stored_vectors import COSINE, QUERY, TAG, log_linear, stored
 
 NUM_HITS = 15
 FIRST_STAGE = np.linspace(9.0, 2.0, NUM_HITS)

@@ -9,7 +9,7 @@ from reranker.arrays import Floats
 from reranker.errors import StoredVectorError
 from reranker.stored_vector import ValueType, pack, unpack
 from reranker.window_vectors import score_vectors
-from tests.support.stored_vectors import COSINE, DIM, QUERY, TAG, stored, unit_vectors
+from tests.support.indices.stored_vectors import COSINE, DIM, QUERY, TAG, stored, unit_vectors
 
 
 def damaged(packed: bytes, position: int, value: int) -> bytes:

@@ -15,10 +15,10 @@ from opensearchpy import OpenSearch
 from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
 from tests.secured.server import ADMIN_PASSWORD, SecuredServer, secured_server
+from tests.support.http.raw_http import RawAnswer, ask, basic
+from tests.support.indices.toy_index import ToyIndex, make_toy_index
 from tests.support.java_options import QUICK_START
 from tests.support.paths import TINY_BUNDLE
-from tests.support.raw_http import RawAnswer, ask, basic
-from tests.support.toy_index import ToyIndex, make_toy_index
 
 JSON = {"Content-Type": "application/json"}
 

@@ -20,7 +20,7 @@ from opensearch.local.process import ServerProcess
 from opensearch.local.server import LocalServer
 from plugin.commands.local_server import find_home
 from tests.native.assembled import assembled, java_for_assembled
-from tests.support.raw_http import ask, basic
+from tests.support.http.raw_http import ask, basic
 
 ADMIN_PASSWORD = "Xk7-Quittengelee-im-Gewitter-29"
 

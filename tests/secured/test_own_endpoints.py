@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.secured.conftest import JSON, Secured
-from tests.support.raw_http import ask, basic
+from tests.support.http.raw_http import ask, basic
 
 pytestmark = [pytest.mark.live, pytest.mark.usefixtures("only_long")]
 

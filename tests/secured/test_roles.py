@@ -15,9 +15,9 @@ from opensearch.client import OpenSearchClient
 from plugin.commands.main import main
 from reranker.bundle import Bundle
 from tests.secured.conftest import Secured
+from tests.support.indices.toy_index import index_body
 from tests.support.other_bundle import other_bundle
 from tests.support.paths import TINY_BUNDLE
-from tests.support.toy_index import index_body
 
 pytestmark = pytest.mark.live
 

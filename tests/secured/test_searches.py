@@ -7,8 +7,8 @@ import pytest
 from opensearchpy import OpenSearch
 
 from tests.secured.conftest import JSON, Secured
-from tests.support.raw_http import RawAnswer, ask, basic, ids
-from tests.support.toy_index import WINDOW
+from tests.support.http.raw_http import RawAnswer, ask, basic, ids
+from tests.support.indices.toy_index import WINDOW
 
 pytestmark = pytest.mark.live
 

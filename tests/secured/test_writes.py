@@ -6,8 +6,8 @@ import pytest
 
 from plugin.harness.proxy_process import running_proxy
 from tests.secured.conftest import Secured
+from tests.support.http.raw_http import ask
 from tests.support.paths import TINY_BUNDLE
-from tests.support.raw_http import ask
 
 pytestmark = [pytest.mark.live, pytest.mark.usefixtures("only_long")]
 

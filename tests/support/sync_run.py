@@ -17,8 +17,8 @@ from opensearch.index.metadata import Index
 from opensearch.retry import RetryPolicy
 from plugin.commands.field_policies import build_field_policies
 from reranker.bundle import Bundle
+from tests.support.indices.toy_index import index_body
 from tests.support.paths import TINY_BUNDLE
-from tests.support.toy_index import index_body
 
 BUNDLE = Bundle.open(TINY_BUNDLE)
 

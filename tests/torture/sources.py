@@ -7,9 +7,9 @@ import numpy as np
 from opensearch.fields import stored_vectors
 from reranker.stored_vector import pack
 from reranker.text import text_hash
+from tests.support.indices.toy_index import CHUNKING, known_words
 from tests.support.paths import TINY_BUNDLE
 from tests.support.sync_run import BUNDLE
-from tests.support.toy_index import CHUNKING, known_words
 
 Source = dict[str, Any]
 

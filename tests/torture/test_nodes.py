@@ -9,10 +9,10 @@ from opensearchpy import OpenSearch
 from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
 from tests.support.cluster import Cluster
-from tests.support.cluster_requests import controls, hits_of, rescored
+from tests.support.http.raw_http import ids, search
+from tests.support.indices.window_index import NUM_HITS, make_window_index
 from tests.support.paths import TINY_BUNDLE
-from tests.support.raw_http import ids, search
-from tests.support.window_index import NUM_HITS, make_window_index
+from tests.support.searches.cluster_requests import controls, hits_of, rescored
 
 pytestmark = pytest.mark.live
 

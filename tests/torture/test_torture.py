@@ -23,9 +23,9 @@ from opensearch.client import OpenSearchClient
 from opensearch.index import metadata
 from plugin.harness.proxy_process import running_proxy
 from tests.support.cluster import Cluster
+from tests.support.indices.toy_index import index_body
 from tests.support.paths import ROOT, TINY_BUNDLE
 from tests.support.sync_run import BUNDLE, synced
-from tests.support.toy_index import index_body
 from tests.torture.sources import bare, words
 from tests.torture.writers import Reindexer, Searcher, ThroughProxy, VersionedWriter, Writer
 

@@ -24,7 +24,7 @@ from reranker.beir_files import CollectionError
 from reranker.bundle import Bundle
 from reranker.manifest import FusionDefault
 from tests.bundles.make_tiny import make_tiny
-from tests.support.small_collection import write_small_collection
+from tests.support.indices.small_collection import write_small_collection
 
 pytestmark = pytest.mark.export
 

@@ -18,7 +18,7 @@ from model_export.errors import ExportError
 from model_export.evaluation.cosines import encode_hits, score_hits
 from model_export.evaluation.section import write_section
 from reranker.bundle import Bundle
-from tests.support.small_collection import write_small_collection
+from tests.support.indices.small_collection import write_small_collection
 
 pytestmark = pytest.mark.export
 

@@ -13,7 +13,7 @@ from model_export.__main__ import main
 from reranker.bundle import Bundle
 from reranker.canonical import replay
 from tests.bundles.make_tiny import make_tiny
-from tests.support.small_collection import write_small_collection
+from tests.support.indices.small_collection import write_small_collection
 
 pytestmark = pytest.mark.export
 

@@ -13,7 +13,7 @@ from model_export.model.base import load_base
 from model_export.train.loop import LOG
 from reranker.bundle import DEFAULT_BUNDLE
 from tests.bundles.make_tiny import make_tiny
-from tests.support.small_collection import write_small_collection
+from tests.support.indices.small_collection import write_small_collection
 
 pytestmark = pytest.mark.export
 

@@ -22,7 +22,7 @@ from reranker.bundle import Bundle
 from reranker.canonical import replay
 from reranker.encoder import Encoder
 from tests.bundles.make_tiny import make_tiny
-from tests.support.small_collection import write_small_collection
+from tests.support.indices.small_collection import write_small_collection
 
 pytestmark = pytest.mark.export
 

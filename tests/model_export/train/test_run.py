@@ -19,10 +19,10 @@ from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import DEFAULT_BUNDLE, Bundle
 from reranker.canonical import replay
 from tests.bundles.make_tiny import make_tiny
+from tests.support.http.raw_http import ids, search
+from tests.support.indices.small_collection import write_small_collection
+from tests.support.indices.toy_index import WINDOW, make_toy_index
 from tests.support.paths import TINY_BUNDLE
-from tests.support.raw_http import ids, search
-from tests.support.small_collection import write_small_collection
-from tests.support.toy_index import WINDOW, make_toy_index
 
 pytestmark = pytest.mark.export
 

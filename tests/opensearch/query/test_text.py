@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from opensearch.query.text import VISITORS, find_query_text
 from tests.support.paths import DOCS
-from tests.support.query_examples import (
+from tests.support.searches.query_examples import (
     MATCH,
     TEXT,
     WITH_TEXT,

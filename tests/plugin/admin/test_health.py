@@ -14,9 +14,9 @@ from plugin.admin.health import FRESH_S, Readiness
 from plugin.harness.proxy_process import free_port, running_proxy
 from plugin.settings.poller import SettingsPoller
 from plugin.upstream.client import Upstream
+from tests.support.http.raw_http import ask
+from tests.support.http.relay import Relay
 from tests.support.paths import TINY_BUNDLE
-from tests.support.raw_http import ask
-from tests.support.relay import Relay
 from tests.support.waiting import until
 
 HEALTH = "/_plugins/_rerank/health"

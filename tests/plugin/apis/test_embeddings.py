@@ -13,7 +13,7 @@ from opensearch.fields.stored_vectors import decode, find_value
 from opensearch.settings.table import ChunkSettings, RerankSettings
 from reranker.text import Chunking
 from tests.support.api_client import HOSTILE_TEXTS, ApiClient, bundle
-from tests.support.toy_index import known_words
+from tests.support.indices.toy_index import known_words
 
 WORDS = known_words(bundle().path)
 TEXTS = [" ".join(WORDS[:4]), " ".join(WORDS[4:14]), ""]

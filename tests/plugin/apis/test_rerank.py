@@ -12,7 +12,7 @@ import pytest
 from reranker.stored_vector import ValueType, pack
 from reranker.text import Chunking
 from tests.support.api_client import HOSTILE_TEXTS, ApiClient, bundle, model
-from tests.support.toy_index import known_words
+from tests.support.indices.toy_index import known_words
 
 WORDS = known_words(bundle().path)
 QUERY = " ".join(WORDS[:3])

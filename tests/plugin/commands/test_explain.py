@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from plugin.commands.main import main
+from tests.support.indices.toy_index import ToyIndex
 from tests.support.paths import TINY_BUNDLE
-from tests.support.toy_index import ToyIndex
 
 FUSIONS: dict[str, dict[str, Any]] = {
     "the bundle's own": {},

@@ -19,10 +19,10 @@ from plugin.commands.progress import (
     describe_sync,
     format_time_left,
 )
+from tests.support.indices.toy_collection import QUERIES, write_toy_collection
 from tests.support.other_bundle import other_bundle
 from tests.support.paths import TINY_BUNDLE
 from tests.support.sync_run import make_index
-from tests.support.toy_collection import QUERIES, write_toy_collection
 
 BUNDLE = ("--bundle", str(TINY_BUNDLE))
 NUMBER = 40

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from plugin.commands.main import main
 from plugin.harness.proxy_process import free_port
-from tests.support.toy_index import ToyIndex
+from tests.support.indices.toy_index import ToyIndex
 
 pytestmark = pytest.mark.opensearch_2_19
 

@@ -13,8 +13,8 @@ from plugin.evaluation.evaluate import Evaluation, build_search_body, evaluate
 from plugin.evaluation.measures import compare, measure
 from plugin.evaluation.report import MARKDOWN_HEAD, build_table, format_markdown
 from plugin.upstream.search_client import SearchClient
-from tests.support.toy_collection import DOCUMENTS, QUERIES, write_toy_collection
-from tests.support.toy_index import ToyIndex
+from tests.support.indices.toy_collection import DOCUMENTS, QUERIES, write_toy_collection
+from tests.support.indices.toy_index import ToyIndex
 
 pytestmark = pytest.mark.opensearch_2_19
 

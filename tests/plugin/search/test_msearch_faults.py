@@ -11,8 +11,15 @@ from plugin.encoding.model import Model
 from plugin.proxy import Proxy
 from plugin.upstream.client import Upstream
 from reranker.bundle import Bundle
+from tests.support.http.scripted_upstream import (
+    CLOSE,
+    COMPLETE,
+    http_answer,
+    index_settings,
+    patience_s,
+    scripted,
+)
 from tests.support.paths import TINY_BUNDLE
-from tests.support.scripted_upstream import CLOSE, COMPLETE, http_answer, index_settings, patience_s, scripted
 
 QUERY = b'{"query":{"match":{"text":"wait"}}}'
 WIDENED = b'{"query":{"match":{"text":"wait"}},"from":0,"size":100}'

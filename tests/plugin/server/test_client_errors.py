@@ -9,9 +9,9 @@ from gunicorn.http.errors import InvalidHeader, InvalidResponseHeader, LimitRequ
 
 from plugin.harness.proxy_process import running_proxy
 from plugin.server.client_errors import build_refusal, is_client_error
+from tests.support.http.raw_wire import ANSWER, exchanged, kept_upstream
+from tests.support.http.refused_requests import CHUNKS, REFUSED, got, posted
 from tests.support.paths import TINY_BUNDLE
-from tests.support.raw_wire import ANSWER, exchanged, kept_upstream
-from tests.support.refused_requests import CHUNKS, REFUSED, got, posted
 
 CHUNKED = b"Transfer-Encoding: chunked"
 BROKEN_BODIES = {

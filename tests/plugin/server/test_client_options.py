@@ -11,8 +11,8 @@ import pytest
 from plugin.harness.proxy_process import running_proxy
 from plugin.server.client_options import KEEP_ALIVE_S
 from plugin.server.keep_alive import GRACE_S
+from tests.support.http.raw_wire import exchanged, kept_upstream, statuses
 from tests.support.paths import TINY_BUNDLE
-from tests.support.raw_wire import exchanged, kept_upstream, statuses
 
 SHORT = ["--keep-alive", "1", "--request-timeout", "1", "--stall-timeout", "1", "--max-head-bytes", "8192"]
 

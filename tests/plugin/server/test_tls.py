@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from plugin.harness.proxy_process import free_port
+from tests.support.http.raw_http import ask
+from tests.support.http.raw_wire import exchanged, statuses
 from tests.support.paths import ROOT, TINY_BUNDLE
-from tests.support.raw_http import ask
-from tests.support.raw_wire import exchanged, statuses
 
 HEALTH = "/_plugins/_rerank/health"
 

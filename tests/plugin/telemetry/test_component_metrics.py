@@ -23,10 +23,10 @@ from plugin.telemetry.metrics import Metrics
 from plugin.telemetry.sync_metrics import SyncMetrics
 from plugin.telemetry.write_counts import EnrichCounts, WriteCounts
 from plugin.upstream.client import Upstream
+from tests.support.http.raw_http import ask, search
+from tests.support.http.relay import Relay
 from tests.support.metrics_text import METRICS, numbers
 from tests.support.paths import TINY_BUNDLE
-from tests.support.raw_http import ask, search
-from tests.support.relay import Relay
 from tests.support.sync_run import make_index, with_vector
 from tests.support.waiting import until
 

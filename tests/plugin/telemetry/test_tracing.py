@@ -10,11 +10,11 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from plugin.harness.proxy_process import free_port, running_proxy
 from plugin.telemetry.tracing import TracingError, check_tracing, wants_spans
-from tests.support.header_echo import header_echo
+from tests.support.http.header_echo import header_echo
+from tests.support.http.raw_http import ask
+from tests.support.indices.toy_index import ToyIndex
 from tests.support.otlp_receiver import otlp_receiver
 from tests.support.paths import TINY_BUNDLE
-from tests.support.raw_http import ask
-from tests.support.toy_index import ToyIndex
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 CLIENTS = f"00-{TRACE}-b7ad6b7169203331-01"

@@ -12,8 +12,7 @@ from plugin.harness.proxy_process import free_port
 from plugin.proxy import Proxy
 from plugin.upstream.client import Upstream
 from reranker.bundle import Bundle
-from tests.support.paths import TINY_BUNDLE
-from tests.support.scripted_upstream import (
+from tests.support.http.scripted_upstream import (
     CLOSE,
     COMPLETE,
     NO_BODY,
@@ -22,6 +21,7 @@ from tests.support.scripted_upstream import (
     patience_s,
     scripted,
 )
+from tests.support.paths import TINY_BUNDLE
 
 
 def asked(url: str, method: str = "GET", target: str = "/_cluster/health", **options: float) -> TestResponse:

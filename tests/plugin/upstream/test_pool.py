@@ -17,11 +17,11 @@ from plugin.upstream.client import Upstream
 from plugin.upstream.host import Host
 from plugin.upstream.pool import Hosts
 from reranker.bundle import Bundle
+from tests.support.http.relay import Relay
+from tests.support.http.scripted_upstream import CLOSE, NO_BODY, scripted
+from tests.support.http.upstream_hosts import left_out, url_of
+from tests.support.indices.toy_index import ToyIndex
 from tests.support.paths import TINY_BUNDLE
-from tests.support.relay import Relay
-from tests.support.scripted_upstream import CLOSE, NO_BODY, scripted
-from tests.support.toy_index import ToyIndex
-from tests.support.upstream_hosts import left_out, url_of
 from tests.support.waiting import until
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from plugin.harness.proxy_process import free_port
 from plugin.upstream.search_client import SearchClient, SearchError
-from tests.support.toy_index import ToyIndex
+from tests.support.indices.toy_index import ToyIndex
 
 pytestmark = pytest.mark.opensearch_2_19
 

@@ -1,0 +1,1 @@
+"""Endpoints, pages and commands for administrators."""

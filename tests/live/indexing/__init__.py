@@ -1,0 +1,1 @@
+"""Indices filled, followed, migrated and verified."""

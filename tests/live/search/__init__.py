@@ -1,0 +1,1 @@
+"""Searches through the proxy, beside the same ones sent directly to OpenSearch."""

@@ -1,0 +1,1 @@
+"""Settings in mappings, followed while they change."""

@@ -1,0 +1,1 @@
+"""Writes through the proxy, and what they leave in OpenSearch."""

@@ -1,0 +1,1 @@
+"""Queries, and what their answers have to be."""

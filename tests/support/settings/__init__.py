@@ -1,0 +1,1 @@
+"""Every setting and what changes when it does."""

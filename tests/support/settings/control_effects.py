@@ -1,0 +1,170 @@
+"""What each key of `ext.rerank` does to one search, and each option of the server to all of them."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.http.raw_http import search
+from tests.support.settings.effect_bench import Bench, best_first
+from tests.support.settings.setting_effects import slow_encoder
+from tests.support.waiting import until
+
+Effect = Callable[[Bench], None]
+CONTROLS: dict[str, Effect] = {}
+
+
+def effect_of(name: str) -> Callable[[Effect], Effect]:
+    """Register a function as what a key of `ext.rerank` does."""
+
+    def registered(effect: Effect) -> Effect:
+        CONTROLS[name] = effect
+        return effect
+
+    return registered
+
+
+@effect_of("enabled")
+def a_request_may_switch_reranking_on_and_off(bench: Bench) -> None:
+    assert bench.status(bench.plain, {"enabled": False}) == "skipped; reason=disabled"
+    assert bench.status(bench.index(enabled=False), {"enabled": True}).startswith("applied")
+
+
+@effect_of("window_size")
+def a_request_has_its_own_window(bench: Bench) -> None:
+    plain = [hit["_id"] for hit in bench.first_stage(bench.plain)]
+    found = bench.order(bench.plain, {"window_size": 5})
+    assert (sorted(found[:5]), found[5:]) == (sorted(plain[:5]), plain[5:])
+
+
+@effect_of("execution")
+def a_request_says_where_it_is_scored(bench: Bench) -> None:
+    assert bench.status(bench.plain, {"execution": "cluster"}).endswith("execution=cluster")
+
+
+@effect_of("score")
+def a_request_says_which_scores_it_wants(bench: Bench) -> None:
+    wanted = bench.expected(bench.plain).probability
+    assert dict(bench.scored(bench.plain, {"score": "probability"})) == pytest.approx(wanted, rel=2e-4)
+
+
+@effect_of("deadline_ms")
+def a_request_waits_as_long_as_it_says(bench: Bench) -> None:
+    """The encoder is slow: the deadline of the request counts, longer or shorter than the index's own."""
+    hurried = bench.index(deadline_ms=20)
+    with slow_encoder(bench) as status:
+        assert status(hurried, "at once") == "skipped; reason=deadline"
+        assert status(hurried, "patiently", {"deadline_ms": 10_000}).startswith("applied")
+        assert status(bench.plain, "too soon", {"deadline_ms": 20}) == "skipped; reason=deadline"
+
+
+@effect_of("fusion.method")
+def a_request_has_its_own_method(bench: Bench) -> None:
+    found = bench.order(bench.plain, {"fusion": {"method": "none"}})
+    assert found == best_first(bench.expected(bench.plain).crossing)
+    assert found != bench.order(bench.plain)
+
+
+@effect_of("fusion.weight")
+def a_request_has_its_own_weight(bench: Bench) -> None:
+    plain = [hit["_id"] for hit in bench.first_stage(bench.plain)]
+    assert bench.order(bench.plain, {"fusion": {"weight": 0}}) == plain != bench.order(bench.plain)
+
+
+@effect_of("fusion.rank_constant")
+def a_request_has_its_own_constant(bench: Bench) -> None:
+    controls = {"fusion": {"method": "rrf", "rank_constant": 2}, "score": "fused"}
+    wanted = bench.expected(bench.plain).fused("rrf", constant=2)
+    assert dict(bench.scored(bench.plain, controls)) == pytest.approx(wanted, rel=1e-5)
+
+
+@effect_of("fusion.feedback")
+def a_request_has_its_own_feedback(bench: Bench) -> None:
+    controls = {"fusion": {"feedback": 1}, "score": "fused", "explain": True}
+    wanted = bench.expected(bench.plain).with_feedback(1)
+    answer = bench.answer(bench.plain, controls)
+    found = {hit["_id"]: hit for hit in json.loads(answer.body)["hits"]["hits"]}
+    assert {name: hit["_score"] for name, hit in found.items()} == pytest.approx(wanted, rel=5e-4)
+    assert all(-1 <= hit["_rerank"]["similarity"] <= 1.001 for hit in found.values())
+    explained = json.loads(bench.answer(bench.plain, controls, explain=True).body)["hits"]["hits"][0]
+    how = explained["_explanation"]
+    assert how["description"].endswith("(1 + crossing + 1 * (1 + similarity))), of:"), how
+    assert [part["description"] for part in how["details"]][1] == "similarity to the best hits"
+    without = json.loads(bench.answer(bench.plain, {"explain": True}).body)["hits"]["hits"]
+    assert not any("similarity" in hit["_rerank"] for hit in without)
+
+
+@effect_of("fusion.smoothing")
+def a_request_has_its_own_smoothing(bench: Bench) -> None:
+    controls = {"fusion": {"smoothing": 0.7}, "score": "fused", "explain": True}
+    expected = bench.expected(bench.plain)
+    wanted = expected.smoothed(expected.fused("log_linear"), 0.7)
+    answer = json.loads(bench.answer(bench.plain, controls, explain=True).body)["hits"]["hits"]
+    assert {hit["_id"]: hit["_score"] for hit in answer} == pytest.approx(wanted, rel=5e-4)
+    for hit in answer:
+        own = expected.fused("log_linear")[hit["_id"]]
+        assert own**0.3 * hit["_rerank"]["neighbours"] ** 0.7 == pytest.approx(hit["_score"], rel=5e-4)
+        how = hit["_explanation"]
+        assert how["description"].endswith(", to the power of 0.3, * neighbours, to that of 0.7, of:"), how
+        assert how["details"][1]["value"] == pytest.approx(hit["_rerank"]["neighbours"])
+    without = json.loads(bench.answer(bench.plain, {"explain": True}).body)["hits"]["hits"]
+    assert not any("neighbours" in hit["_rerank"] for hit in without)
+
+
+@effect_of("query_context.query_text")
+def a_text_may_be_given_for_a_query_that_has_none(bench: Bench) -> None:
+    everything: dict[str, dict[str, str]] = {"match_all": {}}
+    given = {"query_context": {"query_text": bench.toy.query_text}}
+    assert bench.status(bench.plain, query=everything) == "skipped; reason=query_text"
+    found = bench.order(bench.plain, given, query=everything)
+    assert found == best_first(bench.expected(bench.plain).crossing)
+
+
+@effect_of("query_context.query_text_path")
+def a_text_may_be_pointed_to(bench: Bench) -> None:
+    filtered = {"bool": {"filter": [{"match": {"text": bench.toy.query_text}}]}}
+    pointed = {"query_context": {"query_text_path": "query.bool.filter.0.match.text"}}
+    assert bench.status(bench.plain, query=filtered) == "skipped; reason=query_text"
+    found = bench.order(bench.plain, pointed, query=filtered)
+    assert found == best_first(bench.expected(bench.plain).crossing)
+
+
+@effect_of("explain")
+def an_explained_search_tells_each_hits_numbers(bench: Bench) -> None:
+    quiet, told = (json.loads(bench.answer(bench.plain, {"explain": each}).body) for each in (False, True))
+    assert "ext" not in quiet
+    assert told["ext"]["rerank"]["query_text"] == bench.toy.query_text
+    assert {"crossing", "fused"} <= told["hits"]["hits"][0]["_rerank"].keys()
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running `twinrank serve` with every option that docs/reference/settings.md names."""
+
+    proxy_url: str
+    folder: Path
+    callers: list[str | None]
+
+
+def below_the_mapping_the_servers_defaults_hold(bench: Bench, server: Server) -> None:
+    query = {"query": bench.toy.query}
+    assert "window=6;" in search(server.proxy_url, bench.plain, query).rerank_status
+    assert "window=9;" in search(server.proxy_url, bench.index(window_size=9), query).rerank_status
+
+
+def settings_are_polled_as_the_account_in_the_url(bench: Bench, server: Server) -> None:
+    until(lambda: "Basic d2F0Y2hlcjpzZWNyZXQ=" in server.callers, "polled as watcher:secret")
+
+
+def the_shared_file_lies_below_the_folder_for_temporary_files(bench: Bench, server: Server) -> None:
+    until(lambda: any(server.folder.glob("twinrank-*/*/settings.json")), "the poller's file")
+
+
+SERVER: dict[str, Callable[[Bench, Server], None]] = {
+    "--settings": below_the_mapping_the_servers_defaults_hold,
+    "TWINRANK_UPSTREAM": settings_are_polled_as_the_account_in_the_url,
+    "TMPDIR": the_shared_file_lies_below_the_folder_for_temporary_files,
+}
+"""Option or variable, as docs/reference/settings.md names it -> what it does."""

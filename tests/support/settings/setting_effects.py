@@ -1,0 +1,301 @@
+"""What each setting does, tried on real indices: one function a setting, found by the setting's name."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from werkzeug.test import Client
+
+from plugin.encoding.model import Model
+from plugin.encoding.query_encoder import CachedQueryEncoder
+from plugin.proxy import Proxy
+from plugin.settings.cache import SettingsCache
+from plugin.upstream.client import Upstream
+from reranker.arrays import Floats
+from reranker.languages import ReadableScripts
+from reranker.text import text_hash
+from tests.support.http.raw_http import ask
+from tests.support.indices.toy_index import CHUNKING, known_words
+from tests.support.settings.effect_bench import JSON_BODY, NUM_DOCUMENTS, Bench, best_first
+from tests.support.sync_run import synced
+from tests.support.waiting import until
+
+Effect = Callable[[Bench], None]
+SETTINGS: dict[str, Effect] = {}
+LATE_S = 0.3
+"""How long the slow encoder of the deadline takes: far beyond one deadline, far within the other."""
+
+
+def effect_of(name: str) -> Callable[[Effect], Effect]:
+    """Register a function as what a setting does."""
+
+    def registered(effect: Effect) -> Effect:
+        SETTINGS[name] = effect
+        return effect
+
+    return registered
+
+
+@effect_of("model")
+def another_bundles_index_is_not_reranked(bench: Bench) -> None:
+    assert bench.status(bench.plain).startswith("applied")
+    assert bench.status(bench.index(model="another")) == "skipped; reason=model"
+
+
+@effect_of("source_fields")
+def the_text_is_that_of_the_source_fields(bench: Bench) -> None:
+    document = {"title": "read a file", "text": "line by line"}
+    for fields, text in ((["title"], "read a file"), (["text", "title"], "line by line\nread a file")):
+        stored = bench.written(bench.empty(source_fields=fields), document)
+        assert stored.text_hash == text_hash(text, CHUNKING)
+
+
+@effect_of("enabled")
+def a_disabled_index_is_not_reranked(bench: Bench) -> None:
+    assert bench.status(bench.index(enabled=False)) == "skipped; reason=disabled"
+
+
+@effect_of("field")
+def vectors_are_written_to_and_read_from_the_field(bench: Bench) -> None:
+    index = bench.empty("own.place", field="own.place")
+    bench.written(index, {"text": bench.toy.query_text}, at="own.place")
+    answer = bench.answer(index)
+    assert "scored=1" in answer.rerank_status
+    assert json.loads(answer.body)["hits"]["hits"][0]["_source"] == {"text": bench.toy.query_text}
+
+
+@effect_of("window_size")
+def hits_beyond_the_window_stay(bench: Bench) -> None:
+    index = bench.index(window_size=5)
+    assert "window=5;" in bench.status(index)
+    plain = [hit["_id"] for hit in bench.first_stage(index)]
+    found, whole = bench.order(index), bench.order(bench.plain)
+    assert (sorted(found[:5]), found[5:]) == (sorted(plain[:5]), plain[5:])
+    assert found != plain
+    assert whole[5:] != plain[5:]
+
+
+@effect_of("min_coverage")
+def below_the_coverage_nothing_is_reranked(bench: Bench) -> None:
+    half = bench.documents[:10] + [{"text": each["text"]} for each in bench.documents[10:20]]
+    low, high = (bench.filled(bench.empty(min_coverage=each), half) for each in (0.4, 0.6))
+    until(lambda: bench.status(low).startswith("applied"), "covered enough")
+    assert bench.status(high) == "skipped; reason=coverage"
+    time.sleep(0.3)  # for the count that this search has asked for
+    assert bench.status(high) == "skipped; reason=coverage"
+
+
+@effect_of("execution")
+def opensearch_itself_scores(bench: Bench) -> None:
+    index = bench.index(execution="cluster")
+    assert bench.status(index).endswith("execution=cluster")
+    assert bench.status(bench.plain).endswith("execution=sidecar")
+    fused = bench.expected(index).fused("log_linear")
+    assert dict(bench.scored(index)) == pytest.approx(fused, rel=2e-4)
+
+
+@effect_of("fusion.method")
+def each_method_has_its_own_order(bench: Bench) -> None:
+    orders = []
+    for method in ("log_linear", "weighted", "rrf", "none"):
+        index = bench.index(fusion={"method": method}, score="fused")
+        wanted = bench.expected(index).fused(method)
+        found = bench.scored(index)
+        assert dict(found) == pytest.approx(wanted, rel=2e-4), method
+        orders.append([id_ for id_, _ in found])
+    assert len({tuple(order) for order in orders}) > 2
+
+
+@effect_of("fusion.weight")
+def the_heavier_the_more_the_crossing_counts(bench: Bench) -> None:
+    light, heavy = (bench.index(fusion={"weight": weight}) for weight in (0, 40))
+    assert bench.order(light) == [hit["_id"] for hit in bench.first_stage(light)]
+    assert bench.order(heavy) == best_first(bench.expected(heavy, 40).fused("log_linear"))
+    assert bench.order(heavy) != bench.order(bench.plain) != bench.order(light)
+
+
+@effect_of("fusion.rank_constant")
+def the_constant_of_rrf_is_used(bench: Bench) -> None:
+    for constant in (1, 1000):
+        index = bench.index(fusion={"method": "rrf", "rank_constant": constant}, score="fused")
+        wanted = bench.expected(index).fused("rrf", constant=constant)
+        assert dict(bench.scored(index)) == pytest.approx(wanted, rel=1e-5)
+
+
+@effect_of("fusion.feedback")
+def the_best_hits_vote(bench: Bench) -> None:
+    index = bench.index(fusion={"feedback": 0.5}, score="fused")
+    assert dict(bench.scored(index)) == pytest.approx(bench.expected(index).with_feedback(0.5), rel=5e-4)
+    assert bench.order(index) != bench.order(bench.plain)
+    alone = bench.index(fusion={"method": "none", "feedback": 2})
+    assert bench.order(alone) == best_first(bench.expected(alone).crossing)
+    there = bench.status(bench.index(fusion={"feedback": 0.5}, execution="cluster"))
+    assert "execution=sidecar" in there
+
+
+@effect_of("fusion.smoothing")
+def the_nearest_hits_have_a_share(bench: Bench) -> None:
+    index = bench.index(fusion={"smoothing": 0.6, "feedback": 0.5}, score="fused")
+    expected = bench.expected(index)
+    wanted = expected.smoothed(expected.with_feedback(0.5), 0.6)
+    assert dict(bench.scored(index)) == pytest.approx(wanted, rel=1e-3)
+    assert bench.order(index) != bench.order(bench.plain)
+    alone = bench.index(fusion={"method": "none", "smoothing": 1})
+    assert bench.order(alone) == best_first(bench.expected(alone).crossing)
+    there = bench.status(bench.index(fusion={"smoothing": 0.5}, execution="cluster"))
+    assert "execution=sidecar" in there
+
+
+@effect_of("score")
+def scores_are_of_the_kind_that_was_chosen(bench: Bench) -> None:
+    expected = bench.expected(bench.plain)
+    first = [expected.first[id_] for id_ in expected.ids]
+    assert [score for _, score in bench.scored(bench.plain)] == pytest.approx(first)
+    for kind, wanted in (("fused", expected.fused("log_linear")), ("probability", expected.probability)):
+        assert dict(bench.scored(bench.index(score=kind))) == pytest.approx(wanted, rel=2e-4)
+
+
+@effect_of("pipelines_allowed")
+def a_pipeline_that_is_allowed_is_no_obstacle(bench: Bench) -> None:
+    path, asked = "/_search/pipeline/effect-harmless", "?search_pipeline=effect-harmless"
+    bench.client.transport.perform_request("PUT", path, body={"description": "does nothing"})
+    allowing = bench.index(pipelines_allowed=["effect-harmless"])
+    assert bench.answer(bench.plain, parameters=asked).rerank_status == "skipped; reason=search_pipeline"
+    assert bench.answer(allowing, parameters=asked).rerank_status.startswith("applied")
+    bench.client.transport.perform_request("DELETE", path)
+
+
+def _chunks(bench: Bench, **chunk: int) -> int:
+    """Write a text of 60 tokens through the proxy; return in how many chunks it was encoded."""
+    words = known_words(bench.toy.bundle.path)
+    text = " ".join(words[n % len(words)] for n in range(60))
+    return len(bench.written(bench.empty(chunk=chunk), {"text": text}).values)
+
+
+@effect_of("chunk.max_tokens")
+def a_shorter_chunk_makes_more_of_them(bench: Bench) -> None:
+    assert (_chunks(bench, overlap=0), _chunks(bench, overlap=0, max_tokens=32)) == (1, 2)
+
+
+@effect_of("chunk.overlap")
+def chunks_that_overlap_are_more(bench: Bench) -> None:
+    assert _chunks(bench, max_tokens=32, overlap=15) > _chunks(bench, max_tokens=32, overlap=0)
+
+
+@effect_of("chunk.max_chunks")
+def no_more_chunks_than_allowed_are_encoded(bench: Bench) -> None:
+    assert (_chunks(bench, max_tokens=16, max_chunks=3), _chunks(bench, max_tokens=16, max_chunks=5)) == (
+        3,
+        5,
+    )
+
+
+@contextmanager
+def slow_encoder(bench: Bench) -> Iterator[Callable[..., str]]:
+    """Yield what searches an index for a text of its own, with controls: its `Rerank-Status`.
+
+    The model is real but for a pause, through a proxy in this process.
+    """
+    encode = bench.toy.bundle.load_query_encoder()
+
+    def slowly(text: str) -> Floats:
+        time.sleep(LATE_S)
+        return encode(text)
+
+    model = replace(Model.load(bench.toy.bundle), query_vectors=CachedQueryEncoder(slowly))
+    with closing(Upstream(bench.url)) as upstream:
+        proxied = Client(Proxy(upstream, model))
+
+        def status(index: str, text: str, controls: dict[str, object] | None = None) -> str:
+            body = {"query": {"match": {"text": f"{bench.toy.query_text} {text}"}}}
+            asked = {**body, "ext": {"rerank": controls}} if controls else body
+            answer = proxied.post(f"/{index}/_search", json=asked, buffered=True)
+            return str(answer.headers["Rerank-Status"])
+
+        yield status
+
+
+@effect_of("deadline_ms")
+def a_late_vector_is_waited_for_so_long(bench: Bench) -> None:
+    hurried = bench.index(deadline_ms=20)
+    with slow_encoder(bench) as status:
+        assert status(bench.plain, "patiently").startswith("applied")  # 10,000 ms
+        assert status(hurried, "at once") == "skipped; reason=deadline"
+
+
+@effect_of("languages")
+def a_query_in_another_script_is_reranked_if_any_language_may_be(bench: Bench) -> None:
+    """With a bundle that reads English, through a proxy in this process."""
+    model = replace(Model.load(bench.toy.bundle), scripts=ReadableScripts(["en"]))
+    allowing = bench.index(languages="any")
+    query = {"query": {"match": {"text": f"{bench.toy.query_text} пароль"}}}
+    with closing(Upstream(bench.url)) as upstream:
+        proxied = Client(Proxy(upstream, model, SettingsCache(upstream, waits_for_coverage=True)))
+        for index, reason in ((bench.plain, "skipped; reason=language"), (allowing, "applied")):
+            answer = proxied.post(f"/{index}/_search", json=query, buffered=True)
+            assert str(answer.headers["Rerank-Status"]).startswith(reason)
+
+
+@effect_of("on_failure")
+def a_failure_is_answered_as_chosen(bench: Bench) -> None:
+    """No document has a vector, so that reranking fails."""
+    bare = [{"text": each["text"]} for each in bench.documents]
+    kept, told = (bench.filled(bench.empty(on_failure=each), bare) for each in ("first_stage", "error"))
+    page = bench.answer(kept)
+    assert (page.status, page.rerank_status) == (200, "skipped; reason=vectors")
+    assert len(json.loads(page.body)["hits"]["hits"]) == NUM_DOCUMENTS
+    error = bench.answer(told)
+    assert error.status == 503
+    assert "vectors" in json.loads(error.body)["error"]["reason"]
+
+
+@effect_of("verify_at_search")
+def a_vector_of_another_text_is_not_scored(bench: Bench) -> None:
+    """Of three documents two were written around the proxy with the vector of their former text."""
+    former = [each | {"text": f"{each['text']} and more"} for each in bench.documents[:2]]
+    documents = [*former, *bench.documents[2:3]]
+    for verifies, scored in ((True, "scored=1;"), (False, "scored=3;")):
+        index = bench.filled(bench.empty(verify_at_search=verifies), documents)
+        assert scored in bench.status(index)
+
+
+@effect_of("versioning")
+def repairs_keep_versions_of_the_writers_own(bench: Bench) -> None:
+    versions = []
+    for kind in ("external", "internal"):
+        index = bench.empty(versioning=kind)
+        written = ask(
+            bench.url, "PUT", f"/{index}/_doc/1?version=7&version_type=external", b'{"text":"a"}', JSON_BODY
+        )
+        assert written.status == 201
+        assert synced(bench.url, index).written == 1
+        versions.append(bench.client.get(index=index, id="1")["_version"])
+    assert versions == [7, 8]
+
+
+def _migrating(bench: Bench, **changes: Any) -> str:  # noqa: ANN401
+    """Make an index of another model, whose second field holds this one's vectors."""
+    migration = {"model": bench.toy.bundle.name, "field": "second.vector", "cut_over": True} | changes
+    name = bench.empty("own.place", "second.vector", model="another", migration=migration)
+    moved = [{"text": each["text"], "second": each["rerank"]} for each in bench.documents]
+    return bench.filled(name, moved)
+
+
+@effect_of("migration.model")
+def the_second_field_serves_its_model(bench: Bench) -> None:
+    assert bench.order(_migrating(bench)) == bench.order(bench.plain)
+    assert bench.status(_migrating(bench, model="a-third")) == "skipped; reason=model"
+
+
+@effect_of("migration.field")
+def the_second_field_is_where_it_is_said_to_be(bench: Bench) -> None:
+    assert bench.status(_migrating(bench, field="own.place")) == "skipped; reason=vectors"
+
+
+@effect_of("migration.cut_over")
+def before_the_cut_over_the_second_field_is_not_searched(bench: Bench) -> None:
+    assert bench.status(_migrating(bench, cut_over=False)) == "skipped; reason=model"
