@@ -12,14 +12,14 @@ from opensearch.errors import AddressError
 from opensearch.settings.table import RerankSettings
 from plugin.admin.compare_html import PAGE, POLICY
 from plugin.admin.responses import BASIC_CHALLENGE
+from plugin.compare.comparison import describe_moves, disable_reranking
+from plugin.compare.hit_text import hit_text
+from plugin.compare.outcome_words import describe_reason
+from plugin.compare.retry import retry_until_reranked, set_deadline
 from plugin.errors import UpstreamError
 from plugin.http.headers import Headers
-from plugin.search.comparison import describe_moves, disable_reranking
 from plugin.search.explain import AnsweredError, Asked, run_search, takes_ext
 from plugin.search.handler import SearchHandler
-from plugin.search.hit_text import hit_text
-from plugin.search.outcome_words import describe_reason
-from plugin.search.retry import retry_until_reranked, set_deadline
 from plugin.settings.cache import SettingsCache
 
 MAX_ROWS = 100

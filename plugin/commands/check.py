@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from plugin.commands.options import bundle_option, json_option
+from plugin.options.common import bundle_option, json_option
 from reranker.bundle import Bundle
 from reranker.canonical import Replay, replay
 

@@ -6,10 +6,10 @@ import click
 from rich.text import Text
 
 from plugin.commands.local_server import find_home, make_local_server
-from plugin.commands.options import bundle_option
 from plugin.commands.terminal import make_console
 from plugin.demo.demo import DemoPlan, start_demo, stop_demo
 from plugin.demo.report import format_demo
+from plugin.options.common import bundle_option
 from reranker.bundle import Bundle
 
 

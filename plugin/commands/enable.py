@@ -15,11 +15,11 @@ from opensearch.index.strip import check_strip, count_vectors, strip
 from opensearch.settings.table import META_KEY, SettingsError, encode_settings
 from plugin.commands.connection import open_client
 from plugin.commands.language_notes import print_language_warning
-from plugin.commands.options import bundle_option
 from plugin.commands.progress import Show, show_progress
 from plugin.commands.status import find_next_step
-from plugin.commands.upstream_options import connection_options
 from plugin.encoding.bundle_defaults import read_defaults
+from plugin.options.common import bundle_option
+from plugin.options.upstream import connection_options
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle
 

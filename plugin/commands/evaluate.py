@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from plugin.commands.options import bundle_option, json_option
 from plugin.commands.progress import show_progress
-from plugin.commands.upstream_options import connection_options
 from plugin.errors import CommandError
 from plugin.evaluation.judged_documents import print_note
+from plugin.options.common import bundle_option, json_option
+from plugin.options.upstream import connection_options
 from plugin.upstream.connecting import Connecting
 from reranker.extras import missing_package
 

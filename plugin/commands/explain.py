@@ -13,14 +13,14 @@ from rich.text import Text
 from opensearch.index.settings_report import report_settings
 from opensearch.settings.layers import Defaults
 from plugin.commands.connection import open_client
-from plugin.commands.options import bundle_option, json_option, settings_file_option
-from plugin.commands.search_argument import parse_search_argument
 from plugin.commands.terminal import make_console
-from plugin.commands.upstream_options import connection_options
+from plugin.compare.outcome_words import describe_status
 from plugin.encoding.bundle_defaults import read_defaults
 from plugin.encoding.model import Model
+from plugin.options.common import bundle_option, json_option, settings_file_option
+from plugin.options.search_argument import parse_search_argument
+from plugin.options.upstream import connection_options
 from plugin.search.explain import Asked, explain, search_handler
-from plugin.search.outcome_words import describe_status
 from plugin.settings.cache import SettingsCache
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle

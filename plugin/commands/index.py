@@ -20,9 +20,9 @@ from opensearch.index.kept_source import KeptSource
 from opensearch.index.write_obstacle import check_indexable
 from plugin.commands.connection import open_client
 from plugin.commands.field_policies import build_field_policies
-from plugin.commands.options import bundle_option, json_option
 from plugin.commands.progress import show_index_progress
-from plugin.commands.upstream_options import connection_options
+from plugin.options.common import bundle_option, json_option
+from plugin.options.upstream import connection_options
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle
 

@@ -17,10 +17,10 @@ from opensearch.index.metadata import Index
 from opensearch.index.write_obstacle import check_writable
 from opensearch.settings.table import RerankSettings
 from plugin.commands.connection import open_client
-from plugin.commands.options import find_bundle_folder, json_option
 from plugin.commands.progress import show_progress
 from plugin.commands.sync import SyncOptions, run_sync
-from plugin.commands.upstream_options import connection_options
+from plugin.options.common import find_bundle_folder, json_option
+from plugin.options.upstream import connection_options
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle
 

@@ -13,8 +13,8 @@ from opensearch.native.install import NativeOptions
 from opensearch.native.templates import CONNECTORS
 from plugin.apis.tokens import read_tokens
 from plugin.commands.connection import open_client
-from plugin.commands.upstream_options import connection_options
 from plugin.errors import CommandError
+from plugin.options.upstream import connection_options
 from plugin.upstream.connecting import Connecting
 
 _HIDDEN = "(the token)"

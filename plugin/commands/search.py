@@ -11,13 +11,13 @@ from opensearch.errors import RequestError
 from opensearch.index import metadata
 from opensearch.settings.table import SettingsError
 from plugin.commands.connection import open_client
-from plugin.commands.options import json_option
-from plugin.commands.search_argument import parse_body, parse_search_argument
 from plugin.commands.terminal import make_console
-from plugin.commands.upstream_options import connection_options
+from plugin.compare.comparison import BothOrders, search_both
+from plugin.compare.hit_text import hit_text
 from plugin.harness.comparison_table import format_orders
-from plugin.search.comparison import BothOrders, search_both
-from plugin.search.hit_text import hit_text
+from plugin.options.common import json_option
+from plugin.options.search_argument import parse_body, parse_search_argument
+from plugin.options.upstream import connection_options
 from plugin.upstream.connecting import Connecting
 
 DEFAULT_SIZE = 10

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 
-from plugin.commands.options import bundle_option, find_bundle_folder
-from plugin.commands.serve_options import client_options, log_options
-from plugin.commands.upstream_options import connecting_options
 from plugin.harness.proxy_process import DEFAULT_PORT
 from plugin.http.listen_address import ListenAddress, ListenType
+from plugin.options.common import bundle_option, find_bundle_folder
+from plugin.options.serve import client_options, log_options
+from plugin.options.upstream import connecting_options
 from plugin.server.client_options import ClientOptions
 from plugin.server.gunicorn_app import Files, ProxyServer
 from plugin.server.sync_process import SyncProcess

@@ -10,9 +10,9 @@ from rich.table import Table
 from opensearch.index.settings_report import SettingsReport, report_settings
 from opensearch.settings.layers import OF_THE_BUNDLE, Defaults, EffectiveSetting
 from plugin.commands.connection import open_client
-from plugin.commands.options import bundle_option, json_option, settings_file_option
-from plugin.commands.upstream_options import connection_options
 from plugin.encoding.bundle_defaults import read_defaults
+from plugin.options.common import bundle_option, json_option, settings_file_option
+from plugin.options.upstream import connection_options
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle
 

@@ -14,8 +14,8 @@ from opensearch.client import OpenSearchClient
 from opensearch.errors import RequestError
 from plugin.commands.connection import open_client
 from plugin.commands.language_notes import check_languages
-from plugin.commands.options import bundle_option, json_option
-from plugin.commands.upstream_options import connection_options
+from plugin.options.common import bundle_option, json_option
+from plugin.options.upstream import connection_options
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle
 from reranker.errors import RerankerError

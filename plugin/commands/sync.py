@@ -27,10 +27,10 @@ from opensearch.index.metadata import Index
 from plugin.commands.connection import open_client
 from plugin.commands.field_policies import build_field_policies
 from plugin.commands.language_notes import print_language_warnings
-from plugin.commands.options import bundle_option, json_option
 from plugin.commands.progress import show_sync_progress
-from plugin.commands.upstream_options import connection_options
 from plugin.http.listen_address import ListenAddress, ListenType
+from plugin.options.common import bundle_option, json_option
+from plugin.options.upstream import connection_options
 from plugin.telemetry.sync_metrics import SyncMetrics
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle

@@ -10,12 +10,12 @@ import click
 from opensearch.index import metadata
 from opensearch.settings.table import RerankSettings
 from plugin.commands.connection import open_client
-from plugin.commands.options import bundle_option, json_option
 from plugin.commands.progress import show_progress
-from plugin.commands.upstream_options import connection_options
 from plugin.encoding.model import Model
 from plugin.errors import CommandError
 from plugin.evaluation.judged_documents import read_judged_queries
+from plugin.options.common import bundle_option, json_option
+from plugin.options.upstream import connection_options
 from plugin.search.explain import search_handler
 from plugin.settings.cache import SettingsCache
 from plugin.upstream.connecting import Connecting

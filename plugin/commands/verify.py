@@ -15,9 +15,9 @@ from opensearch.index.metadata import Index
 from opensearch.settings.table import META_KEY
 from plugin.commands.connection import open_client
 from plugin.commands.field_policies import find_settings
-from plugin.commands.options import bundle_option, json_option
 from plugin.commands.progress import Show, show_progress
-from plugin.commands.upstream_options import connection_options
+from plugin.options.common import bundle_option, json_option
+from plugin.options.upstream import connection_options
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle
 

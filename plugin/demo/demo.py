@@ -15,10 +15,10 @@ from indexer.load.indexing import BATCH_DOCUMENTS
 from indexer.load.summary import Summary
 from opensearch.local.folders import make_folder
 from opensearch.local.server import LocalServer
+from plugin.compare.comparison import BothOrders, search_both
 from plugin.demo.docstrings import Documented, read_standard_library
 from plugin.harness.prepared_index import prepare_index
 from plugin.harness.proxy_process import DEFAULT_PORT, ProxyProcess, free_port, start_proxy, stop_proxy
-from plugin.search.comparison import BothOrders, search_both
 from plugin.upstream.search_client import SearchClient
 from reranker.bundle import Bundle
 

@@ -12,9 +12,9 @@ from urllib.parse import quote, urlencode
 from rich.table import Table
 from rich.text import Text
 
+from plugin.compare.retry import is_due_to_load
 from plugin.demo.demo import INDEX, SHOWN_FIELDS, RunningDemo, build_search_body
 from plugin.harness.comparison_table import format_orders
-from plugin.search.retry import is_due_to_load
 
 COMPARE = "/_plugins/_rerank/compare"
 _EXAMPLE = "check whether a file exists"

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from plugin.compare.retry import search_until_reranked
 from plugin.evaluation.collection import Collection
 from plugin.evaluation.measures import Difference, Measures, compare, measure
-from plugin.search.retry import search_until_reranked
 from plugin.upstream.search_client import SearchClient
 
 TRIES = 20

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from plugin.compare.retry import parse_reason
 from plugin.evaluation.tune import WINDOWS, TuningError, Window
 from plugin.http.headers import Headers
 from plugin.search.explain import Asked, explain
 from plugin.search.handler import SearchHandler
-from plugin.search.retry import parse_reason
 from plugin.settings.cache import SettingsCache
 
 _FUSION = {"method": "log_linear", "feedback": 0, "smoothing": 0}

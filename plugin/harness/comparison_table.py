@@ -8,9 +8,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from plugin.search.comparison import BothOrders
-from plugin.search.hit_text import hit_text
-from plugin.search.outcome_words import describe_status
+from plugin.compare.comparison import BothOrders
+from plugin.compare.hit_text import hit_text
+from plugin.compare.outcome_words import describe_status
 
 _COLOURS = {"↑": "green", "↓": "red", "n": "green", "=": "dim"}
 

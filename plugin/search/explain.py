@@ -14,14 +14,14 @@ from opensearch.errors import read_reason
 from opensearch.index.settings_report import SettingsReport
 from opensearch.settings.table import RerankSettings, SettingsError
 from opensearch.settings.target import Target
+from plugin.compare.hit_text import hit_text
+from plugin.compare.retry import retry_until_reranked, set_deadline
 from plugin.encoding.model import Model
 from plugin.errors import UpstreamError
 from plugin.http.headers import Headers
 from plugin.http.messages import Request, Response
 from plugin.search.handler import SearchHandler
-from plugin.search.hit_text import hit_text
 from plugin.search.planner import SearchPlanner
-from plugin.search.retry import retry_until_reranked, set_deadline
 from plugin.settings.cache import SettingsCache
 from plugin.telemetry.outcome import AnyOutcome, SearchOutcome, outcome_of
 from plugin.upstream.client import StreamedResponse, Upstream

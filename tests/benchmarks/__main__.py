@@ -7,8 +7,8 @@ import click
 from rich.console import Console
 
 from plugin.commands.local_server import find_home, make_local_server
-from plugin.commands.options import bundle_option
 from plugin.demo.docstrings import read_standard_library
+from plugin.options.common import bundle_option
 from reranker.bundle import Bundle
 from tests.benchmarks.report import (
     RESULTS,

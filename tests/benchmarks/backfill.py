@@ -24,8 +24,8 @@ import numpy as np
 from opensearchpy import OpenSearch, helpers
 
 from plugin.commands.local_server import find_home, make_local_server
-from plugin.commands.options import bundle_option
 from plugin.demo.docstrings import read_standard_library
+from plugin.options.common import bundle_option
 from plugin.upstream.search_client import SearchClient
 from reranker.bundle import Bundle
 from reranker.text import Chunking

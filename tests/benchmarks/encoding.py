@@ -25,8 +25,8 @@ import click
 import numpy as np
 
 from model_export.model.base import fetch_jar, load_base
-from plugin.commands.options import bundle_option
 from plugin.demo.docstrings import read_standard_library
+from plugin.options.common import bundle_option
 from reranker.arrays import Floats, Floats64
 from reranker.bundle import Bundle
 from reranker.text import Chunking

@@ -17,11 +17,11 @@ from rich.console import Console
 from opensearch.client import OpenSearchClient
 from opensearch.settings.table import RerankSettings
 from plugin.commands.local_server import find_home, make_local_server
-from plugin.commands.options import bundle_option
 from plugin.demo.docstrings import Documented, read_standard_library
 from plugin.errors import CommandError
 from plugin.harness.prepared_index import prepare_index
 from plugin.harness.proxy_process import running_proxy
+from plugin.options.common import bundle_option
 from plugin.settings.poller import SettingsPoller
 from plugin.upstream.search_client import SearchClient
 from reranker.arrays import Floats64

@@ -17,10 +17,10 @@ from rich.console import Console
 from opensearch.client import OpenSearchClient
 from opensearch.index import metadata
 from opensearch.native import install
-from plugin.commands.options import bundle_option
 from plugin.demo.docstrings import read_standard_library
 from plugin.harness.prepared_index import prepare_index
 from plugin.harness.proxy_process import running_proxy
+from plugin.options.common import bundle_option
 from plugin.upstream.search_client import SearchClient
 from reranker.arrays import Floats64
 from reranker.bundle import Bundle

@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from plugin.commands.local_server import find_home, make_local_server
-from plugin.commands.options import bundle_option
 from plugin.harness.proxy_process import running_proxy
+from plugin.options.common import bundle_option
 from reranker.bundle import Bundle
 from tests.benchmarks.open_loop import Answered, open_loop
 from tests.benchmarks.report import machine_line

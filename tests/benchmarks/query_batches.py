@@ -12,8 +12,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from plugin.commands.options import bundle_option
 from plugin.demo.docstrings import read_standard_library
+from plugin.options.common import bundle_option
 from reranker.bundle import Bundle
 from tests.benchmarks.queries import distinct_queries
 from tests.benchmarks.report import machine_line

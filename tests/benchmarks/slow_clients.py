@@ -22,8 +22,8 @@ from rich.table import Table
 
 from opensearch.local.process import read_birth
 from plugin.commands.local_server import find_home, make_local_server
-from plugin.commands.options import bundle_option
 from plugin.harness.proxy_process import HOST, _answers, free_port
+from plugin.options.common import bundle_option
 from reranker.bundle import Bundle
 from tests.benchmarks.overload import prepared, searches
 from tests.benchmarks.report import machine_line

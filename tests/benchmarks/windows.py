@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from plugin.commands.local_server import find_home, make_local_server
-from plugin.commands.options import bundle_option
 from plugin.encoding.model import Model
 from plugin.harness.proxy_process import running_proxy
+from plugin.options.common import bundle_option
 from reranker.bundle import Bundle
 from tests.benchmarks.executions import Cell, measure_executions
 from tests.benchmarks.one_or_two import Comparison, measure_one_or_two

@@ -12,10 +12,10 @@ from opensearchpy import OpenSearch
 from rich.console import Console
 
 from plugin.commands.local_server import find_home, make_local_server
-from plugin.commands.options import bundle_option
 from plugin.demo.docstrings import Documented, read_standard_library
 from plugin.harness.prepared_index import prepare_index
 from plugin.harness.proxy_process import running_proxy
+from plugin.options.common import bundle_option
 from reranker.bundle import Bundle
 from tests.benchmarks.queries import distinct_queries
 from tests.benchmarks.report import RESULTS, machine_line, read_results, written_into

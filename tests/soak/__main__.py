@@ -11,10 +11,10 @@ import click
 import msgspec
 
 from plugin.commands.local_server import find_home, make_local_server
-from plugin.commands.options import bundle_option
 from plugin.demo.docstrings import read_standard_library
 from plugin.harness.prepared_index import prepare_index
 from plugin.harness.proxy_process import running_proxy
+from plugin.options.common import bundle_option
 from reranker.bundle import Bundle
 from tests.benchmarks.report import RESULTS, machine_line, read_results, written_into
 from tests.soak.traffic import CLIENTS, INDEX, Traffic

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import pytest
 from rich.console import Console
 
+from plugin.compare.comparison import BothOrders
 from plugin.demo.demo import QUERIES, RunningDemo
 from plugin.demo.report import format_demo
 from plugin.harness.proxy_process import ProxyProcess
-from plugin.search.comparison import BothOrders
 from plugin.upstream.search_client import Answer
 
 APPLIED = "applied; window=100; scored=100; model=m; execution=sidecar"

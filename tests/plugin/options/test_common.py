@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import pytest
 
-from plugin.commands.options import LIGHT_BUNDLE, bundle_option, choose_default_bundle
+from plugin.options.common import LIGHT_BUNDLE, bundle_option, choose_default_bundle
 from reranker.bundle import DEFAULT_BUNDLE, Bundle
 
 X86 = "processor\t: 0\nflags\t\t: fpu sse4_2 avx2 avx512f {}\nbugs\t\t: none\n"

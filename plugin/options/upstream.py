@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from plugin.commands.options import Command
-from plugin.commands.password import STDIN, add_password
+from plugin.options.common import Command
+from plugin.options.password import STDIN, add_password
 from plugin.upstream.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from plugin.upstream.connecting import VARIABLES, Connecting, ConnectionOptionError
 

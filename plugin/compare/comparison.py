@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from plugin.search.retry import search_until_reranked
+from plugin.compare.retry import search_until_reranked
 from plugin.upstream.search_client import Answer, SearchClient
 
 

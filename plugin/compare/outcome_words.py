@@ -1,6 +1,6 @@
 """Why a search was not reranked, in a sentence for people, with what to do about it."""
 
-from plugin.search.retry import parse_reason
+from plugin.compare.retry import parse_reason
 
 _BUSY = "The machine is busy, and the query's vector was not ready in time. Search again."
 

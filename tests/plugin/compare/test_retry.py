@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from plugin.search.retry import (
+from plugin.compare.retry import (
     DEADLINE_MS,
     PAUSES_S,
     TRIES,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from plugin.search.hit_text import SHOWN_CHARS, hit_text
+from plugin.compare.hit_text import SHOWN_CHARS, hit_text
 
 
 @pytest.mark.parametrize(

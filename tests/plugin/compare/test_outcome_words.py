@@ -6,8 +6,8 @@ import click
 import pytest
 
 from plugin.commands.main import main
-from plugin.search.outcome_words import _WORDS, describe_status
-from plugin.search.retry import PAUSES_S
+from plugin.compare.outcome_words import _WORDS, describe_status
+from plugin.compare.retry import PAUSES_S
 from tests.support.paths import DOCS, ROOT
 
 

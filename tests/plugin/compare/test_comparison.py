@@ -4,8 +4,8 @@ from io import StringIO
 
 from rich.console import Console
 
+from plugin.compare.comparison import BothOrders, describe_moves
 from plugin.harness.comparison_table import build_orders_table, format_timing
-from plugin.search.comparison import BothOrders, describe_moves
 from plugin.upstream.search_client import Answer, read_server_timing
 
 

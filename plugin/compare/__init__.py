@@ -1,0 +1,1 @@
+"""One search in both orders: asked until it is reranked, and described for people."""
