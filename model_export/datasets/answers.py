@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from model_export.datasets.converted import Converted, Document, Judgement, join_lines
+from model_export.datasets.converted import CollectionDocument, Converted, Judgement, join_lines
 
 _SPLITS = {"train": "train", "dev": "", "test": ""}
 """Upstream's splits of WikiQA and TREC QA, and where they go: development and test are evaluated together."""
@@ -29,9 +29,9 @@ class _Texts:
         return self._ids.setdefault((title, text), f"{self._prefix}{len(self._ids)}")
 
     @property
-    def documents(self) -> list[Document]:
+    def documents(self) -> list[CollectionDocument]:
         """All of them."""
-        return [Document(name, text, title) for (title, text), name in self._ids.items()]
+        return [CollectionDocument(name, text, title) for (title, text), name in self._ids.items()]
 
 
 def convert_squad2(folder: Path) -> Converted:
@@ -86,7 +86,7 @@ def convert_natural_questions(folder: Path) -> Converted:
         found = passages.find(text, title)
         if not found:
             found = [texts.add(text, title)]
-            passages.add(Document(found[0], text, title))
+            passages.add(CollectionDocument(found[0], text, title))
         question = questions.add(join_lines(row["question_text"]))
         qrels += [(question, document, 1) for document in found]
     queries = {each.id: each.text for each in questions.documents}
@@ -96,12 +96,12 @@ def convert_natural_questions(folder: Path) -> Converted:
 class _Passages:
     """Finds passages that a text overlaps with: the same title, and most of the shorter one's words."""
 
-    def __init__(self, documents: Iterable[Document]) -> None:
+    def __init__(self, documents: Iterable[CollectionDocument]) -> None:
         self._by_title: dict[str, list[tuple[str, Counter[str]]]] = {}
         for each in documents:
             self.add(each)
 
-    def add(self, passage: Document) -> None:
+    def add(self, passage: CollectionDocument) -> None:
         """Keep a passage."""
         self._by_title.setdefault(passage.title, []).append((passage.id, _count_words(passage.text)))
 
@@ -177,7 +177,7 @@ def convert_epqa(folder: Path) -> Converted:
         for row in csv.DictReader(file):
             document = f"c{row['qa_pair_id']}"
             title = join_lines(row["title"])
-            converted.documents.append(Document(document, join_lines(row["candidate"]), title))
+            converted.documents.append(CollectionDocument(document, join_lines(row["candidate"]), title))
             converted.queries[""][row["qid"]] = join_lines(row["question"])
             converted.qrels[""].append((row["qid"], document, int(row["label"])))
     return converted

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from model_export.datasets.converted import Converted, Document, Judgement, join_lines
+from model_export.datasets.converted import CollectionDocument, Converted, Judgement, join_lines
 from model_export.errors import ExportError
 
 _SPLITS = {"test": "", "train": "train", "dev": "dev"}
@@ -21,7 +21,7 @@ def convert_nfcorpus(folder: Path) -> Converted:
     """Convert BEIR's `nfcorpus.zip`: each split has its own queries."""
     with _open_archive(folder / "nfcorpus.zip") as archive:
         documents = [
-            Document(row["_id"], row["text"], row.get("title", ""))
+            CollectionDocument(row["_id"], row["text"], row.get("title", ""))
             for row in map(json.loads, _read_lines(archive, "nfcorpus/corpus.jsonl"))
         ]
         asked = {
@@ -40,14 +40,14 @@ def convert_nfcorpus(folder: Path) -> Converted:
 
 def convert_homedepot(folder: Path) -> Converted:
     """Convert Kaggle's `train.csv.zip`: a row is a search term, a product's title and its mean rating."""
-    documents: dict[str, Document] = {}
+    documents: dict[str, CollectionDocument] = {}
     queries: dict[str, str] = {}
     grades: dict[tuple[str, str], int] = {}
 
     with _open_archive(folder / "train.csv.zip") as archive, archive.open("train.csv") as packed:
         for row in csv.DictReader(io.TextIOWrapper(packed, encoding="latin-1", newline="")):
             title = join_lines(row["product_title"])
-            documents[row["product_uid"]] = Document(row["product_uid"], title)
+            documents[row["product_uid"]] = CollectionDocument(row["product_uid"], title)
             query = queries.setdefault(join_lines(row["search_term"]), str(len(queries) + 1))
             pair = query, row["product_uid"]
             grades[pair] = _grade_rating(float(row["relevance"]))

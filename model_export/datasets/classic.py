@@ -6,7 +6,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from model_export.datasets.converted import Converted, Document, Judgement, join_lines
+from model_export.datasets.converted import CollectionDocument, Converted, Judgement, join_lines
 from model_export.errors import ExportError
 
 _CRANFIELD_DOCUMENTS, _CRANFIELD_QUERIES = 1400, 225
@@ -26,7 +26,7 @@ def convert_cranfield(folder: Path) -> Converted:
     to the table `source_docs`: they are no hits.
     """
     documents = [
-        Document(number, _cut_title(fields.get("W", ""), title := fields.get("T", "")), title)
+        CollectionDocument(number, _cut_title(fields.get("W", ""), title := fields.get("T", "")), title)
         for number, fields in _read_smart_records(folder / "cran.all.1400")
         if int(number) <= _CRANFIELD_DOCUMENTS
     ]
@@ -63,7 +63,7 @@ def convert_cacm(folder: Path) -> Converted:
 def convert_npl(folder: Path) -> Converted:
     """Convert Terrier's `doc-text.trec`, `query-text.trec` and `qrels`; queries become lower case."""
     texts = _read_trec_documents(_read_text(folder / "doc-text.trec"))
-    documents = [Document(number, text) for number, text in texts]
+    documents = [CollectionDocument(number, text) for number, text in texts]
     queries = {number: text.lower() for number, text in _read_topics(_read_text(folder / "query-text.trec"))}
     return Converted(documents, {"": queries}, {"": list(_read_trec_qrels(_read_text(folder / "qrels")))})
 
@@ -84,7 +84,7 @@ def _cut_title(text: str, title: str) -> str:
     return text.removeprefix(title).strip() if title else text
 
 
-def _convert_article(number: str, page: str) -> Document:
+def _convert_article(number: str, page: str) -> CollectionDocument:
     """Return the document of a page: its first paragraph is the title.
 
     Its issue ("CACM December, 1958") is left out, and so is all from the archive's own line
@@ -94,7 +94,7 @@ def _convert_article(number: str, page: str) -> Document:
     content = re.split(r"^CA\d{6}", content, maxsplit=1, flags=re.MULTILINE)[0]
     title, *paragraphs = [join_lines(each) for each in re.split(r"\n\s*\n", content)]
     kept = [each for each in paragraphs if each and not re.fullmatch(r"CACM \w+, ?\d{4}", each)]
-    return Document(number, " ".join(kept), title)
+    return CollectionDocument(number, " ".join(kept), title)
 
 
 def _format_article_name(judged: str) -> str:

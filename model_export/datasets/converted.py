@@ -18,7 +18,7 @@ Judgement = tuple[str, str, int]
 
 
 @dataclass(frozen=True)
-class Document:
+class CollectionDocument:
     """One document."""
 
     id: str
@@ -34,7 +34,7 @@ class Converted:
     `tables` are further files, by name without ending.
     """
 
-    documents: list[Document] = field(default_factory=list)
+    documents: list[CollectionDocument] = field(default_factory=list)
     queries: dict[str, dict[str, str]] = field(default_factory=dict)
     qrels: dict[str, list[Judgement]] = field(default_factory=dict)
     tables: dict[str, list[tuple[str, ...]]] = field(default_factory=dict)

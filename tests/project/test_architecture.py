@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -195,6 +196,14 @@ def test_folders_import_only_what_is_below_them() -> None:
 )
 def test_an_upward_import_is_seen(module: str, source: str, upward: set[str]) -> None:
     assert upward_imports(module, source) == {(module, name) for name in upward}
+
+
+def test_a_class_name_means_one_thing() -> None:
+    sources = (file.read_text() for file in PACKAGE_FILES)
+    names = Counter(
+        name for source in sources for name in re.findall(r"^class ([A-Z]\w*)", source, re.MULTILINE)
+    )
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_no_test_imports_another() -> None:

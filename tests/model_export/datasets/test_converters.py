@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from model_export.datasets import answers, archives, classic
-from model_export.datasets.converted import Document
+from model_export.datasets.converted import CollectionDocument
 from model_export.errors import ExportError
 
 
@@ -31,8 +31,8 @@ def test_cranfield_leaves_out_what_is_not_its_own(tmp_path: Path) -> None:
     }
     found = classic.convert_cranfield(fill(tmp_path, files))
     assert found.documents == [
-        Document("1", "a study of wings .", "wings in slipstreams ."),
-        Document("2", "", ""),
+        CollectionDocument("1", "a study of wings .", "wings in slipstreams ."),
+        CollectionDocument("2", "", ""),
     ]
     assert found.queries == {"": {"1": "what laws hold .", "2": "how hot ."}}
     assert found.qrels == {"": [("1", "1", 4), ("2", "2", 0)]}
@@ -70,7 +70,7 @@ def test_npl(tmp_path: Path) -> None:
         "qrels": "1 0 1 1\n1 0 2 1\n",
     }
     found = classic.convert_npl(fill(tmp_path, files))
-    assert found.documents == [Document("1", "compact memories"), Document("2", "b")]
+    assert found.documents == [CollectionDocument("1", "compact memories"), CollectionDocument("2", "b")]
     assert found.queries == {"": {"1": "compact things"}}
     assert found.qrels == {"": [("1", "1", 1), ("1", "2", 1)]}
 
@@ -93,8 +93,8 @@ def test_squad_tells_its_three_kinds_of_questions_apart(tmp_path: Path) -> None:
     }
     found = answers.convert_squad2(fill(tmp_path, files))
     assert found.documents == [
-        Document("s0", "Here they lived.", "The Normans"),
-        Document("s1", "Later.", "The Normans"),
+        CollectionDocument("s0", "Here they lived.", "The Normans"),
+        CollectionDocument("s1", "Later.", "The Normans"),
     ]
     assert found.queries == {"": {"a": "Where ?"}}
     assert found.qrels == {"": [("a", "s0", 1)]}
@@ -135,7 +135,7 @@ def test_trecqa_joins_its_tokens(tmp_path: Path) -> None:
     files["TEST.xml"] += "<QApairs id='4'>\n<question>\nWhy\t?\n</question>\n</QApairs>\n"
     found = answers.convert_trecqa(fill(tmp_path, files))
     assert found.queries[""] == {"dev1.2": "Who is it ?", "test3": "Who is it ?", "test4": "Why ?"}
-    assert found.documents[:2] == [Document("t0", "It is 1"), Document("t1", "No")]
+    assert found.documents[:2] == [CollectionDocument("t0", "It is 1"), CollectionDocument("t1", "No")]
     assert found.qrels["train"] == [("train1", "t0", 1), ("train1", "t1", 0)]
 
 
@@ -162,7 +162,7 @@ def test_natural_questions_are_joined_from_both_sources(tmp_path: Path) -> None:
     found = answers.convert_natural_questions(fill(tmp_path, {"qed-dev.jsonlines": lines}))
     assert found.queries == {"": {"q0": "who won", "q1": "what is it"}}
     assert found.qrels == {"": [("q0", "p0", 1), ("q0", "p1", 1), ("q1", "p0", 1)]}
-    assert found.documents[1] == Document("p1", '"Another" passage (of two).', "Prizes")
+    assert found.documents[1] == CollectionDocument("p1", '"Another" passage (of two).', "Prizes")
 
 
 def test_epqa(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_epqa(tmp_path: Path) -> None:
         '18,"will it  ""fit""?",B0,yes ,cqa,140,A Pan,2,\n'
     )
     found = answers.convert_epqa(fill(tmp_path, {"dev.csv": rows}))
-    assert found.documents == [Document("c140", "yes", "A Pan")]
+    assert found.documents == [CollectionDocument("c140", "yes", "A Pan")]
     assert found.queries == {"": {"18": 'will it "fit"?'}}
     assert found.qrels == {"": [("18", "c140", 2)]}
 
@@ -193,7 +193,7 @@ def test_nfcorpus_gives_each_split_its_queries(tmp_path: Path) -> None:
     }
     pack(tmp_path / "nfcorpus.zip", files)
     found = archives.convert_nfcorpus(tmp_path)
-    assert found.documents == [Document("MED-1", "x", "T")]
+    assert found.documents == [CollectionDocument("MED-1", "x", "T")]
     assert found.queries == {"": {"P-2": "q 2"}, "train": {"P-1": "q 1"}, "dev": {"P-3": "q 3"}}
     assert found.qrels[""] == [("P-2", "MED-1", 2)]
 
@@ -204,7 +204,7 @@ def test_homedepot_grades_mean_ratings(tmp_path: Path, rating: str, grade: int) 
     rows = f'{header}\n2,100001,"90° Angle","angle bracket",{rating}\n'
     pack(tmp_path / "train.csv.zip", {"train.csv": rows}, encoding="latin-1")
     found = archives.convert_homedepot(tmp_path)
-    assert found.documents == [Document("100001", "90° Angle")]
+    assert found.documents == [CollectionDocument("100001", "90° Angle")]
     assert found.queries == {"": {"1": "angle bracket"}}
     assert found.qrels == {"": [("1", "100001", grade)]}
 
