@@ -1,4 +1,4 @@
-"""The Flask app: the proxy's own endpoints under `/_plugins/_rerank/`, and the APIs that others speak."""
+"""The Flask app: the proxy's own endpoints under `/_plugins/_rerank/`, and the APIs of other products."""
 
 from collections.abc import Callable
 

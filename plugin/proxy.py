@@ -1,7 +1,7 @@
-"""The WSGI application: it answers OpenSearch's own API, and hands our own endpoints to the Flask app.
+"""The WSGI application: it answers OpenSearch's own API, and hands Twinrank's own endpoints to the Flask app.
 
-A route through Flask costs a request about 0.45 ms, most of what passing it through costs in all, so what is
-OpenSearch's own API never reaches it. The raw path decides.
+A route through Flask costs a request about 0.45 ms, most of what passing it through costs in all. So requests
+of OpenSearch's own API never reach it. The raw path decides.
 """
 
 import logging
@@ -172,7 +172,7 @@ def connect_metrics(
 
 
 def _is_own(request: Request) -> bool:
-    """Whether the Flask app answers: our own endpoints, and the APIs that others speak."""
+    """Whether the Flask app answers: Twinrank's own endpoints, and the APIs of other products."""
     if request.method == "POST" and request.path in API_PATHS:
         return True
     return request.path.startswith(OWN_PREFIX) and (request.path, request.method) != (ENRICH, "POST")

@@ -1,7 +1,7 @@
 """Who works on which shard: leases on the checkpoints, so that runners share shards without double work.
 
-A lease is a convenience, never a lock: each write to a document names the version that it replaces, so two
-runners on one shard, which clocks far apart could bring about, do work twice and no harm.
+A lease is a convenience, never a lock: each write to a document names the version that it replaces. If clocks
+are far apart, two runners may get one shard; they do the work twice, and no harm.
 """
 
 import time

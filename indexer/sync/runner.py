@@ -1,7 +1,7 @@
 """`twinrank sync`: every document of an index gets a current vector or none, however it was written.
 
-For each shard: its global checkpoint G is read, then the index is refreshed, then everything between the
-stored checkpoint C and G is checked (`shard_pass.Pass`), then C = G. A backfill is the same from C = -1.
+For each shard, its global checkpoint G is read, then the index is refreshed. Everything between the stored
+checkpoint C and G is checked (`shard_pass.Pass`), then C = G. A backfill is the same from C = -1.
 """
 
 import random

@@ -1,7 +1,7 @@
 """What is sent for one write so that its document's vectors are current or absent, as data.
 
 A plan is made before anything is encoded. It is an `OutgoingWrite` if no vector goes in, else a
-`VectorInsertion`, which names the texts to encode and builds the outgoing write once they are encoded. The
+`VectorInsertion`. That names the texts to encode, and builds the outgoing write once they are encoded. The
 rules are those of docs/how-to/ingest.md.
 """
 

@@ -1,7 +1,7 @@
 """The plan of an update: one merged write under a lock, or a write that drops the vectors.
 
-`plan_update` decides between a script, a partial document that leaves text and vectors alone, one that holds
-the whole text, and one that is merged with the stored document.
+`plan_update` tells apart a script and three partial documents: one that leaves text and vectors alone, one
+that holds the whole text, and one that is merged with the stored document.
 """
 
 from collections.abc import Sequence

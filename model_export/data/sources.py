@@ -18,10 +18,10 @@ class Source(Section, frozen=True):
     """One collection to learn from.
 
     `beir` is a folder; `pairs` a TSV of query and relevant text; `clicks` a TSV with the columns query,
-    document, clicks, impressions; for alignment, `texts` is one text a line, `wordnet` the folder of a
-    WordNet database and `cnxml` one of textbooks, whose headings and questions are the queries. Files may be
-    gzipped. `template` wraps a query, as `what is {}`. With `spans`, that many spans of each document, of
-    `span_words` words, replace the queries. `licence` is written into the manifest.
+    document, clicks, impressions. For alignment, `texts` is one text a line and `wordnet` the folder of a
+    WordNet database. `cnxml` is a folder of textbooks, whose headings and questions are the queries. Files
+    may be gzipped. `template` wraps a query, as `what is {}`. With `spans`, that many spans of each document,
+    of `span_words` words, replace the queries. `licence` is written into the manifest.
     """
 
     kind: Literal["beir", "pairs", "clicks", "texts", "wordnet", "cnxml"]

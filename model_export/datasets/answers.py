@@ -120,7 +120,7 @@ def _count_words(text: str) -> Counter[str]:
 
 
 def _join_tokens(text: str) -> str:
-    """Return a text whose tokens stand between blanks as one would write it."""
+    """Return a text whose tokens are separated by blanks as one would write it."""
     text = join_lines(text).replace("`` ", '"').replace(" ''", '"').replace(" -- ", "\N{EN DASH}")
     text = re.sub(r" ([,.;:!?%)\]])", r"\1", text)
     return re.sub(r"([(\[]) ", r"\1", text).replace(" - ", "-").replace(" '", "'")
@@ -139,7 +139,7 @@ def convert_wikiqa(folder: Path) -> Converted:
 
 
 def convert_trecqa(folder: Path) -> Converted:
-    """Convert TREC QA's `TRAIN.xml`, `DEV.xml` and `TEST.xml`; their tokens stand between tabs."""
+    """Convert TREC QA's `TRAIN.xml`, `DEV.xml` and `TEST.xml`; their tokens are separated by tabs."""
     rows = []
     for split in _SPLITS:
         text = (folder / f"{split.upper()}.xml").read_text(encoding="utf-8", errors="replace")

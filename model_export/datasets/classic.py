@@ -87,8 +87,8 @@ def _cut_title(text: str, title: str) -> str:
 def _convert_article(number: str, page: str) -> CollectionDocument:
     """Return the document of a page: its first paragraph is the title.
 
-    Its issue ("CACM December, 1958") is left out, and so is all from the archive's own line
-    ("CA581203 JB March 22, 1978") on, which is followed by citations.
+    Its issue ("CACM December, 1958") is left out. So are the archive's own line ("CA581203 JB March 22,
+    1978") and the citations after it.
     """
     content = html.unescape(re.sub(r"</?(?:html|pre)>", "", page)).strip()
     content = re.split(r"^CA\d{6}", content, maxsplit=1, flags=re.MULTILINE)[0]

@@ -1,8 +1,8 @@
 """Linear layers as 7-bit integers, smoothed so that activations can be integers too.
 
 Seven bits, because AVX2 without VNNI adds two u8 x s8 products in 16 bits: 2 * 255 * 63 still fits, so every
-CPU computes the same. Smoothing moves an input channel's range from the activations into the weights
-(SmoothQuant, arXiv 2211.10438, equation 4), because one wide channel would make all others coarser.
+CPU computes the same. Smoothing moves an input channel's range from the activations into the weights,
+because one wide channel would make all others coarser (SmoothQuant, arXiv 2211.10438, equation 4).
 """
 
 from collections.abc import Callable, Sequence

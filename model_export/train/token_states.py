@@ -1,8 +1,8 @@
 """Word embeddings that replace a model's first layers: their output for each word piece alone.
 
 A tower of few layers then starts from the output of the first layers, at no cost to a query. A piece's row is
-its state after those layers between the first token and the last, as in Model2Vec (Tulkens and van Dongen
-2024, which takes the last layer's). Training teaches the rows what the surrounding pieces would have added.
+its state after those layers, between the first token and the last. Model2Vec (Tulkens and van Dongen 2024)
+takes the last layer's. Training teaches the rows what the surrounding pieces would have added.
 """
 
 import json

@@ -30,10 +30,11 @@ class Plan:
     the client's search as OpenSearch will read it, without `ext.rerank`. `settings` are the index's with what
     the request changes, `fusion` is theirs with the bundle's values filled in. `keep_vector` says that the
     client asked for the vector field by name, `needs_docvalue` that what it asked for may not hold it.
-    `explains` asks for an explanation in OpenSearch's form, `details` for ours. `filter_path` is set if the
-    client filters the answer. `in_cluster` says that OpenSearch itself rescores: then the window is one of
-    each shard, and the page is asked for as it is; `fallback` is why it does not in spite of the settings.
-    `follows_page` says that an earlier page of the same search was reranked, so that this one has to be.
+    `explains` asks for an explanation in OpenSearch's form, `details` for one in Twinrank's. `filter_path` is
+    set if the client filters the answer. `in_cluster` says that OpenSearch itself rescores: then the window
+    is one of each shard, and the page is asked for as it is; `fallback` is why it does not in spite of the
+    settings. `follows_page` says that an earlier page of the same search was reranked, so that this one has
+    to be.
     """
 
     query_text: str

@@ -44,7 +44,7 @@ def render_body(template: SearchRequest) -> bytes:
 
 
 def build_rendered_search(template: SearchRequest, path: str, answer: bytes) -> SearchRequest:
-    """Return the search that a template stands for, `answer` being what OpenSearch rendered.
+    """Return the search that a template makes, `answer` being what OpenSearch rendered.
 
     Raises:
         NotUnderstoodError: it is no search in JSON, or the URL has a parameter that does not go with it.

@@ -36,7 +36,7 @@ _REQUIRED = {"model": "any", "source_fields": ["any"]}
 
 @dataclass(frozen=True)
 class BundleDefaults:
-    """What a model bundle brings where nothing is set: `fusion` has its values by name.
+    """What a model bundle brings if nothing is set: `fusion` has its values by name.
 
     `model` is whose vectors it reads: for the indices of another model it says nothing.
     """
@@ -118,7 +118,7 @@ def effective_settings(
         rerank: the index's own `_meta.rerank`.
         template: the `_meta.rerank` of its index template, empty if there is none.
         defaults: the server's.
-        bundle: what holds where none of these says anything; None leaves such values out.
+        bundle: what holds if none of these says anything; None leaves such values out.
     """
     layers = dict(_flatten_layer(rerank)), dict(_flatten_layer(template)), dict(_flatten_layer(defaults))
     unsaid = OF_THE_BUNDLE if settings.fusion.method == "log_linear" else "default"

@@ -30,8 +30,8 @@ MAX_DOCUMENTS = 1000
 class RerankEndpoint:
     """Answers every document of a request with a score, best first; ties keep their order.
 
-    A blank document and an unusable stored vector get the lowest score. There is no first stage whose order
-    could be kept, so a query or documents that the model does not read are scored too, with a warning.
+    A blank document and an unusable stored vector get the lowest score. No first-stage order could be
+    kept, so a query or documents that the model does not read are scored too, with a warning.
     """
 
     def __init__(self, model: Model, scores: DocumentScores) -> None:

@@ -21,8 +21,8 @@ WINDOW = 100
 class Evaluation:
     """One collection's measures in OpenSearch's own order and in the reranked one.
 
-    `statuses` counts the first word of `Rerank-Status`, with the reason of a skipped search, so that a
-    comparison in which the proxy did nothing is noticed.
+    `statuses` counts the first word of `Rerank-Status`, with the reason of a skipped search. It shows if the
+    proxy reranked nothing.
     """
 
     collection: Collection

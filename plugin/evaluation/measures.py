@@ -21,9 +21,9 @@ Run = Mapping[str, Sequence[str]]
 class Measures:
     """One ranking's measures, each (num_queries,) float64 in the order of the qrels.
 
-    `ndcg` is nDCG@10 (linear gains, as trec_eval has it) and `rr` the reciprocal rank of the first relevant
-    hit of ten, 0 if there is none. `bad` counts the hits of the top 10 that were judged and found not
-    relevant, `unjudged` is the share of those hits that nobody judged.
+    `ndcg` is nDCG@10 (linear gains, as in trec_eval). `rr` is the reciprocal rank of the first relevant hit
+    of ten, 0 if there is none. `bad` counts the hits of the top 10 that were judged and found not relevant,
+    `unjudged` is the share of those hits that nobody judged.
     """
 
     ndcg: Floats64

@@ -1,7 +1,7 @@
 """Who asks: the headers that tell OpenSearch, for requests in a caller's name and for what is kept for them.
 
-The security plugin takes a user from `Authorization`, from another user's right to speak for them
-(`opendistro_security_impersonate_as`), or from a proxy that has checked them (`x-proxy-user`).
+The security plugin takes a user from `Authorization` or from a proxy that has checked them (`x-proxy-user`).
+A user with the right to impersonate others names one in `opendistro_security_impersonate_as`.
 """
 
 from plugin.http.headers import IDENTITY, Headers

@@ -1,6 +1,6 @@
 """One search that OpenSearch rescores itself: the client's own request with one clause more.
 
-The query's vector is await_vector first, since it is part of the request; hits are scored on the data nodes.
+The query's vector is awaited first, since it is part of the request; hits are scored on the data nodes.
 """
 
 from dataclasses import replace

@@ -87,8 +87,8 @@ def explain(
 ) -> dict[str, Any]:
     """Return every step of the search as plain JSON values.
 
-    It waits longer for the query's vector than a search does, and a search that a busy machine leaves
-    unranked is sent again, `tries` times in all.
+    It waits longer for the query's vector than a search does. A search that a busy machine leaves unranked
+    is sent again, `tries` times in all.
 
     `headers` are the caller's own: what they may not read is not shown. `reports` are the settings of the
     indices, with their origins.

@@ -80,7 +80,7 @@ class SearchHandler:
             response = executor.run(search.request, plan)
         except ClientDisconnectedError:
             raise
-        except Exception as error:  # noqa: BLE001  # the app's edge: a fault of ours must not fail a search
+        except Exception as error:  # noqa: BLE001  # the app's edge: a fault of the proxy must not fail a search
             return self._recover(search, plan, body, error)
         self._planner.breaker.record_success(find_kind(search.request, plan.request))
         return self._hide(search, body, response) if response.status in DENIED else response
@@ -114,13 +114,13 @@ class SearchHandler:
         return replace(response, outcome=SearchOutcome.skipped(skip.reason, context.stages_ms()))
 
     def _show_error(self, search: Search, body: bytes, own: Response) -> Response:
-        """Answer an error of ours to a caller who may search there, and to others what OpenSearch answers."""
+        """Answer the proxy's own error to a caller who may search there, and OpenSearch's to others."""
         if may_search(self._upstream, search.request, search.indices):
             return own
         return self._fall_back(replace(search, target=Target(_UNSEEN), forward=None), body, _UNSEEN)
 
     def _hide(self, search: Search, body: bytes, denied: Response) -> Response:
-        """Return a refusal; to who may not see the settings either, as for an index that has none."""
+        """Return a refusal; to a caller who may not see the settings, the one for an index that has none."""
         forward = search.forward  # without `ext.rerank`, about which OpenSearch says something else
         if denied.status == 403 and forward is not None and not self._planner.shows(search.request, forward):
             _close(denied)

@@ -61,7 +61,7 @@ class MultiSearchHandler:
             return self._execute(request, body, planned)
         except ClientDisconnectedError:
             raise
-        except Exception as error:  # noqa: BLE001  # the app's edge: a fault of ours must not fail a search
+        except Exception as error:  # noqa: BLE001  # the app's edge: a fault of the proxy must not fail a search
             return self._recover(request, body, planned, error)
 
     def _read_items(self, request: Request, endpoint: Endpoint, body: bytes) -> Sequence[MultiSearchItem]:

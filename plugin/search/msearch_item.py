@@ -84,8 +84,8 @@ class PlannedItem:
 def build_items_cut(planned: Sequence[PlannedItem]) -> Redaction | None:
     """Return what cuts our fields out of the answer to all items as they came; None: they have none.
 
-    If the answer does not hold one part an item (`filter_path` leaves empty ones out), a field is cut that
-    any item hides and none asks for.
+    The answer may not hold one part for each item, because `filter_path` leaves empty ones out. Then a field
+    is cut if any item hides it and none asks for it.
     """
     hidden = [find_hidden_fields(each.search.target, each.search.asked) for each in planned]
     if not any(hidden):

@@ -134,5 +134,5 @@ def _lasting_parts(parts: Mapping[str, Part]) -> dict[str, Part]:
 
 
 def _lasting(value: str) -> str:
-    """Return of a request's signature what says who signed: the rest is another for each request."""
+    """Return the part of a signature that says who signed; the rest differs from request to request."""
     return value.partition(", SignedHeaders")[0] if value.startswith(_SIGNED) else value

@@ -90,7 +90,7 @@ class SearchPlanner:
         return replace(decision, plan=Skip("upstream")) if is_stopped else decision
 
     def _find_target(self, request: Request, indices: str, asked: SearchRequest | Skip) -> Target:
-        """Return what the indices say of which a search speaks."""
+        """Return what a search's indices say."""
         parameters = {} if isinstance(asked, Skip) else asked.parameters
         if not isinstance(asked, Skip) and "pit" in asked.body:
             behind = _behind_the_point_in_time(asked)

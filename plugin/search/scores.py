@@ -92,8 +92,8 @@ class WindowScores:
         """Return a fused value as it is shown, which is never negative.
 
         `log_linear` is ranked by its logarithm and shown as first_stage * exp(weight * (1 + crossing)), the
-        value that `cluster` computes, and with feedback times exp(weight * feedback * (1 + similarity)), so
-        never below the first stage's, smoothed never below the last hit's; `none` is shown as its
+        value that `cluster` computes. Feedback multiplies it by exp(weight * feedback * (1 + similarity)). So
+        it is never below the first stage's, nor, smoothed, below the last hit's. `none` is shown as its
         probability.
         """
         method, weight = self.plan.fusion.method, self.plan.fusion.weight or 0.0

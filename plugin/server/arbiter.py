@@ -103,8 +103,8 @@ class GracefulArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
 def drop_new_handshakes(listener: socket.socket) -> None:
     """Drop every handshake that begins from now on, for all processes that hold this TCP socket.
 
-    Connections in a port's queue are reset when its last holder closes it, and a client can connect between
-    the last look into the queue and the close. So new handshakes are dropped first, the queue is emptied, and
+    Connections in a port's queue are reset when its last holder closes it. A client can connect between the
+    last look into the queue and the close. So new handshakes are dropped first, the queue is emptied, and
     then the port is closed. A client whose handshake was dropped tries again after a second, is refused, and
     goes to another address.
 

@@ -2,8 +2,8 @@
 
 `accept`, `enqueue_req` -> `_receive` (in the main loop, without waiting) -> `_dispatch` (to a thread)
 
-In gunicorn's own worker, a client that sends slowly holds a thread, and closing a connection waits for the
-client up to two seconds in the main loop (`python -m tests.benchmarks.slow_clients`).
+In gunicorn's own worker, a client that sends slowly holds a thread. Closing a connection waits for the client
+up to two seconds in the main loop (`python -m tests.benchmarks.slow_clients`).
 """
 
 import errno

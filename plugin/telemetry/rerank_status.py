@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 MAX_CHARS = 1000
-"""The items of an `_msearch` are shown up to here; then `...` stands for the others."""
+"""The items of an `_msearch` are shown up to here; then `...` replaces the others."""
 
 _MAX_WORD = 64
 

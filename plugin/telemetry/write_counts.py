@@ -13,7 +13,7 @@ class WriteCounts:
     Attributes:
         documents: operations on indices with settings.
         encoded: texts that were encoded.
-        repaired: documents that were written once more, with the vector that fits.
+        repaired: documents that were written again, with the vector that fits.
         left: documents without a current vector.
         reasons: why some are left: `source`, `append_only` or `not_found`.
     """

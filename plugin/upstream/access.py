@@ -11,7 +11,7 @@ DENIED = frozenset({401, 403})
 def may_search(upstream: Upstream, request: Request, indices: str) -> bool:
     """Whether OpenSearch lets the caller of a request search these indices.
 
-    A caller who may not must not learn from an error of ours what the settings of an index say.
+    A caller who may not must not learn from one of Twinrank's errors what the settings of an index say.
 
     Raises:
         UpstreamError: OpenSearch cannot be asked.

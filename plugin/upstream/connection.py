@@ -141,7 +141,7 @@ class Connection(HTTPConnection):
             self._watch()
 
     def _watch(self) -> None:
-        """Check for an answer; not over TLS, where readable bytes need not be part of one."""
+        """Check for an answer; not over TLS, because readable bytes need not be part of one."""
         if not isinstance(self.sock, ssl.SSLSocket) and is_readable(self):
             self.is_in_doubt = True
 

@@ -1,7 +1,7 @@
 """The addresses of one OpenSearch, used in turn; one that fails is left out until it answers again.
 
-opensearch-py's pool was the model but is not used. It takes a host back after a time, so that a client's
-request tests it, and waits for a connect timeout if the host drops packets. It also uses the wall clock,
+opensearch-py's pool was the model but is not used. It takes a host back after a time, so a client's
+request tests the host, and waits for a connect timeout if it drops packets. It also uses the wall clock,
 which may jump.
 """
 

@@ -51,8 +51,8 @@ def find_documents(
     """Return the documents, by the keys that they should have.
 
     A pipeline may set `_routing`: a document that is not on its shard is looked for on every shard, in real
-    time. If one is found elsewhere, the others of the same index are looked for too, since other documents
-    with the same ids may be on their shards under the former routing.
+    time. If one is found elsewhere, the others of the same index are looked for too: under the former
+    routing, other documents with the same ids may be on their shards.
     """
     read = read_documents(upstream, headers, [(key, one.fields) for key, one in sought.items()])
     found = {key: Found(key, stored) for key, stored in zip(sought, read, strict=True)}
