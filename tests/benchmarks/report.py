@@ -34,9 +34,10 @@ def figures_markdown(figures: Sequence[Figure], machine: str) -> str:
     rows = "\n".join(f"| {' | '.join(_cells(figure))} |" for figure in figures)
     head = "| what | value | spread | budget | |\n|---|---:|---:|---:|---|"
     note = (
-        "Spread: the quartiles of single measurements; for an added time, the 95 % interval of the difference"
-        " (bootstrap over rounds); for searches a second, the slowest and the fastest client times their"
-        " number; for memory, the smallest and the largest worker."
+        "The spread is the quartiles of single measurements.\n"
+        "For an added time, it is the 95 % interval of the difference (bootstrap over rounds).\n"
+        "For searches a second, it is the slowest and the fastest client, times their number.\n"
+        "For memory, it is the smallest and the largest worker."
     )
     return f"{machine}\n\n{head}\n{rows}\n\n{note}"
 

@@ -14,9 +14,11 @@ _LATE_MS = 50.0
 def section(points: Sequence[Point], command: str, machine: str, remarks: Sequence[str]) -> str:
     """Return the section."""
     lines = [
-        f"`{command}`: {machine} Requests come at random times at the given mean rate, whether answers come"
-        " or not (open loop), and latency counts from a request's own time. Server, proxies and clients share"
-        " the cores. `-`: the series no longer kept up at a lower rate.",
+        f"`{command}`: {machine}",
+        "Requests come at random times at the given mean rate, whether responses come or not (open loop).",
+        "Latency counts from a request's own time.",
+        "Server, proxies and clients share the cores.",
+        "`-`: the series no longer kept up at a lower rate.",
         *remarks, "",
         "![p50 and p99 by request rate](images/load.svg)", "",
         "| requests/s | | " + " | ".join(_names(points)) + " |",

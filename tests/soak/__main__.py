@@ -28,8 +28,9 @@ def section(found: Sequence[Trend], counts: dict[str, int], minutes: float, mach
     told = ", ".join(f"{count:,} {kind}" for kind, count in sorted(counts.items()))
     verdict = "flat" if all(trend.is_flat for trend in found) else "NOT FLAT"
     lines = [
-        f"`python -m tests.soak --minutes {minutes:g}`: {machine} {CLIENTS} clients in a closed loop:"
-        f" {told}. Verdict: {verdict} (after the first third, by a line fitted through samples: at most"
+        f"`python -m tests.soak --minutes {minutes:g}`: {machine}",
+        f"{CLIENTS} clients in a closed loop: {told}.",
+        f"Verdict: {verdict} (after the first third, by a line fitted through samples: at most"
         f" {FLAT_MB:.0f} MB or {FLAT_SHARE:.0%} more, and {FLAT_DESCRIPTORS} descriptors).", "",
         "| worker | memory at the end (PSS) | growth after the first third | a day would add"
         " | descriptors, at most, before / after | threads |",
