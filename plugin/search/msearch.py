@@ -154,6 +154,6 @@ def _outcome(request: Request, planned: Sequence[PlannedItem]) -> MultiSearchOut
     """Return the outcome of items of which none is reranked."""
     return MultiSearchOutcome(
         tuple(each.outcome for each in planned),
-        request.context.stages_ms(),
         tuple(each.item.indices for each in planned),
+        request.context.stages_ms(),
     )

@@ -101,7 +101,7 @@ class MultiSearchReranker:
         body = answers.whole.with_items(responses[position].raw for position in items)
         indices = tuple(each.item.indices for each in planned)
         return build_response(
-            answers.exchange, body, MultiSearchOutcome(outcomes, context.stages_ms(), indices)
+            answers.exchange, body, MultiSearchOutcome(outcomes, indices, context.stages_ms())
         )
 
     def _record_failures(

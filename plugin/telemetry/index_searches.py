@@ -23,7 +23,7 @@ def list_index_searches(
     if response.status != 200:
         return
     if isinstance(outcome, MultiSearchOutcome):
-        for indices, item in zip(outcome.indices, outcome.items, strict=False):
+        for indices, item in zip(outcome.indices, outcome.items, strict=True):
             if item.result != REFUSED:
                 yield unquote(indices), _name_result(item)
         return

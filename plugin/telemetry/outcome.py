@@ -100,8 +100,8 @@ class MultiSearchOutcome:
     """
 
     items: tuple[SearchOutcome, ...]
+    indices: tuple[str, ...]
     stages_ms: Mapping[str, float]
-    indices: tuple[str, ...] = ()
     reason: str = field(default="", init=False)
     window: int = field(default=0, init=False)
     scored: int = field(default=0, init=False)

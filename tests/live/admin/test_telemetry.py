@@ -51,7 +51,7 @@ def test_items_are_counted_each() -> None:
         SearchOutcome.skipped("sort"),
         SearchOutcome.refused(),
     )
-    outcome = MultiSearchOutcome((applied, applied, sorted_, refused, sorted_), {})
+    outcome = MultiSearchOutcome((applied, applied, sorted_, refused, sorted_), ("books",) * 5, {})
     assert outcome.result == "applied"
     assert outcome.counts() == {("applied", ""): 2, ("skipped", "sort"): 2, ("refused", "ext"): 1}
     metrics = Metrics()
@@ -60,7 +60,7 @@ def test_items_are_counted_each() -> None:
     assert found['twinrank_searches_total{outcome="applied",reason=""}'] == 2
     assert found['twinrank_searches_total{outcome="skipped",reason="sort"}'] == 2
     assert found['twinrank_searches_total{outcome="refused",reason="ext"}'] == 1
-    assert MultiSearchOutcome((refused,), {}).result == "refused"
+    assert MultiSearchOutcome((refused,), ("books",), {}).result == "refused"
 
 
 def test_searches_and_hits_are_counted() -> None:

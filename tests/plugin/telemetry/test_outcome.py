@@ -21,7 +21,7 @@ from plugin.telemetry.rerank_status import MAX_CHARS
 
 def items(*words: str) -> MultiSearchOutcome:
     """Return the outcome of items of these words."""
-    return MultiSearchOutcome(tuple(item(word) for word in words), {})
+    return MultiSearchOutcome(tuple(item(word) for word in words), ("books",) * len(words), {})
 
 
 def item(word: str) -> SearchOutcome:
