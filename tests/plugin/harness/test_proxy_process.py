@@ -62,7 +62,7 @@ def test_what_was_recorded_is_stopped_once(opensearch_url: str, tmp_path: Path) 
 
 
 def test_a_proxy_that_cannot_start_says_why(tmp_path: Path) -> None:
-    with pytest.raises(ProxyError, match="expected the bundle's file"):
+    with pytest.raises(ProxyError, match="expected a bundle's folder"):
         start_proxy("http://127.0.0.1:1", tmp_path, port=free_port(), bundle=tmp_path / "nothing")
     assert not (tmp_path / "proxy.json").exists()
 
