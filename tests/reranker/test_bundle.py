@@ -37,7 +37,7 @@ def refusal(path: Path, load: Callable[[Path], object] = Bundle.open) -> str:
     message = str(caught.value)
     assert "expected " in message
     assert "found" in message
-    assert "python -m model_export export" in message or "--bundle" in message
+    assert "python -m model_export export" in message or "restore the folder from the release" in message
     return message
 
 

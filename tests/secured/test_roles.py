@@ -17,11 +17,11 @@ from reranker.bundle import Bundle
 from tests.secured.conftest import Secured
 from tests.support.indices.toy_index import index_body
 from tests.support.other_bundle import other_bundle
-from tests.support.paths import TINY_BUNDLE
+from tests.support.paths import DOCS, ROOT, TINY_BUNDLE
 
 pytestmark = pytest.mark.live
 
-FOLDER = Path(__file__).parent.parent.parent / "opensearch" / "deploy" / "roles"
+FOLDER = ROOT / "opensearch" / "deploy" / "roles"
 INDEX = "articles-of-roles"
 BUNDLE = ("--bundle", str(TINY_BUNDLE))
 
@@ -123,7 +123,7 @@ def test_a_role_is_enough_and_each_of_its_rights_is_needed(command: Any, name: s
 
 
 def test_every_role_is_one_that_the_plugin_takes_and_the_documentation_names(secured: Secured) -> None:
-    documented = (FOLDER.parent.parent / "docs" / "how-to" / "secured-clusters.md").read_text()
+    documented = (DOCS / "how-to" / "secured-clusters.md").read_text()
     for file in FOLDER.glob("*.json"):
         secured.set_role(f"twinrank-{file.stem}", json.loads(file.read_text()))
         assert f"`{file.stem}.json`" in documented
