@@ -166,7 +166,7 @@ def test_the_numbers_of_a_running_proxy(
         for _ in range(2):
             ask(proxy.url, "POST", target, body, {"Content-Type": "application/x-ndjson"})
         query = {"query": {"match": {"text": "around"}}}
-        with ThreadPoolExecutor(8) as pool:
+        with ThreadPoolExecutor(2) as pool:  # a longer queue may be refused before a text is looked up
             list(pool.map(lambda n: search(proxy.url, index_name, query), range(40)))
         until(lambda: with_vector(client, index_name) == 4, within_s=120)
         checked = f'twinrank_sync_documents_total{{index="{index_name}",outcome="checked"}}'
