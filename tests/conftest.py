@@ -1,5 +1,6 @@
 """What the suites share: a real OpenSearch for the session, a client, and index names of their own."""
 
+import os
 import shutil
 import tempfile
 import uuid
@@ -22,6 +23,10 @@ from tests.support.java_options import QUICK_START
 from tests.support.paths import TINY_BUNDLE
 
 NEWEST = Distribution().version
+
+
+# A profile of the developer's own must not change what the commands do here.
+os.environ["TWINRANK_PROFILE"] = os.devnull
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

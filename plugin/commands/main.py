@@ -119,6 +119,10 @@ class Commands(click.Group):
         """Run the command; raise click.ClickException (exit status 1) for an expected error."""
         try:
             return super().invoke(context)
+        except click.BadParameter as error:
+            from plugin.options.origins import locate_error
+
+            raise locate_error(error) from error
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise  # before the expected errors are imported
         except UnicodeEncodeError as error:
@@ -139,6 +143,9 @@ class Commands(click.Group):
         if lazy is None:
             return None
         command: click.Command = getattr(importlib.import_module(f"plugin.commands.{lazy.module}"), lazy.name)
+        from plugin.options.sources import add_sources
+
+        add_sources(command, (name,))
         return command
 
     def resolve_command(

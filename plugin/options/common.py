@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -69,21 +70,25 @@ def bundle_option(command: Command) -> Command:
 
 def settings_file_option(command: Command) -> Command:
     """Add `--settings`, passed as checked `defaults`."""
+
+    @wraps(command)
+    def with_defaults(*, settings_file: Path | None, **given: Any) -> Any:  # noqa: ANN401  # click's own
+        return command(defaults=_read_defaults(settings_file), **given)
+
     return click.option(
         "--settings",
-        "defaults",
+        "settings_file",
         type=click.Path(dir_okay=False, path_type=Path),
-        callback=_read_defaults,
         metavar="FILE",
         help="JSON with the server's defaults, in the form of `_meta.rerank`.",
-    )(command)
+    )(with_defaults)  # type: ignore[return-value]
 
 
-def _read_defaults(_context: click.Context, _parameter: click.Parameter, file: Path | None) -> Defaults:
+def _read_defaults(file: Path | None) -> Defaults:
     try:
         return read_defaults(file)
     except DefaultsFileError as error:
-        raise click.BadParameter(str(error)) from error
+        raise click.UsageError(str(error)) from error
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -1,15 +1,19 @@
 """The options that say how to reach OpenSearch: one table for `serve` and all other commands."""
 
+import os
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
+from click.core import ParameterSource
 
 from plugin.options.common import Command
+from plugin.options.origins import describe_origin, is_stronger
 from plugin.options.password import STDIN, add_password
-from plugin.upstream.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
+from plugin.upstream.client import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, get_first_url
 from plugin.upstream.connecting import VARIABLES, Connecting, ConnectionOptionError
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -126,14 +130,18 @@ def _read_connecting(given: dict[str, Any]) -> Connecting:
         click.UsageError: the options do not fit together, or a file cannot be used.
         AwsError: requests cannot be signed.
     """
-    user, password_file = given.pop("user"), given.pop("password_file")
     urls, insecure = ",".join(given.pop("urls")), given.pop("insecure")
+    user, password_file = _select_user(urls, given.pop("user"), given.pop("password_file"))
     chosen = {name: given.pop(name) for name in Connecting.__dataclass_fields__ if name in given}
     if chosen["key"] and not chosen["certificate"]:
         raise click.UsageError("expected the key's certificate too: --client-cert FILE")
     if chosen["aws_region"] and (user or password_file):
+        context = click.get_current_context()
+        name = "user" if user else "password_file"
         raise click.UsageError(
             "expected --user or --aws-region, found both: a request is signed or has a password"
+            f" (--aws-region: {describe_origin(context, 'aws_region')}; --{name.replace('_', '-')}:"
+            f" {describe_origin(context, name)})"
         )
     with_password = add_password(urls, user, password_file)
     # a password in the URL comes before the file, and standard input cannot be read again
@@ -148,3 +156,15 @@ def _read_connecting(given: dict[str, Any]) -> Connecting:
     except ConnectionOptionError as error:
         raise click.UsageError(str(error)) from error
     return connecting
+
+
+def _select_user(urls: str, user: str | None, password_file: str | None) -> tuple[str | None, str | None]:
+    """Return user and password file, without what a stronger source gives in another form.
+
+    That form is a URL with a user, or TWINRANK_PASSWORD. The weaker source is then the profile, mostly.
+    """
+    context = click.get_current_context()
+    if is_stronger(context, "urls", "user") and urlsplit(get_first_url(urls)).username is not None:
+        user = None
+    is_in_profile = context.get_parameter_source("password_file") is ParameterSource.DEFAULT_MAP
+    return user, None if is_in_profile and VARIABLES["password"] in os.environ else password_file

@@ -30,6 +30,8 @@ VARIABLES = {
 }
 """Option -> its environment variable."""
 
+PROFILE_VARIABLE = "TWINRANK_PROFILE"
+
 _log = logging.getLogger("twinrank")
 
 
@@ -123,6 +125,7 @@ class Connecting:
     def environment(self) -> dict[str, str]:
         """Return the environment of a process that connects in the same way.
 
+        It has none of this process's other options, and reads no profile: an empty file is named as its own.
         Any user can read a process's arguments, so they must not hold a URL with a password.
         """
         own = {
@@ -134,8 +137,9 @@ class Connecting:
             "aws_region": self.aws_region,
             "aws_service": self.aws_service,
         }
-        others = {name: value for name, value in os.environ.items() if name not in VARIABLES.values()}
-        return others | {VARIABLES[name]: value for name, value in own.items() if value}
+        others = {name: value for name, value in os.environ.items() if not _is_option(name)}
+        chosen = {VARIABLES[name]: value for name, value in own.items() if value}
+        return others | chosen | {PROFILE_VARIABLE: os.devnull}
 
     def reread_password(self) -> "Connecting":
         """Return the connection with the password that its file holds now.
@@ -188,6 +192,11 @@ class Connecting:
     def _warn(self) -> None:
         if not self.verifies and "https://" in self.urls:
             warn_unverified(os.getpid())
+
+
+def _is_option(variable: str) -> bool:
+    """Whether an environment variable is that of an option, of whatever command."""
+    return variable.startswith("TWINRANK_") and variable != "TWINRANK_HOME"
 
 
 @cache

@@ -15,6 +15,8 @@ HEAD = """# Commands
 `python -m tests.support.command_reference` writes this page, and a test holds it to the commands.
 [Command line](command-line.md) explains what all commands share.
 *Connection options* are those of [reach OpenSearch](command-line.md#reach-opensearch).
+Every command also has `--profile` and `--show-options`
+([options, variables and profiles](command-line.md#options-variables-and-profiles)).
 """
 
 
@@ -43,6 +45,7 @@ def _section(command: click.Command, context: click.Context) -> Iterator[str]:
     yield "```\n"
     yield from _paragraphs(command.help or "")
     options = [param for param in command.params if isinstance(param, click.Option) and not param.hidden]
+    options = [option for option in options if option.expose_value]
     own = [option for option in options if not _is_of_connection(option)]
     if own:
         yield "| option | meaning |"
