@@ -1,6 +1,7 @@
 """A model bundle: a folder with a manifest, two encoders, a tokeniser and a crossing layer."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from reranker.encoder import DocumentEncoder, Encoder, QueryEncoder, Tokeniser
 from reranker.errors import EXPORT_AGAIN, BundleError, LanguageError
 from reranker.languages import ReadableScripts
 from reranker.manifest import CosineParameters, Manifest
+from reranker.shared_files import WHOLE_COPY, locate_files
 from reranker.tokens import MAX_CHARS_PER_TOKEN, Tokens
 from reranker.tri_letters import TriLetters
 
@@ -19,23 +21,31 @@ DEFAULT_BUNDLE = BUNDLES / "bge-small-en-v1.5"
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose files are all there and intact; encoders are loaded on request."""
+    """A bundle whose files are all there and intact; encoders are loaded on request.
+
+    `files` locates every file that the manifest names: in the bundle's own folder, or in the folder of the
+    bundle that it shares the file with.
+    """
 
     path: Path
     manifest: Manifest
+    files: Mapping[str, Path]
 
     @classmethod
     def open(cls, path: Path = DEFAULT_BUNDLE) -> "Bundle":
         """Read the manifest in `path` and check every file against its checksum.
 
+        A shared file is looked for in the bundles beside this one, then in those that come with Twinrank.
+
         Raises:
             BundleError: no such folder, no or a wrong manifest, a file missing or changed.
         """
-        bundle = cls(path, manifests.parse(_read(path / manifests.FILE_NAME), str(path)))
-        bundle._check_names()
+        manifest = manifests.read(path)
+        _check_names(path, manifest)
+        bundle = cls(path, manifest, locate_files(path, manifest, BUNDLES))
         bundle.load_scripts()  # an unknown language is an error now, not at the first search
-        for name, expected in bundle.manifest.checksums.items():
-            _check_digest(path / name, expected)
+        for name in manifest.checksums:
+            bundle._check_digest(name)
         return bundle
 
     @property
@@ -68,7 +78,7 @@ class Bundle:
             BundleError: ONNX Runtime or the tokeniser refuses a file.
         """
         tower = self.manifest.query
-        encoder = self._open_encoder(tower.file, threads=threads)
+        encoder = self.load_encoder(tower.file, threads=threads)
         return QueryEncoder(encoder, self._open_tokeniser(tower.max_tokens, tower.prefix))
 
     def load_document_encoder(self, *, threads: int) -> DocumentEncoder:
@@ -78,7 +88,7 @@ class Bundle:
             BundleError: ONNX Runtime or the tokeniser refuses a file.
         """
         tower = self.manifest.document
-        encoder = self._open_encoder(tower.file, threads=1)
+        encoder = self.load_encoder(tower.file)
         return DocumentEncoder(encoder, self._open_tokeniser(tower.max_tokens, tower.prefix), threads=threads)
 
     def load_crossing(self) -> Crossing:
@@ -91,7 +101,7 @@ class Bundle:
         if isinstance(given, CosineParameters):
             return Cosine(given.scale, given.offset)
         return Residual.read(
-            self.path / given.file,
+            self.files[given.file],
             dim=self.manifest.dim,
             hidden=given.hidden,
             scale=given.scale,
@@ -111,51 +121,61 @@ class Bundle:
         except LanguageError as error:
             raise BundleError(f"{self.path}: languages: {error}") from error
 
-    def _open_tokeniser(self, max_tokens: int, prefix: str) -> Tokeniser:
-        kind = TriLetters if self.manifest.input == "tri_letters" else Tokens
-        return kind(self.path / self.manifest.tokenizer, max_tokens=max_tokens, prefix=prefix)
+    def load_encoder(self, file: str, *, threads: int = 1) -> Encoder:
+        """Load one graph of the bundle, which takes token ids.
 
-    def _open_encoder(self, file: str, threads: int) -> Encoder:
-        encoder = Encoder(self.path / file, threads=threads)
+        Raises:
+            BundleError: ONNX Runtime refuses the graph, or its input or dimension is not the manifest's.
+        """
+        graph = self.files[file]
+        encoder = Encoder(graph, threads=threads, external_files=self.files if self.manifest.shared else None)
         if encoder.takes_trigrams != (self.manifest.input == "tri_letters"):
             found = "trigrams" if encoder.takes_trigrams else "word pieces"
             raise BundleError(
-                f"{self.path / file}: expected a graph for {self.manifest.input}, found one for {found}."
-                f" {EXPORT_AGAIN}"
+                f"{graph}: expected a graph for {self.manifest.input}, found one for {found}. {EXPORT_AGAIN}"
             )
         if encoder.dim != self.manifest.dim:
             raise BundleError(
-                f"{self.path / file}: expected dim {self.manifest.dim}, found {encoder.dim}. {EXPORT_AGAIN}"
+                f"{graph}: expected dim {self.manifest.dim}, found {encoder.dim}. {EXPORT_AGAIN}"
             )
         return encoder
 
-    def _check_names(self) -> None:
-        """Every file that the manifest uses has a checksum: nothing is read unchecked."""
-        manifest = self.manifest
-        names = [manifest.query.file, manifest.document.file, manifest.tokenizer, manifest.canonical]
-        if not isinstance(manifest.crossing, CosineParameters):
-            names.append(manifest.crossing.file)
-        for name in names:
-            if name not in manifest.checksums:
-                raise BundleError(
-                    f"{self.path}: expected a checksum of {name} in the manifest, found none. {EXPORT_AGAIN}"
-                )
+    def _open_tokeniser(self, max_tokens: int, prefix: str) -> Tokeniser:
+        kind = TriLetters if self.manifest.input == "tri_letters" else Tokens
+        return kind(self.files[self.manifest.tokenizer], max_tokens=max_tokens, prefix=prefix)
+
+    def _check_digest(self, name: str) -> None:
+        file, expected = self.files[name], self.manifest.checksums[name]
+        found = _hash_file(file)
+        if found == expected:
+            return
+        what = f"{file}: expected SHA-256 {expected}, found {found}: the file was changed or damaged."
+        if shared := self.manifest.shared.get(name):
+            what = (
+                f"{file}: expected SHA-256 {expected} of the file that {self.path} shares, found {found}: the"
+                f" bundle {shared.bundle} is another version, or damaged. {WHOLE_COPY}."
+            )
+        raise BundleError(f"{what} {EXPORT_AGAIN}")
 
 
-def _read(file: Path) -> bytes:
+def _check_names(path: Path, manifest: Manifest) -> None:
+    """Every file that the manifest uses has a checksum: nothing is read unchecked."""
+    names = [manifest.query.file, manifest.document.file, manifest.tokenizer, manifest.canonical]
+    if not isinstance(manifest.crossing, CosineParameters):
+        names.append(manifest.crossing.file)
+    for name in (*names, *manifest.shared):
+        if name not in manifest.checksums:
+            raise BundleError(
+                f"{path}: expected a checksum of {name} in the manifest, found none. {EXPORT_AGAIN}"
+            )
+
+
+def _hash_file(file: Path) -> str:
     try:
-        return file.read_bytes()
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
     except OSError as error:
         raise BundleError(
             f"expected the bundle's file {file}, found: {error.strerror}."
             " Check the path, or restore the folder from the release"
         ) from error
-
-
-def _check_digest(file: Path, expected: str) -> None:
-    found = hashlib.sha256(_read(file)).hexdigest()
-    if found != expected:
-        raise BundleError(
-            f"{file}: expected SHA-256 {expected}, found {found}: the file was changed or damaged."
-            f" {EXPORT_AGAIN}"
-        )

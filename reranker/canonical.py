@@ -59,7 +59,7 @@ def replay(bundle: Bundle) -> Replay:
     Raises:
         BundleError: the canonical file or a model file cannot be used.
     """
-    canonical = read(bundle.path / bundle.manifest.canonical)
+    canonical = read(bundle.files[bundle.manifest.canonical])
     _check_sizes(canonical, bundle)
     encode = bundle.load_query_encoder()
     queries = np.stack([encode(text) for text in canonical.queries])
@@ -93,7 +93,7 @@ def _check_sizes(canonical: Canonical, bundle: Bundle) -> None:
     }
     if found != expected:
         raise BundleError(
-            f"{bundle.path / bundle.manifest.canonical}: expected rows and lengths {expected}, found {found}."
+            f"{bundle.files[bundle.manifest.canonical]}: expected rows and lengths {expected}, found {found}."
             f" {EXPORT_AGAIN}"
         )
 

@@ -1,6 +1,7 @@
 """Token ids to vectors, through ONNX Runtime on CPU."""
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from reranker.arrays import Floats
 from reranker.errors import EXPORT_AGAIN, BundleError, EncodingError
+from reranker.external_data import relocate_data
 from reranker.text import Chunking
 
 if TYPE_CHECKING:
@@ -27,6 +29,10 @@ PADDING_TOKENS = 16
 """How much padding one batch may have: that many tokens take as long as the overhead of a run."""
 
 
+DATA_FOLDER_OPTION = "session.model_external_initializers_file_folder_path"
+"""ONNX Runtime's option: the folder of external data of a graph that is loaded from memory."""
+
+
 class Tokeniser(Protocol):
     """Cuts texts into tokens: `Tokens` (word pieces) or `TriLetters`."""
 
@@ -42,21 +48,31 @@ class Tokeniser(Protocol):
 class Encoder:
     """One tower: an ONNX graph that gives pooled unit vectors, (batch, dim) float32, for token ids.
 
+    Args:
+        model: the graph's file.
+        threads: how many threads compute one batch.
+        external_files: where the files of weights are that the graph names; None: beside the graph. They are
+            mapped into memory, so all processes of a machine share them.
+
     Raises:
         BundleError: the file is no ONNX model that this ONNX Runtime loads, or has other inputs or outputs.
     """
 
-    def __init__(self, model: Path, *, threads: int = 1) -> None:
+    def __init__(
+        self, model: Path, *, threads: int = 1, external_files: Mapping[str, Path] | None = None
+    ) -> None:
         import onnxruntime  # not above: its import starts threads, which must not be there before a fork
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3  # errors: warnings about constant folding are not the user's concern
+        source: str | bytes = str(model)
+        if external_files is not None:
+            folder, source = _gather_data(model, external_files)
+            options.add_session_config_entry(DATA_FOLDER_OPTION, folder)
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(model), options, providers=["CPUExecutionProvider"]
-            )
+            self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has no common error class of its own
             raise BundleError(f"expected an ONNX model in {model}, found: {error}. {EXPORT_AGAIN}") from error
         self._model = model
@@ -207,6 +223,21 @@ def batch_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
         batch.append(position)
     if batch:
         yield batch
+
+
+def _gather_data(model: Path, files: Mapping[str, Path]) -> tuple[str, bytes]:
+    """Return a folder above all files, and the graph with their names relative to it.
+
+    ONNX Runtime reads no external data outside the folder that it is given. Links are resolved, because it
+    resolves them too.
+    """
+    real = {name: file.resolve() for name, file in files.items()}
+    folder = os.path.commonpath([file.parent for file in real.values()])
+    names = {name: str(file.relative_to(folder)) for name, file in real.items()}
+    try:
+        return folder, relocate_data(model.read_bytes(), names)
+    except (OSError, ValueError) as error:
+        raise BundleError(f"expected an ONNX model in {model}, found: {error}. {EXPORT_AGAIN}") from error
 
 
 def _check_inputs(session: "InferenceSession", model: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -52,6 +53,13 @@ class ResidualParameters(_Frozen, frozen=True, tag_field="type", tag="residual")
 CrossingParameters = CosineParameters | ResidualParameters
 
 
+class SharedFile(_Frozen, frozen=True):
+    """A file that another bundle holds: that bundle's name, and the file's name in its folder."""
+
+    bundle: PlainName
+    file: PlainName
+
+
 class FusionDefault(_Frozen, frozen=True, omit_defaults=True):
     """The fusion that the bundle was tuned with.
 
@@ -68,11 +76,13 @@ class FusionDefault(_Frozen, frozen=True, omit_defaults=True):
 class Manifest(_Frozen, frozen=True):
     """Everything about a bundle but its files.
 
-    `checksums` names every file of the bundle with its SHA-256; `digest` is over every value here,
-    `document_digest` over what decides a document's vector, so that bundles which share a document tower
-    share stored vectors. `neutral_crossing` is a typical crossing score of a first-stage hit. `input` is how
-    a text is cut: into word pieces, or into words that are sums of their letter trigrams. `vectors_of` names
-    the bundle whose document tower this one has, if that is another's: it serves that one's indices.
+    `checksums` names every file of the bundle with its SHA-256. `shared` says which of them lie in another
+    bundle's folder. `digest` is over every value here but `shared`, so that a bundle is the same wherever its
+    files lie. `document_digest` is over what decides a document's vector, so that bundles which share a
+    document tower share stored vectors. `neutral_crossing` is a typical crossing score of a first-stage hit.
+    `input` is how a text is cut: into word pieces, or into words that are sums of their letter trigrams.
+    `vectors_of` names the bundle whose document tower this one has, if that is another's: it serves that
+    one's indices.
     Queries of more than `whole_beyond` tokens are read by that bundle's query tower, inside the same graph.
     `languages` are those that the model reads; None: not known, and then no search is passed through for its
     language.
@@ -100,6 +110,24 @@ class Manifest(_Frozen, frozen=True):
     vectors_of: PlainName | None = None
     whole_beyond: Positive | None = None
     languages: Annotated[tuple[LanguageTag, ...], Meta(min_length=1)] | None = None
+    shared: dict[PlainName, SharedFile] = msgspec.field(default_factory=dict)
+
+
+def read(folder: Path) -> Manifest:
+    """Read the manifest of the bundle in `folder`.
+
+    Raises:
+        BundleError: the file cannot be read, or is wrong in a way that `parse` refuses.
+    """
+    file = folder / FILE_NAME
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise BundleError(
+            f"expected the bundle's file {file}, found: {error.strerror}."
+            " Check the path, or restore the folder from the release"
+        ) from error
+    return parse(data, str(folder))
 
 
 def parse(data: bytes, where: str) -> Manifest:
@@ -124,6 +152,9 @@ def parse(data: bytes, where: str) -> Manifest:
 
 
 def digest(values: Mapping[str, Any]) -> str:
-    """Return the SHA-256, in hexadecimal, of a manifest's values but `digest`, as compact sorted JSON."""
-    covered = {name: value for name, value in values.items() if name != "digest"}
+    """Return the SHA-256, in hexadecimal, of what a bundle is, as compact sorted JSON.
+
+    That is every value but the digest itself and `shared`: where files lie. Their checksums are covered.
+    """
+    covered = {name: value for name, value in values.items() if name not in ("digest", "shared")}
     return hashlib.sha256(msgspec.json.encode(covered, order="sorted")).hexdigest()

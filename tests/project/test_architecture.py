@@ -55,8 +55,9 @@ LAYERS = {
     "reranker": (
         "rerank canonical",
         "bundle feedback smoothing",
+        "shared_files",
         "manifest window_vectors encoder languages tri_letters integer_query judgements",
-        "tokens fusion crossing stored_vector beir_files",
+        "tokens fusion crossing stored_vector beir_files external_data",
         "arrays text errors blas_threads extras printable",
     ),
     "model_export": (
