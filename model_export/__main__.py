@@ -5,7 +5,14 @@ from typing import Any
 
 import click
 
-from model_export.commands.bundle import calibrate_command, compare_command, export_command, table_command
+from model_export.commands.bundle import (
+    calibrate_command,
+    compare_command,
+    copy_command,
+    export_command,
+    share_command,
+    table_command,
+)
 from model_export.commands.datasets import fetch_command
 from model_export.commands.evaluation import evaluate_command, feedback_command, sizes_command, speed_command
 from model_export.commands.training import (
@@ -49,6 +56,7 @@ def main() -> None:
 for command in (
     calibrate_command,
     compare_command,
+    copy_command,
     evaluate_command,
     export_command,
     feedback_command,
@@ -56,6 +64,7 @@ for command in (
     prefix_command,
     project_command,
     score_command,
+    share_command,
     sizes_command,
     speed_command,
     table_command,

@@ -35,12 +35,19 @@ class Bundle:
     def open(cls, path: Path = DEFAULT_BUNDLE) -> "Bundle":
         """Read the manifest in `path` and check every file against its checksum.
 
-        A shared file is looked for in the bundles beside this one, then in those that come with Twinrank.
+        A shared file is looked for in the bundles beside this one, then in those that come with Twinrank. If
+        `path` ends in `@VERSION`, and is not itself a folder, the bundle must have that version.
 
         Raises:
-            BundleError: no such folder, no or a wrong manifest, a file missing or changed.
+            BundleError: no such folder, no or a wrong manifest, another version, a file missing or changed.
         """
+        path, version = split_version(path)
         manifest = manifests.read(path)
+        if version is not None and manifest.version != version:
+            raise BundleError(
+                f"{path}: expected version {version}, found version {manifest.version}."
+                f" Restore that version, or ask for {path.name}@{manifest.version}"
+            )
         _check_names(path, manifest)
         bundle = cls(path, manifest, locate_files(path, manifest, BUNDLES))
         bundle.load_scripts()  # an unknown language is an error now, not at the first search
@@ -156,6 +163,14 @@ class Bundle:
                 f" bundle {shared.bundle} is another version, or damaged. {WHOLE_COPY}."
             )
         raise BundleError(f"{what} {EXPORT_AGAIN}")
+
+
+def split_version(path: Path) -> tuple[Path, str | None]:
+    """Return a bundle's folder, and the version that `FOLDER@VERSION` pins; None if it pins none."""
+    name, at, version = path.name.rpartition("@")
+    if not (at and name and version) or path.exists():
+        return path, None
+    return path.with_name(name), version
 
 
 def _check_names(path: Path, manifest: Manifest) -> None:

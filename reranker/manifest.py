@@ -17,6 +17,8 @@ FILE_NAME = "manifest.json"
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 PlainName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z")]
 """A name without folders, fit for a file in the bundle's own folder and for an HTTP header."""
+VersionName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*\Z")]
+"""A bundle's version, fit for an HTTP header."""
 Positive = Annotated[int, Meta(ge=1, le=65535)]
 LanguageTag = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z")]
 """A BCP 47 language tag: `en`, `pt-BR`, `sr-Latn`."""
@@ -90,7 +92,7 @@ class Manifest(_Frozen, frozen=True):
 
     format: Annotated[int, Meta(ge=FORMAT, le=FORMAT)]
     name: PlainName
-    version: str
+    version: VersionName
     digest: Sha256
     document_digest: Sha256
     dim: Positive

@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -26,6 +27,13 @@ WEIGHTS_FILE, QUERY_WEIGHTS_FILE = "weights.bin", "query_weights.bin"
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest of the bundle in `folder`, with the digest of its present values."""
     values = {key: value for key, value in msgspec.to_builtins(manifest).items() if value is not None}
+    if not manifest.shared:
+        del values["shared"]
+    write_values(folder, values)
+
+
+def write_values(folder: Path, values: dict[str, Any]) -> None:
+    """Write a manifest's values, with their digest, into `folder`."""
     values["digest"] = manifests.digest(values)
     data = msgspec.json.format(msgspec.json.encode(values), indent=2)
     (folder / manifests.FILE_NAME).write_bytes(data + b"\n")
@@ -38,7 +46,7 @@ def describe_bundle(
 
     `vectors_of` names the bundle whose document tower they hold, if it is another.
     """
-    checksums = {file.name: _hash_file(file) for file in sorted(folder.iterdir())}
+    checksums = {file.name: hash_file(file) for file in sorted(folder.iterdir())}
     document = TowerSpec(DOCUMENT_FILE, base.document_tokens)
     return Manifest(
         format=manifests.FORMAT,
@@ -86,5 +94,6 @@ def _digest_document_files(checksums: dict[str, str], pooling: str, tower: Tower
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _hash_file(file: Path) -> str:
+def hash_file(file: Path) -> str:
+    """Return a file's SHA-256 in hexadecimal."""
     return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import onnx
 
 from model_export.bundle.compare import Comparison, Limits, check_exact, compare_vectors, encode_canonical
+from model_export.bundle.folder import make_folder
 from model_export.bundle.manifest import (
     CANONICAL_FILE,
     DOCUMENT_FILE,
@@ -23,6 +23,7 @@ from model_export.bundle.manifest import (
     describe_query_tower,
     write_manifest,
 )
+from model_export.bundle.sharing import share_in_place
 from model_export.bundle.texts import CANONICAL_DOCUMENTS, CANONICAL_QUERIES, SAMPLE_DOCUMENTS, SAMPLE_QUERIES
 from model_export.errors import ExportError
 from model_export.model.base import Base
@@ -57,7 +58,8 @@ class ExportOptions:
 
     `query_prefix` replaces the base's own. `documents_of` is a bundle whose document tower is copied file by
     file, so that vectors stored with it stay valid; the base then gives only the query tower. That bundle's
-    query tower reads queries of more than `whole_beyond` tokens.
+    query tower reads queries of more than `whole_beyond` tokens. What the bundles `share_with` have is named
+    in the manifest, not stored again.
     """
 
     limits: Limits = DEFAULT_LIMITS
@@ -66,6 +68,7 @@ class ExportOptions:
     precision: Precision = "int8"
     documents_of: Bundle | None = None
     whole_beyond: int | None = None
+    share_with: tuple[Bundle, ...] = ()
 
     def make_long_queries(self, base: Base) -> LongQueries | None:
         """Return what reads long queries in a bundle of `base`, or None if no other tower does.
@@ -86,11 +89,15 @@ DEFAULT_OPTIONS = ExportOptions()
 
 @dataclass(frozen=True)
 class ExportResult:
-    """The float32 graphs' largest difference from torch, and the bundle's comparison and size."""
+    """The float32 graphs' largest difference from torch, the bundle's comparison and its size.
+
+    `own_bytes` is what its folder holds: all of `size_bytes`, unless it shares files.
+    """
 
     exact_difference: float
     comparison: Comparison
     size_bytes: int
+    own_bytes: int
 
 
 def export(base: Base, out: Path, options: ExportOptions = DEFAULT_OPTIONS) -> ExportResult:
@@ -100,35 +107,26 @@ def export(base: Base, out: Path, options: ExportOptions = DEFAULT_OPTIONS) -> E
 
     Raises:
         ExportError: `out` exists or cannot be written, a graph is not fused, the bundle is too large or
-            differs too much from torch, or `documents_of` has another tokeniser.
+            differs too much from torch, `documents_of` has another tokeniser, or `share_with` has nothing
+            to share.
+        BundleError: a bundle of `share_with` is neither beside `out` nor shipped.
     """
-    if out.exists():
-        raise ExportError(f"expected no folder {out}, found one: remove it or choose another name")
     options.make_long_queries(base)  # fail on wrong options before the work
-    scratch = None
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-        difference = _write_files(base, scratch, options)
-        comparison = _write_texts(base, scratch, options)
-        size = _check_size(scratch, options.max_bytes)
-        scratch.chmod(0o755)
-        scratch.rename(out)
-    except OSError as error:
-        raise ExportError(
-            f"expected to write the bundle {out}, found: {error}. Nothing was left; make room or choose"
-            " another folder, and export again"
-        ) from error
-    finally:
-        if scratch is not None:
-            shutil.rmtree(scratch, ignore_errors=True)
-    return ExportResult(difference, comparison, size)
+    with make_folder(out) as folder:
+        difference = _write_files(base, folder, options)
+        comparison = _write_texts(base, folder, options)
+        size = _check_size(folder, options.max_bytes)
+        if options.share_with:
+            share_in_place(folder, options.share_with)
+        own_size = _sum_sizes(folder)
+    return ExportResult(difference, comparison, size, own_size)
 
 
 def compare_bundle(bundle: Bundle, base: Base) -> Comparison:
     """Compare a bundle with its base in torch, on those of QUERIES that the base reads, and on DOCUMENTS."""
-    queries, documents = _tokenise_texts(base, bundle.path, bundle.manifest.query.prefix)
-    beyond = bundle.manifest.whole_beyond
+    manifest = bundle.manifest
+    queries, documents = _tokenise_texts(base, bundle.files[manifest.tokenizer], manifest.query.prefix)
+    beyond = manifest.whole_beyond
     read = [place for place, tokens in enumerate(queries) if beyond is None or len(tokens) <= beyond]
     original = (
         encode_in_torch(base.query, [queries[i] for i in read]),
@@ -143,7 +141,8 @@ def compare_bundle(bundle: Bundle, base: Base) -> Comparison:
 def _write_files(base: Base, folder: Path, options: ExportOptions) -> float:
     """Write tokeniser, graphs and weights; return the float32 graphs' largest difference from torch."""
     (folder / TOKENIZER_FILE).write_text(_strip_tokenizer(base.tokenizer))
-    queries, documents = _tokenise_texts(base, folder, base.query_prefix or base.projected_prefix)
+    prefix = base.query_prefix or base.projected_prefix
+    queries, documents = _tokenise_texts(base, folder / TOKENIZER_FILE, prefix)
     differences = [check_exact(base.query, queries, folder), check_exact(base.document, documents, folder)]
     if base.is_shared and options.documents_of is None:
         _write_shared(base.query, [*queries, *documents], folder, options.precision)
@@ -157,7 +156,8 @@ def _write_files(base: Base, folder: Path, options: ExportOptions) -> float:
         is_one = base.query.has_weights_of(base.document)
         seen = (base.document, [*queries, *documents]) if is_one else (base.query, queries)
         linear = _make_linear(*seen, options.precision, make_query_linear)
-        weights = WeightFile(QUERY_WEIGHTS_FILE, there=locate_tensors(folder / DOCUMENT_FILE))
+        there = locate_tensors(folder / DOCUMENT_FILE, {WEIGHTS_FILE: folder / WEIGHTS_FILE})
+        weights = WeightFile(QUERY_WEIGHTS_FILE, there=there)
         long_queries = options.make_long_queries(base)
         _write_graph(base.query, linear, folder / QUERY_FILE, weights, long_queries)
     write_crossing(base.crossing, folder)
@@ -192,20 +192,20 @@ def _make_linear(tower: Tower, ids: list[Ids], precision: Precision, make: MakeL
 
 def _copy_documents(bundle: Bundle, folder: Path) -> None:
     """Copy the files that decide a document's vector."""
-    other = (bundle.path / bundle.manifest.tokenizer).read_bytes()
+    other = bundle.files[bundle.manifest.tokenizer].read_bytes()
     if other != (folder / TOKENIZER_FILE).read_bytes():
         raise ExportError(
             f"expected the tokeniser of {bundle.path}, whose document tower is taken over, found another"
         )
     for name in (DOCUMENT_FILE, WEIGHTS_FILE):
-        shutil.copyfile(bundle.path / name, folder / name)
+        shutil.copyfile(bundle.files[name], folder / name)
 
 
 def _write_texts(base: Base, folder: Path, options: ExportOptions) -> Comparison:
     """Write canonical texts and manifest, open the bundle as a user does, and compare it with torch."""
     prefix = base.query_prefix if options.query_prefix is None else options.query_prefix
     limits = options.limits.for_crossing(base.crossing)
-    query_ids, document_ids = _tokenise_texts(base, folder, prefix)
+    query_ids, document_ids = _tokenise_texts(base, folder / TOKENIZER_FILE, prefix)
     queries, documents = (
         encode_in_torch(base.query, query_ids),
         encode_in_torch(base.document, document_ids),
@@ -236,12 +236,16 @@ def _check_documents(bundle: Bundle, taken: Bundle | None) -> None:
 
 
 def _check_size(folder: Path, max_bytes: int) -> int:
-    size = sum(file.stat().st_size for file in folder.iterdir())
+    size = _sum_sizes(folder)
     if size > max_bytes:
         raise ExportError(
             f"expected a bundle of at most {max_bytes} bytes, found {size}: take a smaller base"
         )
     return size
+
+
+def _sum_sizes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir())
 
 
 def _encode_texts(bundle: Bundle) -> tuple[Floats, Floats]:
@@ -260,8 +264,8 @@ def _strip_tokenizer(tokenizer: str) -> str:
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 
-def _tokenise_texts(base: Base, folder: Path, query_prefix: str) -> tuple[list[Ids], list[Ids]]:
-    file, kind = folder / TOKENIZER_FILE, base.query.kind
+def _tokenise_texts(base: Base, file: Path, query_prefix: str) -> tuple[list[Ids], list[Ids]]:
+    kind = base.query.kind
     queries = load_tokeniser(kind, file, max_tokens=base.query_tokens, prefix=query_prefix)
     documents = load_tokeniser(kind, file, max_tokens=base.document_tokens)
     return [queries.query(text) for text in QUERIES], [documents.query(text) for text in DOCUMENTS]

@@ -1,4 +1,4 @@
-"""`twinrank-export export`, `compare`, `calibrate` and `table`: from a base to a measured bundle.
+"""`twinrank-export export`, `copy`, `share`, `compare`, `calibrate` and `table`: from a base to a bundle.
 
 A command imports what it needs when it runs, so that its help works without torch.
 """
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from model_export.commands.options import FOLDER
+from model_export.commands.options import BUNDLE, FOLDER, NEW_FOLDER
 from reranker.bundle import Bundle
+from reranker.bundle_sizes import describe_sizes
 from reranker.fusion import MAX_FEEDBACK
 
 if TYPE_CHECKING:
@@ -21,19 +22,24 @@ if TYPE_CHECKING:
 
 @click.command("export")
 @click.option("--base", required=True, help="bge-small, minilm, the .jar of bge-small, or a folder")
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="the bundle's folder, which must not exist"
-)
+@click.option("--out", required=True, type=NEW_FOLDER, help="the bundle's folder, which must not exist")
 @click.option("--name", help="the bundle's name, instead of the base's")
 @click.option("--query-prefix", help="instead of the base's own; may be empty")
 @click.option("--precision", type=click.Choice(["int8", "fp32"]), default="int8", show_default=True)
 @click.option("--max-mb", default=50, show_default=True, help="largest size of the bundle, in megabytes")
 @click.option(
     "--documents-of",
-    type=FOLDER,
+    type=BUNDLE,
     help="a bundle whose document tower is kept, so that its vectors stay valid",
 )
 @click.option("--whole-beyond", type=int, help="queries of more tokens are read by that bundle's query tower")
+@click.option(
+    "--share",
+    "share_with",
+    multiple=True,
+    type=BUNDLE,
+    help="a bundle whose files are named, not stored again: beside --out, or one that comes with Twinrank",
+)
 @click.option("--dim", type=int, help="fewer dimensions, by a rotation fitted on --sample")
 @click.option("--sample", type=FOLDER, help="a BEIR-layout folder whose documents the rotation is fitted on")
 def export_command(
@@ -45,6 +51,7 @@ def export_command(
     max_mb: int,
     documents_of: Path | None,
     whole_beyond: int | None,
+    share_with: tuple[Path, ...],
     dim: int | None,
     sample: Path | None,
 ) -> None:
@@ -60,6 +67,7 @@ def export_command(
         max_bytes=max_mb * 1_000_000,
         documents_of=Bundle.open(documents_of) if documents_of else None,
         whole_beyond=whole_beyond,
+        share_with=tuple(Bundle.open(each) for each in share_with),
     )
     loaded = load_base(base)
     loaded = replace(loaded, name=name) if name else loaded
@@ -70,13 +78,43 @@ def export_command(
         loaded = reduce_dimensions(loaded, fit_rotation(encode_sample(loaded, texts), dim))
     exported = export(loaded, out, options)
     click.echo(
-        f"{out}: {exported.size_bytes} bytes, float32 graph within {exported.exact_difference:.1e} of torch"
+        f"{out}: {exported.size_bytes} bytes, {exported.own_bytes} of them in the folder,"
+        f" float32 graph within {exported.exact_difference:.1e} of torch"
     )
     click.echo(str(exported.comparison))
 
 
+@click.command("copy")
+@click.argument("bundle", type=BUNDLE)
+@click.option("--out", required=True, type=NEW_FOLDER, help="the copy's folder, which must not exist")
+def copy_command(bundle: Path, out: Path) -> None:
+    """Copy a bundle with the files that it shares, so that it needs no other bundle."""
+    from model_export.bundle.whole_copy import copy_bundle
+
+    click.echo(describe_sizes(copy_bundle(Bundle.open(bundle), out)))
+
+
+@click.command("share")
+@click.argument("bundle", type=BUNDLE)
+@click.option(
+    "--with",
+    "others",
+    multiple=True,
+    required=True,
+    type=BUNDLE,
+    help="a bundle whose files and tensors are named: beside --out, or one that comes with Twinrank",
+)
+@click.option("--out", required=True, type=NEW_FOLDER, help="the copy's folder, which must not exist")
+def share_command(bundle: Path, others: tuple[Path, ...], out: Path) -> None:
+    """Copy a bundle without what other bundles have: it names their files. Vectors stay the same."""
+    from model_export.bundle.sharing import share_bundle
+
+    opened = [Bundle.open(other) for other in others]
+    click.echo(describe_sizes(share_bundle(Bundle.open(bundle), opened, out)))
+
+
 @click.command("compare")
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("bundle", type=BUNDLE)
 @click.option("--base", required=True, help="what the bundle was made from")
 def compare_command(bundle: Path, base: str) -> None:
     """Compare a bundle with its base in torch, on its canonical texts and others."""
@@ -87,7 +125,7 @@ def compare_command(bundle: Path, base: str) -> None:
 
 
 @click.command("calibrate")
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("bundle", type=BUNDLE)
 @click.option(
     "--pairs",
     multiple=True,
@@ -126,13 +164,13 @@ def calibrate_command(
     by_weight = measure_weights(opened, collections, fusion, cache)
     found = fit_calibration(measured[: len(pairs)], measured, by_weight)
     manifest = msgspec.structs.replace(opened.manifest, fusion=fusion)
-    write_manifest(bundle, found.apply_to(manifest, [data.name for data in collections]))
+    write_manifest(opened.path, found.apply_to(manifest, [data.name for data in collections]))
     click.echo(str(found))
 
 
 @click.command("table")
 @click.option("--base", "bases", multiple=True, required=True, help="an encoder, one for each bundle")
-@click.option("--bundle", "bundles", multiple=True, required=True, type=FOLDER, help="its bundle")
+@click.option("--bundle", "bundles", multiple=True, required=True, type=BUNDLE, help="its bundle")
 @click.option("--judged", multiple=True, required=True, type=FOLDER, help="a BEIR-layout folder")
 @click.option("--queries", default=500, show_default=True, help="how many queries of each collection")
 @click.option("--cache", required=True, type=FOLDER, help="a folder for document vectors")

@@ -35,14 +35,14 @@ class Candidate:
         """Return the bundle's tokeniser with this limit and prefix."""
         manifest = self.bundle.manifest
         return load_tokeniser(
-            manifest.input, self.bundle.path / manifest.tokenizer, max_tokens=max_tokens, prefix=prefix
+            manifest.input, self.bundle.files[manifest.tokenizer], max_tokens=max_tokens, prefix=prefix
         )
 
 
 def list_candidates(base: Base, bundle: Bundle, folder: Path) -> list[Candidate]:
     """Return a base's query encoder in float32 and its bundle's, each with and without the base's prefix."""
     exact = load_exact_encoder(base.query, folder)
-    int8 = Encoder(bundle.path / bundle.manifest.query.file)
+    int8 = bundle.load_encoder(bundle.manifest.query.file)
     found = []
     for prefix in sorted({base.query_prefix, ""}):
         note = ", prefix" if prefix else ""

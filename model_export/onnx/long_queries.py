@@ -8,17 +8,16 @@ few bytes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from model_export.errors import ExportError
-from model_export.onnx.weights import WeightFile
+from model_export.onnx.weights import WeightFile, load_graph
 from reranker.arrays import Floats
 from reranker.bundle import Bundle
-from reranker.encoder import Encoder, Ids
+from reranker.encoder import Ids
 from reranker.manifest import TowerSpec
 
 OUTPUT = "embedding"
@@ -55,23 +54,21 @@ class LongQueries:
         Raises:
             ExportError: the towers differ in inputs or dimension.
         """
-        return join_towers(small, self._whole, self.beyond, weights)
+        manifest = self.bundle.manifest
+        whole = load_graph(self.bundle.files[manifest.query.file], self.bundle.files)
+        return join_towers(small, whole, self.beyond, weights)
 
     def encode_reference(self, batch: Sequence[Ids], small: Floats) -> Floats:
         """Replace the small tower's vectors (texts, dim) of long texts by the whole tower's."""
-        found, encoder = small.copy(), Encoder(self._whole)
+        found, encoder = small.copy(), self.bundle.load_encoder(self.bundle.manifest.query.file)
         for place, tokens in enumerate(batch):
             if len(tokens) > self.beyond:
                 found[place] = encoder.encode_ids([tokens])[0]
         return found
 
-    @property
-    def _whole(self) -> Path:
-        return self.bundle.path / self.bundle.manifest.query.file
-
 
 def join_towers(
-    small: onnx.ModelProto, whole: Path, most_tokens: int, weights: WeightFile
+    small: onnx.ModelProto, whole: onnx.ModelProto, most_tokens: int, weights: WeightFile
 ) -> onnx.ModelProto:
     """Return a model that reads texts of up to `most_tokens` tokens like `small`, longer ones like `whole`.
 
@@ -80,12 +77,13 @@ def join_towers(
     Raises:
         ExportError: the towers differ in inputs or dimension.
     """
-    other = onnx.load(whole)
-    sides = (small.graph, other.graph)
+    sides = (small.graph, whole.graph)
     shapes = [[str(each.type) for each in (*side.input, *side.output)] for side in sides]
-    if shapes[0] != shapes[1] or small.opset_import != other.opset_import:
-        raise ExportError(f"expected a query tower of the same inputs and dimension in {whole}, found others")
-    for tensor in other.graph.initializer:
+    if shapes[0] != shapes[1] or small.opset_import != whole.opset_import:
+        raise ExportError(
+            f"expected a whole query tower of the inputs and dimension {shapes[0]}, found {shapes[1]}"
+        )
+    for tensor in whole.graph.initializer:
         tensor.CopyFrom(weights.add_tensor(tensor.name, numpy_helper.to_array(tensor)))
     branches = [_make_branch(side, name) for side, name in zip(sides, ("small", "whole"), strict=True)]
     limit = numpy_helper.from_array(np.array([most_tokens], np.int64), "most_tokens")
@@ -94,7 +92,7 @@ def join_towers(
         helper.make_node("Greater", ["num_tokens", limit.name], ["is_long"]),
         helper.make_node("If", ["is_long"], [OUTPUT], then_branch=branches[1], else_branch=branches[0]),
     ]
-    constants = [limit, *small.graph.initializer, *other.graph.initializer]
+    constants = [limit, *small.graph.initializer, *whole.graph.initializer]
     graph = helper.make_graph(nodes, "encoder", small.graph.input, small.graph.output, constants)
     return helper.make_model(
         graph,

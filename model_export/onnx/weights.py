@@ -1,7 +1,7 @@
 """One file of tensors that several ONNX graphs share (ONNX external data)."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -46,16 +46,20 @@ class WeightFile:
         raw = tensor.raw_data
         tensor.ClearField("raw_data")
         tensor.data_location = onnx.TensorProto.EXTERNAL
-        file, offset = self._store(raw)
-        for key, value in (("location", file), ("offset", offset), ("length", len(raw))):
-            tensor.external_data.add(key=key, value=str(value))
+        refer(tensor, self.store(raw), len(raw))
         return tensor
+
+    @property
+    def num_bytes(self) -> int:
+        """The size of the file."""
+        return len(self._data)
 
     def write(self, folder: Path) -> None:
         """Write the file into `folder`."""
         (folder / self.file).write_bytes(self._data)
 
-    def _store(self, raw: bytes) -> TensorPlace:
+    def store(self, raw: bytes) -> TensorPlace:
+        """Return the place of these bytes, which are added if no file holds them."""
         key = hashlib.sha256(raw).digest()
         if key not in self._places:
             self._data.extend(bytes(-len(self._data) % ALIGNMENT_BYTES))
@@ -64,14 +68,36 @@ class WeightFile:
         return self._places[key]
 
 
-def locate_tensors(graph: Path) -> dict[bytes, TensorPlace]:
-    """Return the places of a graph's external tensors, by their SHA-256."""
-    found: dict[bytes, TensorPlace] = {}
-    for tensor in onnx.load(graph, load_external_data=False).graph.initializer:
-        about = {entry.key: entry.value for entry in tensor.external_data}
-        if about:
-            offset, length = int(about["offset"]), int(about["length"])
-            with (graph.parent / about["location"]).open("rb") as file:
-                file.seek(offset)
-                found[hashlib.sha256(file.read(length)).digest()] = (about["location"], offset)
-    return found
+def refer(tensor: onnx.TensorProto, place: TensorPlace, length: int) -> None:
+    """Let an initialiser refer to `length` bytes of a file."""
+    del tensor.external_data[:]
+    for key, value in (("location", place[0]), ("offset", place[1]), ("length", length)):
+        tensor.external_data.add(key=key, value=str(value))
+
+
+def read_tensors(
+    model: onnx.ModelProto, files: Mapping[str, Path]
+) -> Iterator[tuple[onnx.TensorProto, TensorPlace, bytes]]:
+    """Yield a model's external initialisers, each with its place and its bytes; `files` locates its files."""
+    for tensor in model.graph.initializer:
+        if about := {entry.key: entry.value for entry in tensor.external_data}:
+            place, length = (about["location"], int(about["offset"])), int(about["length"])
+            with files[place[0]].open("rb") as file:
+                file.seek(place[1])
+                yield tensor, place, file.read(length)
+
+
+def locate_tensors(graph: Path, files: Mapping[str, Path]) -> dict[bytes, TensorPlace]:
+    """Return the places of a graph's external tensors, by their SHA-256; `files` locates its files."""
+    model = onnx.load(graph, load_external_data=False)
+    return {hashlib.sha256(raw).digest(): place for _, place, raw in read_tensors(model, files)}
+
+
+def load_graph(graph: Path, files: Mapping[str, Path]) -> onnx.ModelProto:
+    """Return a graph with all its tensors inside; `files` locates its files of weights."""
+    model = onnx.load(graph, load_external_data=False)
+    for tensor, _, raw in read_tensors(model, files):
+        tensor.raw_data = raw
+        tensor.data_location = onnx.TensorProto.DEFAULT
+        del tensor.external_data[:]
+    return model

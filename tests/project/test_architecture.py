@@ -53,7 +53,7 @@ LAYERS = {
         "errors endpoints durations credentials connection_advice",
     ),
     "reranker": (
-        "rerank canonical",
+        "rerank canonical bundle_names bundle_sizes",
         "bundle feedback smoothing",
         "shared_files",
         "manifest window_vectors encoder languages tri_letters integer_query judgements",
