@@ -49,11 +49,6 @@ class WeightFile:
         refer(tensor, self.store(raw), len(raw))
         return tensor
 
-    @property
-    def num_bytes(self) -> int:
-        """The size of the file."""
-        return len(self._data)
-
     def write(self, folder: Path) -> None:
         """Write the file into `folder`."""
         (folder / self.file).write_bytes(self._data)

@@ -8,6 +8,7 @@ import click
 
 from plugin.options.common import bundle_option, json_option
 from reranker.bundle import Bundle
+from reranker.bundle_sizes import describe_sizes, measure_sizes
 from reranker.canonical import Replay, replay
 
 
@@ -18,7 +19,15 @@ def check_command(bundle_path: Path, as_json: bool) -> None:
     """Check a bundle's files, and replay its canonical texts through ONNX Runtime on this machine."""
     bundle = Bundle.open(bundle_path)
     found = replay(bundle)
-    described = {"bundle": bundle.name, "digest": bundle.manifest.digest, **asdict(found)}
+    own, others = measure_sizes(bundle)
+    described = {
+        "bundle": bundle.name,
+        "version": bundle.manifest.version,
+        "digest": bundle.manifest.digest,
+        "own_bytes": own,
+        "shared_bytes": others,
+        **asdict(found),
+    }
     click.echo(json.dumps(described) if as_json else _describe(bundle, found))
     if not found.within:
         raise click.ClickException(
@@ -29,7 +38,7 @@ def check_command(bundle_path: Path, as_json: bool) -> None:
 
 def _describe(bundle: Bundle, found: Replay) -> str:
     return (
-        f"{bundle.name}: every file fits its checksum.\n"
+        f"{bundle.name}@{bundle.manifest.version}: every file fits its checksum.\n{describe_sizes(bundle)}.\n"
         "Against the original model, on the canonical texts: cosine of queries at least"
         f" {found.query_cosine:.4f}, of documents {found.document_cosine:.4f};"
         f" largest difference of a score {found.score_difference:.4f}."

@@ -27,6 +27,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     return zipfile.ZipFile(next(built.glob("*.whl")))
 
 
+MAX_BYTES = 70_000_000
+"""Bundles share their files, so three of them take little more than one (with all its files each, 122 MB)."""
+
+
 def files_of(package: str) -> set[str]:
     """Return every file of a package's folder, as a path from the checkout."""
     files = (file for file in (ROOT / package).rglob("*") if file.is_file())
@@ -36,6 +40,16 @@ def files_of(package: str) -> set[str]:
 def test_it_holds_every_file_of_every_package(wheel: zipfile.ZipFile) -> None:
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert held == set[str]().union(*map(files_of, PACKAGES))
+
+
+def test_it_is_small(wheel: zipfile.ZipFile) -> None:
+    assert wheel.filename is not None
+    assert Path(wheel.filename).stat().st_size <= MAX_BYTES
+
+
+def test_no_file_of_a_bundle_is_in_it_twice(wheel: zipfile.ZipFile) -> None:
+    sums = [info.CRC for info in wheel.infolist() if "/bundles/" in info.filename]
+    assert len(sums) == len(set(sums))
 
 
 def test_it_has_the_commands_and_the_licences(wheel: zipfile.ZipFile) -> None:

@@ -9,16 +9,30 @@ import pytest
 from click.testing import CliRunner
 
 from plugin.commands.main import main
+from plugin.options.common import LIGHT_BUNDLE
 from reranker import manifest as manifests
 from reranker.bundle import DEFAULT_BUNDLE
 from tests.support.paths import TINY_BUNDLE
 
 
-@pytest.mark.parametrize("bundle", [DEFAULT_BUNDLE, TINY_BUNDLE], ids=lambda bundle: bundle.name)
+@pytest.mark.parametrize(
+    "bundle", [DEFAULT_BUNDLE, LIGHT_BUNDLE, TINY_BUNDLE], ids=lambda bundle: bundle.name
+)
 def test_a_bundle_that_computes_what_its_original_computed(bundle: Path) -> None:
     ended = CliRunner().invoke(main, ["check", "--bundle", str(bundle), "--json"])
     assert ended.exit_code == 0, ended.output
     assert json.loads(ended.output)["within"] is True
+
+
+def test_it_says_what_a_bundle_shares() -> None:
+    names = [DEFAULT_BUNDLE.name, "bge-small-en-v1.5-fast"]
+    ended = CliRunner().invoke(main, ["check", "--bundle", LIGHT_BUNDLE.name, "--json"])
+    found = json.loads(ended.output)
+    assert (sorted(found["shared_bytes"]), found["version"]) == (names, "1")
+    assert found["own_bytes"] < 300_000
+    ended = CliRunner().invoke(main, ["check", "--bundle", LIGHT_BUNDLE.name])
+    assert f"{LIGHT_BUNDLE.name}@1: every file fits its checksum" in ended.output
+    assert all(f"MB shared with {name}" in ended.output for name in names)
 
 
 def test_the_default_bundle_is_the_one_without_options() -> None:
