@@ -18,7 +18,7 @@ def measure_sizes(bundle: Bundle) -> tuple[int, dict[str, int]]:
 
 
 def describe_sizes(bundle: Bundle) -> str:
-    """Return one line with a bundle's sizes in megabytes."""
+    """Return a bundle's sizes in megabytes, in words."""
     own, others = measure_sizes(bundle)
     parts = [f"{size / 1e6:.1f} MB shared with {name}" for name, size in others.items()]
-    return f"{bundle.path}: {', '.join([f'{own / 1e6:.1f} MB of its own', *parts])}"
+    return ", ".join([f"{own / 1e6:.1f} MB of its own", *parts])

@@ -91,7 +91,7 @@ def copy_command(bundle: Path, out: Path) -> None:
     """Copy a bundle with the files that it shares, so that it needs no other bundle."""
     from model_export.bundle.whole_copy import copy_bundle
 
-    click.echo(describe_sizes(copy_bundle(Bundle.open(bundle), out)))
+    click.echo(f"{out}: {describe_sizes(copy_bundle(Bundle.open(bundle), out))}")
 
 
 @click.command("share")
@@ -110,7 +110,7 @@ def share_command(bundle: Path, others: tuple[Path, ...], out: Path) -> None:
     from model_export.bundle.sharing import share_bundle
 
     opened = [Bundle.open(other) for other in others]
-    click.echo(describe_sizes(share_bundle(Bundle.open(bundle), opened, out)))
+    click.echo(f"{out}: {describe_sizes(share_bundle(Bundle.open(bundle), opened, out))}")
 
 
 @click.command("compare")
