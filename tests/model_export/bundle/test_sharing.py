@@ -49,8 +49,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_query_tower(folder / f"{name}-base", base, name, layers)
         options = ("--documents-of", folder / "whole")
         done("export", "--base", folder / f"{name}-base", "--out", folder / name, *options)
-    options = ("--documents-of", folder / "long", "--whole-beyond", BEYOND, "--name", "joined")
-    done("export", "--base", folder / "small-base", "--out", folder / "joined", *options)
+    joined = ("--documents-of", folder / "long", "--whole-beyond", BEYOND, "--name", "joined")
+    done("export", "--base", folder / "small-base", "--out", folder / "joined", *joined)
     return folder
 
 
@@ -61,7 +61,7 @@ def write_query_tower(folder: Path, base: Path, name: str, layers: list[int]) ->
     torch.manual_seed(len(layers))
     with torch.no_grad():
         for weights in tower.bert.encoder.parameters():
-            weights += 0.01 * torch.randn_like(weights)
+            weights.add_(torch.randn_like(weights), alpha=0.01)
     folder.mkdir()
     twin = TwinBert(tower, loaded.document, loaded.crossing)
     write_model(folder, twin, replace(loaded, name=name, query=tower))
@@ -93,8 +93,12 @@ def check_same(found: Bundle, expected: Bundle) -> None:
     """Check that two bundles give the same vectors, to the last bit, under the same tag."""
     for text in (SHORT, LONG):
         np.testing.assert_array_equal(found.load_query_encoder()(text), expected.load_query_encoder()(text))
-    documents = [each.load_document_encoder(threads=1)([LONG], Chunking()) for each in (found, expected)]
-    np.testing.assert_array_equal(*documents)
+    for found_vectors, vectors in zip(
+        found.load_document_encoder(threads=1)([LONG], Chunking()),
+        expected.load_document_encoder(threads=1)([LONG], Chunking()),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(found_vectors, vectors)
     assert found.manifest.document_digest == expected.manifest.document_digest
     assert replay(found).within
 
