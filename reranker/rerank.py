@@ -18,19 +18,23 @@ class Ranking:
     """A reranked window.
 
     `order` is (num_hits,) intp: positions in first-stage order, best first. `crossing` is (num_hits,) float32
-    in first-stage order, NaN if a hit has no usable vector; `neutral` stands in for those. `fused` is
-    (num_hits,) float64 in first-stage order: the order is made from it. `num_scored` counts the hits with a
-    usable vector. `similarity` is (num_hits,) float32, to the feedback documents, None without feedback;
-    `neighbours` is (num_hits,) float64, the nearest hits' mean fused value, None without smoothing.
+    in first-stage order, NaN if a hit has no usable vector. `fused` is (num_hits,) float64 in first-stage
+    order: the order is made from it. `num_scored` counts the hits with a usable vector. `similarity` is
+    (num_hits,) float32, to the feedback documents, None without feedback; `neighbours` is (num_hits,)
+    float64, the nearest hits' mean fused value, None without smoothing.
     """
 
     order: Positions
     crossing: Floats
     fused: Floats64
     num_scored: int
-    neutral: float = 0.0
     similarity: Floats | None = None
     neighbours: Floats64 | None = None
+
+    @property
+    def neutral(self) -> float:
+        """The window's median crossing score, which stands in for that of a hit without a usable vector."""
+        return _find_median(self.crossing[np.isfinite(self.crossing)])
 
 
 def rerank(
@@ -80,11 +84,12 @@ def rank(first_stage: Floats64, crossing: Floats, fusion: Fusion) -> Ranking:
         ScoresError: first-stage scores that the fusion is not defined for.
     """
     scored = np.isfinite(crossing)
-    num_scored = int(scored.sum())
-    neutral = float(np.median(crossing[scored])) if num_scored else 0.0
-    filled = np.where(scored, crossing, neutral).astype(np.float64)
+    num_scored = int(np.count_nonzero(scored))
+    filled = crossing.astype(np.float64)
+    if num_scored < len(crossing):
+        filled[~scored] = _find_median(crossing[scored])
     fused = fusion(first_stage, filled)
-    return Ranking(np.argsort(-fused, kind="stable"), crossing, fused, num_scored, neutral)
+    return Ranking(np.argsort(-fused, kind="stable"), crossing, fused, num_scored)
 
 
 def apply_feedback(
@@ -109,7 +114,7 @@ def apply_feedback(
         weight: weight of a similarity, a cosine, beside a crossing score.
 
     Returns:
-        The new order; `crossing` and `neutral` are still the query's own, `similarity` is filled.
+        The new order; `crossing` is still the query's own, `similarity` is filled.
 
     Raises:
         ScoresError: as `rank`.
@@ -118,7 +123,7 @@ def apply_feedback(
     if similarity is None:
         return ranking
     moved = rank(first_stage, ranking.crossing + np.float32(weight) * similarity, fusion)
-    return replace(moved, crossing=ranking.crossing, neutral=ranking.neutral, similarity=similarity)
+    return replace(moved, crossing=ranking.crossing, similarity=similarity)
 
 
 def apply_smoothing(
@@ -140,6 +145,11 @@ def apply_smoothing(
     neighbours = mean_of_nearest(_find_reliable(ranking), ranking.fused, query, vectors, crossing)
     fused = mix(ranking.fused, neighbours, share)
     return replace(ranking, order=np.argsort(-fused, kind="stable"), fused=fused, neighbours=neighbours)
+
+
+def _find_median(crossing: Floats) -> float:
+    """Return the median of finite scores, 0 if there are none."""
+    return float(np.median(crossing)) if len(crossing) else 0.0
 
 
 def _find_reliable(ranking: Ranking) -> Positions:

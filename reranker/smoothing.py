@@ -53,11 +53,16 @@ def mix(own: Floats64, neighbours: Floats64, share: float) -> Floats64:
 
 
 def _nearness(chunks: Floats) -> Floats64:
-    """Return (num_hits, num_hits) weights that add up to 1 in each row, 0 except for the nearest."""
-    cosines = (chunks @ chunks.T).astype(np.float64)
+    """Return (num_hits, num_hits) weights that add up to 1 in each row, 0 except for the nearest.
+
+    They are computed in float32, as precise as the cosines are; what they weigh is float64. A damaged vector
+    that is much longer than 1 makes the weights of its own and its nearest hits' rows NaN.
+    """
+    weights: Floats = chunks @ chunks.T
     if len(chunks) > NEIGHBOURS:
-        least = np.partition(cosines, -NEIGHBOURS, axis=1)[:, -NEIGHBOURS]
-        cosines = np.where(cosines >= least[:, None], cosines, -np.inf)
-    weights = np.exp(SHARPNESS * (cosines - 1))
-    normalised: Floats64 = weights / weights.sum(axis=1, keepdims=True)
+        least = np.partition(weights, -NEIGHBOURS, axis=1)[:, -NEIGHBOURS]
+        weights[weights < least[:, None]] = -np.inf
+    with np.errstate(over="ignore", invalid="ignore"):
+        weights = np.exp(np.float32(SHARPNESS) * (weights - np.float32(1)))
+        normalised: Floats64 = weights / weights.sum(axis=1, keepdims=True, dtype=np.float64)
     return normalised

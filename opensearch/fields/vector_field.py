@@ -1,6 +1,7 @@
 """The vector field in a hit or a document: read it and remove it, in `_source` and in `fields`."""
 
 import binascii
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -11,6 +12,7 @@ from opensearch.rawjson.members import JsonObjectError, Member, remove_path
 from opensearch.rawjson.style import Compact, Style
 
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
+_TEXTS_OF_BYTES = msgspec.json.Decoder(list[bytes])
 
 Hit = dict[str, Raw]
 
@@ -25,13 +27,18 @@ class VectorField:
         self.name = field
         self._path = tuple(field.split("."))
         self._opening, self._closing = _last_member_parts(self._path)
+        self._only_field = b"{" + msgspec.json.encode(field) + b':["', b'"]}'
 
     def read(self, hit: Hit) -> bytes | None:
         """Return the stored vector's bytes, None if the hit does not have exactly one."""
-        encoded = self._read_fields(hit) if "fields" in hit else None
-        if encoded is None and "_source" in hit:
-            encoded = self._read_source(bytes(hit["_source"]))
-        return None if encoded is None else _decode(encoded)
+        encoded = self._read_encoded(hit)
+        return None if encoded is None else _decode_all([encoded])[0]
+
+    def read_all(self, hits: Sequence[Hit]) -> list[bytes | None]:
+        """Return what `read` returns for each hit; the vectors are decoded at once."""
+        encoded = [self._read_encoded(hit) for hit in hits]
+        decoded = iter(_decode_all([each for each in encoded if each is not None]))
+        return [None if each is None else next(decoded) for each in encoded]
 
     def remove(self, hit: Hit, style: Style | None = None, depth: int = _DEPTH_OF_A_HIT) -> Hit:
         """Return the hit, or any object with a `_source` or `fields`, without the vector field.
@@ -61,6 +68,12 @@ class VectorField:
             return {**hit, "fields": style.object(rest, depth + 1)}
         return {name: value for name, value in hit.items() if name != "fields"}
 
+    def _read_encoded(self, hit: Hit) -> bytes | None:
+        encoded = self._read_fields(bytes(hit["fields"])) if "fields" in hit else None
+        if encoded is None and "_source" in hit:
+            encoded = self._read_source(bytes(hit["_source"]))
+        return encoded
+
     def _read_source(self, source: bytes) -> bytes | None:
         start = self._find_at_end(source)
         if start >= 0:
@@ -84,8 +97,13 @@ class VectorField:
         is_empty = "\n" in rest and not rest.strip("{} \n")  # `pretty` writes it with one space
         return b"{ }" if is_empty else rest.encode(), member.value
 
-    def _read_fields(self, hit: Hit) -> bytes | None:
-        raw = _OBJECT.decode(hit["fields"]).get(self.name)
+    def _read_fields(self, fields: bytes) -> bytes | None:
+        opening, closing = self._only_field
+        if fields.startswith(opening) and fields.endswith(closing):
+            value = fields[len(opening) : -len(closing)]
+            if b'"' not in value and b"\\" not in value:
+                return value
+        raw = _OBJECT.decode(fields).get(self.name)
         if raw is None:
             return None
         values: list[Any] = msgspec.json.decode(raw)
@@ -131,9 +149,19 @@ def _last_member_parts(path: tuple[str, ...]) -> tuple[bytes, bytes]:
     return b"," + opening + b':"', b'"' + b"}" * len(path)
 
 
-def _decode(encoded: bytes) -> bytes | None:
-    """Decode base64 with padding or, as doc values give it, without; None if it is not base64."""
+def _decode_all(encoded: Sequence[bytes]) -> list[bytes | None]:
+    """Decode base64 with padding or, as doc values give it, without; None for what is not base64.
+
+    msgspec decodes in a third of `binascii`'s time, and takes nothing but base64. `binascii` passes over
+    other characters.
+    """
+    padded = [each + b"=" * (-len(each) % 4) for each in encoded]
     try:
-        return binascii.a2b_base64(encoded + b"=" * (-len(encoded) % 4))
+        return list(_TEXTS_OF_BYTES.decode(b'["' + b'","'.join(padded) + b'"]')) if padded else []
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        if len(encoded) > 1:
+            return [_decode_all([each])[0] for each in encoded]
+    try:
+        return [binascii.a2b_base64(padded[0])]
     except binascii.Error:
-        return None
+        return [None]

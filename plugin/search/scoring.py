@@ -38,7 +38,7 @@ def score_window(
     """
     context, settings, fused_by = texts.context, plan.settings, plan.fusion
     field, hits, num_stale = vector_field(settings.field), response.hits[: plan.window_size], None
-    window: Sequence[bytes | None] = [field.read(hit) for hit in hits]
+    window: Sequence[bytes | None] = field.read_all(hits)
     if settings.verify_at_search:
         with context.stage("verify"):
             window, num_stale = texts.without_stale(plan, hits, window, has_sources=has_sources)

@@ -5,7 +5,7 @@ import pytest
 
 from reranker.rerank import Ranking, apply_smoothing, rank
 from reranker.smoothing import DEEPEST, NEIGHBOURS
-from reranker.stored_vector import unpack
+from reranker.stored_vector import HEADER, unpack
 from reranker.window_vectors import WindowVectors, score_vectors
 from tests.support.indices.stored_vectors import COSINE, QUERY, TAG, log_linear, stored
 
@@ -44,6 +44,20 @@ def test_a_share_is_the_mean_of_the_nearest_hits() -> None:
     np.testing.assert_allclose(found.fused, 0.4 * before.fused + 0.6 * means, rtol=1e-5)
     assert found.order.tolist() == np.argsort(-found.fused, kind="stable").tolist()
     assert found.crossing is before.crossing, "the probability is still that of query and document"
+
+
+def test_a_vector_of_a_damaged_scale_changes_no_other_hit() -> None:
+    """It is longer than 1, so that its weights overflow; the hits near it keep their own values."""
+    packed: list[bytes | None] = [stored(seed) for seed in range(1, NUM_HITS + 1)]
+    good = packed[4] or b""
+    packed[4] = good[: HEADER.size] + np.float32(500.0).tobytes() + good[HEADER.size + 4 :]
+    before = ranked(packed)
+    found = after(packed, 0.6, before)
+    assert np.isfinite(found.fused).all()
+    assert found.neighbours is not None
+    alone = np.isnan(found.neighbours)
+    assert alone[4]
+    np.testing.assert_array_equal(found.fused[alone], before.fused[alone])
 
 
 def test_a_share_of_0_changes_no_order() -> None:

@@ -5,6 +5,8 @@ import json
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from opensearch.fields.vector_field import VectorField
 
@@ -98,3 +100,21 @@ def test_a_vector_under_its_dotted_name_is_found_too(source: str) -> None:
 def test_a_vector_that_was_taken_away_leaves_nothing() -> None:
     cleaned, packed = taken(hit('{"a":1,"rerank":null}'))
     assert (bytes(cleaned["_source"]), packed) == (b'{"a":1}', None)
+
+
+LIKE_BASE64 = st.text('QA=+/-\\?"', max_size=9)
+sources = st.one_of(
+    st.binary(max_size=30).map(lambda packed: json.dumps(base64.b64encode(packed).decode())),
+    LIKE_BASE64.map(json.dumps),
+    st.sampled_from(["null", "1", f'["{PADDED}"]']),
+).map(lambda value: f'{{"a":"é","rerank":{{"vector":{value}}}}}')
+fields = st.one_of(
+    st.none(),
+    st.binary(max_size=30).map(lambda packed: [base64.b64encode(packed).decode().rstrip("=")]),
+    st.lists(LIKE_BASE64, max_size=2),
+).map(lambda values: {} if values is None else {"fields": json.dumps({"rerank.vector": values})})
+
+
+@given(st.lists(st.builds(lambda source, members: hit(source, **members), sources, fields), max_size=8))
+def test_a_window_is_read_as_its_hits_one_by_one(hits: list[dict[str, msgspec.Raw]]) -> None:
+    assert FIELD.read_all(hits) == [FIELD.read(each) for each in hits]
