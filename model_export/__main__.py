@@ -15,6 +15,7 @@ from model_export.commands.bundle import (
 )
 from model_export.commands.datasets import fetch_command
 from model_export.commands.evaluation import evaluate_command, feedback_command, sizes_command, speed_command
+from model_export.commands.label import label_command
 from model_export.commands.training import (
     prefix_command,
     project_command,
@@ -61,6 +62,7 @@ for command in (
     export_command,
     feedback_command,
     fetch_command,
+    label_command,
     prefix_command,
     project_command,
     score_command,

@@ -47,16 +47,37 @@ def read_examples(sources: Iterable[Source]) -> Examples:
     Raises:
         TrainingError: a source is missing or empty, or a line does not have its kind's format.
     """
+    return join_examples(
+        [select_queries(read_source(source), source, number) for number, source in enumerate(sources)]
+    )
+
+
+def select_queries(whole: Examples, source: Source, number: int) -> Examples:
+    """Return the queries that a source asks for, of all that are in it; ids begin with its number.
+
+    Raises:
+        TrainingError: there is none.
+    """
+    found = _limit_queries(_replace_by_spans(whole, source), source.max_queries)
+    if not found.queries:
+        raise TrainingError(f"expected queries in {source.path}, found none")
+    return Examples(
+        {f"{number}/{i}": source.template.format(text) for i, text in found.queries.items()},
+        {f"{number}/{i}": text for i, text in found.documents.items()},
+        {
+            f"{number}/{query}": {f"{number}/{i}": grade for i, grade in grades.items()}
+            for query, grades in found.gold.items()
+        },
+    )
+
+
+def join_examples(parts: Iterable[Examples]) -> Examples:
+    """Join examples whose ids differ into one."""
     whole = Examples()
-    for number, source in enumerate(sources):
-        found = _limit_queries(_replace_by_spans(_read_source(source), source), source.max_queries)
-        if not found.queries:
-            raise TrainingError(f"expected queries in {source.path}, found none")
-        template = source.template
-        whole.queries.update({f"{number}/{i}": template.format(text) for i, text in found.queries.items()})
-        whole.documents.update({f"{number}/{i}": text for i, text in found.documents.items()})
-        for query, grades in found.gold.items():
-            whole.gold[f"{number}/{query}"] = {f"{number}/{i}": grade for i, grade in grades.items()}
+    for part in parts:
+        whole.queries.update(part.queries)
+        whole.documents.update(part.documents)
+        whole.gold.update(part.gold)
     return whole
 
 
@@ -68,7 +89,12 @@ def read_query_texts(folder: Path) -> list[str]:
     return [json.loads(line)["text"] for file in files for line in _read_lines(file)]
 
 
-def _read_source(source: Source) -> Examples:
+def read_source(source: Source) -> Examples:
+    """Read everything that is in a source, with its own ids.
+
+    Raises:
+        TrainingError: it is missing, or a line does not have its kind's format.
+    """
     path = Path(source.path)
     if source.kind == "wordnet":
         return _make_unlabelled(read_wordnet(path))

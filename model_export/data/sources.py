@@ -1,5 +1,6 @@
 """The sources that a configuration names: collections to learn from, and collections to exclude."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -48,12 +49,12 @@ class DataSection(Section, frozen=True):
     max_dev: Count = 500
 
 
-def describe_sources(data: DataSection) -> tuple[str, ...]:
-    """Return the names of the training sources, each with its licence."""
-    return tuple(dict.fromkeys(f"{_name_source(each.path)} ({each.licence})" for each in data.train))
+def describe_sources(sources: Iterable[Source]) -> tuple[str, ...]:
+    """Return the names of training sources, each with its licence."""
+    return tuple(dict.fromkeys(f"{name_source(each.path)} ({each.licence})" for each in sources))
 
 
-def _name_source(path: str) -> str:
+def name_source(path: str) -> str:
     """Return a source's name, that of its folder: the files in them have the same names."""
     place = Path(path)
     return place.parent.name if place.suffix and place.parent.name else place.name

@@ -3,11 +3,11 @@
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from model_export.data.examples import Examples, read_examples, read_query_texts
-from model_export.data.sources import DataSection
+from model_export.data.sources import DataSection, Source, name_source
 from model_export.errors import TrainingError
 from reranker.tri_letters import split_words
 
@@ -15,9 +15,38 @@ NEAR = 0.8
 """Two queries are near duplicates if the Jaccard index of their word sets is at least this."""
 
 
+CALIBRATION_SOURCES = ("nq_dev", "squad2_dev")
+"""The sources whose queries are in part kept for calibration."""
+CALIBRATION_SHARE = 0.2
+
+
+def is_for_calibration(source: str, query: str) -> bool:
+    """Return whether a query of the source of this name is kept for calibration.
+
+    No tower and no label file learns from these: about CALIBRATION_SHARE of the queries of each of
+    CALIBRATION_SOURCES. A hash of a query's words decides, so equal queries are on the same side.
+    """
+    return source in CALIBRATION_SOURCES and _hash_words("calibration", query) < CALIBRATION_SHARE
+
+
+def remove_calibration(examples: Examples, sources: Sequence[Source]) -> Examples:
+    """Remove the queries that are kept for calibration; an id begins with the number of its source."""
+    names = [None if each.spans else name_source(each.path) for each in sources]
+
+    def is_kept(query: str, text: str) -> bool:
+        name = names[int(query.partition("/")[0])]
+        return name is not None and is_for_calibration(name, text)
+
+    return examples.select(query for query, text in examples.queries.items() if not is_kept(query, text))
+
+
 def split_examples(data: DataSection, *, seed: int) -> tuple[Examples, Examples]:
-    """Read the examples, remove near duplicates of evaluation queries, and split them."""
-    examples = read_examples(data.train)
+    """Read the examples, remove queries of calibration and of evaluation, and split the others."""
+    return split_clean(remove_calibration(read_examples(data.train), data.train), data, seed=seed)
+
+
+def split_clean(examples: Examples, data: DataSection, *, seed: int) -> tuple[Examples, Examples]:
+    """Remove near duplicates of the evaluation queries that a section excludes, and split as it says."""
     excluded = [text for folder in data.exclude for text in read_query_texts(Path(folder))]
     clean = remove_near_duplicates(examples, excluded) if excluded else examples
     return split(clean, data.dev_share, limit=data.max_dev, seed=seed)
@@ -44,8 +73,7 @@ def split(examples: Examples, share: float, *, limit: int, seed: int) -> tuple[E
     """
     sides: tuple[list[str], list[str]] = ([], [])
     for query, text in examples.queries.items():
-        digest = hashlib.sha256(f"{seed} {sorted(normalise_words(text))}".encode()).digest()
-        sides[int.from_bytes(digest[:4], "big") / 2**32 < share].append(query)
+        sides[_hash_words(seed, text) < share].append(query)
     learned, kept = sides
     if not learned or not kept:
         raise TrainingError(
@@ -53,6 +81,12 @@ def split(examples: Examples, share: float, *, limit: int, seed: int) -> tuple[E
             f" {len(kept)} of them for development: give more, or another dev_share or seed"
         )
     return examples.select(learned), examples.select(kept[:limit])
+
+
+def _hash_words(salt: object, text: str) -> float:
+    """Return a number from 0 to 1 that the set of a text's words decides."""
+    digest = hashlib.sha256(f"{salt} {sorted(normalise_words(text))}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") / 2**32
 
 
 class NearDuplicates:

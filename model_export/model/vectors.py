@@ -47,9 +47,13 @@ def _encode_part(encode: Callable[[Sequence[Text]], Floats], texts: Sequence[Tex
         return stored
     found = encode(texts)
     partial = file.with_suffix(".partial")
-    with partial.open("wb") as out:
-        np.save(out, found)
-    partial.rename(file)
+    try:
+        with partial.open("wb") as out:
+            np.save(out, found)
+        partial.rename(file)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
     return found
 
 

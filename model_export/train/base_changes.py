@@ -63,7 +63,7 @@ def _write_tokenizer(base: Base, out: Path) -> Path:
 
 
 def _write_base(config: Config, base: Base, out: Path) -> Path:
-    trained_on = dict.fromkeys((*base.trained_on, *describe_sources(config.data)))
+    trained_on = dict.fromkeys((*base.trained_on, *describe_sources(config.data.train)))
     described = replace(base, trained_on=tuple(trained_on))
     twin = TwinBert(described.query, described.document, described.crossing)
     return replace_folder(out / MODEL_FOLDER, lambda folder: write_model(folder, twin, described))

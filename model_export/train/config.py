@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from model_export.data.sources import Count, DataSection, Section, Share
 from model_export.errors import TrainingError
+from model_export.labelling.recipe import read_recipe
 from model_export.model.tower import Input
 
 Rate = Annotated[float, Meta(gt=0, le=1)]
@@ -57,12 +58,16 @@ class ModelSection(Section, frozen=True):
 class TeacherSection(Section, frozen=True):
     """The teachers of the pairs: encoders (as `export --base` takes them, or bundles), cross-encoders.
 
-    The logits of several are averaged.
+    The logits of several are averaged. `labels` is a label file in place of them, and `recipe` the recipe
+    that it was made with, whose sources the student then learns from. A teacher that is named beside it must
+    be the one whose labels they are.
     """
 
     encoders: tuple[str, ...] = ()
     cross_encoders: tuple[str, ...] = ()
     max_tokens: Count = 256
+    labels: str | None = None
+    recipe: str | None = None
 
 
 class DistilSection(Section, frozen=True):
@@ -144,10 +149,13 @@ def read_config(file: Path) -> Config:
     """Read the file of `train`.
 
     Raises:
-        TrainingError: it cannot be read, is not TOML, a key is missing, unknown or has a wrong value, or no
-            source is named.
+        TrainingError: it cannot be read, is not TOML, a key is missing, unknown or has a wrong value, no
+            source is named, or it asks for labels and for what labels cannot give.
     """
-    return _read(file, Config)
+    config = _parse(file, Config)
+    if config.teacher.labels is None and config.teacher.recipe is None:
+        return _read(file, Config)
+    return _take_recipe(config, file)
 
 
 def read_teacher_config(file: Path) -> TeacherConfig:
@@ -157,6 +165,24 @@ def read_teacher_config(file: Path) -> TeacherConfig:
         TrainingError: as `read_config`.
     """
     return _read(file, TeacherConfig)
+
+
+def _take_recipe(config: Config, file: Path) -> Config:
+    """Let the recipe of the labels give the sources."""
+    teacher, data, distil = config.teacher, config.data, config.distil
+    if teacher.labels is None or teacher.recipe is None:
+        raise TrainingError(f"expected labels and their recipe in teacher of {file}, found one of them")
+    if data.train or data.like:
+        raise TrainingError(
+            f"expected no sources in data.train of {file}, as the recipe of the labels names them, found some"
+        )
+    if distil.objective == "align" or distil.student_negatives or distil.rounds > 1:
+        raise TrainingError(
+            f"expected an objective over scores, no student_negatives and one round in {file}, because labels"
+            " are of their recipe's pairs alone, found others"
+        )
+    sources = read_recipe(Path(teacher.recipe)).sources
+    return msgspec.structs.replace(config, data=msgspec.structs.replace(data, train=sources))
 
 
 def _read(file: Path, kind: type[AnyConfig]) -> AnyConfig:

@@ -11,7 +11,7 @@ from model_export.data.collection import JudgedCollection
 from model_export.data.examples import Examples
 from model_export.data.quality import measure_ndcg
 from model_export.data.sources import describe_sources
-from model_export.data.split import split_examples
+from model_export.data.split import split_clean, split_examples
 from model_export.errors import TrainingError
 from model_export.model.base import Base, load_base
 from model_export.model.base_tokenizer import TOKENIZER_FILE
@@ -23,6 +23,7 @@ from model_export.train.config import Config, TeacherConfig, TeacherSection
 from model_export.train.device import choose_device
 from model_export.train.distil import Distillation, TokenisedTexts
 from model_export.train.finetune import FineTuning
+from model_export.train.labelled import LabelledExamples, read_labelled
 from model_export.train.loop import TrainingState, fit
 from model_export.train.model_folder import MODEL_FOLDER, replace_folder, write_model
 from model_export.train.negatives import Group, find_bm25_hits, find_student_hits, make_groups
@@ -47,7 +48,11 @@ def train(config: Config, out: Path, say: Say) -> Path:
         TrainingError: data, configuration or checkpoint cannot be used, or the loss is not finite.
         ExportError: the base cannot be loaded.
     """
-    learned, kept = split_examples(config.data, seed=config.run.seed)
+    labelled = _load_labelled(config, out, say)
+    if labelled is None:
+        learned, kept = split_examples(config.data, seed=config.run.seed)
+    else:
+        learned, kept = split_clean(labelled.examples, config.data, seed=config.run.seed)
     say(f"{len(learned.queries)} queries to learn from, {len(kept.queries)} for development")
     texts = [*learned.queries.values(), *learned.documents.values()]
     start = make_student(config.model, texts, seed=config.run.seed)
@@ -56,6 +61,8 @@ def train(config: Config, out: Path, say: Say) -> Path:
     twin = TwinBert(start.query, start.document, start.crossing).train(mode=False)
     if config.distil.objective == "align":
         found = _align(config, twin, (learned, kept), out)
+    elif labelled is not None:
+        found = _learn_labels(config, twin, (learned, kept), labelled, out)
     else:
         found = _distil(config, twin, (learned, kept), out, say)
     first = found.history[0]["measure"]
@@ -183,6 +190,31 @@ def _distil(
     return found
 
 
+def _load_labelled(config: Config, out: Path, say: Say) -> LabelledExamples | None:
+    section = config.teacher
+    if section.labels is None or section.recipe is None:
+        return None
+    named = section.encoders or section.cross_encoders
+    teacher = load_teacher(section, out, config.run.device).digest if named else None
+    return read_labelled(Path(section.labels), Path(section.recipe), teacher=teacher, say=say)
+
+
+def _learn_labels(
+    config: Config,
+    twin: TwinBert,
+    sides: tuple[Examples, Examples],
+    labelled: LabelledExamples,
+    out: Path,
+) -> TrainingState:
+    learned, kept = sides
+    twin.to(choose_device(config.run.device))
+    texts = _tokenise_sides(config, twin, sides, out)
+    groups, scores = labelled.select(learned)
+    task = Distillation(twin, groups, scores, texts, make_dev_collection(kept), config.distil)
+    identity = repr((config.model, config.data, config.distil, labelled.identity))
+    return fit(task, config.run, out / "round-1", identity=identity)
+
+
 def _tokenise_sides(
     config: Config, twin: TwinBert, sides: tuple[Examples, Examples], out: Path
 ) -> TokenisedTexts:
@@ -243,6 +275,6 @@ def _write_model(config: Config, twin: TwinBert, start: Base, out: Path) -> Path
         name=config.model.name,
         query_prefix=config.model.query_prefix,
         licence=config.model.licence,
-        trained_on=describe_sources(config.data),
+        trained_on=describe_sources(config.data.train),
     )
     return replace_folder(out / MODEL_FOLDER, lambda folder: write_model(folder, twin, about))

@@ -63,7 +63,7 @@ def _score(database: sqlite3.Connection, teacher: Teacher, missing: dict[bytes, 
                 raise TrainingError("expected finite scores of the teacher, found others")
             with database:
                 database.executemany(
-                    "INSERT INTO scores VALUES (?, ?)", zip(part, scores.tolist(), strict=True)
+                    "INSERT OR IGNORE INTO scores VALUES (?, ?)", zip(part, scores.tolist(), strict=True)
                 )
             progress.advance(task, len(part))
 

@@ -66,7 +66,7 @@ LAYERS = {
         "commands",
         "evaluation",
         "train bundle",
-        "onnx",
+        "labelling onnx",
         "model data datasets",
         "errors",
     ),

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from tests.support.paths import ROOT
 
 PACKAGES = ("indexer", "model_export", "opensearch", "plugin", "reranker")
+LABELS = "model_export/labels"
 NEEDED = ("pyproject.toml", "README.md", "LICENSE", "NOTICE")
 
 
@@ -18,10 +20,7 @@ NEEDED = ("pyproject.toml", "README.md", "LICENSE", "NOTICE")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     """Build the wheel from a copy: setuptools keeps what it built before, and would put it in again."""
     copy, built = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    for package in PACKAGES:
-        shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in NEEDED:
-        shutil.copy(ROOT / name, copy / name)
+    copy_sources(copy)
     command = ["pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(built), "."]
     subprocess.run([sys.executable, "-m", *command], cwd=copy, check=True, timeout=300)
     return zipfile.ZipFile(next(built.glob("*.whl")))
@@ -31,10 +30,22 @@ MAX_BYTES = 70_000_000
 """Bundles share their files, so three of them take little more than one (with all its files each, 122 MB)."""
 
 
+def copy_sources(copy: Path) -> None:
+    """Copy what is built from, and put a label file in, whether there are any or not."""
+    for package in PACKAGES:
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / package, copy / package, ignore=ignore, dirs_exist_ok=True)
+    for name in NEEDED:
+        shutil.copy(ROOT / name, copy / name)
+    (copy / LABELS).mkdir(exist_ok=True)
+    (copy / LABELS / "any.bin").write_bytes(b"labels")
+
+
 def files_of(package: str) -> set[str]:
-    """Return every file of a package's folder, as a path from the checkout."""
+    """Return every file of a package's folder but the labels, as a path from the checkout."""
     files = (file for file in (ROOT / package).rglob("*") if file.is_file())
-    return {str(file.relative_to(ROOT)) for file in files if file.parent.name != "__pycache__"}
+    names = {str(file.relative_to(ROOT)) for file in files if file.parent.name != "__pycache__"}
+    return {name for name in names if not name.startswith(LABELS)}
 
 
 def test_it_holds_every_file_of_every_package(wheel: zipfile.ZipFile) -> None:
@@ -50,6 +61,26 @@ def test_it_is_small(wheel: zipfile.ZipFile) -> None:
 def test_no_file_of_a_bundle_is_in_it_twice(wheel: zipfile.ZipFile) -> None:
     sums = [info.CRC for info in wheel.infolist() if "/bundles/" in info.filename]
     assert len(sums) == len(set(sums))
+
+
+def test_labels_are_in_no_wheel_and_no_image(wheel: zipfile.ZipFile) -> None:
+    """Labels are for training, from a checkout: megabytes that nobody needs who serves."""
+    assert not [name for name in wheel.namelist() if name.startswith(LABELS)]
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert ignored.index(LABELS) > ignored.index("!model_export"), "the last line that fits decides"
+
+
+def test_labels_are_in_no_source_distribution(tmp_path: Path) -> None:
+    copy_sources(tmp_path / "source")
+    assert (tmp_path / "source" / LABELS / "any.bin").exists()
+    program = "from setuptools.build_meta import build_sdist; build_sdist('built')"
+    subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path / "source", check=True, timeout=300, capture_output=True
+    )
+    with tarfile.open(next((tmp_path / "source" / "built").glob("*.tar.gz"))) as built:
+        names = built.getnames()
+    assert [name for name in names if name.endswith("model_export/labelling/label_file.py")]
+    assert not [name for name in names if LABELS in name]
 
 
 def test_it_has_the_commands_and_the_licences(wheel: zipfile.ZipFile) -> None:

@@ -56,7 +56,42 @@ def test_a_configuration_without_sources_is_refused(tmp_path: Path) -> None:
         read_config(tmp_path / "c.toml")
 
 
-CONFIGS = sorted((ROOT / "model_export" / "configs").glob("*.toml"))
+RECIPE = "bundle = 'x'\n[[sources]]\nkind = 'pairs'\nlicence = 'MIT'\npath = 'one'"
+LABELLED = """
+[model]
+name = 'x'
+licence = 'MIT'
+[teacher]
+labels = 'labels.bin'
+recipe = '{recipe}'
+"""
+
+
+def test_the_recipe_of_labels_names_the_sources(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text(RECIPE)
+    text = LABELLED.format(recipe=tmp_path / "r.toml")
+    scored = "[distil]\nobjective = 'listwise_kl'\n"
+    (tmp_path / "c.toml").write_text(f"{text}[data]\n{scored}")
+    assert [each.path for each in read_config(tmp_path / "c.toml").data.train] == ["one"]
+    source = "[[data.train]]\nkind = 'texts'\nlicence = 'MIT'\npath = 'two'\n"
+    for content, message in (
+        (f"{text}{source}{scored}", "expected no sources in data.train"),
+        (f"{text}[data]\nlike = 'other.toml'\n{scored}", "expected no sources in data.train"),
+        (f"{text}[data]\n[distil]\nobjective = 'align'", "expected an objective over scores"),
+        (f"{text}[data]\n{scored}rounds = 2", "one round"),
+        (f"{text}[data]\n{scored}student_negatives = 2", "no student_negatives"),
+        (
+            f"{text}[data]\n{scored}".replace("labels =", "encoders = ['y']\n#"),
+            "expected labels and their recipe",
+        ),
+    ):
+        (tmp_path / "c.toml").write_text(content)
+        with pytest.raises(TrainingError, match=message):
+            read_config(tmp_path / "c.toml")
+
+
+CONFIGS = sorted(file for file in (ROOT / "model_export" / "configs").glob("*.toml") if file.stem != "labels")
+"""All but the recipe of labels, which has a test of its own."""
 
 
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
