@@ -81,7 +81,7 @@ class GroupMaker:
 
 
 def _load_cutter(bundle: Bundle, max_tokens: int) -> Tokenizer:
-    tokenizer = Tokenizer.from_file(str(bundle.path / bundle.manifest.tokenizer))
+    tokenizer = Tokenizer.from_file(str(bundle.files[bundle.manifest.tokenizer]))
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_tokens)
     return tokenizer

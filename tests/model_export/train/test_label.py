@@ -133,7 +133,7 @@ def test_a_plan_that_is_too_long_is_cut_to_its_time(
     run: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(range(0, 10_000, 64))
-    monkeypatch.setattr(labelling.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr("model_export.train.label.time.monotonic", lambda: next(clock))
     said = run(LengthTeacher(), LabelLimits(minutes=10))
     assert any("pairs at 2.0 a second (measured on 128): 10 minutes" in each for each in said)
     assert any("more than 10 minutes: 67 of these queries" in each for each in said)
