@@ -25,7 +25,10 @@ _TLS = "It speaks TLS there: use https:// in the URL"
 _OF_TLS = (
     ("Hostname mismatch", "The certificate is for another host than the URL names: use a name that it has"),
     ("IP address mismatch", "The certificate is for another host than the URL names: use a name that it has"),
-    ("certificate has expired", "The server's certificate has expired: renew it, or --insecure for a trial"),
+    (
+        "certificate has expired",
+        "The server's certificate or its authority's has expired: renew it, or --insecure for a trial",
+    ),
     ("certificate is not yet valid", "Check the clock here, and the server's certificate"),
     (
         "CERTIFICATE_VERIFY_FAILED",
@@ -33,6 +36,7 @@ _OF_TLS = (
     ),
     ("CERTIFICATE_REQUIRED", _ASKS),
     ("ALERT_UNKNOWN_CA", "The server does not trust the certificate of --client-cert"),
+    ("ALERT_CERTIFICATE_EXPIRED", "The certificate of --client-cert has expired: renew it"),
     ("ALERT_BAD_CERTIFICATE", _ASKS),
     ("ALERT_HANDSHAKE_FAILURE", "The server may ask for a certificate: --client-cert and --client-key"),
     ("EOF occurred in violation of protocol", _BROKEN_OFF),

@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 
 from plugin.commands.progress import show_progress
+from plugin.commands.temporary_folder import check_temporary_folder
 from plugin.errors import CommandError
 from plugin.evaluation.judged_documents import print_note
 from plugin.options.common import bundle_option, json_option
@@ -51,6 +52,7 @@ def evaluation_command(
     **options: Any,  # noqa: ANN401
 ) -> None:
     """Measure FOLDER's queries (BEIR layout) on OpenSearch alone and through Twinrank."""
+    check_temporary_folder()
     evaluation = _evaluate(bundle=bundle_path, connecting=connecting, **options)
     from plugin.evaluation.report import build_table, describe_evaluation, format_markdown
 

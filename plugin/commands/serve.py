@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from plugin.commands.temporary_folder import check_temporary_folder
 from plugin.harness.proxy_process import DEFAULT_PORT
 from plugin.http.listen_address import ListenAddress, ListenType
 from plugin.options.common import bundle_option, find_bundle_folder
@@ -87,6 +88,7 @@ def serve_command(
     """
     if (certfile is None) != (keyfile is None):
         raise click.UsageError("expected --certfile and --keyfile together, found one of them")
+    check_temporary_folder()
     check_tracing()
     address = listen.resolved()
     address.check_free()

@@ -174,12 +174,19 @@ class Connecting:
     def _context(self) -> ssl.SSLContext:
         try:
             context = ssl.create_default_context(cafile=self.ca)
+        except OSError as error:  # ssl.SSLError is one too
+            raise ConnectionOptionError(
+                f"--ca: expected the certificate of an authority in PEM in {self.ca},"
+                f" found {_describe(error)}"
+            ) from error
+        try:
             if self.certificate is not None:
                 context.load_cert_chain(self.certificate, self.key)
-        except OSError as error:  # ssl.SSLError is one too
-            files = [str(file) for file in (self.ca, self.certificate, self.key) if file is not None]
+        except OSError as error:
+            files = " and ".join(str(file) for file in (self.certificate, self.key) if file is not None)
             raise ConnectionOptionError(
-                f"expected certificates in PEM in {', '.join(files)}, found: {error}"
+                f"--client-cert: expected a certificate and its key in PEM in {files},"
+                f" found {_describe(error)}"
             ) from error
         if not self.verifies:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -192,6 +199,13 @@ class Connecting:
     def _warn(self) -> None:
         if not self.verifies and "https://" in self.urls:
             warn_unverified(os.getpid())
+
+
+def _describe(error: OSError) -> str:
+    """Return what is wrong with a file of certificates."""
+    if "NO_CERTIFICATE_OR_CRL_FOUND" in str(error) or "PEM lib" in str(error):
+        return "none"
+    return f"that it cannot be used: {error}"
 
 
 def _is_option(variable: str) -> bool:

@@ -318,7 +318,8 @@ def test_no_terminal_to_ask_at_is_said() -> None:
     (["--user", "admin", "--password-file", "{empty}"], "expected one line with the password"),
     (["--user", "admin", "--password-file", "{two}"], "expected one line with the password"),
     (["--client-key", "{two}"], "--client-cert FILE"),
-    (["--ca", "{two}"], "expected certificates in PEM"),
+    (["--ca", "{two}"], "--ca: expected the certificate of an authority in PEM in"),
+    (["--client-cert", "{two}"], "--client-cert: expected a certificate and its key in PEM in"),
     (["--user", "admin", "--aws-region", "eu-central-1"], "found both"),
     (["--upstream", "localhost:9200"], "expected the URL of OpenSearch"),
 ])  # fmt: skip

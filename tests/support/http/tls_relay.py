@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -36,13 +37,19 @@ def make_certificates(folder: Path) -> Certificates:
 
 @contextmanager
 def tls_relay(
-    url: str, certificates: Certificates, *, name: str = "localhost", asks_client: bool = False
+    url: str,
+    certificates: Certificates,
+    *,
+    name: str = "localhost",
+    asks_client: bool = False,
+    ends: datetime | None = None,
 ) -> Iterator[str]:
-    """Run one whose certificate is for `name`; yield its https URL, with localhost for a name."""
+    """Run one whose certificate is for `name`, until `ends`; yield its https URL, which names localhost."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    certificates.authority.issue_cert(name).configure_cert(context)
-    certificates.authority.configure_trust(context)
-    context.verify_mode = ssl.CERT_REQUIRED if asks_client else ssl.CERT_NONE
+    certificates.authority.issue_cert(name, not_after=ends).configure_cert(context)
+    if asks_client:  # and not otherwise, or the authority is sent as a part of the chain
+        certificates.authority.configure_trust(context)
+        context.verify_mode = ssl.CERT_REQUIRED
     listener = socket.create_server(("127.0.0.1", 0))
     threading.Thread(target=_accept, args=(listener, context, urlsplit(url)), daemon=True).start()
     try:
