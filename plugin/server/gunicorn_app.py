@@ -23,6 +23,7 @@ from plugin.server.arbiter import GracefulArbiter
 from plugin.server.client_options import ClientOptions
 from plugin.server.keep_alive import GRACE_S
 from plugin.server.runtime_folder import make_runtime_folder
+from plugin.server.startup_report import StartupReport, make_urls
 from plugin.server.sync_process import SyncProcess
 from plugin.settings.cache import SettingsCache
 from plugin.settings.defaults import read_defaults
@@ -103,6 +104,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         files.read_others(self._bundle)  # fail at the start if they cannot be used
         self._folder = make_runtime_folder("settings-1", connecting.urls)
         self._options = _build_options(listen, workers, clients)
+        self._options["post_worker_init"] = self._report
         self._child: SyncProcess | None = None
         self._pages = PageTable.shared()  # here, before the workers are forked
         if as_json:
@@ -168,6 +170,12 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
             keyfile=str(key),
             ssl_context=lambda config, default: _require_tls_1_2(default()),
         )
+
+    def _report(self, worker: Any) -> None:  # noqa: ANN401  # gunicorn's own
+        """Log what is served, once: from the first worker, which can ask OpenSearch."""
+        if worker.age == 1:
+            urls = make_urls([each.getsockname() for each in worker.sockets], is_tls=self.cfg.is_ssl)
+            StartupReport(self._connecting, self._bundle, self._defaults, urls).log_soon()
 
     def load(self) -> Proxy:
         """Build the application in the worker, since ONNX Runtime and its threads do not survive a fork.
