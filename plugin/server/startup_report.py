@@ -160,5 +160,6 @@ def make_urls(addresses: Sequence[Any], *, is_tls: bool) -> list[str]:
 def _make_url(address: Any, scheme: str) -> str:  # noqa: ANN401  # as sockets have it
     if not isinstance(address, tuple):
         return f"unix:{address}:"
-    host, port = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address[0], address[0]), address[1]  # noqa: S104
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+    host, port = str(address[0]), int(address[1])
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"{scheme}://[{reached}]:{port}" if ":" in reached else f"{scheme}://{reached}:{port}"
