@@ -133,10 +133,12 @@ class _LabelRun:
         return self._write()
 
     def _measure_rate(self) -> None:
-        """Label the first queries until the teacher has scored some."""
+        """Label the first queries, and more and more of them until the teacher has scored some."""
+        size = SAMPLE
         while self._todo and not self._teacher.pairs:
-            first, self._todo = self._todo[:SAMPLE], self._todo[SAMPLE:]
+            first, self._todo = self._todo[:size], self._todo[size:]
             self._label_part(self._groups.draw(first))
+            size *= 8
 
     def _plan(self) -> list[PooledQuery]:
         """Say how long the rest takes, and return the queries for which there is time."""
