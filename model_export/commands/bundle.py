@@ -137,6 +137,12 @@ def compare_command(bundle: Path, base: str) -> None:
 @click.option("--queries", default=300, show_default=True, help="how many queries of each collection")
 @click.option("--cache", required=True, type=FOLDER, help="a folder for document vectors")
 @click.option(
+    "--kept-queries",
+    "kept_alone",
+    is_flag=True,
+    help="of nq_dev and squad2_dev, use only the queries that are kept from training",
+)
+@click.option(
     "--feedback",
     type=click.FloatRange(0, MAX_FEEDBACK),
     help="the weight of the best hits; the fusion weight is fitted with it  [default: the bundle's]",
@@ -148,6 +154,7 @@ def calibrate_command(
     judged: tuple[Path, ...],
     queries: int,
     cache: Path,
+    kept_alone: bool,
     feedback: float | None,
     smoothing: float | None,
 ) -> None:
@@ -156,7 +163,9 @@ def calibrate_command(
     from model_export.evaluation.calibrate import fit_calibration, measure_weights
 
     opened = Bundle.open(bundle)
-    measured = [_score_folder(opened, folder, queries, cache) for folder in (*pairs, *judged)]
+    measured = [
+        _score_folder(opened, folder, queries, cache, kept_alone=kept_alone) for folder in (*pairs, *judged)
+    ]
     collections = [data for data, _ in measured]
     given = {"feedback": feedback, "smoothing": smoothing}
     changed = {name: value for name, value in given.items() if value is not None}
@@ -192,10 +201,17 @@ def table_command(
         click.echo(line)
 
 
-def _score_folder(bundle: Bundle, folder: Path, queries: int, cache: Path) -> "ScoredCollection":
+def _score_folder(
+    bundle: Bundle, folder: Path, queries: int, cache: Path, *, kept_alone: bool
+) -> "ScoredCollection":
     from model_export.data.collection import load_collection
+    from model_export.data.split import select_calibration
     from model_export.evaluation.cosines import encode_hits, score_hits
 
-    data = load_collection(folder, queries)
+    data = (
+        select_calibration(load_collection(folder), queries)
+        if kept_alone
+        else load_collection(folder, queries)
+    )
     vectors = encode_hits(bundle, data, cache, threads=1)
     return data, score_hits(data, bundle.load_query_encoder(), vectors, bundle.load_crossing())

@@ -4,8 +4,10 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from model_export.data.collection import JudgedCollection
 from model_export.data.examples import Examples, read_examples, read_query_texts
 from model_export.data.sources import DataSection, Source, name_source
 from model_export.errors import TrainingError
@@ -38,6 +40,24 @@ def remove_calibration(examples: Examples, sources: Sequence[Source]) -> Example
         return name is not None and is_for_calibration(name, text)
 
     return examples.select(query for query, text in examples.queries.items() if not is_kept(query, text))
+
+
+def select_calibration(collection: JudgedCollection, max_queries: int) -> JudgedCollection:
+    """Return at most `max_queries` queries of a collection, those of calibration alone if it has a split.
+
+    Raises:
+        TrainingError: none is left.
+    """
+    kept = {
+        i: text
+        for i, text in collection.queries.items()
+        if collection.name not in CALIBRATION_SOURCES or is_for_calibration(collection.name, text)
+    }
+    if not kept:
+        raise TrainingError(
+            f"expected queries of {collection.name} that are kept for calibration, found none"
+        )
+    return replace(collection, queries=dict(list(kept.items())[:max_queries]))
 
 
 def split_examples(data: DataSection, *, seed: int) -> tuple[Examples, Examples]:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs torch: the export extra")
 
+from model_export.data.collection import JudgedCollection
 from model_export.data.examples import Examples, read_query_texts
 from model_export.data.sources import Source, name_source
 from model_export.data.split import (
@@ -17,6 +19,7 @@ from model_export.data.split import (
     is_for_calibration,
     normalise_words,
     remove_calibration,
+    select_calibration,
 )
 from model_export.errors import TrainingError
 from model_export.labelling.pool import make_pool
@@ -175,6 +178,19 @@ def test_no_training_learns_from_queries_of_calibration() -> None:
     lost = set(texts) - set(left)
     assert lost
     assert lost == {i for i, text in texts.items() if i[0] == "0" and is_for_calibration("squad2_dev", text)}
+
+
+def test_calibration_can_be_fitted_on_the_queries_that_are_kept_for_it() -> None:
+    texts = {str(i): f"who wrote volume {i}" for i in range(300)}
+    collection = JudgedCollection("nq_dev", {}, texts, {}, None)
+    kept = {i: text for i, text in texts.items() if is_for_calibration("nq_dev", text)}
+    assert select_calibration(collection, 300).queries == kept
+    assert select_calibration(collection, 7).queries == dict(list(kept.items())[:7])
+    other = replace(collection, name="cranfield")
+    assert select_calibration(other, 7).queries == dict(list(texts.items())[:7])
+    others = {i: text for i, text in texts.items() if i not in kept}
+    with pytest.raises(TrainingError, match="queries of nq_dev that are kept for calibration, found none"):
+        select_calibration(replace(collection, queries=others), 300)
 
 
 def test_the_shipped_recipe_names_what_may_be_used_by_checksum() -> None:
