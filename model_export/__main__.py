@@ -16,10 +16,10 @@ from model_export.commands.bundle import (
 from model_export.commands.datasets import fetch_command
 from model_export.commands.evaluation import evaluate_command, feedback_command, sizes_command, speed_command
 from model_export.commands.label import label_command
+from model_export.commands.score import score_command
 from model_export.commands.training import (
     prefix_command,
     project_command,
-    score_command,
     teacher_command,
     train_command,
 )

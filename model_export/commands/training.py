@@ -1,4 +1,4 @@
-"""`twinrank-export train`, `score`, `teacher`, `project` and `prefix`: models from data, bases from bases.
+"""`twinrank-export train`, `teacher`, `project` and `prefix`: models from data, bases from bases.
 
 A command imports what it needs when it runs, so that its help works without torch.
 """
@@ -19,17 +19,6 @@ def train_command(config: Path, out: Path) -> None:
     from model_export.train.run import train
 
     click.echo(f"{train(read_config(config), out, click.echo)}: export it with --base")
-
-
-@click.command("score")
-@click.argument("config", type=CONFIG)
-@click.option("--out", required=True, type=FOLDER, help="a folder for scores")
-def score_command(config: Path, out: Path) -> None:
-    """Measure the teacher of CONFIG on the development queries, before a student learns from it."""
-    from model_export.train.config import read_config
-    from model_export.train.run import score_teacher
-
-    score_teacher(read_config(config), out, click.echo)
 
 
 @click.command("teacher")

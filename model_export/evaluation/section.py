@@ -16,7 +16,7 @@ from model_export.evaluation.systems import (
     score_with_bundle,
     score_with_teacher,
 )
-from model_export.train.teacher import CrossEncoder
+from model_export.train.cross_encoder import open_cross_encoder
 from reranker.bundle import Bundle
 
 IMAGES = "images"
@@ -31,7 +31,7 @@ def write_section(document: Path, name: str, lines: Iterable[str]) -> None:
     """Replace the text between `<!-- NAME: begin -->` and `<!-- NAME: end -->`.
 
     Raises:
-        ExportError: the document cannot be read, or does not hold both comments once.
+        ExportError: the document cannot be read or written, or does not hold both comments once.
     """
     begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
     try:
@@ -41,7 +41,13 @@ def write_section(document: Path, name: str, lines: Iterable[str]) -> None:
         raise ExportError(
             f"expected {begin.strip()} and {end}, once, in {document}, found: {error}"
         ) from error
-    document.write_text(head + begin + "\n".join(lines) + "\n" + end + tail)
+    partial = document.with_name(f".{document.name}-partial")
+    try:
+        partial.write_text(head + begin + "\n".join(lines) + "\n" + end + tail)
+        partial.replace(document)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise ExportError(f"expected to write {document}, found: {error}") from error
 
 
 def write_quality(
@@ -60,7 +66,9 @@ def write_quality(
             systems.append(order_as_shipped(scored, bundle, collections, cache))
         references.append(systems[-1].name)
     if cross_encoder is not None:
-        teacher = score_with_teacher(TEACHER, CrossEncoder(cross_encoder), collections, cache, TEACHER_WEIGHT)
+        teacher = score_with_teacher(
+            TEACHER, open_cross_encoder(cross_encoder), collections, cache, TEACHER_WEIGHT
+        )
         systems += [teacher, teacher.fuse(collections)]
         references.insert(0, systems[-1].name)
     lines = list(format_quality(systems, collections, reference=references[0]))

@@ -33,6 +33,7 @@ def check_tokenizer(folder: Path, content: str, *, rows: int, lower_case: bool =
     file = folder / TOKENIZER_FILE
     tokenizer = _parse_tokenizer(file, content)
     tokenizer.no_truncation()
+    tokenizer.no_padding()
     ids = tokenizer.get_vocab(with_added_tokens=True).values()
     largest = max(ids, default=0)
     if not rows // 2 <= largest < rows:

@@ -46,7 +46,7 @@ def _make_integer_linear(peaks: Mapping[str, Floats], tokenwise: Container[str])
         scales = nodes.constant(f"{dense.name}.scales", layer.scales)
         x = _smooth(nodes, x, dense, layer)
         if kind in tokenwise:
-            return _multiply_by_token(nodes, x, weight, scales)
+            return multiply_by_token(nodes, x, weight, scales)
         return nodes.op("DynamicQuantizeMatMul", x, weight, scales, domain=CONTRIB)
 
     return linear
@@ -58,15 +58,14 @@ def _smooth(nodes: Nodes, x: str, dense: DenseLayer, layer: QuantisedLayer) -> s
     return nodes.op("Mul", x, nodes.constant(f"{dense.name}.factor", 1 / layer.divisor))
 
 
-def _multiply_by_token(nodes: Nodes, x: str, weight: str, scales: str) -> str:
+def multiply_by_token(nodes: Nodes, x: str, weight: str, scales: str, *, output: str = "") -> str:
     """Divide each token by its own peak, so that one fixed scale serves all, and multiply by it afterwards.
 
     A token of zeros gives 0/0, an arbitrary integer, which times its peak is 0, as it should be.
     """
-    last = nodes.constant("axis_-1", [-1], np.int64)
+    peak = nodes.reduce_last("ReduceMax", nodes.op("Abs", x))
     unit = nodes.constant("unit_scale", 1 / 127, np.float32)
     middle = nodes.constant("unit_middle", 128, np.uint8)
-    peak = nodes.op("ReduceMax", nodes.op("Abs", x), last, keepdims=1)
     integers = nodes.op("QuantizeLinear", nodes.op("Div", x, peak), unit, middle)
     product = nodes.op("MatMulIntegerToFloat", integers, weight, unit, scales, middle, domain=CONTRIB)
-    return nodes.op("Mul", product, peak)
+    return nodes.op("Mul", product, peak, output=output)

@@ -12,20 +12,31 @@ from model_export.onnx.weights import WeightFile
 
 OPSET = 21
 IR_VERSION = 10
+_AXES_ARE_INPUTS = 18
+"""The version since which the axes of a reduction are an input, not an attribute."""
 CONTRIB = "com.microsoft"
 """The domain of ONNX Runtime's own operators: fused attention, GELU and integer matrix products."""
 
 
 class Nodes:
-    """Collects nodes and constants; methods that add one return the name of its value."""
+    """Collects nodes and constants; methods that add one return the name of its value.
 
-    def __init__(self, weights: WeightFile) -> None:
+    Args:
+        weights: takes large constants.
+        prefix: is put before every name, if the nodes go into a graph that has names of its own.
+        opset: the version of ONNX's operators in that graph.
+    """
+
+    def __init__(self, weights: WeightFile, *, prefix: str = "", opset: int = OPSET) -> None:
         self._weights = weights
+        self._prefix = prefix
+        self._opset = opset
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
 
     def constant(self, name: str, value: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> str:
         """Add a constant of this name; a second call with the same name must pass the same value."""
+        name = self._prefix + name
         if name not in self._constants:
             self._constants[name] = self._weights.add_tensor(name, np.asarray(value, dtype))
         return name
@@ -44,10 +55,26 @@ class Nodes:
         **attributes: Any,  # noqa: ANN401 - what an ONNX attribute may be
     ) -> list[str]:
         """Add a node with these outputs, or with this number of them, and return their names."""
-        label = f"{kind}_{len(self._nodes)}"
+        label = f"{self._prefix}{kind}_{len(self._nodes)}"
         names = [f"{label}_{i}" for i in range(outputs)] if isinstance(outputs, int) else list(outputs)
         self._nodes.append(helper.make_node(kind, inputs, names, name=label, domain=domain, **attributes))
         return names
+
+    def reduce_last(self, kind: str, x: str) -> str:
+        """Reduce the last axis to length 1 with the operator `kind`."""
+        if self._opset < _AXES_ARE_INPUTS:
+            return self.op(kind, x, axes=[-1], keepdims=1)
+        return self.op(kind, x, self.constant("axis_-1", [-1], np.int64), keepdims=1)
+
+    @property
+    def nodes(self) -> Sequence[onnx.NodeProto]:
+        """The nodes so far."""
+        return self._nodes
+
+    @property
+    def constants(self) -> Sequence[onnx.TensorProto]:
+        """The constants so far."""
+        return list(self._constants.values())
 
     def build_model(self, dim: int, *, trigrams: bool = False) -> onnx.ModelProto:
         """Return the model: int64 input_ids and attention_mask (batch, tokens) -> embedding (batch, dim).

@@ -60,7 +60,7 @@ class TeacherSection(Section, frozen=True):
 
     The logits of several are averaged. `labels` is a label file in place of them, and `recipe` the recipe
     that it was made with, whose sources the student then learns from. A teacher that is named beside it must
-    be the one whose labels they are.
+    be the one whose labels they are. `int8` computes cross-encoders from ONNX graphs in integers.
     """
 
     encoders: tuple[str, ...] = ()
@@ -68,6 +68,7 @@ class TeacherSection(Section, frozen=True):
     max_tokens: Count = 256
     labels: str | None = None
     recipe: str | None = None
+    int8: bool = False
 
 
 class DistilSection(Section, frozen=True):

@@ -20,6 +20,7 @@ from model_export.model.twin import TwinBert
 from model_export.model.vectors import encode_once, encode_tokens
 from model_export.train.align import Alignment, encode_with_base, encode_with_bundle
 from model_export.train.config import Config, TeacherConfig, TeacherSection
+from model_export.train.cross_encoder import open_cross_encoder
 from model_export.train.device import choose_device
 from model_export.train.distil import Distillation, TokenisedTexts
 from model_export.train.finetune import FineTuning
@@ -29,7 +30,7 @@ from model_export.train.model_folder import MODEL_FOLDER, replace_folder, write_
 from model_export.train.negatives import Group, find_bm25_hits, find_student_hits, make_groups
 from model_export.train.score_cache import score_once
 from model_export.train.student import make_student
-from model_export.train.teacher import BiEncoder, BundleEncoder, CrossEncoder, Ensemble, Teacher
+from model_export.train.teacher import BiEncoder, BundleEncoder, Ensemble, Teacher
 from reranker.arrays import Floats
 from reranker.bundle import Bundle
 from reranker.manifest import FILE_NAME
@@ -74,7 +75,7 @@ def score_teacher(config: Config, out: Path, say: Say) -> float:
     """Score the development pairs with the teacher, and report and return its nDCG@10."""
     _, kept = split_examples(config.data, seed=config.run.seed)
     dev = make_dev_collection(kept)
-    teacher = load_teacher(config.teacher, out, config.run.device)
+    teacher = load_teacher(config.teacher, out, config.run.device, threads=config.run.threads)
     pairs = [(query, hit) for query, hits in dev.hits.items() for hit in hits]
     scores = score_once(
         teacher, [(kept.queries[q], kept.documents[d]) for q, d in pairs], out / "scores.sqlite"
@@ -116,7 +117,7 @@ def make_dev_collection(kept: Examples) -> JudgedCollection:
     return JudgedCollection("development", kept.documents, kept.queries, qrels, hits)
 
 
-def load_teacher(section: TeacherSection, out: Path, device: str) -> Teacher:
+def load_teacher(section: TeacherSection, out: Path, device: str, *, threads: int = 1) -> Teacher:
     """Return the teacher that the configuration names.
 
     Raises:
@@ -124,7 +125,9 @@ def load_teacher(section: TeacherSection, out: Path, device: str) -> Teacher:
     """
     teachers = [_load_encoder(each, section, out) for each in section.encoders]
     teachers += [
-        CrossEncoder(Path(each), max_tokens=section.max_tokens, device=device)
+        open_cross_encoder(
+            Path(each), max_tokens=section.max_tokens, device=device, threads=threads, int8=section.int8
+        )
         for each in section.cross_encoders
     ]
     if not teachers:
@@ -168,7 +171,7 @@ def _distil(
     config: Config, twin: TwinBert, sides: tuple[Examples, Examples], out: Path, say: Say
 ) -> TrainingState:
     learned, kept = sides
-    teacher = load_teacher(config.teacher, out, config.run.device)
+    teacher = load_teacher(config.teacher, out, config.run.device, threads=config.run.threads)
     twin.to(choose_device(config.run.device))
     texts = _tokenise_sides(config, twin, sides, out)
     dev, from_bm25 = make_dev_collection(kept), find_bm25_hits(learned)

@@ -21,12 +21,12 @@ def score_once(teacher: Teacher, pairs: Sequence[Pair], file: Path) -> Floats:
     """Score pairs, or read this teacher's earlier scores of them: -> (pairs,) float32 logits.
 
     Raises:
-        TrainingError: the file is not a score cache, or the teacher gives a score that is not finite.
+        TrainingError: the file is not a score cache or cannot be written, or a score is not finite.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
     digest = teacher.digest.encode()
     keys = [_make_key(digest, pair) for pair in pairs]
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(file)) as database:
             database.execute("CREATE TABLE IF NOT EXISTS scores (pair BLOB PRIMARY KEY, score REAL NOT NULL)")
             missing = dict(zip(keys, pairs, strict=True))
@@ -34,7 +34,7 @@ def score_once(teacher: Teacher, pairs: Sequence[Pair], file: Path) -> Floats:
                 missing.pop(key, None)
             _score(database, teacher, missing)
             known = _read_known(database, keys)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise TrainingError(f"expected a cache of scores in {file}, found: {error}") from error
     return np.array([known[key] for key in keys], np.float32)
 
@@ -60,7 +60,11 @@ def _score(database: sqlite3.Connection, teacher: Teacher, missing: dict[bytes, 
         for part in _split(list(missing)):
             scores = teacher.score_pairs([missing[key] for key in part])
             if not np.isfinite(scores).all():
-                raise TrainingError("expected finite scores of the teacher, found others")
+                wrong = missing[part[int(np.argmin(np.isfinite(scores)))]]
+                raise TrainingError(
+                    f"expected finite scores of the teacher, found {scores[~np.isfinite(scores)][0]} for the"
+                    f" query {wrong[0][:80]!r} and the document {wrong[1][:80]!r}"
+                )
             with database:
                 database.executemany(
                     "INSERT OR IGNORE INTO scores VALUES (?, ?)", zip(part, scores.tolist(), strict=True)

@@ -7,21 +7,22 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Encoding
 from transformers import AutoModelForSequenceClassification
 
 from model_export.errors import TrainingError
 from model_export.model.base import Base
-from model_export.model.base_tokenizer import TOKENIZER_FILE
+from model_export.model.checkpoint import check_finite, check_types
 from model_export.model.tokens import tokenise
 from model_export.model.vectors import encode_tokens
 from model_export.train.device import choose_device
+from model_export.train.pair_tokens import Pair as Pair
+from model_export.train.pair_tokens import PairTokens
+from model_export.train.relevance import find_relevance_sign
 from reranker.arrays import Floats
 from reranker.bundle import Bundle
 from reranker.text import Chunking
 
-Pair = tuple[str, str]
-"""A query and a document."""
 BATCH = 32
 
 
@@ -41,31 +42,40 @@ class Teacher(Protocol):
 class CrossEncoder:
     """A sequence classifier over `[CLS] query [SEP] document [SEP]`, with one output or two classes.
 
-    The logit is the output, or z[1] - z[0] of two. Source: TwinBERT (arXiv 2002.06275), section 3.4: the
-    teacher is BERT on the concatenated texts.
+    The logit is the output, or z[1] - z[0] of two whose second is relevance. Source: TwinBERT (arXiv
+    2002.06275), section 3.4: the teacher is BERT on the concatenated texts.
 
     Raises:
-        TrainingError: the folder holds no such model with its `tokenizer.json`.
+        TrainingError: the folder holds no such model with its `tokenizer.json`; its labels say nothing about
+            relevance; or `max_tokens` are more than it has positions for.
+        ExportError: its weights are quantised or not finite, or the tokeniser is another model's.
     """
 
     def __init__(self, folder: Path, *, max_tokens: int = 256, device: str = "cpu") -> None:
+        for file in sorted(folder.glob("*.safetensors")):
+            check_types(file)
         try:
-            self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
             loaded: Any = AutoModelForSequenceClassification.from_pretrained(
                 folder, local_files_only=True, output_loading_info=True
             )
         except Exception as error:
-            raise TrainingError(
-                f"expected a sequence classifier with {TOKENIZER_FILE} in {folder}, found: {error}"
-            ) from error
+            raise TrainingError(f"expected a sequence classifier in {folder}, found: {error}") from error
         model, report = loaded
-        if report["missing_keys"] or model.config.num_labels not in (1, 2):
+        if report["missing_keys"]:
             raise TrainingError(
-                f"expected the weights of a classifier of one output or two in {folder}, found"
-                f" {model.config.num_labels} outputs and none of {sorted(report['missing_keys'])}"
+                f"expected the weights of a classifier in {folder}, found none of"
+                f" {sorted(report['missing_keys'])}"
             )
-        self._tokenizer.enable_truncation(max_tokens, strategy="longest_first")
-        self._tokenizer.no_padding()
+        check_finite(folder, model.state_dict())
+        config = model.config
+        positions = getattr(config, "max_position_embeddings", max_tokens)
+        if max_tokens > positions:
+            raise TrainingError(
+                f"expected at most {positions} tokens, which {folder} has positions for, found {max_tokens}"
+            )
+        self._sign = find_relevance_sign(config.num_labels, config.id2label)
+        segments = getattr(config, "type_vocab_size", 0)
+        self._tokens = PairTokens(folder, max_tokens=max_tokens, rows=config.vocab_size, segments=segments)
         self._device = choose_device(device)
         self._model = model.train(mode=False).to(self._device)
         self._digest = _hash_folder(folder, max_tokens)
@@ -77,15 +87,14 @@ class CrossEncoder:
 
     def score_pairs(self, pairs: Sequence[Pair]) -> Floats:
         """Return the logit of each pair's relevance: (pairs,) float32."""
-        texts = [self._tokenizer.encode(query[:2000], document[:20_000]) for query, document in pairs]
+        texts = self._tokens.encode(pairs)
         order = sorted(range(len(texts)), key=lambda i: len(texts[i].ids))
         found = np.empty(len(pairs), np.float32)
         with torch.no_grad():
             for start in range(0, len(order), BATCH):
                 rows = order[start : start + BATCH]
-                found[rows] = (
-                    compute_logits(self._model, [texts[i] for i in rows], self._device).cpu().numpy()
-                )
+                logits = compute_logits(self._model, [texts[i] for i in rows], self._device)
+                found[rows] = self._sign * logits.cpu().numpy()
         return found
 
 

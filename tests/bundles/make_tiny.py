@@ -35,9 +35,16 @@ def make_tiny(folder: Path, *, layers: int = 2, dim: int = 32) -> Path:
         model.embeddings.position_embeddings.weight.mul_(0.1)
         model.embeddings.token_type_embeddings.weight.zero_()
     model.save_pretrained(folder)
-    (folder / "tokenizer.json").write_text(json.dumps(_tokenizer(vocabulary)))
+    write_tokenizer(folder)
     (folder / "base.json").write_text(json.dumps(_description()))
     return folder
+
+
+def write_tokenizer(folder: Path) -> int:
+    """Write the tokeniser alone into `folder`, and return how many tokens it knows."""
+    vocabulary = _vocabulary()
+    (folder / "tokenizer.json").write_text(json.dumps(_tokenizer(vocabulary)))
+    return len(vocabulary)
 
 
 def _description() -> dict[str, object]:
