@@ -22,6 +22,7 @@ from model_export.commands.training import (
     project_command,
     teacher_command,
     train_command,
+    unpack_command,
 )
 from model_export.errors import ExportError
 from reranker.errors import RerankerError
@@ -72,6 +73,7 @@ for command in (
     table_command,
     teacher_command,
     train_command,
+    unpack_command,
 ):
     main.add_command(command)
 

@@ -1,4 +1,4 @@
-"""`twinrank-export train`, `teacher`, `project` and `prefix`: models from data, bases from bases.
+"""`twinrank-export train`, `teacher`, `project`, `prefix` and `unpack`: models from data and from models.
 
 A command imports what it needs when it runs, so that its help works without torch.
 """
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from model_export.commands.options import CONFIG, FOLDER
+from model_export.commands.options import BUNDLE, CONFIG, FOLDER, NEW_FOLDER
+from reranker.bundle import Bundle
 
 
 @click.command("train")
@@ -61,3 +62,24 @@ def prefix_command(config: Path, base: str, texts: int, out: Path) -> None:
 
     found = fix_prefix(read_config(config), base, texts, out, click.echo)
     click.echo(f"{found}: export it with --base")
+
+
+@click.command("unpack")
+@click.argument("bundle", type=BUNDLE)
+@click.option("--out", required=True, type=NEW_FOLDER, help="the model's folder, which must not exist")
+def unpack_command(bundle: Path, out: Path) -> None:
+    """Write the towers of BUNDLE, a folder or a shipped bundle's name, in float32, as --base reads them."""
+    from model_export.train.unpack import WHOLE_FOLDER, unpack
+
+    opened = Bundle.open(bundle)
+    done = unpack(opened, out)
+    click.echo(
+        f"{out}: a query tower of {done.query_layers[0]} layers, a document tower of {done.document_layers};"
+        f" least cosine to the graphs {done.query_cosine:.4f} and {done.document_cosine:.4f}"
+    )
+    documents = opened.path if opened.vectors_of == opened.name else opened.vectors_of
+    beyond, options = opened.manifest.whole_beyond, f"--documents-of {documents}"
+    if beyond is not None:
+        click.echo(f"{out / WHOLE_FOLDER}: the query tower of queries of more than {beyond} tokens")
+        options += f" --whole-beyond {beyond}"
+    click.echo(f"Export it, with the stored vectors kept valid: --base {out} {options}")
