@@ -1,0 +1,1 @@
+"""Indices that earlier versions made, served and changed by this one."""
