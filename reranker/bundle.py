@@ -61,6 +61,11 @@ class Bundle:
         return self.manifest.name
 
     @property
+    def label(self) -> str:
+        """Name and version: `NAME@VERSION`."""
+        return self.manifest.label
+
+    @property
     def vectors_of(self) -> str:
         """The name under which an index's settings know its vectors: the bundle's own, or whose tower it has.
 

@@ -114,6 +114,25 @@ class Manifest(_Frozen, frozen=True):
     languages: Annotated[tuple[LanguageTag, ...], Meta(min_length=1)] | None = None
     shared: dict[PlainName, SharedFile] = msgspec.field(default_factory=dict)
 
+    @property
+    def label(self) -> str:
+        """Name and version, as `Rerank-Status` shows them and `--bundle` takes them: `NAME@VERSION`."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def query_digest(self) -> str:
+        """The SHA-256, in hexadecimal, of what decides a query's vector: stored ones are valid with the same.
+
+        It covers the query's limit and prefix, and every file but those that only documents, scores and
+        `check` read.
+        """
+        others = {self.document.file, self.canonical} - {self.query.file}
+        if not isinstance(self.crossing, CosineParameters):
+            others.add(self.crossing.file)
+        files = {name: checksum for name, checksum in self.checksums.items() if name not in others}
+        covered = {"files": files, "graph": self.query.file, "input": self.input, "query": self.query}
+        return hashlib.sha256(msgspec.json.encode(covered, order="sorted")).hexdigest()
+
 
 def read(folder: Path) -> Manifest:
     """Read the manifest of the bundle in `folder`.

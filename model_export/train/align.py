@@ -80,5 +80,5 @@ def encode_with_bundle(
         bundle = Bundle.open(Path(place))
     except BundleError as error:
         raise TrainingError(f"expected a bundle to learn from in distil.bundle, found: {error}") from error
-    own = folder / bundle.manifest.digest[:12]
+    own = folder / bundle.manifest.query_digest[:12]
     return encode_once(partial(encode_as_search, bundle, threads=run.threads), texts, own, what=what)

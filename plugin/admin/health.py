@@ -135,7 +135,7 @@ class HealthViews:
     def health(self) -> flask.Response:
         """The bundle, and whether OpenSearch answers: 200, or 503 while it does not."""
         reached = self.readiness.check_opensearch()
-        bundle = {"name": self.model.name, "digest": self.model.digest}
+        bundle = {"name": self.model.name, "version": self.model.version, "digest": self.model.digest}
         state = {
             "status": "ok" if reached.is_well else "unavailable",
             "bundle": bundle,

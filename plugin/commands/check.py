@@ -38,7 +38,7 @@ def check_command(bundle_path: Path, as_json: bool) -> None:
 
 def _describe(bundle: Bundle, found: Replay) -> str:
     return (
-        f"{bundle.name}@{bundle.manifest.version}: every file fits its checksum; {describe_sizes(bundle)}.\n"
+        f"{bundle.label}: every file fits its checksum; {describe_sizes(bundle)}.\n"
         "Against the original model, on the canonical texts: cosine of queries at least"
         f" {found.query_cosine:.4f}, of documents {found.document_cosine:.4f};"
         f" largest difference of a score {found.score_difference:.4f}."

@@ -51,7 +51,8 @@ def measure_status(upstream: OpenSearchClient, index: str, bundle: Bundle) -> di
     model = ModelIdentity(bundle.vectors_of, bundle.model_tag)
     found = measure_coverage(upstream, index, model)
     languages = check_languages(upstream, found.index, found.settings, bundle)
-    return {**found.as_json(model, _estimate_sync_s(found, model, bundle)), "languages": languages}
+    state = found.as_json(model, _estimate_sync_s(found, model, bundle))
+    return {**state, "languages": languages, "bundle": bundle.label}
 
 
 def find_next_step(upstream: OpenSearchClient, index: str, bundle: Bundle) -> str:

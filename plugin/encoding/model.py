@@ -32,6 +32,7 @@ class Model:
     """
 
     name: str
+    version: str
     vectors_of: str
     digest: str
     model_tag: int
@@ -52,6 +53,11 @@ class Model:
     def __post_init__(self) -> None:
         """Let admission see how long queries wait for the encoder."""
         self.query_vectors.on_start = self.admission.encoder.record_wait
+
+    @cached_property
+    def bundle(self) -> str:
+        """The bundle's name with its version: `NAME@VERSION`."""
+        return f"{self.name}@{self.version}"
 
     @cached_property
     def writers(self) -> Mapping[str, BackgroundEncoder]:
@@ -117,6 +123,7 @@ class Model:
         load_document_encoder = _once(lambda: bundle.load_document_encoder(threads=1))
         return cls(
             name=bundle.name,
+            version=bundle.manifest.version,
             vectors_of=bundle.vectors_of,
             digest=bundle.manifest.digest,
             model_tag=bundle.model_tag,

@@ -10,7 +10,8 @@ import click
 from opensearch.settings.layers import Defaults
 from plugin.settings.defaults import DefaultsFileError, read_defaults
 from reranker.bundle import BUNDLES, DEFAULT_BUNDLE
-from reranker.manifest import FILE_NAME
+from reranker.bundle_names import find_bundle
+from reranker.errors import BundleError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -37,22 +38,15 @@ def choose_default_bundle(cpu_info: Path = CPU_INFO) -> Path:
 
 
 def find_bundle_folder(value: str | Path) -> Path:
-    """Return a bundle's folder. A name is that of a bundled one, unless a folder here has the same name.
+    """Return a bundle's folder, with the version that is pinned, as `reranker.bundle_names.find_bundle` does.
 
     Raises:
-        click.BadParameter: there is no such bundle.
+        click.BadParameter: there is no such bundle, or it has another version.
     """
-    folder, shipped = Path(value), BUNDLES / value
-    is_name = len(folder.parts) == 1 and not folder.exists()
-    found = shipped if is_name and shipped.is_dir() else folder
-    if not (found / FILE_NAME).is_file():
-        names = ", ".join(sorted(each.parent.name for each in BUNDLES.glob(f"*/{FILE_NAME}")))
-        what = f"a folder without {FILE_NAME}" if found.is_dir() else "no such folder"
-        raise click.BadParameter(
-            f"expected a bundle's folder, or the name of one that comes with Twinrank ({names}),"
-            f" found {what}: {value}"
-        )
-    return found
+    try:
+        return find_bundle(value)
+    except BundleError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def bundle_option(command: Command) -> Command:
@@ -63,7 +57,8 @@ def bundle_option(command: Command) -> Command:
         type=find_bundle_folder,
         default=choose_default_bundle,
         metavar="FOLDER",
-        help="The model bundle: a folder, or the name of one that comes with Twinrank.  [default: "
+        help="The model bundle: a folder, or the name of one that comes with Twinrank. NAME@VERSION pins its"
+        f" version.  [default: "
         f"{DEFAULT_BUNDLE.name}; {LIGHT_BUNDLE.name} on x86 without VNNI]",
     )(command)
 

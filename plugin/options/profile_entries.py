@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import click
 
 from plugin.options.profile import Profile, ProfileError, Table
+from reranker.bundle import split_version
 
 SHARED = frozenset(
     {
@@ -191,7 +192,8 @@ def _resolve_file(profile: Profile, text: str, option: click.Option) -> str:
         return text
     given = Path(text).expanduser()
     beside = profile.file.absolute().parent / given
-    return str(given) if option.metavar == "FOLDER" and not beside.exists() else str(beside)
+    is_there = beside.exists() or split_version(beside)[0].exists()
+    return str(given) if option.metavar == "FOLDER" and not is_there else str(beside)
 
 
 def _check_secrecy(profile: Profile, table: Table, key: str, value: str | tuple[str, ...]) -> None:

@@ -56,9 +56,14 @@ class ClusterSearch:
         with context.stage("page"):
             response = read_response(exchange, is_filtered=plan.filter_path is not None)
             as_it_is = replace(plan, page_start=0, page_end=len(response.hits))
-            page = RerankedPage(response, as_it_is, self._model.name, None).write(lambda _: response.hits)
-        name, window, stages_ms = self._model.name, plan.window_size, context.stages_ms()
-        outcome = SearchOutcome("applied", shard_window=window, model=name, stages_ms=stages_ms)
+            page = RerankedPage(response, as_it_is, self._model, None).write(lambda _: response.hits)
+        outcome = SearchOutcome(
+            "applied",
+            shard_window=plan.window_size,
+            model=self._model.name,
+            bundle=self._model.bundle,
+            stages_ms=context.stages_ms(),
+        )
         return build_response(exchange, page, outcome)
 
     def _encode(self, plan: Plan, within_s: float) -> Floats:

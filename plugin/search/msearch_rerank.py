@@ -202,7 +202,7 @@ class MultiSearchReranker:
                 return _ItemResponse(raw, SearchOutcome.skipped(error.reason))
             scores, reason = None, error.reason
         with texts.context.stage("page"):
-            page = RerankedPage(response, plan, self._model.name, scores).write(
+            page = RerankedPage(response, plan, self._model, scores).write(
                 lambda positions: [response.hits[position] for position in positions]
             )
         outcome = SearchOutcome.skipped(reason) if scores is None else scores.build_outcome()

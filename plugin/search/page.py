@@ -12,6 +12,7 @@ from opensearch.fields.vector_field import Hit, vector_field
 from opensearch.search.plan import Plan
 from opensearch.search.response import SearchResponse
 from opensearch.search.scores import add_details, add_explanation, copy_score, format_score, set_score
+from plugin.encoding.model import Model
 from plugin.search.scores import WindowScores
 
 HitsAt = Callable[[Sequence[int]], list[Hit]]
@@ -28,7 +29,7 @@ class RerankedPage:
 
     response: SearchResponse
     plan: Plan
-    model_name: str
+    model: Model
     scores: WindowScores | None
 
     def write(self, hits_at: HitsAt) -> bytes:
@@ -101,7 +102,8 @@ class RerankedPage:
         settings, scores = self.plan.settings, self.scores
         values: dict[str, Any] = {
             "query_text": self.plan.query_text,
-            "model": self.model_name,
+            "model": self.model.name,
+            "bundle": self.model.bundle,
             "window_size": 0 if scores is None else len(scores),
             "scored": 0 if scores is None else scores.ranking.num_scored,
             "fusion": settings.fusion.method,

@@ -74,6 +74,7 @@ class WindowScores:
             scored=self.ranking.num_scored,
             stale=self.num_stale,
             model=self.model.name,
+            bundle=self.model.bundle,
             fallback=self.plan.fallback,
             stages_ms=stages_ms or {},
         )

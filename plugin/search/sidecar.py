@@ -108,7 +108,7 @@ class SidecarSearch:
                 return build_failure(error, context)
             scores, reason = None, error.reason
         with context.stage("page"):
-            page = RerankedPage(response, plan, self._model.name, scores).write(hits_at)
+            page = RerankedPage(response, plan, self._model, scores).write(hits_at)
         stages_ms = context.stages_ms()
         outcome = (
             SearchOutcome.skipped(reason, stages_ms) if scores is None else scores.build_outcome(stages_ms)

@@ -36,7 +36,7 @@ class SearchOutcome:
         window: how many hits were scored in the proxy; `scored` of them have a usable vector.
         stale: how many vectors belong to other texts; None if texts were not compared.
         shard_window: how many hits of each shard OpenSearch itself rescored.
-        model: the name of the bundle.
+        model: the name of the bundle; `bundle` has its version too: `NAME@VERSION`.
         fallback: why the proxy scored the hits though the settings say that OpenSearch does.
         stages_ms: milliseconds by stage, `total` last; empty for an item of several.
     """
@@ -48,6 +48,7 @@ class SearchOutcome:
     stale: int | None = None
     shard_window: int = 0
     model: str = ""
+    bundle: str = ""
     fallback: str | None = None
     stages_ms: Mapping[str, float] = field(default_factory=dict)
 
@@ -72,11 +73,15 @@ class SearchOutcome:
         if self.result != APPLIED:
             return f"{self.result}; reason={self.reason}"
         if self.shard_window:
-            return f"applied; window={self.shard_window}/shard; model={self.model}; execution=cluster"
+            return f"applied; window={self.shard_window}/shard; {self._scored_by}; execution=cluster"
         stale = "" if self.stale is None else f"; stale={self.stale}"
         fallback = "" if self.fallback is None else f"; fallback={self.fallback}"
         found = f"window={self.window}; scored={self.scored}{stale}"
-        return f"applied; {found}; model={self.model}; execution=sidecar{fallback}"
+        return f"applied; {found}; {self._scored_by}; execution=sidecar{fallback}"
+
+    @property
+    def _scored_by(self) -> str:
+        return f"model={self.model}; bundle={self.bundle}"
 
     @property
     def server_timing(self) -> str:

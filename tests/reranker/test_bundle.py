@@ -37,7 +37,12 @@ def refusal(path: Path, load: Callable[[Path], object] = Bundle.open) -> str:
     message = str(caught.value)
     assert "expected " in message
     assert "found" in message
-    assert "python -m model_export export" in message or "restore the folder from the release" in message
+    remedies = (
+        "python -m model_export export",
+        "restore the folder from the release",
+        "Restore that version",
+    )
+    assert any(remedy in message for remedy in remedies)
     return message
 
 
@@ -71,6 +76,39 @@ def test_a_whole_bundle_opens() -> None:
 def test_the_model_tag_is_the_document_digests_first_bytes(bundle: Path) -> None:
     other = Bundle.open(with_manifest(bundle, document_digest="01020304" + "0" * 56))
     assert other.model_tag == 0x04030201
+
+
+def test_what_decides_a_querys_vector_decides_the_query_digest(bundle: Path) -> None:
+    digest = Bundle.open(bundle).manifest.query_digest
+    for changes in (
+        {"query": MANIFEST["query"] | {"prefix": "a "}},
+        {"query": MANIFEST["query"] | {"max_tokens": 9}},
+        {"query": MANIFEST["query"] | {"file": MANIFEST["document"]["file"]}},
+    ):
+        assert Bundle.open(with_manifest(bundle, **changes)).manifest.query_digest != digest
+    for changes in (
+        {"name": "other", "version": "2", "languages": ["en"]},
+        {"document": MANIFEST["document"] | {"max_tokens": 9}},
+        {"fusion": MANIFEST["fusion"] | {"weight": 2.0}},
+    ):
+        assert Bundle.open(with_manifest(bundle, **changes)).manifest.query_digest == digest
+    original = (bundle / MANIFEST["canonical"]).read_bytes()
+    canonical = original + b"\n"
+    assert Bundle.open(with_file(bundle, MANIFEST["canonical"], canonical)).manifest.query_digest == digest
+    (bundle / MANIFEST["canonical"]).write_bytes(original)
+    tokenizer = (bundle / MANIFEST["tokenizer"]).read_bytes() + b"\n"
+    assert Bundle.open(with_file(bundle, MANIFEST["tokenizer"], tokenizer)).manifest.query_digest != digest
+
+
+def test_a_version_that_is_asked_for_is_checked(bundle: Path) -> None:
+    with_manifest(bundle, version="2")
+    opened = Bundle.open(bundle.with_name("tiny@2"))
+    assert (opened.path, opened.label) == (bundle, "tiny@2")
+    message = refusal(bundle.with_name("tiny@1"))
+    assert f"{bundle}: expected version 1, found version 2." in message
+    assert "ask for tiny@2" in message
+    bundle.rename(bundle.with_name("tiny@1"))
+    assert Bundle.open(bundle.with_name("tiny@1")).label == "tiny@2", "a folder's own name pins nothing"
 
 
 def test_towers_may_share_a_file(bundle: Path) -> None:
@@ -117,6 +155,9 @@ def test_a_manifest_without_one_of_its_keys(bundle: Path, key: str) -> None:
         ({"format": "1"}, "at `$.format`"),
         ({"name": 7}, "at `$.name`"),
         ({"name": "two\nlines"}, "at `$.name`"),
+        ({"version": 1}, "at `$.version`"),
+        ({"version": "1; x"}, "at `$.version`"),
+        ({"version": ""}, "at `$.version`"),
         ({"dim": 0}, "at `$.dim`"),
         ({"dim": 65536}, "at `$.dim`"),
         ({"dim": 16.5}, "at `$.dim`"),

@@ -32,7 +32,7 @@ def test_each_shards_window_has_the_scores_of_the_formula(
     assert list(found.values()) == sorted(found.values(), reverse=True)
     assert json.loads(answer.body)["hits"]["max_score"] == max(found.values())
     name = index.bundle.name
-    expected = f"applied; window={window}/shard; model={name}; execution=cluster"
+    expected = f"applied; window={window}/shard; model={name}; bundle={name}@1; execution=cluster"
     assert answer.rerank_status == expected
 
 

@@ -22,8 +22,9 @@ def test_the_order_is_that_of_the_formula(proxy_url: str, toy_index: ToyIndex) -
     expected = toy_index.expected_order()
     assert ids(answer) == expected
     assert expected != [hit["_id"] for hit in toy_index.first_stage(WINDOW)]
+    name = toy_index.bundle.name
     assert answer.rerank_status == (
-        f"applied; window={WINDOW}; scored={WINDOW}; model={toy_index.bundle.name}; execution=sidecar"
+        f"applied; window={WINDOW}; scored={WINDOW}; model={name}; bundle={name}@1; execution=sidecar"
     )
     assert "crossing;dur=" in answer.headers["server-timing"]
 

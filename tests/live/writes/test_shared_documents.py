@@ -43,7 +43,7 @@ def test_another_query_tower_orders_the_same_vectors(
     query = {"query": {"match": {"text": text}}, "size": 100}
     answer = proxied.post(f"/{toy_index.name}/_search", json=query, buffered=True)
     assert answer.headers["Rerank-Status"] == (
-        "applied; window=100; scored=100; model=fast; execution=sidecar"
+        "applied; window=100; scored=100; model=fast; bundle=fast@1; execution=sidecar"
     )
     found = [hit["_id"] for hit in json.loads(answer.data)["hits"]["hits"]]
     by_tower = {}

@@ -27,7 +27,7 @@ def test_the_vectors_to_learn_may_be_those_of_searches(tmp_path: Path) -> None:
     place, run = str(TINY_BUNDLE), RunSection(threads=2)
     expected = np.stack([bundle.load_query_encoder()(text) for text in texts])
     assert np.array_equal(encode_with_bundle(place, run, texts, tmp_path, what="made"), expected)
-    [file] = (tmp_path / bundle.manifest.digest[:12]).iterdir()
+    [file] = (tmp_path / bundle.manifest.query_digest[:12]).iterdir()
     np.save(file, expected[::-1])
     assert np.array_equal(encode_with_bundle(place, run, texts, tmp_path, what="read"), expected[::-1])
 

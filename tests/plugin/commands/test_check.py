@@ -12,6 +12,7 @@ from plugin.commands.main import main
 from plugin.options.common import LIGHT_BUNDLE
 from reranker import manifest as manifests
 from reranker.bundle import DEFAULT_BUNDLE
+from reranker.bundle_names import list_shipped
 from tests.support.paths import TINY_BUNDLE
 
 
@@ -75,14 +76,37 @@ def test_a_bundle_that_is_not_there() -> None:
     assert ended.exit_code == 2
     words = " ".join(ended.output.split())
     assert "Invalid value for '--bundle': expected a bundle's folder" in words
-    shipped = sorted(each.name for each in DEFAULT_BUNDLE.parent.iterdir() if each.is_dir())
-    assert f"({', '.join(shipped)}), found no such folder: nowhere" in words
+    assert f"({', '.join(list_shipped())}), found no such folder: nowhere" in words
 
 
 def test_a_folder_that_is_no_bundle(tmp_path: Path) -> None:
     ended = CliRunner().invoke(main, ["check", "--bundle", str(tmp_path)])
     assert ended.exit_code == 2
     assert "found a folder without manifest.json" in " ".join(ended.output.split())
+
+
+def test_a_version_may_be_pinned() -> None:
+    ended = CliRunner().invoke(main, ["check", "--bundle", f"{LIGHT_BUNDLE.name}@1"])
+    assert ended.exit_code == 0, ended.output
+    assert f"{LIGHT_BUNDLE.name}@1: every file fits" in ended.output
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["check", "--bundle"], ["serve", "--bundle"], ["serve", "--also"], ["migrate", "books", "--to"],
+        ["enable", "books", "--field", "text", "--bundle"], ["index", "books", "-", "--bundle"],
+        ["sync", "books", "--bundle"], ["status", "books", "--bundle"], ["verify", "books", "--bundle"],
+        ["tune", "books", "--bundle"], ["evaluate", "books", "--bundle"],
+        ["explain", "books", "x", "--bundle"], ["settings", "books", "--bundle"], ["demo", "--bundle"],
+    ],
+)  # fmt: skip
+def test_a_version_that_is_not_shipped_is_refused_by_every_command(command: list[str]) -> None:
+    ended = CliRunner().invoke(main, [*command, f"{DEFAULT_BUNDLE.name}@7"])
+    assert ended.exit_code == 2, ended.output
+    words = " ".join(ended.output.split())
+    assert f"expected version 7 of the bundle {DEFAULT_BUNDLE.name}, found version 1." in words
+    assert f"Twinrank comes with {', '.join(list_shipped())}" in words
 
 
 def test_every_option_for_a_bundle_is_named() -> None:

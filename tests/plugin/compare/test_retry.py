@@ -21,7 +21,7 @@ from plugin.compare.retry import (
 )
 from plugin.upstream.search_client import SearchClient
 
-APPLIED = "applied; window=100; scored=97; model=m; execution=sidecar"
+APPLIED = "applied; window=100; scored=97; model=m; bundle=m@1; execution=sidecar"
 OVERLOADED, DEADLINE = "skipped; reason=overloaded", "skipped; reason=deadline"
 
 

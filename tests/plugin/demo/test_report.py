@@ -12,7 +12,7 @@ from plugin.demo.report import format_demo
 from plugin.harness.proxy_process import ProxyProcess
 from plugin.upstream.search_client import Answer
 
-APPLIED = "applied; window=100; scored=100; model=m; execution=sidecar"
+APPLIED = "applied; window=100; scored=100; model=m; bundle=m@1; execution=sidecar"
 OVERLOADED, MODEL = "skipped; reason=overloaded", "skipped; reason=model"
 
 

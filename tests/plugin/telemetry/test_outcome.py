@@ -44,16 +44,16 @@ def read_items(status: str) -> list[str]:
     (SearchOutcome.skipped("sort"), "skipped; reason=sort"),
     (SearchOutcome.refused(), "refused; reason=ext"),
     (
-        SearchOutcome("applied", window=100, scored=97, model="m"),
-        "applied; window=100; scored=97; model=m; execution=sidecar",
+        SearchOutcome("applied", window=100, scored=97, model="m", bundle="m@1"),
+        "applied; window=100; scored=97; model=m; bundle=m@1; execution=sidecar",
     ),
     (
-        SearchOutcome("applied", window=9, scored=7, stale=2, model="m", fallback="collapse"),
-        "applied; window=9; scored=7; stale=2; model=m; execution=sidecar; fallback=collapse",
+        SearchOutcome("applied", window=9, scored=7, stale=2, model="m", bundle="m@1", fallback="collapse"),
+        "applied; window=9; scored=7; stale=2; model=m; bundle=m@1; execution=sidecar; fallback=collapse",
     ),
     (
-        SearchOutcome("applied", shard_window=1000, model="m"),
-        "applied; window=1000/shard; model=m; execution=cluster",
+        SearchOutcome("applied", shard_window=1000, model="m", bundle="m@1"),
+        "applied; window=1000/shard; model=m; bundle=m@1; execution=cluster",
     ),
 ])  # fmt: skip
 def test_a_search_is_one_line(outcome: SearchOutcome, status: str) -> None:
