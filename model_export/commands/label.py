@@ -22,6 +22,9 @@ from model_export.commands.options import CONFIG, FOLDER
 @click.option("--encoder", "encoders", multiple=True, help="the teacher, a bundle or base")
 @click.option("--out", required=True, type=CONFIG, help="the label file; labels in it are kept")
 @click.option("--cache", required=True, type=FOLDER, help="a folder for vectors and scores")
+@click.option(
+    "--source", "sources", multiple=True, help="label the queries of this source; may be given again"
+)
 @click.option("--queries", type=click.IntRange(min=1), help="label the first so many queries of the recipe")
 @click.option(
     "--max-minutes",
@@ -37,6 +40,7 @@ def label_command(
     encoders: tuple[str, ...],
     out: Path,
     cache: Path,
+    sources: tuple[str, ...],
     queries: int | None,
     max_minutes: float,
     threads: int,
@@ -53,6 +57,6 @@ def label_command(
     recipe = read_recipe(config)
     torch.set_num_threads(threads)
     teacher = load_teacher(section, cache, "cpu")
-    limits = LabelLimits(queries, max_minutes, threads)
+    limits = LabelLimits(sources, queries, max_minutes, threads)
     made = label(recipe, teacher, out, cache, limits, click.echo)
     click.echo(f"{out}: {made.header.queries:,} queries of {made.header.candidates} candidates")

@@ -20,7 +20,7 @@ from model_export.labelling.label_file import (
     read_labels,
     write_labels,
 )
-from model_export.labelling.pool import PooledQuery, make_pool
+from model_export.labelling.pool import Pool, PooledQuery, make_pool
 from model_export.labelling.recipe import CANDIDATES, Recipe
 from model_export.train.score_cache import score_once
 from model_export.train.teacher import Pair, Teacher
@@ -37,8 +37,12 @@ Rows = dict[int, tuple[Sequence[int], Floats]]
 
 @dataclass(frozen=True)
 class LabelLimits:
-    """At most how many queries of the recipe the file holds, and for how many minutes the teacher scores."""
+    """Which queries of the recipe a run labels: of these sources, or of all, and at most so many.
 
+    `minutes` is how long the teacher scores. `threads` is for the vectors.
+    """
+
+    sources: tuple[str, ...] = ()
     queries: int | None = None
     minutes: float = 90.0
     threads: int = 1
@@ -109,7 +113,7 @@ class _LabelRun:
         self._limits = limits
         self._say = say
         self._rows = _read_rows(out, self._header)
-        self._wanted = pool.queries[: limits.queries]
+        self._wanted = _select_sources(pool, limits.sources)[: limits.queries]
         self._todo = [each for each in self._wanted if hash_query(each.text) not in self._rows]
         self._groups = GroupMaker(pool, cache, threads=limits.threads)
         most = MAX_BYTES // (8 + 6 * CANDIDATES) - 100  # room for the header
@@ -179,6 +183,18 @@ class _LabelRun:
         labels = make_labels(self._header, self._rows)
         write_labels(labels, self._out)
         return labels
+
+
+def _select_sources(pool: Pool, names: Sequence[str]) -> list[PooledQuery]:
+    """Return the queries of the sources of these names, or of all if none is named.
+
+    Raises:
+        TrainingError: the recipe has no such source.
+    """
+    of_source = [each.name for each in pool.named]
+    if unknown := sorted(set(names) - set(of_source)):
+        raise TrainingError(f"expected sources among {sorted(set(of_source))}, found {unknown}")
+    return [each for each in pool.queries if not names or of_source[each.source] in names]
 
 
 def _read_rows(file: Path, header: LabelHeader) -> Rows:

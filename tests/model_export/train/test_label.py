@@ -1,12 +1,14 @@
 """Labelling: it goes on after what stops it, keeps to its time, and refuses what does not belong together."""
 
 import errno
+import gzip
 import os
 import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -127,6 +129,24 @@ def test_some_queries_are_a_file_that_a_later_run_extends(
     rows = [whole.queries.tolist().index(key) for key in some.queries.tolist()]
     assert np.array_equal(whole.candidates[rows], some.candidates)
     assert np.array_equal(whole.scores[rows], some.scores)
+
+
+def test_the_queries_of_one_source_may_be_labelled_first(
+    data: Path, tmp_path: Path, run: Callable[..., list[str]]
+) -> None:
+    other = shutil.copytree(data, tmp_path / "other")
+    queries = [f'{{"_id": "q{i}", "text": "another {i}"}}' for i in range(10)]
+    (other / "queries.jsonl.gz").write_bytes(gzip.compress("\n".join(queries).encode()))
+    recipe = write_recipe(tmp_path / "two.toml", data, TINY_BUNDLE)
+    second = msgspec.structs.replace(recipe.sources[0], path=str(other))
+    two = msgspec.structs.replace(recipe, sources=(*recipe.sources, second))
+    run(LengthTeacher(), LabelLimits(sources=("other",)), of=two)
+    expected = {hash_query(f"another {i}") for i in range(10)}
+    assert set(read_labels(tmp_path / "labels.bin").queries.tolist()) == expected
+    run(LengthTeacher(), of=two)
+    assert read_labels(tmp_path / "labels.bin").header.queries == QUERIES + 10
+    with pytest.raises(TrainingError, match=r"expected sources among \['other', 'stdlib'\], found \['x'\]"):
+        run(LengthTeacher(), LabelLimits(sources=("x",)), of=two)
 
 
 def test_a_plan_that_is_too_long_is_cut_to_its_time(
