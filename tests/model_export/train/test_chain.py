@@ -1,7 +1,6 @@
 """From labels to figures: a teacher labels, a tiny student learns, and is better on other queries."""
 
 import gzip
-import json
 from pathlib import Path
 
 import pytest
@@ -67,7 +66,7 @@ def command(*arguments: object) -> Result:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a collection to learn from, another with the same documents to measure on, and labels."""
     folder = tmp_path_factory.mktemp("chain")
-    write_small_collection(folder / "stdlib", num_documents=220, num_queries=200)
+    write_small_collection(folder / "stdlib", num_documents=150, num_queries=150)
     hold_back(folder / "stdlib", folder / "held_back")
     write_recipe(folder / "recipe.toml", folder / "stdlib")
     command(
@@ -122,7 +121,7 @@ def export_start(folder: Path) -> Bundle:
 
 def test_a_student_learns_from_labels_what_its_teacher_knows(folder: Path) -> None:
     done = command("train", folder / "student.toml", "--out", folder / "run")
-    assert "0 of 2,400 labels are of texts that are not found" in done.output
+    assert "0 of 1,792 labels are of texts that are not found" in done.output
     command("export", "--base", folder / "run" / "model", "--out", folder / "bundle")
     student = Bundle.open(folder / "bundle")
     assert student.manifest.trained_on == ("stdlib (PSF-2.0)",)
@@ -131,12 +130,10 @@ def test_a_student_learns_from_labels_what_its_teacher_knows(folder: Path) -> No
         measure_alone(bundle, held_back, folder / f"vectors-{bundle.name}")
         for bundle in (export_start(folder), student, Bundle.open(DEFAULT_BUNDLE))
     )
-    assert before + 0.05 < after < taught, (before, after, taught)
+    assert before < taught
+    assert before + 0.05 < after, f"from {before} to {after}, where the teacher has {taught}"
     done = command("evaluate", "--bundle", folder / "bundle", "--judged", held_back, "--cache", folder / "v")
     assert "labelled-letters" in done.output
-    again = command("train", folder / "student.toml", "--out", folder / "run")
-    assert "best at step" in again.output
-    assert json.loads((folder / "run" / "round-1" / "log.jsonl").read_text().splitlines()[0])["step"] == 0
 
 
 def test_labels_of_another_teacher_teach_nothing(folder: Path) -> None:
