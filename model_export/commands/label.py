@@ -33,6 +33,7 @@ from model_export.commands.options import CONFIG, FOLDER
     type=click.FloatRange(min=0, min_open=True),
     help="label as many queries as the teacher can score in this time",
 )
+@click.option("--int8", is_flag=True, help="compute an ONNX cross-encoder in integers: half the time")
 @click.option("--threads", default=2, show_default=True, type=click.IntRange(min=1))
 def label_command(
     config: Path,
@@ -43,20 +44,18 @@ def label_command(
     sources: tuple[str, ...],
     queries: int | None,
     max_minutes: float,
+    int8: bool,
     threads: int,
 ) -> None:
     """Let a teacher score the pairs of the recipe CONFIG, into a label file that `train` reads."""
-    import torch
-
     from model_export.labelling.recipe import read_recipe
     from model_export.train.config import TeacherSection
     from model_export.train.label import LabelLimits, label
     from model_export.train.run import load_teacher
 
-    section = TeacherSection(tuple(encoders), tuple(map(str, cross_encoders)))
+    section = TeacherSection(tuple(encoders), tuple(map(str, cross_encoders)), int8=int8)
     recipe = read_recipe(config)
-    torch.set_num_threads(threads)
-    teacher = load_teacher(section, cache, "cpu")
+    teacher = load_teacher(section, cache, "cpu", threads=threads)
     limits = LabelLimits(sources, queries, max_minutes, threads)
     made = label(recipe, teacher, out, cache, limits, click.echo)
     click.echo(f"{out}: {made.header.queries:,} queries of {made.header.candidates} candidates")
