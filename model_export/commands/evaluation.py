@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from model_export.commands.options import CONFIG, FOLDER
+from model_export.commands.options import BUNDLE, CONFIG, FOLDER
 from reranker.bundle import Bundle
 
 _write_option = click.option("--write", is_flag=True, help="write the figures into --document")
@@ -26,7 +26,7 @@ _document_option = click.option(
     "bundles",
     multiple=True,
     required=True,
-    type=FOLDER,
+    type=BUNDLE,
     help="a bundle to measure; may be given again",
 )
 @click.option("--cross-encoder", type=FOLDER, help="the teacher, whose gain is 100 %")
@@ -55,7 +55,7 @@ def evaluate_command(
 
 
 @click.command("sizes")
-@click.option("--bundle", required=True, type=FOLDER)
+@click.option("--bundle", required=True, type=BUNDLE)
 @click.option("--judged", multiple=True, required=True, type=FOLDER, help="a BEIR-layout folder")
 @click.option("--sample", required=True, type=FOLDER, help="another BEIR-layout folder, for the rotation")
 @click.option("--dims", default=(384, 256, 128), show_default=True, multiple=True, type=int)
@@ -93,7 +93,7 @@ def sizes_command(
     "bundles",
     required=True,
     multiple=True,
-    type=FOLDER,
+    type=BUNDLE,
     help="a bundle to measure; may be given again",
 )
 @click.option("--judged", multiple=True, required=True, type=FOLDER, help="a BEIR-layout folder")
@@ -122,7 +122,7 @@ def feedback_command(
 
 
 @click.command("speed")
-@click.option("--bundle", required=True, type=FOLDER, help="the bundle to compare with the paper's models")
+@click.option("--bundle", required=True, type=BUNDLE, help="the bundle to compare with the paper's models")
 @click.option("--threads", default=1, show_default=True)
 @click.option("--rounds", default=3, show_default=True)
 @_write_option

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace
 
-from model_export.commands.options import CONFIG, FOLDER
+from model_export.commands.options import BUNDLE, CONFIG, FOLDER
 from reranker.bundle import DEFAULT_BUNDLE, Bundle
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     "--bundle",
     "bundles",
     multiple=True,
-    type=FOLDER,
+    type=BUNDLE,
     help="a bundle to compare with, the first of them query by query  [default: the one that comes with it]",
 )
 @click.option("--queries", default=300, show_default=True, help="how many queries of each collection")
