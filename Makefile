@@ -9,11 +9,15 @@ PYTHON ?= $(shell for name in python3 python3.11 python3.12 python3.13 python3.1
 	if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
 	then echo "$$name"; break; fi; done)
 
+# The chart's own tool. No package registry has it as a program, so it is built.
+HELM := .cache/bin/helm
+HELM_SOURCE := helm.sh/helm/v3/cmd/helm@v3.22.0
+
 # Live suites of the proxy and the indexer that were seen to run on OpenSearch 2.19.1 too.
 ON_2_19 := -m "live and opensearch_2_19" --opensearch=2.19.1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop test test-all test-native chaos check docs bench fuzz load serve lint clean
+.PHONY: help setup demo demo-stop test test-all test-native chaos check chart docs bench fuzz load serve lint clean
 
 help: ## list the tasks
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -31,7 +35,7 @@ serve: $(VENV)/.serving ## the proxy, in front of the local OpenSearch
 test: $(VENV)/.everything ## all tests, on a real OpenSearch
 	@$(BIN)/python -m pytest
 
-test-all: check ## check, and all tests with every long suite whole
+test-all: $(HELM) check ## check, and all tests with every long suite whole
 	@$(BIN)/python -m pytest --long
 	@$(BIN)/python -m pytest $(ON_2_19)
 
@@ -42,7 +46,7 @@ test-native: $(VENV)/.everything ## OpenSearch 2.19.1: native pipelines, securit
 chaos: $(VENV)/.everything ## 20,000 searches and 5,000 writes while everything around them fails
 	@$(BIN)/python -m pytest tests/chaos --long -s
 
-check: $(VENV)/.everything ## lint, format, types, documentation, spelling, workflows, Dockerfile, secrets, dependencies; changes nothing
+check: $(VENV)/.everything ## lint, format, types, documentation, spelling, workflows, Dockerfile, chart, secrets, dependencies; changes nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -50,8 +54,12 @@ check: $(VENV)/.everything ## lint, format, types, documentation, spelling, work
 	$(BIN)/codespell
 	$(BIN)/zizmor --offline --quiet --strict-collection .github
 	@if [ -x $(BIN)/hadolint ]; then $(BIN)/hadolint Dockerfile; else echo "WARNING: Dockerfile was NOT linted: no hadolint here." >&2; fi
+	$(BIN)/python -m tests.support.chart check
 	@.ci/secrets
 	@.ci/audit
+
+chart: $(VENV)/.setup $(HELM) ## build helm once (minutes), and write the outputs of the Helm chart
+	$(BIN)/python -m tests.support.chart write
 
 docs: $(VENV)/.setup ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
@@ -85,6 +93,11 @@ $(BIN)/python:
 		echo "Twinrank needs Python 3.11 or newer; $(PYTHON) is: $$("$(PYTHON)" --version 2>&1)." >&2; exit 1; }
 	@"$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "$(PYTHON) could not make a virtual environment. On Debian: apt install python3-venv" >&2; exit 1; }
+
+$(HELM):
+	@if command -v go >/dev/null; then echo "Building helm into $@; it takes minutes ..."; \
+		GOBIN="$(CURDIR)/.cache/bin" CGO_ENABLED=0 go install -ldflags="-s -w" $(HELM_SOURCE); \
+	else echo "WARNING: helm was NOT built: no Go here. https://go.dev/doc/install" >&2; fi
 
 # What running, working on and training models need, each with all that stands before it. The stamps
 # make a second run instant; they are as old as the last installation.

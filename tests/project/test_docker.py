@@ -5,10 +5,13 @@ import json
 import re
 import shlex
 from typing import Any
+from urllib.parse import urlsplit
 
+import click
 import pytest
 
 from opensearch.local.artifact import Distribution
+from tests.support.command_tree import EVERY
 from tests.support.paths import ROOT
 
 HEALTH = "/_plugins/_rerank/health/ready"
@@ -104,3 +107,32 @@ def test_versions_agree(services: dict[str, Any]) -> None:
     version = re.search(r'^version = "(.+)"$', project, flags=re.MULTILINE)
     assert version
     assert services["twinrank"]["image"] == f"twinrank:{version[1]}"
+
+
+@pytest.fixture(scope="module")
+def secured() -> dict[str, Any]:
+    """Return the compose file whose OpenSearch has users and TLS."""
+    yaml = importlib.import_module("yaml")
+    found: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "compose" / "secured.yml").read_text())
+    return found
+
+
+def test_the_secured_one_verifies_opensearch_and_shows_no_password(secured: dict[str, Any]) -> None:
+    proxy = secured["services"]["twinrank"]
+    given = proxy["environment"]
+    known = {str(option.envvar) for option in EVERY["serve"].params if isinstance(option, click.Option)}
+    assert given.keys() <= known
+    host = urlsplit(given["TWINRANK_UPSTREAM"])
+    assert host.scheme == "https"
+    assert host.hostname in secured["services"]["opensearch"]["networks"]["default"]["aliases"]
+    for name in ("TWINRANK_CA", "TWINRANK_PASSWORD_FILE"):
+        assert given[name].removeprefix("/run/secrets/") in proxy["secrets"]
+    assert set(proxy["secrets"]) == set(secured["secrets"])
+    assert proxy["command"] == ["serve"]
+
+
+def test_the_secured_one_is_confined_alike(secured: dict[str, Any], services: dict[str, Any]) -> None:
+    for name in ("read_only", "tmpfs", "cap_drop", "security_opt", "mem_limit", "image", "ports"):
+        assert secured["services"]["twinrank"][name] == services["twinrank"][name]
+    assert secured["services"]["opensearch"]["image"] == services["opensearch"]["image"]
+    assert (ROOT / "deploy" / "compose" / secured["services"]["twinrank"]["build"]).resolve() == ROOT

@@ -27,12 +27,42 @@ def steps(file: Path) -> list[dict[str, Any]]:
     return [step for job in read(file)["jobs"].values() for step in job["steps"]]
 
 
+RELEASE = ROOT / ".github" / "workflows" / "release.yml"
+
+MAY_WRITE = {
+    "image": {"contents": "read", "packages": "write"},
+    "publish": {"contents": "write", "packages": "write", "id-token": "write", "attestations": "write"},
+}
+"""The jobs of a release that publish, and what each may do."""
+
+
 @each_workflow
-def test_a_workflow_may_read_and_no_more(file: Path) -> None:
+def test_a_workflow_may_read_and_no_more_unless_it_publishes(file: Path) -> None:
     workflow = read(file)
     assert workflow["permissions"] == {"contents": "read"}
-    assert workflow["concurrency"]["cancel-in-progress"]
-    assert all("permissions" not in job and job["timeout-minutes"] for job in workflow["jobs"].values())
+    assert workflow["concurrency"]["cancel-in-progress"] is (file != RELEASE)
+    given = {name: job["permissions"] for name, job in workflow["jobs"].items() if "permissions" in job}
+    assert given == (MAY_WRITE if file == RELEASE else {})
+    assert all(job["timeout-minutes"] for job in workflow["jobs"].values())
+
+
+def test_only_a_tag_makes_a_release_and_nothing_is_taken_from_a_cache() -> None:
+    workflow = read(RELEASE)
+    assert workflow[True] == {"push": {"tags": ["v*"]}}, "YAML reads `on` as true"
+    text = RELEASE.read_text()
+    assert "cache:" not in text
+    assert "actions/cache" not in text
+
+
+def test_a_release_is_of_both_processors_with_contents_and_origin() -> None:
+    jobs = read(RELEASE)["jobs"]
+    platforms = jobs["image"]["strategy"]["matrix"]["include"]
+    assert [each["platform"] for each in platforms] == ["amd64", "arm64"]
+    build = next(step["run"] for step in jobs["image"]["steps"] if "buildx build" in step.get("run", ""))
+    assert "--sbom=true --provenance=mode=max" in build
+    attested = [step["with"] for step in jobs["publish"]["steps"] if "attest" in step.get("uses", "")]
+    assert {next(iter(each)) for each in attested} == {"subject-name", "subject-path"}
+    assert jobs["publish"]["needs"] == ["packages", "image"]
 
 
 @each_workflow

@@ -5,20 +5,16 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from plugin.harness.proxy_process import free_port
+from tests.support.http.lone_server import HEALTH, contained_program, serving
 from tests.support.http.raw_http import ask
 from tests.support.http.raw_wire import exchanged, statuses
 from tests.support.paths import ROOT, TINY_BUNDLE
-
-HEALTH = "/_plugins/_rerank/health"
 
 
 @pytest.fixture(scope="module")
@@ -32,49 +28,6 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         check=True, capture_output=True,
     )  # fmt: skip
     return files
-
-
-@contextmanager
-def serving(
-    url: str,
-    *arguments: str,
-    trusting: ssl.SSLContext | None = None,
-    prefix: Sequence[str] = (),
-    cwd: Path = ROOT,
-    env: dict[str, str] | None = None,
-) -> Iterator[None]:
-    """Run `twinrank serve`, without an OpenSearch, until the block ends; `prefix` is what starts it."""
-    command = [
-        *prefix,
-        sys.executable,
-        "-m",
-        "plugin",
-        "serve",
-        "--listen",
-        url.rpartition("/")[2],
-        *arguments,
-    ]
-    upstream = ["--upstream", f"http://127.0.0.1:{free_port()}", "--bundle", str(TINY_BUNDLE)]
-    child = subprocess.Popen(
-        [*command, *upstream], cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    try:
-        for _ in range(600):
-            if child.poll() is not None or _answers(url, trusting):
-                break
-            time.sleep(0.1)
-        assert child.poll() is None, child.communicate()[0].decode()
-        yield
-    finally:
-        child.terminate()
-        child.communicate(timeout=60)
-
-
-def _answers(url: str, trusting: ssl.SSLContext | None) -> bool:
-    try:
-        return ask(url, "GET", HEALTH, trusting=trusting).status == 503  # no OpenSearch is there
-    except OSError:
-        return False
 
 
 def test_it_answers_over_tls_alone(certificate: tuple[Path, Path]) -> None:
@@ -117,20 +70,8 @@ def test_what_is_no_certificate_is_told(
     assert words in ended.stderr
 
 
-CONTAINED = """
-mount --make-rprivate / && mount -o remount,ro,bind / && mount -t tmpfs tmpfs /tmp && cd /tmp &&
-exec setpriv --no-new-privs --bounding-set=-all --inh-caps=-all -- "$@"
-"""
-"""As the container has it: nothing can be written but /tmp, and no rights beyond those of a file's owner."""
-
-
 def test_it_runs_where_nothing_can_be_written_but_tmp_and_without_any_capability() -> None:
-    if ROOT.is_relative_to("/tmp"):  # noqa: S108  # no file is made there
-        pytest.skip("the checkout lies under /tmp, which is another one in there")
-    contained = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", CONTAINED, "contained"]
-    tried = subprocess.run([*contained, "true"], capture_output=True, text=True, check=False)
-    if tried.returncode:
-        pytest.skip(f"this system lets nobody make a mount namespace: {tried.stderr}")
+    contained = contained_program()
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"}
     url = f"http://127.0.0.1:{free_port()}"
     with serving(url, prefix=contained, cwd=ROOT, env={**environment, "PYTHONPATH": str(ROOT)}):
