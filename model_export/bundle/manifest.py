@@ -2,10 +2,10 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
+from model_export.bundle.manifest_file import hash_file, write_values
 from model_export.model.base import Base
 from model_export.model.base_tokenizer import TOKENIZER_FILE
 from model_export.model.crossing import CosineCrossing
@@ -30,13 +30,6 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     if not manifest.shared:
         del values["shared"]
     write_values(folder, values)
-
-
-def write_values(folder: Path, values: dict[str, Any]) -> None:
-    """Write a manifest's values, with their digest, into `folder`."""
-    values["digest"] = manifests.digest(values)
-    data = msgspec.json.format(msgspec.json.encode(values), indent=2)
-    (folder / manifests.FILE_NAME).write_bytes(data + b"\n")
 
 
 def describe_bundle(
@@ -92,8 +85,3 @@ def _digest_document_files(checksums: dict[str, str], pooling: str, tower: Tower
     parts["form"] = hashlib.sha256(form.encode()).hexdigest()
     lines = "".join(f"{name} {parts[name]}\n" for name in sorted(parts))
     return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def hash_file(file: Path) -> str:
-    """Return a file's SHA-256 in hexadecimal."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()

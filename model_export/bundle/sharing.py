@@ -10,7 +10,7 @@ import msgspec
 import onnx
 
 from model_export.bundle.folder import make_folder
-from model_export.bundle.manifest import hash_file, write_values
+from model_export.bundle.manifest_file import hash_file, write_values
 from model_export.bundle.whole_copy import fill_folder
 from model_export.errors import ExportError
 from model_export.onnx.weights import TensorPlace, WeightFile, locate_tensors, read_tensors, refer

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from model_export.bundle.folder import make_folder
-from model_export.bundle.manifest import write_values
+from model_export.bundle.manifest_file import write_values
 from reranker.bundle import Bundle
 from reranker.manifest import FILE_NAME
 
