@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.paths import ROOT
+from tests.support.paths import ROOT, TINY_BUNDLE
 
 EXPORT = ("bm25s", "ir_measures", "matplotlib", "onnx", "safetensors", "scipy", "torch", "transformers")
 EVALUATE = ("ir_measures", "scipy")
@@ -66,8 +66,8 @@ def test_a_clone_is_told_to_install_itself_with_the_extra(tmp_path: Path) -> Non
     assert "--constraint constraints.txt --editable '.[export]'" in done.stderr
 
 
-def test_an_installed_package_is_told_the_packages_by_name(installed: Path, tmp_path: Path) -> None:
-    done = without(EXPORT, EXPORTER, "compare", str(tmp_path), "--base", "b", folder=installed)
+def test_an_installed_package_is_told_the_packages_by_name(installed: Path) -> None:
+    done = without(EXPORT, EXPORTER, "compare", str(TINY_BUNDLE), "--base", "b", folder=installed)
     assert done.returncode == 1
     assert "twinrank-export compare needs the package" in done.stderr
     assert "-m pip install 'bm25s>=0.2' 'ir-measures>=0.3.7'" in done.stderr
