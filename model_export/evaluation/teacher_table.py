@@ -149,9 +149,11 @@ def _measure_collection(
 def _measure_times(
     teacher: Teacher, bundles: Sequence[Bundle], data: JudgedCollection, cache: Path, rounds: int
 ) -> tuple[tuple[float, float], ...]:
-    """Time bundles and the teacher in turn on the query with the most hits."""
+    """Time bundles and the teacher in turn on the query with the most hits; NaN if no query has any."""
     query = max(data.hits, key=lambda each: len(data.hits[each]))
     text, hits = data.queries[query], list(data.hits[query])
+    if not hits:
+        return ((float("nan"), float("nan")),) * (len(bundles) + 1)
     pairs = [(text, data.documents[hit]) for hit in hits]
     runs = []
     for bundle in bundles:

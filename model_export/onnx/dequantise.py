@@ -69,7 +69,7 @@ class _Dequantiser:
 
     def _convert_product(self, node: onnx.NodeProto) -> None:
         """X → DynamicQuantizeLinear → MatMulInteger → Cast → Mul by both scales, which gives the product."""
-        source = self._find_source(node.input[0])
+        source = self._find_source(node.input[0], _get(node, 2))
         cast = self._view.only_reader(node.output[0])
         scaled = self._view.only_reader(cast.output[0]) if cast and cast.op_type == "Cast" else None
         if source is None or cast is None or scaled is None or scaled.op_type != "Mul":
@@ -91,7 +91,7 @@ class _Dequantiser:
 
     def _convert_fused(self, node: onnx.NodeProto) -> None:
         """MatMulIntegerToFloat: quantised X, integers, both scales, both zero points, a bias."""
-        source = self._find_source(node.input[0])
+        source = self._find_source(node.input[0], _get(node, 4))
         weight = self._restore(node.input[1], node.input[3], _get(node, 5))
         if source is not None and source.output[1] == node.input[2] and weight is not None:
             self._replace(node, source.input[0], node.input[1], weight, bias=_get(node, 6))
@@ -118,10 +118,12 @@ class _Dequantiser:
         rows.input[0], rows.output[0] = name, node.output[0]
         self._replacements[self._places[node.output[0]]] = [rows]
 
-    def _find_source(self, integers: str) -> onnx.NodeProto | None:
-        """Return the DynamicQuantizeLinear that makes these integers."""
+    def _find_source(self, integers: str, zero: str) -> onnx.NodeProto | None:
+        """Return the DynamicQuantizeLinear that makes these integers and their zero point."""
         source = self._view.producer(integers)
-        return source if source is not None and source.op_type == "DynamicQuantizeLinear" else None
+        if source is None or source.op_type != "DynamicQuantizeLinear" or source.output[2] != zero:
+            return None
+        return source
 
     def _restore(self, integers: str, scale: str, zero: str, *, axis: int = -1) -> Floats | None:
         """Return (integers - zero) * scale in float32, scale and zero along `axis`; None if one varies."""

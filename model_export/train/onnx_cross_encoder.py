@@ -120,13 +120,13 @@ class OnnxCrossEncoder:
         return scores
 
     def _probe(self, max_tokens: int) -> int:
-        """Score the longest row with the largest token, and return how many outputs there are."""
+        """Score two rows of the largest length and token, and return how many outputs there are."""
         [text] = self._tokens.encode([("a", "b")])
         row = np.array([(text.ids, text.attention_mask, text.type_ids)]).transpose(1, 0, 2)
         filler = np.array([self._tokens.largest, 1, text.type_ids[-1]])[:, None, None]
         longest = np.concatenate([row, np.repeat(filler, max(0, max_tokens - row.shape[2]), axis=2)], axis=2)
         try:
-            outputs = self._feed(longest)
+            outputs = self._feed(np.repeat(longest, 2, axis=1))
         except TrainingError as error:
             raise TrainingError(
                 f"expected {self._file} to read {max_tokens} tokens, up to number {self._tokens.largest}, the"

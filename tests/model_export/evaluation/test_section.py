@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.support.paths import TINY_BUNDLE
+from tests.support.small_cross_encoder import write_small_cross_encoder
 
 pytest.importorskip("torch", reason="needs torch: the export extra")
 
@@ -54,6 +55,16 @@ def test_evaluate_writes_its_section_and_images(tmp_path: Path) -> None:
     assert "100 %" in text
     for image in ("pareto.svg", "reliability.svg"):
         assert "<svg" in (tmp_path / "images" / image).read_text()
+
+
+def test_evaluate_takes_a_cross_encoder_as_a_graph(tmp_path: Path) -> None:
+    data = write_small_collection(tmp_path / "stdlib", num_documents=60, num_queries=5)
+    teacher = write_small_cross_encoder(tmp_path / "teacher")
+    options = ["--bundle", TINY, "--judged", data, "--cache", tmp_path / "cache", "--cross-encoder", teacher]
+    done = CliRunner().invoke(main, ["evaluate", *map(str, options)])
+    assert done.exit_code == 0, done.output
+    assert "gain kept of cross-encoder + BM25" in done.output
+    assert done.output.count("| cross-encoder + BM25 |") == 2
 
 
 def test_queries_without_hits_are_measured_as_nothing(tmp_path: Path) -> None:

@@ -245,6 +245,16 @@ def test_scores_that_are_not_finite_are_refused(tmp_path: Path) -> None:
         OnnxCrossEncoder(folder)
 
 
+def test_a_graph_for_one_pair_at_a_time_is_refused(tmp_path: Path) -> None:
+    folder = write_small_cross_encoder(tmp_path / "m")
+    model = onnx.load(folder / "model.onnx")
+    for value in model.graph.input:
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(model, folder / "model.onnx")
+    with pytest.raises(TrainingError, match=r"Got: 2 Expected: 1"):
+        OnnxCrossEncoder(folder)
+
+
 @pytest.mark.parametrize("content", [b"", b"not a graph" * 50])
 def test_a_damaged_graph_is_refused(tmp_path: Path, content: bytes) -> None:
     folder = write_small_cross_encoder(tmp_path / "m")
