@@ -31,7 +31,7 @@ def build_encoder(tower: Tower, linear: Linear, weights: WeightFile) -> onnx.Mod
         ExportError: the graph does not have one fused node of each kind in every layer.
     """
     layers = tower.num_layers
-    model = _Graph(tower, linear, Nodes(weights)).build(layers)
+    model = EncoderGraph(tower, linear, Nodes(weights)).build(layers)
     check_fusion(model, layers, softmaxes=int(tower.pooling.name == "weighted"))
     return model
 
@@ -51,7 +51,7 @@ def check_fusion(model: onnx.ModelProto, layers: int, *, softmaxes: int = 0) -> 
         raise ExportError(f"expected the fused nodes {expected}, found {dict(counts)}: fusion was lost")
 
 
-class _Graph:
+class EncoderGraph:
     """Writes the layers of one encoder; every method returns the name of its output."""
 
     def __init__(self, tower: Tower, linear: Linear, nodes: Nodes) -> None:
@@ -63,6 +63,14 @@ class _Graph:
         self._prefixes: dict[str, str] = {}
 
     def build(self, layers: int) -> onnx.ModelProto:
+        """Return the graph with these many layers, whose output is a unit vector."""
+        vector = self._project(self._pool(self.run_layers(layers)))
+        length = self._nodes.op("ReduceL2", vector, self._add_axis(-1), keepdims=1)
+        self._nodes.op("Div", vector, length, output="embedding")
+        return self._nodes.build_model(self._tower.dim, trigrams=self._tower.kind == "tri_letters")
+
+    def run_layers(self, layers: int) -> str:
+        """Return the last layer's states: of all tokens or, if only the first is pooled, of that alone."""
         mask = self._nodes.op("Cast", "attention_mask", to=TensorProto.INT32)
         if self._tower.prefix_tokens:
             seen = self._nodes.constant("prefix_seen", np.ones((1, self._tower.prefix_tokens), np.int32))
@@ -73,10 +81,7 @@ class _Graph:
             is_pooled = i == layers - 1 and self._tower.pooling.name == "cls"
             x = self._attend(f"encoder.layer.{i}.attention", x, mask, first_alone=is_pooled)
             x = self._feed_forward(f"encoder.layer.{i}", x)
-        vector = self._project(self._pool(x))
-        length = self._nodes.op("ReduceL2", vector, self._add_axis(-1), keepdims=1)
-        self._nodes.op("Div", vector, length, output="embedding")
-        return self._nodes.build_model(self._tower.dim, trigrams=self._tower.kind == "tri_letters")
+        return x
 
     def _embed(self) -> str:
         """Add word and position embeddings; a tower has no segments."""

@@ -11,16 +11,19 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 from tokenizers import Encoding
+from transformers import BertForSequenceClassification
 
 from model_export.errors import ExportError, TrainingError
 from model_export.model.architecture import CONFIG_FILE
 from model_export.model.base_tokenizer import TOKENIZER_FILE
 from model_export.model.json_files import read_json
+from model_export.onnx.classifier import build_classifier
 from model_export.onnx.dequantise import dequantise, is_quantised
 from model_export.onnx.graph_view import GraphView
 from model_export.onnx.integer_products import quantise_products
 from model_export.train.pair_tokens import Pair, PairTokens
 from model_export.train.relevance import compute_relevance, find_relevance_sign
+from model_export.train.teacher import hash_folder
 from reranker.arrays import Floats
 from reranker.encoder import batch_by_length
 
@@ -42,17 +45,18 @@ def find_graph(folder: Path) -> Path | None:
 
 
 class OnnxCrossEncoder:
-    """A graph that gives each pair of a batch one logit, or two, with `tokenizer.json` beside it.
+    """A graph that gives each pair of a batch one logit, or two, with `tokenizer.json` in its folder.
 
     A graph that was quantised dynamically is computed in float32, so that a score does not depend on its
     batch. With `int8`, the products are in integers with one scale a token: its scores do not depend on the
     batch either, and take about half the time.
 
     Args:
-        folder: `model.onnx` or `onnx/model.onnx`, `tokenizer.json`, and `config.json` if it has two outputs.
+        folder: `tokenizer.json`, `model.onnx` or `onnx/model.onnx`, and `config.json` if it has two outputs.
         max_tokens: of query and document together.
         threads: how many batches are scored at once.
         int8: compute in integers.
+        weights: the folder's classifier, in place of a graph in the folder.
 
     Raises:
         TrainingError: a file is missing or damaged; inputs, outputs or labels are not a cross-encoder's; or
@@ -60,15 +64,26 @@ class OnnxCrossEncoder:
         ExportError: the graph is quantised in another way, or the tokeniser is another model's.
     """
 
-    def __init__(self, folder: Path, *, max_tokens: int = 256, threads: int = 1, int8: bool = False) -> None:
-        file = find_graph(folder)
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_tokens: int = 256,
+        threads: int = 1,
+        int8: bool = False,
+        weights: BertForSequenceClassification | None = None,
+    ) -> None:
+        file = folder if weights is not None else find_graph(folder)
         if file is None:
             raise TrainingError(f"expected {' or '.join(GRAPH_FILES)} in {folder}, found neither")
         self._file = file
-        model = _load_graph(file)
+        model = _load_graph(file) if weights is None else build_classifier(weights)
         rows, segments = (_count_rows(model.graph, name) for name in ("input_ids", "token_type_ids"))
         self._tokens = PairTokens(folder, max_tokens=max_tokens, rows=rows, segments=segments or 0)
-        self._digest = _hash_files(file, folder, f"{_VERSION} {max_tokens} {int8}")
+        if weights is None:
+            self._digest = _hash_files(file, folder, f"{_VERSION} {max_tokens} {int8}")
+        else:
+            self._digest = hash_folder(folder, max_tokens) + f" int8 {_VERSION}" * int8
         self._session = _open_session(file, model, int8=int8)
         self._inputs = _check_inputs(file, self._session)
         self._output = _find_output(file, self._session)
@@ -148,7 +163,7 @@ def _open_session(file: Path, model: onnx.ModelProto, *, int8: bool) -> onnxrunt
     """Open the file itself, or what is made from it in memory."""
     source: str | bytes = str(file)
     try:
-        changed = int8
+        changed = int8 or file.is_dir()
         if is_quantised(model):
             dequantise(model)
             changed = True

@@ -52,21 +52,7 @@ class CrossEncoder:
     """
 
     def __init__(self, folder: Path, *, max_tokens: int = 256, device: str = "cpu") -> None:
-        for file in sorted(folder.glob("*.safetensors")):
-            check_types(file)
-        try:
-            loaded: Any = AutoModelForSequenceClassification.from_pretrained(
-                folder, local_files_only=True, output_loading_info=True
-            )
-        except Exception as error:
-            raise TrainingError(f"expected a sequence classifier in {folder}, found: {error}") from error
-        model, report = loaded
-        if report["missing_keys"]:
-            raise TrainingError(
-                f"expected the weights of a classifier in {folder}, found none of"
-                f" {sorted(report['missing_keys'])}"
-            )
-        check_finite(folder, model.state_dict())
+        model = load_classifier(folder)
         config = model.config
         positions = getattr(config, "max_position_embeddings", max_tokens)
         if max_tokens > positions:
@@ -77,8 +63,8 @@ class CrossEncoder:
         segments = getattr(config, "type_vocab_size", 0)
         self._tokens = PairTokens(folder, max_tokens=max_tokens, rows=config.vocab_size, segments=segments)
         self._device = choose_device(device)
-        self._model = model.train(mode=False).to(self._device)
-        self._digest = _hash_folder(folder, max_tokens)
+        self._model = model.to(self._device)
+        self._digest = hash_folder(folder, max_tokens)
 
     @property
     def digest(self) -> str:
@@ -96,6 +82,31 @@ class CrossEncoder:
                 logits = compute_logits(self._model, [texts[i] for i in rows], self._device)
                 found[rows] = self._sign * logits.cpu().numpy()
         return found
+
+
+def load_classifier(folder: Path) -> Any:  # noqa: ANN401 - the class is the one that config.json names
+    """Load a sequence classifier as transformers writes it, in float32.
+
+    Raises:
+        TrainingError: the folder holds none, or not all of its weights.
+        ExportError: its weights are quantised or not finite.
+    """
+    for file in sorted(folder.glob("*.safetensors")):
+        check_types(file)
+    try:
+        loaded: Any = AutoModelForSequenceClassification.from_pretrained(
+            folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
+        )
+    except Exception as error:
+        raise TrainingError(f"expected a sequence classifier in {folder}, found: {error}") from error
+    model, report = loaded
+    if report["missing_keys"]:
+        raise TrainingError(
+            f"expected the weights of a classifier in {folder}, found none of"
+            f" {sorted(report['missing_keys'])}"
+        )
+    check_finite(folder, model.state_dict())
+    return model.train(mode=False)
 
 
 def compute_logits(model: Any, texts: Sequence[Encoding], device: torch.device) -> torch.Tensor:  # noqa: ANN401
@@ -191,7 +202,8 @@ class Ensemble:
         return mean
 
 
-def _hash_folder(folder: Path, max_tokens: int) -> str:
+def hash_folder(folder: Path, max_tokens: int) -> str:
+    """Return the SHA-256 of a classifier's files, as transformers writes them, and a limit."""
     digest = hashlib.sha256(str(max_tokens).encode())
     for file in sorted(folder.glob("*")):
         if file.suffix in (".json", ".safetensors", ".bin"):

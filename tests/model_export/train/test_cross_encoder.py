@@ -282,17 +282,30 @@ def test_a_graph_that_is_quantised_otherwise_is_refused_by_name(tmp_path: Path) 
 
 def test_weights_of_transformers_are_read_if_there_is_no_graph(tmp_path: Path) -> None:
     folder = write_classifier(tmp_path / "m")
-    teacher = open_cross_encoder(folder)
-    assert isinstance(teacher, CrossEncoder)
-    scores = teacher.score_pairs(PAIRS)
+    by_torch, by_graph = CrossEncoder(folder), open_cross_encoder(folder)
+    assert isinstance(by_graph, OnnxCrossEncoder)
+    scores = by_torch.score_pairs(PAIRS)
     assert np.ptp(scores) > 0.01
-    assert teacher.score_pairs(PAIRS[:1])[0] == pytest.approx(scores[0], abs=1e-5)
-    with pytest.raises(TrainingError, match=r"expected model\.onnx or onnx/model\.onnx in .* for int8"):
-        open_cross_encoder(folder, int8=True)
+    assert by_torch.score_pairs(PAIRS[:1])[0] == pytest.approx(scores[0], abs=1e-5)
+    assert by_graph.score_pairs(PAIRS) == pytest.approx(scores, abs=1e-4)
+    assert by_graph.digest == by_torch.digest, "so that scores of one are the other's"
+    int8 = open_cross_encoder(folder, int8=True)
+    assert int8.digest != by_torch.digest
+    found = int8.score_pairs(PAIRS)
+    assert found == pytest.approx(scores, abs=0.1 * float(np.ptp(scores)))
+    assert found.tolist() != by_graph.score_pairs(PAIRS).tolist()
     write_small_cross_encoder(folder)
     assert isinstance(open_cross_encoder(folder), OnnxCrossEncoder)
     with pytest.raises(TrainingError, match=r"expected a cross-encoder in .*model\.onnx.*found none of them"):
         open_cross_encoder(tmp_path)
+
+
+def test_weights_that_the_graph_is_not_written_for_stay_with_transformers(tmp_path: Path) -> None:
+    folder = write_classifier(tmp_path / "m")
+    change(folder / "config.json", hidden_act="relu")
+    assert isinstance(open_cross_encoder(folder), CrossEncoder)
+    with pytest.raises(TrainingError, match=r"for int8, or a BERT with the exact gelu, found a Bert"):
+        open_cross_encoder(folder, int8=True)
 
 
 def test_two_classes_of_transformers_are_read_by_their_names(tmp_path: Path) -> None:
@@ -300,6 +313,7 @@ def test_two_classes_of_transformers_are_read_by_their_names(tmp_path: Path) -> 
     scores = CrossEncoder(folder).score_pairs(PAIRS)
     change(folder / "config.json", id2label={"0": "relevant", "1": "irrelevant"})
     assert CrossEncoder(folder).score_pairs(PAIRS) == pytest.approx(-scores, abs=1e-6)
+    assert open_cross_encoder(folder).score_pairs(PAIRS) == pytest.approx(-scores, abs=1e-4)
     change(folder / "config.json", id2label={"0": "yes", "1": "no"})
     with pytest.raises(TrainingError, match="which of them is relevance"):
         CrossEncoder(folder)
