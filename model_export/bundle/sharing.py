@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import onnx
 
-from model_export.bundle.folder import make_folder
 from model_export.bundle.manifest_file import hash_file, write_values
 from model_export.bundle.whole_copy import fill_folder
 from model_export.errors import ExportError
+from model_export.model.new_folder import make_folder
 from model_export.onnx.weights import TensorPlace, WeightFile, locate_tensors, read_tensors, refer
 from reranker.bundle import Bundle
 from reranker.manifest import FILE_NAME, SharedFile
@@ -25,7 +25,7 @@ def share_bundle(bundle: Bundle, others: Sequence[Bundle], out: Path) -> Bundle:
         ExportError: `out` exists or cannot be written, or `others` have nothing of the bundle.
         BundleError: one of `others` would not be found from `out`: it is neither beside it nor shipped.
     """
-    with make_folder(out) as folder:
+    with make_folder(out, "bundle") as folder:
         fill_folder(bundle, folder)
         share_in_place(folder, others)
     return Bundle.open(out)

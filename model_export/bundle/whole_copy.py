@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from model_export.bundle.folder import make_folder
 from model_export.bundle.manifest_file import write_values
+from model_export.model.new_folder import make_folder
 from reranker.bundle import Bundle
 from reranker.manifest import FILE_NAME
 
@@ -17,7 +17,7 @@ def copy_bundle(bundle: Bundle, out: Path) -> Bundle:
     Raises:
         ExportError: `out` exists or cannot be written.
     """
-    with make_folder(out) as folder:
+    with make_folder(out, "bundle") as folder:
         fill_folder(bundle, folder)
         Bundle.open(folder)
     return Bundle.open(out)

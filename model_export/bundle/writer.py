@@ -12,7 +12,6 @@ import numpy as np
 import onnx
 
 from model_export.bundle.compare import Comparison, Limits, check_exact, compare_vectors, encode_canonical
-from model_export.bundle.folder import make_folder
 from model_export.bundle.manifest import (
     CANONICAL_FILE,
     DOCUMENT_FILE,
@@ -28,6 +27,7 @@ from model_export.bundle.texts import CANONICAL_DOCUMENTS, CANONICAL_QUERIES, SA
 from model_export.errors import ExportError
 from model_export.model.base import Base
 from model_export.model.base_tokenizer import TOKENIZER_FILE
+from model_export.model.new_folder import make_folder
 from model_export.model.reference import encode_in_torch
 from model_export.model.tokens import load_tokeniser
 from model_export.model.tower import Tower
@@ -112,7 +112,7 @@ def export(base: Base, out: Path, options: ExportOptions = DEFAULT_OPTIONS) -> E
         BundleError: a bundle of `share_with` is neither beside `out` nor shipped.
     """
     options.make_long_queries(base)  # fail on wrong options before the work
-    with make_folder(out) as folder:
+    with make_folder(out, "bundle") as folder:
         difference = _write_files(base, folder, options)
         comparison = _write_texts(base, folder, options)
         size = _check_size(folder, options.max_bytes)

@@ -82,4 +82,7 @@ def unpack_command(bundle: Path, out: Path) -> None:
     if beyond is not None:
         click.echo(f"{out / WHOLE_FOLDER}: the query tower of queries of more than {beyond} tokens")
         options += f" --whole-beyond {beyond}"
-    click.echo(f"Export it, with the stored vectors kept valid: --base {out} {options}")
+    size_mb = sum(file.stat().st_size for file in opened.files.values()) // 1_000_000 + 1
+    click.echo(
+        f"Export it, with the stored vectors kept valid: --base {out} {options} --max-mb {max(size_mb, 50)}"
+    )

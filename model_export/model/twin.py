@@ -120,9 +120,16 @@ class TwinBert(nn.Module):
         return cls(query, document, CosineCrossing())
 
     def save(self, folder: Path) -> None:
-        """Write shape and weights into `folder`."""
+        """Write shape and weights into `folder`.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
         (folder / SHAPE_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(self.shape), indent=2))
-        save_file(self._collect_state(), folder / WEIGHTS_FILE)
+        try:
+            save_file(self._collect_state(), folder / WEIGHTS_FILE)
+        except SafetensorError as error:  # a full disk, for one
+            raise OSError(f"{folder / WEIGHTS_FILE}: {error}") from error
 
     @classmethod
     def load(cls, folder: Path) -> "TwinBert":

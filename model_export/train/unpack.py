@@ -1,18 +1,16 @@
 """A bundle back into the folder of a trained model, so that a training can go on from what is committed."""
 
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 
 from model_export.errors import ExportError
 from model_export.model.base import Base
 from model_export.model.crossing import CosineCrossing, ResidualCrossing, TrainedCrossing
+from model_export.model.new_folder import make_folder
 from model_export.model.reference import encode_in_torch
 from model_export.model.tokens import tokenise
 from model_export.model.tower import Tower
@@ -58,28 +56,13 @@ def unpack(bundle: Bundle, out: Path) -> Unpacked:
         ExportError: `out` exists or cannot be written, a graph is not one that `export` writes, or an
             unpacked tower's vectors differ too much from its graph's. Nothing is left then.
     """
-    if out.exists():
-        raise ExportError(f"expected no folder {out}, found one: remove it or choose another name")
-    bases = read_bases(bundle)
-    found = _compare(bundle, bases)
-    scratch = None
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-        _write_base(scratch, bases[0])
+    with make_folder(out, "model") as folder:
+        bases = read_bases(bundle)
+        found = _compare(bundle, bases)
+        _write_base(folder, bases[0])
         for whole in bases[1:]:
-            (scratch / WHOLE_FOLDER).mkdir()
-            _write_base(scratch / WHOLE_FOLDER, whole)
-        scratch.chmod(0o755)
-        scratch.rename(out)
-    except (OSError, SafetensorError) as error:
-        raise ExportError(
-            f"expected to write the model {out}, found: {error}. Nothing was left; make room or choose"
-            " another folder, and unpack again"
-        ) from error
-    finally:
-        if scratch is not None:
-            shutil.rmtree(scratch, ignore_errors=True)
+            (folder / WHOLE_FOLDER).mkdir()
+            _write_base(folder / WHOLE_FOLDER, whole)
     return found
 
 

@@ -183,7 +183,8 @@ def test_a_shipped_bundle_is_unpacked_and_exported_again(tmp_path: Path, is_long
     unpack(Bundle.open(FAST), tmp_path / "model")
     base = load_base(str(tmp_path / "model"))
     default = Bundle.open(DEFAULT_BUNDLE)
-    export(base, tmp_path / "again", ExportOptions(documents_of=default))
+    options = ExportOptions(documents_of=default, share_with=(default,), max_bytes=60_000_000)
+    export(base, tmp_path / "again", options)
     again = Bundle.open(tmp_path / "again")
     assert replay(again).within
     assert again.model_tag == default.model_tag

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from model_export.bundle.folder import make_folder
 from model_export.errors import ExportError
+from model_export.model.new_folder import make_folder
 
 
 def test_what_was_written_is_there_at_the_end(tmp_path: Path) -> None:
-    with make_folder(tmp_path / "more" / "out") as folder:
+    with make_folder(tmp_path / "more" / "out", "model") as folder:
         assert folder.parent == tmp_path / "more"
         (folder / "file").write_text("text")
         assert not (tmp_path / "more" / "out").exists()
@@ -22,7 +22,7 @@ def test_what_was_written_is_there_at_the_end(tmp_path: Path) -> None:
 
 def fail(out: Path, error: BaseException) -> None:
     """Write a file into the folder, then raise an error."""
-    with make_folder(out) as folder:
+    with make_folder(out, "model") as folder:
         (folder / "file").write_text("text")
         raise error
 
@@ -43,11 +43,11 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
 def test_an_existing_folder_or_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("text")
     for out in (tmp_path, tmp_path / "file"):
-        with pytest.raises(ExportError, match="expected no folder"), make_folder(out):
+        with pytest.raises(ExportError, match="expected no folder"), make_folder(out, "model"):
             pass
     with (
-        pytest.raises(ExportError, match="expected to write the bundle"),
-        make_folder(tmp_path / "file" / "a"),
+        pytest.raises(ExportError, match="expected to write the model"),
+        make_folder(tmp_path / "file" / "a", "model"),
     ):
         pass
     assert (tmp_path / "file").read_text() == "text"

@@ -10,8 +10,10 @@ from model_export.errors import ExportError
 
 
 @contextmanager
-def make_folder(out: Path) -> Iterator[Path]:
+def make_folder(out: Path, what: str) -> Iterator[Path]:
     """Give an empty folder to write into, which becomes `out` at the end, or is removed after an error.
+
+    `what` names the content in errors: bundle, model.
 
     Raises:
         ExportError: `out` exists or cannot be written.
@@ -27,8 +29,8 @@ def make_folder(out: Path) -> Iterator[Path]:
         scratch.rename(out)
     except OSError as error:
         raise ExportError(
-            f"expected to write the bundle {out}, found: {error}. Nothing was left; make room or choose"
-            " another folder, and export again"
+            f"expected to write the {what} {out}, found: {error}. Nothing was left; make room or choose"
+            " another folder, and run the command again"
         ) from error
     finally:
         if scratch is not None:
