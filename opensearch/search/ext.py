@@ -13,6 +13,7 @@ RERANK = "rerank"
 _PLACE = f"{EXT}.{RERANK}"
 _REMEDY = "Correct the request, or leave the key out"
 _MAX_DIGITS = 10
+_OBJECT = msgspec.json.Decoder(dict[str, Raw])
 
 MAX_REQUEST_DEADLINE_MS = 10_000
 """The longest deadline that a request may ask for, in milliseconds.
@@ -103,14 +104,18 @@ def take_controls(body: dict[str, Raw]) -> tuple[RerankControls, dict[str, Raw]]
 
     Raises:
         InvalidError: an unknown key or a wrong value.
+        DecodeError: `ext` is not JSON.
     """
     if EXT not in body:
         return RerankControls(), body
-    ext = msgspec.json.decode(body[EXT])
+    try:
+        ext = _OBJECT.decode(body[EXT])
+    except msgspec.ValidationError:  # no object: OpenSearch says what it thinks of it
+        return RerankControls(), body
     rest = {name: raw for name, raw in body.items() if name != EXT}
-    if not isinstance(ext, dict) or RERANK not in ext:
-        return RerankControls(), rest if ext == {} else body
-    controls = validate(ext[RERANK], RerankControls, _PLACE, _REMEDY)
+    if RERANK not in ext:
+        return RerankControls(), body if ext else rest
+    controls = validate(msgspec.json.decode(ext[RERANK]), RerankControls, _PLACE, _REMEDY)
     others = {name: value for name, value in ext.items() if name != RERANK}
     return controls, {**rest, EXT: Raw(msgspec.json.encode(others))} if others else rest
 

@@ -23,12 +23,13 @@ WIDENED_PARAMETERS = (
 """Parameters whose meaning does not change if more hits are requested, or which are replaced."""
 
 WIDENED_KEYS = frozenset({
-    "_source", "aggregations", "aggs", "collapse", "derived", "docvalue_fields", "explain", "fields", "from",
-    "highlight", "include_named_queries_score", "indices_boost", "min_score", "pit", "post_filter", "profile",
-    "query", "rescore", "script_fields", "search_pipeline", "seq_no_primary_term", "size", "sort", "stats",
-    "stored_fields", "suggest", "terminate_after", "timeout", "track_scores", "track_total_hits", "version",
+    "_source", "aggregations", "aggs", "collapse", "derived", "docvalue_fields", "explain", "ext", "fields",
+    "from", "highlight", "include_named_queries_score", "indices_boost", "min_score", "pit", "post_filter",
+    "profile", "query", "rescore", "script_fields", "search_pipeline", "seq_no_primary_term", "size", "sort",
+    "stats", "stored_fields", "suggest", "terminate_after", "timeout", "track_scores", "track_total_hits",
+    "version",
 })  # fmt: skip
-"""The same of the body's keys; `ext` is read on its own."""
+"""The same of the body's keys; what is in `ext` has a table of its own (`opensearch.search.ext_keys`)."""
 
 NEEDS_ONE_REQUEST = frozenset({"collapse", "explain", "profile", "rescore", "terminate_after"})
 """Keys and parameters that say something of the search as a whole, or that a second request would change."""

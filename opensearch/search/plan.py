@@ -9,6 +9,7 @@ from opensearch.rawjson.filter_path import FilterPath, widen
 from opensearch.rawjson.validation import InvalidError
 from opensearch.search.execution import find_fallback
 from opensearch.search.ext import RerankControls, take_controls
+from opensearch.search.ext_keys import find_obstacle
 from opensearch.search.request import NotUnderstoodError, SearchRequest
 from opensearch.search.requested_fields import asks_for, names_among_fields
 from opensearch.settings.fusion import FusionDefaults, ResolvedFusion
@@ -149,6 +150,9 @@ def _plan(
     if unknown is not None:
         return Skip(unknown)
     in_cluster = settings.execution == "cluster" and fallback is None
+    obstacle = find_obstacle(request.ext, in_cluster=in_cluster)
+    if obstacle is not None:
+        return Skip(obstacle)
     longest = target.max_rescore_window if in_cluster else target.max_result_window
     window_size = min(settings.window_size, longest, *request.rescore_windows)
     start, end = request.from_, request.from_ + request.size

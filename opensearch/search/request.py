@@ -16,7 +16,7 @@ from opensearch.rawjson.members import read_members as json_members
 from opensearch.search.parameters import OF_THE_FORMAT, WIDENED_KEYS, WIDENED_PARAMETERS
 from opensearch.search.sort_clauses import Clause, is_descending_score, read_body_clauses, read_url_clauses
 
-_BODY = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 DEFAULT_SIZE = 10
 DEFAULT_RESCORE_WINDOW = 10
 
@@ -140,6 +140,18 @@ class SearchRequest:
         """Whether OpenSearch is asked to explain each hit's score; a parameter without a value says no."""
         return is_true(self.parameters["explain"] if "explain" in self.parameters else self.member("explain"))
 
+    @property
+    def ext(self) -> dict[str, msgspec.Raw]:
+        """The members of the body's `ext`, none if there is no `ext`.
+
+        Raises:
+            NotUnderstoodError: no object.
+        """
+        try:
+            return _OBJECT.decode(self.body["ext"]) if "ext" in self.body else {}
+        except msgspec.ValidationError as error:
+            raise NotUnderstoodError("ext") from error
+
     def member(self, name: str) -> Any:  # noqa: ANN401  # any JSON
         """Decode one member of the body, None if it is absent."""
         raw = self.body.get(name)
@@ -196,7 +208,7 @@ def read_body(body: bytes) -> dict[str, msgspec.Raw]:
     body = body.removeprefix(_BYTE_ORDER_MARK)
     try:
         body.decode()  # msgspec checks a text only when it is read, and would raise there
-        members = _BODY.decode(body) if body.strip() else {}
+        members = _OBJECT.decode(body) if body.strip() else {}
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise NotUnderstoodError("body") from error
     if any(body.count(f'"{name}"'.encode()) > 1 for name in members) and _has_one_name_twice(body):

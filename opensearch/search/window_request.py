@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from opensearch.search.ext_keys import are_of_each_hit, need_one_request
 from opensearch.search.parameters import NEEDS_ONE_REQUEST, OF_EACH_HIT
 from opensearch.search.plan import MAX_DOCVALUE_FIELDS, Plan
 from opensearch.search.request import SearchRequest
@@ -68,7 +69,11 @@ def can_split(plan: Plan) -> bool:
     """Return whether the window's vectors and the page's hits can be requested one after the other."""
     request = plan.request
     one_request = NEEDS_ONE_REQUEST | {"filter_path", "q"}
-    says_so = one_request.intersection(request.parameters) or one_request.intersection(request.body)
+    says_so = (
+        one_request.intersection(request.parameters)
+        or one_request.intersection(request.body)
+        or need_one_request(request.ext)
+    )
     query = bytes(request.body.get("query", b""))
     has_room = len(request.docvalue_fields) <= MAX_DOCVALUE_FIELDS - len(naming_fields(plan))
     is_part = plan.page_end - plan.page_start < plan.num_hits
@@ -82,11 +87,13 @@ def naming_fields(plan: Plan) -> tuple[str, ...]:
 
 def asks_much_of_each_hit(plan: Plan) -> bool:
     """Return whether hits cost so much more than their sources that only the page's are worth it."""
-    return bool(OF_EACH_HIT.intersection(plan.request.body)) or _has_inner_hits(plan.request)
+    request = plan.request
+    named = bool(OF_EACH_HIT.intersection(request.body)) or are_of_each_hit(request.ext)
+    return named or _has_inner_hits(request)
 
 
 _OF_THE_PAGE = frozenset({
-    "_source", "docvalue_fields", "fields", "highlight", "script_fields", "seq_no_primary_term",
+    "_source", "docvalue_fields", "ext", "fields", "highlight", "script_fields", "seq_no_primary_term",
     "stored_fields", "version",
 })  # fmt: skip
 _SOURCE_PARAMETERS = frozenset({"_source", "_source_includes", "_source_excludes"})

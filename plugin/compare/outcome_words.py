@@ -19,6 +19,10 @@ _WORDS = {
     "indices": "These indices have different settings, or some have none.",
     "upstream": "OpenSearch refused the wider search, so your own was sent. The proxy's log says why.",
     "size": "The search asks for no hits.",
+    "ubi": "ext.ubi has OpenSearch's own hits recorded. Leave it out to have the search reranked.",
+    "mmr": "ext.mmr asks for OpenSearch's diverse order. Leave it out to have the search reranked.",
+    "generative_qa_parameters": "The answer would be written from OpenSearch's own order."
+    " Use execution: cluster.",
 }
 
 

@@ -98,7 +98,7 @@ class RerankedPage:
         return {**beside, "ext": self._describe_window()} if self.plan.details else beside
 
     def _describe_window(self) -> Raw:
-        """Return what was used for all hits alike, for the answer's `ext`."""
+        """Return the answer's `ext` with what was used for all hits alike."""
         settings, scores = self.plan.settings, self.scores
         values: dict[str, Any] = {
             "query_text": self.plan.query_text,
@@ -113,7 +113,8 @@ class RerankedPage:
         }
         style = self.response.style
         written = {name: Raw(msgspec.json.encode(value)) for name, value in values.items()}
-        return style.object({"rerank": style.object(written, 2)}, 1)
+        of_others = msgspec.json.decode(self.response.top.get("ext", b"{}"), type=dict[str, Raw])
+        return style.object({**of_others, "rerank": style.object(written, 2)}, 1)
 
     def _cut(self, hit: Hit) -> Hit:
         field, style = vector_field(self.plan.settings.field), self.response.style

@@ -142,7 +142,7 @@ def test_only_rerank_is_taken_out_of_ext() -> None:
     _, alone = take_controls(body_of({}))
     assert "ext" not in alone
     _, beside = take_controls(body_of({}, other={"x": 1.5}))
-    assert bytes(beside["ext"]) == b'{"other":{"x":1.5}}'
+    assert bytes(beside["ext"]) == b'{"other":{"x": 1.5}}'
 
 
 @pytest.mark.parametrize("ext", [b"5", b'{"other":1}'])

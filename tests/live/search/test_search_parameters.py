@@ -11,6 +11,7 @@ from opensearchpy import OpenSearch
 
 from opensearch.local.java import find_java
 from opensearch.local.maven import Maven
+from opensearch.search.ext_keys import EXT_KEYS, ExtRule
 from opensearch.search.parameters import NEEDS_ONE_REQUEST, OF_EACH_HIT, WIDENED_KEYS, WIDENED_PARAMETERS
 from tests.support.http.raw_http import ask, search
 from tests.support.indices.toy_index import ToyIndex
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.opensearch_2_19
 
 TABLE = (DOCS / "reference/search-parameters.md").read_text()
 REFERENCE = "org.opensearch:rest-api-spec:3.1.0:jar"
-READ_BY_US = {"source", "source_content_type", "ext"}
+READ_BY_US = {"source", "source_content_type"}
 """What is read and replaced, and so never widened."""
 
 BEYOND_THE_REFERENCE = {
@@ -36,6 +37,7 @@ def rows(heading: str) -> dict[str, str]:
 
 
 PARAMETERS, KEYS = rows("URL parameters"), rows("Body keys")
+EXT_ROWS = rows("Keys of `ext`")
 
 
 @pytest.mark.parametrize(
@@ -47,6 +49,27 @@ def test_the_table_is_what_the_code_does(table: dict[str, str], widened: frozens
     assert list(table) == sorted(table)
     assert table.keys() | PARAMETERS.keys() >= NEEDS_ONE_REQUEST & widened
     assert KEYS.keys() >= OF_EACH_HIT
+
+
+WORDS = {
+    ExtRule.FIRST_STAGE: "no",
+    ExtRule.FINAL_ORDER: "depends",
+    ExtRule.PAGE: "yes",
+    ExtRule.WHOLE: "yes",
+}
+
+
+def test_the_table_of_ext_is_what_the_code_does() -> None:
+    assert {"rerank": "yes", **{key: WORDS[rule] for key, rule in EXT_KEYS.items()}} == EXT_ROWS
+    assert list(EXT_ROWS) == sorted(EXT_ROWS)
+    assert "\n| any other key | yes |" in TABLE
+
+
+def test_a_key_of_ext_that_passes_a_search_through_has_a_remedy() -> None:
+    remedies = (DOCS / "how-to/troubleshooting.md").read_text()
+    reasons = [key for key, said in EXT_ROWS.items() if said != "yes"]
+    assert reasons
+    assert all(f"\n| `{key}` | " in remedies for key in reasons)
 
 
 def test_every_parameter_of_the_reference_is_in_the_table(tmp_path: Path) -> None:
