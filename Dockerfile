@@ -17,8 +17,10 @@ LABEL org.opencontainers.image.title="Twinrank" \
       org.opencontainers.image.licenses="Apache-2.0"
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin twinrank
 COPY --from=build /opt/twinrank /opt/twinrank
+# Variables, not arguments: those of `docker run --env` come in their place.
 ENV PATH=/opt/twinrank/bin:$PATH \
     HOME=/tmp \
+    TWINRANK_LISTEN=0.0.0.0:9100 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 USER 10001
@@ -27,4 +29,4 @@ EXPOSE 9100
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9100/_plugins/_rerank/health/ready', timeout=2)"]
 ENTRYPOINT ["twinrank"]
-CMD ["serve", "--listen", "0.0.0.0:9100", "--upstream", "http://opensearch:9200"]
+CMD ["serve"]

@@ -15,6 +15,7 @@ from tests.support.chart import (
     CASES,
     CHART,
     OPERATORS,
+    SIDECAR,
     HelmError,
     find_differences,
     find_helm,
@@ -62,7 +63,7 @@ def variables(spec: dict[str, Any]) -> dict[str, Any]:
 
 @each_case
 def test_kubernetes_takes_it(name: str) -> None:
-    assert list(find_problems(name)) == []
+    assert list(find_problems(name, read_objects(name))) == []
 
 
 @each_case
@@ -251,6 +252,22 @@ def test_the_rendered_command_runs_under_the_rendered_restrictions() -> None:
         assert ask(url, "GET", container["startupProbe"]["httpGet"]["path"]).status == 200
         readiness = ask(url, "GET", container["readinessProbe"]["httpGet"]["path"])
         assert readiness.status == 503, "no OpenSearch is there"
+
+
+def test_the_sidecar_is_confined_and_reached_by_its_pod_alone() -> None:
+    [sidecar] = yaml.safe_load_all(SIDECAR.read_text())
+    assert list(find_problems(SIDECAR.name, [sidecar])) == []
+    [container] = sidecar["spec"]["template"]["spec"]["initContainers"]
+    given = {each["name"]: each["value"] for each in container["env"]}
+    known = {str(option.envvar) for option in EVERY["serve"].params if hasattr(option, "envvar")}
+    assert given.keys() <= known
+    assert given["TWINRANK_LISTEN"].startswith("127.0.0.1:")
+    assert container["restartPolicy"] == "Always"
+    shared = ("allowPrivilegeEscalation", "readOnlyRootFilesystem", "capabilities")
+    [proxy] = pod("default")["containers"]
+    for name in shared:
+        assert container["securityContext"][name] == proxy["securityContext"][name]
+    compile(container["startupProbe"]["exec"]["command"][-1], "<probe>", "exec")
 
 
 def test_the_documented_values_exist() -> None:

@@ -8,7 +8,7 @@ import difflib
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from tests.support.paths import ROOT
 CHART = ROOT / "deploy" / "helm" / "twinrank"
 CASES = ROOT / "deploy" / "helm" / "cases"
 RENDERED = ROOT / "deploy" / "helm" / "rendered"
+SIDECAR = ROOT / "deploy" / "kubernetes" / "sidecar.yaml"
 HELM = ROOT / ".cache" / "bin" / "helm"
 
 VERSIONS = ("1.30", "1.37")
@@ -73,9 +74,9 @@ def read_objects(name: str) -> list[dict[str, Any]]:
     return [each for each in documents if each is not None]
 
 
-def find_problems(name: str) -> Iterator[str]:
-    """Yield what Kubernetes' schemas find wrong with a case's committed output."""
-    for each in read_objects(name):
+def find_problems(name: str, objects: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Yield what Kubernetes' schemas find wrong with the objects of a file of this name."""
+    for each in objects:
         if each["apiVersion"] == OPERATORS:
             continue
         for version in VERSIONS:
@@ -99,7 +100,8 @@ def check() -> int:
     cases, helm = list_cases(), find_helm()
     if [file.stem for file in sorted(RENDERED.glob("*.yaml"))] != cases:
         return _fail(["deploy/helm/rendered: expected a file for each case"])
-    found = [problem for name in cases for problem in find_problems(name)]
+    found = [problem for name in cases for problem in find_problems(name, read_objects(name))]
+    found += find_problems(SIDECAR.name, list(yaml.safe_load_all(SIDECAR.read_text())))
     if helm is None:
         _say("WARNING: the chart's outputs were NOT compared with its templates: no helm here. make chart")
     else:
