@@ -1,7 +1,9 @@
 """Indices of version 0.1 are searched, checked, repaired and migrated as they are."""
 
+import base64
 import json
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from functools import cache
@@ -16,6 +18,7 @@ from opensearch.index import metadata
 from opensearch.settings.table import ChunkSettings, FusionSettings, RerankSettings
 from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import BUNDLES
+from reranker.stored_vector import unpack
 from tests.live.compatibility.recorded import (
     Answer,
     Exchange,
@@ -24,6 +27,7 @@ from tests.live.compatibility.recorded import (
     encode_body,
     read_answer,
 )
+from tests.live.compatibility.requests import Request, list_requests
 from tests.support.http.raw_http import ask
 from tests.support.index_command import Command
 from tests.support.paths import TINY_BUNDLE
@@ -320,6 +324,27 @@ def test_the_recording_is_small() -> None:
     files = sorted(FOLDER.iterdir())
     assert [file.name for file in files] == ["answers.json.gz", "indices.json.gz"]
     assert sum(file.stat().st_size for file in files) <= 600_000
+
+
+def test_the_recording_holds_documents_of_every_form() -> None:
+    sources = {each.id: each.source for each in recorded_index(LIBRARY).documents}
+    vectors = {
+        name: unpack(base64.b64decode(source["rerank"]["vector"]))
+        for name, source in sources.items()
+        if "rerank" in source
+    }
+    assert sources.keys() - vectors.keys() - {"no-text", "empty"} == MISSING
+    assert len(vectors["long"].values) == 6
+    assert [len(sources[name]["body"]) for name in ("several-1", "several-2")] == [3, 3]
+    tags = Counter(vector.model_tag for vector in vectors.values())
+    assert len(tags) == 2
+    assert min(tags.values()) == len(OF_ANOTHER_MODEL)
+
+
+def test_the_recording_is_of_todays_requests() -> None:
+    wanted = list_requests()
+    for exchanges in recording().exchanges.values():
+        assert [Request(each.name, each.method, each.target, each.body) for each in exchanges] == wanted
 
 
 def test_the_recording_is_of_reranked_searches() -> None:
