@@ -14,8 +14,8 @@ from tests.support.paths import ROOT, TINY_BUNDLE
 EXPORT = ("bm25s", "ir_measures", "matplotlib", "onnx", "safetensors", "scipy", "torch", "transformers")
 EVALUATE = ("ir_measures", "scipy")
 COMMANDS = (
-    "calibrate", "compare", "evaluate", "export", "feedback", "fetch", "prefix", "project", "score", "sizes",
-    "speed", "table", "teacher", "train",
+    "calibrate", "compare", "copy", "evaluate", "export", "feedback", "fetch", "prefix", "project", "score",
+    "share", "sizes", "speed", "table", "teacher", "train",
 )  # fmt: skip
 
 EXPORTER = "from model_export.entry import main; main()"
