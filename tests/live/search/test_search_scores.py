@@ -164,7 +164,8 @@ def test_ext_rerank_explain_tells_each_hit_and_the_whole(
         }
     assert json.loads(answer.body)["ext"]["rerank"] == {
         "query_text": toy_index.query_text, "model": toy_index.bundle.name,
-        "bundle": f"{toy_index.bundle.name}@1", "window_size": WINDOW, "scored": WINDOW, "fusion": "log_linear", "weight": expected.weight,
+        "bundle": f"{toy_index.bundle.name}@1", "window_size": WINDOW, "scored": WINDOW,
+        "fusion": "log_linear", "weight": expected.weight,
         "feedback": 0.0, "smoothing": 0.0,
     }  # fmt: skip
 
