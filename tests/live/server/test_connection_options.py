@@ -143,6 +143,22 @@ def test_by_the_environment(
 
 
 @pytest.mark.live
+def test_by_a_profile_in_its_usual_place(guard: Guard, certificates: Certificates, tmp_path: Path) -> None:
+    folder = tmp_path / "twinrank"
+    folder.mkdir()
+    (folder / "ca.pem").write_bytes(certificates.ca.read_bytes())
+    (folder / "account").write_text(f"{PASSWORD}\n", encoding="utf-8")
+    (folder / "profile.toml").write_text(
+        f'upstream = "{guard.https_url}"\nca = "ca.pem"\nuser = "{USER}"\n'
+        'password_file = "account"\n'  # pragma: allowlist secret
+    )
+    usual = {"XDG_CONFIG_HOME": str(tmp_path), "TWINRANK_PROFILE": ""}
+    assert NO_INDEX.search(run("settings", "not-there", **usual).output)
+    other = run("settings", "not-there", **usual, TWINRANK_UPSTREAM=guard.url).output
+    assert NO_INDEX.search(other), "the environment comes before the profile, which still has the user"
+
+
+@pytest.mark.live
 def test_search_asks_the_proxy_as_the_same_user_and_neither_process_shows_a_password(
     guard: Guard, secured: list[str], certificates: Certificates, client: OpenSearch, index_name: str,
     opensearch_url: str, tmp_path: Path,
@@ -353,6 +369,19 @@ def test_a_process_that_is_started_knows_nothing_of_another_connection(
         "TWINRANK_UPSTREAM": "http://localhost:1",
         "TWINRANK_AWS_SERVICE": "es",
     }
+
+
+def test_a_process_that_is_started_has_no_other_option_and_reads_no_profile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else the proxy of `evaluate` would listen, or answer over TLS, as the user's own one does."""
+    for variable in ("TWINRANK_LISTEN", "TWINRANK_CERTFILE", "TWINRANK_PROFILE", "TWINRANK_HOME"):
+        monkeypatch.setenv(variable, "/somewhere")
+    found = Connecting("http://localhost:1").environment()
+    assert "TWINRANK_LISTEN" not in found
+    assert "TWINRANK_CERTFILE" not in found
+    assert found["TWINRANK_PROFILE"] == os.devnull
+    assert found["TWINRANK_HOME"] == "/somewhere"
 
 
 def test_a_path_in_the_url_is_refused_in_words_where_it_cannot_be_used() -> None:
