@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="needs torch: the export extra")
 
-from model_export.data.examples import join_examples, read_query_texts
-from model_export.data.split import CALIBRATION_SOURCES, is_for_calibration
+from model_export.data.examples import join_examples
 from model_export.labelling.label_file import MAX_BYTES, hash_query, read_labels
 from model_export.labelling.recipe import hash_recipe, read_recipe, read_sources
+from tests.support.evaluation_queries import EVALUATED, KEPT_OUT, make_keys, read_keys
 from tests.support.paths import ROOT
 from tests.support.public_data import public_collection
 
@@ -18,7 +19,6 @@ pytestmark = pytest.mark.export
 FOLDER = ROOT / "model_export" / "labels"
 FILES = sorted(FOLDER.glob("*.bin"))
 RECIPE = read_recipe(ROOT / "model_export" / "configs" / "labels.toml")
-EVALUATED = ["cacm", "cranfield", "homedepot", "msmarco_dl21", "nfcorpus", "npl", "trecqa", "wikiqa"]
 
 each_file = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 
@@ -43,24 +43,37 @@ def test_they_are_of_the_recipe_and_exclude_the_evaluations(file: Path) -> None:
 
 
 @each_file
-@pytest.mark.parametrize("name", EVALUATED)
-def test_no_query_of_an_evaluation_is_in_them(file: Path, name: str) -> None:
-    keys = set(read_labels(file).queries.tolist())
-    assert not [text for text in read_query_texts(public_collection(name)) if hash_query(text) in keys]
+@pytest.mark.parametrize("name", KEPT_OUT)
+def test_no_query_of_an_evaluation_or_of_calibration_is_in_them(file: Path, name: str) -> None:
+    assert not np.isin(read_labels(file).queries, read_keys(name)).any()
+
+
+@pytest.mark.parametrize("name", KEPT_OUT)
+def test_the_committed_keys_are_those_of_the_collections(name: str) -> None:
+    public_collection(name)
+    assert np.array_equal(read_keys(name), make_keys(name)), "python -m tests.support.evaluation_queries"
+
+
+def test_keys_of_every_evaluation_are_committed() -> None:
+    assert {name: len(read_keys(name)) for name in EVALUATED} == {
+        "cacm": 64,
+        "cranfield": 225,
+        "homedepot": 10_070,
+        "msmarco_dl21": 53,
+        "nfcorpus": 3_216,
+        "npl": 93,
+        "trecqa": 276,
+        "wikiqa": 1_242,
+    }
 
 
 @each_file
-def test_no_query_of_calibration_is_in_them(
+def test_every_label_is_of_a_query_of_the_sources(
     file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    keys = set(read_labels(file).queries.tolist())
-    for name in CALIBRATION_SOURCES:
-        texts = read_query_texts(public_collection(name))
-        kept_out = [text for text in texts if is_for_calibration(name, text)]
-        assert len(kept_out) > 0.15 * len(texts)
-        assert not [text for text in kept_out if hash_query(text) in keys]
+    data = [public_collection(Path(each.path).parts[2]) for each in RECIPE.sources]
     (tmp_path / "var").mkdir()
-    (tmp_path / "var" / "data").symlink_to(public_collection("nq_dev").resolve().parent)
+    (tmp_path / "var" / "data").symlink_to(data[0].resolve().parent)
     monkeypatch.chdir(tmp_path)
     asked = join_examples(read_sources(RECIPE)[0]).queries.values()
-    assert keys <= {hash_query(text) for text in asked}
+    assert np.isin(read_labels(file).queries, [hash_query(text) for text in asked]).all()
