@@ -1,11 +1,10 @@
 """`twinrank explain`: what was searched, and what made each hit's rank, as lines for a terminal."""
 
 import json
-import math
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 from rich.text import Text
@@ -15,10 +14,11 @@ from opensearch.settings.layers import Defaults
 from plugin.commands.connection import open_client
 from plugin.commands.terminal import make_console
 from plugin.compare.outcome_words import describe_status
+from plugin.compare.score_parts import ScoreParts, find_score_parts
 from plugin.encoding.bundle_defaults import read_defaults
 from plugin.encoding.model import Model
 from plugin.options.common import bundle_option, json_option, settings_file_option
-from plugin.options.search_argument import parse_search_argument
+from plugin.options.search_argument import DEFAULT_SIZE, body_option, read_search, set_size, size_option
 from plugin.options.upstream import connection_options
 from plugin.search.explain import Asked, explain, search_handler
 from plugin.settings.cache import SettingsCache
@@ -30,16 +30,18 @@ _INDENT = " " * 6
 
 @click.command("explain")
 @click.argument("index")
-@click.argument("text")
-@click.option("--size", default=10, show_default=True, type=click.IntRange(1, 100), help="Hits to show.")
+@click.argument("text", required=False)
+@body_option
+@size_option
 @settings_file_option
 @json_option
 @bundle_option
 @connection_options
 def explain_command(
     index: str,
-    text: str,
-    size: int,
+    text: str | None,
+    body: IO[bytes] | None,
+    size: int | None,
     defaults: Defaults,
     as_json: bool,
     bundle_path: Path,
@@ -47,9 +49,12 @@ def explain_command(
 ) -> None:
     """Show step by step how a search for TEXT in INDEX is reranked.
 
-    A TEXT that begins with { is the body of a search.
+    A TEXT that begins with { is the body of a search. A hit is shown by its first source field, with what
+    each part adds to its score.
     """
-    asked, bundle = Asked(index, *parse_search_argument(text), size), Bundle.open(bundle_path)
+    given, words = read_search(text, body)
+    asked = Asked(index, set_size(given, size) if given is not None else None, words, size or DEFAULT_SIZE)
+    bundle = Bundle.open(bundle_path)
     with open_client(connecting) as client:
         reports = report_settings(client, index, defaults, read_defaults(bundle))
     with closing(connecting.upstream()) as upstream:
@@ -106,10 +111,12 @@ def _format_hit(rank: int, hit: dict[str, Any], used: dict[str, Any] | None) -> 
     scored = hit["rerank"]
     place = scored["rank"] if scored else rank
     line = Text(f"{place:>3}  {_format_move(scored)}  ", no_wrap=True, overflow="ellipsis")
-    yield line.append(f"{hit['_id']}  ", "bold").append(hit.get("text", ""))
+    yield line.append(hit.get("title", hit["_id"]), "bold")
     if scored and used:
-        parts = _format_log_linear(scored, used) if used["fusion"] == "log_linear" else _format_plain(scored)
-        yield Text(_INDENT + "   ".join(parts), style="dim")
+        parts = find_score_parts(scored, used)
+        described = _format_shares(scored, parts) if parts.shares else _format_plain(scored)
+        named = [f"_id {hit['_id']}"] if "title" in hit else []
+        yield Text(_INDENT + "   ".join([*named, *described]), style="dim")
 
 
 def _format_move(scored: dict[str, Any] | None) -> str:
@@ -120,30 +127,19 @@ def _format_move(scored: dict[str, Any] | None) -> str:
     return f"{'↑' if moved > 0 else '↓'}{abs(moved)} (was {scored['first_stage_rank']})".ljust(11)
 
 
-def _format_log_linear(scored: dict[str, Any], used: dict[str, Any]) -> Iterator[str]:
-    """Yield each part's share of the score: their sum orders the hits.
-
-    `fused` is first stage x exp(weight x (1 + crossing + feedback x (1 + similarity))), smoothed. Its
-    logarithm is a sum; what is the same for every hit is left out.
-    """
-    weight, feedback = used["weight"] or 0.0, used.get("feedback") or 0.0
-    constant = weight * (1 + feedback)
-    first, fused = _log(scored["first_stage_score"]), _log(scored["fused"])
-    crossing, similarity = scored["crossing"], scored.get("similarity")
-    own = first
-    yield f"first stage {scored['first_stage_score']:.3f} → {first:.2f}"
-    if crossing is None:
-        yield "no vector: crossing is the window's median"
-    else:
-        own += weight * crossing
-        yield f"crossing {crossing:.3f} → {weight * crossing:+.2f}"
-    if similarity is not None:
-        share = weight * feedback * similarity
-        own += share
-        yield f"feedback {similarity:.3f} → {share:+.2f}"
-    if crossing is not None and scored.get("neighbours") is not None:
-        yield f"smoothing → {fused - constant - own:+.2f}"
-    yield f"= {fused - constant:.2f}"
+def _format_shares(scored: dict[str, Any], parts: ScoreParts) -> Iterator[str]:
+    """Yield each part's share of the score: their sum orders the hits."""
+    shares, crossing = parts.shares, scored["crossing"]
+    yield f"first stage {scored['first_stage_score']:.3f} → {shares['first_stage']:.2f}"
+    if crossing is not None:
+        yield f"crossing {crossing:.3f} → {shares['crossing']:+.2f}"
+    elif "crossing" in shares:
+        yield f"no vector: the window's median → {shares['crossing']:+.2f}"
+    if "feedback" in shares:
+        yield f"feedback {scored['similarity']:.3f} → {shares['feedback']:+.2f}"
+    if "smoothing" in shares:
+        yield f"smoothing → {shares['smoothing']:+.2f}"
+    yield f"= {parts.total:.2f}"
 
 
 def _format_plain(scored: dict[str, Any]) -> Iterator[str]:
@@ -155,8 +151,3 @@ def _format_plain(scored: dict[str, Any]) -> Iterator[str]:
     if scored.get("neighbours") is not None:
         yield f"neighbours {scored['neighbours']:.3f}"
     yield f"= {scored['fused']:.4f}"
-
-
-def _log(value: float) -> float:
-    """Return the logarithm. A score of 0 has none and comes last."""
-    return math.log(value) if value > 0 else -math.inf

@@ -66,6 +66,18 @@ def disable_reranking(search: dict[str, Any]) -> dict[str, Any]:
     return search | {"ext": {**ext, "rerank": {**rerank, "enabled": False}}}
 
 
+def ask_for_details(search: dict[str, Any]) -> dict[str, Any]:
+    """Return a search body that asks for the scores of each hit, with `ext.rerank.explain`.
+
+    A body whose `ext.rerank` is no object is returned as it is, for the proxy to refuse.
+    """
+    ext = search.get("ext", {})
+    rerank = ext.get("rerank", {}) if isinstance(ext, dict) else None
+    if not isinstance(rerank, dict):
+        return search
+    return search | {"ext": {**ext, "rerank": {**rerank, "explain": True}}}
+
+
 def describe_moves(before: Sequence[str], after: Sequence[str]) -> list[str]:
     """Return for each id in `after` how far it moved since `before`."""
     places = {id_: place for place, id_ in enumerate(before)}

@@ -23,7 +23,24 @@ def hit_text(hit: dict[str, Any], fields: Sequence[str], chars: int = SHOWN_CHAR
     if not source:
         return "(no _source)"
     found = [text for field in fields if (text := text_of(source, (field,)))]
-    plain = " ".join((" · ".join(found) or _fallback(source)).split())
+    return _cut(" · ".join(found) or _fallback(source), chars)
+
+
+def hit_title(hit: dict[str, Any], fields: Sequence[str], chars: int = SHOWN_CHARS) -> str:
+    """Return the first of `fields` that has text, on one line, as `hit_text` does.
+
+    A hit without such a field shows what `hit_text` shows; one without a source shows its `_id`.
+    """
+    source = hit.get("_source")
+    if not source:
+        return str(hit.get("_id", hit_text(hit, fields)))
+    return _cut(
+        next((text for field in fields if (text := text_of(source, (field,)))), ""), chars
+    ) or hit_text(hit, fields, chars)
+
+
+def _cut(text: str, chars: int) -> str:
+    plain = " ".join(text.split())
     return plain if len(plain) <= chars else plain[:chars] + "…"
 
 

@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -14,7 +15,7 @@ from rich.text import Text
 
 from plugin.compare.retry import is_due_to_load
 from plugin.demo.demo import INDEX, SHOWN_FIELDS, RunningDemo, build_search_body
-from plugin.harness.comparison_table import format_orders
+from plugin.harness.comparison_table import describe_with_id, format_orders
 
 COMPARE = "/_plugins/_rerank/compare"
 _EXAMPLE = "check whether a file exists"
@@ -23,7 +24,7 @@ _EXAMPLE = "check whether a file exists"
 def format_demo(demo: RunningDemo) -> Iterator[Table | Text]:
     """Yield the whole output, in order."""
     for orders in demo.orders:
-        yield from format_orders(orders, SHOWN_FIELDS)
+        yield from format_orders(orders, partial(describe_with_id, fields=SHOWN_FIELDS))
         yield Text("")
     yield Text("\n".join([*_describe_run(demo), "", *_suggest(demo)]))
 

@@ -1,6 +1,6 @@
 """Two orders of one search side by side, for a terminal."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -12,13 +12,23 @@ from plugin.compare.comparison import BothOrders
 from plugin.compare.hit_text import hit_text
 from plugin.compare.outcome_words import describe_status
 
+Describe = Callable[[dict[str, Any]], str]
+"""A hit to what is shown of it."""
+
 _COLOURS = {"↑": "green", "↓": "red", "n": "green", "=": "dim"}
 
 
-def format_orders(orders: BothOrders, fields: Sequence[str] = ()) -> Iterator[Table | Text]:
+def describe_with_id(hit: dict[str, Any], fields: Sequence[str] = ()) -> str:
+    """Return a hit's `_id` and its text, which is that of `fields` as in `hit_text`."""
+    return f"{hit['_id']}  {hit_text(hit, fields)}"
+
+
+def format_orders(
+    orders: BothOrders, describe: Describe = describe_with_id, scores: Mapping[int, str] | None = None
+) -> Iterator[Table | Text]:
     """Yield the table, or a sentence if there are no hits, then the times and what was not reranked."""
     if orders.straight.hits or orders.reranked.hits:
-        yield build_orders_table(orders, fields)
+        yield build_orders_table(orders, describe, scores)
     else:
         yield Text(f"“{orders.query}”: no hits. OpenSearch finds nothing for this search.")
     yield Text(format_timing(orders), style="dim")
@@ -29,11 +39,13 @@ def format_orders(orders: BothOrders, fields: Sequence[str] = ()) -> Iterator[Ta
         yield Text(f"Sent {orders.repeats + 1} times, since the machine was busy.")
 
 
-def build_orders_table(orders: BothOrders, fields: Sequence[str] = ()) -> Table:
+def build_orders_table(
+    orders: BothOrders, describe: Describe = describe_with_id, scores: Mapping[int, str] | None = None
+) -> Table:
     """Return a table: OpenSearch's order on the left, the reranked one and the moves on the right.
 
-    A hit is its `_id` and the text of `fields` (dotted paths into its source), cut to the terminal's width.
-    Without fields, `hit_text` chooses the text.
+    A hit is what `describe` returns, cut to the terminal's width. `scores` maps places in the reranked order,
+    counted from 0, to what the last column shows; without it there is no such column.
     """
     table = Table(
         box=SIMPLE_HEAD, pad_edge=False, expand=True, title=f"“{escape(orders.query)}”", title_justify="left"
@@ -42,11 +54,14 @@ def build_orders_table(orders: BothOrders, fields: Sequence[str] = ()) -> Table:
     table.add_column("OpenSearch alone", ratio=1, no_wrap=True, overflow="ellipsis")
     table.add_column("through Twinrank", ratio=1, no_wrap=True, overflow="ellipsis")
     table.add_column("moved", justify="right", min_width=5)
+    if scores is not None:
+        table.add_column("score", no_wrap=True, style="dim")
     before, after = orders.straight.hits, orders.reranked.hits
     for place in range(max(len(before), len(after))):
-        left, right = _format_hit(before, place, fields), _format_hit(after, place, fields)
+        left, right = _format_hit(before, place, describe), _format_hit(after, place, describe)
         move = orders.moves[place] if place < len(after) else ""
-        table.add_row(str(place + 1), left, right, f"[{_COLOURS[move[0]]}]{move}[/]" if move else "")
+        row = [str(place + 1), left, right, f"[{_COLOURS[move[0]]}]{move}[/]" if move else ""]
+        table.add_row(*row, *(() if scores is None else (scores.get(place, ""),)))
     return table
 
 
@@ -61,5 +76,5 @@ def format_timing(orders: BothOrders) -> str:
     )
 
 
-def _format_hit(hits: list[dict[str, Any]], place: int, fields: Sequence[str]) -> str:
-    return escape(f"{hits[place]['_id']}  {hit_text(hits[place], fields)}") if place < len(hits) else ""
+def _format_hit(hits: list[dict[str, Any]], place: int, describe: Describe) -> str:
+    return escape(describe(hits[place])) if place < len(hits) else ""

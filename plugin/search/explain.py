@@ -14,8 +14,10 @@ from opensearch.errors import read_reason
 from opensearch.index.settings_report import SettingsReport
 from opensearch.settings.table import RerankSettings, SettingsError
 from opensearch.settings.target import Target
-from plugin.compare.hit_text import hit_text
+from plugin.compare.comparison import ask_for_details
+from plugin.compare.hit_text import hit_text, hit_title
 from plugin.compare.retry import retry_until_reranked, set_deadline
+from plugin.compare.score_parts import find_score_parts
 from plugin.encoding.model import Model
 from plugin.errors import UpstreamError
 from plugin.http.headers import Headers
@@ -101,20 +103,21 @@ def explain(
     """
     target = settings.find_target_as(index_path(asked.indices)[1:], headers)
     search = asked.search(target)
-    sent = set_deadline(_ask_for_details(search)) if takes_ext(target) else search
+    sent = set_deadline(ask_for_details(search)) if takes_ext(target) else search
     found, outcome = retry_until_reranked(
         lambda: run_search(handler, headers, asked.indices, sent),
         lambda answer: answer[1].reason,
         tries=tries,
     )
     fields = target.settings.source_fields if isinstance(target.settings, RerankSettings) else ()
+    used = found.get("ext", {}).get("rerank")
     return {
         "search": search,
         "settings": {report.index: report.as_json() for report in reports},
         "rerank_status": outcome.status,
         "server_timing": outcome.server_timing,
-        "used": found.get("ext", {}).get("rerank"),
-        "hits": [_describe_hit(hit, fields) for hit in found["hits"].get("hits", [])],
+        "used": used,
+        "hits": [_describe_hit(hit, fields, used) for hit in found["hits"].get("hits", [])],
     }
 
 
@@ -138,14 +141,6 @@ def run_search(
     request = Request("POST", f"{path}/_search", sent, BytesIO(body), len(body))
     response = handler.handle(request, Endpoint(Api.SEARCH, path[1:]))
     return _decode(response), outcome_of(response) or SearchOutcome.skipped("")
-
-
-def _ask_for_details(search: dict[str, Any]) -> dict[str, Any]:
-    ext = search.get("ext", {})
-    rerank = ext.get("rerank", {}) if isinstance(ext, dict) else None
-    if not isinstance(rerank, dict):
-        return search  # the proxy refuses it
-    return search | {"ext": {**ext, "rerank": {**rerank, "explain": True}}}
 
 
 def _decode(answer: Response) -> dict[str, Any]:
@@ -189,7 +184,8 @@ def _find_reason(status: int, found: Any, content: bytes) -> str:  # noqa: ANN40
     return text or meanings.get(status, "no reason given")
 
 
-def _describe_hit(hit: dict[str, Any], fields: Sequence[str]) -> dict[str, Any]:
-    shown = {name: hit.get(name) for name in ("_index", "_id", "_score")}
-    text = {"text": hit_text(hit, fields)} if hit.get("_source") else {}
-    return {**shown, **text, "rerank": hit.get("_rerank")}
+def _describe_hit(hit: dict[str, Any], fields: Sequence[str], used: dict[str, Any] | None) -> dict[str, Any]:
+    shown, scored = {name: hit.get(name) for name in ("_index", "_id", "_score")}, hit.get("_rerank")
+    text = {"title": hit_title(hit, fields), "text": hit_text(hit, fields)} if hit.get("_source") else {}
+    parts = find_score_parts(scored, used).as_json() if scored and used else None
+    return {**shown, **text, "rerank": scored, "score_parts": parts}

@@ -58,8 +58,8 @@ def is_healthy(url: str) -> bool:
 
 
 def places(table: str) -> tuple[list[str], list[str]]:
-    """Return the ids of both columns of `twinrank search`, best first."""
-    rows = re.findall(r"^ *\d+ +(\d+)  .*? {2,}(\d+)  ", table, re.MULTILINE)
+    """Return the titles of both columns of `twinrank search`, best first."""
+    rows = re.findall(r"^ *\d+ +(\S.*?) {2,}(\S.*?) {2,}\S+ *$", table, re.MULTILINE)
     return [left for left, _ in rows], [right for _, right in rows]
 
 
@@ -79,7 +79,7 @@ def test_the_tutorial(shell: DocsShell, client: OpenSearch) -> None:
         table = shell.run(blocks.pop("search"))
         assert "applied; window=" in table
         straight, reranked = places(table)
-        assert (straight[0], reranked[0]) == ("6", "7"), table
+        assert (straight[0], reranked[0]) == ("Two devices", "Watch without a connection"), table
         assert "Watch without a connection" in shell.run(blocks.pop("explain"))
         assert "applied" in shell.run(blocks.pop("header"))
     assert "10 vectors removed, 0 left" in shell.run(blocks.pop("undo"))

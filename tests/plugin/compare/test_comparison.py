@@ -31,6 +31,17 @@ def test_both_orders_stand_side_by_side() -> None:
     ]
 
 
+def test_scores_are_a_column_of_their_own() -> None:
+    orders = BothOrders("q", _answer(["a", "b"]), _answer(["b", "a"]))
+    output = StringIO()
+    table = build_orders_table(orders, lambda hit: f"title of {hit['_id']}", {1: "11.1 = 0.9 + 10.2"})
+    Console(width=100, file=output).print(table)
+    lines = [line.split() for line in output.getvalue().splitlines()]
+    assert lines[2][-2:] == ["moved", "score"]
+    assert lines[4] == ["1", "title", "of", "a", "title", "of", "b", "↑1"]
+    assert lines[5][-6:] == ["↓1", "11.1", "=", "0.9", "+", "10.2"]
+
+
 def test_pages_of_different_length() -> None:
     orders = BothOrders("q", _answer(["a", "b"]), _answer([]))
     assert build_orders_table(orders).row_count == 2

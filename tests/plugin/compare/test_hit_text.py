@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from plugin.compare.hit_text import SHOWN_CHARS, hit_text
+from plugin.compare.hit_text import SHOWN_CHARS, hit_text, hit_title
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,23 @@ def test_a_long_text_is_cut() -> None:
     assert hit_text({"_source": {"t": exact}}, ["t"]) == exact
     assert hit_text({"_source": {"t": long}}, ["t"]) == exact + "…"
     assert hit_text({"_source": {"t": "one two"}}, ["t"], chars=3) == "one…"
+
+
+@pytest.mark.parametrize(
+    ("source", "fields", "title"),
+    [
+        ({"title": "A drill", "body": "cordless"}, ["title", "body"], "A drill"),
+        ({"title": " ", "body": "cordless\n and light"}, ["title", "body"], "cordless and light"),
+        ({"product": {"name": "A drill"}}, ["product.name"], "A drill"),
+        ({"name": "a name", "other": "a longer string"}, ["missing"], "a name"),
+        ({"n": 1}, [], '{"n":1}'),
+        ({"t": "x" * (SHOWN_CHARS + 1)}, ["t"], "x" * SHOWN_CHARS + "…"),
+    ],
+)
+def test_a_title_is_the_first_field_with_text(source: dict[str, Any], fields: list[str], title: str) -> None:
+    assert hit_title({"_id": "7", "_source": source}, fields) == title
+
+
+def test_without_a_source_a_hit_is_known_by_its_id() -> None:
+    assert hit_title({"_id": "7"}, ["title"]) == "7"
+    assert hit_title({}, ["title"]) == "(no _source)"
