@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 from rich.progress import Progress
 
 from model_export.errors import TrainingError
@@ -55,7 +56,7 @@ def _read_known(database: sqlite3.Connection, keys: Sequence[bytes]) -> dict[byt
 
 
 def _score(database: sqlite3.Connection, teacher: Teacher, missing: dict[bytes, Pair]) -> None:
-    with Progress(transient=True) as progress:
+    with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("teacher's scores", total=len(missing))
         for part in _split(list(missing)):
             scores = teacher.score_pairs([missing[key] for key in part])
