@@ -29,6 +29,9 @@ class Canonical(msgspec.Struct, frozen=True):
     max_score_difference: float
 
 
+_CANONICAL = msgspec.json.Decoder(Canonical)
+
+
 @dataclass(frozen=True)
 class Replay:
     """How near a bundle, run here, is to its original."""
@@ -46,7 +49,7 @@ def read(file: Path) -> Canonical:
         BundleError: the file is missing or not of that form.
     """
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Canonical)
+        return _CANONICAL.decode(file.read_bytes())
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BundleError(
             f"expected canonical texts with vectors and scores in {file}, found: {error}. {EXPORT_AGAIN}"

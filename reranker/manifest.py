@@ -134,6 +134,9 @@ class Manifest(_Frozen, frozen=True):
         return hashlib.sha256(msgspec.json.encode(covered, order="sorted")).hexdigest()
 
 
+_MANIFEST = msgspec.json.Decoder(Manifest)
+
+
 def read(folder: Path) -> Manifest:
     """Read the manifest of the bundle in `folder`.
 
@@ -158,7 +161,7 @@ def parse(data: bytes, where: str) -> Manifest:
         BundleError: not JSON, a key missing, unknown or of the wrong type, or the digest does not fit.
     """
     try:
-        manifest = msgspec.json.decode(data, type=Manifest)
+        manifest = _MANIFEST.decode(data)
         found = digest(msgspec.json.decode(data))
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BundleError(

@@ -50,6 +50,9 @@ class TriLetterTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ta
         return FIRST_TRIGRAM + (self.buckets or len(self.vocabulary))
 
 
+_TABLE = msgspec.json.Decoder(TriLetterTable)
+
+
 def split_words(text: str) -> list[str]:
     """Return the words and punctuation marks of a text, lower case, without accents."""
     cleaned = _CLEANED.normalize_str(replace_surrogates(text))
@@ -73,7 +76,7 @@ class TriLetters:
 
     def __init__(self, file: Path, *, max_tokens: int, prefix: str = "") -> None:
         try:
-            table = msgspec.json.decode(file.read_bytes(), type=TriLetterTable)
+            table = _TABLE.decode(file.read_bytes())
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise BundleError(f"expected tri-letters in {file}, found: {error}. {EXPORT_AGAIN}") from error
         if max_tokens < 2:

@@ -13,6 +13,7 @@ import msgspec
 from opensearch.changes.shards import Shard
 from opensearch.client import OpenSearchClient
 from opensearch.errors import RefusedError
+from opensearch.rawjson.prepared import prepared
 
 CHECKPOINTS_INDEX = ".twinrank-sync"
 
@@ -22,6 +23,7 @@ _BODY = {
 }
 
 
+@prepared
 class Checkpoint(msgspec.Struct, frozen=True):
     """One shard and vector field: every operation up to `checkpoint` has been checked for `work`.
 

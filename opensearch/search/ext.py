@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Raw
 
+from opensearch.rawjson.prepared import prepared
 from opensearch.rawjson.validation import InvalidError, build_error, validate
 from opensearch.settings.table import FusionSettings, RerankSettings, check_together
 
@@ -47,6 +48,7 @@ class FusionControls(_Table, frozen=True):
     smoothing: Annotated[float, Meta(ge=0, le=1)] | None = None
 
 
+@prepared
 class RerankControls(_Table, frozen=True):
     """Everything that a request may say; the index's settings are the rest."""
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from opensearch.rawjson.prepared import prepared
 from opensearch.rawjson.validation import InvalidError, build_error, validate
 from opensearch.settings.fusion import FusionDefaults, ResolvedFusion
 
@@ -103,6 +104,7 @@ class MigrationSettings(_SettingsTable, frozen=True):
     ] = False
 
 
+@prepared
 class RerankSettings(_SettingsTable, frozen=True):
     """Everything an admin can set for an index."""
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from opensearch.rawjson.prepared import prepared
 from opensearch.writes.operation import Lock
 
 ResponseItem = dict[str, msgspec.Raw]
@@ -38,6 +39,7 @@ class WriteResult:
         return cls(found.status if status is None else status, found.result, found.index, found.id, lock)
 
 
+@prepared
 class _Outcome(msgspec.Struct):
     status: int = 0
     result: str = ""

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from opensearch.rawjson.prepared import prepared
 from opensearch.rawjson.validation import describe_types
 from plugin.apis.errors import ApiError
 from reranker.arrays import Floats
@@ -18,6 +19,7 @@ Shape = TypeVar("Shape", bound=msgspec.Struct)
 Count = Annotated[int, Meta(ge=1)]
 
 
+@prepared
 class CohereRerankRequest(msgspec.Struct):
     """Cohere's rerank, v1 and v2. A document: a text, a stored vector in base64, or an object with texts."""
 
@@ -45,6 +47,7 @@ class CohereRerankAnswer(msgspec.Struct):
     meta: dict[str, Any]
 
 
+@prepared
 class TeiRerankRequest(msgspec.Struct):
     """The rerank of Hugging Face's text-embeddings-inference."""
 
@@ -70,6 +73,7 @@ class Chunk(msgspec.Struct, frozen=True):
     max_chunks: Annotated[int, Meta(ge=1, le=64)] = 4
 
 
+@prepared
 class EmbeddingsRequest(msgspec.Struct):
     """OpenAI's embeddings, with `input_type` (query or document), and `stored` as a third encoding."""
 
@@ -98,6 +102,7 @@ class EmbeddingsAnswer(msgspec.Struct):
     object: str = "list"
 
 
+@prepared
 class RescoreRequest(msgspec.Struct):
     """A query text, and the parts of the clause that differ from the default."""
 

@@ -43,6 +43,10 @@ class _Counted(msgspec.Struct):
     count: int
 
 
+_CLUSTER = msgspec.json.Decoder(_Cluster)
+_COUNTED = msgspec.json.Decoder(_Counted)
+
+
 class _RefusedError(Exception):
     """OpenSearch answered with another status than 200; the message says which."""
 
@@ -118,7 +122,7 @@ class _Asking:
     headers: Headers
 
     def describe_cluster(self) -> str:
-        cluster = msgspec.json.decode(self._request("GET", "/"), type=_Cluster)
+        cluster = _CLUSTER.decode(self._request("GET", "/"))
         return f"version {cluster.version.number}, cluster {cluster.cluster_name}"
 
     def read_indices(self) -> dict[str, IndexRecord]:
@@ -134,7 +138,7 @@ class _Asking:
     def _count(self, index: str, query: dict[str, Any]) -> int:
         body = msgspec.json.encode({"query": query})
         answer = self._request("POST", f"/{quote(index, safe='')}/_count", body)
-        return msgspec.json.decode(answer, type=_Counted).count
+        return _COUNTED.decode(answer).count
 
     def _request(self, method: str, target: str, body: bytes = b"") -> bytes:
         headers = (*self.headers, *_JSON) if body else self.headers
