@@ -68,7 +68,7 @@ def test_sighup_has_new_workers_answer_before_the_old_ones_stop(toy_index: ToyIn
         traffic.wait_for(20)
         assert children_of(proxy.child.pid) == new
     assert (traffic.failures, traffic.num_refused) == ({}, 0)
-    assert {answer.split(";")[1] for answer in traffic.answers} == {" window=7", " window=5"}
+    assert {answer.split(";")[1] for answer in traffic.answers_in_time} == {" window=7", " window=5"}
 
 
 def _has_refused(folder: Path, number: int) -> bool:
@@ -104,7 +104,7 @@ def test_two_proxies_are_restarted_in_turn(toy_index: ToyIndex, tmp_path: Path, 
                 running.callback(again.child.wait)
                 running.callback(stop_proxy, folders[at])
     assert not traffic.failures
-    assert {answer[:7] for answer in traffic.answers} == {"applied"}
+    assert {answer[:7] for answer in traffic.answers_in_time} == {"applied"}
 
 
 def test_the_last_answer_says_that_the_connection_closes(toy_index: ToyIndex, tmp_path: Path) -> None:

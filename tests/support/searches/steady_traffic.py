@@ -25,6 +25,12 @@ class Traffic:
     def num_answered(self) -> int:
         return self.answers.total()
 
+    @property
+    def answers_in_time(self) -> set[str]:
+        """The statuses, without those of searches that a busy machine left in first-stage order."""
+        late = ("skipped; reason=overloaded", "skipped; reason=deadline")
+        return {answer for answer in self.answers if not answer.startswith(late)}
+
     def run(self) -> None:
         """Search until the end; where no connection is made, the next address is tried, as a client does."""
         connection, place = None, 0
