@@ -67,6 +67,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self._held: OrderedDict[TConn, _Held] = OrderedDict()
         self._lingering: OrderedDict[socket.socket, float] = OrderedDict()
         self._long: ThreadPoolExecutor
+        self._is_closed = False
         self._clients: ClientOptions = getattr(self.app, "clients", ClientOptions())
 
     @property
@@ -179,15 +180,23 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             self._end_linger(sock)
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Accept new connections, or none. When stopping, accept those already made and no further ones."""
-        if not enabled and not self.alive:
-            for listener in self.sockets:
-                while self._try_accept(listener):
-                    pass
-        super().set_accept_enabled(enabled)
-        if not self.alive:
-            for listener in self.sockets:
-                listener.close()
+        """Accept new connections, or none. When stopping, accept those already made and no further ones.
+
+        A worker that was asked to stop before it began is told to begin, and then to stop: it comes here
+        twice.
+        """
+        if self.alive:
+            super().set_accept_enabled(enabled)
+            return
+        if self._is_closed:
+            return
+        self._is_closed = True
+        for listener in self.sockets:
+            while self._try_accept(listener):
+                pass
+        super().set_accept_enabled(False)
+        for listener in self.sockets:
+            listener.close()
 
     def _cap_keepalive(self, deadline: float) -> None:
         super()._cap_keepalive(deadline)

@@ -46,6 +46,30 @@ def test_sigterm_answers_what_was_accepted_and_closes(toy_index: ToyIndex, tmp_p
     assert [answer.status for answer in answers] == [200]
 
 
+def test_workers_that_are_stopped_while_they_begin_end_without_an_error(
+    toy_index: ToyIndex, tmp_path: Path
+) -> None:
+    """And what they had accepted is answered."""
+    stopped: set[int] = set()
+    with (
+        running_proxy(toy_index.url, tmp_path, bundle=TINY_BUNDLE) as proxy,
+        steady_traffic([proxy.url], f"/{toy_index.name}/_search", {"query": toy_index.query}) as traffic,
+    ):
+        traffic.wait_for(5)
+        before = set(children_of(proxy.child.pid))
+
+        def has_stopped_some() -> bool:
+            for worker in set(children_of(proxy.child.pid)) - stopped:
+                os.kill(worker, signal.SIGTERM)
+                stopped.add(worker)
+            return len(stopped) >= len(before) + 6
+
+        until(has_stopped_some)
+        traffic.wait_for(20)
+    assert "Exception in worker process" not in log(tmp_path)
+    assert not traffic.failures
+
+
 def test_sighup_has_new_workers_answer_before_the_old_ones_stop(toy_index: ToyIndex, tmp_path: Path) -> None:
     """New settings hold; settings that cannot be read change nothing; nothing is refused or dropped."""
     settings = tmp_path / "settings.json"
