@@ -17,6 +17,9 @@ MAX_WAITING_REQUESTS = 64
 MAX_SERVICE_WAIT_S = 0.01
 """The shortest wait for a thread in a whole window. While it is longer, no search is reranked."""
 
+OTHERS_IN_A_QUEUE = 3
+"""Other requests in flight that make a queue. If fewer wait long for a thread, the machine is slow."""
+
 SHARE_OF_DEADLINE = 0.5
 """The share of a search's deadline that the encoder's queue may use."""
 
@@ -68,7 +71,7 @@ class Admission:
             return "requests"
         if waits.follows_page:
             return None
-        if self.service.least_s() > MAX_SERVICE_WAIT_S:
+        if waits.num_others >= OTHERS_IN_A_QUEUE and self.service.least_s() > MAX_SERVICE_WAIT_S:
             return "service"
         return "encoder" if self._encodes_too_late(waits) else None
 

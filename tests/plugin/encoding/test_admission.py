@@ -84,6 +84,15 @@ def test_a_wait_for_threads_that_stands_refuses_and_its_end_is_seen_at_once(
     assert admission.refusal(FREE) is None
 
 
+@pytest.mark.parametrize("others", [1, 2])
+def test_a_few_requests_are_no_queue_however_long_they_wait_for_a_thread(
+    admission: Admission, clock: Clock, others: int
+) -> None:
+    stood(admission.service, clock, 5.0)
+    assert admission.refusal(replace(FREE, num_others=others)) is None
+    assert admission.refusal(replace(FREE, num_others=3)) == "service"
+
+
 def test_the_queries_before_it_may_take_half_the_deadline(admission: Admission, clock: Clock) -> None:
     assert admission.refusal(replace(FREE, num_queries=5)) is None, "6 x 4 ms"
     assert admission.refusal(replace(FREE, num_queries=6)) == "encoder"
