@@ -59,11 +59,7 @@ def disable_reranking(search: dict[str, Any]) -> dict[str, Any]:
 
     A body whose `ext.rerank` is no object is returned as it is, for the proxy to refuse.
     """
-    ext = search.get("ext", {})
-    rerank = ext.get("rerank", {}) if isinstance(ext, dict) else None
-    if not isinstance(rerank, dict):
-        return search
-    return search | {"ext": {**ext, "rerank": {**rerank, "enabled": False}}}
+    return _set_control(search, "enabled", value=False)
 
 
 def ask_for_details(search: dict[str, Any]) -> dict[str, Any]:
@@ -71,11 +67,15 @@ def ask_for_details(search: dict[str, Any]) -> dict[str, Any]:
 
     A body whose `ext.rerank` is no object is returned as it is, for the proxy to refuse.
     """
+    return _set_control(search, "explain", value=True)
+
+
+def _set_control(search: dict[str, Any], name: str, *, value: bool) -> dict[str, Any]:
     ext = search.get("ext", {})
     rerank = ext.get("rerank", {}) if isinstance(ext, dict) else None
     if not isinstance(rerank, dict):
         return search
-    return search | {"ext": {**ext, "rerank": {**rerank, "explain": True}}}
+    return search | {"ext": {**ext, "rerank": {**rerank, name: value}}}
 
 
 def describe_moves(before: Sequence[str], after: Sequence[str]) -> list[str]:
