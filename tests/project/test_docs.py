@@ -9,6 +9,8 @@ from opensearch.search.unranked_apis import find_unranked_api
 from plugin.search.page_agreement import EARLIER_PAGE
 from tests.support.command_reference import PAGE, command_reference
 from tests.support.paths import DOCS, ROOT
+from tests.support.reason_tables import PAGE as REASONS_PAGE
+from tests.support.reason_tables import TABLES, page_with_tables, reason_table
 from tests.support.settings_table import settings_table
 
 SOURCES = ("plugin", "opensearch")
@@ -23,13 +25,16 @@ UNRANKED = (
 
 
 def test_every_reason_has_a_remedy() -> None:
-    page = (ROOT / "docs/how-to/troubleshooting.md").read_text()
-    remedies: dict[str, str] = {}
-    for cell, remedy in re.findall(r"^\| (`[^|]+) \| [^|]+ \| ([^|]+) \|$", page, re.MULTILINE):
-        remedies |= dict.fromkeys(re.findall(r"`(\w+)`", cell), remedy)
+    known = {name for table in TABLES.values() for reason in table for name in reason.names}
     reasons = reasons_in_code()
     assert len(reasons) > 45
-    assert reasons - remedies.keys() == set()
+    assert reasons - known == set()
+
+
+def test_the_tables_of_reasons_are_those_of_the_code() -> None:
+    page = REASONS_PAGE.read_text()
+    assert page == page_with_tables(page), "write them: python -m tests.support.reason_tables"
+    assert all(reason_table(reasons) in page for reasons in TABLES.values())
 
 
 def reasons_in_code() -> set[str]:
