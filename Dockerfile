@@ -3,7 +3,7 @@ FROM python:3.11-slim AS build
 WORKDIR /src
 # A virtual environment without pip: what installs stays in this stage.
 RUN python -m venv --without-pip /opt/twinrank
-COPY pyproject.toml constraints.txt README.md LICENSE NOTICE ./
+COPY pyproject.toml constraints.txt README.md LICENSE NOTICE twinrank.py ./
 COPY indexer ./indexer
 COPY model_export ./model_export
 COPY opensearch ./opensearch

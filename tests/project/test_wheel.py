@@ -1,6 +1,5 @@
 """The wheel: everything that runs is in it, and nothing else."""
 
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -10,35 +9,16 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import ROOT
-
-PACKAGES = ("indexer", "model_export", "opensearch", "plugin", "reranker")
-LABELS = "model_export/labels"
-NEEDED = ("pyproject.toml", "README.md", "LICENSE", "NOTICE")
+from tests.support.wheel import LABELS, PACKAGES, build_wheel, copy_sources
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    """Build the wheel from a copy: setuptools keeps what it built before, and would put it in again."""
-    copy, built = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    copy_sources(copy)
-    command = ["pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(built), "."]
-    subprocess.run([sys.executable, "-m", *command], cwd=copy, check=True, timeout=300)
-    return zipfile.ZipFile(next(built.glob("*.whl")))
+    return zipfile.ZipFile(build_wheel(tmp_path_factory.mktemp("wheel")))
 
 
 MAX_BYTES = 70_000_000
 """Bundles share their files, so three of them take little more than one (with all its files each, 122 MB)."""
-
-
-def copy_sources(copy: Path) -> None:
-    """Copy what is built from, and put a label file in, whether there are any or not."""
-    for package in PACKAGES:
-        ignore = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / package, copy / package, ignore=ignore, dirs_exist_ok=True)
-    for name in NEEDED:
-        shutil.copy(ROOT / name, copy / name)
-    (copy / LABELS).mkdir(exist_ok=True)
-    (copy / LABELS / "any.bin").write_bytes(b"labels")
 
 
 def files_of(package: str) -> set[str]:
@@ -50,7 +30,7 @@ def files_of(package: str) -> set[str]:
 
 def test_it_holds_every_file_of_every_package(wheel: zipfile.ZipFile) -> None:
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    assert held == set[str]().union(*map(files_of, PACKAGES))
+    assert held == {"twinrank.py"}.union(*map(files_of, PACKAGES))
 
 
 def test_it_is_small(wheel: zipfile.ZipFile) -> None:
@@ -86,6 +66,6 @@ def test_labels_are_in_no_source_distribution(tmp_path: Path) -> None:
 def test_it_has_the_commands_and_the_licences(wheel: zipfile.ZipFile) -> None:
     info = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")).rpartition("/")[0]
     points = wheel.read(f"{info}/entry_points.txt").decode()
-    assert "twinrank = plugin.commands.main:main" in points
-    assert "twinrank-export = model_export.entry:main" in points
+    assert "twinrank = twinrank:main" in points
+    assert "twinrank-export = twinrank:export" in points
     assert {Path(name).name for name in wheel.namelist() if "/licenses/" in name} == {"LICENSE", "NOTICE"}
