@@ -15,6 +15,8 @@ HELM_SOURCE := helm.sh/helm/v3/cmd/helm@v3.22.0
 
 # Live suites of the proxy and the indexer that were seen to run on OpenSearch 2.19.1 too.
 ON_2_19 := -m "live and opensearch_2_19" --opensearch=2.19.1
+# What runs on the oldest runs on this one too.
+ON_3_5 := -m "live and opensearch_2_19" --opensearch=3.5.0
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-stop test test-all test-native chaos check chart docs bench fuzz load serve lint clean
@@ -37,6 +39,7 @@ test: $(VENV)/.everything ## all tests, on a real OpenSearch
 
 test-all: $(HELM) check ## check, and all tests with every long suite whole
 	@$(BIN)/python -m pytest --long
+	@$(BIN)/python -m pytest $(ON_3_5)
 	@$(BIN)/python -m pytest $(ON_2_19)
 
 test-native: $(VENV)/.everything ## OpenSearch 2.19.1: native pipelines, security, proxy, indexer

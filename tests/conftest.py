@@ -11,18 +11,21 @@ from pathlib import Path
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch.local.artifact import Distribution
+from opensearch.local.artifact import Distribution, install
+from opensearch.local.java import find_java
+from opensearch.local.server import LocalServer
 from plugin.commands.local_server import make_local_server
 from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
 from tests.native.assembled import VERSION, assembled_server
-from tests.native.differences import mark_differences
 from tests.support.indices.toy_index import ToyIndex, make_toy_index
 from tests.support.indices.window_index import WindowIndex, make_window_index
 from tests.support.java_options import QUICK_START
 from tests.support.paths import TINY_BUNDLE
+from tests.support.version_differences import mark_differences
 
 NEWEST = Distribution().version
+MIDDLE = "3.5.0"
 
 
 # A profile of the developer's own must not change what the commands do here.
@@ -34,16 +37,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the long suites whole, as make test-all does")
     parser.addoption(
         "--opensearch",
-        choices=(NEWEST, VERSION),
+        choices=(NEWEST, MIDDLE, VERSION),
         default=NEWEST,
         help="the OpenSearch that live suites run on",
     )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On the older OpenSearch, expect what is known to differ."""
-    if config.getoption("--opensearch") == VERSION:
-        mark_differences(items)
+    """On an older OpenSearch, expect what is known to differ."""
+    mark_differences(config.getoption("--opensearch"), items)
 
 
 @pytest.fixture(scope="session")
@@ -74,9 +76,7 @@ def opensearch_url(session_folder: Path, pytestconfig: pytest.Config) -> Iterato
 
     Where it cannot be started the tests fail: a live suite that skips itself would be green.
     """
-    is_newest = pytestconfig.getoption("--opensearch") == NEWEST
-    folder = session_folder / "server"
-    chosen = make_local_server(port=0, folder=folder) if is_newest else assembled_server(folder)
+    chosen = _server(pytestconfig.getoption("--opensearch"), session_folder / "server")
     server = replace(chosen, java_options=QUICK_START, heap=HEAP)
     url = server.start()
     yield url
@@ -122,6 +122,17 @@ def index_name(client: OpenSearch) -> Iterator[str]:
     name = f"test-{uuid.uuid4().hex}"
     yield name
     client.indices.delete(index=name, ignore_unavailable=True)
+
+
+def _server(version: str, folder: Path) -> LocalServer:
+    """Return a server of a version, not started."""
+    if version == VERSION:
+        return assembled_server(folder)
+    server = make_local_server(port=0, folder=folder)
+    if version == NEWEST:
+        return server
+    java = find_java(server.java_home)
+    return replace(server, distribution=install(server.home, java, Distribution(version)))
 
 
 def _open_folder() -> Iterator[Path]:

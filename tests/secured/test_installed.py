@@ -123,8 +123,8 @@ def test_the_first_better_search_is_there_in_two_minutes(
 ) -> None:
     assert shutil.which("cc", path=home.environment["PATH"]) is None
     (home.folder / "password").write_text(secured.password("admin") + "\n")
-    cluster = ("--upstream", secured.url, "--user", "admin", "--password-file", "password")
-    cluster = (*cluster, "--ca", str(secured.server.authority))
+    account = ("--user", "admin", "--password-file", "password")
+    cluster = ("--upstream", secured.url, "--ca", str(secured.server.authority), *account)
     end = time.monotonic() + MAX_S
 
     home.run(*INSTALLERS[installer], str(wheel))
