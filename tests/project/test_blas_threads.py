@@ -95,3 +95,28 @@ def awaited(file: Path) -> str:
         assert time.monotonic() < ends_s, f"expected {file.name} to tell"
         time.sleep(0.05)
     return file.read_text()
+
+
+ENCODES = """
+import os, onnxruntime
+from pathlib import Path
+from reranker.bundle import Bundle
+from reranker.text import Chunking
+
+tasks = Path("/proc/self/task")
+before = len(list(tasks.iterdir()))
+bundle = Bundle.open(Path("tests/bundles/tiny"))
+query, documents = bundle.load_query_encoder(), bundle.load_document_encoder(threads=1)
+query("how to cook rice")
+documents(["some text"] * 50, Chunking(max_chunks=1))
+print(len(list(tasks.iterdir())) - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a process's threads are read from /proc")
+def test_encoding_starts_no_thread_that_could_spin() -> None:
+    """ONNX Runtime's own pool spins too, and so would the tokeniser's for a batch."""
+    done = subprocess.run(
+        [sys.executable, "-c", ENCODES], cwd=ROOT, capture_output=True, check=True, timeout=120
+    )
+    assert int(done.stdout) == 0
