@@ -15,6 +15,7 @@ from model_export.commands.bundle import (
 )
 from model_export.commands.datasets import fetch_command
 from model_export.commands.evaluation import evaluate_command, feedback_command, sizes_command, speed_command
+from model_export.commands.folder import bundle_command
 from model_export.commands.label import label_command
 from model_export.commands.score import score_command
 from model_export.commands.training import (
@@ -56,6 +57,7 @@ def main() -> None:
 
 
 for command in (
+    bundle_command,
     calibrate_command,
     compare_command,
     copy_command,

@@ -1,5 +1,6 @@
 """Texts to token ids: one tokeniser for queries, documents, export and tests."""
 
+from itertools import takewhile
 from pathlib import Path
 
 from tokenizers import Encoding, Tokenizer
@@ -36,6 +37,7 @@ class Tokens:
         self._prefix = prefix
         self._max_tokens = max_tokens
         self._cutters: dict[Chunking, Tokenizer] = {}
+        self._prefix_cutter = _PrefixCutter(file, prefix, max_tokens) if prefix else None
 
     def query(self, text: str) -> list[int]:
         """Return the ids of one text with its prefix, cut at the encoder's limit.
@@ -50,12 +52,16 @@ class Tokens:
     def chunks(self, text: str, chunking: Chunking) -> list[list[int]]:
         """Return the ids of each chunk of one text, at least one and at most `chunking.max_chunks`.
 
+        Every chunk begins with the prefix.
+
         Raises:
             EncodingError: the tokeniser fails on the text.
         """
         limit = min(chunking.max_tokens, self._max_tokens)
         readable = replace_surrogates(text[: limit * chunking.max_chunks * MAX_CHARS_PER_TOKEN])
-        first = _encode(self._cutter(chunking, limit), self._prefix + readable)
+        if self._prefix_cutter is not None:
+            return self._prefix_cutter.cut(readable, chunking, limit)
+        first = _encode(self._cutter(chunking, limit), readable)
         return [chunk.ids for chunk in (first, *first.overflowing)][: chunking.max_chunks]
 
     def _cutter(self, chunking: Chunking, limit: int) -> Tokenizer:
@@ -66,6 +72,53 @@ class Tokens:
             cutter.enable_truncation(room + self._num_special, stride=min(chunking.overlap, room // 2))
             self._cutters[chunking] = cutter
         return self._cutters[chunking]
+
+
+class _PrefixCutter:
+    """Cuts texts into chunks that all begin with a prefix. The library alone puts it into the first.
+
+    Raises:
+        BundleError: the prefix leaves no space for text.
+    """
+
+    def __init__(self, file: Path, prefix: str, max_tokens: int) -> None:
+        self._tokenizer = Tokenizer.from_file(str(file))
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self._prefix = prefix
+        self._max_tokens = max_tokens
+        mask = _encode(self._tokenizer, "x").special_tokens_mask
+        self._num_before = len(list(takewhile(bool, mask)))
+        self._num_after = len(list(takewhile(bool, reversed(mask))))
+        head, _, tail = self._split("")
+        self._needed = len(head) + len(tail) + 1
+        if self._needed > max_tokens:
+            raise BundleError(
+                f"{file}: expected a prefix that leaves space in {max_tokens} tokens, found {prefix!r} of"
+                f" {self._needed - 1} tokens with the special ones. {EXPORT_AGAIN}"
+            )
+
+    def cut(self, text: str, chunking: Chunking, limit: int) -> list[list[int]]:
+        """Return the ids of each chunk; at least one token of text fits, whatever the limit.
+
+        Raises:
+            EncodingError: the tokeniser fails on the text.
+        """
+        head, body, tail = self._split(text)
+        room = min(max(limit, self._needed), self._max_tokens) - len(head) - len(tail)
+        step = room - min(chunking.overlap, room // 2)
+        last = max(0, len(body) - room)
+        starts = range(0, last + step, step)[: chunking.max_chunks]
+        return [[*head, *body[start : start + room], *tail] for start in starts]
+
+    def _split(self, text: str) -> tuple[list[int], list[int], list[int]]:
+        """Return the ids of the special tokens and the prefix, of the text, and of what follows it."""
+        encoding = _encode(self._tokenizer, self._prefix + text)
+        ids, end = encoding.ids, len(encoding.ids) - self._num_after
+        offsets = encoding.offsets[self._num_before : end]
+        own = len(list(takewhile(lambda span: span[1] <= len(self._prefix), offsets)))
+        start = self._num_before + own
+        return ids[:start], ids[start:end], ids[end:]
 
 
 def _encode(tokenizer: Tokenizer, text: str) -> Encoding:

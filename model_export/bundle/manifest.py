@@ -40,7 +40,7 @@ def describe_bundle(
     `vectors_of` names the bundle whose document tower they hold, if it is another.
     """
     checksums = {file.name: hash_file(file) for file in sorted(folder.iterdir())}
-    document = TowerSpec(DOCUMENT_FILE, base.document_tokens)
+    document = TowerSpec(DOCUMENT_FILE, base.document_tokens, base.document_prefix)
     return Manifest(
         format=manifests.FORMAT,
         name=base.name,

@@ -1,5 +1,8 @@
 """Texts for bundles: canonical ones, which every installation replays, and samples for a model's ranges."""
 
+# ruff: noqa: RUF001 - letters of other scripts are meant
+from dataclasses import dataclass
+
 CANONICAL_QUERIES = (
     "how to wait a few seconds",
     "read a file line by line",
@@ -78,3 +81,45 @@ SAMPLE_DOCUMENTS = (
     "Gains on the sale of a main home are exempt up to a limit where the owner lived in it for two of"
     " the last five years; above it, the rate depends on income and on how long the home was held.",
 )
+
+SCRIPT_QUERIES = (
+    "как подключить принтер к компьютеру",
+    "πώς φτιάχνω ψωμί στο σπίτι",
+    "كيف أزرع الطماطم في الشرفة",
+    "איך מתקנים אופניים",
+    "बिजली का बिल कैसे कम करें",
+    "วิธีปลูกต้นไม้ในกระถาง",
+    "자전거 타이어 바꾸는 방법",
+    "如何学习弹钢琴",
+)
+"""A query in each of eight scripts: Cyrillic, Greek, Arabic, Hebrew, Devanagari, Thai, Hangul, Han."""
+
+SCRIPT_DOCUMENTS = (
+    "Подключите принтер кабелем USB, включите его и выберите в настройках системы пункт «Принтеры».",
+    "Ζυμώνουμε αλεύρι, νερό, μαγιά και αλάτι, το αφήνουμε να φουσκώσει και ψήνουμε στους 220 βαθμούς.",
+    "تحتاج الطماطم إلى ست ساعات من الشمس كل يوم، وتربة رطبة، وأصيص بعمق ثلاثين سنتيمترا.",
+    "הופכים את האופניים, משחררים את הגלגל, מוציאים את הפנימית ומדביקים טלאי על החור.",
+    "एलईडी बल्ब लगाएँ, पुराने पंखे बदलें और दिन में उपकरणों को पूरी तरह बंद कर दें।",
+    "เลือกกระถางที่มีรูระบายน้ำ ใส่ดินร่วน รดน้ำตอนเช้า และวางไว้ในที่ที่มีแสงรำไร",
+    "바퀴를 떼고 타이어 레버로 타이어를 벗긴 다음 새 튜브를 넣고 공기를 채웁니다.",
+    "每天练习三十分钟：先练音阶，再用慢速分手练习新的曲子，最后双手合奏。",
+)
+
+
+@dataclass(frozen=True)
+class ExportTexts:
+    """The texts that a bundle is measured and compared on; the canonical ones come first."""
+
+    queries: tuple[str, ...]
+    documents: tuple[str, ...]
+
+
+IN_LATIN_SCRIPT = ExportTexts(
+    (*CANONICAL_QUERIES, *SAMPLE_QUERIES), (*CANONICAL_DOCUMENTS, *SAMPLE_DOCUMENTS)
+)
+"""Texts for English models; a few words are in other scripts."""
+
+IN_MANY_SCRIPTS = ExportTexts(
+    (*IN_LATIN_SCRIPT.queries, *SCRIPT_QUERIES), (*IN_LATIN_SCRIPT.documents, *SCRIPT_DOCUMENTS)
+)
+"""Texts for models whose languages are not known."""

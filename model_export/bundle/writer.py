@@ -23,8 +23,9 @@ from model_export.bundle.manifest import (
     write_manifest,
 )
 from model_export.bundle.sharing import share_in_place
-from model_export.bundle.texts import CANONICAL_DOCUMENTS, CANONICAL_QUERIES, SAMPLE_DOCUMENTS, SAMPLE_QUERIES
+from model_export.bundle.texts import CANONICAL_DOCUMENTS, CANONICAL_QUERIES, IN_LATIN_SCRIPT, ExportTexts
 from model_export.errors import ExportError
+from model_export.folders.reference import Reference, Side
 from model_export.model.base import Base
 from model_export.model.base_tokenizer import TOKENIZER_FILE
 from model_export.model.new_folder import make_folder
@@ -44,8 +45,9 @@ from reranker.text import Chunking
 
 MAX_BYTES = 50_000_000
 DEFAULT_LIMITS = Limits()
-QUERIES = (*CANONICAL_QUERIES, *SAMPLE_QUERIES)
-DOCUMENTS = (*CANONICAL_DOCUMENTS, *SAMPLE_DOCUMENTS)
+
+MIN_REFERENCE_COSINE = 0.9999
+"""The least cosine of a base in float32 to what it was read from: only rounding may differ."""
 
 Precision = Literal["int8", "fp32"]
 MakeLinear = Callable[[Mapping[str, Floats]], Linear]
@@ -59,16 +61,19 @@ class ExportOptions:
     `query_prefix` replaces the base's own. `documents_of` is a bundle whose document tower is copied file by
     file, so that vectors stored with it stay valid; the base then gives only the query tower. That bundle's
     query tower reads queries of more than `whole_beyond` tokens. What the bundles `share_with` have is named
-    in the manifest, not stored again.
+    in the manifest, not stored again. `reference` gives the vectors of what the base was read from, if that
+    can be computed apart from the base. Without `max_bytes` a bundle may have any size.
     """
 
     limits: Limits = DEFAULT_LIMITS
     query_prefix: str | None = None
-    max_bytes: int = MAX_BYTES
+    max_bytes: int | None = MAX_BYTES
     precision: Precision = "int8"
     documents_of: Bundle | None = None
     whole_beyond: int | None = None
     share_with: tuple[Bundle, ...] = ()
+    texts: ExportTexts = IN_LATIN_SCRIPT
+    reference: Reference | None = None
 
     def make_long_queries(self, base: Base) -> LongQueries | None:
         """Return what reads long queries in a bundle of `base`, or None if no other tower does.
@@ -91,13 +96,15 @@ DEFAULT_OPTIONS = ExportOptions()
 class ExportResult:
     """The float32 graphs' largest difference from torch, the bundle's comparison and its size.
 
-    `own_bytes` is what its folder holds: all of `size_bytes`, unless it shares files.
+    `own_bytes` is what its folder holds: all of `size_bytes`, unless it shares files. `reference_cosine` is
+    the base's least cosine to the reference, if there is one.
     """
 
     exact_difference: float
     comparison: Comparison
     size_bytes: int
     own_bytes: int
+    reference_cosine: float | None = None
 
 
 def export(base: Base, out: Path, options: ExportOptions = DEFAULT_OPTIONS) -> ExportResult:
@@ -113,39 +120,41 @@ def export(base: Base, out: Path, options: ExportOptions = DEFAULT_OPTIONS) -> E
     """
     options.make_long_queries(base)  # fail on wrong options before the work
     with make_folder(out, "bundle") as folder:
+        (folder / TOKENIZER_FILE).write_text(_strip_tokenizer(base.tokenizer))
+        nearest = _check_reference(base, folder / TOKENIZER_FILE, options)
         difference = _write_files(base, folder, options)
         comparison = _write_texts(base, folder, options)
         size = _check_size(folder, options.max_bytes)
         if options.share_with:
             share_in_place(folder, options.share_with)
         own_size = _sum_sizes(folder)
-    return ExportResult(difference, comparison, size, own_size)
+    return ExportResult(difference, comparison, size, own_size, nearest)
 
 
-def compare_bundle(bundle: Bundle, base: Base) -> Comparison:
-    """Compare a bundle with its base in torch, on those of QUERIES that the base reads, and on DOCUMENTS."""
+def compare_bundle(bundle: Bundle, base: Base, texts: ExportTexts = IN_LATIN_SCRIPT) -> Comparison:
+    """Compare a bundle with its base in torch, on documents and on those queries that the base reads."""
     manifest = bundle.manifest
-    queries, documents = _tokenise_texts(base, bundle.files[manifest.tokenizer], manifest.query.prefix)
+    file = bundle.files[manifest.tokenizer]
+    queries, documents = _tokenise_texts(base, file, manifest.query.prefix, texts)
     beyond = manifest.whole_beyond
     read = [place for place, tokens in enumerate(queries) if beyond is None or len(tokens) <= beyond]
     original = (
         encode_in_torch(base.query, [queries[i] for i in read]),
         encode_in_torch(base.document, documents),
     )
-    encoded_queries, encoded_documents = _encode_texts(bundle)
+    encoded_queries, encoded_documents = _encode_texts(bundle, texts)
     return compare_vectors(
         (encoded_queries[read], encoded_documents), bundle.load_crossing(), original, base.crossing
     )
 
 
 def _write_files(base: Base, folder: Path, options: ExportOptions) -> float:
-    """Write tokeniser, graphs and weights; return the float32 graphs' largest difference from torch."""
-    (folder / TOKENIZER_FILE).write_text(_strip_tokenizer(base.tokenizer))
+    """Write graphs and weights; return the float32 graphs' largest difference from torch."""
     prefix = base.query_prefix or base.projected_prefix
-    queries, documents = _tokenise_texts(base, folder / TOKENIZER_FILE, prefix)
+    queries, documents = _tokenise_texts(base, folder / TOKENIZER_FILE, prefix, options.texts)
     differences = [check_exact(base.query, queries, folder), check_exact(base.document, documents, folder)]
-    if base.is_shared and options.documents_of is None:
-        _write_shared(base.query, [*queries, *documents], folder, options.precision)
+    if base.shares_weights and options.documents_of is None:
+        _write_shared(base, [*queries, *documents], folder, options.precision)
     else:
         if options.documents_of is None:
             linear = _make_linear(base.document, documents, options.precision, make_document_linear)
@@ -164,16 +173,17 @@ def _write_files(base: Base, folder: Path, options: ExportOptions) -> float:
     return max(differences)
 
 
-def _write_shared(tower: Tower, ids: list[Ids], folder: Path, precision: Precision) -> None:
-    """Write both graphs of one tower over one weight file."""
+def _write_shared(base: Base, ids: list[Ids], folder: Path, precision: Precision) -> None:
+    """Write both graphs of one transformer over one weight file."""
     weights = WeightFile(WEIGHTS_FILE)
-    reach = measure_peaks(tower, ids)
+    reach = measure_peaks(base.query, ids)
     linears = (
         (multiply_exactly, multiply_exactly)
         if precision == "fp32"
         else (make_query_linear(reach), make_document_linear(reach))
     )
-    for linear, file in zip(linears, (QUERY_FILE, DOCUMENT_FILE), strict=True):
+    sides = ((base.query, QUERY_FILE), (base.document, DOCUMENT_FILE))
+    for linear, (tower, file) in zip(linears, sides, strict=True):
         onnx.save(build_encoder(tower, linear, weights), folder / file)
     weights.write(folder)
 
@@ -205,7 +215,7 @@ def _write_texts(base: Base, folder: Path, options: ExportOptions) -> Comparison
     """Write canonical texts and manifest, open the bundle as a user does, and compare it with torch."""
     prefix = base.query_prefix if options.query_prefix is None else options.query_prefix
     limits = options.limits.for_crossing(base.crossing)
-    query_ids, document_ids = _tokenise_texts(base, folder / TOKENIZER_FILE, prefix)
+    query_ids, document_ids = _tokenise_texts(base, folder / TOKENIZER_FILE, prefix, options.texts)
     queries, documents = (
         encode_in_torch(base.query, query_ids),
         encode_in_torch(base.document, document_ids),
@@ -221,7 +231,7 @@ def _write_texts(base: Base, folder: Path, options: ExportOptions) -> Comparison
     bundle = Bundle.open(folder)
     _check_documents(bundle, options.documents_of)
     comparison = compare_vectors(
-        _encode_texts(bundle), bundle.load_crossing(), (queries, documents), base.crossing
+        _encode_texts(bundle, options.texts), bundle.load_crossing(), (queries, documents), base.crossing
     )
     comparison.check(limits)
     return comparison
@@ -235,9 +245,9 @@ def _check_documents(bundle: Bundle, taken: Bundle | None) -> None:
         )
 
 
-def _check_size(folder: Path, max_bytes: int) -> int:
+def _check_size(folder: Path, max_bytes: int | None) -> int:
     size = _sum_sizes(folder)
-    if size > max_bytes:
+    if max_bytes is not None and size > max_bytes:
         raise ExportError(
             f"expected a bundle of at most {max_bytes} bytes, found {size}: take a smaller base"
         )
@@ -248,11 +258,11 @@ def _sum_sizes(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.iterdir())
 
 
-def _encode_texts(bundle: Bundle) -> tuple[Floats, Floats]:
-    """Encode QUERIES and DOCUMENTS with a bundle: -> (queries, dim) and (documents, dim) float32."""
+def _encode_texts(bundle: Bundle, texts: ExportTexts) -> tuple[Floats, Floats]:
+    """Encode texts with a bundle: -> (queries, dim) and (documents, dim) float32."""
     encode = bundle.load_query_encoder()
-    queries = np.stack([encode(text) for text in QUERIES])
-    chunks = bundle.load_document_encoder(threads=1)(DOCUMENTS, Chunking(max_chunks=1))
+    queries = np.stack([encode(text) for text in texts.queries])
+    chunks = bundle.load_document_encoder(threads=1)(texts.documents, Chunking(max_chunks=1))
     return queries, np.concatenate(chunks)
 
 
@@ -264,8 +274,40 @@ def _strip_tokenizer(tokenizer: str) -> str:
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 
-def _tokenise_texts(base: Base, file: Path, query_prefix: str) -> tuple[list[Ids], list[Ids]]:
+def _tokenise_texts(
+    base: Base, file: Path, query_prefix: str, texts: ExportTexts
+) -> tuple[list[Ids], list[Ids]]:
     kind = base.query.kind
     queries = load_tokeniser(kind, file, max_tokens=base.query_tokens, prefix=query_prefix)
-    documents = load_tokeniser(kind, file, max_tokens=base.document_tokens)
-    return [queries.query(text) for text in QUERIES], [documents.query(text) for text in DOCUMENTS]
+    documents = load_tokeniser(kind, file, max_tokens=base.document_tokens, prefix=base.document_prefix)
+    return [queries.query(text) for text in texts.queries], [
+        documents.query(text) for text in texts.documents
+    ]
+
+
+def _check_reference(base: Base, file: Path, options: ExportOptions) -> float | None:
+    """Compare the base's vectors with the reference's, and return the least cosine.
+
+    Raises:
+        ExportError: a text's vector is another one: the base was read wrongly.
+    """
+    reference, texts = options.reference, options.texts
+    if reference is None:
+        return None
+    query_ids, document_ids = _tokenise_texts(base, file, base.query_prefix, texts)
+    cosines: dict[tuple[Side, str], float] = {}
+    sides: tuple[tuple[Side, Tower, list[Ids], tuple[str, ...], int], ...] = (
+        ("query", base.query, query_ids, texts.queries, base.query_tokens),
+        ("document", base.document, document_ids, texts.documents, base.document_tokens),
+    )
+    for side, tower, ids, given, limit in sides:
+        expected = reference.encode(side, given, max_tokens=limit)
+        found = (encode_in_torch(tower, ids) * expected).sum(axis=1)
+        cosines |= dict(zip(((side, text) for text in given), found.tolist(), strict=True))
+    (side, text), least = min(cosines.items(), key=lambda each: each[1])
+    if not least >= MIN_REFERENCE_COSINE:
+        raise ExportError(
+            f"expected vectors with a cosine of at least {MIN_REFERENCE_COSINE} to those of {reference.name},"
+            f" found {least:.6f} for the {side} {text!r}: the folder holds something that is not known here"
+        )
+    return least

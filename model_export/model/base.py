@@ -55,6 +55,8 @@ class Base:
     projected_prefix: str = ""
     """The prefix that the query tower's projection, or constants in its layers, replace. A query does not get
     it. The sample of texts for quantisation does, so that weights are rounded as in a model that reads it."""
+    document_prefix: str = ""
+    """What is put before a document, and before each chunk of one."""
     max_tokens: int | None = None
     """The most tokens of a text, if fewer than the towers have positions for."""
 
@@ -62,6 +64,11 @@ class Base:
     def is_shared(self) -> bool:
         """Whether one tower serves both sides."""
         return self.query is self.document
+
+    @property
+    def shares_weights(self) -> bool:
+        """Whether both sides have the same transformer, though perhaps another pooling."""
+        return self.query.bert is self.document.bert
 
     @property
     def query_tokens(self) -> int:

@@ -1,4 +1,8 @@
-"""Poolings: a text's token states become one vector (TwinBERT, section 3.2)."""
+"""Poolings: a text's token states become one vector (TwinBERT, section 3.2).
+
+`skipped` tokens at a text's beginning count for nothing: the first special ones and a prompt, in models that
+learned so.
+"""
 
 import torch
 from torch import nn
@@ -11,9 +15,24 @@ class Cls(nn.Module):
 
     name = "cls"
 
+    def __init__(self, skipped: int = 0) -> None:
+        super().__init__()
+        self.skipped = skipped
+
     def forward(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Pool `states` (batch, tokens, hidden); `mask` (batch, tokens) is not used."""
-        return states[:, 0]
+        return states[:, self.skipped]
+
+
+class Last(nn.Module):
+    """The state of the last token that is not padding: -> (batch, hidden). Padding is on the right."""
+
+    name = "last"
+    skipped = 0
+
+    def forward(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Pool `states` (batch, tokens, hidden), whose texts end where `mask` (batch, tokens) does."""
+        return states[torch.arange(len(states), device=states.device), mask.sum(dim=1) - 1]
 
 
 class Mean(nn.Module):
@@ -21,10 +40,29 @@ class Mean(nn.Module):
 
     name = "mean"
 
+    def __init__(self, skipped: int = 0) -> None:
+        super().__init__()
+        self.skipped = skipped
+
+    def weigh_positions(self, tokens: int) -> torch.Tensor:
+        """Return each position's weight in the mean: (tokens,) float32."""
+        return (torch.arange(tokens) >= self.skipped).float()
+
     def forward(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Pool those of `states` (batch, tokens, hidden) for which `mask` (batch, tokens) is 1."""
-        kept = mask.unsqueeze(2).to(states.dtype)
+        weights = self.weigh_positions(states.shape[1]).to(states)
+        kept = mask.unsqueeze(2).to(states.dtype) * weights[:, None]
         return (states * kept).sum(dim=1) / kept.sum(dim=1)
+
+
+class PositionMean(Mean):
+    """The mean in which a token counts by its position: the first once, the second twice, and so on."""
+
+    name = "position_mean"
+
+    def weigh_positions(self, tokens: int) -> torch.Tensor:
+        """Return each position's weight in the mean: (tokens,) float32."""
+        return super().weigh_positions(tokens) * torch.arange(1, tokens + 1)
 
 
 class Weighted(nn.Module):
@@ -34,6 +72,7 @@ class Weighted(nn.Module):
     """
 
     name = "weighted"
+    skipped = 0
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
@@ -48,7 +87,9 @@ class Weighted(nn.Module):
 
 
 POOLINGS = ("cls", "mean", "weighted")
-Pooling = Cls | Mean | Weighted
+"""Poolings that a model may be trained with."""
+
+Pooling = Cls | Last | Mean | Weighted
 
 
 def check_pooling(name: str) -> None:
@@ -62,10 +103,10 @@ def check_pooling(name: str) -> None:
 
 
 def make_pooling(name: str, hidden: int) -> Pooling:
-    """Return a new pooling of this name.
+    """Return a new pooling of this name, for a model that may be trained.
 
     Raises:
-        ExportError: no pooling has this name.
+        ExportError: no such pooling has this name.
     """
     if name == "weighted":
         return Weighted(hidden)

@@ -8,8 +8,10 @@ import torch
 from torch import nn
 from transformers import BertModel
 
+from model_export.model.head import Stage, find_dim
 from model_export.model.pooling import Pooling, make_pooling
 from model_export.model.prefix import PrefixedAttention
+from model_export.model.relative_attention import RelativeAttention
 from reranker.encoder import Ids, pad
 from reranker.tri_letters import PADDING
 
@@ -17,15 +19,22 @@ Input = Literal["word_pieces", "tri_letters"]
 
 
 class Tower(nn.Module):
-    """v = normalised(project(pool(transformer(embeddings)))).
+    """v = normalised(head(project(pool(transformer(embeddings))))).
 
     A token's embedding is the row of its word piece, or the sum of its trigrams' rows (row PADDING is 0),
     plus its position's. There are no segments: a pretrained model's first segment is added to its positions.
-    `projection`, if any, is a linear layer (dim, hidden) without bias after the pooling.
+    `projection`, if any, is a linear layer (dim, hidden) without bias after the pooling. `head` is what a
+    model from elsewhere does after that; a tower with a head is not trained.
     """
 
     def __init__(
-        self, bert: BertModel, pooling: str | Pooling, *, kind: Input = "word_pieces", dim: int | None = None
+        self,
+        bert: BertModel,
+        pooling: str | Pooling,
+        *,
+        kind: Input = "word_pieces",
+        dim: int | None = None,
+        head: Sequence[Stage] = (),
     ) -> None:
         super().__init__()
         hidden: int = bert.config.hidden_size
@@ -33,13 +42,14 @@ class Tower(nn.Module):
         self.kind = kind
         self.pooling = make_pooling(pooling, hidden) if isinstance(pooling, str) else pooling
         self.projection = nn.Linear(hidden, dim, bias=False) if dim else None
+        self.head = nn.ModuleList(head)
         _drop_segments(bert)
 
     @property
     def dim(self) -> int:
         """The vectors' dimension."""
         hidden: int = self.bert.config.hidden_size
-        return self.projection.out_features if self.projection else hidden
+        return find_dim(self.head, self.projection.out_features if self.projection else hidden)
 
     @property
     def num_layers(self) -> int:
@@ -60,6 +70,12 @@ class Tower(nn.Module):
             return []
         layers: Any = self.bert.encoder.layer
         return [layer.get_submodule("attention.self").prefix for layer in layers]
+
+    @property
+    def relative_bias(self) -> torch.Tensor | None:
+        """The bias of each distance of two tokens, (heads, 2 max_tokens - 1); None if there is none."""
+        attention = self.bert.encoder.layer[0].get_submodule("attention.self")
+        return attention.bias if isinstance(attention, RelativeAttention) else None
 
     @property
     def max_tokens(self) -> int:
@@ -107,6 +123,8 @@ class Tower(nn.Module):
             states = self.bert(ids, attention_mask=mask).last_hidden_state
         pooled = self.pooling(states, mask)
         projected = self.projection(pooled) if self.projection else pooled
+        for stage in self.head:
+            projected = stage(projected)
         return nn.functional.normalize(projected.float(), dim=1)
 
     def encode(self, batch: Sequence[Ids]) -> torch.Tensor:

@@ -13,6 +13,7 @@ from transformers import BertConfig, BertModel
 from model_export.errors import ExportError
 from model_export.model.checkpoint import check_finite, check_types
 from model_export.model.crossing import CosineCrossing, ResidualCrossing, TrainedCrossing
+from model_export.model.pooling import POOLINGS
 from model_export.model.tower import Input, Tower
 
 SHAPE_FILE, WEIGHTS_FILE = "twin.json", "twin.safetensors"
@@ -55,7 +56,16 @@ class TowerShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def from_tower(cls, tower: Tower) -> "TowerShape":
-        """Return the shape of a tower."""
+        """Return the shape of a tower.
+
+        Raises:
+            ExportError: it is of a model that can be exported, but not trained.
+        """
+        if len(tower.head) or tower.relative_bias is not None or tower.pooling.name not in POOLINGS:
+            raise ExportError(
+                f"expected a BERT with one of the poolings {', '.join(POOLINGS)} to save, found another"
+                " model: it can be exported, but not trained"
+            )
         config = tower.bert.config
         return cls(
             rows=config.vocab_size,

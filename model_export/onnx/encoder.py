@@ -12,10 +12,10 @@ import onnx
 from onnx import TensorProto
 
 from model_export.errors import ExportError
-from model_export.model.pooling import Weighted
 from model_export.model.tower import Tower
 from model_export.onnx.linear import Linear, multiply_exactly
 from model_export.onnx.nodes import CONTRIB, Nodes
+from model_export.onnx.pooling import add_axis, add_head, add_pooling, needs_mean, normalise
 from model_export.onnx.quantize import DenseLayer, find_column_divisor, quantise_rows
 from model_export.onnx.weights import WeightFile
 from reranker.arrays import Floats
@@ -61,12 +61,13 @@ class EncoderGraph:
         self._linear = linear
         self._nodes = nodes
         self._prefixes: dict[str, str] = {}
+        self._distance_bias = ""
 
     def build(self, layers: int) -> onnx.ModelProto:
         """Return the graph with these many layers, whose output is a unit vector."""
         vector = self._project(self._pool(self.run_layers(layers)))
-        length = self._nodes.op("ReduceL2", vector, self._add_axis(-1), keepdims=1)
-        self._nodes.op("Div", vector, length, output="embedding")
+        vector = add_head(self._nodes, self._tower.head, vector)
+        normalise(self._nodes, vector, output="embedding")
         return self._nodes.build_model(self._tower.dim, trigrams=self._tower.kind == "tri_letters")
 
     def run_layers(self, layers: int) -> str:
@@ -76,6 +77,7 @@ class EncoderGraph:
             seen = self._nodes.constant("prefix_seen", np.ones((1, self._tower.prefix_tokens), np.int32))
             mask = self._nodes.op("Concat", self._repeat(seen), mask, axis=1)
             self._prefixes = self._add_prefixes(layers)
+        self._distance_bias = self._add_distance_bias()
         x = self._normalise("embeddings.LayerNorm", self._embed())
         for i in range(layers):
             is_pooled = i == layers - 1 and self._tower.pooling.name == "cls"
@@ -123,8 +125,10 @@ class EncoderGraph:
                 self._nodes.op("Concat", self._prefixes[f"{name}.self.{part}"], own, axis=1)
                 for part, own in (("key", key), ("value", value))
             )
+        by_distance = self._distance_bias
         if first_alone:
-            query, x = self._slice_first(query), self._slice_first(x)
+            query, x = self._slice_pooled(query, 1), self._slice_pooled(x, 1)
+            by_distance = by_distance and self._slice_pooled(by_distance, 2)
         context = self._nodes.op(
             "MultiHeadAttention",
             query,
@@ -132,6 +136,7 @@ class EncoderGraph:
             value,
             self._add_bias(dense),
             mask,
+            *([by_distance] if by_distance else []),
             domain=CONTRIB,
             num_heads=self._config.num_attention_heads,
         )
@@ -177,29 +182,37 @@ class EncoderGraph:
         epsilon = self._config.layer_norm_eps
         return self._nodes.op("LayerNormalization", x, scale, shift, axis=-1, epsilon=epsilon)
 
-    def _slice_first(self, x: str) -> str:
-        """(batch, tokens, dim) -> (batch, 1, dim)."""
-        return self._nodes.op("Slice", x, self._add_axis(0), self._add_axis(1), self._add_axis(1))
+    def _add_distance_bias(self) -> str:
+        """Return what attention adds for two tokens' distance, (1, heads, tokens, tokens); "" if nothing."""
+        bias = self._tower.relative_bias
+        if bias is None:
+            return ""
+        nodes, most = self._nodes, bias.shape[1] // 2
+        places = nodes.constant("places", np.arange(most + 1), np.int64)
+        length = nodes.op("Shape", "input_ids", start=1, end=2)
+        own = nodes.op("Slice", places, self._add_axis(0), length)
+        keys = nodes.op("Unsqueeze", nodes.op("Add", own, self._add_axis(most)), self._add_axis(0))
+        distances = nodes.op("Sub", keys, nodes.op("Unsqueeze", own, self._add_axis(1)))
+        table = nodes.constant("distance_bias", bias.cpu().numpy()[None])
+        return nodes.op("Gather", table, distances, axis=2)
+
+    def _slice_pooled(self, x: str, axis: int) -> str:
+        """Keep the pooled token alone of an axis of tokens."""
+        place = self._tower.pooling.skipped
+        return self._nodes.op(
+            "Slice", x, self._add_axis(place), self._add_axis(place + 1), self._add_axis(axis)
+        )
 
     def _pool(self, x: str) -> str:
-        """(batch, tokens, dim) -> (batch, dim), of any length."""
-        pooling = self._tower.pooling
-        if pooling.name == "cls":
-            return self._nodes.op("Gather", x, self._nodes.constant("cls", 0, np.int64), axis=1)
-        mask = self._nodes.op("Cast", "attention_mask", to=TensorProto.FLOAT)
-        weights = self._nodes.op("Unsqueeze", mask, self._add_axis(2))
-        if isinstance(pooling, Weighted):
-            weights = self._weigh(pooling, x, weights)
-        # With weights of 1 a sum is enough: normalising to length 1 cancels the division by their number.
-        return self._nodes.op("ReduceSum", self._nodes.op("Mul", x, weights), self._add_axis(1), keepdims=0)
-
-    def _weigh(self, pooling: Weighted, x: str, mask: str) -> str:
-        """Return the softmax of w . x over the tokens for which the mask (batch, tokens, 1) is 1."""
-        learned = pooling.score.weight.detach().cpu().numpy().T
-        scores = self._nodes.op("MatMul", x, self._nodes.constant("pooling.weight", learned))
-        absent = self._nodes.op("Sub", mask, self._nodes.constant("one", 1, np.float32))
-        far = self._nodes.op("Mul", absent, self._nodes.constant("far", 1e9, np.float32))
-        return self._nodes.op("Softmax", self._nodes.op("Add", scores, far), axis=1)
+        """(batch, tokens, dim) -> (batch, dim), of any length unless the head reads more than directions."""
+        return add_pooling(
+            self._nodes,
+            self._tower.pooling,
+            x,
+            max_tokens=self._tower.max_tokens,
+            first_alone=True,
+            is_mean=needs_mean(self._tower.head),
+        )
 
     def _project(self, vector: str) -> str:
         projection = self._tower.projection
@@ -220,4 +233,4 @@ class EncoderGraph:
         return self._nodes.constant(f"{dense.name}.bias", dense.bias)
 
     def _add_axis(self, number: int) -> str:
-        return self._nodes.constant(f"axis_{number}", [number], np.int64)
+        return add_axis(self._nodes, number)

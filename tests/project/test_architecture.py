@@ -66,6 +66,7 @@ LAYERS = {
         "commands",
         "evaluation",
         "train bundle",
+        "folders",
         "labelling onnx",
         "model data datasets",
         "errors",

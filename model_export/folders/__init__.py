@@ -1,0 +1,1 @@
+"""Model folders as people download them: read, checked, and made into a base."""
