@@ -22,15 +22,15 @@ from model_export.bundle.manifest import (
     describe_query_tower,
     write_manifest,
 )
+from model_export.bundle.reference import check_reference, tokenise_texts
 from model_export.bundle.sharing import share_in_place
 from model_export.bundle.texts import CANONICAL_DOCUMENTS, CANONICAL_QUERIES, IN_LATIN_SCRIPT, ExportTexts
 from model_export.errors import ExportError
-from model_export.folders.reference import Reference, Side
+from model_export.folders.reference import Reference
 from model_export.model.base import Base
 from model_export.model.base_tokenizer import TOKENIZER_FILE
 from model_export.model.new_folder import make_folder
 from model_export.model.reference import encode_in_torch
-from model_export.model.tokens import load_tokeniser
 from model_export.model.tower import Tower
 from model_export.onnx.crossing import write_crossing
 from model_export.onnx.encoder import build_encoder
@@ -45,9 +45,6 @@ from reranker.text import Chunking
 
 MAX_BYTES = 50_000_000
 DEFAULT_LIMITS = Limits()
-
-MIN_REFERENCE_COSINE = 0.9999
-"""The least cosine of a base in float32 to what it was read from: only rounding may differ."""
 
 Precision = Literal["int8", "fp32"]
 MakeLinear = Callable[[Mapping[str, Floats]], Linear]
@@ -121,7 +118,7 @@ def export(base: Base, out: Path, options: ExportOptions = DEFAULT_OPTIONS) -> E
     options.make_long_queries(base)  # fail on wrong options before the work
     with make_folder(out, "bundle") as folder:
         (folder / TOKENIZER_FILE).write_text(_strip_tokenizer(base.tokenizer))
-        nearest = _check_reference(base, folder / TOKENIZER_FILE, options)
+        nearest = check_reference(base, folder / TOKENIZER_FILE, options.texts, options.reference)
         difference = _write_files(base, folder, options)
         comparison = _write_texts(base, folder, options)
         size = _check_size(folder, options.max_bytes)
@@ -135,7 +132,7 @@ def compare_bundle(bundle: Bundle, base: Base, texts: ExportTexts = IN_LATIN_SCR
     """Compare a bundle with its base in torch, on documents and on those queries that the base reads."""
     manifest = bundle.manifest
     file = bundle.files[manifest.tokenizer]
-    queries, documents = _tokenise_texts(base, file, manifest.query.prefix, texts)
+    queries, documents = tokenise_texts(base, file, manifest.query.prefix, texts)
     beyond = manifest.whole_beyond
     read = [place for place, tokens in enumerate(queries) if beyond is None or len(tokens) <= beyond]
     original = (
@@ -151,7 +148,7 @@ def compare_bundle(bundle: Bundle, base: Base, texts: ExportTexts = IN_LATIN_SCR
 def _write_files(base: Base, folder: Path, options: ExportOptions) -> float:
     """Write graphs and weights; return the float32 graphs' largest difference from torch."""
     prefix = base.query_prefix or base.projected_prefix
-    queries, documents = _tokenise_texts(base, folder / TOKENIZER_FILE, prefix, options.texts)
+    queries, documents = tokenise_texts(base, folder / TOKENIZER_FILE, prefix, options.texts)
     differences = [check_exact(base.query, queries, folder), check_exact(base.document, documents, folder)]
     if base.shares_weights and options.documents_of is None:
         _write_shared(base, [*queries, *documents], folder, options.precision)
@@ -215,7 +212,7 @@ def _write_texts(base: Base, folder: Path, options: ExportOptions) -> Comparison
     """Write canonical texts and manifest, open the bundle as a user does, and compare it with torch."""
     prefix = base.query_prefix if options.query_prefix is None else options.query_prefix
     limits = options.limits.for_crossing(base.crossing)
-    query_ids, document_ids = _tokenise_texts(base, folder / TOKENIZER_FILE, prefix, options.texts)
+    query_ids, document_ids = tokenise_texts(base, folder / TOKENIZER_FILE, prefix, options.texts)
     queries, documents = (
         encode_in_torch(base.query, query_ids),
         encode_in_torch(base.document, document_ids),
@@ -272,42 +269,3 @@ def _strip_tokenizer(tokenizer: str) -> str:
     if content.get("type") != "tri_letters":
         content |= {"padding": None, "truncation": None}
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-
-
-def _tokenise_texts(
-    base: Base, file: Path, query_prefix: str, texts: ExportTexts
-) -> tuple[list[Ids], list[Ids]]:
-    kind = base.query.kind
-    queries = load_tokeniser(kind, file, max_tokens=base.query_tokens, prefix=query_prefix)
-    documents = load_tokeniser(kind, file, max_tokens=base.document_tokens, prefix=base.document_prefix)
-    return [queries.query(text) for text in texts.queries], [
-        documents.query(text) for text in texts.documents
-    ]
-
-
-def _check_reference(base: Base, file: Path, options: ExportOptions) -> float | None:
-    """Compare the base's vectors with the reference's, and return the least cosine.
-
-    Raises:
-        ExportError: a text's vector is another one: the base was read wrongly.
-    """
-    reference, texts = options.reference, options.texts
-    if reference is None:
-        return None
-    query_ids, document_ids = _tokenise_texts(base, file, base.query_prefix, texts)
-    cosines: dict[tuple[Side, str], float] = {}
-    sides: tuple[tuple[Side, Tower, list[Ids], tuple[str, ...], int], ...] = (
-        ("query", base.query, query_ids, texts.queries, base.query_tokens),
-        ("document", base.document, document_ids, texts.documents, base.document_tokens),
-    )
-    for side, tower, ids, given, limit in sides:
-        expected = reference.encode(side, given, max_tokens=limit)
-        found = (encode_in_torch(tower, ids) * expected).sum(axis=1)
-        cosines |= dict(zip(((side, text) for text in given), found.tolist(), strict=True))
-    (side, text), least = min(cosines.items(), key=lambda each: each[1])
-    if not least >= MIN_REFERENCE_COSINE:
-        raise ExportError(
-            f"expected vectors with a cosine of at least {MIN_REFERENCE_COSINE} to those of {reference.name},"
-            f" found {least:.6f} for the {side} {text!r}: the folder holds something that is not known here"
-        )
-    return least

@@ -82,8 +82,11 @@ def _find_files(files: ModelFiles, folder: str) -> Iterator[Path]:
     if index is None:
         raise _describe_missing(files, folder)
     places = index.get("weight_map")
-    if not isinstance(places, dict) or not places:
-        raise ExportError(f"expected a weight_map in {files.root / join(folder, INDEX_FILE)}, found none")
+    if not isinstance(places, dict) or not places or not isinstance(index.get("metadata"), dict):
+        raise ExportError(
+            f"expected metadata and a weight_map in {files.root / join(folder, INDEX_FILE)}, found"
+            f" {', '.join(index) or 'nothing'}"
+        )
     for name in sorted(set(map(str, places.values()))):
         if not name.endswith(".safetensors"):
             raise ExportError(

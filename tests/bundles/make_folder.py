@@ -1,6 +1,7 @@
 """Make model folders as people download them: tiny, with random weights from a seed."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,8 @@ def make_folder(
 ) -> Path:
     """Write a folder of sentence-transformers: modules `Transformer`, `Pooling` and those of `after`.
 
-    `pooling` is a mode as sentence-transformers spells it. A module of `after` is `Normalize`, or `Dense:` and
-    the name of torch's class of the activation. Return the folder.
+    `pooling` is a mode as sentence-transformers spells it. A module of `after` is `Normalize`, or `Dense:`
+    and the activation's class in torch.nn.modules. Return the folder.
     """
     write_transformer(folder, kind)
     modules = ["Transformer", "Pooling", *(each.partition(":")[0] for each in after)]
@@ -101,14 +102,54 @@ def make_folder(
     return folder
 
 
-def write_transformer(folder: Path, kind: str, *, seed: int = SEED) -> None:
-    """Write settings, weights and tokeniser of a transformer."""
+def make_router(folder: Path) -> Path:
+    """Write a folder with two towers over one tokeniser, as sentence-transformers 5 does, and return it."""
+    types: dict[str, str] = {}
+    structure: dict[str, list[str]] = {}
+    for side, (layers, outputs) in {"query": (1, 24), "document": (2, 24)}.items():
+        names = [f"{side}_{place}_{kind}" for place, kind in enumerate(("Transformer", "Pooling", "Dense"))]
+        shared = folder / structure["query"][0] if structure else None  # training is not repeatable
+        write_transformer(folder / names[0], "bert", tokenizer_of=shared, num_hidden_layers=layers)
+        write_pooling(folder / names[1], "mean" if side == "query" else "cls")
+        write_dense(folder / names[2], "linear.Identity", outputs=outputs)
+        structure[side] = names
+        types |= {name: f"{TYPE}.{name.rpartition('_')[2]}" for name in names}
+    parameters = {"default_route": "document", "allow_empty_key": True}
+    write_json(
+        folder / "router_config.json", {"types": types, "structure": structure, "parameters": parameters}
+    )
+    modules = [("", "Router"), ("1_Normalize", "Normalize")]
+    write_json(
+        folder / "modules.json",
+        [
+            {"idx": place, "name": str(place), "path": path, "type": f"{TYPE}.{kind}"}
+            for place, (path, kind) in enumerate(modules)
+        ],
+    )
+    return folder
+
+
+def write_transformer(
+    folder: Path,
+    kind: str,
+    *,
+    tokenizer_of: Path | None = None,
+    **settings: Any,  # noqa: ANN401
+) -> None:
+    """Write settings, weights and tokeniser of a transformer; `tokenizer_of` is a folder that has one."""
     folder.mkdir(parents=True, exist_ok=True)
     model, config, shape, tokens = ARCHITECTURES[kind]
-    tokenizer = write_tokenizer(folder, tokens)
-    torch.manual_seed(seed)
+    if tokenizer_of is None:
+        tokenizer = write_tokenizer(folder, tokens)
+    else:
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            shutil.copyfile(tokenizer_of / name, folder / name)
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     ids = {f"{name}_token_id": tokenizer.token_to_id(token) for name, token in _list_tokens(tokens).items()}
-    made = model(config(vocab_size=tokenizer.get_vocab_size(), pad_token_id=ids["pad_token_id"], **shape))
+    shape = shape | {"vocab_size": tokenizer.get_vocab_size(), "pad_token_id": ids["pad_token_id"]} | settings
+    torch.manual_seed(SEED)
+    ids = {f"{name}_token_id": tokenizer.token_to_id(token) for name, token in _list_tokens(tokens).items()}
+    made = model(config(**shape))
     with torch.no_grad():  # what every text shares, made small, so that vectors are well apart
         for name, tensor in made.named_parameters():
             if "position_embeddings" in name or "token_type" in name:
@@ -131,7 +172,7 @@ def write_pooling(folder: Path, mode: str, *, include_prompt: bool = True) -> No
 def write_dense(
     folder: Path, activation: str, *, outputs: int = 24, bias: bool = True, inputs: int = DIM
 ) -> None:
-    """Write a Dense module with random weights; `activation` is the end of a class's name in torch.nn.modules."""
+    """Write a Dense module with random weights; `activation` is a class in torch.nn.modules."""
     write_json(
         folder / "config.json",
         {
