@@ -17,13 +17,14 @@ class Tokens:
 
     Raises:
         BundleError: `file` is not a tokeniser, or one that adds no special tokens: an empty text would have
-            no token. Or `max_tokens` leaves no space beside them.
+            no token. Or `max_tokens` leaves no space beside them and the prefix.
     """
 
     def __init__(self, file: Path, *, max_tokens: int, prefix: str = "") -> None:
         try:
             self._whole = Tokenizer.from_file(str(file))
             self._whole.no_padding()
+            self._whole.no_truncation()
             self._num_special = len(self._whole.encode("").ids)
         except Exception as error:  # the library raises nothing finer
             raise BundleError(f"expected a tokeniser in {file}, found: {error}. {EXPORT_AGAIN}") from error
@@ -32,12 +33,18 @@ class Tokens:
                 f"{file}: expected 1 to {max_tokens - 1} special tokens, so that a limit of {max_tokens}"
                 f" tokens leaves room for text, found {self._num_special}. {EXPORT_AGAIN}"
             )
+        num_prefix = len(_encode(self._whole, prefix).ids) if prefix else 0
+        if num_prefix >= max_tokens:
+            raise BundleError(
+                f"{file}: expected a prefix that leaves space in {max_tokens} tokens, found {prefix!r} of"
+                f" {num_prefix} tokens with the special ones. {EXPORT_AGAIN}"
+            )
         self._whole.enable_truncation(max_tokens)
         self._file = file
         self._prefix = prefix
         self._max_tokens = max_tokens
         self._cutters: dict[Chunking, Tokenizer] = {}
-        self._prefix_cutter = _PrefixCutter(file, prefix, max_tokens) if prefix else None
+        self._prefix_cutter: _PrefixCutter | None = None
 
     def query(self, text: str) -> list[int]:
         """Return the ids of one text with its prefix, cut at the encoder's limit.
@@ -59,8 +66,9 @@ class Tokens:
         """
         limit = min(chunking.max_tokens, self._max_tokens)
         readable = replace_surrogates(text[: limit * chunking.max_chunks * MAX_CHARS_PER_TOKEN])
-        if self._prefix_cutter is not None:
-            return self._prefix_cutter.cut(readable, chunking, limit)
+        if self._prefix:
+            self._prefix_cutter = self._prefix_cutter or _PrefixCutter(self._file, self._prefix)
+            return self._prefix_cutter.cut(readable, chunking, limit, self._max_tokens)
         first = _encode(self._cutter(chunking, limit), readable)
         return [chunk.ids for chunk in (first, *first.overflowing)][: chunking.max_chunks]
 
@@ -75,37 +83,26 @@ class Tokens:
 
 
 class _PrefixCutter:
-    """Cuts texts into chunks that all begin with a prefix. The library alone puts it into the first.
+    """Cuts texts into chunks that all begin with a prefix. The library alone puts it into the first."""
 
-    Raises:
-        BundleError: the prefix leaves no space for text.
-    """
-
-    def __init__(self, file: Path, prefix: str, max_tokens: int) -> None:
+    def __init__(self, file: Path, prefix: str) -> None:
         self._tokenizer = Tokenizer.from_file(str(file))
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         self._prefix = prefix
-        self._max_tokens = max_tokens
         mask = _encode(self._tokenizer, "x").special_tokens_mask
         self._num_before = len(list(takewhile(bool, mask)))
         self._num_after = len(list(takewhile(bool, reversed(mask))))
-        head, _, tail = self._split("")
-        self._needed = len(head) + len(tail) + 1
-        if self._needed > max_tokens:
-            raise BundleError(
-                f"{file}: expected a prefix that leaves space in {max_tokens} tokens, found {prefix!r} of"
-                f" {self._needed - 1} tokens with the special ones. {EXPORT_AGAIN}"
-            )
 
-    def cut(self, text: str, chunking: Chunking, limit: int) -> list[list[int]]:
-        """Return the ids of each chunk; at least one token of text fits, whatever the limit.
+    def cut(self, text: str, chunking: Chunking, limit: int, most: int) -> list[list[int]]:
+        """Return the ids of each chunk, of `limit` tokens, or of more, up to `most`, if one must fit.
 
         Raises:
             EncodingError: the tokeniser fails on the text.
         """
         head, body, tail = self._split(text)
-        room = min(max(limit, self._needed), self._max_tokens) - len(head) - len(tail)
+        num_others = len(head) + len(tail)
+        room = min(max(limit, num_others + 1), most) - num_others
         step = room - min(chunking.overlap, room // 2)
         last = max(0, len(body) - room)
         starts = range(0, last + step, step)[: chunking.max_chunks]

@@ -23,7 +23,7 @@ class ModelFiles:
     Those are followed.
 
     Raises:
-        ExportError: it is no folder.
+        ExportError: it is no folder, or has a link that leads out of it.
     """
 
     def __init__(self, root: Path) -> None:
@@ -34,6 +34,9 @@ class ModelFiles:
         self._allowed = [real]
         if real.parent.name == "snapshots":
             self._allowed.append(real.parent.parent / "blobs")
+        for entry in root.rglob("*"):
+            if entry.is_symlink():
+                self.find(str(entry.relative_to(root)))
 
     def find(self, name: str) -> Path | None:
         """Return a file or folder inside the folder; None if it does not exist.

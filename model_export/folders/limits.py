@@ -43,6 +43,11 @@ class TextLimits:
             if key not in _FOLLOWED and value is not None and value not in _HARMLESS.get(key, ()):
                 raise ExportError(f"{place}: expected nothing that a bundle cannot do, found {key} {value!r}")
         tokenizer = files.read_json_if_any(join(folder, TOKENIZER_CONFIG_FILE), dict[str, Any]) or {}
+        if tokenizer.get("auto_map"):
+            raise ExportError(
+                f"{files.root / join(folder, TOKENIZER_CONFIG_FILE)}: expected no auto_map, found"
+                f" {tokenizer['auto_map']!r}: code that comes with a model is never run"
+            )
         for key in ("padding_side", "truncation_side"):
             if tokenizer.get(key) not in (None, "right"):
                 raise ExportError(

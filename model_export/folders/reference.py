@@ -5,7 +5,6 @@ that was read wrongly.
 """
 
 import importlib
-import importlib.util
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
@@ -32,11 +31,24 @@ class Reference(Protocol):
 
 
 def open_reference(folder: ModelFolder) -> Reference:
-    """Return the best reference that is installed and knows the folder's files."""
-    has_modules = folder.files.find(MODULES_FILE) is not None
-    if not has_modules or importlib.util.find_spec("sentence_transformers") is None:
+    """Return the best reference that is installed and knows the folder's files.
+
+    Raises:
+        ExportError: neither sentence-transformers nor transformers reads the folder.
+    """
+    library = _import_library()
+    if library is None or folder.files.find(MODULES_FILE) is None:
         return TorchReference(folder)
-    return SentenceTransformersReference(folder)
+    return SentenceTransformersReference(folder, library)
+
+
+def _import_library() -> Any:  # noqa: ANN401 - it need not be installed
+    """Return sentence-transformers 5 or later; None without it, or if it cannot be imported."""
+    try:
+        library = importlib.import_module("sentence_transformers")
+    except ImportError:
+        return None
+    return library if hasattr(library.SentenceTransformer, "encode_query") else None
 
 
 class SentenceTransformersReference:
@@ -44,15 +56,18 @@ class SentenceTransformersReference:
 
     name = "sentence-transformers"
 
-    def __init__(self, folder: ModelFolder) -> None:
-        library = importlib.import_module("sentence_transformers")
-        self._model: Any = library.SentenceTransformer(
-            str(folder.files.root),
-            device="cpu",
-            local_files_only=True,
-            trust_remote_code=False,
-            model_kwargs={"dtype": torch.float32},
-        )
+    def __init__(self, folder: ModelFolder, library: Any) -> None:  # noqa: ANN401 - the module itself
+        root = folder.files.root
+        try:
+            self._model: Any = library.SentenceTransformer(
+                str(root),
+                device="cpu",
+                local_files_only=True,
+                trust_remote_code=False,
+                model_kwargs={"dtype": torch.float32},
+            )
+        except (OSError, ValueError, RuntimeError, TypeError, ImportError) as error:
+            raise ExportError(f"expected a model of {self.name} in {root}, found: {error}") from error
         self._folder = folder
 
     def encode(self, side: Side, texts: Sequence[str], *, max_tokens: int) -> Floats:
@@ -87,11 +102,17 @@ class TorchReference:
         for place in folder.encoders:
             path = folder.files.root / place
             try:
-                self._tokenizers[place] = AutoTokenizer.from_pretrained(path, local_files_only=True)
-                model = AutoModel.from_pretrained(
-                    path, local_files_only=True, use_safetensors=True, dtype=torch.float32
+                self._tokenizers[place] = AutoTokenizer.from_pretrained(
+                    path, local_files_only=True, trust_remote_code=False
                 )
-            except (OSError, ValueError, RuntimeError) as error:
+                model = AutoModel.from_pretrained(
+                    path,
+                    local_files_only=True,
+                    trust_remote_code=False,
+                    use_safetensors=True,
+                    dtype=torch.float32,
+                )
+            except (OSError, ValueError, RuntimeError, TypeError, ImportError) as error:
                 raise ExportError(f"expected a model in {path}, found: {error}") from error
             self._models[place] = model.train(mode=False)
 

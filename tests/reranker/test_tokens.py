@@ -80,6 +80,26 @@ def test_a_prefix_comes_first_and_counts() -> None:
     assert inner(prefixed.chunks("wait", Chunking())[0]) == plain_ids("read: wait")
 
 
+@given(
+    st.text(alphabet="ab ,.é世\N{GRINNING FACE}", max_size=200),
+    st.builds(Chunking, st.integers(1, 40), st.integers(0, 40), st.integers(1, 50)),
+)
+def test_every_chunk_begins_with_the_prefix(text: str, chunking: Chunking) -> None:
+    prefixed, prefix = Tokens(FILE, max_tokens=LIMIT, prefix="read: "), plain_ids("read: ")
+    chunks = prefixed.chunks(text, chunking)
+    assert all(inner(chunk)[: len(prefix)] == prefix and len(chunk) <= LIMIT for chunk in chunks)
+    bare = Tokens(FILE, max_tokens=LIMIT - len(prefix)).chunks(
+        text, Chunking(max(3, chunking.max_tokens - len(prefix)), chunking.overlap, chunking.max_chunks)
+    )
+    assert [inner(chunk)[len(prefix) :] for chunk in chunks] == [inner(chunk) for chunk in bare]
+
+
+def test_a_prefix_leaves_space_for_text() -> None:
+    with pytest.raises(BundleError, match=r"leaves space in 4 tokens, found 'read: ' of 4 tokens"):
+        Tokens(FILE, max_tokens=4, prefix="read: ")
+    assert Tokens(FILE, max_tokens=5, prefix="read: ").chunks("wait wait", Chunking())[1:] != []
+
+
 def test_a_megabyte_costs_no_more_than_what_can_be_used() -> None:
     """Counted in characters and tokens, not by the clock: the rest of the text changes nothing."""
     assert len(MEGABYTE) > 1_000_000

@@ -1,6 +1,5 @@
 """Folders of every kind, read and exported: their vectors are those of the folder's own model."""
 
-import importlib.util
 import json
 import shutil
 from collections.abc import Sequence
@@ -28,7 +27,7 @@ from model_export.bundle.writer import ExportOptions, export
 from model_export.errors import ExportError
 from model_export.folders.prompts import PromptChoice
 from model_export.folders.reader import FolderOptions, ModelFolder
-from model_export.folders.reference import Reference, SentenceTransformersReference, TorchReference
+from model_export.folders.reference import Reference, TorchReference, open_reference
 from reranker.bundle import Bundle
 from reranker.text import Chunking
 from tests.bundles.make_folder import make_folder, make_router, write_transformer
@@ -44,10 +43,7 @@ NO_LIMITS = Limits(0.95, 0.95, 0.2, 0.8)
 
 def list_references(folder: ModelFolder) -> list[Reference]:
     """Return what computes the folder's vectors here: torch always, sentence-transformers if installed."""
-    found: list[Reference] = [TorchReference(folder)]
-    if importlib.util.find_spec("sentence_transformers") and (folder.files.root / "modules.json").exists():
-        found.append(SentenceTransformersReference(folder))
-    return found
+    return [TorchReference(folder), open_reference(folder)]
 
 
 def check(folder: Path, scratch: Path, options: FolderOptions | None = None) -> ModelFolder:
