@@ -57,12 +57,15 @@ def bundle_command(
     the folder's own model, in sentence-transformers if that is installed. Beyond the limits, the command
     fails and leaves nothing.
     """
+    from transformers.utils import logging
+
     from model_export.bundle.texts import IN_MANY_SCRIPTS
     from model_export.bundle.writer import ExportOptions, export
     from model_export.folders.prompts import PromptChoice
     from model_export.folders.reader import FolderOptions, ModelFolder
     from model_export.folders.reference import open_reference
 
+    logging.disable_progress_bar()
     options = FolderOptions(
         name=name,
         pooling=pooling,

@@ -166,7 +166,8 @@ def _read_folder(folder: Path) -> Base:
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ExportError(
             "expected base.json (name, pooling, query_prefix, origin, licence, trained_on) and"
-            f" tokenizer.json in {folder}, found: {error}"
+            f" tokenizer.json in {folder}, found: {error}. If this is a model as it was downloaded, use"
+            " twinrank-export bundle"
         ) from error
     if (folder / SHAPE_FILE).exists():
         return _read_trained(folder, description, tokenizer)
