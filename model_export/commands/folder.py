@@ -65,7 +65,7 @@ def bundle_command(
     from model_export.folders.reader import FolderOptions, ModelFolder
     from model_export.folders.reference import open_reference
 
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     options = FolderOptions(
         name=name,
         pooling=pooling,

@@ -23,7 +23,7 @@ from model_export.bundle.texts import (
     SCRIPT_QUERIES,
     ExportTexts,
 )
-from model_export.bundle.writer import ExportOptions, export
+from model_export.bundle.writer import ExportOptions, Precision, export
 from model_export.errors import ExportError
 from model_export.folders.prompts import PromptChoice
 from model_export.folders.reader import FolderOptions, ModelFolder
@@ -96,7 +96,8 @@ def test_a_folder_becomes_a_bundle(tmp_path: Path, kind: str) -> None:
     opened = ModelFolder.open(folder, FolderOptions(name="mine", languages=("en", "de")))
     reference = TorchReference(opened)
     options = ExportOptions(texts=TEXTS, reference=reference, max_bytes=None, limits=NO_LIMITS)
-    for precision, least in (("fp32", 0.9999), ("int8", 0.99)):
+    least_cosines: dict[Precision, float] = {"fp32": 0.9999, "int8": 0.99}
+    for precision, least in least_cosines.items():
         out = tmp_path / precision
         export(opened.load(), out, replace(options, precision=precision))
         bundle = Bundle.open(out)
@@ -140,7 +141,8 @@ def test_weights_in_several_files_and_of_half_precision(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "m")
     weights = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
-    places, half = {}, len(weights) // 2
+    places: dict[str, str] = {}
+    half = len(weights) // 2
     for place, names in enumerate((sorted(weights)[:half], sorted(weights)[half:]), 1):
         file = f"model-0000{place}-of-00002.safetensors"
         kind = torch.float16 if place == 1 else torch.bfloat16
