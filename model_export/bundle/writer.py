@@ -29,6 +29,7 @@ from model_export.errors import ExportError
 from model_export.folders.reference import Reference
 from model_export.model.base import Base
 from model_export.model.base_tokenizer import TOKENIZER_FILE
+from model_export.model.graph_tower import GraphTower
 from model_export.model.new_folder import make_folder
 from model_export.model.reference import encode_in_torch
 from model_export.model.tower import Tower
@@ -173,7 +174,7 @@ def _write_files(base: Base, folder: Path, options: ExportOptions) -> float:
 def _write_shared(base: Base, ids: list[Ids], folder: Path, precision: Precision) -> None:
     """Write both graphs of one transformer over one weight file."""
     weights = WeightFile(WEIGHTS_FILE)
-    reach = measure_peaks(base.query, ids)
+    reach = _measure_peaks(base.query, ids)
     linears = (
         (multiply_exactly, multiply_exactly)
         if precision == "fp32"
@@ -194,7 +195,12 @@ def _write_graph(
 
 
 def _make_linear(tower: Tower, ids: list[Ids], precision: Precision, make: MakeLinear) -> Linear:
-    return multiply_exactly if precision == "fp32" else make(measure_peaks(tower, ids))
+    return multiply_exactly if precision == "fp32" else make(_measure_peaks(tower, ids))
+
+
+def _measure_peaks(tower: Tower, ids: list[Ids]) -> Mapping[str, Floats]:
+    """Return what smooths a tower's layers; a graph that came with the model is not smoothed."""
+    return {} if isinstance(tower, GraphTower) else measure_peaks(tower, ids)
 
 
 def _copy_documents(bundle: Bundle, folder: Path) -> None:

@@ -12,6 +12,7 @@ import torch
 from transformers import BertConfig, BertModel
 
 from model_export.errors import ExportError
+from model_export.folders.config import check_own_graph, read_size
 from model_export.folders.weights import Shapes, WeightFiles
 from model_export.model.relative_attention import NUM_BUCKETS, RelativeAttention, spread_buckets
 
@@ -130,17 +131,16 @@ _LARGEST = {
 
 
 class EncoderReader:
-    """Reads one encoder of a folder as a BERT: settings and shapes at once, weights on `load`.
+    """Reads one encoder of FAMILIES as a BERT: settings and shapes at once, weights on `load`.
 
     Raises:
-        ExportError: it is of a kind without a graph here, a setting is out of range, or the tensors are not
-            those that the settings describe.
+        ExportError: a setting is unknown or out of range, or the tensors are not those that the settings
+            describe.
     """
 
     def __init__(self, where: str, config: Config, weights: WeightFiles) -> None:
         self.kind: str = config["model_type"]
-        if self.kind not in FAMILIES:
-            raise ExportError(f"{where}: expected a model_type of {', '.join(FAMILIES)}, found {self.kind!r}")
+        check_own_graph(where, config)
         self._where = where
         self._family = family = FAMILIES[self.kind]
         self._weights = weights
@@ -261,9 +261,7 @@ def _read_settings(where: str, family: Family, config: Config) -> dict[str, Any]
     settings = {key: config.get(own, _DEFAULTS[key]) for key, own in family.keys.items()}
     settings |= family.fixed or {}
     for key, most in _LARGEST.items():
-        value = settings[key]
-        if type(value) is not int or not 0 < value <= most:
-            raise ExportError(f"{where}: expected {family.keys[key]} from 1 to {most}, found {value!r}")
+        read_size(where, config, family.keys[key], most, default=_DEFAULTS[key])
     if settings["hidden_size"] % settings["num_attention_heads"]:
         raise ExportError(
             f"{where}: expected {family.keys['hidden_size']} as a multiple of the heads, found"

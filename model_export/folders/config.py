@@ -1,5 +1,6 @@
 """A transformer's `config.json`: which kind it is, and what of it no bundle can follow."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from model_export.errors import ExportError
@@ -10,21 +11,27 @@ CONFIG_FILE = "config.json"
 _ENCODERS = ("Model", "ForMaskedLM", "ForPreTraining")
 """How the names of classes end whose weights hold an encoder and at most heads beside it."""
 
-_ONLY: dict[str, tuple[tuple[object, ...], str]] = {
+_Values = Mapping[str, tuple[tuple[object, ...], str]]
+
+_ONLY: _Values = {
     "auto_map": ((None,), "code that comes with a model is never run"),
     "quantization_config": (
         (None,),
         "the exporter rounds weights itself: give the model as it was before quantization",
     ),
-    "position_embedding_type": ((None, "absolute"), "the exporter's graph adds a position to each token"),
     "is_decoder": ((None, False), "a decoder reads a text from left to right only"),
     "is_encoder_decoder": ((None, False), "a bundle has an encoder alone"),
     "add_cross_attention": ((None, False), "a bundle has an encoder alone"),
+}
+"""Key -> the supported values, and why others are refused. `None` means that the key is missing."""
+
+_OWN_GRAPH: _Values = {
+    "position_embedding_type": ((None, "absolute"), "the exporter's graph adds a position to each token"),
     "pruned_heads": ((None, {}), "the exporter's graph has all heads"),
     "hidden_act": ((None, "gelu"), "the exporter's graph computes the exact gelu"),
     "activation": ((None, "gelu"), "the exporter's graph computes the exact gelu"),
 }
-"""Key -> the supported values, and why others are refused. `None` means that the key is missing."""
+"""What is expected besides of a model whose graph the exporter writes."""
 
 
 def read_config(files: ModelFiles, folder: str) -> dict[str, Any]:
@@ -38,12 +45,7 @@ def read_config(files: ModelFiles, folder: str) -> dict[str, Any]:
     place = files.root / name
     if not isinstance(config.get("model_type"), str):
         raise ExportError(f"{place}: expected model_type, found {config.get('model_type')!r}")
-    for key, (values, why) in _ONLY.items():
-        found = config.get(key)
-        # 0 equals false in Python, but in a config one may be a mistake for the other.
-        if not any(found == each and type(found) is type(each) for each in values):
-            expected = " or ".join("none" if each in (None, {}) else str(each) for each in values)
-            raise ExportError(f"{place}: expected {key} {expected}, found {found!r}: {why}")
+    _check_values(str(place), config, _ONLY)
     classes = config.get("architectures") or []
     if unknown := [str(each) for each in classes if not str(each).endswith(_ENCODERS)]:
         raise ExportError(
@@ -56,3 +58,33 @@ def read_config(files: ModelFiles, folder: str) -> dict[str, Any]:
             " into its base model first (peft: merge_and_unload, save_pretrained)"
         )
     return config
+
+
+def check_own_graph(where: str, config: Mapping[str, Any]) -> None:
+    """Check that the exporter's graph computes what the settings say.
+
+    Raises:
+        ExportError: it does not.
+    """
+    _check_values(where, config, _OWN_GRAPH)
+
+
+def read_size(where: str, config: Mapping[str, Any], key: str, most: int, default: object = None) -> int:
+    """Return a size, which is a whole number of at least 1.
+
+    Raises:
+        ExportError: it is none, or larger than `most`.
+    """
+    value = config.get(key, default)
+    if type(value) is not int or not 0 < value <= most:
+        raise ExportError(f"{where}: expected {key} from 1 to {most}, found {value!r}")
+    return value
+
+
+def _check_values(where: str, config: Mapping[str, Any], expected: _Values) -> None:
+    for key, (values, why) in expected.items():
+        found = config.get(key)
+        # 0 equals false in Python, but in a config one may be a mistake for the other.
+        if not any(found == each and type(found) is type(each) for each in values):
+            named = " or ".join("none" if each in (None, {}) else str(each) for each in values)
+            raise ExportError(f"{where}: expected {key} {named}, found {found!r}: {why}")

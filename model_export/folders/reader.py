@@ -10,20 +10,23 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from model_export.errors import ExportError
-from model_export.folders.architectures import EncoderReader
+from model_export.folders.architectures import FAMILIES, EncoderReader
 from model_export.folders.config import CONFIG_FILE, read_config
 from model_export.folders.files import MAX_TOKENIZER_BYTES, ModelFiles, join
+from model_export.folders.graphs import GraphReader
 from model_export.folders.limits import TOKENIZER_CONFIG_FILE, TextLimits
 from model_export.folders.modules import SIDES, DenseModule, PoolingModule, SideModules, read_sides
 from model_export.folders.prompts import PromptChoice, read_prompts
 from model_export.folders.weights import WeightFiles
 from model_export.model.base import Base
 from model_export.model.base_tokenizer import TOKENIZER_FILE, check_tokenizer
+from model_export.model.graph_tower import GraphTower
 from model_export.model.head import CutStage, DenseStage, NormalizeStage, Stage
 from model_export.model.pooling import Cls, Last, Mean, Pooling, PositionMean
 from model_export.model.tokens import QUERY_TOKENS
 from model_export.model.tower import Tower
 
+TransformerReader = EncoderReader | GraphReader
 POOLING_NAMES = ("cls", "mean", "last", "position_mean")
 _MAKE_TOKENIZER = (
     "make it with transformers, from the files that the model has: AutoTokenizer.from_pretrained(FOLDER),"
@@ -79,7 +82,7 @@ class ModelFolder:
 
     files: ModelFiles
     sides: Mapping[str, FolderSide]
-    encoders: Mapping[str, EncoderReader]
+    encoders: Mapping[str, TransformerReader]
     heads: Mapping[str, WeightFiles]
     tokenizer: str
     options: FolderOptions
@@ -123,10 +126,7 @@ class ModelFolder:
         """
         transformers = {folder: encoder.load() for folder, encoder in self.encoders.items()}
         plans = {side.plan for side in self.sides.values()}
-        towers = {
-            plan: Tower(transformers[plan.folder], _make_pooling(plan), head=self._load_head(plan))
-            for plan in plans
-        }
+        towers = {plan: self._make_tower(plan, transformers[plan.folder]) for plan in plans}
         query, document = (self.sides[side] for side in SIDES)
         limits = [document.max_tokens, *([query.max_tokens] if query.max_tokens < QUERY_TOKENS else [])]
         return Base(
@@ -143,6 +143,12 @@ class ModelFolder:
             max_tokens=min(limits),
         )
 
+    def _make_tower(self, plan: TowerPlan, transformer: Any) -> Tower:  # noqa: ANN401 - BERT or another
+        pooling, head, reader = _make_pooling(plan), self._load_head(plan), self.encoders[plan.folder]
+        if isinstance(reader, EncoderReader):
+            return Tower(transformer, pooling, head=head)
+        return GraphTower(transformer, reader.graph, pooling, max_tokens=reader.max_tokens, head=head)
+
     def _load_head(self, plan: TowerPlan) -> list[Stage]:
         stages: list[Stage] = [
             NormalizeStage() if each is None else load_dense(each, self.heads[each.folder])
@@ -151,7 +157,7 @@ class ModelFolder:
         return [*stages, CutStage(self.options.dim)] if self.options.dim else stages
 
 
-def read_encoder(files: ModelFiles, folder: str) -> EncoderReader:
+def read_encoder(files: ModelFiles, folder: str) -> TransformerReader:
     """Check a transformer's settings and the shapes of its weights.
 
     Raises:
@@ -159,7 +165,9 @@ def read_encoder(files: ModelFiles, folder: str) -> EncoderReader:
     """
     config = read_config(files, folder)
     place = str(files.root / join(folder, CONFIG_FILE))
-    return EncoderReader(place, config, WeightFiles(files, folder))
+    if config["model_type"] in FAMILIES:
+        return EncoderReader(place, config, WeightFiles(files, folder))
+    return GraphReader(files, folder, place, config)
 
 
 def load_dense(module: DenseModule, weights: WeightFiles) -> DenseStage:
@@ -205,7 +213,7 @@ def _find_pooling(path: Path, modules: SideModules, given: str | None) -> Poolin
 
 
 def _read_tokenizer(
-    files: ModelFiles, encoders: Mapping[str, EncoderReader], limits: Mapping[str, TextLimits]
+    files: ModelFiles, encoders: Mapping[str, TransformerReader], limits: Mapping[str, TextLimits]
 ) -> str:
     """Return the tokeniser of all encoders, checked against each."""
     found: dict[str, str] = {}
@@ -256,7 +264,7 @@ def _list_dense(sides: Mapping[str, FolderSide]) -> list[DenseModule]:
 def _check_dims(
     path: Path,
     sides: Mapping[str, FolderSide],
-    encoders: Mapping[str, EncoderReader],
+    encoders: Mapping[str, TransformerReader],
     heads: Mapping[str, WeightFiles],
     dim: int | None,
 ) -> None:

@@ -129,7 +129,7 @@ class Tower(nn.Module):
 
     def encode(self, batch: Sequence[Ids]) -> torch.Tensor:
         """Encode token lists, which are padded here, on the weights' device: -> (len(batch), dim)."""
-        device = self.bert.embeddings.word_embeddings.weight.device
+        device = next(self.parameters()).device
         ids, mask = (torch.from_numpy(array).to(device) for array in pad(batch))
         vectors: torch.Tensor = self(ids, mask)
         return vectors

@@ -61,7 +61,8 @@ class TowerShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Raises:
             ExportError: it is of a model that can be exported, but not trained.
         """
-        if len(tower.head) or tower.relative_bias is not None or tower.pooling.name not in POOLINGS:
+        has_more = type(tower) is not Tower or len(tower.head) or tower.relative_bias is not None
+        if has_more or tower.pooling.name not in POOLINGS or tower.pooling.skipped:
             raise ExportError(
                 f"expected a BERT with one of the poolings {', '.join(POOLINGS)} to save, found another"
                 " model: it can be exported, but not trained"

@@ -12,7 +12,9 @@ import onnx
 from onnx import TensorProto
 
 from model_export.errors import ExportError
+from model_export.model.graph_tower import GraphTower
 from model_export.model.tower import Tower
+from model_export.onnx.foreign import finish_graph
 from model_export.onnx.linear import Linear, multiply_exactly
 from model_export.onnx.nodes import CONTRIB, Nodes
 from model_export.onnx.pooling import add_axis, add_head, add_pooling, needs_mean, normalise
@@ -28,8 +30,11 @@ def build_encoder(tower: Tower, linear: Linear, weights: WeightFile) -> onnx.Mod
     """Build one tower; large tensors go to `weights`.
 
     Raises:
-        ExportError: the graph does not have one fused node of each kind in every layer.
+        ExportError: the graph does not have one fused node of each kind in every layer, or a graph that came
+            with the model has no products to put into integers.
     """
+    if isinstance(tower, GraphTower):
+        return finish_graph(tower, weights, in_integers=linear is not multiply_exactly)
     layers = tower.num_layers
     model = EncoderGraph(tower, linear, Nodes(weights)).build(layers)
     check_fusion(model, layers, softmaxes=int(tower.pooling.name == "weighted"))

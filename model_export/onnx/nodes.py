@@ -14,6 +14,8 @@ OPSET = 21
 IR_VERSION = 10
 _AXES_ARE_INPUTS = 18
 """The version since which the axes of a reduction are an input, not an attribute."""
+_SHAPE_HAS_BOUNDS = 15
+"""The version since which Shape can give some of the axes."""
 CONTRIB = "com.microsoft"
 """The domain of ONNX Runtime's own operators: fused attention, GELU and integer matrix products."""
 
@@ -65,6 +67,13 @@ class Nodes:
         if self._opset < _AXES_ARE_INPUTS:
             return self.op(kind, x, axes=[-1], keepdims=1)
         return self.op(kind, x, self.constant("axis_-1", [-1], np.int64), keepdims=1)
+
+    def count_tokens(self) -> str:
+        """Add the number of tokens of the longest text, as a vector of one number."""
+        if self._opset >= _SHAPE_HAS_BOUNDS:
+            return self.op("Shape", "input_ids", start=1, end=2)
+        bounds = (self.constant(f"axis_{place}", [place], np.int64) for place in (1, 2))
+        return self.op("Slice", self.op("Shape", "input_ids"), *bounds)
 
     @property
     def nodes(self) -> Sequence[onnx.NodeProto]:

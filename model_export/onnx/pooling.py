@@ -8,7 +8,7 @@ from torch import nn
 
 from model_export.model.head import CutStage, DenseStage, NormalizeStage
 from model_export.model.pooling import Cls, Last, Mean, Pooling, Weighted
-from model_export.onnx.nodes import Nodes
+from model_export.onnx.nodes import CONTRIB, Nodes
 
 _OPERATORS = {"tanh": "Tanh", "relu": "Relu", "gelu": "Gelu", "sigmoid": "Sigmoid"}
 
@@ -54,8 +54,7 @@ def add_head(nodes: Nodes, head: nn.ModuleList, vector: str) -> str:
 
 def normalise(nodes: Nodes, vector: str, *, output: str = "") -> str:
     """Divide each vector (batch, dim) by its length."""
-    length = nodes.op("ReduceL2", vector, add_axis(nodes, -1), keepdims=1)
-    return nodes.op("Div", vector, length, output=output)
+    return nodes.op("Div", vector, nodes.reduce_last("ReduceL2", vector), output=output)
 
 
 def add_axis(nodes: Nodes, number: int) -> str:
@@ -76,7 +75,8 @@ def _add_dense(nodes: Nodes, stage: DenseStage, name: str, vector: str) -> str:
         vector = nodes.op("Add", vector, nodes.constant(f"{name}.bias", bias))
     if stage.activation == "identity":
         return vector
-    return nodes.op(_OPERATORS[stage.activation], vector)
+    domain = CONTRIB if stage.activation == "gelu" else ""  # ONNX itself has it since version 20
+    return nodes.op(_OPERATORS[stage.activation], vector, domain=domain)
 
 
 def _sum(nodes: Nodes, x: str, weights: str) -> str:
@@ -101,8 +101,7 @@ def _find_last(nodes: Nodes, max_tokens: int) -> str:
 
 def _slice_positions(nodes: Nodes, constant: str) -> str:
     """Keep as many of a constant's values as there are tokens."""
-    length = nodes.op("Shape", "input_ids", start=1, end=2)
-    return nodes.op("Slice", constant, add_axis(nodes, 0), length)
+    return nodes.op("Slice", constant, add_axis(nodes, 0), nodes.count_tokens())
 
 
 def _weigh(nodes: Nodes, pooling: Weighted, x: str, mask: str) -> str:

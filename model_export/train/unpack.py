@@ -93,6 +93,11 @@ def _read_towers(bundle: Bundle, file: str) -> dict[str, Tower]:
 def _describe(bundle: Bundle, query: Tower, document: Tower) -> Base:
     """Return the base that `export` makes such a bundle of; towers of equal weights are one."""
     manifest = bundle.manifest
+    if manifest.document.prefix:
+        raise ExportError(
+            f"expected no prefix for documents in {bundle.path}, found {manifest.document.prefix!r}: training"
+            " has none"
+        )
     most = manifest.document.max_tokens
     base = Base(
         name=bundle.name,

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
+    AutoModel,
     BertConfig,
     BertModel,
     DistilBertConfig,
@@ -146,6 +148,7 @@ def write_transformer(
             shutil.copyfile(tokenizer_of / name, folder / name)
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     ids = {f"{name}_token_id": tokenizer.token_to_id(token) for name, token in _list_tokens(tokens).items()}
+    ids |= {"bos_token_id": ids["cls_token_id"], "eos_token_id": ids["sep_token_id"]}
     shape = shape | {"vocab_size": tokenizer.get_vocab_size(), "pad_token_id": ids["pad_token_id"]} | settings
     torch.manual_seed(SEED)
     ids = {f"{name}_token_id": tokenizer.token_to_id(token) for name, token in _list_tokens(tokens).items()}
@@ -157,6 +160,41 @@ def write_transformer(
             elif name.endswith("bias"):
                 tensor.normal_(std=0.1)
     made.save_pretrained(folder)
+
+
+def write_graph(folder: Path) -> None:
+    """Write the ONNX graph of the folder's transformer, as optimum does, into `onnx/model.onnx`."""
+    model = AutoModel.from_pretrained(folder, attn_implementation="eager").eval()
+    (folder / "onnx").mkdir()
+    ids = torch.tensor([[5, 6, 7, 8], [5, 6, 0, 0]])
+    axes = {0: "batch_size", 1: "sequence_length"}
+    names = ["input_ids", "attention_mask", "last_hidden_state"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing warns of each shape, and of itself
+        torch.onnx.export(
+            _States(model),
+            (ids, (ids != 0).long()),
+            str(folder / "onnx/model.onnx"),
+            input_names=names[:2],
+            output_names=names[2:],
+            dynamic_axes=dict.fromkeys(names, axes),
+            opset_version=14,
+            dynamo=False,
+        )
+
+
+class _States(torch.nn.Module):
+    """A transformer whose result is the states of tokens alone."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        states: torch.Tensor = self.model(
+            input_ids=input_ids, attention_mask=attention_mask
+        ).last_hidden_state
+        return states
 
 
 def write_pooling(folder: Path, mode: str, *, include_prompt: bool = True) -> None:

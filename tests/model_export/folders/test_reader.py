@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 pytest.importorskip("torch", reason="needs torch: the export extra")
@@ -30,7 +31,7 @@ from model_export.folders.reader import FolderOptions, ModelFolder
 from model_export.folders.reference import Reference, TorchReference, open_reference
 from reranker.bundle import Bundle
 from reranker.text import Chunking
-from tests.bundles.make_folder import make_folder, make_router, write_transformer
+from tests.bundles.make_folder import make_folder, make_router, write_graph, write_transformer
 from tests.support.json_files import change
 
 pytestmark = pytest.mark.export
@@ -125,6 +126,29 @@ def test_a_router_becomes_two_towers(tmp_path: Path) -> None:
     assert (base.query.num_layers, base.document.num_layers) == (1, 2)
     export(base, tmp_path / "out", ExportOptions(texts=TEXTS, limits=NO_LIMITS))
     assert Bundle.open(tmp_path / "out").manifest.dim == 24
+
+
+@pytest.mark.parametrize(
+    ("pooling", "after"), [("cls", []), ("mean", ["Dense:activation.GELU", "Normalize"]), ("lasttoken", [])]
+)
+def test_another_architecture_goes_through_its_own_graph(
+    tmp_path: Path, pooling: str, after: Sequence[str]
+) -> None:
+    folder = make_folder(
+        tmp_path / "m", "modernbert", pooling=pooling, after=after, prompts=PROMPTS, include_prompt=False
+    )
+    write_graph(folder)
+    opened = check(folder, tmp_path)
+    options = ExportOptions(texts=TEXTS, limits=NO_LIMITS)
+    result = export(opened.load(), tmp_path / "out", options)
+    assert result.comparison.document_cosine_mean > 0.997
+    bundle = Bundle.open(tmp_path / "out")
+    assert "query_weights.bin" not in bundle.manifest.checksums
+    kinds = [node.op_type for node in onnx.load(bundle.files[bundle.manifest.query.file]).graph.node]
+    assert kinds.count("MatMulIntegerToFloat") == 8
+    float32 = export(opened.load(), tmp_path / "exact", replace(options, precision="fp32"))
+    assert float32.comparison.document_cosine_min > 0.9999
+    assert result.size_bytes < 0.75 * float32.size_bytes
 
 
 def test_what_todays_sentence_transformers_writes_is_read(tmp_path: Path) -> None:

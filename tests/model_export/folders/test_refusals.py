@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs torch: the export extra")
 
+import onnx
 import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
@@ -19,7 +20,7 @@ from model_export.__main__ import main
 from model_export.errors import ExportError
 from model_export.folders.architectures import EncoderReader
 from model_export.folders.reader import FolderOptions, ModelFolder
-from tests.bundles.make_folder import make_folder, make_router, write_json, write_transformer
+from tests.bundles.make_folder import make_folder, make_router, write_graph, write_json, write_transformer
 from tests.support.json_files import change
 
 pytestmark = pytest.mark.export
@@ -93,7 +94,8 @@ WORDS = "embeddings.word_embeddings.weight"
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (config(model_type="nomic_bert"), r"expected a model_type of bert, .* found 'nomic_bert'"),
+        (config(model_type="nomic_bert"), r"expected a model_type of bert, .* found 'nomic_bert' without"),
+        (config(model_type="secret"), r"found 'secret' without a graph"),
         (config(model_type=None), "expected model_type, found None"),
         (config(auto_map={"AutoModel": "m.M"}), "auto_map none.*never run"),
         (config(quantization_config={"bits": 4}), "before quantization"),
@@ -239,6 +241,53 @@ def test_an_architectures_own_settings_are_checked(
     change(tmp_path / "model/config.json", **values)
     with pytest.raises(ExportError, match=message):
         ModelFolder.open(tmp_path / "model", FolderOptions(pooling="mean"))
+
+
+def test_a_graph_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    folder, options = tmp_path / "model", FolderOptions(pooling="mean")
+    write_transformer(folder, "modernbert")
+    with pytest.raises(ExportError, match=r"found 'modernbert' without a graph"):
+        ModelFolder.open(folder, options)
+    write_graph(folder)
+    ModelFolder.open(folder, options)
+    file = folder / "onnx/model.onnx"
+    model = onnx.load(file)
+    for change_it, message in GRAPH_CHANGES:
+        changed = onnx.ModelProto()
+        changed.CopyFrom(model)
+        change_it(changed)
+        file.write_bytes(changed.SerializeToString())
+        with pytest.raises(ExportError, match=message):
+            ModelFolder.open(folder, options)
+    file.write_bytes(b"no graph")
+    with pytest.raises(ExportError, match="expected an ONNX graph in"):
+        ModelFolder.open(folder, options)
+
+
+def rename_output(model: onnx.ModelProto) -> None:
+    model.graph.output[0].name = "logits"
+
+
+def rename_input(model: onnx.ModelProto) -> None:
+    model.graph.input[0].name = "pixels"
+
+
+def age(model: onnx.ModelProto) -> None:
+    model.opset_import[0].version = 11
+
+
+def lead_out(model: onnx.ModelProto) -> None:
+    tensor = model.graph.initializer[0]
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../../secret")
+
+
+GRAPH_CHANGES = [
+    (rename_output, "expected a float32 output last_hidden_state or token_embeddings, found logits"),
+    (rename_input, "expected int64 inputs input_ids and attention_mask"),
+    (age, "expected a graph of opset 13 to 21, found 11"),
+    (lead_out, "expected names of files inside"),
+]
 
 
 def test_options_that_do_not_fit_are_refused(folder: Path) -> None:
