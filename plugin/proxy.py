@@ -39,6 +39,7 @@ from plugin.telemetry.metrics import Metrics
 from plugin.telemetry.outcome import SearchOutcome
 from plugin.telemetry.search_log import SearchLog
 from plugin.telemetry.tracing import Tracing
+from plugin.ubi.recorder import UbiRecorder
 from plugin.upstream.client import Upstream
 from plugin.writes.handler import ENRICH, WRITES, WriteHandler
 
@@ -65,22 +66,25 @@ class Proxy:
         search_log: SearchLog | None = None,
         tracing: Tracing | None = None,
         pages: PageTable | None = None,
+        recorder: UbiRecorder | None = None,
         *,
         publish_address: str = AUTO,
     ) -> None:
         self._upstream, self._model = upstream, model
         self._settings = settings = settings or SettingsCache(upstream)
         agreement = PageAgreement(pages)
-        planner, self._lookup = SearchPlanner(settings, model, agreement), FieldLookup(settings)
-        self._searches = SearchHandler(upstream, planner, model)
+        planner, self._lookup = SearchPlanner(settings, model, agreement, recorder), FieldLookup(settings)
+        self._searches = SearchHandler(upstream, planner, model, recorder)
         self._templates = TemplateHandler(upstream, self._searches)
-        self._multi_searches = MultiSearchHandler(upstream, planner, self._lookup, model)
+        self._multi_searches = MultiSearchHandler(upstream, planner, self._lookup, model, recorder)
         self._reads = ReadHandler(upstream, self._lookup)
         self._nodes = NodesHandler(upstream, publish_address)
         self._writes = WriteHandler(upstream, model, settings)
         self._metrics = metrics = metrics or Metrics()
         self._search_log, self._tracing = search_log or SearchLog(), tracing or Tracing()
         connect_metrics(metrics, upstream, model, settings, planner.breaker)
+        if recorder is not None:
+            recorder.on_result = metrics.recording.record
         agreement.on_disagreement = metrics.admission.record_disagreement
         ready = readiness or Readiness(upstream)
         self._own = create_app(upstream, model, settings, tokens or BearerTokens(), metrics, ready)

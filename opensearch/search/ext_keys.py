@@ -1,6 +1,7 @@
 """What each key of a search's `ext` means if the search is widened (docs/reference/search-parameters.md).
 
-`rerank` is not here: it is read and taken out before (`opensearch.search.ext`).
+`rerank` is not here: it is read and taken out before (`opensearch.search.ext`). `ubi` is taken out and
+recorded before too (`plugin.ubi`), unless the proxy is told to leave it to OpenSearch.
 """
 
 from collections.abc import Collection

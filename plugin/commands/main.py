@@ -83,6 +83,7 @@ _COMMANDS = {
         "tune", "tune_command",
         "Fit INDEX's fusion weight and window on judged queries, and print the mapping change.",
     ),
+    "ubi": _Lazy("ubi", "ubi_command", "Prepare OpenSearch for User Behavior Insights."),
     "verify": _Lazy(
         "verify", "verify_command",
         "Check the vector of every document of INDEX.",

@@ -9,7 +9,7 @@ from plugin.commands.temporary_folder import check_temporary_folder
 from plugin.harness.proxy_process import DEFAULT_PORT
 from plugin.http.listen_address import ListenAddress, ListenType
 from plugin.options.common import bundle_option, find_bundle_folder
-from plugin.options.serve import client_options, log_options
+from plugin.options.serve import client_options, log_options, ubi_options
 from plugin.options.upstream import connecting_options
 from plugin.server.client_options import ClientOptions
 from plugin.server.gunicorn_app import Files, ProxyServer
@@ -18,6 +18,7 @@ from plugin.telemetry.logs import log_to_stderr
 from plugin.telemetry.metrics import share_between_workers
 from plugin.telemetry.search_log import LogOptions
 from plugin.telemetry.tracing import check_tracing
+from plugin.ubi.record import RecordingOptions
 from plugin.upstream.connecting import Connecting
 
 
@@ -65,6 +66,7 @@ from plugin.upstream.connecting import Connecting
 @click.option("--keyfile", type=click.Path(path_type=Path), help="Its key (PEM, without a password).")
 @client_options
 @log_options
+@ubi_options
 def serve_command(
     listen: ListenAddress,
     connecting: Connecting,
@@ -79,6 +81,7 @@ def serve_command(
     clients: ClientOptions,
     log: LogOptions,
     log_format: str,
+    recording: RecordingOptions,
 ) -> None:
     """Run the proxy in front of OpenSearch.
 
@@ -96,7 +99,9 @@ def serve_command(
     log_to_stderr(as_json=as_json)
     files = Files(bundle_path, settings_file, token_file, also)
     with share_between_workers():
-        server = ProxyServer(connecting, files, str(address), workers, log, clients, as_json=as_json)
+        server = ProxyServer(
+            connecting, files, str(address), workers, log, clients, recording, as_json=as_json
+        )
         if certfile and keyfile:
             server.speak_tls(certfile, keyfile)
         if synced:

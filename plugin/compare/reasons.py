@@ -139,9 +139,8 @@ REQUEST: tuple[Reason, ...] = (
     ),
     Reason(
         ("ubi",),
-        "`ext.ubi` is for the User Behavior Insights plugin, which would record the window in BM25 order.",
-        "Leave `ext.ubi` out of searches that are to be reranked, and record in your application "
-        "the hits that it shows.",
+        "The proxy runs with `--ubi off`: the plugin would record the window in BM25 order.",
+        "Start the proxy with `--ubi on` or `--ubi no-text`: [User Behavior Insights](ubi.md).",
     ),
     Reason(
         ("mmr",),
@@ -155,7 +154,7 @@ REQUEST: tuple[Reason, ...] = (
     ),
     Reason(
         ("ext",),
-        "The body's `ext` is not an object. With `refused`, a key of `ext.rerank` is wrong.",
+        "The body's `ext` is not an object. With `refused`, a key of `ext.rerank` or `ext.ubi` is wrong.",
         "Correct the request: the response names the key.",
     ),
     Reason(

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -16,6 +18,10 @@ from plugin.server.client_options import (
     ClientOptions,
 )
 from plugin.telemetry.search_log import SLOW_MS, LogOptions
+from plugin.ubi.record import RecordingOptions
+
+MIN_KEY_BYTES = 16
+"""A shorter key could be guessed, and client ids with it."""
 
 
 def _check_address(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
@@ -108,6 +114,73 @@ _LOG_OPTIONS = (
         help="Format of log lines other than those of searches, which are always JSON.",
     ),
 )
+
+
+def _check_sink(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    parts = urlsplit(value or "http://none")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise click.BadParameter(f"expected a URL such as http://10.0.0.5:2021/log/ingest, found {value!r}")
+    return value
+
+
+_UBI_OPTIONS = (
+    click.option(
+        "--ubi",
+        "ubi",
+        type=click.Choice(["on", "no-text", "off"]),
+        default="on",
+        show_default=True,
+        help="Record searches with ext.ubi in ubi_queries. no-text: without what users typed and the search's"
+        " body. off: leave ext.ubi to OpenSearch.",
+    ),
+    click.option(
+        "--hash-client-ids",
+        "client_key_file",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help=f"Record client ids as HMAC-SHA256 with the key in this file, at least {MIN_KEY_BYTES} bytes.",
+    ),
+    click.option(
+        "--ubi-sink",
+        "sink",
+        metavar="URL",
+        callback=_check_sink,
+        help="Send the records to the http source of this Data Prepper instead.",
+    ),
+)
+
+
+def ubi_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options, passed and checked as `recording`."""
+
+    @wraps(command)
+    def with_recording(
+        *, ubi: str, client_key_file: Path | None, sink: str | None, **others: object
+    ) -> object:
+        key = None if client_key_file is None else _read_key(client_key_file)
+        return command(recording=RecordingOptions(ubi != "off", ubi == "on", key, sink), **others)
+
+    for option in reversed(_UBI_OPTIONS):
+        with_recording = option(with_recording)
+    return with_recording
+
+
+def _read_key(file: Path) -> bytes:
+    """Return the key for client ids.
+
+    Raises:
+        click.UsageError: there is none, or it is too short to be a secret.
+    """
+    try:
+        key = file.read_bytes().strip()
+    except OSError as error:
+        raise click.UsageError(f"--hash-client-ids: expected a file with the key, found: {error}") from error
+    if len(key) < MIN_KEY_BYTES:
+        raise click.UsageError(
+            f"--hash-client-ids: expected at least {MIN_KEY_BYTES} bytes in {file}, found {len(key)}."
+            " Make one with: openssl rand -hex 32"
+        )
+    return key
 
 
 def log_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -26,6 +26,7 @@ from plugin.search.handler import SearchHandler
 from plugin.search.planner import SearchPlanner
 from plugin.settings.cache import SettingsCache
 from plugin.telemetry.outcome import AnyOutcome, SearchOutcome, outcome_of
+from plugin.ubi.parameters import UBI
 from plugin.upstream.client import StreamedResponse, Upstream
 
 EXPLAIN_TRIES = 3
@@ -136,11 +137,19 @@ def run_search(
     Raises:
         AnsweredError, UpstreamError, AddressError: as `explain`.
     """
-    path, body = index_path(indices), msgspec.json.encode(search)
+    path, body = index_path(indices), msgspec.json.encode(_leave_out_ubi(search))
     sent = (*headers, ("Content-Type", "application/json"))
     request = Request("POST", f"{path}/_search", sent, BytesIO(body), len(body))
     response = handler.handle(request, Endpoint(Api.SEARCH, path[1:]))
     return _decode(response), outcome_of(response) or SearchOutcome.skipped("")
+
+
+def _leave_out_ubi(search: dict[str, Any]) -> dict[str, Any]:
+    """Return a search without `ext.ubi`: what is explained is not recorded."""
+    ext = search.get("ext")
+    if not isinstance(ext, dict) or UBI not in ext:
+        return search
+    return search | {"ext": {name: value for name, value in ext.items() if name != UBI}}
 
 
 def _decode(answer: Response) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from plugin.search.request_body import parse_search, read_body
 from plugin.search.search import Search
 from plugin.search.sidecar import SidecarSearch
 from plugin.telemetry.outcome import SearchOutcome
+from plugin.ubi.recorder import UbiRecorder
 from plugin.upstream.access import DENIED, may_search
 from plugin.upstream.client import StreamedResponse, Upstream
 
@@ -39,9 +40,12 @@ _UNSEEN = Skip("not_enabled")
 class SearchHandler:
     """Answers searches in front of one OpenSearch with one model."""
 
-    def __init__(self, upstream: Upstream, planner: SearchPlanner, model: Model) -> None:
+    def __init__(
+        self, upstream: Upstream, planner: SearchPlanner, model: Model, recorder: UbiRecorder | None = None
+    ) -> None:
         self._upstream = upstream
         self._planner = planner
+        self._recorder = recorder
         self._sidecar = SidecarSearch(upstream, model)
         self._cluster = ClusterSearch(upstream, model)
 
@@ -83,7 +87,9 @@ class SearchHandler:
         except Exception as error:  # noqa: BLE001  # the app's edge: a fault of the proxy must not fail a search
             return self._recover(search, plan, body, error)
         self._planner.breaker.record_success(find_kind(search.request, plan.request))
-        return self._hide(search, body, response) if response.status in DENIED else response
+        if response.status in DENIED:
+            return self._hide(search, body, response)
+        return self._record(search, response)
 
     def _recover(self, search: Search, plan: Plan, body: bytes, error: Exception) -> Response:
         """Fall back after an error, or answer with it if the settings ask for that."""
@@ -101,17 +107,40 @@ class SearchHandler:
         """Send the client's own search, without `ext.rerank` if it has one, and cut our fields out."""
         context = search.request.context
         with context.stage("opensearch"):
-            response = forward_request(
-                self._upstream,
-                search.request,
-                build_redaction(search.target, search.asked),
-                read=body,
-                forward=search.forward,
-                may_repeat=True,
-            )
+            response = self._forward(search, body)
+            while response.status == 400 and (other := self._change_refused(search, response)):
+                search, response = other, self._forward(other, body)
         if response.status in DENIED:
             return self._hide(search, body, response)
-        return replace(response, outcome=SearchOutcome.skipped(skip.reason, context.stages_ms()))
+        outcome = SearchOutcome.skipped(skip.reason, context.stages_ms())
+        response = replace(response, outcome=outcome)
+        return self._record(search, response) if search.is_recorded_passed else response
+
+    def _change_refused(self, search: Search, response: Response) -> Search | None:
+        """Return a refused search without what its record has changed, None if that may not be the reason."""
+        if search.recorded is None or self._recorder is None or not isinstance(response.body, bytes):
+            return None
+        taken = self._recorder.take_back(search.recorded, response.body)
+        return search.drop_ids() if taken is None else search.record(taken)
+
+    def _forward(self, search: Search, body: bytes) -> Response:
+        redact = build_redaction(search.target, search.asked)
+        if redact is None and search.recorded is not None:
+            redact = _keep_whole
+        return forward_request(
+            self._upstream,
+            search.request,
+            redact,
+            read=body,
+            forward=search.forward,
+            may_repeat=True,
+        )
+
+    def _record(self, search: Search, response: Response) -> Response:
+        """Record a search that has `ext.ubi`, and return its answer with the `query_id`."""
+        if self._recorder is None or search.recorded is None:
+            return response
+        return self._recorder.record_response(search.request, search.recorded, response)
 
     def _show_error(self, search: Search, body: bytes, own: Response) -> Response:
         """Answer the proxy's own error to a caller who may search there, and OpenSearch's to others."""
@@ -124,9 +153,15 @@ class SearchHandler:
         forward = search.forward  # without `ext.rerank`, about which OpenSearch says something else
         if denied.status == 403 and forward is not None and not self._planner.shows(search.request, forward):
             _close(denied)
-            denied = forward_request(self._upstream, search.request, read=body)
+            own = search.recorded.sent if search.is_recorded_passed and search.recorded else None
+            denied = forward_request(self._upstream, search.request, read=body, forward=own)
         stages_ms = search.request.context.stages_ms()
         return replace(denied, outcome=SearchOutcome.skipped(_UNSEEN.reason, stages_ms))
+
+
+def _keep_whole(body: bytes) -> bytes:
+    """Return a response as it is; it is read at once, so that it can be recorded."""
+    return body
 
 
 def _close(response: Response) -> None:

@@ -25,6 +25,7 @@ from plugin.search.request_body import decode_json, read_body
 from plugin.search.template import TemplateRenderer
 from plugin.search.upstream_exchange import build_response, is_final
 from plugin.telemetry.outcome import MultiSearchOutcome, SearchOutcome
+from plugin.ubi.recorder import UbiRecorder
 from plugin.upstream.access import may_search
 from plugin.upstream.client import Upstream
 
@@ -38,11 +39,19 @@ MAX_HITS = 10_000
 class MultiSearchHandler:
     """Answers several searches at once in front of one OpenSearch with one model."""
 
-    def __init__(self, upstream: Upstream, planner: SearchPlanner, lookup: FieldLookup, model: Model) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        planner: SearchPlanner,
+        lookup: FieldLookup,
+        model: Model,
+        recorder: UbiRecorder | None = None,
+    ) -> None:
         self._upstream = upstream
         self._planner = planner
         self._lookup = lookup
-        self._reranker = MultiSearchReranker(upstream, model, planner.breaker)
+        self._recorder = recorder
+        self._reranker = MultiSearchReranker(upstream, model, planner.breaker, recorder)
 
     def handle(self, request: Request, endpoint: Endpoint) -> Response:
         """Answer several searches.
@@ -93,7 +102,7 @@ class MultiSearchHandler:
             ):
                 each = each.send_as_it_came(Skip("not_enabled"))
             if is_filtered:  # positions would be lost, and with them whose `ext.rerank` it was
-                each = each.send_as_it_came(Skip("filter_path"))
+                each = each.send_filtered(Skip("filter_path"), is_template=_is_template(request))
             asked = each.plan.num_hits if isinstance(each.plan, Plan) else 0
             if num_hits + asked > MAX_HITS:
                 each = each.fall_back(Skip("msearch_hits"))
@@ -111,7 +120,9 @@ class MultiSearchHandler:
     def _execute(self, request: Request, body: bytes, planned: Sequence[PlannedItem]) -> Response:
         """Rerank the items, or send all of them as they came if none is to be reranked or changed."""
         if not all(each.is_own for each in planned):
-            return self._reranker.run(request, planned)
+            if "filter_path" not in read_parameters(request.target):
+                return self._reranker.run(request, planned)
+            request, body = self._leave_out_ubi(request, planned)
         with request.context.stage("opensearch"):
             response = forward_request(
                 self._upstream, request, build_items_cut(planned), read=body, may_repeat=True
@@ -121,6 +132,14 @@ class MultiSearchHandler:
             for each, own in zip(planned, outcome.items, strict=True):
                 each.record_outcome(own)
         return replace(response, outcome=outcome)
+
+    def _leave_out_ubi(self, request: Request, planned: Sequence[PlannedItem]) -> tuple[Request, bytes]:
+        """Return a request with `filter_path` without its `ext.ubi`: which items it shows is unknown."""
+        if self._recorder is not None:
+            self._recorder.record_unread(sum(not each.is_own for each in planned))
+        body = b"".join(each.lines() for each in planned)
+        headers = request.headers_without("content-encoding")
+        return replace(request, headers=headers, content_length=len(body)), body
 
     def _recover(
         self, request: Request, body: bytes, planned: Sequence[PlannedItem], error: Exception
@@ -144,6 +163,10 @@ class MultiSearchHandler:
                 self._upstream, request, cut, read=body, may_repeat=True, keeps_coding=True
             )
         return replace(response, outcome=SearchOutcome.skipped(skip.reason, context.stages_ms()))
+
+
+def _is_template(request: Request) -> bool:
+    return request.path.rstrip("/").endswith("/template")
 
 
 def _refused_response(request: Request, error: ItemsRefusedError, planned: Sequence[PlannedItem]) -> Response:

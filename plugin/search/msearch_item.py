@@ -58,6 +58,16 @@ class PlannedItem:
         """Return the item passed through as the client sent it."""
         return replace(self, search=self.search.send_as_it_came(skip))
 
+    def send_filtered(self, skip: Skip, *, is_template: bool) -> "PlannedItem":
+        """Return the item passed through as the client sent it, without an `ext.ubi` that nobody reads.
+
+        A template is sent as it came, since what it makes would go to another path.
+        """
+        search, recorded = self.search.send_as_it_came(skip), self.search.recorded
+        if recorded is not None and not recorded.is_left_to_plugin and not is_template:
+            search = replace(search, forward=recorded.plain)
+        return replace(self, search=search)
+
     def record_outcome(self, outcome: SearchOutcome) -> None:
         """Record its outcome for the other pages of its search; an error is no page."""
         is_error = isinstance(self.plan, Plan) and self.plan.settings.on_failure == "error"

@@ -30,6 +30,7 @@ from plugin.search.scoring import score_window
 from plugin.search.upstream_exchange import build_headers, build_response, is_final
 from plugin.search.verification import WindowTexts, carries_sources
 from plugin.telemetry.outcome import MultiSearchOutcome, SearchOutcome
+from plugin.ubi.recorder import UbiRecorder
 from plugin.upstream.access import DENIED
 from plugin.upstream.client import Exchange, Upstream
 
@@ -69,8 +70,11 @@ class _Answers:
 class MultiSearchReranker:
     """Runs planned items on one OpenSearch with one model."""
 
-    def __init__(self, upstream: Upstream, model: Model, breaker: UpstreamBreaker) -> None:
+    def __init__(
+        self, upstream: Upstream, model: Model, breaker: UpstreamBreaker, recorder: UbiRecorder | None = None
+    ) -> None:
         self._upstream = upstream
+        self._recorder = recorder
         self._model = model
         self._breaker = breaker
 
@@ -98,11 +102,20 @@ class MultiSearchReranker:
         for each, outcome in zip(planned, outcomes, strict=True):
             each.record_outcome(outcome)
         self._record_failures(request, items, responses, failed.keys())
-        body = answers.whole.with_items(responses[position].raw for position in items)
+        final = items | failed
+        raws = [self._record(request, final[position], responses[position]) for position in items]
+        body = answers.whole.with_items(raws)
         indices = tuple(each.item.indices for each in planned)
         return build_response(
             answers.exchange, body, MultiSearchOutcome(outcomes, indices, context.stages_ms())
         )
+
+    def _record(self, request: Request, each: PlannedItem, response: _ItemResponse) -> Raw:
+        """Record an item that has `ext.ubi`, and return its part of the answer."""
+        recorded = each.search.recorded
+        if self._recorder is None or recorded is None or each.is_own:
+            return response.raw
+        return self._recorder.record_item(request, recorded, response.raw, response.outcome)
 
     def _record_failures(
         self,

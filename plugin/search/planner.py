@@ -6,7 +6,8 @@ from urllib.parse import unquote
 
 import msgspec
 
-from opensearch.search.plan import Decision, Plan, plan_search
+from opensearch.rawjson.validation import InvalidError
+from opensearch.search.plan import Decision, InvalidControls, Plan, plan_search
 from opensearch.search.point_in_time import read_indices
 from opensearch.search.request import SearchRequest
 from opensearch.settings.skip import Skip
@@ -21,13 +22,21 @@ from plugin.search.page_agreement import PageAgreement
 from plugin.search.search import Search
 from plugin.settings.cache import SettingsCache
 from plugin.settings.languages import LanguageCache
+from plugin.ubi.recorder import RecordedSearch, UbiRecorder
 
 
 class SearchPlanner:
     """Plans searches for one model; those of one caller are planned with what the caller may see."""
 
-    def __init__(self, settings: SettingsCache, model: Model, pages: PageAgreement | None = None) -> None:
+    def __init__(
+        self,
+        settings: SettingsCache,
+        model: Model,
+        pages: PageAgreement | None = None,
+        recorder: UbiRecorder | None = None,
+    ) -> None:
         self._settings = settings
+        self._recorder = recorder
         self._model = model
         self._pages = pages or PageAgreement()
         scripts = model.scripts
@@ -52,12 +61,28 @@ class SearchPlanner:
             UpstreamError: OpenSearch cannot be asked.
         """
         target = self._find_target(request, indices, asked)
+        try:
+            recorded = self._take_recorded(asked)
+        except InvalidError as error:
+            page = self._pages.find_page(request, asked, target, InvalidControls(str(error)))
+            return Search(request, indices, asked, target, InvalidControls(str(error)), None, page)
+        asked = asked if recorded is None else recorded.sent
         decision = (
             Decision(asked) if isinstance(asked, Skip) else self._decide(request, asked, target, fallback)
         )
         page = self._pages.find_page(request, asked, target, decision.plan)
-        plan = page.follow(decision.plan)
-        return Search(request, indices, asked, target, plan, decision.forward, page)
+        plan, forward = page.follow(decision.plan), decision.forward
+        if recorded is not None:
+            forward = recorded.choose_forward(forward)
+        return Search(request, indices, asked, target, plan, forward, page, recorded)
+
+    def _take_recorded(self, asked: SearchRequest | Skip) -> RecordedSearch | None:
+        """Return what is recorded of a search, None if nothing is.
+
+        Raises:
+            InvalidError: its `ext.ubi` is not what it must be.
+        """
+        return None if self._recorder is None or isinstance(asked, Skip) else self._recorder.take(asked)
 
     def shows(self, request: Request, search: SearchRequest) -> bool:
         """Whether the caller may see the settings of a search's indices.

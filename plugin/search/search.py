@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, replace
 
+from opensearch.search.ext import take_controls
 from opensearch.search.plan import InvalidControls, Plan
 from opensearch.search.request import SearchRequest
 from opensearch.settings.skip import Skip
 from opensearch.settings.target import Target
 from plugin.http.messages import Request
 from plugin.search.page_agreement import Page
+from plugin.ubi.recorder import RecordedSearch
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Search:
         plan: how it is reranked, why it is not, or what is wrong with its `ext.rerank`.
         forward: what is sent if it is not reranked; None: the client's own bytes, which hold no `ext.rerank`.
         page: which page of its search it is.
+        recorded: what is recorded of it, None if it has no `ext.ubi`; `asked` is then without that key.
     """
 
     request: Request
@@ -31,6 +34,25 @@ class Search:
     plan: Plan | Skip | InvalidControls
     forward: SearchRequest | None
     page: Page
+    recorded: RecordedSearch | None = None
+
+    @property
+    def is_recorded_passed(self) -> bool:
+        """Whether the proxy records the search even if it is not reranked."""
+        return self.recorded is not None and not self.recorded.is_left_to_plugin
+
+    def record(self, recorded: RecordedSearch) -> "Search":
+        """Return the search sent on without its `ext.ubi`, to be recorded by the proxy."""
+        sent = recorded.sent
+        bare = None if self.forward is None else sent.with_body(take_controls(dict(sent.body))[1])
+        return replace(self, recorded=recorded, forward=recorded.choose_forward(bare))
+
+    def drop_ids(self) -> "Search | None":
+        """Return the search without what its record asks for beside the client's wishes; None: nothing."""
+        if self.recorded is None or self.forward is None or not self.recorded.asks_for_ids:
+            return None
+        recorded, forward = self.recorded.drop_ids(self.forward)
+        return replace(self, recorded=recorded, forward=forward)
 
     def skip(self, skip: Skip) -> "Search":
         """Return the search passed through, without its `ext.rerank`."""

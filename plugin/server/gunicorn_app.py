@@ -1,5 +1,6 @@
 """The proxy as a gunicorn application: its settings, its reload, and what each worker loads."""
 
+import atexit
 import resource
 import ssl
 import subprocess
@@ -32,6 +33,8 @@ from plugin.telemetry.logs import JsonGunicornLogger
 from plugin.telemetry.metrics import Metrics, forget_worker
 from plugin.telemetry.search_log import LogOptions, SearchLog
 from plugin.telemetry.tracing import create_tracing
+from plugin.ubi.record import RecordingOptions
+from plugin.ubi.recorder import create_recorder
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle
 
@@ -93,11 +96,13 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         workers: int,
         log: LogOptions,
         clients: ClientOptions,
+        recording: RecordingOptions | None = None,
         *,
         as_json: bool = False,
     ) -> None:
         self._log = log
         self.clients = clients
+        self._recording = recording or RecordingOptions()
         self._connecting = connecting
         self._files = files
         self._bundle, self._defaults, self._tokens = files.read()
@@ -190,6 +195,8 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         readiness = Readiness(upstream, credentials, poller)
         tracing = create_tracing(query_text=self._log.query_text)
         model = Model.load(self._bundle, self._files.read_others(self._bundle))
+        recorder = create_recorder(upstream, self._connecting, self._recording)
+        atexit.register(recorder.stop)
         poller.wait_for_first_look(FIRST_LOOK_S)  # else the first requests would find it not ready
         return Proxy(
             upstream,
@@ -201,6 +208,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
             SearchLog(self._log),
             tracing,
             self._pages,
+            recorder,
             publish_address=self.clients.publish_address,
         )
 

@@ -22,6 +22,10 @@ INDEX_OUTCOMES = ("applied", "skipped", "passed")
 """How searches of an index are told apart: `passed` if no settings of the index hold for them."""
 
 
+RECORDING_RESULTS = ("written", "full", "no_index", "denied", "rejected", "expired", "unreadable")
+"""What is counted of records: a record is written, or lost for a reason."""
+
+
 class EncodingMetrics:
     """Counts what `CachedQueryEncoder` reports; its circuit is counted among `breakers`."""
 
@@ -216,6 +220,27 @@ class WriteMetrics:
         """Record a batch that went through the encoder."""
         self._texts.inc(num_texts)
         self._seconds.observe(seconds)
+
+
+class RecordingMetrics:
+    """Counts records of searches with `ext.ubi`."""
+
+    def __init__(self, registry: "CollectorRegistry") -> None:
+        from prometheus_client import Counter
+
+        self._records = Counter(
+            "twinrank_ubi_records",
+            "Records of searches with ext.ubi: written, or lost (full, no_index, denied, rejected, expired,"
+            " unreadable).",
+            ["result"],
+            registry=registry,
+        )
+        for result in RECORDING_RESULTS:
+            self._records.labels(result)
+
+    def record(self, result: str, count: int) -> None:
+        """Count records that were written or lost; `result` is one of RECORDING_RESULTS."""
+        self._records.labels(result).inc(count)
 
 
 class SettingsMetrics:

@@ -20,6 +20,7 @@ from plugin.telemetry.component_metrics import (
     BreakerMetrics,
     EncodingMetrics,
     IndexMetrics,
+    RecordingMetrics,
     SettingsMetrics,
     WriteMetrics,
 )
@@ -110,6 +111,7 @@ class Metrics:
         self.indices = IndexMetrics(own, IndexLabels(Path(folder) / INDEX_LABELS if folder else None))
         self.writes = WriteMetrics(own)
         self.settings = SettingsMetrics(own)
+        self.recording = RecordingMetrics(own)
 
     def record_bundle(self, bundle: str, digest: str) -> None:
         """Record which bundle this worker serves."""

@@ -39,6 +39,7 @@ class SearchOutcome:
         model: the name of the bundle; `bundle` has its version too: `NAME@VERSION`.
         fallback: why the proxy scored the hits though the settings say that OpenSearch does.
         stages_ms: milliseconds by stage, `total` last; empty for an item of several.
+        attributes: what is recorded beside it in UBI's `query_attributes`, by names such as `twinrank.arm`.
     """
 
     result: Result
@@ -51,6 +52,7 @@ class SearchOutcome:
     bundle: str = ""
     fallback: str | None = None
     stages_ms: Mapping[str, float] = field(default_factory=dict)
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def skipped(cls, reason: str, stages_ms: Mapping[str, float] | None = None) -> "SearchOutcome":

@@ -28,7 +28,7 @@ LAYERS = {
         "app",
         "admin harness",
         "search writes apis",
-        "passthrough compare",
+        "passthrough compare ubi",
         "settings telemetry",
         "upstream encoding",
         "http",

@@ -13,7 +13,7 @@ from tests.support.searches.several_searches import NDJSON, lines, msearch, raw_
 
 pytestmark = pytest.mark.live
 
-KEYS = [*EXT_KEYS, "a_key_of_some_plugin"]
+KEYS = [*(key for key in EXT_KEYS if key != "ubi"), "a_key_of_some_plugin"]
 TWO_REQUESTS: dict[str, Any] = {"highlight": {"fields": {"text": {}}}}
 CLUSTER: dict[str, Any] = {"rerank": {"execution": "cluster"}}
 

@@ -1,0 +1,1 @@
+"""User Behavior Insights on a real OpenSearch, without its plugin."""
