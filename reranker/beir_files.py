@@ -14,6 +14,9 @@ import msgspec
 
 from reranker.errors import RerankerError
 
+CORPUS = "corpus.jsonl"
+"""Where a collection has its documents."""
+
 QRELS = ("qrels.tsv", "qrels/test.tsv")
 """Where a collection has its judgements."""
 

@@ -2,30 +2,35 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from plugin.commands.progress import show_progress
 from plugin.commands.temporary_folder import check_temporary_folder
+from plugin.commands.terminal import make_console
 from plugin.errors import CommandError
 from plugin.evaluation.judged_documents import print_note
+from plugin.evaluation.query_result import NUM_SHOWN
 from plugin.options.common import bundle_option, json_option
+from plugin.options.judged_queries import judgments_option, queries_option
+from plugin.options.search_argument import parse_body
 from plugin.options.upstream import connection_options
-from plugin.upstream.connecting import Connecting
 from reranker.extras import missing_package
 
 if TYPE_CHECKING:
     from plugin.evaluation.evaluate import Evaluation
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _MATCH = click.Choice(["best_fields", "most_fields", "cross_fields"])
+
+_FOLDER_ONLY = ("index", "analyzer", "match")
+_INDEX_ONLY = ("queries", "fields", "body")
 
 
 @click.command("evaluate")
-@click.argument("folder", type=_FOLDER)
+@click.argument("target", metavar="INDEX|FOLDER")
+@queries_option
+@judgments_option
 @click.option(
     "--proxy",
     envvar="TWINRANK_PROXY",
@@ -33,37 +38,56 @@ _MATCH = click.Choice(["best_fields", "most_fields", "cross_fields"])
     metavar="URL",
     help="A running proxy; without one, one is started for this run.",
 )
-@click.option("--index", help="Index to use, or to create and keep.  [default: evaluate-FOLDER]")
+@click.option("--field", "fields", multiple=True, help="Field to search.  [default: the source fields]")
+@click.option(
+    "--body",
+    type=click.File("rb"),
+    metavar="FILE",
+    help="The search of every query, as JSON with %queryText% in place of its text.",
+)
+@click.option("--index", help="Of a FOLDER: index to use, or to create and keep.  [default: evaluate-FOLDER]")
 @click.option("--queries-limit", type=click.IntRange(min=1), help="Use only the first N judged queries.")
-@click.option("--qrels", type=_FILE, help="Judgements to use instead of qrels.tsv.")
-@click.option("--relevant", type=int, default=1, show_default=True, help="Lowest grade that is relevant.")
-@click.option("--analyzer", help="Analyzer of a new index's text fields, such as english.")
-@click.option("--match", type=_MATCH, default="best_fields", show_default=True, help="Kind of multi_match.")
+@click.option("--relevant", type=float, default=1, show_default=True, help="Lowest grade that is relevant.")
+@click.option("--analyzer", help="Of a FOLDER: analyzer of a new index's text fields, such as english.")
+@click.option("--match", type=_MATCH, help="Of a FOLDER: kind of multi_match.  [default: best_fields]")
 @click.option("--judged-only", is_flag=True, help="Leave unjudged hits out of both orders.")
+@click.option(
+    "--show",
+    type=click.IntRange(min=0),
+    default=NUM_SHOWN,
+    show_default=True,
+    help="How many of the best and of the worst queries to show with both pages.",
+)
 @click.option("--markdown", is_flag=True, help="One table row, as docs/reference/results.md has it.")
 @json_option
 @bundle_option
 @connection_options
 def evaluation_command(
+    target: str,
     as_json: bool,
     markdown: bool,
+    show: int,
     bundle_path: Path,
-    connecting: Connecting,
     **options: Any,  # noqa: ANN401
 ) -> None:
-    """Measure FOLDER's queries (BEIR layout) on OpenSearch alone and through Twinrank."""
-    check_temporary_folder()
-    evaluation = _evaluate(bundle=bundle_path, connecting=connecting, **options)
-    from plugin.evaluation.report import build_table, describe_evaluation, format_markdown
+    """Measure judged queries on OpenSearch alone and through Twinrank.
 
-    if missing := evaluation.collection.num_missing:
-        print_note(f"{missing} judged documents are not in the corpus")
+    On INDEX, which is only searched, with --queries and --judgments; or on a FOLDER in BEIR layout, whose
+    documents are indexed first.
+    """
+    check_temporary_folder()
+    evaluation = _evaluate(target, bundle=bundle_path, **options)
+    from plugin.evaluation.report import build_table, describe_evaluation, format_markdown, format_queries
+
     if as_json:
         click.echo(json.dumps(describe_evaluation(evaluation), indent=2))
     elif markdown:
         click.echo(format_markdown(evaluation))
     else:
-        Console(highlight=False).print(build_table(evaluation))
+        console = make_console()
+        console.print(build_table(evaluation))
+        for part in format_queries(evaluation, show) if show else ():
+            console.print(part)
     if evaluation.num_skipped:
         click.echo(
             f"{evaluation.num_skipped} of {len(evaluation.collection.queries)} searches were not reranked:"
@@ -72,15 +96,64 @@ def evaluation_command(
         )
 
 
-def _evaluate(**options: Any) -> "Evaluation":  # noqa: ANN401
-    """Run the evaluation. Its packages are imported here, since no other command needs them."""
+def _evaluate(target: str, **options: Any) -> "Evaluation":  # noqa: ANN401
+    """Run the evaluation that the argument and the options ask for.
+
+    Raises:
+        click.UsageError: an option is for the other kind.
+        CommandError: nothing says what is judged, or a package is missing.
+    """
+    folder = Path(target)
+    is_folder = options["queries"] is None and folder.is_dir()
+    others = _INDEX_ONLY if is_folder else _FOLDER_ONLY
+    for name in others:
+        if options[name]:
+            kind = "an INDEX" if is_folder else "a FOLDER in BEIR layout"
+            raise click.UsageError(f"--{name.removesuffix('s')} is an option for {kind}, found {target}")
+    used = {name: value for name, value in options.items() if name not in others}
+    if is_folder:
+        return _evaluate_folder(folder, **used)
+    if options["queries"] is None and options["judgments"] is None:
+        raise CommandError(
+            "expected an index with --queries FILE and --judgments FILE, or a folder in BEIR layout,"
+            f" found {target} alone"
+        )
+    return _evaluate_index(target, **used)
+
+
+def _evaluate_folder(
+    folder: Path,
+    *,
+    judgments: str | None,
+    match: str | None,
+    **options: Any,  # noqa: ANN401
+) -> "Evaluation":
+    """Index a folder's documents and evaluate. The packages are imported late: few commands need them."""
     try:
         from plugin.evaluation.run import EvaluationPlan, Listeners, run_evaluation
     except ModuleNotFoundError as error:
         raise CommandError(missing_package("twinrank evaluate", "evaluate", error)) from error
+    qrels = None if judgments is None else Path(judgments)
+    plan = EvaluationPlan(folder, qrels=qrels, match=match or "best_fields", **options)
     with show_progress() as show:
         listeners = Listeners(
             lambda done, total: show("documents", done, total),
             lambda done, total: show("queries", done, total),
         )
-        return run_evaluation(EvaluationPlan(**options), listeners)
+        evaluation = run_evaluation(plan, listeners)
+    if missing := evaluation.collection.num_missing:
+        print_note(f"{missing} judged documents are not in the corpus")
+    return evaluation
+
+
+def _evaluate_index(index: str, *, body: IO[bytes] | None, **options: Any) -> "Evaluation":  # noqa: ANN401
+    """Evaluate an index as it is."""
+    try:
+        from plugin.evaluation.index_run import IndexPlan, evaluate_index
+    except ModuleNotFoundError as error:
+        raise CommandError(missing_package("twinrank evaluate", "evaluate", error)) from error
+    template = None if body is None else parse_body(body.read(), "--body")
+    with show_progress() as show:
+        return evaluate_index(
+            IndexPlan(index, body=template, **options), lambda done, total: show("queries", done, total)
+        )

@@ -40,7 +40,7 @@ _COMMANDS = {
     ),
     "evaluate": _Lazy(
         "evaluate", "evaluation_command",
-        "Measure FOLDER's queries (BEIR layout) on OpenSearch alone and through Twinrank.",
+        "Measure judged queries on OpenSearch alone and through Twinrank.",
     ),
     "explain": _Lazy(
         "explain", "explain_command",

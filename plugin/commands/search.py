@@ -2,22 +2,18 @@
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
 from typing import IO, Any
 
 import click
 
-from opensearch.client import OpenSearchClient
-from opensearch.errors import RequestError
-from opensearch.index import metadata
-from opensearch.settings.table import SettingsError
 from plugin.commands.connection import open_client
 from plugin.commands.terminal import make_console
 from plugin.compare.comparison import BothOrders, ask_for_details, search_both
 from plugin.compare.hit_text import hit_text, hit_title
 from plugin.compare.retry import search_until_reranked
 from plugin.compare.score_parts import ScoreParts, find_score_parts
+from plugin.compare.source_fields import find_source_fields
 from plugin.harness.comparison_table import format_orders
 from plugin.options.common import json_option
 from plugin.options.search_argument import DEFAULT_SIZE, body_option, read_search, set_size, size_option
@@ -66,7 +62,7 @@ def search_command(
     """
     given, words = read_search(text, body)
     with open_client(connecting) as client:
-        sources = _find_source_fields(client, index)
+        sources = find_source_fields(client, index)
     search = _build_search(words or "", fields or sources, size) if given is None else set_size(given, size)
     with connecting.search_client() as straight, connecting.proxy_client(proxy) as proxied:
         orders = search_both(straight, proxied, index, words or "a search body", search)
@@ -103,16 +99,6 @@ def _find_scores(
         place: by_name.get((hit["_index"], hit["_id"])) for place, hit in enumerate(orders.reranked.hits)
     }
     return {place: find_score_parts(scored, used) for place, scored in found.items() if scored and used}
-
-
-def _find_source_fields(client: OpenSearchClient, index: str) -> tuple[str, ...]:
-    """Return the source fields of the indices behind a name, each once; none if no settings can be read."""
-    fields: list[str] = []
-    with suppress(RequestError):  # a user who may search may lack the right to read a mapping
-        for each in metadata.find_indices(client, index):
-            with suppress(SettingsError):
-                fields += each.rerank_settings().source_fields
-    return tuple(dict.fromkeys(fields))
 
 
 def _describe(

@@ -13,41 +13,40 @@ from plugin.commands.connection import open_client
 from plugin.commands.progress import show_progress
 from plugin.encoding.model import Model
 from plugin.errors import CommandError
-from plugin.evaluation.judged_documents import read_judged_queries
+from plugin.evaluation.judged_documents import JudgedQueries, read_judged_queries
+from plugin.evaluation.paired_report import format_difference, format_losses
+from plugin.evaluation.query_result import select_worst
 from plugin.options.common import bundle_option, json_option
+from plugin.options.judged_queries import judgments_option, queries_option
 from plugin.options.upstream import connection_options
 from plugin.search.explain import search_handler
 from plugin.settings.cache import SettingsCache
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle
 from reranker.extras import missing_package
-from reranker.judgements import Judgements
 
 if TYPE_CHECKING:
-    from plugin.evaluation.measures import Difference
     from plugin.evaluation.tune import Pair, Tuned, Window
 
 NEEDS = """`twinrank tune` needs judgements. Give
-  --queries FILE  JSON lines {"_id": "q1", "text": "how to wait a bit"}
-  --qrels FILE    rows of query id, document id and grade (0 is not relevant), or TREC's four columns
+  --queries FILE    CSV query_id,query; or JSON lines {"_id": "q1", "text": "how to wait a bit"}
+  --judgments FILE  rows of query id, document id and grade (0 is not relevant), or TREC's four columns
 At least ten queries that people really ask, each with the grades of the documents on its first page, in the
 order of OpenSearch and in the reranked one alike: `twinrank search INDEX TEXT` shows both."""
-
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command("tune")
 @click.argument("index")
-@click.option("--queries", type=_FILE, help="Queries, as JSON lines with _id and text.")
-@click.option("--qrels", type=_FILE, help="Judgements: query id, document id, grade; or TREC's four columns.")
+@queries_option
+@judgments_option
 @click.option("--field", "fields", multiple=True, help="Fields to search.  [default: the source fields]")
 @json_option
 @bundle_option
 @connection_options
 def tune_command(
     index: str,
-    queries: Path | None,
-    qrels: Path | None,
+    queries: str | None,
+    judgments: str | None,
     fields: tuple[str, ...],
     as_json: bool,
     bundle_path: Path,
@@ -57,15 +56,15 @@ def tune_command(
 
     Feedback is left out: all figures are without it, the bundle's own too.
     """
-    if queries is None or qrels is None:
+    if queries is None and judgments is None:
         raise CommandError(NEEDS)
     with open_client(connecting) as client:
         settings = metadata.find_write_index(client, index).rerank_settings()
-        texts, judged = read_judged_queries(client, index, queries, qrels)
+        judged = read_judged_queries(client, index, queries, judgments)
     bundle = Bundle.open(bundle_path)
     now = _read_pair(settings, bundle.manifest.fusion.weight)
     chosen = fields or settings.source_fields
-    tuned = _tune(index, texts, judged, chosen, now, bundle, connecting, as_json)
+    tuned = _tune(index, judged, chosen, now, bundle, connecting, as_json)
     if as_json:
         click.echo(json.dumps(_describe(tuned)))
         return
@@ -74,8 +73,7 @@ def tune_command(
 
 def _tune(
     index: str,
-    texts: dict[str, str],
-    judged: Judgements,
+    judged: JudgedQueries,
     fields: tuple[str, ...],
     now: "Pair",
     bundle: Bundle,
@@ -88,13 +86,13 @@ def _tune(
     with closing(connecting.upstream()) as upstream:
         cache = SettingsCache(upstream, waits_for_coverage=True)
         handler = search_handler(upstream, cache, Model.load(bundle))
-        found = search_windows(handler, cache, connecting.credentials, index, texts, fields)
+        found = search_windows(handler, cache, connecting.credentials, index, judged.queries, fields)
         windows: dict[str, Window] = {}
         with show_progress(hidden=as_json) as show:
             for query, window in found:
                 windows[query] = window
-                show("queries", len(windows), len(texts))
-    return tune(windows, judged, now)
+                show("queries", len(windows), len(judged.queries))
+    return tune(windows, judged.grades, now, judged.texts)
 
 
 def _read_pair(settings: RerankSettings, bundle_weight: float) -> "Pair":
@@ -111,9 +109,14 @@ def _print_result(index: str, tuned: "Tuned", now: "Pair") -> None:
     click.echo(f"{tuned.num_queries} judged queries, nDCG@10")
     click.echo(f"  OpenSearch alone            {tuned.first_stage:.3f}")
     click.echo(f"  now, weight {now.weight:g}, window {now.window_size}: {tuned.now:.3f}")
-    click.echo(f"    against OpenSearch alone  {_format_difference(tuned.worth)}")
+    click.echo(f"    against OpenSearch alone  {format_difference(tuned.worth)}")
     click.echo(f"  tuned, on queries not seen  {tuned.tuned:.3f}")
-    click.echo(f"    gain over now             {_format_difference(tuned.gain)}")
+    click.echo(f"    gain over now             {format_difference(tuned.gain)}")
+    losses = list(format_losses(tuned.queries))
+    if losses:
+        click.echo("Lost most by the present settings, against OpenSearch alone:")
+        for line in losses:
+            click.echo(f"  {line}")
     best = tuned.best
     if best is None:
         click.echo(
@@ -127,12 +130,6 @@ def _print_result(index: str, tuned: "Tuned", now: "Pair") -> None:
     click.echo(f"  _meta.rerank: {json.dumps(_describe_change(best))}")
 
 
-def _format_difference(found: "Difference") -> str:
-    """Return a mean difference with its interval, and how many queries were won and lost."""
-    interval = f"{found.mean:+.3f} (95 %: {found.low:+.3f} to {found.high:+.3f})"
-    return f"{interval}, won {found.won}, lost {found.lost}"
-
-
 def _describe(tuned: "Tuned") -> dict[str, Any]:
     means = {"first_stage": tuned.first_stage, "now": tuned.now, "tuned": tuned.tuned}
     return {
@@ -140,6 +137,7 @@ def _describe(tuned: "Tuned") -> dict[str, Any]:
         "ndcg@10": means,
         "now_against_first_stage": vars(tuned.worth),
         "gain": vars(tuned.gain),
+        "lost": [vars(query) for query in select_worst(tuned.queries)],
         "is_worth_it": tuned.is_worth_it,
         "change": tuned.best and _describe_change(tuned.best),
     }

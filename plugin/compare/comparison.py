@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from plugin.compare.retry import search_until_reranked
+from plugin.compare.retry import TRIES, search_until_reranked
 from plugin.upstream.search_client import Answer, SearchClient
 
 
@@ -32,15 +32,23 @@ class BothOrders:
 
 
 def search_both(
-    straight: SearchClient, proxied: SearchClient, index: str, query: str, body: dict[str, Any]
+    straight: SearchClient,
+    proxied: SearchClient,
+    index: str,
+    query: str,
+    body: dict[str, Any],
+    *,
+    tries: int = TRIES,
 ) -> BothOrders:
     """Send one search to both; OpenSearch gets it without `ext.rerank`, which it does not know.
+
+    A search that a busy machine leaves unranked is sent `tries` times at most.
 
     Raises:
         SearchError: one of them does not answer, or not with 200.
     """
     first = straight.search(index, remove_controls(body))
-    reranked, repeats = search_until_reranked(proxied, index, body)
+    reranked, repeats = search_until_reranked(proxied, index, body, tries=tries)
     return BothOrders(query, first, reranked, repeats)
 
 

@@ -1,11 +1,12 @@
 """A test collection in the layout of BEIR: documents, queries and relevance judgements."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from reranker.beir_files import (
+    CORPUS,
     QRELS,
     CollectionError,
     DocumentRecord,
@@ -15,7 +16,7 @@ from reranker.beir_files import (
     read_queries,
     read_records,
 )
-from reranker.judgements import Judgements, read_judgements
+from reranker.judgements import read_judgements
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,10 @@ class Collection:
     """
 
     name: str
-    corpus: Path
     num_documents: int
     text_fields: tuple[str, ...]
     queries: dict[str, str]
-    qrels: dict[str, dict[str, int]]
+    qrels: Mapping[str, Mapping[str, float]]
     left_out: dict[str, set[str]]
     num_missing: int = 0
     """How many judged documents are not in the corpus: no search can return them."""
@@ -60,7 +60,7 @@ def read_collection(
     queries = {query: texts[query] for query in [q for q in texts if q in judged][:queries_limit]}
     if not queries:
         raise CollectionError(f"{folder}: expected judged queries, found none that is in both files")
-    corpus = find_file(folder, "corpus.jsonl")
+    corpus = find_file(folder, CORPUS)
     qrels = {query: judged[query] for query in queries}
     documents = collect_judged(qrels)
     num_documents, fields, missing = _survey(corpus, documents)
@@ -70,10 +70,10 @@ def read_collection(
         )
     left_out = _read_left_out(folder)
     name = folder.resolve().name
-    return Collection(name, corpus, num_documents, fields, queries, qrels, left_out, len(missing))
+    return Collection(name, num_documents, fields, queries, qrels, left_out, len(missing))
 
 
-def collect_judged(qrels: Judgements) -> set[str]:
+def collect_judged(qrels: Mapping[str, Mapping[str, float]]) -> set[str]:
     """Return the ids of all documents that have a grade."""
     return {document for grades in qrels.values() for document in grades}
 

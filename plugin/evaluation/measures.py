@@ -13,7 +13,11 @@ from reranker.arrays import Floats64
 DEPTH = 10
 """How many hits of a page are measured."""
 
-Qrels = Mapping[str, Mapping[str, int]]
+SCALE = 1000
+"""Fractional grades become whole thousandths, which ir-measures needs. With its linear gains nDCG stays the
+same whatever the unit."""
+
+Qrels = Mapping[str, Mapping[str, float]]
 Run = Mapping[str, Sequence[str]]
 
 
@@ -49,16 +53,18 @@ class Difference:
     tied: int
 
 
-def measure(qrels: Qrels, run: Run, *, relevant: int = 1) -> Measures:
+def measure(qrels: Qrels, run: Run, *, relevant: float = 1) -> Measures:
     """Measure a run: document ids of each query, best first. A query without hits counts as 0.
 
     `relevant` is the lowest grade that counts as relevant; nDCG uses the grades themselves.
     """
-    ndcg, rr = nDCG @ DEPTH, RR(rel=relevant) @ DEPTH
+    scale = _choose_scale(qrels, relevant)
+    whole = {query: {doc: round(g * scale) for doc, g in grades.items()} for query, grades in qrels.items()}
+    ndcg, rr = nDCG @ DEPTH, RR(rel=round(relevant * scale)) @ DEPTH
     # Scores that fall with the rank: ties among a run's own scores must not be reordered by document id.
     scored = {query: {doc: float(-rank) for rank, doc in enumerate(run.get(query, ()))} for query in qrels}
     values = {ndcg: dict.fromkeys(qrels, 0.0), rr: dict.fromkeys(qrels, 0.0)}
-    for metric in ir_measures.iter_calc([ndcg, rr], {q: dict(grades) for q, grades in qrels.items()}, scored):
+    for metric in ir_measures.iter_calc([ndcg, rr], whole, scored):
         values[metric.measure][metric.query_id] = metric.value
     judged = [_judged(grades, run.get(query, ())[:DEPTH], relevant) for query, grades in qrels.items()]
     bad, unjudged = np.array(judged, np.float64).T
@@ -78,7 +84,13 @@ def compare(before: Floats64, after: Floats64) -> Difference:
     return Difference(mean, float(low), float(high), float(test.pvalue), **counts)
 
 
-def _judged(grades: Mapping[str, int], top: Sequence[str], relevant: int) -> tuple[int, float]:
+def _choose_scale(qrels: Qrels, relevant: float) -> int:
+    """Return SCALE if any number is a fraction, else 1."""
+    numbers = [relevant, *(grade for grades in qrels.values() for grade in grades.values())]
+    return 1 if all(float(number).is_integer() for number in numbers) else SCALE
+
+
+def _judged(grades: Mapping[str, float], top: Sequence[str], relevant: float) -> tuple[int, float]:
     """Return how many hits were judged and are not relevant, and the share that was not judged."""
     bad = sum(grades.get(doc, relevant) < relevant for doc in top)
     unjudged = sum(doc not in grades for doc in top)

@@ -1,13 +1,18 @@
 """An evaluation as a table, as JSON and as a row of Markdown."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy.typing as npt
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 from plugin.evaluation.evaluate import Evaluation
 from plugin.evaluation.measures import Difference, Measures
+from plugin.evaluation.paired_report import format_interval, format_p
+from plugin.evaluation.query_result import NUM_SHOWN, QueryResult, select_best, select_worst
+from plugin.harness.comparison_table import build_orders_table
 
 MARKDOWN_HEAD = (
     "| collection | documents | queries | nDCG@10 BM25 | reranked | difference (95 %) | p |"
@@ -33,6 +38,26 @@ def build_table(evaluation: Evaluation) -> Table:
     return table
 
 
+def format_queries(evaluation: Evaluation, number: int = NUM_SHOWN) -> Iterator[Table | Text]:
+    """Yield the queries that lost most and those that gained most, each with both pages.
+
+    A hit is shown by its grade and its title, as `twinrank search` prints it.
+    """
+    worst, best = select_worst(evaluation.results, number), select_best(evaluation.results, number)
+    yield from _format_pages("lost most", worst)
+    yield from _format_pages("gained most", best)
+
+
+def _format_pages(words: str, results: Sequence[QueryResult]) -> Iterator[Table | Text]:
+    if not results:
+        yield Text(f"No query {words.split()[0]}.", style="bold")
+        return
+    yield Text(f"The queries that {words} (nDCG@10; a hit's grade is before its title)", style="bold")
+    for result in results:
+        yield Text(result.format())
+        yield build_orders_table(result.orders, result.describe_hit)
+
+
 def format_markdown(evaluation: Evaluation) -> str:
     """Return one row for the table under MARKDOWN_HEAD."""
     collection, before, after = evaluation.collection, evaluation.first_stage, evaluation.reranked
@@ -55,6 +80,27 @@ def describe_evaluation(evaluation: Evaluation) -> dict[str, Any]:
         "ndcg@10_difference": vars(evaluation.ndcg),
         "rr@10_difference": vars(evaluation.rr),
         "statuses": evaluation.statuses,
+        "bundles": list(evaluation.bundles),
+        "results": [_describe_result(result) for result in evaluation.results],
+    }
+
+
+def _describe_result(result: QueryResult) -> dict[str, Any]:
+    """Return one query's values and both pages, each hit with its grade, null if it has none."""
+    sides = {"opensearch": result.orders.straight, "twinrank": result.orders.reranked}
+    pages = {
+        name: [
+            {"_id": hit["_id"], "title": hit["title"], "judgment": result.grades.get(hit["_id"])}
+            for hit in answer.hits
+        ]
+        for name, answer in sides.items()
+    }
+    return {
+        "query_id": result.id,
+        "query": result.text,
+        "ndcg@10": {"opensearch": result.before, "twinrank": result.after},
+        "rerank_status": result.orders.reranked.status,
+        **pages,
     }
 
 
@@ -68,7 +114,7 @@ def _means(evaluation: Evaluation, measures: Measures) -> dict[str, float | None
 
 
 def _rr_name(evaluation: Evaluation) -> str:
-    return "RR@10" if evaluation.relevant == 1 else f"RR@10 (grade {evaluation.relevant} and above)"
+    return "RR@10" if evaluation.relevant == 1 else f"RR@10 (grade {evaluation.relevant:g} and above)"
 
 
 def _pair(before: npt.NDArray[Any], after: npt.NDArray[Any]) -> tuple[str, str]:
@@ -76,9 +122,7 @@ def _pair(before: npt.NDArray[Any], after: npt.NDArray[Any]) -> tuple[str, str]:
 
 
 def _compared(found: Difference) -> tuple[str, str, str]:
-    p = "< 0.0001" if found.p < 0.0001 else f"{found.p:.4f}"
-    interval = f"{found.mean:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
-    return interval, p, f"{found.won} / {found.lost} / {found.tied}"
+    return format_interval(found), format_p(found), f"{found.won} / {found.lost} / {found.tied}"
 
 
 def _bad(evaluation: Evaluation) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from plugin.evaluation.evaluate import Evaluation, evaluate
 from plugin.harness.prepared_index import prepare_index
 from plugin.harness.proxy_process import running_proxy
 from plugin.upstream.connecting import Connecting
-from reranker.beir_files import CollectionError
+from reranker.beir_files import CORPUS, CollectionError, find_file
 from reranker.bundle import DEFAULT_BUNDLE, Bundle
 
 DEADLINE_MS = 5000
@@ -64,7 +64,7 @@ def run_evaluation(plan: EvaluationPlan, listeners: Listeners) -> Evaluation:
     _index(plan, collection, index, listeners)
     done = iter(range(1, len(collection.queries) + 1))
     with (
-        _proxy(plan) as proxy,
+        open_proxy(plan.proxy, plan.connecting, plan.bundle) as proxy,
         plan.connecting.search_client() as straight,
         plan.connecting.proxy_client(proxy) as proxied,
     ):
@@ -89,7 +89,7 @@ def _index(plan: EvaluationPlan, collection: Collection, index: str, listeners: 
     prepare_index(
         plan.connecting,
         index,
-        collection.corpus,
+        find_file(plan.folder, CORPUS),
         collection.text_fields,
         bundle=Bundle.open(plan.bundle),
         settings={"deadline_ms": DEADLINE_MS},
@@ -101,10 +101,15 @@ def _index(plan: EvaluationPlan, collection: Collection, index: str, listeners: 
 
 
 @contextmanager
-def _proxy(plan: EvaluationPlan) -> Iterator[str]:
-    if plan.proxy:
-        yield plan.proxy
+def open_proxy(url: str | None, connecting: Connecting, bundle: Path) -> Iterator[str]:
+    """Yield the address of a proxy: the one that is given, or one that runs while the block does.
+
+    Raises:
+        ProxyError: it does not start.
+    """
+    if url:
+        yield url
         return
     temporary = tempfile.TemporaryDirectory(prefix="twinrank-")
-    with temporary as folder, running_proxy(plan.connecting, Path(folder), bundle=plan.bundle) as proxy:
+    with temporary as folder, running_proxy(connecting, Path(folder), bundle=bundle) as proxy:
         yield proxy.url

@@ -14,6 +14,7 @@ import numpy as np
 
 from plugin.errors import CommandError
 from plugin.evaluation.measures import Difference, Qrels, compare, measure
+from plugin.evaluation.query_result import PairedQuery
 from reranker.arrays import Floats, Floats64
 from reranker.fusion import choose_fusion
 from reranker.rerank import rank
@@ -75,6 +76,8 @@ class Tuned:
     worth: Difference
     gain: Difference
     best: Pair | None
+    queries: tuple[PairedQuery, ...] = ()
+    """Every query in OpenSearch's order and with the current settings."""
 
     @property
     def is_worth_it(self) -> bool:
@@ -82,8 +85,10 @@ class Tuned:
         return self.best is not None and self.gain.low > 0
 
 
-def tune(windows: Mapping[str, Window], qrels: Qrels, now: Pair) -> Tuned:
-    """Fit on these queries, which `qrels` judges.
+def tune(
+    windows: Mapping[str, Window], qrels: Qrels, now: Pair, texts: Mapping[str, str] | None = None
+) -> Tuned:
+    """Fit on these queries, which `qrels` judges; `texts` is query id -> text.
 
     Raises:
         TuningError: fewer than MIN_QUERIES queries are judged.
@@ -111,6 +116,10 @@ def tune(windows: Mapping[str, Window], qrels: Qrels, now: Pair) -> Tuned:
         worth=compare(first_stage, before),
         gain=compare(before, unseen),
         best=pairs[chosen] if chosen else None,
+        queries=tuple(
+            PairedQuery(query, (texts or {}).get(query, ""), *values)
+            for query, *values in zip(judged, first_stage.tolist(), before.tolist(), strict=True)
+        ),
     )
 
 

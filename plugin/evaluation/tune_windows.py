@@ -1,6 +1,6 @@
 """The windows of judged queries, each searched once through the handler of all searches."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from plugin.http.headers import Headers
 from plugin.search.explain import Asked, explain
 from plugin.search.handler import SearchHandler
 from plugin.settings.cache import SettingsCache
+from reranker.query_files import EvaluationQuery, Queries
 
 _FUSION = {"method": "log_linear", "feedback": 0, "smoothing": 0}
 """Only the weight of the crossing is fitted."""
@@ -24,25 +25,29 @@ def search_windows(
     settings: SettingsCache,
     headers: Headers,
     index: str,
-    queries: Mapping[str, str],
+    queries: Queries,
     fields: Sequence[str],
 ) -> Iterator[tuple[str, Window]]:
     """Yield every query's id and its widest window, except queries in a script that the model does not read.
+
+    A query with a body is searched by it, the text of any other one is looked for in `fields`.
 
     Raises:
         TuningError: searches of the index are not reranked; says why.
         UpstreamError: OpenSearch cannot be asked, or answers with an error.
     """
-    for query, text in queries.items():
-        asked = Asked(index, _build_search(text, fields))
+    for query, given in queries.items():
+        asked = Asked(index, _build_search(given, fields))
         window = _search_window(handler, settings, headers, asked)
         if window is not None:
             yield query, window
 
 
-def _build_search(text: str, fields: Sequence[str]) -> dict[str, Any]:
+def _build_search(query: EvaluationQuery, fields: Sequence[str]) -> dict[str, Any]:
+    words = {"query": {"multi_match": {"query": query.text, "fields": list(fields)}}}
     return {
-        "query": {"multi_match": {"query": text, "fields": list(fields)}},
+        **(words if query.body is None else query.body),
+        "from": 0,
         "size": WINDOWS[-1],
         "_source": False,
         "ext": {"rerank": {"enabled": True, "window_size": WINDOWS[-1], "fusion": _FUSION}},

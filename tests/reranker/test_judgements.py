@@ -10,7 +10,7 @@ import pytest
 
 from plugin.evaluation.collection import read_collection
 from reranker.beir_files import CollectionError
-from reranker.judgements import read_judgements
+from reranker.judgements import JudgementFile, read_judgement_file, read_judgements
 from tests.support.index_command import Command, lines
 
 EXPECTED = {"1001": {"5001": 1, "5002": 0}, "1002": {"5003": 2}}
@@ -66,9 +66,9 @@ def test_ids_may_hold_commas_and_blanks(tmp_path: Path) -> None:
     [
         ("", "expected judgements .*, found none"),
         ("q1\td1\tgood\n", "line 1: expected query-id, corpus-id and a whole number"),
-        ("q1\td1\t1\nq1\td2\t0.5\n", r"line 2: expected .*whole number.*'0\.5'"),
+        ("q1\td1\t1\nq1\td2\t0.5\n", r"line 2, column 3: expected .*whole number.*'0\.5'"),
         ("q1\td1\t1\nq1\td2\n", "line 2: expected 3 columns, as in the first line"),
-        ("q1\td1\t1\nq1\t\t1\n", "line 2: expected query-id"),
+        ("q1\td1\t1\nq1\t\t1\n", "line 2, column 2: expected query-id"),
         ("q1\td1\n", "line 1: expected .* a header with query-id"),
         ("q1\t1\n", "line 1: expected .* found 2 columns"),
         ("1001\t1\t5001\n", "found 5001, which looks like an id.*name them in a header"),
@@ -85,6 +85,68 @@ def test_what_is_no_judgement_is_refused_with_its_line(tmp_path: Path, text: str
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
     with pytest.raises(CollectionError, match=message):
         read_judgements(file)
+
+
+HEAD = "query_id,doc_id,judgment\n"
+
+GRADED: dict[str, tuple[str, dict[str, dict[str, float]], dict[str, str], int]] = {
+    "fractions": (HEAD + "q1,d1,0.5\nq1,d2,1\n", {"q1": {"d1": 0.5, "d2": 1}}, {}, 0),
+    "less than nothing": (HEAD + "q1,d1,-1\nq1,d2,2\n", {"q1": {"d1": -1, "d2": 2}}, {}, 0),
+    "JSON lines": (
+        '{"query_id": "q1", "doc_id": 7, "judgment": 0.25, "by": ["x"]}\n'
+        '{"query_id": "q1", "doc_id": "d", "judgment": 0}\n',
+        {"q1": {"7": 0.25, "d": 0}}, {}, 0,
+    ),
+    "Quepid's basic export": (
+        "query,docid,rating\nred shoe,d1,3\n red shoe ,d2,0\nnothing rated\nblue,d3,\n",
+        {"red shoe": {"d1": 3, "d2": 0}}, {"red shoe": "red shoe"}, 2,
+    ),
+    "Quepid's detailed export": (
+        "Team Name,Case Name,Case ID,Query Text,Doc ID,Title,Rating,brand\n"
+        't,c,5,"red, shoe",d1,"A ""red"" shoe",3,x\nt,c,5,"red, shoe",d2,B,,x\n',
+        {"red, shoe": {"d1": 3}}, {"red, shoe": "red, shoe"}, 1,
+    ),
+    "ids and texts": (
+        "query_id,query,doc_id,judgment\nq1,red,d1,1\nq2,blue,d1,2\n",
+        {"q1": {"d1": 1}, "q2": {"d1": 2}}, {"q1": "red", "q2": "blue"}, 0,
+    ),
+    "a cell of two lines": (
+        'query,docid,rating\n"red\nshoe",d1,1\nblue,d2,2\n',
+        {"red\nshoe": {"d1": 1}, "blue": {"d2": 2}}, {"red\nshoe": "red\nshoe", "blue": "blue"}, 0,
+    ),
+}  # fmt: skip
+"""A file's text; its grades, its queries' texts, and how many of its rows have no rating."""
+
+
+@pytest.mark.parametrize("kind", GRADED)
+def test_fractions_and_exports_are_read(tmp_path: Path, kind: str) -> None:
+    text, grades, texts, num_unrated = GRADED[kind]
+    file = tmp_path / "judgments"
+    file.write_text(text)
+    assert read_judgement_file(file) == JudgementFile(grades, texts, num_unrated)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HEAD + "q1,d1,x\n", "line 2, column 3: expected .* a number as judgment.*found 'x'"),
+        (HEAD + 'q1,d1,"0,5"\n', "line 2, column 3: .*found '0,5'"),
+        ("judgment,doc_id,query_id\n1,,q1\n", "line 2, column 2: .*found ''"),
+        (HEAD + "q1,d1,0.5\nq1,d1,0.25\n", "line 3: expected one grade .*found 0.25 after 0.5"),
+        (HEAD + "q1,d1,\n", "line 2, column 3"),
+        (HEAD + 'q1,"d1,1\n' + "x" * 200_000, "line 2: expected cells between commas"),
+        (HEAD + 'q1,"d1,1\nq2,d2,1\n', "line 2: .*found a quote without end"),
+        ('{"query_id": "q1", "doc_id": "d1"}\n', r"line 1: expected .*found \['query_id', 'doc_id'\]"),
+        ('{"query_id": "q1", "doc_id": ["d1"], "judgment": 1}\n', "line 1: expected .*found: Expected"),
+        ('{"query_id": "q", "doc_id": "d", "judgment": 1}\n{"q"\n', "line 2: expected .*found: Input"),
+    ],
+)  # fmt: skip
+def test_what_is_no_grade_is_refused_with_line_and_column(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "judgments"
+    file.write_text(text)
+    with pytest.raises(CollectionError, match=message) as raised:
+        read_judgement_file(file)
+    assert len(str(raised.value)) < 1000
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from plugin.search.explain import search_handler
 from plugin.settings.cache import SettingsCache
 from plugin.upstream.client import Upstream
 from reranker.bundle import Bundle
+from reranker.query_files import EvaluationQuery
 from tests.support.index_command import Command, lines
 from tests.support.paths import ROOT, TINY_BUNDLE
 
@@ -138,7 +139,8 @@ def test_a_machine_that_was_too_busy_is_asked_again(
     with closing(Upstream(opensearch_url)) as upstream:
         settings = SettingsCache(upstream, waits_for_coverage=True)
         door = search_handler(upstream, settings, model)
-        queries, headers = dict.fromkeys("abcdefghij", "word"), read_credentials(opensearch_url)
+        queries = dict.fromkeys("abcdefghij", EvaluationQuery("word"))
+        headers = read_credentials(opensearch_url)
         found = dict(search_windows(door, settings, headers, index_name, queries, ["title"]))
     assert {query: window.ids for query, window in found.items()} == {query: ["d"] for query in queries}
 

@@ -43,7 +43,7 @@ def test_documents_to_leave_out_are_no_hits_of_that_query(
     first = toy_index.first_stage(2)
     qrels = {"q": {first[0]["_id"]: 1, first[1]["_id"]: 1}}
     left_out = {"q": {first[0]["_id"]}}
-    collection = Collection("toy", Path(), 130, ("text",), {"q": toy_index.query_text}, qrels, left_out)
+    collection = Collection("toy", 130, ("text",), {"q": toy_index.query_text}, qrels, left_out)
     with SearchClient(opensearch_url) as straight, SearchClient(proxy_url) as proxied:
         found = evaluate(collection, straight, proxied, toy_index.name)
     assert found.statuses == {"applied": 1}
@@ -53,7 +53,7 @@ def test_documents_to_leave_out_are_no_hits_of_that_query(
 
 @pytest.mark.live
 def test_a_proxy_that_does_nothing_does_not_pass_for_one(toy_index: ToyIndex, opensearch_url: str) -> None:
-    collection = Collection("toy", Path(), 130, ("text",), {"q": toy_index.query_text}, {"q": {"0": 1}}, {})
+    collection = Collection("toy", 130, ("text",), {"q": toy_index.query_text}, {"q": {"0": 1}}, {})
     with SearchClient(opensearch_url) as client:
         assert evaluate(collection, client, client, toy_index.name).statuses == {"no proxy": 1}
 
@@ -74,7 +74,7 @@ def test_titles_are_searched_where_there_are_any() -> None:
 
 
 def _evaluation(qrels: dict[str, dict[str, int]]) -> Evaluation:
-    collection = Collection("toy", Path(), 2, ("text",), dict.fromkeys(qrels, "text"), qrels, {})
+    collection = Collection("toy", 2, ("text",), dict.fromkeys(qrels, "text"), qrels, {})
     before, after = measure(qrels, {"q": ["b", "a"]}), measure(qrels, {"q": ["a", "b"]})
     ndcg, rr = compare(before.ndcg, after.ndcg), compare(before.rr, after.rr)
     return Evaluation(collection, 1, before, after, ndcg, rr, {"applied": 1})

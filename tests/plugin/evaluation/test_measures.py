@@ -17,6 +17,15 @@ def test_ndcg_with_linear_gains_and_the_full_ideal() -> None:
     assert found.ndcg == pytest.approx(expected)
 
 
+def test_fractional_grades_count_as_they_are() -> None:
+    run = {"q1": ["b", "c", "a"], "q2": ["n", "x"]}
+    tenths = {query: {doc: grade / 10 for doc, grade in grades.items()} for query, grades in QRELS.items()}
+    found = measure(tenths, run, relevant=0.25)
+    assert found.ndcg == pytest.approx(measure(QRELS, run).ndcg)
+    assert found.rr == pytest.approx([1 / 3, 0])
+    assert found.bad == pytest.approx([2, 1])
+
+
 def test_reciprocal_rank_and_the_grade_that_counts() -> None:
     run = {"q1": ["c", "b", "a"], "q2": ["x"]}
     assert measure(QRELS, run).rr == pytest.approx([1 / 2, 1])
