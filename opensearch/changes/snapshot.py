@@ -1,6 +1,6 @@
-"""Every document of one index at one point in time: source fields and stored vectors."""
+"""Every document of one index at one point in time: its vectors, or what a search asks for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -31,33 +31,45 @@ def read_documents(
         BusyError: a shard does not answer.
         RequestError: OpenSearch cannot be asked.
     """
+    for hit in read_hits(upstream, index, {"_source": list(source_fields), "docvalue_fields": [field]}):
+        yield SnapshotDocument(hit["_id"], hit.get("_source", {}), hit.get("fields", {}).get(field, []))
+
+
+def read_hits(
+    upstream: OpenSearchClient, index: Index, search: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Yield every hit of a search in an index as it was when the first one was asked for.
+
+    `search` says what is looked for and what of it, such as `query` and `_source`; memory holds a page of
+    hits. The order is that of the writes, shard by shard.
+
+    Raises:
+        BusyError: a shard does not answer.
+        RequestError: OpenSearch cannot be asked.
+    """
     num_shards = int(index.settings["index.number_of_shards"])
     with _open_point_in_time(upstream, index.name) as pit:
         body: dict[str, Any] = {
             "size": PAGE,
+            **search,
             "pit": {"id": pit, "keep_alive": KEEP_ALIVE},
             "sort": [{"_seq_no": "asc"}],
-            "_source": list(source_fields),
-            "docvalue_fields": [field],
             "track_total_hits": False,
         }
         for shard in range(num_shards):
             # As many slices as shards make each slice one shard, in which a sequence number is unique.
             # (`_shard_doc` would need none of this, but 2.19 does not know it.)
             slice_ = {"slice": {"id": shard, "max": num_shards}} if num_shards > 1 else {}
-            yield from _read_pages(upstream, index.name, field, body | slice_)
+            yield from _read_pages(upstream, index.name, body | slice_)
 
 
-def _read_pages(
-    upstream: OpenSearchClient, index: str, field: str, body: dict[str, Any]
-) -> Iterator[SnapshotDocument]:
-    while hits := _read_hits(upstream, index, body):
-        for hit in hits:
-            yield SnapshotDocument(hit["_id"], hit.get("_source", {}), hit.get("fields", {}).get(field, []))
+def _read_pages(upstream: OpenSearchClient, index: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    while hits := _read_page(upstream, index, body):
+        yield from hits
         body = body | {"search_after": hits[-1]["sort"]}
 
 
-def _read_hits(upstream: OpenSearchClient, index: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+def _read_page(upstream: OpenSearchClient, index: str, body: dict[str, Any]) -> list[dict[str, Any]]:
     response = upstream.request("POST", "/_search", body)
     if response["timed_out"] or response["_shards"]["failed"]:
         raise BusyError(f"{index}: {response['_shards']['failed']} shards did not answer; try again")

@@ -13,7 +13,7 @@ from plugin.errors import CommandError
 from plugin.evaluation.judged_documents import print_note
 from plugin.evaluation.query_result import NUM_SHOWN
 from plugin.options.common import bundle_option, json_option
-from plugin.options.judged_queries import judgments_option, queries_option
+from plugin.options.judged_queries import judged_search_options
 from plugin.options.search_argument import parse_body
 from plugin.options.upstream import connection_options
 from reranker.extras import missing_package
@@ -29,28 +29,10 @@ _INDEX_ONLY = ("queries", "fields", "body")
 
 @click.command("evaluate")
 @click.argument("target", metavar="INDEX|FOLDER")
-@queries_option
-@judgments_option
-@click.option(
-    "--proxy",
-    envvar="TWINRANK_PROXY",
-    show_envvar=True,
-    metavar="URL",
-    help="A running proxy; without one, one is started for this run.",
-)
-@click.option("--field", "fields", multiple=True, help="Field to search.  [default: the source fields]")
-@click.option(
-    "--body",
-    type=click.File("rb"),
-    metavar="FILE",
-    help="The search of every query, as JSON with %queryText% in place of its text.",
-)
+@judged_search_options
 @click.option("--index", help="Of a FOLDER: index to use, or to create and keep.  [default: evaluate-FOLDER]")
-@click.option("--queries-limit", type=click.IntRange(min=1), help="Use only the first N judged queries.")
-@click.option("--relevant", type=float, default=1, show_default=True, help="Lowest grade that is relevant.")
 @click.option("--analyzer", help="Of a FOLDER: analyzer of a new index's text fields, such as english.")
 @click.option("--match", type=_MATCH, help="Of a FOLDER: kind of multi_match.  [default: best_fields]")
-@click.option("--judged-only", is_flag=True, help="Leave unjudged hits out of both orders.")
 @click.option(
     "--show",
     type=click.IntRange(min=0),

@@ -46,9 +46,17 @@ _COMMANDS = {
         "explain", "explain_command",
         "Show step by step how a search for TEXT in INDEX is reranked.",
     ),
+    "gate": _Lazy(
+        "gate", "gate_command",
+        "Fail if searches of INDEX have become worse than a baseline.",
+    ),
     "index": _Lazy(
         "index", "index_command",
         "Index the documents of FILE with their vectors.",
+    ),
+    "judgments": _Lazy(
+        "judgments", "judgments_command",
+        "Make judgements of INDEX's documents from recorded clicks.",
     ),
     "migrate": _Lazy(
         "migrate", "migrate_command",

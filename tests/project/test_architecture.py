@@ -23,7 +23,7 @@ LAYERS = {
         "__main__",
         "commands",
         "options",
-        "server demo evaluation",
+        "server demo evaluation clicks",
         "proxy",
         "app",
         "admin harness",

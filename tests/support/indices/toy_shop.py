@@ -47,6 +47,5 @@ def make_toy_shop(client: OpenSearch, url: str) -> Iterator[ToyShop]:
         )  # fmt: skip
         client.indices.refresh(index=index)
         with running_proxy(url, Path(name), bundle=DEFAULT_BUNDLE) as proxy:
-            manifest = bundle.manifest
-            yield ToyShop(url, proxy.url, index, f"{bundle.name}@{manifest.version}", folder)
+            yield ToyShop(url, proxy.url, index, bundle.label, folder)
     client.indices.delete(index=index)
