@@ -108,7 +108,8 @@ def parse_page(source: Mapping[str, Any]) -> ShownPage | None:
     """Return the page that a recorded search showed, None if it has no text or no hits."""
     query, text = source.get("query_id"), source.get("user_query")
     found = source.get("query_response_hit_ids")
-    documents = tuple(_clean(each) for each in (found if isinstance(found, list) else [found]) if each)
+    listed = found if isinstance(found, list) else [found]
+    documents = tuple(_clean(each) for each in listed if each is not None and each != "")
     if not query or not isinstance(text, str) or not text.strip() or not documents:
         return None
     client = source.get("client_id")

@@ -56,8 +56,9 @@ LAYERS = {
         "rerank canonical bundle_names bundle_sizes",
         "bundle feedback smoothing",
         "shared_files",
-        "manifest window_vectors encoder languages tri_letters integer_query judgements",
-        "tokens fusion crossing stored_vector beir_files external_data",
+        "manifest window_vectors encoder languages tri_letters integer_query judgements query_files",
+        "tokens fusion crossing stored_vector table_files external_data",
+        "beir_files",
         "arrays text errors blas_threads extras printable",
     ),
     "model_export": (

@@ -73,5 +73,5 @@ def test_the_workbench_gets_the_bodies_that_it_imports(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_a_plain_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputFolderError, match="expected to write judgements to .*file, found"):
+    with pytest.raises(OutputFolderError, match=r"expected to write judgements to .*file, found"):
         write_judgements(tmp_path / "file", "csv", ())
