@@ -10,6 +10,14 @@ import click
 from opensearch.client import OpenSearchClient, index_path
 from plugin.errors import CommandError
 from plugin.evaluation.collection import collect_judged
+from plugin.evaluation.workbench import (
+    SCHEME,
+    fetch_judgements,
+    fetch_query_set,
+    parse_judgement_list,
+    parse_query_set,
+    read_saved,
+)
 from reranker.beir_files import QRELS, find_file
 from reranker.judgements import Grades, JudgementFile, read_judgement_file
 from reranker.query_files import EvaluationQuery, Queries, read_query_file
@@ -48,8 +56,8 @@ def read_judged_queries(
 ) -> JudgedQueries:
     """Read the queries that are judged, with their judgements; what is left out is noted on stderr.
 
-    Both are files. `queries` may be a folder in BEIR layout, which has judgements too; it may be None if the
-    judgements have the texts of their queries.
+    Both are files, or `workbench:ID` for a list of Search Relevance Workbench. `queries` may be a folder in
+    BEIR layout, which has judgements too; it may be None if the judgements have the texts of their queries.
 
     Raises:
         CollectionError: a file is not what it must be.
@@ -58,10 +66,10 @@ def read_judged_queries(
         RequestError: OpenSearch cannot be asked.
     """
     judged_in = _name_judgements(queries, judgments)
-    judged = _read_judgements(judged_in)
+    judged = _read_judgements(client, judged_in)
     asked = {id_: EvaluationQuery(text) for id_, text in judged.texts.items()}
     if queries is not None:
-        asked = read_query_file(_find(queries, "--queries"))
+        asked = _read_queries(client, queries)
     elif not asked:
         raise NoJudgedQueryError(
             f"expected --queries FILE, since {judged_in} has ids of queries and no texts"
@@ -106,8 +114,21 @@ def _name_judgements(queries: str | None, judgments: str | None) -> str:
     )
 
 
-def _read_judgements(judgments: str) -> JudgementFile:
+def _read_queries(client: OpenSearchClient, queries: str) -> Queries:
+    if queries.startswith(SCHEME):
+        return fetch_query_set(client, queries.removeprefix(SCHEME))
+    path = _find(queries, "--queries")
+    saved = read_saved(path)
+    return read_query_file(path) if saved is None else parse_query_set(saved, queries)
+
+
+def _read_judgements(client: OpenSearchClient, judgments: str) -> JudgementFile:
+    if judgments.startswith(SCHEME):
+        return fetch_judgements(client, judgments.removeprefix(SCHEME))
     path = _find(judgments, "--judgments")
+    saved = read_saved(path)
+    if saved is not None:
+        return parse_judgement_list(saved, judgments)
     return read_judgement_file(find_file(path, *QRELS) if path.is_dir() else path)
 
 

@@ -10,14 +10,15 @@ from plugin.options.common import Command
 queries_option = click.option(
     "--queries",
     metavar="FILE",
-    help="Queries: CSV query_id,query; JSON lines; TREC topics; or a folder in BEIR layout.",
+    help="Queries: CSV query_id,query; JSON lines; TREC topics; a folder in BEIR layout; or workbench:ID.",
 )
 judgments_option = click.option(
     "--judgments",
     "--qrels",
     "judgments",
     metavar="FILE",
-    help="Judgements: CSV query_id,doc_id,judgment; JSON lines; TREC's four columns; or Quepid's export.",
+    help="Judgements: CSV query_id,doc_id,judgment; JSON lines; TREC's columns; Quepid's export; or"
+    " workbench:ID.",
 )
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
