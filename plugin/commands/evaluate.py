@@ -40,6 +40,12 @@ _INDEX_ONLY = ("queries", "fields", "body")
     show_default=True,
     help="How many of the best and of the worst queries to show with both pages.",
 )
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write a report for a browser too: one file that loads nothing.",
+)
 @click.option("--markdown", is_flag=True, help="One table row, as docs/reference/results.md has it.")
 @json_option
 @bundle_option
@@ -49,6 +55,7 @@ def evaluation_command(
     as_json: bool,
     markdown: bool,
     show: int,
+    html: Path | None,
     bundle_path: Path,
     **options: Any,  # noqa: ANN401
 ) -> None:
@@ -61,6 +68,8 @@ def evaluation_command(
     evaluation = _evaluate(target, bundle=bundle_path, **options)
     from plugin.evaluation.report import build_table, describe_evaluation, format_markdown, format_queries
 
+    if html is not None:
+        _write_html(html, evaluation, show)
     if as_json:
         click.echo(json.dumps(describe_evaluation(evaluation), indent=2))
     elif markdown:
@@ -101,6 +110,15 @@ def _evaluate(target: str, **options: Any) -> "Evaluation":  # noqa: ANN401
             f" found {target} alone"
         )
     return _evaluate_index(target, **used)
+
+
+def _write_html(file: Path, evaluation: "Evaluation", number: int) -> None:
+    from plugin.evaluation.report_html import render_html
+
+    try:
+        file.write_text(render_html(evaluation, number), encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"expected to write the report to {file}, found: {error}") from error
 
 
 def _evaluate_folder(
