@@ -29,7 +29,8 @@ def evaluation(*gains: float, title: str = "A title", name: str = "shop") -> Eva
     """Return an evaluation with a query for each gain."""
     before = np.full(len(gains), 0.5)
     after = before + np.array(gains)
-    sides = [Measures(each, each, np.zeros(len(gains)), np.zeros(len(gains))) for each in (before, after)]
+    zeros = np.zeros(len(gains))
+    first_stage, reranked = (Measures(each, each, zeros, zeros) for each in (before, after))
     texts = {f"q{n}": f"text {n} {title}" for n in range(len(gains))}
     orders = BothOrders("", page(title, "second"), page("second", title))
     results = tuple(
@@ -38,7 +39,8 @@ def evaluation(*gains: float, title: str = "A title", name: str = "shop") -> Eva
     )
     collection = Collection(name, 1234, ("title",), texts, {id_: {"d0": 0.0} for id_ in texts}, {})
     found = compare(before, after)
-    return Evaluation(collection, 1, *sides, found, found, {"applied": len(gains)}, results, ("bge@1",))
+    statuses = {"applied": len(gains)}
+    return Evaluation(collection, 1, first_stage, reranked, found, found, statuses, results, ("bge@1",))
 
 
 class Page(HTMLParser):
@@ -76,7 +78,7 @@ def test_it_shows_the_measures_and_both_pages() -> None:
     assert text.count("A title") == 2 * 3 + 3 + 4, (
         "two on each of three pages, in three summaries, in the list"
     )
-    assert "Reranked is better" in Page(render_html(evaluation(0.1, 0.2))).text
+    assert "Reranked is better" in Page(render_html(evaluation(0.1, 0.11, 0.12))).text
     assert "Reranked is worse" in Page(render_html(evaluation(-0.1, -0.11, -0.12))).text
 
 
