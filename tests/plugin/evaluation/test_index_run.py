@@ -2,19 +2,17 @@
 
 import csv
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from opensearchpy import OpenSearch
 
 from plugin.commands.main import main
 from plugin.evaluation.index_run import SearchBodyError, fill_placeholders, make_body_builder
 from reranker.query_files import EvaluationQuery
 from tests.support.indices.toy_collection import QUERIES
-from tests.support.indices.toy_shop import ToyShop, make_toy_shop
+from tests.support.indices.toy_shop import ToyShop
 
 pytestmark = pytest.mark.opensearch_2_19
 
@@ -42,12 +40,6 @@ def test_a_template_is_filled_wherever_its_placeholder_is() -> None:
     assert fill_placeholders("%SearchText%", "a") == "a"
     with pytest.raises(SearchBodyError, match="expected a search with %queryText%"):
         make_body_builder({}, (), 10, BODY)
-
-
-@pytest.fixture(scope="module")
-def shop(client: OpenSearch, opensearch_url: str) -> Iterator[ToyShop]:
-    """Yield an index of the toy collection, enabled, with the default bundle's vectors."""
-    yield from make_toy_shop(client, opensearch_url)
 
 
 def evaluate(shop: ToyShop, *arguments: str) -> Result:

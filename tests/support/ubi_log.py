@@ -1,0 +1,116 @@
+"""Recorded searches and clicks of simulated people, in indices as User Behavior Insights 1.3 maps them.
+
+The mappings are those of the plugin's `queries-mapping.json` and `events-mapping.json`
+(opensearch-project/user-behavior-insights at 3fee2d8bd55b58916aa23905ecc9587b8f372201, Apache License 2.0), as
+far as the fields are used here.
+"""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from opensearchpy import OpenSearch, helpers
+
+_KEYWORD = {"type": "keyword", "ignore_above": 100}
+
+_QUERIES_MAPPING = {
+    "dynamic": False,
+    "properties": {
+        "timestamp": {"type": "date", "format": "strict_date_time"},
+        "query_id": _KEYWORD,
+        "query": {"type": "text"},
+        "query_response_id": _KEYWORD,
+        "query_response_hit_ids": {"type": "keyword"},
+        "user_query": {"type": "keyword"},
+        "query_attributes": {"type": "flat_object"},
+        "client_id": _KEYWORD,
+        "application": _KEYWORD,
+    },
+}
+
+_EVENTS_MAPPING = {
+    "properties": {
+        "application": _KEYWORD,
+        "action_name": _KEYWORD,
+        "client_id": _KEYWORD,
+        "query_id": _KEYWORD,
+        "timestamp": {"type": "date", "format": "strict_date_time", "ignore_malformed": True},
+        "event_attributes": {
+            "dynamic": True,
+            "properties": {"object": {"properties": {"object_id": {"type": "keyword", "ignore_above": 256}}}},
+        },
+    },
+}
+
+PLACES = (0.9, 0.5, 0.3, 0.2, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05)
+"""How likely somebody looks at a place."""
+
+
+@dataclass(frozen=True)
+class UbiLog:
+    """Two indices of a log."""
+
+    client: OpenSearch
+    queries: str
+    events: str
+
+    def create(self) -> None:
+        """Create the indices, of several shards."""
+        for name, mapping in ((self.queries, _QUERIES_MAPPING), (self.events, _EVENTS_MAPPING)):
+            settings = {"number_of_shards": 2, "number_of_replicas": 0}
+            self.client.indices.create(index=name, body={"mappings": mapping, "settings": settings})
+
+    def delete(self) -> None:
+        """Delete the indices."""
+        self.client.indices.delete(index=f"{self.queries},{self.events}", ignore_unavailable=True)
+
+    def write(self, actions: Iterator[dict[str, Any]]) -> None:
+        """Write records, and make them searchable."""
+        helpers.bulk(self.client, actions, chunk_size=5_000, refresh=True)
+
+    def record_search(
+        self,
+        id_: str,
+        text: str,
+        documents: Sequence[str],
+        client: str,
+        **more: Any,  # noqa: ANN401
+    ) -> dict[str, Any]:
+        """Return the record of a search."""
+        source = {
+            "timestamp": "2026-11-01T12:00:00.000Z",
+            "query_id": id_,
+            "user_query": text,
+            "client_id": client,
+            "query_response_hit_ids": list(documents),
+            **more,
+        }
+        return {"_index": self.queries, "_source": source}
+
+    def record_click(self, id_: str, document: str, client: str) -> dict[str, Any]:
+        """Return the record of a click."""
+        source = {
+            "timestamp": "2026-11-01T12:00:01.000Z",
+            "query_id": id_,
+            "action_name": "click",
+            "client_id": client,
+            "event_attributes": {"object": {"object_id": document}},
+        }
+        return {"_index": self.events, "_source": source}
+
+    def simulate_people(
+        self, text: str, documents: Sequence[str], likes: Mapping[str, float], number: int, seed: int
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the records of people who each search once, see the documents shuffled, and click.
+
+        `likes` is how likely a document is clicked once it is looked at.
+        """
+        chance = random.Random(seed)
+        for n in range(number):
+            id_, client = f"{text}-{n}", f"person {text}-{n}"
+            page = chance.sample(list(documents), len(documents))
+            yield self.record_search(id_, text, page, client)
+            for place, document in enumerate(page):
+                if chance.random() < PLACES[place] * likes.get(document, 0.05):
+                    yield self.record_click(id_, document, client)
