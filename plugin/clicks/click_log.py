@@ -129,6 +129,10 @@ class ClickLog:
         """Yield every document of every query that was shown so often, query by query."""
         return (Tally(*row) for row in self._database.execute(_TALLY, (min_impressions,)))
 
+    def read_documents(self) -> Iterator[str]:
+        """Yield every document that was shown, each once."""
+        return (row[0] for row in self._database.execute("SELECT DISTINCT document FROM shown"))
+
     def _add_page(self, page: ShownPage) -> None:
         clicked = self._take_clicks(page)
         query = self._find_query(page.text)

@@ -15,6 +15,8 @@ NAME = "Clicks, by Twinrank"
 
 _DESCRIPTION = "Clicks over expected clicks, as grades from 0 to 3 (twinrank judgments)"
 
+BEIR = "beir"
+
 Write = Callable[[TextIO, TextIO, Iterable[ClickJudgement]], None]
 
 
@@ -88,7 +90,7 @@ def _open_list(file: TextIO, head: dict[str, str], name: str) -> None:
 
 FORMS: dict[str, tuple[tuple[str, str], Write]] = {
     "csv": (("queries.csv", "judgments.csv"), _write_csv),
-    "beir": (("queries.jsonl", "qrels.tsv"), _write_beir),
+    BEIR: (("queries.jsonl", "qrels.tsv"), _write_beir),
     "workbench": (("query_set.json", "judgments.json"), _write_workbench),
 }
 """Each form, the names of its two files, and what writes them."""

@@ -11,7 +11,8 @@ import click
 
 from plugin.clicks.click_judgements import MIN_IMPRESSIONS, judge_clicks
 from plugin.clicks.click_log import ClickLog, ClientCaps, LogCounts
-from plugin.clicks.judgement_files import FORMS, write_judgements
+from plugin.clicks.corpus_file import write_corpus
+from plugin.clicks.judgement_files import BEIR, FORMS, write_judgements
 from plugin.clicks.known_documents import KnownDocuments
 from plugin.clicks.ubi_records import (
     EVENTS_INDEX,
@@ -24,6 +25,7 @@ from plugin.clicks.ubi_records import (
 from plugin.commands.connection import open_client
 from plugin.commands.progress import Show, show_progress
 from plugin.commands.temporary_folder import check_temporary_folder
+from plugin.compare.source_fields import find_source_fields
 from plugin.options.common import json_option
 from plugin.options.upstream import connection_options
 from plugin.upstream.connecting import Connecting
@@ -48,6 +50,12 @@ _T = TypeVar("_T")
     default="csv",
     show_default=True,
     help="For spreadsheets, in BEIR layout, or to import into Search Relevance Workbench.",
+)
+@click.option(
+    "--field",
+    "fields",
+    multiple=True,
+    help="Field of a document's text, for --format beir.  [default: the source fields]",
 )
 @click.option(
     "--min-impressions",
@@ -95,6 +103,7 @@ def judgments_command(
     index: str,
     folder: Path,
     form: str,
+    fields: tuple[str, ...],
     min_impressions: int,
     client_query_cap: int,
     client_cap: int,
@@ -119,18 +128,24 @@ def judgments_command(
         ClickLog.open(Path(temporary) / "clicks.sqlite", caps) as log,
         show_progress(hidden=as_json) as show,
     ):
+        if form == BEIR:
+            fields = fields or find_source_fields(client, index)
+            if not fields:
+                raise click.UsageError(f"expected --field FIELD, since {index} has no source fields")
         log.add_clicks(_count(read_clicks(client, events_index, chosen, action), "clicks", show))
         log.add_pages(_count(read_pages(client, queries_index, chosen), "searches", show))
         known = KnownDocuments(client, index)
         judged = judge_clicks(log.read_tallies(min_impressions))
-        files = write_judgements(folder, form, known.keep(judged))
+        files = list(write_judgements(folder, form, known.keep(judged)))
+        if form == BEIR:
+            files.append(write_corpus(folder, client, index, fields, log.read_documents()))
     if as_json:
         counts = {**asdict(log.counts), "judged": known.num_kept, "not_in_index": known.num_missing}
         click.echo(json.dumps({**counts, "files": [str(file) for file in files]}))
     else:
         for line in _describe(log.counts, known, index, min_impressions):
             click.echo(line)
-        click.echo(f"Written: {files[0]} and {files[1]}")
+        click.echo(f"Written: {', '.join(str(file) for file in files)}")
     if not known.num_kept:
         raise NoRecordsError(
             f"expected documents of {index} that were shown at least {min_impressions} times for a query,"

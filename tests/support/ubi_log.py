@@ -1,8 +1,8 @@
 """Recorded searches and clicks of simulated people, in indices as User Behavior Insights 1.3 maps them.
 
-The mappings are those of the plugin's `queries-mapping.json` and `events-mapping.json`
-(opensearch-project/user-behavior-insights at 3fee2d8bd55b58916aa23905ecc9587b8f372201, Apache License 2.0), as
-far as the fields are used here.
+As far as the fields are used here, the mappings are the plugin's `queries-mapping.json` and
+`events-mapping.json` (opensearch-project/user-behavior-insights at 3fee2d8bd55b58916aa23905ecc9587b8f372201,
+Apache License 2.0).
 """
 
 import random
