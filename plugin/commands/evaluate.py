@@ -6,6 +6,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from plugin.commands.output_file import write_output
 from plugin.commands.progress import show_progress
 from plugin.commands.temporary_folder import check_temporary_folder
 from plugin.commands.terminal import make_console
@@ -69,7 +70,9 @@ def evaluation_command(
     from plugin.evaluation.report import build_table, describe_evaluation, format_markdown, format_queries
 
     if html is not None:
-        _write_html(html, evaluation, show)
+        from plugin.evaluation.report_html import render_html
+
+        write_output(html, render_html(evaluation, show))
     if as_json:
         click.echo(json.dumps(describe_evaluation(evaluation), indent=2))
     elif markdown:
@@ -110,15 +113,6 @@ def _evaluate(target: str, **options: Any) -> "Evaluation":  # noqa: ANN401
             f" found {target} alone"
         )
     return _evaluate_index(target, **used)
-
-
-def _write_html(file: Path, evaluation: "Evaluation", number: int) -> None:
-    from plugin.evaluation.report_html import render_html
-
-    try:
-        file.write_text(render_html(evaluation, number), encoding="utf-8")
-    except OSError as error:
-        raise CommandError(f"expected to write the report to {file}, found: {error}") from error
 
 
 def _evaluate_folder(

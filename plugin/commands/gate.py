@@ -6,6 +6,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from plugin.commands.output_file import write_output
 from plugin.commands.progress import show_progress
 from plugin.commands.temporary_folder import check_temporary_folder
 from plugin.errors import CommandError
@@ -109,16 +110,8 @@ def _report(result: "GateResult", junit: Path | None, summary: Path | None, *, a
     from plugin.evaluation.gate_report import describe_gate, format_gate, render_junit, render_summary
 
     if junit is not None:
-        _write(junit, render_junit(result), "wb")
+        write_output(junit, render_junit(result))
     if summary is not None:
-        _write(summary, render_summary(result).encode(), "ab")
+        write_output(summary, render_summary(result), appends=True)
     for line in [json.dumps(describe_gate(result), indent=2)] if as_json else format_gate(result):
         click.echo(line)
-
-
-def _write(file: Path, content: bytes, mode: str) -> None:
-    try:
-        with file.open(mode) as stream:
-            stream.write(content)
-    except OSError as error:
-        raise CommandError(f"expected to write {file}, found: {error}") from error

@@ -41,7 +41,7 @@ def describe_gate(result: GateResult) -> dict[str, Any]:
     }
 
 
-def render_junit(result: GateResult) -> bytes:
+def render_junit(result: GateResult) -> str:
     """Return the checks as JUnit's XML: a test suite with a test case for each."""
     suites = ET.Element("testsuites")
     counts = {
@@ -61,8 +61,8 @@ def render_junit(result: GateResult) -> bytes:
             ET.SubElement(case, "system-out").text = _clean(check.detail)
     if result.notes:
         ET.SubElement(suite, "system-out").text = _clean("\n".join(result.notes))
-    written: bytes = ET.tostring(suites, encoding="utf-8", xml_declaration=True)
-    return written
+    written: str = ET.tostring(suites, encoding="unicode", xml_declaration=False)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{written}\n'
 
 
 def render_summary(result: GateResult) -> str:

@@ -154,7 +154,7 @@ def hostile() -> GateResult:
 
 
 def test_junit_names_every_check_and_its_failure() -> None:
-    suite = ET.fromstring(render_junit(hostile())).find("testsuite")  # noqa: S314  # our own
+    suite = ET.fromstring(render_junit(hostile()).encode()).find("testsuite")  # noqa: S314  # our own
     assert suite is not None
     assert (suite.get("tests"), suite.get("failures")) == ("5", "1")
     cases = suite.findall("testcase")
