@@ -58,6 +58,9 @@ def test_what_the_present_settings_are_worth_is_said_though_nothing_is_better() 
     assert tuned.worth.mean == pytest.approx(tuned.now - tuned.first_stage)
     assert 0 < tuned.worth.low < tuned.worth.mean < tuned.worth.high
     assert tuned.worth.won > tuned.worth.lost
+    gains = [query.gain for query in tuned.queries]
+    assert (len(gains), sum(gain < 0 for gain in gains)) == (60, tuned.worth.lost)
+    assert sum(gains) / len(gains) == pytest.approx(tuned.worth.mean)
 
 
 def test_noise_is_not_sold_as_a_gain() -> None:

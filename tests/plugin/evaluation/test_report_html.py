@@ -5,42 +5,8 @@ import hashlib
 import re
 from html.parser import HTMLParser
 
-import numpy as np
-
-from plugin.compare.comparison import BothOrders
-from plugin.evaluation.collection import Collection
-from plugin.evaluation.evaluate import Evaluation
-from plugin.evaluation.measures import Measures, compare
-from plugin.evaluation.query_result import QueryResult
 from plugin.evaluation.report_html import render_html
-from plugin.upstream.search_client import Answer
-
-HOSTILE = (
-    """"><script>alert(1)</script><img src=x onerror='alert(1)'>{{ 7 * 7 }}</style><style>*{display:none}"""
-)
-
-
-def page(*titles: str) -> Answer:
-    hits = [{"_index": "i", "_id": f"d{n}", "title": title} for n, title in enumerate(titles)]
-    return Answer({"hits": {"hits": hits}}, {}, 0)
-
-
-def evaluation(*gains: float, title: str = "A title", name: str = "shop") -> Evaluation:
-    """Return an evaluation with a query for each gain."""
-    before = np.full(len(gains), 0.5)
-    after = before + np.array(gains)
-    zeros = np.zeros(len(gains))
-    first_stage, reranked = (Measures(each, each, zeros, zeros) for each in (before, after))
-    texts = {f"q{n}": f"text {n} {title}" for n in range(len(gains))}
-    orders = BothOrders("", page(title, "second"), page("second", title))
-    results = tuple(
-        QueryResult(id_, text, 0.5, 0.5 + gain, orders, {"d0": 0.0})
-        for (id_, text), gain in zip(texts.items(), gains, strict=True)
-    )
-    collection = Collection(name, 1234, ("title",), texts, {id_: {"d0": 0.0} for id_ in texts}, {})
-    found = compare(before, after)
-    statuses = {"applied": len(gains)}
-    return Evaluation(collection, 1, first_stage, reranked, found, found, statuses, results, ("bge@1",))
+from tests.support.made_evaluation import HOSTILE, make_evaluation
 
 
 class Page(HTMLParser):
@@ -70,7 +36,7 @@ class Page(HTMLParser):
 
 
 def test_it_shows_the_measures_and_both_pages() -> None:
-    text = Page(render_html(evaluation(0.1, -0.2, 0, 0.3))).text
+    text = Page(render_html(make_evaluation(0.1, -0.2, 0, 0.3))).text
     assert "1,234 documents, 4 judged queries, bundle bge@1" in text
     assert "Neither order is better than the other beyond chance" in text
     assert text.index("Queries that lost most text 1") < text.index("Queries that gained most text 3")
@@ -78,12 +44,12 @@ def test_it_shows_the_measures_and_both_pages() -> None:
     assert text.count("A title") == 2 * 3 + 3 + 4, (
         "two on each of three pages, in three summaries, in the list"
     )
-    assert "Reranked is better" in Page(render_html(evaluation(0.1, 0.11, 0.12))).text
-    assert "Reranked is worse" in Page(render_html(evaluation(-0.1, -0.11, -0.12))).text
+    assert "Reranked is better" in Page(render_html(make_evaluation(0.1, 0.11, 0.12))).text
+    assert "Reranked is worse" in Page(render_html(make_evaluation(-0.1, -0.11, -0.12))).text
 
 
 def test_hostile_titles_are_text() -> None:
-    html = render_html(evaluation(0.1, -0.2, title=HOSTILE, name=HOSTILE))
+    html = render_html(make_evaluation(0.1, -0.2, title=HOSTILE, name=HOSTILE))
     parsed = Page(html)
     assert not {"script", "img", "link", "iframe", "object", "form"} & set(parsed.tags)
     assert parsed.tags.count("style") == 1
@@ -92,7 +58,7 @@ def test_hostile_titles_are_text() -> None:
 
 
 def test_nothing_is_loaded_and_only_its_own_style_applies() -> None:
-    html = render_html(evaluation(0.1))
+    html = render_html(make_evaluation(0.1))
     parsed = Page(html)
     names = {name for name, _ in parsed.attributes}
     assert not {"src", "href", "srcset", "style"} & names
@@ -108,6 +74,6 @@ def test_nothing_is_loaded_and_only_its_own_style_applies() -> None:
 
 
 def test_no_query_and_no_hits_are_told() -> None:
-    found = evaluation(0.0)
+    found = make_evaluation(0.0)
     text = Page(render_html(found)).text
     assert text.count("None.") == 2
