@@ -17,12 +17,16 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
 
 
+COPIES = 5
+NUMBER = COPIES * len(QUERIES)
+
+
 class Gate:
     """The command, with the files of the toy collection in a folder."""
 
     def __init__(self, shop: ToyShop, folder: Path) -> None:
         self._shop = shop
-        self.queries, self.judgments = shop.write_csv(folder)
+        self.queries, self.judgments = shop.write_csv(folder, COPIES)
         self.baseline, self.junit = folder / "baseline.json", folder / "gate.xml"
         self.summary = folder / "summary.md"
 
@@ -44,7 +48,7 @@ def gate(shop: ToyShop, tmp_path: Path) -> Gate:
     made = Gate(shop, tmp_path)
     written = made("--update", "--pin", "q0")
     assert written.exit_code == 0, written.output
-    assert f"{len(QUERIES)} queries of {shop.index}, 1 pinned" in written.stdout
+    assert f"{NUMBER} queries of {shop.index}, 1 pinned" in written.stdout
     return made
 
 
@@ -66,7 +70,7 @@ def test_a_planted_regression_fails(gate: Gate, shop: ToyShop, client: OpenSearc
     worse = {**meta["rerank"], "fusion": {"method": "log_linear", "weight": 0, "feedback": 0, "smoothing": 0}}
     client.indices.put_mapping(index=shop.index, body={"_meta": {**meta, "rerank": worse}})
     try:
-        until(lambda: gate.compare().exit_code != 0, "the proxy follows the settings")
+        until(lambda: gate.compare().exit_code != 0, "the proxy follows the settings", lambda: gate().stdout)
         gate.summary.unlink()
         done = gate.compare()
     finally:
@@ -106,7 +110,7 @@ def test_another_bundle_gone_and_new_queries_are_noted(gate: Gate) -> None:
     done = gate("--json")
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
-    assert (found["passed"], found["queries"]) == (True, len(QUERIES) - 1)
+    assert (found["passed"], found["queries"]) == (True, NUMBER - 1)
     assert found["notes"][0].startswith("The bundle was old@1 and is ")
     assert found["notes"][1:] == [
         "1 queries of the baseline are gone: gone.",

@@ -24,13 +24,17 @@ class ToyShop:
     folder: Path
     """The collection in BEIR layout."""
 
-    def write_csv(self, folder: Path) -> tuple[Path, Path]:
-        """Write the queries and the judgements as spreadsheets, and return both files."""
+    def write_csv(self, folder: Path, copies: int = 1) -> tuple[Path, Path]:
+        """Write the queries and the judgements as spreadsheets, and return both files.
+
+        `copies` is how often each query is there, for an interval that needs more than a few.
+        """
+        judged = {f"{id_}-{n}" if n else id_: each for n in range(copies) for id_, each in QUERIES.items()}
         queries, judgments = folder / "queries.csv", folder / "judgments.csv"
         with queries.open("w", newline="") as file:
-            texts = ((id_, text) for id_, (text, _) in QUERIES.items())
+            texts = ((id_, text) for id_, (text, _) in judged.items())
             csv.writer(file).writerows([("query_id", "query"), *texts])
-        rows = [(id_, f"d{n}", grade) for id_, (_, grades) in QUERIES.items() for n, grade in grades.items()]
+        rows = [(id_, f"d{n}", grade) for id_, (_, grades) in judged.items() for n, grade in grades.items()]
         with judgments.open("w", newline="") as file:
             csv.writer(file).writerows([("query_id", "doc_id", "judgment"), *rows])
         return queries, judgments
