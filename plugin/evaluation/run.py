@@ -35,7 +35,7 @@ class EvaluationPlan:
     index: str | None = None
     queries_limit: int | None = None
     qrels: Path | None = None
-    relevant: int = 1
+    relevant: float = 1
     analyzer: str | None = None
     match: str = "best_fields"
     judged_only: bool = False
@@ -58,7 +58,7 @@ def run_evaluation(plan: EvaluationPlan, listeners: Listeners) -> Evaluation:
     """
     collection = read_collection(plan.folder, queries_limit=plan.queries_limit, qrels_file=plan.qrels)
     if not any(grade >= plan.relevant for grades in collection.qrels.values() for grade in grades.values()):
-        raise CollectionError(f"{plan.folder}: expected a grade of at least {plan.relevant}, found none")
+        raise CollectionError(f"{plan.folder}: expected a grade of at least {plan.relevant:g}, found none")
     index = plan.index or f"evaluate-{collection.name.lower()}"
 
     _index(plan, collection, index, listeners)

@@ -86,7 +86,7 @@ def test_a_body_that_is_not_reranked_says_why(toy_index: ToyIndex, proxy_url: st
     assert told["twinrank"]["hits"] == told["opensearch"]["hits"]
     assert (set(told["moved"]), told["repeats"]) == ({"="}, 0)
     words = " ".join(shown(toy_index, proxy_url, body).output.split())
-    assert "sorted by something other than its score" in words
+    assert "sorted by something else than descending" in words
 
 
 @pytest.mark.live
