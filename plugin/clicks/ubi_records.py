@@ -8,11 +8,9 @@ from opensearch.changes.snapshot import read_hits
 from opensearch.client import OpenSearchClient
 from opensearch.index import metadata
 from plugin.errors import CommandError
+from plugin.ubi.record import PREFIX
 
-QUERIES_INDEX = "ubi_queries"
-EVENTS_INDEX = "ubi_events"
-
-FROM_ATTRIBUTE = "twinrank.from"
+FROM_ATTRIBUTE = f"{PREFIX}from"
 """The member of `query_attributes` that has the place of a page's first hit, from 0."""
 
 PAGE = 1_000

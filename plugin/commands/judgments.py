@@ -15,8 +15,6 @@ from plugin.clicks.corpus_file import write_corpus
 from plugin.clicks.judgement_files import BEIR, FORMS, write_judgements
 from plugin.clicks.known_documents import KnownDocuments
 from plugin.clicks.ubi_records import (
-    EVENTS_INDEX,
-    QUERIES_INDEX,
     NoRecordsError,
     RecordFilter,
     read_clicks,
@@ -28,6 +26,7 @@ from plugin.commands.temporary_folder import check_temporary_folder
 from plugin.compare.source_fields import find_source_fields
 from plugin.options.common import json_option
 from plugin.options.upstream import connection_options
+from plugin.ubi.indices import EVENTS, QUERIES
 from plugin.upstream.connecting import Connecting
 
 _T = TypeVar("_T")
@@ -84,7 +83,7 @@ _T = TypeVar("_T")
 @click.option(
     "--ubi-queries",
     "queries_index",
-    default=QUERIES_INDEX,
+    default=QUERIES,
     show_default=True,
     metavar="INDEX",
     help="Where the searches are recorded.",
@@ -92,7 +91,7 @@ _T = TypeVar("_T")
 @click.option(
     "--ubi-events",
     "events_index",
-    default=EVENTS_INDEX,
+    default=EVENTS,
     show_default=True,
     metavar="INDEX",
     help="Where the clicks are recorded.",

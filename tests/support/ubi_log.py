@@ -1,9 +1,4 @@
-"""Recorded searches and clicks of simulated people, in indices as User Behavior Insights 1.3 maps them.
-
-As far as the fields are used here, the mappings are the plugin's `queries-mapping.json` and
-`events-mapping.json` (opensearch-project/user-behavior-insights at 3fee2d8bd55b58916aa23905ecc9587b8f372201,
-Apache License 2.0).
-"""
+"""Recorded searches and clicks of simulated people, in indices as User Behavior Insights 1.3 maps them."""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,36 +7,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch, helpers
 
-_KEYWORD = {"type": "keyword", "ignore_above": 100}
-
-_QUERIES_MAPPING = {
-    "dynamic": False,
-    "properties": {
-        "timestamp": {"type": "date", "format": "strict_date_time"},
-        "query_id": _KEYWORD,
-        "query": {"type": "text"},
-        "query_response_id": _KEYWORD,
-        "query_response_hit_ids": {"type": "keyword"},
-        "user_query": {"type": "keyword"},
-        "query_attributes": {"type": "flat_object"},
-        "client_id": _KEYWORD,
-        "application": _KEYWORD,
-    },
-}
-
-_EVENTS_MAPPING = {
-    "properties": {
-        "application": _KEYWORD,
-        "action_name": _KEYWORD,
-        "client_id": _KEYWORD,
-        "query_id": _KEYWORD,
-        "timestamp": {"type": "date", "format": "strict_date_time", "ignore_malformed": True},
-        "event_attributes": {
-            "dynamic": True,
-            "properties": {"object": {"properties": {"object_id": {"type": "keyword", "ignore_above": 256}}}},
-        },
-    },
-}
+from plugin.ubi.indices import EVENTS, QUERIES, read_mapping
 
 PLACES = (0.9, 0.5, 0.3, 0.2, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05)
 """How likely somebody looks at a place."""
@@ -57,9 +23,10 @@ class UbiLog:
 
     def create(self) -> None:
         """Create the indices, of several shards."""
-        for name, mapping in ((self.queries, _QUERIES_MAPPING), (self.events, _EVENTS_MAPPING)):
+        for name, kind in ((self.queries, QUERIES), (self.events, EVENTS)):
             settings = {"number_of_shards": 2, "number_of_replicas": 0}
-            self.client.indices.create(index=name, body={"mappings": mapping, "settings": settings})
+            body = {"mappings": read_mapping(kind), "settings": settings}
+            self.client.indices.create(index=name, body=body)
 
     def delete(self) -> None:
         """Delete the indices."""

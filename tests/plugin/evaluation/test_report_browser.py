@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from plugin.evaluation.report_html import render_html
 from tests.support.made_evaluation import HOSTILE, make_evaluation
@@ -16,7 +16,7 @@ from tests.support.made_evaluation import HOSTILE, make_evaluation
 pytestmark = pytest.mark.live
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PHONE = {"width": 390, "height": 844}
+PHONE = ViewportSize(width=390, height=844)
 
 
 @pytest.fixture(scope="module")
