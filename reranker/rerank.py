@@ -21,7 +21,8 @@ class Ranking:
     in first-stage order, NaN if a hit has no usable vector. `fused` is (num_hits,) float64 in first-stage
     order: the order is made from it. `num_scored` counts the hits with a usable vector. `similarity` is
     (num_hits,) float32, to the feedback documents, None without feedback; `neighbours` is (num_hits,)
-    float64, the nearest hits' mean fused value, None without smoothing.
+    float64, the nearest hits' mean fused value, None without smoothing. `signals` is (num_signals, num_hits)
+    float64, the logarithms of the factors of signals, None without signals.
     """
 
     order: Positions
@@ -30,6 +31,7 @@ class Ranking:
     num_scored: int
     similarity: Floats | None = None
     neighbours: Floats64 | None = None
+    signals: Floats64 | None = None
 
     @property
     def neutral(self) -> float:

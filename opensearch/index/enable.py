@@ -12,6 +12,7 @@ from opensearch.errors import IndexMissingError
 from opensearch.index import mapping, metadata
 from opensearch.index.ingest_pipelines import pipeline_notes
 from opensearch.index.metadata import Index
+from opensearch.index.signal_fields import find_signal_problems
 from opensearch.index.source_fields import field_notes, paths_overlap, propose_fields
 from opensearch.index.write_obstacle import enable_notes
 from opensearch.settings.layers import BundleDefaults, flatten
@@ -160,6 +161,8 @@ def _merge(index: Index, before: RerankSettings | None, wanted: EnableRequest) -
         raise SettingsError(
             f"expected source fields other than the vector field {settings.field}, found {overlapping[0]!r}"
         )
+    for problem in find_signal_problems(index, settings.fusion.signals):
+        raise SettingsError(f"{_GIVEN.name}.{problem}. {_GIVEN.remedy}")
     return settings
 
 
@@ -179,7 +182,7 @@ def _describe_changes(
 
 
 def _format(value: Any) -> str:  # noqa: ANN401  # the value of any setting but None
-    if isinstance(value, tuple):
+    if isinstance(value, tuple) and value:
         return ", ".join(value)
     return value if isinstance(value, str) else json.dumps(value)
 

@@ -39,10 +39,10 @@ def validate(value: Any, table: type[Table], place: str, remedy: str) -> Table: 
     """
     sections = dict(_iterate_sections("", table))
     for path, section in sections.items():
-        part = _find_part(value, path)
-        for key in part if isinstance(part, dict) else ():
-            if key not in section.__struct_fields__:
-                raise build_error(f"{place}{path}.{key}", *_describe_unknown(key, section), remedy)
+        for found_at, part in _find_parts(value, path):
+            for key in part:
+                if key not in section.__struct_fields__:
+                    raise build_error(f"{place}{found_at}.{key}", *_describe_unknown(key, section), remedy)
     try:
         return msgspec.convert(value, table)
     except msgspec.ValidationError as error:
@@ -74,18 +74,36 @@ def describe_kind(value: Any) -> str:  # noqa: ANN401  # any JSON value
 
 
 def _iterate_sections(path: str, table: type[msgspec.Struct]) -> Iterator[tuple[str, type[msgspec.Struct]]]:
-    """Yield every table in a table, itself first, by the path of its key."""
+    """Yield every table in a table, itself first, by the path of its key; `key[]` for the items of a list."""
     yield path, table
     for name, hint in get_type_hints(table).items():
-        for each in (hint, *get_args(hint)):
-            if isinstance(each, type) and issubclass(each, msgspec.Struct):
-                yield from _iterate_sections(f"{path}.{name}", each)
+        for items, section in _iterate_structs(hint):
+            yield from _iterate_sections(f"{path}.{name}{items}", section)
 
 
-def _find_part(value: Any, path: str) -> Any:  # noqa: ANN401
+def _iterate_structs(hint: Any) -> Iterator[tuple[str, type[msgspec.Struct]]]:  # noqa: ANN401  # any type
+    """Yield the tables in a type: each with "[]" if it is that of a list's items."""
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        yield "", hint
+    is_list = get_origin(hint) is tuple
+    for each in get_args(hint):
+        for items, section in _iterate_structs(each):
+            yield ("[]" if is_list else items), section
+
+
+def _find_parts(value: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:  # noqa: ANN401
+    """Yield every object at a section's path, with the path that names it, such as `.key[0]`."""
+    found = [("", value)]
     for step in path.split(".")[1:]:
-        value = value.get(step) if isinstance(value, dict) else None
-    return value
+        key = step.removesuffix("[]")
+        inner = [(f"{at}.{key}", one.get(key)) for at, one in found if isinstance(one, dict)]
+        found = [each for at, one in inner for each in _list_items(at, one)] if step != key else inner
+    yield from ((at, one) for at, one in found if isinstance(one, dict))
+
+
+def _list_items(path: str, value: Any) -> list[tuple[str, Any]]:  # noqa: ANN401
+    """Return a list's items by their paths, none for anything else."""
+    return [(f"{path}[{n}]", one) for n, one in enumerate(value)] if isinstance(value, list) else []
 
 
 def _describe_unknown(key: str, section: type[msgspec.Struct]) -> tuple[str, str]:
@@ -114,7 +132,7 @@ def _explain(
 
 def _list_choices(path: str, sections: dict[str, type[msgspec.Struct]]) -> str:
     """Return the words that a key takes, empty if it takes other values."""
-    section, _, name = path.rpartition(".")
+    section, _, name = re.sub(r"\[\d+\]", "[]", path).rpartition(".")
     hint = get_type_hints(sections[section]).get(name) if section in sections else None
     for each in (hint, *get_args(hint)):
         if get_origin(each) is Literal:

@@ -5,19 +5,26 @@ the parameters hold what differs. Each rescored hit's score becomes
 
     first-stage score x exp(weight x (1 + cosine of the query and the document's best chunk))
 
-whose order is that of the fusion `log_linear`. The factor is at least 1, so that no rescored hit falls below
-those beyond the window. Each shard has a window of its own.
+whose order is that of the fusion `log_linear`, times the factors of its signals. The factor is at least 1, so
+that no rescored hit falls below those beyond the window. Each shard has a window of its own.
 """
 
 import base64
 import math
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from opensearch.settings.fusion import ResolvedFusion
+from opensearch.settings.signals import ResolvedSignal
+
 MAX_WEIGHT = 40.0
 """Largest weight: a first-stage score times exp(40 x 2.01) still fits OpenSearch's float32."""
+
+MAX_EXPONENT = 80.4
+"""Logarithm of the largest factor: 40 x 2.01. Signals add to it."""
 
 _SCRIPT = Path(__file__).parent / "painless" / "cluster_rescore.painless"
 _INT32 = 1 << 32
@@ -32,6 +39,8 @@ def build_cluster_rescore(
     neutral: float,
     window_size: int,
     field: str,
+    signals: Sequence[ResolvedSignal] = (),
+    now_ms: float = 0.0,
 ) -> dict[str, Any]:
     """Return the value for a search's `rescore`.
 
@@ -44,12 +53,14 @@ def build_cluster_rescore(
         neutral: the crossing score, -1 to 1, of a hit without a usable vector.
         window_size: how many hits of each shard are rescored, at least 1.
         field: the `binary` field, with doc values, that holds the stored vectors.
+        signals: what else the scores are multiplied by; `fits_float32` says whether that is possible.
+        now_ms: the present, in milliseconds since 1970, for those whose origin it is.
 
     Raises:
         ValueError: one of them is outside these limits.
     """
     _check(query, scale, model_tag, weight, neutral, window_size)
-    params = {
+    params: dict[str, Any] = {
         "field": field,
         "query": base64.b64encode(query).decode("ascii"),
         "scale": scale,
@@ -58,6 +69,8 @@ def build_cluster_rescore(
         "weight": weight,
         "neutral": neutral,
     }
+    if signals:
+        params["signals"] = [_signal_parameters(each, now_ms) for each in signals]
     script = {"lang": "painless", "source": script_source(), "params": params}
     return {
         "window_size": window_size,
@@ -68,11 +81,29 @@ def build_cluster_rescore(
     }
 
 
+def fits_float32(fusion: ResolvedFusion) -> bool:
+    """Return whether the largest factor of a fusion is one that OpenSearch's scores can be multiplied by."""
+    largest = (fusion.weight or 0.0) * 2.01 + sum(abs(each.weight) for each in fusion.signals)
+    return largest <= MAX_EXPONENT
+
+
 @cache
 def script_source() -> str:
     """Return the script as it is sent: without comments, indentation and empty lines."""
     lines = (re.sub(r"^//.*", "", line.strip()) for line in _SCRIPT.read_text("utf-8").splitlines())
     return "\n".join(line for line in lines if line)
+
+
+def _signal_parameters(signal: ResolvedSignal, now_ms: float) -> dict[str, Any]:
+    return {
+        "field": signal.field.name,
+        "date": signal.field.is_date,
+        "kind": signal.kind,
+        "weight": signal.weight,
+        "missing": signal.missing,
+        "scale": signal.scale,
+        "origin": signal.origin_at(now_ms),
+    }
 
 
 def _check(

@@ -6,7 +6,9 @@ In the cluster OpenSearch's own `rescore` scores them. A search that it does not
 from collections.abc import Iterator
 from typing import Any
 
+from opensearch.search.cluster_rescore import fits_float32
 from opensearch.search.request import SearchRequest
+from opensearch.settings.fusion import ResolvedFusion
 from opensearch.settings.table import RerankSettings
 
 FALLBACKS = (
@@ -16,14 +18,19 @@ FALLBACKS = (
 """Every reason for scoring hits here in spite of `execution: cluster`, as `Rerank-Status` shows it."""
 
 
-def find_fallback(request: SearchRequest, settings: RerankSettings, *, details: bool) -> str | None:
+def find_fallback(
+    request: SearchRequest, settings: RerankSettings, fusion: ResolvedFusion, *, details: bool
+) -> str | None:
     """Return why this search cannot be rescored by OpenSearch, None if it can.
 
     Args:
         request: the client's search, without `ext.rerank`.
         settings: those that apply to it.
+        fusion: theirs, with the bundle's values filled in.
         details: whether `ext.rerank.explain` asks for each hit's scores.
     """
+    if not fits_float32(fusion):
+        return "fusion"
     return next(_find_reasons(request, settings, details=details), None)
 
 

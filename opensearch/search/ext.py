@@ -7,6 +7,7 @@ from msgspec import Meta, Raw
 
 from opensearch.rawjson.prepared import prepared
 from opensearch.rawjson.validation import InvalidError, build_error, validate
+from opensearch.settings.signals import SignalSettings
 from opensearch.settings.table import FusionSettings, RerankSettings, check_together
 
 EXT = "ext"
@@ -46,6 +47,7 @@ class FusionControls(_Table, frozen=True):
     rank_constant: Annotated[int, Meta(ge=1, le=10_000)] | None = None
     feedback: Annotated[float, Meta(ge=0, le=2)] | None = None
     smoothing: Annotated[float, Meta(ge=0, le=1)] | None = None
+    signals: tuple[SignalSettings, ...] | None = None
 
 
 @prepared

@@ -11,8 +11,9 @@ from opensearch.search.execution import find_fallback
 from opensearch.search.ext import RerankControls, take_controls
 from opensearch.search.ext_keys import find_obstacle
 from opensearch.search.request import NotUnderstoodError, SearchRequest
-from opensearch.search.requested_fields import asks_for, names_among_fields
+from opensearch.search.requested_fields import asks_for, finds_other_values, names_among_fields
 from opensearch.settings.fusion import FusionDefaults, ResolvedFusion
+from opensearch.settings.signals import DocValueField
 from opensearch.settings.skip import Skip
 from opensearch.settings.table import RerankSettings
 from opensearch.settings.target import Target
@@ -35,7 +36,8 @@ class Plan:
     set if the client filters the answer. `in_cluster` says that OpenSearch itself rescores: then the window
     is one of each shard, and the page is asked for as it is; `fallback` is why it does not in spite of the
     settings. `follows_page` says that an earlier page of the same search was reranked, so that this one has
-    to be.
+    to be. `must_split` says that the client asks for values of the fields in `doc_values` itself, so that
+    the window's own have to be asked for apart.
     """
 
     query_text: str
@@ -53,6 +55,17 @@ class Plan:
     in_cluster: bool = False
     fallback: str | None = None
     follows_page: bool = False
+    must_split: bool = False
+
+    @property
+    def doc_values(self) -> tuple[DocValueField, ...]:
+        """The fields whose doc values are read of every hit, beside the vector."""
+        return _list_doc_values(self.fusion)
+
+    @property
+    def added_doc_values(self) -> tuple[DocValueField, ...]:
+        """Those that hits have although the client did not ask for them."""
+        return () if self.in_cluster or self.must_split else self.doc_values
 
     @property
     def num_hits(self) -> int:
@@ -126,7 +139,7 @@ def _plan_with(
     fusion, details = settings.fusion.resolve(defaults), controls.explain
     try:
         if settings.execution == "cluster":
-            fallback = fallback or find_fallback(request, settings, details=details)
+            fallback = fallback or find_fallback(request, settings, fusion, details=details)
         else:
             fallback = None
         return _plan(request, target, settings, given_text, fusion, details=details, fallback=fallback)
@@ -166,9 +179,12 @@ def _plan(
     keep_vector = asks_for(request, settings.field)
     has_docvalue = in_cluster or names_among_fields(request, settings.field)
     needs_docvalue = not has_docvalue and (request.filters_source or "filter_path" in request.parameters)
-    if needs_docvalue and len(request.docvalue_fields) >= MAX_DOCVALUE_FIELDS:
+    doc_values = () if in_cluster else _list_doc_values(fusion)
+    must_split = any(finds_other_values(request, each.name) for each in doc_values)
+    num_added = needs_docvalue + (0 if must_split else len(doc_values))
+    if num_added and len(request.docvalue_fields) + num_added > MAX_DOCVALUE_FIELDS:
         return Skip("docvalue_fields")
-    filter_path = _widen_filter(request, _list_needed(settings, in_cluster=in_cluster))
+    filter_path = _widen_filter(request, _list_needed(settings, doc_values, in_cluster=in_cluster))
     if isinstance(filter_path, Skip):
         return filter_path
     return Plan(
@@ -186,7 +202,12 @@ def _plan(
         filter_path=filter_path,
         in_cluster=in_cluster,
         fallback=fallback,
+        must_split=must_split,
     )
+
+
+def _list_doc_values(fusion: ResolvedFusion) -> tuple[DocValueField, ...]:
+    return tuple(dict.fromkeys(signal.field for signal in fusion.signals))
 
 
 def _has_search_pipeline(request: SearchRequest, target: Target) -> bool:
@@ -214,12 +235,15 @@ def _check_page(start: int, end: int, last_start: int, max_result_window: int) -
     return "beyond_window" if start >= last_start else None
 
 
-def _list_needed(settings: RerankSettings, *, in_cluster: bool) -> list[tuple[str, ...]]:
+def _list_needed(
+    settings: RerankSettings, doc_values: tuple[DocValueField, ...], *, in_cluster: bool
+) -> list[tuple[str, ...]]:
     """Return what is read of a hit."""
     if in_cluster:
         return []
     names = ("_index", "_id", "_routing") if settings.verify_at_search else ()
-    return [("_score",), ("fields", settings.field), *((name,) for name in names)]
+    fields = [("fields", name) for name in (settings.field, *(each.name for each in doc_values))]
+    return [("_score",), *fields, *((name,) for name in names)]
 
 
 def _widen_filter(request: SearchRequest, of_a_hit: list[tuple[str, ...]]) -> FilterPath | Skip | None:

@@ -1,6 +1,7 @@
 """Find out whether a request asks for a field by its name, so that the response may show it."""
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 
 from opensearch.search.request import SearchRequest
 
@@ -20,6 +21,13 @@ def names_among_fields(request: SearchRequest, field: str) -> bool:
     """Whether a search names the field itself in `fields` or `docvalue_fields`: every hit shows it then."""
     in_body = any(field in _find_names(request.member(key)) for key in ("docvalue_fields", "fields"))
     return in_body or field in request.parameters.get("docvalue_fields", "").split(",")
+
+
+def finds_other_values(request: SearchRequest, field: str) -> bool:
+    """Whether a search asks for a field's values itself: OpenSearch puts those of all forms in one list."""
+    names = set().union(*(_find_names(request.member(key)) for key in ("docvalue_fields", "fields")))
+    names |= set(request.parameters.get("docvalue_fields", "").split(","))
+    return any(fnmatchcase(field, name) for name in names)
 
 
 def asks_in_url(parameters: Mapping[str, str], field: str) -> bool:

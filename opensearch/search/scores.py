@@ -13,6 +13,16 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
+class SignalScore:
+    """What one signal does to one hit: `value` is NaN if it has none, and the score is times `factor`."""
+
+    field: str
+    kind: str
+    value: float
+    factor: float
+
+
+@dataclass(frozen=True)
 class HitScores:
     """The scores of one hit of the window.
 
@@ -30,6 +40,7 @@ class HitScores:
     fused_by: str
     similarity: float | None = None
     neighbours: float | None = None
+    signals: tuple[SignalScore, ...] = ()
 
 
 def format_score(value: float) -> Raw:
@@ -59,6 +70,10 @@ def add_explanation(hit: Hit, scores: HitScores, style: Style, depth: int) -> Hi
         parts.append(_build_leaf(scores.similarity, "similarity to the best hits", style, depth + 2))
     if scores.neighbours is not None:
         parts.append(_build_leaf(scores.neighbours, "neighbours: the nearest hits' mean", style, depth + 2))
+    parts += [
+        _build_leaf(each.factor, f"factor of the signal {each.kind} of {each.field}", style, depth + 2)
+        for each in scores.signals
+    ]
     own = style.object(
         {
             "value": format_score(scores.fused),
@@ -84,7 +99,20 @@ def add_details(hit: Hit, scores: HitScores, rank: int, style: Style, depth: int
         details["similarity"] = _encode_number(scores.similarity)
     if scores.neighbours is not None:
         details["neighbours"] = _encode_number(scores.neighbours)
+    if scores.signals:
+        signals = [_describe_signal(each, style, depth + 2) for each in scores.signals]
+        details["signals"] = style.array(signals, depth + 1)
     return {**hit, "_rerank": style.object(details, depth)}
+
+
+def _describe_signal(signal: SignalScore, style: Style, depth: int) -> Raw:
+    members = {
+        "field": _encode_text(signal.field),
+        "kind": _encode_text(signal.kind),
+        "value": Raw(msgspec.json.encode(signal.value)) if np.isfinite(signal.value) else Raw(b"null"),
+        "factor": _encode_number(signal.factor),
+    }
+    return style.object(members, depth)
 
 
 def _build_leaf(value: float, description: str, style: Style, depth: int) -> Raw:

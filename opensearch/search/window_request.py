@@ -42,9 +42,10 @@ def request_window(plan: Plan) -> SearchCall:
     """Build the request for the window from its first hit, with hits as the client wants them and vectors."""
     request = plan.request
     body = {**request.body, "from": _ZERO, "size": _encode_number(plan.num_hits)}
-    if plan.needs_docvalue:
-        in_body = request.member("docvalue_fields") or []
-        body["docvalue_fields"] = _encode([*in_body, plan.settings.field])
+    added: list[Any] = [plan.settings.field] if plan.needs_docvalue else []
+    added += [each.as_json() for each in plan.added_doc_values]
+    if added:
+        body["docvalue_fields"] = _encode([*(request.member("docvalue_fields") or []), *added])
     parameters = request.parameters_without("from", "size")
     if plan.filter_path is not None:
         parameters["filter_path"] = plan.filter_path.parameter
@@ -114,7 +115,7 @@ def request_window_vectors(plan: Plan) -> SearchCall:
     body |= {
         "from": _ZERO,
         "size": _encode_number(plan.num_hits),
-        "docvalue_fields": _encode(naming_fields(plan)),
+        "docvalue_fields": _encode([*naming_fields(plan), *(each.as_json() for each in plan.doc_values)]),
     }
     if plan.settings.verify_at_search:
         body["_source"] = _encode(plan.settings.source_fields)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from opensearch.settings.signals import ResolvedSignal
+
 
 class FusionDefaults(Protocol):
     """A bundle's own values, which hold for `log_linear` if nothing is set."""
@@ -32,3 +34,4 @@ class ResolvedFusion:
     rank_constant: int
     feedback: float
     smoothing: float
+    signals: tuple[ResolvedSignal, ...] = ()

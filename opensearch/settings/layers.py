@@ -16,6 +16,7 @@ from opensearch.settings.table import (
     RerankSettings,
     SettingsError,
     SettingsSource,
+    encode_value,
     parse_settings,
 )
 
@@ -135,11 +136,13 @@ def effective_settings(
 
 
 def flatten(settings: msgspec.Struct, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every setting by its dotted name."""
+    """Yield every setting by its dotted name; a list of objects is as JSON has it."""
     for info in msgspec.structs.fields(settings):
         value = getattr(settings, info.name)
         if isinstance(value, msgspec.Struct):
             yield from flatten(value, f"{prefix}{info.name}.")
+        elif isinstance(value, tuple) and any(isinstance(each, msgspec.Struct) for each in value):
+            yield prefix + info.name, encode_value(value)
         else:
             yield prefix + info.name, value
 

@@ -12,6 +12,7 @@ from msgspec import Meta
 from opensearch.rawjson.prepared import prepared
 from opensearch.rawjson.validation import InvalidError, build_error, validate
 from opensearch.settings.fusion import FusionDefaults, ResolvedFusion
+from opensearch.settings.signals import SignalSettings, check_signals, resolve_signals
 
 META_KEY = "rerank"
 DEFAULT_FIELD = "rerank.vector"
@@ -63,6 +64,13 @@ class FusionSettings(_SettingsTable, frozen=True):
             " Only in `sidecar`, and not with `none`."
         ),
     ] = None
+    signals: Annotated[
+        tuple[SignalSettings, ...],
+        Meta(
+            description="Numeric or date fields whose values raise or lower hits, such as a popularity: see"
+            " [signals](#signals). Not with `none`."
+        ),
+    ] = ()
 
     def resolve(self, defaults: FusionDefaults) -> ResolvedFusion:
         """Return the fusion with a bundle's values for what `log_linear` leaves open; `none` takes none."""
@@ -74,9 +82,10 @@ class FusionSettings(_SettingsTable, frozen=True):
             feedback = 0.0 if own is None else own.feedback
         if smoothing is None:
             smoothing = 0.0 if own is None else own.smoothing
+        signals = resolve_signals(self.signals)
         if self.method == "none":
-            feedback = smoothing = 0.0
-        return ResolvedFusion(self.method, weight, self.rank_constant, feedback, smoothing)
+            feedback, smoothing, signals = 0.0, 0.0, ()
+        return ResolvedFusion(self.method, weight, self.rank_constant, feedback, smoothing, signals)
 
 
 class ChunkSettings(_SettingsTable, frozen=True):
@@ -247,6 +256,7 @@ def check_together(settings: RerankSettings, place: str, remedy: str) -> None:
     if settings.fusion.method == "weighted" and weight is not None and weight > 1:
         expected = "a share of 0 to 1, since the method is `weighted`"
         raise build_error(f"{place}.fusion.weight", expected, str(weight), remedy)
+    check_signals(settings.fusion.signals, f"{place}.fusion.signals", remedy)
     other = settings.migration
     if (other.model is None) != (other.field is None):
         raise build_error(f"{place}.migration", "both `model` and `field`, or neither", "one of them", remedy)
@@ -261,17 +271,18 @@ def encode_settings(settings: RerankSettings) -> dict[str, Any]:
     return _changed_values(settings)
 
 
-def _changed_values(settings: _SettingsTable) -> dict[str, Any]:
+def _changed_values(settings: msgspec.Struct) -> dict[str, Any]:
     """Compare by value: msgspec's `omit_defaults` compares by identity, so what was parsed stays."""
     changed = {}
     for field in msgspec.structs.fields(settings):
         value = getattr(settings, field.name)
         if value != field.default:
-            changed[field.name] = (
-                _changed_values(value) if isinstance(value, _SettingsTable) else _encode_value(value)
-            )
+            changed[field.name] = encode_value(value)
     return changed
 
 
-def _encode_value(value: Any) -> Any:  # noqa: ANN401  # a setting's value
-    return list(value) if isinstance(value, tuple) else value
+def encode_value(value: Any) -> Any:  # noqa: ANN401  # a setting's value
+    """Return the JSON value of one setting; sections and items of lists without what is at its default."""
+    if isinstance(value, msgspec.Struct):
+        return _changed_values(value)
+    return [encode_value(each) for each in value] if isinstance(value, tuple) else value

@@ -1,6 +1,7 @@
 """`twinrank explain`: what was searched, and what made each hit's rank, as lines for a terminal."""
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -139,6 +140,9 @@ def _format_shares(scored: dict[str, Any], parts: ScoreParts) -> Iterator[str]:
         yield f"feedback {scored['similarity']:.3f} → {shares['feedback']:+.2f}"
     if "smoothing" in shares:
         yield f"smoothing → {shares['smoothing']:+.2f}"
+    for each in scored.get("signals", ()):
+        value = "no value" if each["value"] is None else f"{each['value']:g}"
+        yield f"signal {each['field']} ({each['kind']}) {value} → {math.log(each['factor']):+.2f}"
     yield f"= {parts.total:.2f}"
 
 

@@ -22,7 +22,8 @@ from plugin.upstream.connecting import Connecting
 from plugin.upstream.search_client import SearchClient
 
 _SUM = (
-    "Score: logarithm of OpenSearch's score + crossing + feedback + smoothing, as far as the index uses them."
+    "Score: logarithm of OpenSearch's score + crossing + feedback + smoothing + signals, as far as the index"
+    " uses them."
 )
 
 

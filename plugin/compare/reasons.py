@@ -77,6 +77,12 @@ SETUP: tuple[Reason, ...] = (
         "not read the vector field (field-level security).",
     ),
     Reason(
+        ("signals",),
+        "OpenSearch has no doc values of a field in `fusion.signals`: it is a `text`, for example.",
+        "`twinrank settings INDEX` names the field. Name a numeric or date field ([signals]"
+        "(../reference/settings.md#signals)).",
+    ),
+    Reason(
         ("language",),
         "A letter of the query is in a script that the bundle does not read, or the texts of the index are.",
         "None needed if your texts or queries are not in English. If your own measurement gains, "
@@ -159,8 +165,9 @@ REQUEST: tuple[Reason, ...] = (
     ),
     Reason(
         ("docvalue_fields",),
-        "The search has 100 of them, OpenSearch's limit, and the vector would be one more.",
-        "Ask for 99.",
+        "The search has 100 of them, OpenSearch's limit, and the vector would be one more. Or it asks for a "
+        "field of `fusion.signals` itself, in an `_msearch` or beside something that needs a single request.",
+        "Ask for 99. Or leave that field out of `fields` and `docvalue_fields`: `_source` has it.",
     ),
     Reason(
         ("filter_path",),

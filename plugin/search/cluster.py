@@ -3,6 +3,7 @@
 The query's vector is awaited first, since it is part of the request; hits are scored on the data nodes.
 """
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -60,6 +61,7 @@ class ClusterSearch:
         outcome = SearchOutcome(
             "applied",
             shard_window=plan.window_size,
+            signals=len(plan.fusion.signals),
             model=self._model.name,
             bundle=self._model.bundle,
             stages_ms=context.stages_ms(),
@@ -86,4 +88,6 @@ class ClusterSearch:
             neutral=self._model.neutral_crossing,
             window_size=plan.window_size,
             field=plan.settings.field,
+            signals=plan.fusion.signals,
+            now_ms=time.time() * 1000,
         )

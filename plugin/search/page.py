@@ -118,6 +118,8 @@ class RerankedPage:
 
     def _cut(self, hit: Hit) -> Hit:
         field, style = vector_field(self.plan.settings.field), self.response.style
+        for added in self.plan.added_doc_values:
+            hit = vector_field(added.name).remove_from_fields(hit, style)
         if self.plan.keep_vector:
             return field.remove_from_fields(hit, style) if self.plan.needs_docvalue else hit
         cut = hit

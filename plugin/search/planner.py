@@ -10,6 +10,7 @@ from opensearch.rawjson.validation import InvalidError
 from opensearch.search.plan import Decision, InvalidControls, Plan, plan_search
 from opensearch.search.point_in_time import read_indices
 from opensearch.search.request import SearchRequest
+from opensearch.search.window_request import can_split
 from opensearch.settings.skip import Skip
 from opensearch.settings.table import RerankSettings
 from opensearch.settings.target import Target
@@ -110,6 +111,8 @@ class SearchPlanner:
             return replace(decision, plan=Skip("model"))
         if plan.settings.languages != "any" and not model.reads(plan.query_text):
             return replace(decision, plan=Skip("language"))
+        if plan.must_split and (fallback is not None or not can_split(plan)):
+            return replace(decision, plan=Skip("docvalue_fields"))
         request.context.note_query(plan.query_text)
         is_stopped = self.breaker.is_open(find_kind(request, plan.request))
         return replace(decision, plan=Skip("upstream")) if is_stopped else decision

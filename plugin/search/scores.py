@@ -9,8 +9,9 @@ import numpy as np
 
 from opensearch.search.plan import Plan
 from opensearch.search.response import SearchResponse
-from opensearch.search.scores import HitScores
+from opensearch.search.scores import HitScores, SignalScore
 from plugin.encoding.model import Model
+from plugin.search.signals import read_values
 from plugin.telemetry.outcome import SearchOutcome
 from reranker.rerank import Ranking
 
@@ -55,6 +56,7 @@ class WindowScores:
             fused_by=self._fused_by(is_smoothed=neighbours is not None),
             similarity=self._similarity(position),
             neighbours=neighbours,
+            signals=self._signals(position),
         )
 
     def shown(self, position: int) -> float:
@@ -76,6 +78,7 @@ class WindowScores:
             model=self.model.name,
             bundle=self.model.bundle,
             fallback=self.plan.fallback,
+            signals=0 if self.ranking.signals is None else len(self.ranking.signals),
             stages_ms=stages_ms or {},
         )
 
@@ -93,9 +96,9 @@ class WindowScores:
         """Return a fused value as it is shown, which is never negative.
 
         `log_linear` is ranked by its logarithm and shown as first_stage * exp(weight * (1 + crossing)), the
-        value that `cluster` computes. Feedback multiplies it by exp(weight * feedback * (1 + similarity)). So
-        it is never below the first stage's, nor, smoothed, below the last hit's. `none` is shown as its
-        probability.
+        value that `cluster` computes. Feedback multiplies it by exp(weight * feedback * (1 + similarity)),
+        and each signal by a factor of at least 1. So it is never below the first stage's, nor, smoothed,
+        below the last hit's. `none` is shown as its probability.
         """
         method, weight = self.plan.fusion.method, self.plan.fusion.weight or 0.0
         if method == "log_linear":
@@ -106,6 +109,18 @@ class WindowScores:
         similarity = self.ranking.similarity
         return None if similarity is None or np.isnan(similarity[position]) else float(similarity[position])
 
+    def _signals(self, position: int) -> tuple[SignalScore, ...]:
+        """Return what each signal does to one hit."""
+        if self.ranking.signals is None:
+            return ()
+        values = read_values(self.plan, [self.response.hits[position]])
+        return tuple(
+            SignalScore(signal.field.name, signal.kind, float(value[0]), math.exp(log_factor[position]))
+            for signal, value, log_factor in zip(
+                self.plan.fusion.signals, values, self.ranking.signals, strict=True
+            )
+        )
+
     def _neighbours(self, position: int) -> float | None:
         neighbours = self.ranking.neighbours
         if neighbours is None or np.isnan(neighbours[position]):
@@ -113,6 +128,10 @@ class WindowScores:
         return self._shown(float(neighbours[position]), 0.0)
 
     def _fused_by(self, *, is_smoothed: bool) -> str:
+        formula = self._formula(is_smoothed=is_smoothed)
+        return formula if self.ranking.signals is None else f"{formula}; then times the signals' factors"
+
+    def _formula(self, *, is_smoothed: bool) -> str:
         fusion, feedback = self.plan.fusion, self.feedback
         method, share = fusion.method, fusion.smoothing if is_smoothed else 0.0
         if method == "log_linear":

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from cachetools import LRUCache
 
+from opensearch.fields.doc_values import refuses_doc_values
 from opensearch.fields.vector_field import Hit, vector_field
 from opensearch.search.plan import Plan
 from opensearch.search.response import SearchResponse, UnusableResponseError, read_hit_name
@@ -68,6 +69,8 @@ class SidecarSearch:
             try:
                 return self._run(request, plan, is_split=True)
             except AmbiguousHitsError as error:
+                if plan.must_split:
+                    raise RerankFailedError("docvalue_fields", str(error)) from error
                 _log.info("the page's hits are asked for with the window: %s", error)
         return self._run(request, plan, is_split=False)
 
@@ -80,6 +83,8 @@ class SidecarSearch:
         if is_final(exchange.status, exchange.body):
             outcome = SearchOutcome.skipped("upstream", context.stages_ms())
             return build_response(exchange, exchange.body, outcome)
+        if plan.doc_values and exchange.status == 400 and refuses_doc_values(exchange.body):
+            raise RerankFailedError("signals", f"OpenSearch refuses a field: {exchange.body[:500]!r}")
         with context.stage("read"):
             response = read_response(exchange, is_filtered=plan.filter_path is not None)
         hits_at = self._fetch_hits(request, plan, response) if is_split else self._take_hits(plan, response)
@@ -117,6 +122,8 @@ class SidecarSearch:
 
     def _is_worth_splitting(self, plan: Plan) -> bool:
         num_left_out = plan.num_hits - (plan.page_end - plan.page_start)
+        if plan.must_split:
+            return True
         is_worth = asks_much_of_each_hit(plan) or self._sizes.are_worth_leaving_out(
             plan.request.path, num_left_out
         )

@@ -38,7 +38,7 @@ def _type(field: dict[str, Any]) -> str:
         return "one of " + ", ".join(f"`{value}`" for value in field["enum"])
     if "anyOf" in field:
         return " or ".join(_type(each) for each in field["anyOf"])
-    kind = str(field.get("type", ""))
+    kind = "object" if "$ref" in field else str(field.get("type", ""))
     return f"array of {_type(field['items'])}" if kind == "array" else kind
 
 

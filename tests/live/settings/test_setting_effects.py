@@ -93,7 +93,7 @@ def _fields(prefix: str = "", name: str = "RerankSettings") -> Iterator[tuple[st
     definitions = msgspec.json.schema(RerankSettings)["$defs"]
     for key, field in definitions[name]["properties"].items():
         reference = re.search(r"#/\$defs/(\w+)", json.dumps(field))
-        if reference is None:
+        if reference is None or field.get("type") == "array":
             yield prefix + key, field
         else:
             yield from _fields(f"{prefix}{key}.", reference[1])

@@ -1,6 +1,7 @@
 """What each key of `ext.rerank` does to one search, and each option of the server to all of them."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,6 +112,29 @@ def a_request_has_its_own_smoothing(bench: Bench) -> None:
         assert how["details"][1]["value"] == pytest.approx(hit["_rerank"]["neighbours"])
     without = json.loads(bench.answer(bench.plain, {"explain": True}).body)["hits"]["hits"]
     assert not any("neighbours" in hit["_rerank"] for hit in without)
+
+
+@effect_of("fusion.signals")
+def a_request_has_its_own_signals(bench: Bench) -> None:
+    documents = [each | {"sales": n} for n, each in enumerate(bench.documents)]
+    signal = {"field": "sales", "kind": "log1p", "weight": -5, "scale": 30}
+    index = bench.filled(bench.empty(fusion={"signals": [signal | {"weight": 5}]}, score="fused"), documents)
+    fused = bench.expected(index).fused("log_linear")
+    factors = {key: math.exp(5 * (1 - math.log1p(int(key)) / math.log(31))) for key in fused}
+    controls = {"fusion": {"signals": [signal]}, "explain": True}
+    answer = json.loads(bench.answer(index, controls, explain=True).body)["hits"]["hits"]
+    for hit in answer:
+        key, (told,) = hit["_id"], hit["_rerank"]["signals"]
+        assert hit["_score"] == pytest.approx(fused[key] * factors[key], rel=2e-4)
+        assert (told["field"], told["kind"], told["value"]) == ("sales", "log1p", int(key))
+        assert told["factor"] == pytest.approx(factors[key])
+        how = hit["_explanation"]
+        assert how["description"].endswith("; then times the signals' factors, of:"), how
+        assert how["details"][1]["description"] == "factor of the signal log1p of sales"
+        assert "fields" not in hit, "the doc value was not asked for"
+    none = bench.answer(index, {"fusion": {"signals": []}})
+    assert "signals" not in none.rerank_status
+    assert dict(bench.scored(index, {"fusion": {"signals": []}})) == pytest.approx(fused, rel=2e-4)
 
 
 @effect_of("query_context.query_text")

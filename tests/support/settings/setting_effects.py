@@ -1,6 +1,7 @@
 """What each setting does, tried on real indices: one function a setting, found by the setting's name."""
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -148,6 +149,26 @@ def the_nearest_hits_have_a_share(bench: Bench) -> None:
     assert bench.order(alone) == best_first(bench.expected(alone).crossing)
     there = bench.status(bench.index(fusion={"smoothing": 0.5}, execution="cluster"))
     assert "execution=sidecar" in there
+
+
+@effect_of("fusion.signals")
+def a_field_raises_and_lowers_hits(bench: Bench) -> None:
+    signal = {"field": "sales", "kind": "saturation", "weight": 6, "pivot": 20}
+    documents = [each | ({"sales": n} if n % 4 else {}) for n, each in enumerate(bench.documents)]
+    for execution in ("sidecar", "cluster"):
+        name = bench.empty(fusion={"signals": [signal]}, score="fused", execution=execution)
+        index = bench.filled(name, documents)
+        fused = bench.expected(index).fused("log_linear")
+        wanted = {
+            key: value * math.exp(6 * (int(key) / (int(key) + 20) if int(key) % 4 else 0.5))
+            for key, value in fused.items()
+        }
+        assert dict(bench.scored(index)) == pytest.approx(wanted, rel=2e-4)
+        assert "; signals=1; " in bench.status(index)
+    assert bench.order(index) != bench.order(bench.plain)
+    alone = bench.filled(bench.empty(fusion={"method": "none", "signals": [signal]}), documents)
+    assert bench.order(alone) == best_first(bench.expected(alone).crossing)
+    assert "signals" not in bench.status(alone)
 
 
 @effect_of("score")

@@ -1,0 +1,54 @@
+"""Numbers and dates among the doc values of hits, as `docvalue_fields` returns them."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from opensearch.fields.vector_field import Hit
+from opensearch.settings.signals import DocValueField
+
+_OBJECT = msgspec.json.Decoder(dict[str, Raw])
+_VALUES = msgspec.json.Decoder(list[Any])
+
+_UNFIT = (b"fielddata", b"support formats", b"custom formats", b"doc values")
+"""What OpenSearch says of a field whose doc values it cannot return."""
+
+
+def read_numbers(hits: Sequence[Hit], fields: Sequence[DocValueField]) -> list[list[float]]:
+    """Return for each field every hit's value, NaN if it has none that is a number.
+
+    Of several values the smallest counts, which is the first one in OpenSearch. Dates are whole milliseconds
+    since 1970.
+    """
+    decoded = [_read_fields(hit) for hit in hits]
+    return [[_read_smallest(values.get(field.name), field) for values in decoded] for field in fields]
+
+
+def refuses_doc_values(body: bytes) -> bool:
+    """Whether an error of OpenSearch says that a field, such as a `text`, has no doc values to return."""
+    return any(word in body for word in _UNFIT)
+
+
+def _read_fields(hit: Hit) -> dict[str, Raw]:
+    raw = hit.get("fields")
+    return {} if raw is None else _OBJECT.decode(raw)
+
+
+def _read_smallest(raw: Raw | None, field: DocValueField) -> float:
+    if raw is None:
+        return math.nan
+    found = [_read_number(value, is_date=field.is_date) for value in _VALUES.decode(raw)]
+    return min((number for number in found if not math.isnan(number)), default=math.nan)
+
+
+def _read_number(value: Any, *, is_date: bool) -> float:  # noqa: ANN401  # any JSON value
+    """Return a number, or the milliseconds of a formatted date; a number is no date, nor a text a number."""
+    if is_date:
+        try:
+            return float(int(value.partition(".")[0])) if isinstance(value, str) else math.nan
+        except (ValueError, OverflowError):
+            return math.nan
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
