@@ -11,3 +11,6 @@ Floats64 = npt.NDArray[np.float64]
 
 Positions = npt.NDArray[np.intp]
 """Positions of hits in a window, counted from 0 in first-stage order."""
+
+Booleans = npt.NDArray[np.bool_]
+"""One truth value for each hit of a window."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from reranker.arrays import Floats, Floats64, Positions
+from reranker.arrays import Booleans, Floats, Floats64, Positions
 from reranker.crossing import Crossing
 from reranker.feedback import similarity_to_best
 from reranker.fusion import Fusion
@@ -22,7 +22,8 @@ class Ranking:
     order: the order is made from it. `num_scored` counts the hits with a usable vector. `similarity` is
     (num_hits,) float32, to the feedback documents, None without feedback; `neighbours` is (num_hits,)
     float64, the nearest hits' mean fused value, None without smoothing. `signals` is (num_signals, num_hits)
-    float64, the logarithms of the factors of signals, None without signals.
+    float64, the logarithms of the factors of signals, None without signals. `unlikely` is (num_hits,) bool,
+    the hits below the least probability, None without one: if they are cut, `order` lacks them.
     """
 
     order: Positions
@@ -32,6 +33,7 @@ class Ranking:
     similarity: Floats | None = None
     neighbours: Floats64 | None = None
     signals: Floats64 | None = None
+    unlikely: Booleans | None = None
 
     @property
     def neutral(self) -> float:

@@ -161,6 +161,11 @@ def _merge(index: Index, before: RerankSettings | None, wanted: EnableRequest) -
         raise SettingsError(
             f"expected source fields other than the vector field {settings.field}, found {overlapping[0]!r}"
         )
+    if settings.min_probability is not None and wanted.bundle is not None and not wanted.bundle.is_calibrated:
+        raise SettingsError(
+            f"{_GIVEN.name}.min_probability: expected no value, since {wanted.bundle.name} is not calibrated,"
+            f" found {settings.min_probability}. {_GIVEN.remedy}"
+        )
     for problem in find_signal_problems(index, settings.fusion.signals):
         raise SettingsError(f"{_GIVEN.name}.{problem}. {_GIVEN.remedy}")
     return settings

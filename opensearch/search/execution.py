@@ -13,7 +13,7 @@ from opensearch.settings.table import RerankSettings
 
 FALLBACKS = (
     "crossing", "multi_search", "verify", "fusion", "score", "explain", "collapse", "rescore", "hybrid",
-    "scoreless", "top_hits",
+    "scoreless", "top_hits", "min_probability",
 )  # fmt: skip
 """Every reason for scoring hits here in spite of `execution: cluster`, as `Rerank-Status` shows it."""
 
@@ -35,6 +35,11 @@ def find_fallback(
 
 
 def _find_reasons(request: SearchRequest, settings: RerankSettings, *, details: bool) -> Iterator[str]:
+    yield from _find_reasons_of_settings(settings)
+    yield from _find_reasons_of_request(request, details=details)
+
+
+def _find_reasons_of_settings(settings: RerankSettings) -> Iterator[str]:
     if settings.verify_at_search:
         yield "verify"  # a script on the data nodes has no text to compare with
     fusion = settings.fusion
@@ -42,6 +47,11 @@ def _find_reasons(request: SearchRequest, settings: RerankSettings, *, details: 
         yield "fusion"  # the others, feedback and smoothing need the whole window at once
     if settings.score == "probability":
         yield "score"
+    if settings.min_probability is not None:
+        yield "min_probability"
+
+
+def _find_reasons_of_request(request: SearchRequest, *, details: bool) -> Iterator[str]:
     if details or request.explains:
         yield "explain"  # first-stage score, rank and crossing of each hit are not in the answer
     if "collapse" in request.body:

@@ -24,7 +24,9 @@ A search that waits holds one of the proxy's threads. The index's setting may be
 """
 
 
-_PLAIN = ("enabled", "window_size", "execution", "score", "deadline_ms")
+_PLAIN = (
+    "enabled", "window_size", "execution", "score", "deadline_ms", "min_probability", "on_low_probability",
+)  # fmt: skip
 """Settings that a request replaces as they are."""
 
 
@@ -59,6 +61,8 @@ class RerankControls(_Table, frozen=True):
     execution: Literal["sidecar", "cluster"] | None = None
     score: Literal["first_stage", "fused", "probability"] | None = None
     deadline_ms: Annotated[int, Meta(ge=1, le=MAX_REQUEST_DEADLINE_MS)] | None = None
+    min_probability: Annotated[float, Meta(ge=0, le=1)] | None = None
+    on_low_probability: Literal["demote", "cut"] | None = None
     fusion: FusionControls = FusionControls()
     query_context: QueryContext = QueryContext()
     explain: bool = False

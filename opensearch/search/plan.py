@@ -69,8 +69,11 @@ class Plan:
 
     @property
     def num_hits(self) -> int:
-        """How many hits are asked of OpenSearch: the window, and what of the page lies beyond it."""
-        return max(self.window_size, self.page_end)
+        """How many hits are asked of OpenSearch: the window, and what of the page lies beyond it.
+
+        A result that is cut ends with the window.
+        """
+        return self.window_size if self.settings.cuts else max(self.window_size, self.page_end)
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,8 @@ def _plan(
     longest = target.max_rescore_window if in_cluster else target.max_result_window
     window_size = min(settings.window_size, longest, *request.rescore_windows)
     start, end = request.from_, request.from_ + request.size
-    last_start = target.max_result_window if in_cluster else window_size
+    has_all_pages = in_cluster or settings.cuts  # beyond the window of one that is cut there is no hit
+    last_start = target.max_result_window if has_all_pages else window_size
     reason = _check_order(request) or _check_page(start, end, last_start, target.max_result_window)
     if reason is not None:
         return Skip(reason)

@@ -110,12 +110,14 @@ class SearchResponse:
         hits: Sequence[Hit],
         *,
         max_score: Raw | None = None,
+        total: int | None = None,
         beside: dict[str, Raw] | None = None,
         filter_path: FilterPath | None = None,
     ) -> bytes:
         """Return the response with these hits in place of its own.
 
-        `max_score` replaces the response's own unless that is absent or null; `beside` is added at the top.
+        `max_score` replaces the response's own unless that is absent or null, and `total` its number of hits
+        unless that is absent; `beside` is added at the top.
         """
         style = self.style
         envelope = dict(self.envelope)
@@ -127,6 +129,8 @@ class SearchResponse:
             envelope.pop("hits", None)
         if max_score is not None and envelope.get("max_score", _NULL) != _NULL:
             envelope["max_score"] = max_score
+        if total is not None and "total" in envelope:
+            envelope["total"] = _write_total(total, envelope["total"], style)
         top = {**self.top, "hits": style.object(envelope, 1), **(beside or {})}
         if filter_path is not None:
             shown = top if envelope else {name: raw for name, raw in top.items() if name != "hits"}
@@ -135,6 +139,13 @@ class SearchResponse:
 
 
 _NULL = Raw(b"null")
+
+
+def _write_total(total: int, before: Raw, style: Style) -> Raw:
+    """Return an exact number of hits in the form that the response's own has."""
+    value = Raw(str(total).encode())
+    is_number = bytes(before)[:1] != b"{"
+    return value if is_number else style.object({"value": value, "relation": Raw(b'"eq"')}, 2)
 
 
 def read_hit_name(hit: Hit, field: str) -> HitName:

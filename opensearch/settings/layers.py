@@ -39,12 +39,14 @@ _REQUIRED = {"model": "any", "source_fields": ["any"]}
 class BundleDefaults:
     """What a model bundle brings if nothing is set: `fusion` has its values by name.
 
-    `model` is whose vectors it reads: for the indices of another model it says nothing.
+    `model` is whose vectors it reads: for the indices of another model it says nothing. `is_calibrated` says
+    whether its crossing has probabilities.
     """
 
     name: str
     model: str
     fusion: Mapping[str, float]
+    is_calibrated: bool = True
 
     def value(self, name: str, settings: RerankSettings) -> float | None:
         """Return what holds for an unset setting, None if that is not the bundle's to say."""

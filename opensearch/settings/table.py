@@ -152,6 +152,20 @@ class RerankSettings(_SettingsTable, frozen=True):
             " fused value, or the calibrated probability of relevance."
         ),
     ] = "first_stage"
+    min_probability: Annotated[
+        Annotated[float, Meta(ge=0, le=1)] | None,
+        Meta(
+            description="Least calibrated probability of relevance of a hit in the window; unset: none. Hits"
+            " without a usable vector are never below it. Only in `sidecar`."
+        ),
+    ] = None
+    on_low_probability: Annotated[
+        Literal["demote", "cut"],
+        Meta(
+            description="Hits below `min_probability`: `demote` puts them last in the window; `cut` ends the"
+            " result with the other hits of the window."
+        ),
+    ] = "demote"
     pipelines_allowed: Annotated[
         tuple[Annotated[str, Meta(min_length=1)], ...],
         Meta(description="Search pipelines that do not change a window; searches with others pass through."),
@@ -188,6 +202,11 @@ class RerankSettings(_SettingsTable, frozen=True):
         ),
     ] = "model"
     migration: MigrationSettings = MigrationSettings()
+
+    @property
+    def cuts(self) -> bool:
+        """Whether hits of a low probability are not shown at all."""
+        return self.min_probability is not None and self.on_low_probability == "cut"
 
     @property
     def second(self) -> "RerankSettings | None":

@@ -77,10 +77,15 @@ SETUP: tuple[Reason, ...] = (
         "not read the vector field (field-level security).",
     ),
     Reason(
-        ("signals",),
+        ("doc_values",),
         "OpenSearch has no doc values of a field in `fusion.signals`: it is a `text`, for example.",
         "`twinrank settings INDEX` names the field. Name a numeric or date field ([signals]"
         "(../reference/settings.md#signals)).",
+    ),
+    Reason(
+        ("uncalibrated",),
+        "`min_probability` is set, and the probabilities of this proxy's bundle are not calibrated.",
+        "Leave `min_probability` out, or serve a calibrated bundle ([training](training.md)).",
     ),
     Reason(
         ("language",),

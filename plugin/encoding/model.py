@@ -21,6 +21,7 @@ from reranker.crossing import Crossing
 from reranker.encoder import DocumentEncoder
 from reranker.languages import ReadableScripts
 from reranker.manifest import FusionDefault
+from reranker.threshold import is_calibrated
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,9 @@ class Model:
     @cached_property
     def defaults(self) -> BundleDefaults:
         """What the bundle brings for settings that an index leaves unset."""
-        return build_defaults(self.name, self.vectors_of, self.fusion)
+        return build_defaults(
+            self.name, self.vectors_of, self.fusion, is_calibrated=is_calibrated(self.crossing)
+        )
 
     @cached_property
     def tags(self) -> Mapping[str, int]:

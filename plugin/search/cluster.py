@@ -61,7 +61,7 @@ class ClusterSearch:
         outcome = SearchOutcome(
             "applied",
             shard_window=plan.window_size,
-            signals=len(plan.fusion.signals),
+            adjustments={"signals": len(plan.fusion.signals)} if plan.fusion.signals else {},
             model=self._model.name,
             bundle=self._model.bundle,
             stages_ms=context.stages_ms(),

@@ -213,6 +213,8 @@ class MultiSearchReranker:
             if plan.settings.on_failure == "error":
                 raw = _write_error(build_failure_body(error), response.style)
                 return _ItemResponse(raw, SearchOutcome.skipped(error.reason))
+            if plan.page_end > plan.num_hits:  # the page lies beyond a window that was to be cut
+                raise UnusableResponseError(str(error)) from error
             scores, reason = None, error.reason
         with texts.context.stage("page"):
             page = RerankedPage(response, plan, self._model, scores).write(

@@ -9,10 +9,12 @@ from msgspec import Raw
 
 from opensearch.fields.redaction import redact_part
 from opensearch.fields.vector_field import Hit, vector_field
+from opensearch.rawjson.style import write_value
 from opensearch.search.plan import Plan
 from opensearch.search.response import SearchResponse
 from opensearch.search.scores import add_details, add_explanation, copy_score, format_score, set_score
 from plugin.encoding.model import Model
+from plugin.search.adjustments import count_adjustments
 from plugin.search.scores import WindowScores
 
 HitsAt = Callable[[Sequence[int]], list[Hit]]
@@ -44,13 +46,18 @@ class RerankedPage:
         return self.response.with_hits(
             hits,
             max_score=self._max_score(),
+            total=self._total(),
             beside=self._members_beside(),
             filter_path=self.plan.filter_path,
         )
 
     def _order(self) -> list[int]:
         """Return first-stage positions, best first: the window's as they were ranked, then the others."""
-        ranked = [] if self.scores is None else self.scores.ranking.order.tolist()
+        if self.scores is None:
+            return list(range(len(self.response.hits)))
+        ranked: list[int] = self.scores.ranking.order.tolist()
+        if self.plan.settings.cuts:
+            return ranked
         return [*ranked, *range(len(ranked), len(self.response.hits))]
 
     def _score(self, hit: Hit, position: int, rank: int) -> Hit:
@@ -78,7 +85,13 @@ class RerankedPage:
             hit = add_explanation(hit, scores, style, _DEPTH_IN_A_HIT)
         return add_details(hit, scores, rank + 1, style, _DEPTH_IN_A_HIT) if plan.details else hit
 
+    def _total(self) -> int | None:
+        """Return the number of hits of a result that is cut."""
+        return len(self._order()) if self.scores is not None and self.plan.settings.cuts else None
+
     def _max_score(self) -> Raw | None:
+        if self._total() == 0:
+            return Raw(b"null")
         if self.scores is None or self.plan.settings.score == "first_stage":
             return None
         return format_score(self.scores.highest())
@@ -111,8 +124,10 @@ class RerankedPage:
             "feedback": 0.0 if scores is None else scores.feedback,
             "smoothing": 0.0 if scores is None else scores.smoothing,
         }
+        adjustments = {} if scores is None else count_adjustments(scores.ranking, self.plan)
+        values |= {"adjustments": adjustments} if adjustments else {}
         style = self.response.style
-        written = {name: Raw(msgspec.json.encode(value)) for name, value in values.items()}
+        written = {name: write_value(value, style, 3) for name, value in values.items()}
         of_others = msgspec.json.decode(self.response.top.get("ext", b"{}"), type=dict[str, Raw])
         return style.object({**of_others, "rerank": style.object(written, 2)}, 1)
 

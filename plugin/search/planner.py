@@ -24,6 +24,7 @@ from plugin.search.search import Search
 from plugin.settings.cache import SettingsCache
 from plugin.settings.languages import LanguageCache
 from plugin.ubi.recorder import RecordedSearch, UbiRecorder
+from reranker.threshold import is_calibrated
 
 
 class SearchPlanner:
@@ -111,6 +112,8 @@ class SearchPlanner:
             return replace(decision, plan=Skip("model"))
         if plan.settings.languages != "any" and not model.reads(plan.query_text):
             return replace(decision, plan=Skip("language"))
+        if plan.settings.min_probability is not None and not is_calibrated(model.crossing):
+            return replace(decision, plan=Skip("uncalibrated"))
         if plan.must_split and (fallback is not None or not can_split(plan)):
             return replace(decision, plan=Skip("docvalue_fields"))
         request.context.note_query(plan.query_text)

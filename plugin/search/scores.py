@@ -11,6 +11,7 @@ from opensearch.search.plan import Plan
 from opensearch.search.response import SearchResponse
 from opensearch.search.scores import HitScores, SignalScore
 from plugin.encoding.model import Model
+from plugin.search.adjustments import count_adjustments
 from plugin.search.signals import read_values
 from plugin.telemetry.outcome import SearchOutcome
 from reranker.rerank import Ranking
@@ -37,7 +38,7 @@ class WindowScores:
 
     def __len__(self) -> int:
         """The number of hits in the window."""
-        return len(self.ranking.order)
+        return len(self.ranking.crossing)
 
     def score(self, position: int) -> HitScores:
         """Return the scores of one hit."""
@@ -57,6 +58,7 @@ class WindowScores:
             similarity=self._similarity(position),
             neighbours=neighbours,
             signals=self._signals(position),
+            is_demoted=self.ranking.unlikely is not None and bool(self.ranking.unlikely[position]),
         )
 
     def shown(self, position: int) -> float:
@@ -65,8 +67,8 @@ class WindowScores:
         return scores.fused if self.plan.settings.score == "fused" else scores.probability
 
     def highest(self) -> float:
-        """Return the highest of these."""
-        return max((self.shown(position) for position in range(len(self))), default=0.0)
+        """Return the highest of these, among the hits that are shown."""
+        return max((self.shown(position) for position in self.ranking.order.tolist()), default=0.0)
 
     def build_outcome(self, stages_ms: Mapping[str, float] | None = None) -> SearchOutcome:
         """Return the outcome of the search whose window this is."""
@@ -78,7 +80,7 @@ class WindowScores:
             model=self.model.name,
             bundle=self.model.bundle,
             fallback=self.plan.fallback,
-            signals=0 if self.ranking.signals is None else len(self.ranking.signals),
+            adjustments=count_adjustments(self.ranking, self.plan),
             stages_ms=stages_ms or {},
         )
 

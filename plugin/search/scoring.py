@@ -10,8 +10,8 @@ from opensearch.search.response import SearchResponse
 from plugin.encoding.model import Model
 from plugin.encoding.query_future import QueryFuture, await_vector
 from plugin.errors import RerankFailedError
+from plugin.search.adjustments import adjust
 from plugin.search.scores import WindowScores
-from plugin.search.signals import rank_by_signals
 from plugin.search.verification import WindowTexts
 from reranker.errors import ScoresError
 from reranker.fusion import choose_fusion
@@ -59,7 +59,7 @@ def score_window(
             )
         except ScoresError as error:
             raise RerankFailedError("scores", str(error)) from error
-        ranking = rank_by_signals(ranking, plan, hits)
+        ranking = adjust(ranking, plan, hits, model.crossing)
     if window and not ranking.num_scored:
         raise RerankFailedError("vectors", f"none of {len(window)} hits has a usable vector")
     return WindowScores(response, plan, model, ranking, num_stale)

@@ -84,7 +84,7 @@ class SidecarSearch:
             outcome = SearchOutcome.skipped("upstream", context.stages_ms())
             return build_response(exchange, exchange.body, outcome)
         if plan.doc_values and exchange.status == 400 and refuses_doc_values(exchange.body):
-            raise RerankFailedError("signals", f"OpenSearch refuses a field: {exchange.body[:500]!r}")
+            raise RerankFailedError("doc_values", f"OpenSearch refuses a field: {exchange.body[:500]!r}")
         with context.stage("read"):
             response = read_response(exchange, is_filtered=plan.filter_path is not None)
         hits_at = self._fetch_hits(request, plan, response) if is_split else self._take_hits(plan, response)
@@ -109,6 +109,8 @@ class SidecarSearch:
             scores = score_window(response, plan, self._model, vector, texts, has_sources=has_sources)
         except RerankFailedError as error:
             _log.warning("search not reranked, reason=%s: %s", error.reason, error)
+            if plan.page_end > plan.num_hits:  # the page lies beyond a window that was to be cut
+                raise
             if plan.settings.on_failure == "error":
                 return build_failure(error, context)
             scores, reason = None, error.reason

@@ -37,7 +37,7 @@ class SearchOutcome:
         stale: how many vectors belong to other texts; None if texts were not compared.
         shard_window: how many hits of each shard OpenSearch itself rescored.
         model: the name of the bundle; `bundle` has its version too: `NAME@VERSION`.
-        signals: how many signals the scores were multiplied by.
+        adjustments: what else made the order, with a count each, such as `signals`.
         fallback: why the proxy scored the hits though the settings say that OpenSearch does.
         stages_ms: milliseconds by stage, `total` last; empty for an item of several.
         attributes: what is recorded beside it in UBI's `query_attributes`, by names such as `twinrank.arm`.
@@ -54,7 +54,7 @@ class SearchOutcome:
     fallback: str | None = None
     stages_ms: Mapping[str, float] = field(default_factory=dict)
     attributes: Mapping[str, str] = field(default_factory=dict)
-    signals: int = 0
+    adjustments: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def skipped(cls, reason: str, stages_ms: Mapping[str, float] | None = None) -> "SearchOutcome":
@@ -77,17 +77,16 @@ class SearchOutcome:
         if self.result != APPLIED:
             return f"{self.result}; reason={self.reason}"
         if self.shard_window:
-            window = f"window={self.shard_window}/shard{self._adjustments}"
+            window = f"window={self.shard_window}/shard{self._adjusted}"
             return f"applied; {window}; {self._scored_by}; execution=cluster"
         stale = "" if self.stale is None else f"; stale={self.stale}"
         fallback = "" if self.fallback is None else f"; fallback={self.fallback}"
-        found = f"window={self.window}; scored={self.scored}{stale}{self._adjustments}"
+        found = f"window={self.window}; scored={self.scored}{stale}{self._adjusted}"
         return f"applied; {found}; {self._scored_by}; execution=sidecar{fallback}"
 
     @property
-    def _adjustments(self) -> str:
-        """What changed the order beside first stage and crossing."""
-        return f"; signals={self.signals}" if self.signals else ""
+    def _adjusted(self) -> str:
+        return "".join(f"; {name}={count}" for name, count in self.adjustments.items())
 
     @property
     def _scored_by(self) -> str:

@@ -53,7 +53,7 @@ LAYERS = {
         "errors endpoints durations credentials connection_advice",
     ),
     "reranker": (
-        "signals",
+        "signals threshold",
         "rerank canonical bundle_names bundle_sizes",
         "bundle feedback smoothing",
         "shared_files",

@@ -218,7 +218,7 @@ def test_a_field_without_doc_values_is_said(
     """Like a mistake in the settings it skips the search, and the cluster takes it for missing."""
     signal = SALES | {"field": field}
     answer = run(proxy_url, toy_index, [signal])
-    assert answer.rerank_status == "skipped; reason=signals"
+    assert answer.rerank_status == "skipped; reason=doc_values"
     assert ids(answer) == ids(run(proxy_url, toy_index, [], rerank={"enabled": False}))
     there = run(proxy_url, toy_index, [signal], rerank={"execution": "cluster"})
     assert ids(there) == ids(run(proxy_url, toy_index, [], rerank={"execution": "cluster"}))

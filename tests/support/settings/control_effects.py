@@ -51,6 +51,28 @@ def a_request_says_which_scores_it_wants(bench: Bench) -> None:
     assert dict(bench.scored(bench.plain, {"score": "probability"})) == pytest.approx(wanted, rel=2e-4)
 
 
+@effect_of("min_probability")
+def a_request_has_its_own_least_probability(bench: Bench) -> None:
+    probability = bench.expected(bench.plain).probability
+    least = sorted(probability.values())[4] + 1e-6
+    answer = bench.answer(bench.plain, {"min_probability": least, "explain": True})
+    assert "; demoted=5; " in answer.rerank_status
+    content = json.loads(answer.body)
+    assert content["ext"]["rerank"]["adjustments"] == {"demoted": 5}
+    told = {hit["_id"]: hit["_rerank"].get("demoted") for hit in content["hits"]["hits"]}
+    assert told == {key: True if value < least else None for key, value in probability.items()}
+    assert "demoted=0;" in bench.status(bench.index(min_probability=0.999), {"min_probability": 0})
+
+
+@effect_of("on_low_probability")
+def a_request_says_what_happens_to_unlikely_hits(bench: Bench) -> None:
+    least = sorted(bench.expected(bench.plain).probability.values())[4] + 1e-6
+    index = bench.index(min_probability=least)
+    answer = bench.answer(index, {"on_low_probability": "cut"})
+    assert "; cut=5; kept=25; " in answer.rerank_status
+    assert json.loads(answer.body)["hits"]["total"] == {"value": 25, "relation": "eq"}
+
+
 @effect_of("deadline_ms")
 def a_request_waits_as_long_as_it_says(bench: Bench) -> None:
     """The encoder is slow: the deadline of the request counts, longer or shorter than the index's own."""

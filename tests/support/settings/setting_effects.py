@@ -180,6 +180,31 @@ def scores_are_of_the_kind_that_was_chosen(bench: Bench) -> None:
         assert dict(bench.scored(bench.index(score=kind))) == pytest.approx(wanted, rel=2e-4)
 
 
+@effect_of("min_probability")
+def hits_of_a_low_probability_go_last(bench: Bench) -> None:
+    probability = bench.expected(bench.plain).probability
+    least = sorted(probability.values())[10] + 1e-6
+    index = bench.index(min_probability=least)
+    usual, found = bench.order(bench.plain), bench.order(index)
+    unlikely = [key for key in usual if probability[key] < least]
+    assert len(unlikely) == 11
+    assert found == [*(key for key in usual if key not in unlikely), *unlikely] != usual
+    assert "; demoted=11; " in bench.status(index)
+    there = bench.status(index, {"execution": "cluster"})
+    assert there.endswith("; execution=sidecar; fallback=min_probability")
+
+
+@effect_of("on_low_probability")
+def hits_of_a_low_probability_are_cut(bench: Bench) -> None:
+    probability = bench.expected(bench.plain).probability
+    least = sorted(probability.values())[10] + 1e-6
+    index = bench.index(min_probability=least, on_low_probability="cut")
+    wanted = [key for key in bench.order(bench.plain) if probability[key] >= least]
+    assert bench.order(index) == wanted
+    assert len(wanted) == 19
+    assert "; cut=11; kept=19; " in bench.status(index)
+
+
 @effect_of("pipelines_allowed")
 def a_pipeline_that_is_allowed_is_no_obstacle(bench: Bench) -> None:
     path, asked = "/_search/pipeline/effect-harmless", "?search_pipeline=effect-harmless"

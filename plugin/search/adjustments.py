@@ -1,0 +1,31 @@
+"""What follows the scores: signals, and the least probability. Each orders the same window again."""
+
+from collections.abc import Mapping, Sequence
+
+from opensearch.fields.vector_field import Hit
+from opensearch.search.plan import Plan
+from plugin.search.signals import rank_by_signals
+from reranker.crossing import Crossing
+from reranker.rerank import Ranking
+from reranker.threshold import cut_unlikely, demote_unlikely
+
+
+def adjust(ranking: Ranking, plan: Plan, hits: Sequence[Hit], crossing: Crossing) -> Ranking:
+    """Return a window's order with everything that its plan asks for; `hits` are the window's."""
+    settings, ranking = plan.settings, rank_by_signals(ranking, plan, hits)
+    if settings.min_probability is not None:
+        apply_least = cut_unlikely if settings.cuts else demote_unlikely
+        ranking = apply_least(ranking, crossing, settings.min_probability)
+    return ranking
+
+
+def count_adjustments(ranking: Ranking, plan: Plan) -> Mapping[str, int]:
+    """Return the counts that `Rerank-Status` shows of a window that was put in order by its plan."""
+    counts: dict[str, int] = {}
+    if ranking.signals is not None:
+        counts["signals"] = len(ranking.signals)
+    if ranking.unlikely is not None:
+        unlikely = int(ranking.unlikely.sum())
+        is_cut = plan.settings.cuts
+        counts |= {"cut": unlikely, "kept": len(ranking.order)} if is_cut else {"demoted": unlikely}
+    return counts
