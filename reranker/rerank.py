@@ -23,7 +23,8 @@ class Ranking:
     (num_hits,) float32, to the feedback documents, None without feedback; `neighbours` is (num_hits,)
     float64, the nearest hits' mean fused value, None without smoothing. `signals` is (num_signals, num_hits)
     float64, the logarithms of the factors of signals, None without signals. `unlikely` is (num_hits,) bool,
-    the hits below the least probability, None without one: if they are cut, `order` lacks them.
+    the hits below the least probability, None without one: if they are cut, `order` lacks them. `exact` is
+    (num_hits,) bool, the exact matches, None if there is no field to compare.
     """
 
     order: Positions
@@ -34,6 +35,7 @@ class Ranking:
     neighbours: Floats64 | None = None
     signals: Floats64 | None = None
     unlikely: Booleans | None = None
+    exact: Booleans | None = None
 
     @property
     def neutral(self) -> float:

@@ -1,7 +1,7 @@
 """A least probability: hits that are unlikely to be relevant go last, or out of the window.
 
-The probability is the calibrated crossing's alone: fusion, smoothing and signals order hits, and do not say how
-relevant one is.
+The probability is the calibrated crossing's alone: fusion, smoothing and signals order hits, and do not say
+how relevant one is.
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Numbers and dates among the doc values of hits, as `docvalue_fields` returns them."""
+"""Numbers, dates and texts among the doc values of hits, as `docvalue_fields` returns them."""
 
 import math
 from collections.abc import Sequence
@@ -27,6 +27,15 @@ def read_numbers(hits: Sequence[Hit], fields: Sequence[DocValueField]) -> list[l
     return [[_read_smallest(values.get(field.name), field) for values in decoded] for field in fields]
 
 
+def read_texts(hits: Sequence[Hit], fields: Sequence[str]) -> list[list[str]]:
+    """Return for each hit the values of all these fields as texts; a whole number has no point."""
+    decoded = [_read_fields(hit) for hit in hits]
+    return [
+        [text for name in fields if name in values for text in map(_as_text, _VALUES.decode(values[name]))]
+        for values in decoded
+    ]
+
+
 def refuses_doc_values(body: bytes) -> bool:
     """Whether an error of OpenSearch says that a field, such as a `text`, has no doc values to return."""
     return any(word in body for word in _UNFIT)
@@ -35,6 +44,12 @@ def refuses_doc_values(body: bytes) -> bool:
 def _read_fields(hit: Hit) -> dict[str, Raw]:
     raw = hit.get("fields")
     return {} if raw is None else _OBJECT.decode(raw)
+
+
+def _as_text(value: Any) -> str:  # noqa: ANN401  # any JSON value
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _read_smallest(raw: Raw | None, field: DocValueField) -> float:

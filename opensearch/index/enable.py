@@ -10,9 +10,9 @@ import msgspec
 from opensearch.client import OpenSearchClient
 from opensearch.errors import IndexMissingError
 from opensearch.index import mapping, metadata
+from opensearch.index.doc_value_fields import find_doc_value_problems
 from opensearch.index.ingest_pipelines import pipeline_notes
 from opensearch.index.metadata import Index
-from opensearch.index.signal_fields import find_signal_problems
 from opensearch.index.source_fields import field_notes, paths_overlap, propose_fields
 from opensearch.index.write_obstacle import enable_notes
 from opensearch.settings.layers import BundleDefaults, flatten
@@ -166,7 +166,7 @@ def _merge(index: Index, before: RerankSettings | None, wanted: EnableRequest) -
             f"{_GIVEN.name}.min_probability: expected no value, since {wanted.bundle.name} is not calibrated,"
             f" found {settings.min_probability}. {_GIVEN.remedy}"
         )
-    for problem in find_signal_problems(index, settings.fusion.signals):
+    for problem in find_doc_value_problems(index, settings):
         raise SettingsError(f"{_GIVEN.name}.{problem}. {_GIVEN.remedy}")
     return settings
 

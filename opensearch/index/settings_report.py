@@ -6,8 +6,8 @@ from typing import Any
 from opensearch.client import OpenSearchClient, index_path
 from opensearch.errors import DeniedError, IndexMissingError, MappingError, RefusedError
 from opensearch.index import mapping, metadata
+from opensearch.index.doc_value_fields import find_doc_value_problems
 from opensearch.index.metadata import Index
-from opensearch.index.signal_fields import find_signal_problems
 from opensearch.settings.layers import (
     BundleDefaults,
     Defaults,
@@ -88,7 +88,7 @@ def _report_valid(
             problems.append(f"{settings.field} is not mapped: twinrank enable {index.name}")
     except MappingError as error:
         problems.append(str(error))
-    problems += find_signal_problems(index, settings.fusion.signals)
+    problems += find_doc_value_problems(index, settings)
     try:
         parse_settings(rerank)
     except SettingsError as error:  # only the server's defaults make it whole

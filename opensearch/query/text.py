@@ -54,13 +54,18 @@ Visitor = Callable[[Query, _Visit], Iterator[str]]
 
 
 def find_query_text(query: Any) -> str | None:  # noqa: ANN401  # whatever JSON the client sent
-    """Return the texts of a query, each once, in order, joined by a space; None if there is none."""
+    """Return the texts of a query, joined by a space; None if there is none."""
+    return " ".join(find_query_texts(query)) or None
+
+
+def find_query_texts(query: Any) -> list[str]:  # noqa: ANN401
+    """Return the texts of a query's clauses, each once, in order, trimmed and none empty."""
     visit = _Visit()
-    return _join(_read_texts(query, visit)) or _join(visit.words_of_patterns) or None
+    return _distinct(_read_texts(query, visit)) or _distinct(visit.words_of_patterns)
 
 
-def _join(texts: Iterable[str]) -> str:
-    return " ".join(filter(None, dict.fromkeys(text.strip() for text in texts)))
+def _distinct(texts: Iterable[str]) -> list[str]:
+    return list(filter(None, dict.fromkeys(text.strip() for text in texts)))
 
 
 def _read_texts(query: Any, visit: _Visit) -> Iterator[str]:  # noqa: ANN401

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from opensearch.query.text import find_query_text
+from opensearch.query.text import find_query_texts
 from opensearch.rawjson.filter_path import FilterPath, widen
 from opensearch.rawjson.validation import InvalidError
 from opensearch.search.execution import find_fallback
@@ -28,9 +28,10 @@ NO_PIPELINE = "_none"
 class Plan:
     """How a search is reranked.
 
-    The page is hits `page_start` to `page_end` of the reordered window, `window_size` hits long. `request` is
-    the client's search as OpenSearch will read it, without `ext.rerank`. `settings` are the index's with what
-    the request changes, `fusion` is theirs with the bundle's values filled in. `keep_vector` says that the
+    `query_text` joins the texts of all clauses, `longest_text` is one of them. The page is hits `page_start`
+    to `page_end` of the reordered window, `window_size` hits long. `request` is the client's search as
+    OpenSearch will read it, without `ext.rerank`. `settings` are the index's with what the request changes,
+    `fusion` is theirs with the bundle's values filled in. `keep_vector` says that the
     client asked for the vector field by name, `needs_docvalue` that what it asked for may not hold it.
     `explains` asks for an explanation in OpenSearch's form, `details` for one in Twinrank's. `filter_path` is
     set if the client filters the answer. `in_cluster` says that OpenSearch itself rescores: then the window
@@ -41,6 +42,7 @@ class Plan:
     """
 
     query_text: str
+    longest_text: str
     request: SearchRequest
     settings: RerankSettings
     fusion: ResolvedFusion
@@ -60,7 +62,7 @@ class Plan:
     @property
     def doc_values(self) -> tuple[DocValueField, ...]:
         """The fields whose doc values are read of every hit, beside the vector."""
-        return _list_doc_values(self.fusion)
+        return _list_doc_values(self.settings, self.fusion)
 
     @property
     def added_doc_values(self) -> tuple[DocValueField, ...]:
@@ -177,13 +179,14 @@ def _plan(
     reason = _check_order(request) or _check_page(start, end, last_start, target.max_result_window)
     if reason is not None:
         return Skip(reason)
-    text = given_text or find_query_text(request.query)
-    if text is None:
+    texts = [given_text] if given_text else find_query_texts(request.query)
+    text = " ".join(texts)
+    if not text:
         return Skip("query_text")
     keep_vector = asks_for(request, settings.field)
     has_docvalue = in_cluster or names_among_fields(request, settings.field)
     needs_docvalue = not has_docvalue and (request.filters_source or "filter_path" in request.parameters)
-    doc_values = () if in_cluster else _list_doc_values(fusion)
+    doc_values = () if in_cluster else _list_doc_values(settings, fusion)
     must_split = any(finds_other_values(request, each.name) for each in doc_values)
     num_added = needs_docvalue + (0 if must_split else len(doc_values))
     if num_added and len(request.docvalue_fields) + num_added > MAX_DOCVALUE_FIELDS:
@@ -193,6 +196,7 @@ def _plan(
         return filter_path
     return Plan(
         query_text=text,
+        longest_text=max(texts, key=len),
         request=request,
         settings=settings,
         fusion=fusion,
@@ -210,8 +214,10 @@ def _plan(
     )
 
 
-def _list_doc_values(fusion: ResolvedFusion) -> tuple[DocValueField, ...]:
-    return tuple(dict.fromkeys(signal.field for signal in fusion.signals))
+def _list_doc_values(settings: RerankSettings, fusion: ResolvedFusion) -> tuple[DocValueField, ...]:
+    """Return each field once; `cluster` reads those of signals itself, and knows no others."""
+    exact = (DocValueField(name) for name in settings.keep_exact)
+    return tuple(dict.fromkeys((*(signal.field for signal in fusion.signals), *exact)))
 
 
 def _has_search_pipeline(request: SearchRequest, target: Target) -> bool:

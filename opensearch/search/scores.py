@@ -29,7 +29,8 @@ class HitScores:
     `first_stage_rank` counts from 1. `crossing` is None if the hit had no usable vector; `neutral` replaced
     it. `similarity` is the one to the feedback documents, None without feedback or without a vector;
     `neighbours` likewise is the mean fused value of the nearest hits. `fused` is as `fused_by` says.
-    `is_demoted` says that the probability is below the least one.
+    `is_demoted` says that the probability is below the least one, `is_exact` that a value is the query's
+    text.
     """
 
     first_stage: float
@@ -43,6 +44,7 @@ class HitScores:
     neighbours: float | None = None
     signals: tuple[SignalScore, ...] = ()
     is_demoted: bool = False
+    is_exact: bool = False
 
 
 def format_score(value: float) -> Raw:
@@ -103,6 +105,8 @@ def add_details(hit: Hit, scores: HitScores, rank: int, style: Style, depth: int
         details["neighbours"] = _encode_number(scores.neighbours)
     if scores.is_demoted:
         details["demoted"] = Raw(b"true")
+    if scores.is_exact:
+        details["exact"] = Raw(b"true")
     if scores.signals:
         signals = [_describe_signal(each, style, depth + 2) for each in scores.signals]
         details["signals"] = style.array(signals, depth + 1)

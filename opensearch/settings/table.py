@@ -16,6 +16,7 @@ from opensearch.settings.signals import SignalSettings, check_signals, resolve_s
 
 META_KEY = "rerank"
 DEFAULT_FIELD = "rerank.vector"
+MAX_EXACT_FIELDS = 8
 
 
 class SettingsError(Exception):
@@ -166,6 +167,13 @@ class RerankSettings(_SettingsTable, frozen=True):
             " result with the other hits of the window."
         ),
     ] = "demote"
+    keep_exact: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=500)], ...],
+        Meta(
+            description="Keyword or numeric fields, such as a part number: hits of the window with a value"
+            " that is the query's text come first, in first-stage order. Only in `sidecar`."
+        ),
+    ] = ()
     pipelines_allowed: Annotated[
         tuple[Annotated[str, Meta(min_length=1)], ...],
         Meta(description="Search pipelines that do not change a window; searches with others pass through."),
@@ -275,6 +283,12 @@ def check_together(settings: RerankSettings, place: str, remedy: str) -> None:
     if settings.fusion.method == "weighted" and weight is not None and weight > 1:
         expected = "a share of 0 to 1, since the method is `weighted`"
         raise build_error(f"{place}.fusion.weight", expected, str(weight), remedy)
+    for number, name in enumerate(settings.keep_exact):
+        if number >= MAX_EXACT_FIELDS:
+            expected = f"at most {MAX_EXACT_FIELDS} fields"
+            raise build_error(f"{place}.keep_exact", expected, f"{len(settings.keep_exact)}", remedy)
+        if "*" in name or "?" in name:
+            raise build_error(f"{place}.keep_exact[{number}]", "the name of one field", repr(name), remedy)
     check_signals(settings.fusion.signals, f"{place}.fusion.signals", remedy)
     other = settings.migration
     if (other.model is None) != (other.field is None):

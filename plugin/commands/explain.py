@@ -144,6 +144,8 @@ def _format_shares(scored: dict[str, Any], parts: ScoreParts) -> Iterator[str]:
         value = "no value" if each["value"] is None else f"{each['value']:g}"
         yield f"signal {each['field']} ({each['kind']}) {value} → {math.log(each['factor']):+.2f}"
     yield f"= {parts.total:.2f}"
+    if scored.get("exact"):
+        yield "first: an exact match"
     if scored.get("demoted"):
         yield f"demoted: probability {scored['probability']:.3f}"
 

@@ -78,9 +78,9 @@ SETUP: tuple[Reason, ...] = (
     ),
     Reason(
         ("doc_values",),
-        "OpenSearch has no doc values of a field in `fusion.signals`: it is a `text`, for example.",
-        "`twinrank settings INDEX` names the field. Name a numeric or date field ([signals]"
-        "(../reference/settings.md#signals)).",
+        "OpenSearch has no doc values of a field in `fusion.signals` or `keep_exact`: it is a `text`, for "
+        "example.",
+        "`twinrank settings INDEX` names the field, and what to use in its place.",
     ),
     Reason(
         ("uncalibrated",),
@@ -171,7 +171,8 @@ REQUEST: tuple[Reason, ...] = (
     Reason(
         ("docvalue_fields",),
         "The search has 100 of them, OpenSearch's limit, and the vector would be one more. Or it asks for a "
-        "field of `fusion.signals` itself, in an `_msearch` or beside something that needs a single request.",
+        "field of `fusion.signals` or `keep_exact` itself, in an `_msearch` or beside something that needs a "
+        "single request.",
         "Ask for 99. Or leave that field out of `fields` and `docvalue_fields`: `_source` has it.",
     ),
     Reason(

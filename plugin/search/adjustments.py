@@ -1,11 +1,16 @@
-"""What follows the scores: signals, and the least probability. Each orders the same window again."""
+"""What follows the scores: signals, least probability, exact matches. Each orders the same window again."""
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
+from opensearch.fields.doc_values import read_texts
 from opensearch.fields.vector_field import Hit
 from opensearch.search.plan import Plan
 from plugin.search.signals import rank_by_signals
+from reranker.arrays import Booleans
 from reranker.crossing import Crossing
+from reranker.exact import is_exact, normalise, put_exact_first
 from reranker.rerank import Ranking
 from reranker.threshold import cut_unlikely, demote_unlikely
 
@@ -16,7 +21,15 @@ def adjust(ranking: Ranking, plan: Plan, hits: Sequence[Hit], crossing: Crossing
     if settings.min_probability is not None:
         apply_least = cut_unlikely if settings.cuts else demote_unlikely
         ranking = apply_least(ranking, crossing, settings.min_probability)
+    if settings.keep_exact:
+        ranking = put_exact_first(ranking, _find_exact(plan, hits))
     return ranking
+
+
+def _find_exact(plan: Plan, hits: Sequence[Hit]) -> Booleans:
+    """Return which of a window's hits have the query's text in a field of `keep_exact`: (num_hits,) bool."""
+    text = normalise(plan.longest_text)
+    return np.array([is_exact(each, text) for each in read_texts(hits, plan.settings.keep_exact)], np.bool_)
 
 
 def count_adjustments(ranking: Ranking, plan: Plan) -> Mapping[str, int]:
@@ -28,4 +41,6 @@ def count_adjustments(ranking: Ranking, plan: Plan) -> Mapping[str, int]:
         unlikely = int(ranking.unlikely.sum())
         is_cut = plan.settings.cuts
         counts |= {"cut": unlikely, "kept": len(ranking.order)} if is_cut else {"demoted": unlikely}
+    if ranking.exact is not None:
+        counts["exact"] = int(ranking.exact.sum())
     return counts

@@ -59,6 +59,7 @@ class WindowScores:
             neighbours=neighbours,
             signals=self._signals(position),
             is_demoted=self.ranking.unlikely is not None and bool(self.ranking.unlikely[position]),
+            is_exact=self.ranking.exact is not None and bool(self.ranking.exact[position]),
         )
 
     def shown(self, position: int) -> float:

@@ -53,7 +53,7 @@ LAYERS = {
         "errors endpoints durations credentials connection_advice",
     ),
     "reranker": (
-        "signals threshold",
+        "signals threshold exact",
         "rerank canonical bundle_names bundle_sizes",
         "bundle feedback smoothing",
         "shared_files",

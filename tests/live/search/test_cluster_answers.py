@@ -147,6 +147,8 @@ FALLING_BACK: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("fusion", {}, {"fusion": {"method": "rrf"}}),
     ("fusion", {}, {"fusion": {"method": "none"}}),
     ("score", {}, {"score": "probability"}),
+    ("min_probability", {}, {"min_probability": 0.4}),
+    ("keep_exact", {}, {"keep_exact": ["kind"]}),
     ("scoreless", {"query": {"bool": {"filter": [{"match_all": {}}]}}},
      {"query_context": {"query_text": "wait"}}),
 ]  # fmt: skip

@@ -29,7 +29,13 @@ def controls(**more: Any) -> dict[str, Any]:  # noqa: ANN401
 
 
 def run(
-    url: str, toy: ToyIndex, parameters: str = "", *, size: int = 10, start: int = 0, **more: Any
+    url: str,
+    toy: ToyIndex,
+    parameters: str = "",
+    *,
+    size: int = 10,
+    start: int = 0,
+    **more: Any,  # noqa: ANN401
 ) -> RawAnswer:
     body = {"query": toy.query, "size": size, "from": start, "ext": controls(**more)}
     return search(url, toy.name, body, parameters)
@@ -56,7 +62,7 @@ def test_a_result_that_is_cut_ends_with_the_kept_hits(
     proxy_url: str, toy_index: ToyIndex, least: float, size: int
 ) -> None:
     """Later pages are empty, those beyond the window too, and every page has the same total."""
-    cut = {"min_probability": least, "on_low_probability": "cut"}
+    cut: dict[str, Any] = {"min_probability": least, "on_low_probability": "cut"}
     demoted = ids(run(proxy_url, toy_index, size=WINDOW, min_probability=least))
     found = pages(proxy_url, toy_index, size, **cut)
     assert [key for page in found for key in page] == demoted[: WINDOW - 20]
@@ -70,7 +76,7 @@ def test_a_result_that_is_cut_ends_with_the_kept_hits(
 def test_the_total_has_the_form_that_the_client_asks_for(
     proxy_url: str, toy_index: ToyIndex, least: float
 ) -> None:
-    cut = {"min_probability": least, "on_low_probability": "cut"}
+    cut: dict[str, Any] = {"min_probability": least, "on_low_probability": "cut"}
     for parameters, total in (
         ("?rest_total_hits_as_int=true", 30),
         ("?track_total_hits=5", {"value": 30, "relation": "eq"}),
@@ -83,9 +89,9 @@ def test_the_total_has_the_form_that_the_client_asks_for(
 
 
 def test_nothing_may_be_left(proxy_url: str, toy_index: ToyIndex) -> None:
-    cut = {"min_probability": 1, "on_low_probability": "cut"}
-    for more in ({}, {"score": "fused"}, {"score": "probability"}):
-        found = json.loads(run(proxy_url, toy_index, **cut, **more).body)["hits"]
+    cut: dict[str, Any] = {"min_probability": 1, "on_low_probability": "cut"}
+    for score in ("first_stage", "fused", "probability"):
+        found = json.loads(run(proxy_url, toy_index, **cut, score=score).body)["hits"]
         assert found == {"total": {"value": 0, "relation": "eq"}, "max_score": None, "hits": []}
 
 
@@ -99,7 +105,7 @@ def test_facets_are_those_of_the_whole_result(proxy_url: str, toy_index: ToyInde
 def test_a_search_that_is_not_reranked_is_not_cut(
     client: OpenSearch, proxy_url: str, toy_index: ToyIndex
 ) -> None:
-    cut = {"min_probability": 1, "on_low_probability": "cut"}
+    cut: dict[str, Any] = {"min_probability": 1, "on_low_probability": "cut"}
     plain = [hit["_id"] for hit in toy_index.first_stage(toy_index.num_documents)]
     body = {"query": toy_index.query, "sort": ["n"], "ext": controls(**cut)}
     assert json.loads(search(proxy_url, toy_index.name, body).body)["hits"]["total"]["value"] == len(plain)

@@ -169,7 +169,8 @@ def test_all_pages_together_are_every_hit_once(
     for size in itertools.cycle([1, 13, 29]):
         controls = {"execution": execution, "window_size": window}
         size = min(size, NUM_DOCUMENTS - len(found))
-        page = run(proxy_url, toy_index, [SALES, AGE], rerank=controls, **{"from": len(found), "size": size})
+        place: dict[str, Any] = {"from": len(found), "size": size}
+        page = run(proxy_url, toy_index, [SALES, AGE], rerank=controls, **place)
         assert json.loads(page.body)["hits"]["total"] == {"value": NUM_DOCUMENTS, "relation": "eq"}
         found += ids(page)
         if len(found) == NUM_DOCUMENTS:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from opensearch.index.doc_value_fields import find_doc_value_problems
 from opensearch.index.metadata import Index
-from opensearch.index.signal_fields import find_signal_problems
 from opensearch.settings.layers import flatten
 from opensearch.settings.signals import MAX_SIGNALS, ResolvedSignal, resolve_signals
 from opensearch.settings.table import RerankSettings, SettingsError, encode_settings, parse_settings
@@ -137,6 +137,6 @@ MAPPING = {
     ids=str,
 )  # fmt: skip
 def test_a_field_that_has_no_such_values_is_named(signal: dict[str, Any], problem: str | None) -> None:
-    found = list(find_signal_problems(Index("books", MAPPING, {}, {}), parsed(signal).fusion.signals))
+    found = list(find_doc_value_problems(Index("books", MAPPING, {}, {}), parsed(signal)))
     assert len(found) == (problem is not None)
     assert problem is None or problem in found[0]

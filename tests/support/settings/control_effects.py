@@ -73,6 +73,21 @@ def a_request_says_what_happens_to_unlikely_hits(bench: Bench) -> None:
     assert json.loads(answer.body)["hits"]["total"] == {"value": 25, "relation": "eq"}
 
 
+@effect_of("keep_exact")
+def a_request_names_its_own_exact_fields(bench: Bench) -> None:
+    usual = bench.order(bench.plain)
+    sources = enumerate(bench.documents)
+    documents = [each | {"code": 4711 if str(n) == usual[20] else n} for n, each in sources]
+    index = bench.filled(bench.empty(), documents)
+    text = {"query_context": {"query_text": "4711"}}
+    answer = bench.answer(index, text | {"keep_exact": ["code"], "explain": True})
+    assert "; exact=1; " in answer.rerank_status
+    first, *others = json.loads(answer.body)["hits"]["hits"]
+    assert (first["_id"], first["_rerank"]["exact"]) == (usual[20], True)
+    assert not any("exact" in hit["_rerank"] for hit in others)
+    assert "exact" not in bench.status(index, text)
+
+
 @effect_of("deadline_ms")
 def a_request_waits_as_long_as_it_says(bench: Bench) -> None:
     """The encoder is slow: the deadline of the request counts, longer or shorter than the index's own."""

@@ -205,6 +205,20 @@ def hits_of_a_low_probability_are_cut(bench: Bench) -> None:
     assert "; cut=11; kept=19; " in bench.status(index)
 
 
+@effect_of("keep_exact")
+def a_hit_that_is_the_query_comes_first(bench: Bench) -> None:
+    usual = bench.order(bench.plain)
+    exact = {usual[20]: bench.toy.query_text.upper(), usual[9]: f"  {bench.toy.query_text} "}
+    documents = [each | {"name": exact.get(str(n), "another")} for n, each in enumerate(bench.documents)]
+    index = bench.empty(keep_exact=["name.keyword", "nowhere"])
+    bench.filled(index, documents)
+    plain = [hit["_id"] for hit in bench.first_stage(index)]
+    first = sorted(exact, key=plain.index)
+    assert bench.order(index) == [*first, *(key for key in usual if key not in exact)]
+    assert "; exact=2; " in bench.status(index)
+    assert bench.status(index, {"execution": "cluster"}).endswith("sidecar; fallback=keep_exact")
+
+
 @effect_of("pipelines_allowed")
 def a_pipeline_that_is_allowed_is_no_obstacle(bench: Bench) -> None:
     path, asked = "/_search/pipeline/effect-harmless", "?search_pipeline=effect-harmless"
