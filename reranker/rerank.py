@@ -24,7 +24,8 @@ class Ranking:
     float64, the nearest hits' mean fused value, None without smoothing. `signals` is (num_signals, num_hits)
     float64, the logarithms of the factors of signals, None without signals. `unlikely` is (num_hits,) bool,
     the hits below the least probability, None without one: if they are cut, `order` lacks them. `exact` is
-    (num_hits,) bool, the exact matches, None if there is no field to compare.
+    (num_hits,) bool, the exact matches, None if there is no field to compare. `before_diversity` is the order
+    that diversity found, None without it, and `num_moved` counts the hits that it moved.
     """
 
     order: Positions
@@ -36,6 +37,8 @@ class Ranking:
     signals: Floats64 | None = None
     unlikely: Booleans | None = None
     exact: Booleans | None = None
+    before_diversity: Positions | None = None
+    num_moved: int = 0
 
     @property
     def neutral(self) -> float:
@@ -70,6 +73,32 @@ def rerank(
         ScoresError: first-stage scores that the fusion is not defined for.
     """
     vectors = WindowVectors(packed, dim=len(query), model_tag=model_tag)
+    return rerank_vectors(
+        first_stage,
+        fusion,
+        query=query,
+        vectors=vectors,
+        crossing=crossing,
+        feedback=feedback,
+        smoothing=smoothing,
+    )
+
+
+def rerank_vectors(
+    first_stage: Floats64,
+    fusion: Fusion,
+    *,
+    query: Floats,
+    vectors: WindowVectors,
+    crossing: Crossing,
+    feedback: float = 0.0,
+    smoothing: float = 0.0,
+) -> Ranking:
+    """Score and order a window whose stored vectors are read; everything else as for `rerank`.
+
+    Raises:
+        ScoresError: first-stage scores that the fusion is not defined for.
+    """
     ranking = rank(first_stage, vectors.scores(query, crossing), fusion)
     if feedback:
         ranking = apply_feedback(

@@ -13,7 +13,7 @@ from opensearch.settings.table import RerankSettings
 
 FALLBACKS = (
     "crossing", "multi_search", "verify", "fusion", "score", "explain", "collapse", "rescore", "hybrid",
-    "scoreless", "top_hits", "min_probability", "keep_exact",
+    "scoreless", "top_hits", "min_probability", "diversity", "keep_exact",
 )  # fmt: skip
 """Every reason for scoring hits here in spite of `execution: cluster`, as `Rerank-Status` shows it."""
 
@@ -49,6 +49,8 @@ def _find_reasons_of_settings(settings: RerankSettings) -> Iterator[str]:
         yield "score"
     if settings.min_probability is not None:
         yield "min_probability"
+    if settings.diversity:
+        yield "diversity"
     if settings.keep_exact:
         yield "keep_exact"
 

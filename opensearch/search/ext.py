@@ -26,7 +26,7 @@ A search that waits holds one of the proxy's threads. The index's setting may be
 
 _PLAIN = (
     "enabled", "window_size", "execution", "score", "deadline_ms", "min_probability", "on_low_probability",
-    "keep_exact",
+    "diversity", "keep_exact",
 )  # fmt: skip
 """Settings that a request replaces as they are."""
 
@@ -64,6 +64,7 @@ class RerankControls(_Table, frozen=True):
     deadline_ms: Annotated[int, Meta(ge=1, le=MAX_REQUEST_DEADLINE_MS)] | None = None
     min_probability: Annotated[float, Meta(ge=0, le=1)] | None = None
     on_low_probability: Literal["demote", "cut"] | None = None
+    diversity: Annotated[float, Meta(ge=0, le=1)] | None = None
     keep_exact: tuple[Annotated[str, Meta(min_length=1, max_length=500)], ...] | None = None
     fusion: FusionControls = FusionControls()
     query_context: QueryContext = QueryContext()

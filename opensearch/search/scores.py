@@ -45,6 +45,7 @@ class HitScores:
     signals: tuple[SignalScore, ...] = ()
     is_demoted: bool = False
     is_exact: bool = False
+    rank_before_diversity: int | None = None
 
 
 def format_score(value: float) -> Raw:
@@ -105,6 +106,8 @@ def add_details(hit: Hit, scores: HitScores, rank: int, style: Style, depth: int
         details["neighbours"] = _encode_number(scores.neighbours)
     if scores.is_demoted:
         details["demoted"] = Raw(b"true")
+    if scores.rank_before_diversity is not None:
+        details["rank_before_diversity"] = Raw(str(scores.rank_before_diversity).encode())
     if scores.is_exact:
         details["exact"] = Raw(b"true")
     if scores.signals:

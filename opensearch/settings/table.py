@@ -167,6 +167,15 @@ class RerankSettings(_SettingsTable, frozen=True):
             " result with the other hits of the window."
         ),
     ] = "demote"
+    diversity: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="How much hits that say the same are spread: the weight of novelty beside relevance"
+            " (maximal marginal relevance, 1 - lambda). 0: not at all. Only in `sidecar`.",
+        ),
+    ] = 0.0
     keep_exact: Annotated[
         tuple[Annotated[str, Meta(min_length=1, max_length=500)], ...],
         Meta(

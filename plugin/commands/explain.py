@@ -144,6 +144,9 @@ def _format_shares(scored: dict[str, Any], parts: ScoreParts) -> Iterator[str]:
         value = "no value" if each["value"] is None else f"{each['value']:g}"
         yield f"signal {each['field']} ({each['kind']}) {value} → {math.log(each['factor']):+.2f}"
     yield f"= {parts.total:.2f}"
+    before = scored.get("rank_before_diversity", scored["rank"])
+    if before != scored["rank"]:
+        yield f"rank before diversity: {before}"
     if scored.get("exact"):
         yield "first: an exact match"
     if scored.get("demoted"):

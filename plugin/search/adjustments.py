@@ -1,4 +1,4 @@
-"""What follows the scores: signals, least probability, exact matches. Each orders the same window again."""
+"""What follows the scores: signals, least probability, diversity, exact matches. Each orders it again."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,19 +8,47 @@ from opensearch.fields.doc_values import read_texts
 from opensearch.fields.vector_field import Hit
 from opensearch.search.plan import Plan
 from plugin.search.signals import rank_by_signals
-from reranker.arrays import Booleans
+from reranker.arrays import Booleans, Floats
 from reranker.crossing import Crossing
+from reranker.diversity import diversify
 from reranker.exact import is_exact, normalise, put_exact_first
 from reranker.rerank import Ranking
 from reranker.threshold import cut_unlikely, demote_unlikely
+from reranker.window_vectors import WindowVectors
 
 
-def adjust(ranking: Ranking, plan: Plan, hits: Sequence[Hit], crossing: Crossing) -> Ranking:
-    """Return a window's order with everything that its plan asks for; `hits` are the window's."""
+def adjust(
+    ranking: Ranking,
+    plan: Plan,
+    hits: Sequence[Hit],
+    *,
+    query: Floats,
+    vectors: WindowVectors,
+    crossing: Crossing,
+) -> Ranking:
+    """Return a window's order with everything that its plan asks for.
+
+    Args:
+        ranking: the order so far.
+        plan: the search's.
+        hits: the window's.
+        query: (dim,) float32, a unit vector.
+        vectors: the window's.
+        crossing: the bundle's crossing layer.
+    """
     settings, ranking = plan.settings, rank_by_signals(ranking, plan, hits)
     if settings.min_probability is not None:
         apply_least = cut_unlikely if settings.cuts else demote_unlikely
         ranking = apply_least(ranking, crossing, settings.min_probability)
+    if settings.diversity:
+        ranking = diversify(
+            ranking,
+            query=query,
+            vectors=vectors,
+            crossing=crossing,
+            diversity=settings.diversity,
+            is_logarithm=plan.fusion.method in ("log_linear", "none"),
+        )
     if settings.keep_exact:
         ranking = put_exact_first(ranking, _find_exact(plan, hits))
     return ranking
@@ -41,6 +69,8 @@ def count_adjustments(ranking: Ranking, plan: Plan) -> Mapping[str, int]:
         unlikely = int(ranking.unlikely.sum())
         is_cut = plan.settings.cuts
         counts |= {"cut": unlikely, "kept": len(ranking.order)} if is_cut else {"demoted": unlikely}
+    if ranking.before_diversity is not None:
+        counts["moved"] = ranking.num_moved
     if ranking.exact is not None:
         counts["exact"] = int(ranking.exact.sum())
     return counts

@@ -59,6 +59,7 @@ class WindowScores:
             neighbours=neighbours,
             signals=self._signals(position),
             is_demoted=self.ranking.unlikely is not None and bool(self.ranking.unlikely[position]),
+            rank_before_diversity=self._rank_before_diversity(position),
             is_exact=self.ranking.exact is not None and bool(self.ranking.exact[position]),
         )
 
@@ -111,6 +112,11 @@ class WindowScores:
     def _similarity(self, position: int) -> float | None:
         similarity = self.ranking.similarity
         return None if similarity is None or np.isnan(similarity[position]) else float(similarity[position])
+
+    def _rank_before_diversity(self, position: int) -> int | None:
+        """Return the rank of a hit that diversity may have moved, counted from 1; None for others."""
+        before = self.ranking.before_diversity
+        return None if before is None else 1 + before.tolist().index(position)
 
     def _signals(self, position: int) -> tuple[SignalScore, ...]:
         """Return what each signal does to one hit."""

@@ -16,7 +16,8 @@ from plugin.search.verification import WindowTexts
 from reranker.errors import ScoresError
 from reranker.fusion import choose_fusion
 from reranker.integer_query import round_query
-from reranker.rerank import rerank
+from reranker.rerank import rerank_vectors
+from reranker.window_vectors import WindowVectors
 
 
 def score_window(
@@ -47,19 +48,19 @@ def score_window(
         query = round_query(await_vector(vector, settings.deadline_ms / 1000 - context.queued_s))
     with context.stage("crossing"):
         try:
-            ranking = rerank(
+            vectors = WindowVectors(window, dim=len(query), model_tag=model.model_tag)
+            ranking = rerank_vectors(
                 np.array(response.scores()[: len(window)], np.float64),
                 choose_fusion(fused_by.method, fused_by.weight, fused_by.rank_constant),
                 query=query,
-                packed=window,
+                vectors=vectors,
                 crossing=model.crossing,
-                model_tag=model.model_tag,
                 feedback=fused_by.feedback,
                 smoothing=fused_by.smoothing,
             )
         except ScoresError as error:
             raise RerankFailedError("scores", str(error)) from error
-        ranking = adjust(ranking, plan, hits, model.crossing)
+        ranking = adjust(ranking, plan, hits, query=query, vectors=vectors, crossing=model.crossing)
     if window and not ranking.num_scored:
         raise RerankFailedError("vectors", f"none of {len(window)} hits has a usable vector")
     return WindowScores(response, plan, model, ranking, num_stale)

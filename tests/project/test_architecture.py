@@ -53,7 +53,7 @@ LAYERS = {
         "errors endpoints durations credentials connection_advice",
     ),
     "reranker": (
-        "signals threshold exact",
+        "signals threshold exact diversity",
         "rerank canonical bundle_names bundle_sizes",
         "bundle feedback smoothing",
         "shared_files",

@@ -148,6 +148,7 @@ FALLING_BACK: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("fusion", {}, {"fusion": {"method": "none"}}),
     ("score", {}, {"score": "probability"}),
     ("min_probability", {}, {"min_probability": 0.4}),
+    ("diversity", {}, {"diversity": 0.3}),
     ("keep_exact", {}, {"keep_exact": ["kind"]}),
     ("scoreless", {"query": {"bool": {"filter": [{"match_all": {}}]}}},
      {"query_context": {"query_text": "wait"}}),

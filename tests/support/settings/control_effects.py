@@ -73,6 +73,19 @@ def a_request_says_what_happens_to_unlikely_hits(bench: Bench) -> None:
     assert json.loads(answer.body)["hits"]["total"] == {"value": 25, "relation": "eq"}
 
 
+@effect_of("diversity")
+def a_request_has_its_own_diversity(bench: Bench) -> None:
+    usual = bench.order(bench.plain)
+    answer = bench.answer(bench.plain, {"diversity": 1, "explain": True})
+    hits = json.loads(answer.body)["hits"]["hits"]
+    found = [hit["_id"] for hit in hits]
+    assert found[0] == usual[0]
+    assert sorted(found) == sorted(usual)
+    assert found != usual
+    assert [usual[hit["_rerank"]["rank_before_diversity"] - 1] for hit in hits] == found
+    assert "moved" not in bench.status(bench.index(diversity=0.5), {"diversity": 0})
+
+
 @effect_of("keep_exact")
 def a_request_names_its_own_exact_fields(bench: Bench) -> None:
     usual = bench.order(bench.plain)

@@ -205,6 +205,21 @@ def hits_of_a_low_probability_are_cut(bench: Bench) -> None:
     assert "; cut=11; kept=19; " in bench.status(index)
 
 
+@effect_of("diversity")
+def hits_that_say_the_same_are_spread(bench: Bench) -> None:
+    copies = [each | {"copy": n % 3} for n, each in enumerate(bench.documents[:10] * 3)]
+    together, spread = (bench.filled(bench.empty(diversity=each), copies) for each in (0, 0.2))
+    text = {key: each["text"] for key, each in ((str(n), each) for n, each in enumerate(copies))}
+    usual, found = ([text[key] for key in bench.order(name)] for name in (together, spread))
+    assert usual[0] == usual[1] == usual[2] == found[0]
+    assert sorted(usual) == sorted(found)
+    for one in range(20):  # at the end only copies are left
+        assert found[one] not in found[one + 1 : one + 5]
+    assert "; moved=" in bench.status(spread)
+    assert "moved" not in bench.status(together)
+    assert bench.status(spread, {"execution": "cluster"}).endswith("sidecar; fallback=diversity")
+
+
 @effect_of("keep_exact")
 def a_hit_that_is_the_query_comes_first(bench: Bench) -> None:
     usual = bench.order(bench.plain)
