@@ -65,8 +65,11 @@ def diversify(
 
 def _find_cosines(chunks: Floats) -> Floats:
     """Return (num_hits, num_hits) float32 in -1 to 1, 0 for a hit whose chunk is NaN."""
-    cosines: Floats = np.nan_to_num(chunks) @ np.nan_to_num(chunks).T
-    return np.clip(cosines, -1, 1)
+    without = np.isnan(chunks[:, 0])
+    if without.any():
+        chunks = np.where(without[:, None], np.float32(0), chunks)
+    cosines: Floats = chunks @ chunks.T
+    return np.clip(cosines, -1, 1, out=cosines)  # a damaged vector may be longer than 1
 
 
 def _scale_relevance(fused: Floats64, *, is_logarithm: bool) -> Floats64:
@@ -84,12 +87,12 @@ def _scale_relevance(fused: Floats64, *, is_logarithm: bool) -> Floats64:
 def _select_greedily(relevance: Floats64, cosines: Floats, diversity: float) -> Positions:
     """Return (num_hits,) positions as they are selected, position 0 first; ties by position."""
     # A hit's value is the least of (relevance - cosine) over the hits that are selected: one row for each.
-    values_after = (1 - diversity) * relevance - diversity * cosines.astype(np.float64)
+    values_after = (1 - diversity) * relevance - np.float32(diversity) * cosines
     values, selected = values_after[0].copy(), [0]
     values[0] = -np.inf
     near = _list_near(cosines)
     for _ in range(1, len(relevance)):
-        chosen = int(values.argmax())
+        chosen = values.argmax().item()
         if near:
             blocked = [each for last in selected[1 - APART :] for each in near.get(last, ())]
             if chosen in blocked:
@@ -103,7 +106,10 @@ def _select_greedily(relevance: Floats64, cosines: Floats, diversity: float) -> 
 def _list_near(cosines: Floats) -> dict[int, list[int]]:
     """Return the near-duplicates of each position that has any."""
     near: dict[int, list[int]] = {}
-    for one, other in np.argwhere(cosines > NEAR_DUPLICATE).tolist():
+    alike = cosines > NEAR_DUPLICATE
+    if np.count_nonzero(alike) <= len(cosines):  # each hit is one of itself
+        return near
+    for one, other in np.argwhere(alike).tolist():
         if one != other:
             near.setdefault(one, []).append(other)
     return near

@@ -12,6 +12,8 @@ from reranker.rerank import Ranking
 
 def normalise(text: str) -> str:
     """Return a text as it is compared: Unicode NFKC, case folded, runs of white space one blank, trimmed."""
+    if text.isascii():
+        return " ".join(text.lower().split())
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return " ".join(folded.split())
 

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Raw
 
 from opensearch.fields.vector_field import Hit
 from opensearch.settings.signals import DocValueField
 
-_OBJECT = msgspec.json.Decoder(dict[str, Raw])
-_VALUES = msgspec.json.Decoder(list[Any])
+_FIELDS = msgspec.json.Decoder(dict[str, list[Any]])
+
+Values = dict[str, list[Any]]
 
 _UNFIT = (b"fielddata", b"support formats", b"custom formats", b"doc values")
 """What OpenSearch says of a field whose doc values it cannot return."""
@@ -24,14 +24,14 @@ def read_numbers(hits: Sequence[Hit], fields: Sequence[DocValueField]) -> list[l
     since 1970.
     """
     decoded = [_read_fields(hit) for hit in hits]
-    return [[_read_smallest(values.get(field.name), field) for values in decoded] for field in fields]
+    return [[_read_smallest(each.get(field.name, ()), field) for each in decoded] for field in fields]
 
 
 def read_texts(hits: Sequence[Hit], fields: Sequence[str]) -> list[list[str]]:
     """Return for each hit the values of all these fields as texts; a whole number has no point."""
     decoded = [_read_fields(hit) for hit in hits]
     return [
-        [text for name in fields if name in values for text in map(_as_text, _VALUES.decode(values[name]))]
+        [text for name in fields if name in values for text in map(_as_text, values[name])]
         for values in decoded
     ]
 
@@ -41,9 +41,9 @@ def refuses_doc_values(body: bytes) -> bool:
     return any(word in body for word in _UNFIT)
 
 
-def _read_fields(hit: Hit) -> dict[str, Raw]:
+def _read_fields(hit: Hit) -> Values:
     raw = hit.get("fields")
-    return {} if raw is None else _OBJECT.decode(raw)
+    return {} if raw is None else _FIELDS.decode(raw)
 
 
 def _as_text(value: Any) -> str:  # noqa: ANN401  # any JSON value
@@ -52,10 +52,10 @@ def _as_text(value: Any) -> str:  # noqa: ANN401  # any JSON value
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _read_smallest(raw: Raw | None, field: DocValueField) -> float:
-    if raw is None:
-        return math.nan
-    found = [_read_number(value, is_date=field.is_date) for value in _VALUES.decode(raw)]
+def _read_smallest(values: Sequence[Any], field: DocValueField) -> float:
+    if len(values) == 1:
+        return _read_number(values[0], is_date=field.is_date)
+    found = [_read_number(value, is_date=field.is_date) for value in values]
     return min((number for number in found if not math.isnan(number)), default=math.nan)
 
 

@@ -130,9 +130,8 @@ def test_scores_that_are_no_logarithms_become_some() -> None:
     packed: list[bytes | None] = [stored(seed) for seed in range(1, 16)]
     before = ranked(packed)
     products = Ranking(before.order, before.crossing, np.exp(before.fused), before.num_scored)
-    assert (
-        after(packed, 0.4, products, is_logarithm=False).order.tolist() == after(packed, 0.4).order.tolist()
-    )
+    found = after(packed, 0.4, products, is_logarithm=False)
+    assert found.order.tolist() == after(packed, 0.4).order.tolist()
 
 
 def test_hits_that_cannot_be_relevant_do_not_disturb() -> None:

@@ -1,0 +1,101 @@
+"""What follows the scores of a window of 100: signals, least probability, diversity, exact matches.
+
+    OPENBLAS_NUM_THREADS=1 python -m tests.benchmarks.adjusting
+
+Processor time of one thread, in ms, as the 10th percentile and the median of many runs: a busy machine
+changes the first one least.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from msgspec import Raw
+
+from opensearch.fields.doc_values import read_numbers, read_texts
+from opensearch.fields.vector_field import Hit
+from opensearch.settings.signals import DocValueField
+from reranker.arrays import Booleans
+from reranker.crossing import Cosine
+from reranker.diversity import diversify
+from reranker.exact import is_exact, normalise, put_exact_first
+from reranker.rerank import Ranking, rank
+from reranker.signals import Signal, apply_signals
+from reranker.stored_vector import pack
+from reranker.threshold import demote_unlikely
+from reranker.window_vectors import WindowVectors
+from tests.support.indices.stored_vectors import log_linear
+
+WINDOW, DIM, REPEATS, TAG = 100, 384, 400, 7
+CROSSING = Cosine(scale=22.0, offset=-17.0)
+SALES, PUBLISHED = DocValueField("sales"), DocValueField("published", is_date=True)
+SIGNALS = (Signal("log1p", 1.5, 0.5, 1e4), Signal("decay", 0.5, 0.5, 90 * 86_400_000.0, 1.76e12))
+
+
+def make_hits(random: np.random.Generator) -> list[Hit]:
+    """Return hits with the doc values of two signals and a part number."""
+    fields = (
+        {"sales": [int(random.integers(10_000))], "published": ["1750000000000"], "part": [f"AB-{n}"]}
+        for n in range(WINDOW)
+    )
+    return [{"_id": Raw(b'"1"'), "fields": Raw(json.dumps(each).encode())} for each in fields]
+
+
+def make_vectors(random: np.random.Generator, num_copies: int) -> np.ndarray:
+    """Return (1 + WINDOW, DIM) unit vectors around a common direction; the last ones are copies."""
+    vectors = random.standard_normal((WINDOW + 1, DIM)) + 1.5
+    vectors[WINDOW + 1 - num_copies :] = vectors[1 : num_copies + 1]
+    unit: np.ndarray = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return unit
+
+
+def parts(num_copies: int) -> Iterator[tuple[str, Callable[[], Ranking]]]:
+    """Yield each part by its name."""
+    random = np.random.default_rng(3)
+    hits, vectors = make_hits(random), make_vectors(random, num_copies)
+    packed = [pack(each[None], text_hash=0, model_tag=TAG) for each in vectors[1:]]
+    window, query = WindowVectors(packed, dim=DIM, model_tag=TAG), vectors[0]
+    ranking = rank(np.linspace(20, 2, WINDOW), window.scores(query, CROSSING), log_linear(9.0))
+
+    def with_signals() -> Ranking:
+        values = [np.array(each) for each in read_numbers(hits, (SALES, PUBLISHED))]
+        return apply_signals(ranking, SIGNALS, values, is_logarithm=True)
+
+    def with_exact() -> Ranking:
+        text = normalise("ab-77")
+        exact: Booleans = np.array([is_exact(each, text) for each in read_texts(hits, ["part"])])
+        return put_exact_first(ranking, exact)
+
+    yield "two signals, with the reading of their doc values", with_signals
+    yield "least probability", lambda: demote_unlikely(ranking, CROSSING, 0.3)
+    yield (
+        f"diversity, {num_copies} copies in the window",
+        lambda: diversify(
+            ranking, query=query, vectors=window, crossing=CROSSING, diversity=0.3, is_logarithm=True
+        ),
+    )
+    yield "exact matches, with the reading of one field", with_exact
+
+
+def measure(run: Callable[[], Ranking]) -> tuple[float, float]:
+    """Return the 10th percentile and the median of a part's processor time, in ms."""
+    taken = []
+    for _ in range(REPEATS):
+        before = time.thread_time_ns()
+        run()
+        taken.append((time.thread_time_ns() - before) / 1e6)
+    low, middle = np.percentile(taken, [10, 50])
+    return float(low), float(middle)
+
+
+def main() -> None:
+    """Print one line for each part."""
+    for num_copies in (0, 20):
+        for name, run in parts(num_copies):
+            if num_copies == 0 or name.startswith("diversity"):
+                print("| {} | {:.3f} | {:.3f} |".format(name, *measure(run)))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
