@@ -25,7 +25,7 @@ def least(proxy_url: str, toy_index: ToyIndex) -> float:
 
 
 def controls(**more: Any) -> dict[str, Any]:  # noqa: ANN401
-    return {"rerank": {"window_size": WINDOW, "fusion": {"smoothing": 0}, **more}}
+    return {"rerank": {"window_size": WINDOW, "fusion": {"weight": 1, "feedback": 0, "smoothing": 0}, **more}}
 
 
 def run(
@@ -81,8 +81,8 @@ def test_the_total_has_the_form_that_the_client_asks_for(
         ("?rest_total_hits_as_int=true", 30),
         ("?track_total_hits=5", {"value": 30, "relation": "eq"}),
         ("?track_total_hits=false", None),
-        ("?filter_path=hits.total", {"value": 30, "relation": "eq"}),
-        ("?filter_path=hits.total&pretty", {"value": 30, "relation": "eq"}),
+        ("?filter_path=hits.total,hits.hits._id", {"value": 30, "relation": "eq"}),
+        ("?filter_path=hits.total,hits.hits._id&pretty", {"value": 30, "relation": "eq"}),
     ):
         answer = json.loads(run(proxy_url, toy_index, parameters, **cut).body)
         assert answer["hits"].get("total") == total, parameters

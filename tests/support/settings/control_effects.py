@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.http.raw_http import search
 from tests.support.settings.effect_bench import Bench, best_first
-from tests.support.settings.setting_effects import slow_encoder
+from tests.support.settings.setting_effects import least_above, slow_encoder
 from tests.support.waiting import until
 
 Effect = Callable[[Bench], None]
@@ -54,7 +54,7 @@ def a_request_says_which_scores_it_wants(bench: Bench) -> None:
 @effect_of("min_probability")
 def a_request_has_its_own_least_probability(bench: Bench) -> None:
     probability = bench.expected(bench.plain).probability
-    least = sorted(probability.values())[4] + 1e-6
+    least = least_above(bench, 5)
     answer = bench.answer(bench.plain, {"min_probability": least, "explain": True})
     assert "; demoted=5; " in answer.rerank_status
     content = json.loads(answer.body)
@@ -66,7 +66,7 @@ def a_request_has_its_own_least_probability(bench: Bench) -> None:
 
 @effect_of("on_low_probability")
 def a_request_says_what_happens_to_unlikely_hits(bench: Bench) -> None:
-    least = sorted(bench.expected(bench.plain).probability.values())[4] + 1e-6
+    least = least_above(bench, 5)
     index = bench.index(min_probability=least)
     answer = bench.answer(index, {"on_low_probability": "cut"})
     assert "; cut=5; kept=25; " in answer.rerank_status

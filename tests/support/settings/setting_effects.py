@@ -180,12 +180,17 @@ def scores_are_of_the_kind_that_was_chosen(bench: Bench) -> None:
         assert dict(bench.scored(bench.index(score=kind))) == pytest.approx(wanted, rel=2e-4)
 
 
+def least_above(bench: Bench, count: int) -> float:
+    """Return a probability that so many hits are below, far enough from each for a rounded query."""
+    lower, higher = sorted(bench.expected(bench.plain).probability.values())[count - 1 : count + 1]
+    return (lower + higher) / 2
+
+
 @effect_of("min_probability")
 def hits_of_a_low_probability_go_last(bench: Bench) -> None:
-    probability = bench.expected(bench.plain).probability
-    least = sorted(probability.values())[10] + 1e-6
-    index = bench.index(min_probability=least)
-    usual, found = bench.order(bench.plain), bench.order(index)
+    probability, least = bench.expected(bench.plain).probability, least_above(bench, 11)
+    light, index = (bench.index(fusion={"weight": 1}, **more) for more in ({}, {"min_probability": least}))
+    usual, found = bench.order(light), bench.order(index)
     unlikely = [key for key in usual if probability[key] < least]
     assert len(unlikely) == 11
     assert found == [*(key for key in usual if key not in unlikely), *unlikely] != usual
@@ -196,8 +201,7 @@ def hits_of_a_low_probability_go_last(bench: Bench) -> None:
 
 @effect_of("on_low_probability")
 def hits_of_a_low_probability_are_cut(bench: Bench) -> None:
-    probability = bench.expected(bench.plain).probability
-    least = sorted(probability.values())[10] + 1e-6
+    probability, least = bench.expected(bench.plain).probability, least_above(bench, 11)
     index = bench.index(min_probability=least, on_low_probability="cut")
     wanted = [key for key in bench.order(bench.plain) if probability[key] >= least]
     assert bench.order(index) == wanted
