@@ -77,7 +77,10 @@ class Comparison:
             and self.agreement >= limits.agreement
         )
         if not good:
-            raise ExportError(f"expected the export to stay within {limits}, found {self}")
+            raise ExportError(
+                f"expected the export to stay within {limits}, found {self}: if integers are too coarse for"
+                " this model, export it with --precision fp32"
+            )
 
 
 def compare_vectors(
@@ -85,14 +88,20 @@ def compare_vectors(
     crossing: Crossing,
     original: tuple[Floats, Floats],
     trained: TrainedCrossing,
+    num_ranked: tuple[int, int] | None = None,
 ) -> Comparison:
-    """Compare vectors of queries and documents, (texts, dim) each, and crossing scores with torch's."""
+    """Compare vectors of queries and documents, (texts, dim) each, and crossing scores with torch's.
+
+    The orders are those of the first `num_ranked` documents for the first queries; None is all.
+    """
     (queries, documents), (torch_queries, torch_documents) = found, original
     query_cosines = (queries * torch_queries).sum(axis=1)
     document_cosines = (documents * torch_documents).sum(axis=1)
     scores = np.stack([crossing(query, documents) for query in queries])
     reference = score_in_torch(trained, torch_queries, torch_documents)
-    taus = [kendalltau(a, b).statistic for a, b in zip(scores, reference, strict=True)]
+    rows, columns = num_ranked or scores.shape
+    ranked = zip(scores[:rows, :columns], reference[:rows, :columns], strict=True)
+    taus = [kendalltau(a, b).statistic for a, b in ranked]
     return Comparison(
         float(query_cosines.mean()),
         float(query_cosines.min()),

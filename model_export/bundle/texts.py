@@ -108,10 +108,20 @@ SCRIPT_DOCUMENTS = (
 
 @dataclass(frozen=True)
 class ExportTexts:
-    """The texts that a bundle is measured and compared on; the canonical ones come first."""
+    """The texts that a bundle is measured and compared on; the canonical ones come first.
+
+    Of `num_ranked` queries and documents, the first ones, the order is compared too; None is all. How a model
+    orders texts that it cannot read is chance.
+    """
 
     queries: tuple[str, ...]
     documents: tuple[str, ...]
+    num_ranked: tuple[int, int] | None = None
+
+    def select_ranked(self) -> "ExportTexts":
+        """Return the texts of which the order is compared; a model's ranges are measured on these too."""
+        queries, documents = self.num_ranked or (None, None)
+        return ExportTexts(self.queries[:queries], self.documents[:documents])
 
 
 IN_LATIN_SCRIPT = ExportTexts(
@@ -120,6 +130,8 @@ IN_LATIN_SCRIPT = ExportTexts(
 """Texts for English models; a few words are in other scripts."""
 
 IN_MANY_SCRIPTS = ExportTexts(
-    (*IN_LATIN_SCRIPT.queries, *SCRIPT_QUERIES), (*IN_LATIN_SCRIPT.documents, *SCRIPT_DOCUMENTS)
+    (*IN_LATIN_SCRIPT.queries, *SCRIPT_QUERIES),
+    (*IN_LATIN_SCRIPT.documents, *SCRIPT_DOCUMENTS),
+    (len(IN_LATIN_SCRIPT.queries), len(IN_LATIN_SCRIPT.documents)),
 )
 """Texts for models whose languages are not known."""

@@ -149,7 +149,8 @@ def compare_bundle(bundle: Bundle, base: Base, texts: ExportTexts = IN_LATIN_SCR
 def _write_files(base: Base, folder: Path, options: ExportOptions) -> float:
     """Write graphs and weights; return the float32 graphs' largest difference from torch."""
     prefix = base.query_prefix or base.projected_prefix
-    queries, documents = tokenise_texts(base, folder / TOKENIZER_FILE, prefix, options.texts)
+    texts = options.texts.select_ranked()
+    queries, documents = tokenise_texts(base, folder / TOKENIZER_FILE, prefix, texts)
     differences = [check_exact(base.query, queries, folder), check_exact(base.document, documents, folder)]
     if base.shares_weights and options.documents_of is None:
         _write_shared(base, [*queries, *documents], folder, options.precision)
@@ -234,7 +235,11 @@ def _write_texts(base: Base, folder: Path, options: ExportOptions) -> Comparison
     bundle = Bundle.open(folder)
     _check_documents(bundle, options.documents_of)
     comparison = compare_vectors(
-        _encode_texts(bundle, options.texts), bundle.load_crossing(), (queries, documents), base.crossing
+        _encode_texts(bundle, options.texts),
+        bundle.load_crossing(),
+        (queries, documents),
+        base.crossing,
+        options.texts.num_ranked,
     )
     comparison.check(limits)
     return comparison
