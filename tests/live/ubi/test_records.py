@@ -1,9 +1,11 @@
 """Records of searches on a real OpenSearch: id by id what clients were shown, whatever way a search took."""
 
+import gzip
 import json
 import uuid
 from itertools import count
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from opensearchpy import OpenSearch
@@ -15,6 +17,8 @@ from tests.support.indices.toy_index import ToyIndex
 from tests.support.searches.several_searches import NDJSON, item_ids, items, lines, msearch, timeless
 
 pytestmark = pytest.mark.live
+
+JSON = {"Content-Type": "application/json"}
 
 _numbers = count()
 
@@ -219,3 +223,47 @@ def test_the_command_makes_the_indices_that_the_plugin_makes(
     assert made[QUERIES]["mappings"]["dynamic"] == "false"
     again = create_indices(opensearch_url)
     assert again.splitlines() == [f"{QUERIES} is there already", f"{EVENTS} is there already"]
+
+
+def test_templates_of_several_searches_are_recorded(
+    proxy_url: str, toy_index: ToyIndex, read_records: ReadRecords
+) -> None:
+    first, second = new_id(), new_id()
+    header, params = {"index": toy_index.name}, {"words": toy_index.query_text}
+    body = {"query": {"match": {"text": "{{words}}"}}, "size": 3}
+    asked = lines(
+        header, {"source": with_ubi(body, first), "params": params},
+        header, {"source": body, "params": params},
+        header, {"source": with_ubi(body | {"sort": ["n"]}, second), "params": params},
+    )  # fmt: skip
+    answer = ask(proxy_url, "POST", "/_msearch/template", asked, NDJSON)
+    assert answer.status == 200, answer.body
+    pages = [item_ids(each) for each in items(answer)]
+    records = read_records([first, second])
+    assert [records[each][0]["query_response_hit_ids"] for each in (first, second)] == [pages[0], pages[2]]
+
+
+def test_other_forms_of_a_search_are_recorded(
+    proxy_url: str, toy_index: ToyIndex, client: OpenSearch, read_records: ReadRecords
+) -> None:
+    """A scroll, a point in time, a body in the URL, and one in gzip."""
+    asked = {"query": toy_index.query, "size": 4}
+    shown: dict[str, list[str]] = {}
+    scrolled, in_time, in_url, packed = (new_id() for _ in range(4))
+    answer = search(proxy_url, toy_index.name, with_ubi(asked, scrolled), "?scroll=1m")
+    shown[scrolled] = shown_ids(answer, scrolled)
+    client.clear_scroll(scroll_id=json.loads(answer.body)["_scroll_id"])
+    pit = client.create_pit(index=toy_index.name, params={"keep_alive": "1m"})["pit_id"]
+    body = with_ubi(asked | {"pit": {"id": pit}}, in_time)
+    sent = json.dumps(body).encode()
+    shown[in_time] = shown_ids(ask(proxy_url, "POST", "/_search", sent, JSON), in_time)
+    client.delete_pit(body={"pit_id": [pit]})
+    source = quote(json.dumps(with_ubi(asked, in_url)), safe="")
+    target = f"/{toy_index.name}/_search?source={source}&source_content_type=application/json"
+    shown[in_url] = shown_ids(ask(proxy_url, "GET", target), in_url)
+    zipped = gzip.compress(json.dumps(with_ubi(asked, packed)).encode())
+    headers = {**JSON, "Content-Encoding": "gzip", "Accept-Encoding": "gzip"}
+    shown[packed] = shown_ids(ask(proxy_url, "POST", f"/{toy_index.name}/_search", zipped, headers), packed)
+    records = read_records(list(shown))
+    found = {each: [one["query_response_hit_ids"] for one in those] for each, those in records.items()}
+    assert found == {each: [page] for each, page in shown.items()}
