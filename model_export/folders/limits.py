@@ -6,7 +6,11 @@ from typing import Any
 from model_export.errors import ExportError
 from model_export.folders.files import ModelFiles, join
 
-SETTINGS_FILE, TOKENIZER_CONFIG_FILE = "sentence_bert_config.json", "tokenizer_config.json"
+TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
+SETTINGS_FILES = tuple(
+    f"sentence_{kind}_config.json" for kind in ("bert", "roberta", "distilbert", "camembert", "xlm-roberta")
+)
+"""Names that sentence-transformers looks for, in this order; the first is today's."""
 
 _FOLLOWED = {"max_seq_length", "do_lower_case"}
 _HARMLESS: dict[str, tuple[object, ...]] = {
@@ -37,8 +41,10 @@ class TextLimits:
         Raises:
             ExportError: a file is malformed, or asks for something that a bundle does not do.
         """
-        settings = files.read_json_if_any(join(folder, SETTINGS_FILE), dict[str, Any]) or {}
-        place = files.root / join(folder, SETTINGS_FILE)
+        names = (join(folder, name) for name in SETTINGS_FILES)
+        name = next((each for each in names if files.find(each) is not None), join(folder, SETTINGS_FILES[0]))
+        settings = files.read_json_if_any(name, dict[str, Any]) or {}
+        place = files.root / name
         for key, value in settings.items():
             if key not in _FOLLOWED and value is not None and value not in _HARMLESS.get(key, ()):
                 raise ExportError(f"{place}: expected nothing that a bundle cannot do, found {key} {value!r}")

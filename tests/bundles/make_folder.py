@@ -14,6 +14,8 @@ from transformers import (
     AutoModel,
     BertConfig,
     BertModel,
+    CamembertConfig,
+    CamembertModel,
     DistilBertConfig,
     DistilBertModel,
     ModernBertConfig,
@@ -57,6 +59,7 @@ ARCHITECTURES: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
     ),
     "roberta": (RobertaModel, RobertaConfig, _SHAPE | {"max_position_embeddings": 98}, "bytes"),
     "xlm-roberta": (XLMRobertaModel, XLMRobertaConfig, _SHAPE | {"max_position_embeddings": 98}, "unigram"),
+    "camembert": (CamembertModel, CamembertConfig, _SHAPE | {"max_position_embeddings": 98}, "unigram"),
     "mpnet": (MPNetModel, MPNetConfig, _SHAPE | {"max_position_embeddings": 98}, "word_piece_s"),
     "modernbert": (
         ModernBertModel,

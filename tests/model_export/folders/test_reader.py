@@ -70,6 +70,7 @@ def check(folder: Path, scratch: Path, options: FolderOptions | None = None) -> 
         ("distilbert", "cls", ["Dense:activation.Tanh"], None),
         ("roberta", "weightedmean", ["Normalize"], 16),
         ("xlm-roberta", "mean", ["Normalize", "Dense:activation.ReLU", "Normalize"], None),
+        ("camembert", "mean", [], None),
         ("mpnet", "cls", ["Dense:activation.GELU"], None),
         ("mpnet", "mean", ["Dense:activation.Sigmoid"], None),
     ],
@@ -175,6 +176,22 @@ def test_weights_in_several_files_and_of_half_precision(tmp_path: Path) -> None:
     change(folder / "model.safetensors.index.json", metadata={}, weight_map=places)
     base = check(folder, tmp_path).load()
     assert {weight.dtype for weight in base.query.parameters()} == {torch.float32}
+
+
+def test_the_limit_is_the_pipelines_or_the_tokenizers_or_the_positions(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "m", "roberta")
+
+    def read_limit() -> int:
+        return ModelFolder.open(folder).sides["document"].max_tokens
+
+    change(folder / "tokenizer_config.json", model_max_length=80)
+    assert read_limit() == 90
+    (folder / "sentence_bert_config.json").rename(folder / "sentence_roberta_config.json")
+    assert read_limit() == 90
+    (folder / "sentence_roberta_config.json").unlink()
+    assert read_limit() == 80
+    change(folder / "tokenizer_config.json", model_max_length=int(1e30))
+    assert read_limit() == 96
 
 
 def test_a_folder_of_transformers_needs_its_pooling_said(tmp_path: Path) -> None:
