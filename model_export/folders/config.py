@@ -15,6 +15,10 @@ _Values = Mapping[str, tuple[tuple[object, ...], str]]
 
 _ONLY: _Values = {
     "auto_map": ((None,), "code that comes with a model is never run"),
+    **dict.fromkeys(
+        ("attn_implementation", "_attn_implementation"),
+        ((None, "eager", "sdpa"), "other code for attention may be fetched from elsewhere"),
+    ),
     "quantization_config": (
         (None,),
         "the exporter rounds weights itself: give the model as it was before quantization",

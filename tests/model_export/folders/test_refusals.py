@@ -98,6 +98,7 @@ WORDS = "embeddings.word_embeddings.weight"
         (config(model_type="secret"), r"found 'secret' without a graph"),
         (config(model_type=None), "expected model_type, found None"),
         (config(auto_map={"AutoModel": "m.M"}), "auto_map none.*never run"),
+        (config(_attn_implementation="some/kernel"), "fetched from elsewhere"),
         (config(quantization_config={"bits": 4}), "before quantization"),
         (config(position_embedding_type="relative_key"), "expected position_embedding_type none or absolute"),
         (config(hidden_act="gelu_new"), "expected hidden_act none or gelu"),
