@@ -15,6 +15,7 @@ from plugin.encoding.model import Model
 from plugin.errors import UpstreamError, error_body
 from plugin.http.caller import select_caller_headers
 from plugin.http.messages import Request
+from plugin.lab.views import LabViews
 from plugin.settings.cache import SettingsCache
 from plugin.telemetry.metrics import Metrics
 from plugin.upstream.client import Exchange, Upstream
@@ -37,6 +38,7 @@ def create_app(
     HealthViews(readiness, model).register(app, OWN_PREFIX)
     app.add_url_rule(f"{OWN_PREFIX}metrics", "metrics", _metrics_view(upstream, metrics))
     AdminViews(upstream, model, settings).register(app, OWN_PREFIX)
+    LabViews(upstream, model, settings).register(app, OWN_PREFIX)
     app.add_url_rule(f"{OWN_PREFIX}openapi.json", "openapi", _openapi)
     WorkerStatus(upstream, model).register(app, OWN_PREFIX)
     add_api_endpoints(app, model, tokens)

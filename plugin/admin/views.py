@@ -1,7 +1,6 @@
 """The endpoints for administrators under `/_plugins/_rerank/`: each asks OpenSearch as the caller.
 
-GET and PUT settings/INDEX, POST enable/INDEX and disable/INDEX, GET status/INDEX, GET and POST explain/INDEX,
-and the compare page, to which the prefix alone redirects.
+GET and PUT settings/INDEX, POST enable/INDEX and disable/INDEX, GET status/INDEX, GET and POST explain/INDEX.
 """
 
 from collections.abc import Iterator
@@ -17,7 +16,6 @@ from opensearch.client import OpenSearchClient
 from opensearch.index.enable import EnableRequest, EnableResult, disable, enable
 from opensearch.index.settings_report import report_settings
 from opensearch.settings.table import encode_settings
-from plugin.admin.compare_page import build_compare_page
 from plugin.admin.responses import (
     STATUSES,
     BodyError,
@@ -61,8 +59,6 @@ class AdminViews:
             app.add_url_rule(
                 f"{prefix}{name}/<index>", f"{name} {methods[0]}", view, methods=methods, strict_slashes=False
             )
-        app.add_url_rule(f"{prefix}compare", "compare", self.compare)
-        app.add_url_rule(prefix, "start", lambda: flask.redirect("compare"))
         for error in (*STATUSES, UpstreamError, BodyError):
             app.register_error_handler(error, build_error_response)
 
@@ -105,14 +101,6 @@ class AdminViews:
             reports = report_settings(client, index, self.cache.defaults, self.model.defaults)
         handler = search_handler(self.upstream, self.cache, self.model)
         return build_response(explain(handler, self.cache, _read_caller_headers(), asked, reports))
-
-    def compare(self) -> flask.Response:
-        """Both orders of one search side by side, as a page."""
-        handler = search_handler(self.upstream, self.cache, self.model)
-        asked = flask.request.args
-        return build_compare_page(
-            handler, self.cache, _read_caller_headers(), asked.get("index", ""), asked.get("text", "")
-        )
 
     def _respond(self, done: list[EnableResult], *, dry_run: bool) -> flask.Response:
         if not dry_run:

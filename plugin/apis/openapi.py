@@ -141,7 +141,6 @@ def _health() -> tuple[ApiOperation, ...]:
 
 def _admin() -> tuple[ApiOperation, ...]:
     some, search = {"$ref": f"#/components/schemas/{_CHANGE}"}, {"type": "object", "description": "A search."}
-    page = {"type": "string"}
     return (
         ApiOperation(
             "get", f"{PREFIX}/settings/{{index}}", "Every setting and its source.", errors=_OPENSEARCH
@@ -180,23 +179,7 @@ def _admin() -> tuple[ApiOperation, ...]:
         ApiOperation(
             "post", f"{PREFIX}/explain/{{index}}", "One search, step by step.", search, errors=_OPENSEARCH
         ),
-        ApiOperation(
-            "get",
-            f"{PREFIX}/",
-            "Redirect to the compare page.",
-            answer=page,
-            answer_type="text/html",
-            errors=(302,),
-        ),
-        ApiOperation(
-            "get",
-            f"{PREFIX}/compare",
-            "Both orders of one search, as a page.",
-            answer=page,
-            answer_type="text/html",
-            parameters=(_OF_INDEX, _TEXT),
-            errors=_OPENSEARCH,
-        ),
+        *_lab(),
         ApiOperation(
             "post",
             f"{PREFIX}/enrich",
@@ -206,6 +189,52 @@ def _admin() -> tuple[ApiOperation, ...]:
             answer={},
             parameters=({**_OF_INDEX, "required": True},),
             errors=(*_OPENSEARCH, 413, 415),
+        ),
+    )
+
+
+def _lab() -> tuple[ApiOperation, ...]:
+    page, text = {"type": "string"}, {"type": "string"}
+    question = {
+        "type": "object",
+        "properties": {"text": text, "body": text, "title_field": text, "rerank": _ANY},
+        "additionalProperties": False,
+        "description": "A text, or the text of a search body; `rerank` is like `ext.rerank`.",
+    }
+    file = {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+    return (
+        ApiOperation(
+            "get", f"{PREFIX}/", "The lab, a page.", answer=page, answer_type="text/html", errors=()
+        ),
+        ApiOperation(
+            "get",
+            f"{PREFIX}/compare",
+            "Redirect to the lab from its former address.",
+            answer=page,
+            answer_type="text/html",
+            parameters=(_OF_INDEX, _TEXT),
+            errors=(302,),
+        ),
+        ApiOperation(
+            "get",
+            f"{PREFIX}/lab/{{name}}",
+            "A file of the lab's page.",
+            answer=page,
+            answer_type="text/javascript",
+            parameters=(file,),
+            errors=(404,),
+        ),
+        ApiOperation("get", f"{PREFIX}/lab/indices", "The indices with settings.", errors=_OPENSEARCH),
+        ApiOperation(
+            "get", f"{PREFIX}/lab/indices/{{index}}", "What the lab shows of an index.", errors=_OPENSEARCH
+        ),
+        ApiOperation(
+            "post",
+            f"{PREFIX}/lab/search/{{index}}",
+            "One search in both orders.",
+            question,
+            needs_body=True,
+            errors=_OPENSEARCH,
         ),
     )
 

@@ -17,7 +17,7 @@ from plugin.compare.retry import is_due_to_load
 from plugin.demo.demo import INDEX, SHOWN_FIELDS, RunningDemo, build_search_body
 from plugin.harness.comparison_table import describe_with_id, format_orders
 
-COMPARE = "/_plugins/_rerank/compare"
+LAB = "/_plugins/_rerank/"
 _EXAMPLE = "check whether a file exists"
 
 
@@ -65,7 +65,7 @@ def _count_searches(number: int) -> str:
 
 def _suggest(demo: RunningDemo) -> Iterator[str]:
     yield "It is left running. Compare both orders in your browser, with words of your own:"
-    yield f"  {build_compare_url(demo.proxy.url, INDEX, _EXAMPLE)}"
+    yield f"  {build_lab_url(demo.proxy.url, INDEX, _EXAMPLE)}"
     yield "Or in a terminal:"
     body = shlex.quote(json.dumps(build_search_body(_EXAMPLE) | {"_source": ["text"]}))
     for url in (demo.upstream, demo.proxy.url):
@@ -75,9 +75,9 @@ def _suggest(demo: RunningDemo) -> Iterator[str]:
     yield f"Stop it: {find_program()} demo --stop (make demo-stop)"
 
 
-def build_compare_url(proxy: str, index: str, text: str) -> str:
-    """Return the address of the compare page for one search."""
-    return f"{proxy}{COMPARE}?{urlencode({'index': index, 'text': text}, quote_via=quote)}"
+def build_lab_url(proxy: str, index: str, text: str) -> str:
+    """Return the address of the lab for one search."""
+    return f"{proxy}{LAB}#{urlencode({'index': index, 'text': text}, quote_via=quote)}"
 
 
 def find_program() -> str:

@@ -22,7 +22,7 @@ from reranker.bundle import Bundle
 MAX_INDICES = 10
 """Indices that are named, each of which costs OpenSearch two counts."""
 
-PAGE = "/_plugins/_rerank/compare"
+PAGE = "/_plugins/_rerank/"
 """The path of the page for people."""
 
 _JSON: Headers = (("Content-Type", "application/json"),)

@@ -26,6 +26,7 @@ LAYERS = {
         "server demo evaluation clicks",
         "proxy",
         "app",
+        "lab",
         "admin harness",
         "search writes apis",
         "passthrough compare ubi",

@@ -1,5 +1,6 @@
 """Who may call the proxy itself: the table of docs/reference/http-api.md, asked of the real plugin."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,12 @@ TABLE: dict[tuple[str, str], dict[str | None, int]] = {
     ("GET", f"{OWN}/status/articles"): {None: 401, "nothing": 403, "reader": 200, "admin": 200},
     ("GET", f"{OWN}/explain/articles?text=and"): {None: 401, "nothing": 403, "reader": 200, "admin": 200},
     ("GET", f"{OWN}/explain/private?text=and"): {None: 401, "reader": 403, "admin": 200},
+    ("GET", f"{OWN}/"): dict.fromkeys(EVERYBODY, 200),
+    ("GET", f"{OWN}/lab/lab.js"): dict.fromkeys(EVERYBODY, 200),
+    ("GET", f"{OWN}/lab/indices/articles"): {None: 401, "nothing": 403, "reader": 200, "admin": 200},
+    ("GET", f"{OWN}/lab/indices/private"): {None: 401, "reader": 403, "admin": 200},
+    ("POST", f"{OWN}/lab/search/articles"): {None: 401, "nothing": 403, "reader": 200, "admin": 200},
+    ("POST", f"{OWN}/lab/search/private"): {None: 401, "reader": 403, "admin": 200},
     ("POST", f"{OWN}/enrich?index=articles"): {None: 401, "nothing": 403, "reader": 200, "admin": 200},
     ("POST", "/v1/rerank"): dict.fromkeys(EVERYBODY, 200),
     ("POST", "/v1/embeddings"): dict.fromkeys(EVERYBODY, 200),
@@ -38,6 +45,8 @@ BODIES: dict[str, object] = {
     "/v1/embeddings": {"input": "and"},
     "/rescore": {"input": "and"},
     f"{OWN}/settings/articles": {"window_size": 100},
+    f"{OWN}/lab/search/articles": {"text": "and"},
+    f"{OWN}/lab/search/private": {"text": "and"},
 }
 
 
@@ -50,25 +59,41 @@ def test_who_may_call_it(secured: Secured, method: str, target: str) -> None:
     }
 
 
-def test_the_page_that_compares_shows_nothing_to_who_may_not_search(secured: Secured) -> None:
-    found = [secured.through("reader", "GET", f"{OWN}/compare?index={name}&text=and")
+LAB_SEARCH = f"{OWN}/lab/search"
+
+
+def test_the_lab_shows_nothing_to_who_may_not_search(secured: Secured) -> None:
+    found = [secured.through("reader", "POST", f"{LAB_SEARCH}/{name}", {"text": "and"})
              for name in ("private", "plain", "absent")]  # fmt: skip
     assert [answer.status for answer in found] == [403, 403, 403]
     assert all(b"security_exception" in answer.body for answer in found)
-    assert secured.through("admin", "GET", f"{OWN}/compare?index=private&text=and").status == 200
+
+
+def test_the_lab_lists_only_what_its_user_may_see(secured: Secured) -> None:
+    listed = {}
+    for user in ("admin", "reader", "nothing"):
+        answer = secured.through(user, "GET", f"{OWN}/lab/indices")
+        assert answer.status == 200, answer.body
+        listed[user] = {each["name"] for each in json.loads(answer.body)["indices"]}
+    assert {"articles", "private"} <= listed["admin"]
+    assert listed["reader"] <= {"articles"}
+    assert listed["nothing"] == set()
 
 
 @pytest.mark.parametrize("user", [None, "reader"])
 def test_a_browser_asks_for_user_and_password(secured: Secured, user: str | None) -> None:
-    """Without credentials, and with a wrong password; the form stays as it was filled in."""
+    """Without credentials, and with a wrong password; the page itself asks for none."""
     headers = {} if user is None else basic(user, "Wrong-secret-of-this-test-78")
-    answer = ask(secured.proxy_url, "GET", f"{OWN}/compare?index=articles&text=and", None, headers)
-    assert answer.status == 401
-    assert answer.headers["www-authenticate"].startswith("Basic ")
-    assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert b'value="articles"' in answer.body
-    form = ask(secured.proxy_url, "GET", f"{OWN}/compare", None, headers)
-    assert (form.status, "www-authenticate" in form.headers) == (200, False)
+    for method, target, body in (
+        ("POST", f"{LAB_SEARCH}/articles", b'{"text": "and"}'),
+        ("GET", f"{OWN}/lab/indices", None),
+        ("GET", f"{OWN}/lab/indices/articles", None),
+    ):
+        answer = ask(secured.proxy_url, method, target, body, headers | JSON)
+        assert answer.status == 401
+        assert answer.headers["www-authenticate"].startswith("Basic ")
+    page = ask(secured.proxy_url, "GET", f"{OWN}/", None, headers)
+    assert (page.status, "www-authenticate" in page.headers) == (200, False)
 
 
 def test_no_log_and_no_error_holds_a_credential(secured: Secured) -> None:

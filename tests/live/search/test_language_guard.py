@@ -143,8 +143,10 @@ def test_items_templates_and_the_other_execution(proxied: Client, toy_index: Toy
 def test_explain_and_the_page_say_it_too(proxied: Client, toy_index: ToyIndex) -> None:
     told = proxied.get(f"/_plugins/_rerank/explain/{toy_index.name}?text={FOREIGN}", buffered=True)
     assert json.loads(told.data)["rerank_status"] == SKIPPED
-    page = proxied.get(f"/_plugins/_rerank/compare?index={toy_index.name}&text={FOREIGN}", buffered=True)
-    assert SKIPPED in page.text
+    lab = proxied.post(
+        f"/_plugins/_rerank/lab/search/{toy_index.name}", json={"text": FOREIGN}, buffered=True
+    )
+    assert json.loads(lab.data)["status"] == SKIPPED
 
 
 @pytest.mark.live

@@ -58,7 +58,7 @@ def test_every_index_with_its_coverage_or_the_reason_why_not(
 ) -> None:
     told = block(opensearch_url)
     version = client.info()["version"]["number"]
-    assert "page: http://127.0.0.1:9100/_plugins/_rerank/compare" in told
+    assert "page: http://127.0.0.1:9100/_plugins/_rerank/" in told
     assert f"model: tiny (digest {BUNDLE.manifest.digest[:12]})" in told
     assert f"OpenSearch: {opensearch_url}: version {version}, cluster " in told
     half, off, foreign, wrong = indices

@@ -77,7 +77,7 @@ def test_each_reason_is_told_with_its_number() -> None:
 
 def test_what_to_try_names_both_addresses_and_the_page() -> None:
     shown = report([APPLIED])
-    assert "http://127.0.0.1:9100/_plugins/_rerank/compare?index=docstrings&text=check%20whether" in shown
+    assert "http://127.0.0.1:9100/_plugins/_rerank/#index=docstrings&text=check%20whether" in shown
     assert "curl -si 'http://127.0.0.1:9200/docstrings/_search?pretty'" in shown
     assert "curl -si 'http://127.0.0.1:9100/docstrings/_search?pretty'" in shown
     assert "demo --stop" in shown
