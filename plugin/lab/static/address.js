@@ -8,7 +8,8 @@ const NUMBERS = ["weight", "feedback", "smoothing", "window"];
 /** Return the state in an address: texts, and the sliders that differ from the index's settings. */
 export function readAddress(place = location) {
   const fragment = new URLSearchParams(place.hash.slice(1));
-  const given = fragment.has("index") ? fragment : new URLSearchParams(place.search);
+  const isGiven = Object.values(TEXTS).some((key) => fragment.has(key));
+  const given = isGiven ? fragment : new URLSearchParams(place.search);
   const state = { controls: {} };
   for (const [name, key] of Object.entries(TEXTS)) state[name] = given.get(key) ?? "";
   for (const name of NUMBERS) {

@@ -103,7 +103,7 @@ export class Orders {
     },
     element("summary", { "aria-label": `${summary}: ${doc.title || doc.id}` }, summary),
     ...(scores ? formatScores(scores) : []),
-    doc.source === null ? null : element("pre", { tabindex: "0", "aria-label": "Source of the document" }, doc.source));
+    doc.source === null ? null : element("pre", { tabindex: "0", role: "group", "aria-label": "Source of the document" }, doc.source));
     return details;
   }
 
