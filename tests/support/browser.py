@@ -3,6 +3,7 @@
 Chromium is the system's own (Debian: apt install chromium); where there is none its tests are skipped.
 """
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,8 +59,7 @@ class Tab:
 
     def settle(self) -> None:
         """Wait until the answers to all questions are shown."""
-        self.page.wait_for_load_state("networkidle")
-        self.page.wait_for_function("!document.body.classList.contains('busy')")
+        self.page.locator("body:not(.busy)").wait_for()
 
     def search(self, text: str) -> None:
         """Type a text, and send it by Enter."""
@@ -103,7 +103,8 @@ class Tab:
         dialog.dismiss()
 
     def _note_request(self, url: str) -> None:
-        if not url.startswith((f"{self.origin}/", "about:", "blob:", "data:")):
+        without_user = re.sub("//[^/@]*@", "//", url, count=1)
+        if not without_user.startswith((f"{self.origin}/", "about:", "blob:", "data:")):
             self.wrong.append(f"request: {url}")
 
 
@@ -115,4 +116,4 @@ def open_tab(browser: Browser, origin: str, **context: Any) -> Iterator[Tab]:  #
     tab.watch()
     yield tab
     window.close()
-    assert tab.wrong == []
+    assert not tab.wrong, "\n".join(tab.wrong)

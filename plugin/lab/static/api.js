@@ -13,6 +13,12 @@ export function pageAddress() {
   return location.origin + location.pathname;
 }
 
+/** Return an index's name in a path. Throws LabError for names that an address cannot hold. */
+export function indexPath(index) {
+  if (/^\.{1,2}$/.test(index)) throw new LabError(`expected the name of an index, found ${index}`);
+  return encodeURIComponent(index);
+}
+
 /** Return the answer to a request below `lab/`; with `body` it is a POST. Throws LabError, or an AbortError. */
 export async function ask(path, { body = null, signal = null } = {}) {
   const url = new URL(`lab/${path}`, pageAddress());

@@ -1,7 +1,7 @@
 // The lab: a question, both orders, and what a person says about them. This module connects the others.
 
 import { formatAddress, formatLink, readAddress } from "./address.js";
-import { ask } from "./api.js";
+import { ask, indexPath } from "./api.js";
 import { element, find, prose } from "./elements.js";
 import { Judgements, concerns } from "./judgements.js";
 import { Orders } from "./orders.js";
@@ -16,10 +16,12 @@ let running = null;
 let timer = null;
 let known = { index: null, facts: null }; // the index whose settings are shown
 let answer = null;
+let isSignInRefused = false; // then another request would only ask for the password again
 let judgements = new Judgements("");
 
 const sliders = new Sliders(() => {
   clearTimeout(timer);
+  setBusy(true);
   timer = setTimeout(() => search({ isNew: false }), PAUSE_MS);
 });
 const orders = new Orders((id, grade) => {
@@ -45,6 +47,7 @@ function fillForm(state) {
   setTitleFields(known.facts?.title_fields ?? [], state.titleField);
 }
 
+/** Show a state. */
 async function open(state) {
   fillForm(state);
   known = { index: null, facts: null };
@@ -67,7 +70,7 @@ async function showIndex({ index, controls = {}, titleField = null }) {
   running = new AbortController();
   setBusy(true);
   try {
-    const facts = await ask(`indices/${encodeURIComponent(index)}`, { signal: running.signal });
+    const facts = await ask(`indices/${indexPath(index)}`, { signal: running.signal });
     if (mine !== turn) return false;
     known = { index, facts };
     judgements = new Judgements(index);
@@ -109,7 +112,7 @@ async function search({ isNew }) {
   setBusy(true);
   remember(isNew);
   try {
-    const found = await ask(`search/${encodeURIComponent(state.index)}`, {
+    const found = await ask(`search/${indexPath(state.index)}`, {
       body: { text: state.text, body: state.body, title_field: state.titleField, rerank: sliders.rerank },
       signal: running.signal,
     });
@@ -168,9 +171,9 @@ function showCoverage({ documents, with_vector: vectors, settings, skipped }) {
     parts.push(meter, ` ${percent} % of ${count(documents)} documents have a vector`);
     if (vectors < documents) parts.push(" · ", ...prose(`next: \`twinrank sync ${known.index}\``));
   } else if (documents === 0) parts.push("This index is empty.");
-  else parts.push(`${count(documents)} documents`);
+  else parts.push(`${count(documents)} ${documents === 1 ? "document" : "documents"}`);
   if (settings) parts.push(` · ${settings.model}, ${settings.method.replace("_", "-")}`);
-  const problem = skipped ? [element("span", { class: "warn" }, " ", ...prose(`${skipped.why} ${skipped.remedy}`))] : [];
+  const problem = skipped ? [element("span", { class: "warn" }, " · ", ...prose(skipped.why))] : [];
   find("coverage").replaceChildren(...parts, ...problem);
 }
 
@@ -211,9 +214,11 @@ function openQuery(query) {
 
 function showError(error) {
   if (error.name === "AbortError") return;
+  isSignInRefused = error.status === 401;
   const isOfBody = error.line !== null && error.line !== undefined && find("body").value.trim() !== "";
   showBodyProblem(isOfBody ? error : null);
-  showMessage("error", error.message);
+  if (isOfBody) find("message").replaceChildren();
+  else showMessage("error", error.message);
 }
 
 function showBodyProblem(error) {
@@ -302,14 +307,20 @@ async function load(files) {
   find("files").value = "";
 }
 
-async function listIndices() {
+/** Offer the indices with settings; if there is only one and none was named, choose it. */
+async function offerIndices() {
   const { indices } = await ask("indices");
   find("indices").replaceChildren(...indices.map(({ name, enabled }) =>
     element("option", { value: name }, enabled ? name : `${name} (reranking is off)`)));
   if (indices.length === 0) {
     showMessage("note", "No index that you may see is enabled for reranking. Enable one: twinrank enable INDEX --field FIELD.");
   }
-  return indices;
+  const enabled = indices.filter((index) => index.enabled);
+  if (find("index").value === "" && enabled.length === 1) {
+    find("index").value = enabled[0].name;
+    if (document.activeElement === find("index")) find("text").focus();
+    await showIndex({ index: enabled[0].name });
+  }
 }
 
 function listen() {
@@ -346,20 +357,18 @@ function listen() {
 
 async function start() {
   listen();
+  find("ranking").open = !matchMedia("(max-width: 46rem)").matches; // on a phone the hits come first
   const state = readAddress();
   fillForm(state);
-  let indices = [];
-  try {
-    indices = await listIndices();
-  } catch (error) {
-    showError(error);
-    if (error.status === 401) return;
-  }
-  const enabled = indices.filter((index) => index.enabled);
-  if (!state.index && enabled.length === 1) state.index = enabled[0].name;
-  await open(state);
   if (!state.index) find("index").focus();
   else if (!state.text && !state.body) find("text").focus();
+  try {
+    await open(state);
+    if (!isSignInRefused) await offerIndices();
+  } catch (error) {
+    showError(error);
+  }
+  if (running === null || known.index === null) setBusy(false);
 }
 
 start();

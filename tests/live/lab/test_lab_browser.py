@@ -72,7 +72,7 @@ def test_the_last_answer_wins(tab: Tab, toy_index: ToyIndex) -> None:
     """The answer to an older question that arrives late is not shown."""
     tab.open(index=toy_index.name, text=toy_index.query_text)
     held: list[Route] = []
-    tab.page.route("**/lab/search/**", held.append)
+    tab.page.route("**/lab/search/**", lambda route: held.append(route))
     tab.find("weight").press("Home")
     tab.page.wait_for_timeout(500)
     assert len(held) == 1
@@ -87,7 +87,8 @@ def test_it_is_used_by_keyboard_alone(tab: Tab, toy_index: ToyIndex) -> None:
     """Type, search, move a slider, reset it, open a cause, judge: without a mouse."""
     tab.open()
     keys = tab.page.keyboard
-    focus_on(tab, "index")
+    focus_on(tab, "index", backwards=True)
+    keys.press("Control+A")
     keys.type(toy_index.name)
     keys.press("Tab")
     keys.type(toy_index.query_text)
