@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from opensearch.client import OpenSearchClient, index_path
+from plugin.compare.placeholders import PLACEHOLDERS, fill_placeholders, has_placeholder
 from plugin.compare.source_fields import find_source_fields
 from plugin.errors import CommandError
 from plugin.evaluation.collection import Collection
@@ -18,9 +19,6 @@ from plugin.evaluation.run import open_proxy
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import DEFAULT_BUNDLE
 from reranker.query_files import EvaluationQuery
-
-PLACEHOLDERS = ("%queryText%", "%SearchText%")
-"""What stands for a query's text in a search body, as in Search Relevance Workbench."""
 
 
 class SearchBodyError(CommandError):
@@ -113,7 +111,7 @@ def make_body_builder(
     Raises:
         SearchBodyError: the template has no placeholder.
     """
-    if template is not None and not any(name in json.dumps(template) for name in PLACEHOLDERS):
+    if template is not None and not has_placeholder(json.dumps(template)):
         raise SearchBodyError(
             f"--body: expected a search with {PLACEHOLDERS[0]} in place of a query's text, found none"
         )
@@ -133,15 +131,3 @@ def make_body_builder(
         return {**body, "from": 0, "size": size}
 
     return build
-
-
-def fill_placeholders(value: Any, text: str) -> Any:  # noqa: ANN401  # any JSON value
-    """Return a JSON value with a query's text in place of the placeholders in its strings."""
-    if isinstance(value, Mapping):
-        return {name: fill_placeholders(inner, text) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [fill_placeholders(inner, text) for inner in value]
-    if isinstance(value, str):
-        for name in PLACEHOLDERS:
-            value = value.replace(name, text)
-    return value

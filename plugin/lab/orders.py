@@ -12,10 +12,11 @@ from opensearch.settings.table import RerankSettings
 from plugin.compare.comparison import ask_for_details, describe_moves, disable_reranking
 from plugin.compare.hit_text import hit_text, hit_title
 from plugin.compare.outcome_words import OWN_ORDER
+from plugin.compare.placeholders import has_placeholder
 from plugin.compare.reasons import find_reason, flatten_links
 from plugin.compare.retry import retry_until_reranked, set_deadline
 from plugin.http.headers import Headers
-from plugin.lab.question import PLACEHOLDER, Question, set_controls
+from plugin.lab.question import Question, set_controls
 from plugin.lab.why import describe_scores, score_hits
 from plugin.search.explain import run_search, takes_ext
 from plugin.search.handler import SearchHandler
@@ -130,7 +131,7 @@ def find_label(question: Question, used: dict[str, Any] | None) -> str:
 
     That is the text that was searched, or the text that the proxy found in a whole body.
     """
-    if not question.has_body or PLACEHOLDER in question.body:
+    if not question.has_body or has_placeholder(question.body):
         return question.text.strip()
     found = used.get("query_text") if used else None
     return str(found or question.text).strip()

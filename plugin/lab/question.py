@@ -7,10 +7,8 @@ import msgspec
 
 from opensearch.rawjson.validation import InvalidError, validate
 from opensearch.settings.target import Target
+from plugin.compare.placeholders import PLACEHOLDERS, fill_placeholders, has_placeholder
 from plugin.search.explain import Asked
-
-PLACEHOLDER = "%SearchText%"
-"""In a body's strings it stands for the text, as in Search Relevance Workbench."""
 
 MAX_HITS = 100
 """Most hits in a column; a body may ask for more."""
@@ -53,11 +51,11 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not self.has_body:
             return Asked("", None, self.text).search(target), []
         body, notes = parse_body(self.body), []
-        if PLACEHOLDER in self.body and not self.text:
-            raise BodyTextError(f"The body has {PLACEHOLDER}: type the text that replaces it.")
-        if self.text and PLACEHOLDER not in self.body:
-            notes.append(f"The body has no {PLACEHOLDER}, so the text is not used.")
-        filled: dict[str, Any] = _fill(body, self.text)
+        if has_placeholder(self.body) and not self.text:
+            raise BodyTextError("The body has a place for the text: type the text too.")
+        if self.text and not has_placeholder(self.body):
+            notes.append(f"The body has no {PLACEHOLDERS[0]}, so the text is not used.")
+        filled: dict[str, Any] = fill_placeholders(body, self.text)
         return _leave_out_recording(*_limit_size(filled, notes))
 
 
@@ -108,16 +106,6 @@ def set_controls(search: dict[str, Any], controls: dict[str, Any]) -> dict[str, 
     fusion = {**rerank.get("fusion", {}), **given} if isinstance(given, dict) else given
     merged = {**rerank, **controls, **({"fusion": fusion} if fusion else {})}
     return search | {"ext": {**ext, "rerank": merged}}
-
-
-def _fill(value: Any, text: str) -> Any:  # noqa: ANN401  # any JSON value
-    if isinstance(value, str):
-        return value.replace(PLACEHOLDER, text)
-    if isinstance(value, list):
-        return [_fill(each, text) for each in value]
-    if isinstance(value, dict):
-        return {name: _fill(each, text) for name, each in value.items()}
-    return value
 
 
 def _limit_size(search: dict[str, Any], notes: list[str]) -> tuple[dict[str, Any], list[str]]:

@@ -207,7 +207,7 @@ function showJudgements(note = "") {
 
 function openQuery(query) {
   find("text").value = query;
-  if (find("body").value && !find("body").value.includes("%SearchText%")) find("body").value = "";
+  if (find("body").value && !/%(query|Search)Text%/.test(find("body").value)) find("body").value = "";
   search({ isNew: true });
   find("text").focus();
 }

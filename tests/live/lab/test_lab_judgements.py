@@ -8,6 +8,8 @@ import pytest
 from playwright.sync_api import Browser
 
 from plugin.evaluation.measures import measure
+from reranker.judgements import read_judgement_file
+from reranker.query_files import read_query_file
 from tests.support.browser import LAB, Tab, open_tab
 from tests.support.indices.toy_index import ToyIndex
 
@@ -85,6 +87,8 @@ def test_files_are_saved_and_loaded_into_another_browser(
     assert {row["doc_id"]: int(row["judgment"]) for row in judged} == grades
     for name in names:
         (tmp_path / name).write_text(tab.downloads[name])
+    assert read_judgement_file(tmp_path / names[0]).grades == {query["query_id"]: grades}
+    assert read_query_file(tmp_path / names[1]).keys() == {query["query_id"]}
     with open_tab(browser, proxy_url) as other:
         other.open(index=toy_index.name, text=toy_index.query_text)
         other.find("files").set_input_files([tmp_path / name for name in names])

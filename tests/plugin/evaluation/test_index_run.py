@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from plugin.commands.main import main
-from plugin.evaluation.index_run import SearchBodyError, fill_placeholders, make_body_builder
+from plugin.compare.placeholders import fill_placeholders
+from plugin.evaluation.index_run import SearchBodyError, make_body_builder
 from reranker.query_files import EvaluationQuery
 from tests.support.indices.toy_collection import QUERIES
 from tests.support.indices.toy_shop import ToyShop

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from plugin.compare.placeholders import PLACEHOLDERS
 from plugin.lab.orders import (
     SOURCE_CHARS,
     TITLE_CHARS,
@@ -12,7 +13,7 @@ from plugin.lab.orders import (
     describe_skip,
     find_label,
 )
-from plugin.lab.question import PLACEHOLDER, Question
+from plugin.lab.question import Question
 from plugin.telemetry.outcome import SearchOutcome
 
 FIELDS = ("title", "text")
@@ -85,7 +86,7 @@ def test_a_remedy_names_the_index_and_has_no_links() -> None:
     ("question", "used", "label"),
     [
         (Question(" a plane "), None, "a plane"),
-        (Question("a plane", PLACEHOLDER), {"query_text": "a plane and more"}, "a plane"),
+        (Question("a plane", PLACEHOLDERS[0]), {"query_text": "a plane and more"}, "a plane"),
         (Question("", "{}"), {"query_text": "found inside"}, "found inside"),
         (Question("my name for it", "{}"), None, "my name for it"),
         (Question("", "{}"), None, ""),

@@ -9,9 +9,9 @@ from opensearch.rawjson.validation import InvalidError
 from opensearch.settings.skip import Skip
 from opensearch.settings.table import parse_settings
 from opensearch.settings.target import Target
+from plugin.compare.placeholders import PLACEHOLDERS
 from plugin.lab.question import (
     MAX_HITS,
-    PLACEHOLDER,
     BodyTextError,
     Question,
     parse_body,
@@ -34,8 +34,9 @@ def test_a_text_on_an_index_without_settings_is_searched_in_all_fields() -> None
     assert search["query"] == {"multi_match": {"query": "a plane"}}
 
 
-def test_the_text_replaces_its_placeholder_in_every_string() -> None:
-    body = {"query": {"bool": {"should": [{"match": {"t": PLACEHOLDER}}, {"term": {"n": 1}}]}, "x": None}}
+@pytest.mark.parametrize("placeholder", PLACEHOLDERS)
+def test_the_text_replaces_its_placeholder_in_every_string(placeholder: str) -> None:
+    body = {"query": {"bool": {"should": [{"match": {"t": placeholder}}, {"term": {"n": 1}}]}, "x": None}}
     text = 'quotes " and \\ and {"a": 1}'
     search, notes = read_question({"text": text, "body": json.dumps(body)}).build_search(OURS)
     assert search["query"]["bool"]["should"][0] == {"match": {"t": text}}
@@ -44,12 +45,12 @@ def test_the_text_replaces_its_placeholder_in_every_string() -> None:
 
 def test_a_placeholder_without_a_text_asks_for_one() -> None:
     with pytest.raises(BodyTextError, match="type the text"):
-        Question(body=json.dumps({"query": {"match": {"t": PLACEHOLDER}}})).build_search(OURS)
+        Question(body=json.dumps({"query": {"match": {"t": PLACEHOLDERS[0]}}})).build_search(OURS)
 
 
 def test_a_text_beside_a_body_without_placeholder_is_said_to_be_unused() -> None:
     _, notes = Question(text="a", body='{"query": {"match_all": {}}}').build_search(OURS)
-    assert notes == [f"The body has no {PLACEHOLDER}, so the text is not used."]
+    assert notes == [f"The body has no {PLACEHOLDERS[0]}, so the text is not used."]
 
 
 def test_more_hits_than_the_page_shows_are_not_asked_for() -> None:
