@@ -1,7 +1,7 @@
 """Why a hit is where it is: what each part adds to its score, against the average of the hits beside it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ LABELS = {
     "crossing": "Meaning",
     "feedback": "Likeness to the best hits",
     "smoothing": "Similar hits",
+    "signals": "Signals",
 }
 """The parts of a score in words."""
 
@@ -87,6 +88,8 @@ def _explain(scores: Mapping[str, Any], above: Mapping[str, float]) -> str:
         told = f"Stays at {rank}."
     else:
         told = f"{'Up' if moved > 0 else 'Down'} {abs(moved)}, from {before} to {rank}."
+    for rule in _list_rules(scores):
+        told = f"{told} {rule}"
     if scores["crossing"] is None:
         return f"{told} It has no vector, so it takes the window's median for its meaning."
     sign = -1 if moved < 0 else 1
@@ -95,6 +98,16 @@ def _explain(scores: Mapping[str, Any], above: Mapping[str, float]) -> str:
         return told
     more = "more" if sign > 0 else "less"
     return f"{told} {LABELS[name]} adds {abs(above[name]):.1f} {more} than to the average hit here."
+
+
+def _list_rules(scores: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what placed the hit beside its score."""
+    if scores.get("exact"):
+        yield "It comes first as an exact match."
+    if scores.get("demoted"):
+        yield "It comes last, since its probability is below the least."
+    if "rank_before_diversity" in scores:
+        yield f"Diversity moved it from {scores['rank_before_diversity']}."
 
 
 def _round(value: float) -> float | None:

@@ -190,6 +190,7 @@ function describeValue(name, scores) {
   if (name === "first_stage") return `${formatScore(scores.first_stage_score)}, as a logarithm`;
   if (name === "crossing") return scores.crossing === null ? "the window's median: no vector" : `crossing ${scores.crossing.toFixed(3)}`;
   if (name === "feedback") return `similarity ${scores.similarity.toFixed(3)}`;
+  if (name === "signals") return scores.signals.map((signal) => signal.field).join(", ");
   return "scores of the nearest vectors";
 }
 

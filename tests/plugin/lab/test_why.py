@@ -66,6 +66,32 @@ def test_a_first_stage_score_of_0_has_no_logarithm() -> None:
     assert second["why"] == "Down 1, from 1 to 2."
 
 
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"exact": True}, "It comes first as an exact match."),
+        ({"demoted": True}, "It comes last, since its probability is below the least."),
+        ({"rank_before_diversity": 4}, "Diversity moved it from 4."),
+    ],
+)
+def test_what_placed_a_hit_beside_its_score_is_said(more: dict[str, Any], words: str) -> None:
+    scored = hit(2, 2, 1.0, 0.5)
+    scored["_rerank"] |= more
+    [only] = describe_scores(score_hits([scored], USED))
+    assert only is not None
+    assert only["why"] == f"Stays at 2. {words}"
+
+
+def test_signals_are_a_part() -> None:
+    scored = hit(1, 1, 1.0, 0.5)
+    factor = {"field": "stock", "kind": "saturation", "value": 3.0, "factor": 2.0}
+    scored["_rerank"] |= {"signals": [factor], "fused": scored["_rerank"]["fused"] * 2}
+    [only] = describe_scores(score_hits([scored], USED))
+    assert only is not None
+    part = next(part for part in only["parts"] if part["name"] == "signals")
+    assert (part["label"], part["adds"]) == ("Signals", pytest.approx(math.log(2), abs=1e-3))
+
+
 def test_another_fusion_method_has_no_parts() -> None:
     [only] = describe_scores(score_hits([hit(1, 5, 1.0, 0.5)], {"fusion": "rrf", "weight": None}))
     assert only is not None
