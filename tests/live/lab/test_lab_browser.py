@@ -112,7 +112,6 @@ def test_it_is_used_by_keyboard_alone(tab: Tab, toy_index: ToyIndex) -> None:
     assert tab.page.locator("#twinrank details[open]").count() == 1
     focus_on(tab, "#twinrank .thumb")
     keys.press("Space")
-    assert "1 of 1" not in tab.find("verdict").inner_text()
     assert re.search(r"1 of \d+ hits judged", tab.find("verdict").inner_text())
 
 
