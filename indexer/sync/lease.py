@@ -23,10 +23,16 @@ Write = Callable[[Checkpoint, StoredCheckpoint | None], StoredCheckpoint]
 
 @dataclass(frozen=True)
 class Work:
-    """What is done to a shard: for which field, and a name that changes if it must be done again."""
+    """What is done to a shard: for which field, and a name that changes if it must be done again.
+
+    `slice` is the slice of a backfill, such as 2/4, whose first operation is the one after `start`; empty:
+    the whole shard.
+    """
 
     field: str
     name: str
+    slice: str = ""
+    start: int = -1
 
 
 class LeaseLostError(Exception):
@@ -94,7 +100,7 @@ class Leases:
     waiting: Callable[[str], None] = lambda reason: None
 
     def __post_init__(self) -> None:
-        self._unchanged: dict[tuple[str, int, str], tuple[int, float]] = {}
+        self._unchanged: dict[tuple[str, int, str, str], tuple[int, float]] = {}
 
     def take(
         self, shard: Shard, work: Work, found: StoredCheckpoint | None, *, from_scratch: bool = False
@@ -118,10 +124,11 @@ class Leases:
             history_uuid=shard.history_uuid,
             primary_term=shard.primary_term,
             work=work.name,
-            checkpoint=found.checkpoint.checkpoint if found and is_kept else -1,
+            checkpoint=found.checkpoint.checkpoint if found and is_kept else work.start,
             as_of_ms=found.checkpoint.as_of_ms if found and is_kept else 0,
             owner=self.owner,
             expires_ms=self.expires_ms(),
+            slice=work.slice,
         )
         try:
             return Lease(self, self.write(wanted, found))
@@ -147,7 +154,7 @@ class Leases:
         The last is measured by this runner's clock, in case the owner's clock is ahead.
         """
         one = found.checkpoint
-        key = one.index, one.shard, one.field
+        key = one.index, one.shard, one.field, one.slice
         seen_no, since = self._unchanged.get(key, (-1, 0.0))
         if seen_no != found.seq_no:
             since = time.monotonic()

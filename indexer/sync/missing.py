@@ -40,5 +40,6 @@ class MissingCount:
         self._run.summary.missing = None
         with suppress(RequestError):
             self._run.summary.missing = sum(
-                stored_vectors.count_missing(self._run.upstream, one.index, one.settings) for one in wanted
+                stored_vectors.count_missing(self._run.upstream, one.index, one.filled_settings)
+                for one in wanted
             )

@@ -6,36 +6,29 @@ checkpoint C and G is checked (`shard_pass.Pass`), then C = G. A backfill is the
 
 import random
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
 from indexer.sync.blocked_indices import BlockedIndices
-from indexer.sync.followed import Followed, describe_work
+from indexer.sync.followed import Followed, Policies, find_followed
 from indexer.sync.lag import Key, Lags
-from indexer.sync.lease import Lease, LeaseLostError, Leases, Work, is_valid
+from indexer.sync.lease import Lease, Leases, is_valid
+from indexer.sync.leased_pass import pass_over
 from indexer.sync.missing import MissingCount
 from indexer.sync.refresh import Refresher
-from indexer.sync.repair import RepairPlanner
-from indexer.sync.shard_pass import Pass, Run, StoppedError
-from indexer.vector_fields import FieldPolicy
+from indexer.sync.shard_pass import Run, StoppedError
 from opensearch.changes.checkpoints import StoredCheckpoint
 from opensearch.changes.shards import Shard, read_primary_shards
 from opensearch.errors import (
     BlockedError,
     BusyError,
-    IndexMissingError,
     RefusedError,
-    RequestError,
     UnreachableError,
 )
-from opensearch.index import metadata
 from opensearch.index.metadata import Index
-from opensearch.index.write_obstacle import find_write_obstacle
 from opensearch.retry import Retries, retry
-from opensearch.settings.table import META_KEY
 
 POLL_S = 1.0
 FAILOVER_S = 60.0
@@ -61,14 +54,13 @@ class Sync:
         run: what all passes share: OpenSearch, counts, bounds.
         leases: this runner's.
         wanted: what is followed.
-        policies: returns the field policies of an index, the main field's first. Raises if the model at hand
-            is not the index's.
+        policies: of each index.
     """
 
     run: Run
     leases: Leases
     wanted: SyncScope
-    policies: Callable[[Index], Sequence[FieldPolicy]]
+    policies: Policies
     _indices: list[Followed] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
@@ -130,23 +122,9 @@ class Sync:
 
     def _resolve(self) -> None:
         """Look up the indices: a data stream may have rolled over, settings may have changed."""
-        found = self._retry(lambda: metadata.find_indices(self.run.upstream, self.wanted.name))
-        enabled = [index for index in found if META_KEY in index.meta]
-        if not enabled:
-            raise IndexMissingError(
-                f"expected an index {self.wanted.name} with settings, found"
-                f" {len(found)} without. Write them with: twinrank enable {self.wanted.name} --field FIELD"
-            )
-        known = {(each.index.name, each.work): each for each in self._indices}
-        self._indices = [self._follow_index(index, known) for index in enabled]
-
-    def _follow_index(self, index: Index, known: dict[tuple[str, Work], Followed]) -> Followed:
-        settings = index.rerank_settings()
-        policies = self.policies(index)
-        work = describe_work(settings, policies)
-        kept = known.get((index.name, work))
-        repairs = kept.repairs if kept else RepairPlanner(index, settings, policies)
-        return Followed(index, settings, repairs, work, find_write_obstacle(index))
+        self._indices = self._retry(
+            lambda: find_followed(self.run.upstream, self.wanted.name, self.policies, self._indices)
+        )
 
     def _round(self, goals: dict[Key, int]) -> bool:
         """Pass over every shard that is free and has something new; return whether all goals are reached."""
@@ -250,24 +228,11 @@ class Sync:
         return stored.checkpoint.checkpoint if stored is not None and is_ours else -1
 
     def _pass(self, followed: Followed, shard: Shard, lease: Lease, as_of_ms: int) -> None:
+        moved = partial(self._record_progress, _key(shard))
         try:
-            shard = self._refresher.refresh(followed.index, shard)
-            if shard.global_checkpoint > lease.checkpoint:
-                moved = partial(self._record_progress, _key(shard))
-                one = Pass(
-                    self.run, shard, lease, followed.repairs, followed.fresh_s, followed.obstacle, moved
-                )
-                one.run(as_of_ms)
+            pass_over(self.run, self._refresher, followed, shard, lease, as_of_ms, moved)
         except BlockedError as error:
             self._blocked.note_shard(followed, _key(shard), shard.global_checkpoint, error)
-        except LeaseLostError as error:
-            self.run.waiting(str(error))
-            return
-        except (StoppedError, RequestError):
-            with suppress(RequestError, LeaseLostError):
-                lease.release()
-            raise
-        lease.release()
 
     def _record_progress(self, key: Key, position: int) -> None:
         self._lags.move(key, position)

@@ -17,7 +17,8 @@ from indexer.sync.throttle import Throttle
 from opensearch.changes.feed import Change, read_changes
 from opensearch.changes.shards import Shard
 from opensearch.client import OpenSearchClient
-from opensearch.errors import BlockedError, RefusedError
+from opensearch.errors import BlockedError, IndexMissingError, RefusedError
+from opensearch.index import metadata
 from opensearch.index.write_obstacle import Obstacle
 from opensearch.retry import RetryPolicy, retry
 from opensearch.writes.bulk import Bulk, BulkResult
@@ -148,6 +149,22 @@ class Pass:
         )
         return _Page(after, changes, read_s)
 
+    def _check_life(self) -> None:
+        """Check that the index has not been deleted, since a bulk write would create it again, empty.
+
+        Raises:
+            IndexMissingError: it has been.
+        """
+        found = retry(
+            lambda: metadata.find_uuid(self._run.upstream, self._shard.index),
+            self._run.retry_policy,
+            self._run.waiting,
+        )
+        if found != self._shard.index_uuid:
+            raise IndexMissingError(
+                f"{self._shard.index}: expected the index that was read, found that it was deleted meanwhile"
+            )
+
     def _is_too_old(self, page: _Page) -> bool:
         return self._fresh_s is not None and time.monotonic() - page.read_s > self._fresh_s
 
@@ -167,6 +184,8 @@ class Pass:
     ) -> Callable[[], None]:
         """Start to write; return a function that waits for the end, counts, and marks the page as done."""
         items = [repair.item for repair in repairs if repair.item is not None]
+        if items:
+            self._check_life()
         sent = pool.submit(self._bulk.write, items)
 
         def finish() -> None:

@@ -26,7 +26,9 @@ class SyncSummary:
     shards whose checkpoint was no longer valid. `passed` operations of the feed were checked, `pending` are
     left: the share that is done and the time left follow from them. `blocked` says of indices that must be
     written to, by name, why they cannot be. `lag` is None until the shards were visited, `missing` until
-    documents with a source field and without a vector were counted.
+    documents with a source field and without a vector were counted. `documents` were to be checked at the
+    start; None if they were not counted. Of a backfill's `slice`, such as 2/4, `slices_done` is how many of
+    all slices are done.
     """
 
     checked: int = 0
@@ -44,6 +46,9 @@ class SyncSummary:
     stopped: str | None = None
     passed: int = 0
     pending: int = 0
+    documents: int | None = None
+    slice: str = ""
+    slices_done: int = 0
 
     @property
     def is_complete(self) -> bool:
@@ -63,7 +68,8 @@ class SyncSummary:
             f"{self.checked} documents checked in {self.seconds:.1f} s ({rate:.0f}/s):"
             f" {self.current} current, {self.written} written ({self.outcomes[Outcome.ENCODED]} encoded),"
             f" {self.conflicts} changed meanwhile, {self.outcomes[Outcome.NO_TEXT]} without text",
-            f"lag: {self.lag_in_words()}; missing: {self.missing_in_words()}",
+            f"{self.slices_in_words() if self.slice else 'lag: ' + self.lag_in_words()};"
+            f" missing: {self.missing_in_words()}",
         ]
         words += [f"{index} cannot be written to: {problem}" for index, problem in self.blocked.items()]
         words += [f"started over: {reason}" for reason in self.started_over]
@@ -81,6 +87,10 @@ class SyncSummary:
         if self.lag is None:
             return "not known yet"
         return f"{self.lag.operations} operations, {self.lag.seconds:.1f} s"
+
+    def slices_in_words(self) -> str:
+        """Return which slice this is, and how many are done."""
+        return f"slice {self.slice}: {self.slices_done} of {self.slice.partition('/')[2]} slices are done"
 
     def missing_in_words(self) -> str:
         """Return how many documents have text and no vector, when they were last counted."""
@@ -103,4 +113,5 @@ class SyncSummary:
             "missing": self.missing,
             "blocked": self.blocked,
             "stopped": self.stopped,
+            **({"slice": self.slice, "slices_done": self.slices_done} if self.slice else {}),
         }

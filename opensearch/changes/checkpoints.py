@@ -1,5 +1,7 @@
 """How far each shard has been followed, and by whom: one document a shard and field in a hidden index.
 
+A slice of a backfill has a document of its own for each shard.
+
 Every write compares and sets: it names the `_seq_no` that it replaces, so that of two runners one fails.
 """
 
@@ -29,7 +31,8 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
     `index_uuid` and `history_uuid` say of which life of the shard; `work` names the models, fields and
     texts that were looked for. `as_of_ms`: everything that was written before then (epoch milliseconds) has
-    been checked. `owner` works on the shard until `expires_ms`; None: nobody does.
+    been checked. `owner` works on the shard until `expires_ms`; None: nobody does. `slice` is the slice of a
+    backfill, such as 2/4; empty: the whole shard.
     """
 
     index: str
@@ -43,6 +46,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     as_of_ms: int = 0
     owner: str | None = None
     expires_ms: int = 0
+    slice: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,9 +82,18 @@ class Checkpoints:
         Raises:
             RequestError: OpenSearch cannot be asked.
         """
-        ids = [_build_id(shard.index, shard.number, field) for shard in shards]
-        response = self._upstream.request("POST", f"/{CHECKPOINTS_INDEX}/_mget", {"ids": ids})
-        return [_read_stored(doc) if doc.get("found") else None for doc in response["docs"]]
+        return self._read([_build_id(shard.index, shard.number, field) for shard in shards])
+
+    def read_slices(self, shard: Shard, field: str, slices: Sequence[str]) -> list[StoredCheckpoint | None]:
+        """Return the checkpoints of a shard's slices for a field, in order; None for a slice without one.
+
+        Raises:
+            RequestError: OpenSearch cannot be asked.
+        """
+        return self._read([_build_id(shard.index, shard.number, field, name) for name in slices])
+
+    def _read(self, ids: Sequence[str]) -> list[StoredCheckpoint | None]:
+        return [None if doc is None else _read_stored(doc) for doc in read_states(self._upstream, ids)]
 
     def write(self, checkpoint: Checkpoint, replaced: StoredCheckpoint | None) -> StoredCheckpoint:
         """Write one checkpoint in the place of `replaced`, or as the first one if that is None.
@@ -89,15 +102,41 @@ class Checkpoints:
             ConflictError: somebody else has written it since.
             RequestError: OpenSearch cannot be asked.
         """
-        condition = (
-            {"op_type": "create"}
-            if replaced is None
-            else {"if_seq_no": str(replaced.seq_no), "if_primary_term": str(replaced.primary_term)}
-        )
-        document_id = quote(_build_id(checkpoint.index, checkpoint.shard, checkpoint.field), safe="")
-        path = f"/{CHECKPOINTS_INDEX}/_doc/{document_id}"
-        response = self._upstream.request("PUT", path, msgspec.to_builtins(checkpoint), params=condition)
-        return StoredCheckpoint(checkpoint, response["_seq_no"], response["_primary_term"])
+        document_id = _build_id(checkpoint.index, checkpoint.shard, checkpoint.field, checkpoint.slice)
+        version = None if replaced is None else (replaced.seq_no, replaced.primary_term)
+        written = write_state(self._upstream, document_id, checkpoint, version)
+        return StoredCheckpoint(checkpoint, *written)
+
+
+def read_states(upstream: OpenSearchClient, ids: Sequence[str]) -> list[dict[str, Any] | None]:
+    """Return documents of CHECKPOINTS_INDEX with their version, in order; None for one that is not there.
+
+    Raises:
+        RequestError: OpenSearch cannot be asked.
+    """
+    response = upstream.request("POST", f"/{CHECKPOINTS_INDEX}/_mget", {"ids": list(ids)})
+    return [doc if doc.get("found") else None for doc in response["docs"]]
+
+
+def write_state(
+    upstream: OpenSearchClient, document_id: str, state: msgspec.Struct, version: tuple[int, int] | None
+) -> tuple[int, int]:
+    """Write a document of CHECKPOINTS_INDEX in the place of a version, or as the first one if that is None.
+
+    A version is a document's `_seq_no` and primary term. Returns the new one.
+
+    Raises:
+        ConflictError: somebody else has written it since.
+        RequestError: OpenSearch cannot be asked.
+    """
+    condition = (
+        {"op_type": "create"}
+        if version is None
+        else {"if_seq_no": str(version[0]), "if_primary_term": str(version[1])}
+    )
+    path = f"/{CHECKPOINTS_INDEX}/_doc/{quote(document_id, safe='')}"
+    response = upstream.request("PUT", path, msgspec.to_builtins(state), params=condition)
+    return response["_seq_no"], response["_primary_term"]
 
 
 def _read_stored(doc: dict[str, Any]) -> StoredCheckpoint:
@@ -105,5 +144,5 @@ def _read_stored(doc: dict[str, Any]) -> StoredCheckpoint:
     return StoredCheckpoint(checkpoint, doc["_seq_no"], doc["_primary_term"])
 
 
-def _build_id(index: str, shard: int, field: str) -> str:
-    return f"{index}/{shard}/{field}"
+def _build_id(index: str, shard: int, field: str, slice_: str = "") -> str:
+    return f"{index}/{shard}/{field}" + (f"/{slice_}" if slice_ else "")

@@ -77,6 +77,18 @@ def read_changes(upstream: OpenSearchClient, shard: Shard, after: int, upto: int
     return _read(upstream.request_text(path + "&allow_partial_search_results=false", body), shard)
 
 
+def count_changes(upstream: OpenSearchClient, shard: Shard, after: int, upto: int) -> int:
+    """Count the documents of a shard whose last operation lies in (after, upto]: those that are searchable.
+
+    Raises:
+        RequestError: OpenSearch cannot be asked.
+    """
+    body = {"query": {"range": {"_seq_no": {"gt": after, "lte": upto}}}}
+    params = {"preference": f"_shards:{shard.number}|_primary"}
+    count: int = upstream.request("POST", index_path(shard.index, "_count"), body, params=params)["count"]
+    return count
+
+
 def _read(text: str, shard: Shard) -> list[Change]:
     try:
         response = _RESPONSE.decode(text)

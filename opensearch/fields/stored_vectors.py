@@ -74,13 +74,18 @@ def count_missing(client: OpenSearchClient, index: Index, settings: RerankSettin
     Raises:
         RequestError: OpenSearch cannot be asked.
     """
+    query = {"query": build_missing_query(index, settings)}
+    count: int = client.request("POST", index_path(index.name, "_count"), query)["count"]
+    return count
+
+
+def build_missing_query(index: Index, settings: RerankSettings) -> dict[str, Any]:
+    """Return the query that `count_missing` counts by."""
     clauses: dict[str, Any] = {"must_not": {"exists": {"field": settings.field}}}
     if all(mapping.is_seen_by_exists(index, name) for name in settings.source_fields):
         present = [{"exists": {"field": name}} for name in settings.source_fields]
         clauses |= {"should": present, "minimum_should_match": 1}
-    query = {"query": {"bool": clauses}}
-    count: int = client.request("POST", index_path(index.name, "_count"), query)["count"]
-    return count
+    return {"bool": clauses}
 
 
 def sample(client: OpenSearchClient, index: str, settings: RerankSettings, size: int) -> list[dict[str, Any]]:
@@ -108,10 +113,27 @@ def sample_missing(
         RequestError: OpenSearch cannot be asked.
     """
     missing = {"bool": {"must_not": {"exists": {"field": settings.field}}}}
+    return _sample_sources(client, index, settings, size, missing)
+
+
+def sample_all(
+    client: OpenSearchClient, index: str, settings: RerankSettings, size: int
+) -> list[dict[str, Any]]:
+    """Return the sources, cut to the source fields, of up to `size` random documents.
+
+    Raises:
+        RequestError: OpenSearch cannot be asked.
+    """
+    return _sample_sources(client, index, settings, size, {"match_all": {}})
+
+
+def _sample_sources(
+    client: OpenSearchClient, index: str, settings: RerankSettings, size: int, query: dict[str, Any]
+) -> list[dict[str, Any]]:
     body = {
         "size": size,
         "_source": list(settings.source_fields),
-        "query": {"function_score": {"query": missing, "random_score": {}}},
+        "query": {"function_score": {"query": query, "random_score": {}}},
     }
     answer = client.request("POST", index_path(index, "_search"), body)
     return [hit.get("_source", {}) for hit in answer["hits"]["hits"]]

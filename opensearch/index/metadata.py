@@ -103,6 +103,20 @@ def find_write_index(client: OpenSearchClient, name: str) -> Index:
     return marked[0] if marked else found[0]
 
 
+def find_uuid(client: OpenSearchClient, name: str) -> str | None:
+    """Return the UUID of a concrete index, None if there is no such index.
+
+    Raises:
+        RequestError: OpenSearch cannot be asked.
+    """
+    params = {"filter_path": "*.settings.index.uuid"}
+    try:
+        found = client.request("GET", index_path(name), params=params)
+    except IndexMissingError:
+        return None
+    return str(found[name]["settings"]["index"]["uuid"]) if name in found else None
+
+
 def create(client: OpenSearchClient, name: str) -> None:
     """Create an index with OpenSearch's own defaults and templates.
 

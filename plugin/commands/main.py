@@ -25,6 +25,10 @@ class _Lazy:
 
 
 _COMMANDS = {
+    "backfill": _Lazy(
+        "backfill", "backfill_command",
+        "Give vectors to one slice of INDEX, so that several machines can share the work.",
+    ),
     "check": _Lazy(
         "check", "check_command",
         "Check a bundle's files, and replay its canonical texts through ONNX Runtime on this machine.",
@@ -37,6 +41,10 @@ _COMMANDS = {
     "enable": _Lazy(
         "enable", "enable_command",
         "Enable reranking for INDEX.",
+    ),
+    "estimate": _Lazy(
+        "estimate", "estimate_command",
+        "Estimate what vectors for INDEX take: hours, core-hours, gigabytes and dollars.",
     ),
     "evaluate": _Lazy(
         "evaluate", "evaluation_command",

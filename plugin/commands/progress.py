@@ -187,12 +187,13 @@ def show_sync_progress(
 def describe_sync(summary: SyncSummary, elapsed_s: float) -> str:
     """Describe a sync: `1,200 checked (24 % of 5,100 operations), 38/s, 331 written, 12 s left`.
 
-    It counts operations, since the number of documents is unknown before they are read.
+    It counts operations if the number of documents is unknown before they are read.
     """
-    operations = summary.passed + summary.pending
-    share = f" ({summary.passed / operations:.0%} of {operations:,} operations)" if operations else ""
+    done, total, unit = summary.passed, summary.passed + summary.pending, "operations"
+    if summary.documents is not None:
+        done, total, unit = summary.checked, summary.documents, "documents"
+    share = f" ({done / total:.0%} of {total:,} {unit})".replace("%", " %") if total else ""
     rate = f", {summary.checked / elapsed_s:.0f}/s" if elapsed_s > 0 else ""
-    left = format_time_left(summary.passed, operations, elapsed_s) if summary.pending else ""
+    left = format_time_left(done, total, elapsed_s) if summary.pending else ""
     missing = "" if summary.missing is None else f", missing {summary.missing:,}"
-    done = f"{summary.checked:,} checked{share.replace('%', ' %')}{rate}, {summary.written:,} written"
-    return f"{done}{missing}{left}"
+    return f"{summary.checked:,} checked{share}{rate}, {summary.written:,} written{missing}{left}"

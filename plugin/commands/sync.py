@@ -127,8 +127,25 @@ def run_sync(
         RequestError, MappingError, SettingsError: before anything was done.
     """
     policies = (
-        _make_policy_builder(bundle, options.threads) if isinstance(bundle, Bundle) else lambda index: bundle
+        make_policy_builder(bundle, options.threads) if isinstance(bundle, Bundle) else lambda index: bundle
     )
+
+    def sync(run: Run, leases: Leases) -> None:
+        one = Sync(run, leases, SyncScope(name, options.shards, options.from_scratch), policies)
+        one.follow() if options.follow else one.run_once()
+
+    return run_and_report(connecting, name, options, sync)
+
+
+def run_and_report(
+    connecting: Connecting, name: str, options: SyncOptions, work: Callable[[Run, Leases], None]
+) -> SyncSummary:
+    """Do work on an index until it is done or a signal ends it, show its progress, and print a summary.
+
+    Raises:
+        click.exceptions.Exit: something was rejected, or the run ended early: exit status 1.
+        RequestError, MappingError, SettingsError: before anything was done.
+    """
     metrics = SyncMetrics(name)
     with (
         metrics.serve(options.metrics),
@@ -143,13 +160,9 @@ def run_sync(
             progress=_make_reporter(show, metrics, options),
             waiting=lambda reason: console.print("Waiting:", reason, markup=False),
         )
-        leases = Leases(
-            Checkpoints(upstream), make_runner_name(), retry_policy=run.retry_policy, waiting=run.waiting
-        )
-        leases.checkpoints.ensure()
         if options.until_stdin_ends:
             threading.Thread(target=_wait_for_end, args=(stop,), daemon=True).start()
-        _run(Sync(run, leases, SyncScope(name, options.shards, options.from_scratch), policies), options)
+        run_to_end(run, work, follows=options.follow)
     summary = run.summary
     click.echo(json.dumps(summary.as_json()) if options.as_json else summary.in_words())
     if not summary.is_complete:
@@ -157,12 +170,20 @@ def run_sync(
     return summary
 
 
-def _run(sync: Sync, options: SyncOptions) -> None:
-    summary, started = sync.run.summary, time.monotonic()
+def run_to_end(run: Run, work: Callable[[Run, Leases], None], *, follows: bool = False) -> None:
+    """Do work under leases of this process; the run's summary says why it stopped early, if it did.
+
+    Raises:
+        RequestError, MappingError, SettingsError: before anything was done.
+    """
+    checkpoints = Checkpoints(run.upstream)
+    leases = Leases(checkpoints, make_runner_name(), retry_policy=run.retry_policy, waiting=run.waiting)
+    checkpoints.ensure()
+    summary, started = run.summary, time.monotonic()
     try:
-        sync.follow() if options.follow else sync.run_once()
+        work(run, leases)
     except StoppedError:
-        summary.stopped = None if options.follow else "it was asked to end"
+        summary.stopped = None if follows else "it was asked to end"
     except RequestError as error:
         if not summary.checked:
             raise
@@ -194,7 +215,7 @@ def stop_on_signal() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _make_policy_builder(bundle: Bundle, threads: int) -> Callable[[Index], Sequence[FieldPolicy]]:
+def make_policy_builder(bundle: Bundle, threads: int) -> Callable[[Index], Sequence[FieldPolicy]]:
     """Return a function that builds the policies of an index; the encoder is loaded once."""
     encode = bundle.load_document_encoder(threads=threads)
     return lambda index: build_field_policies(index, bundle, encode)

@@ -55,6 +55,18 @@ def test_a_sync_says_how_far_it_is() -> None:
     assert describe_sync(SyncSummary(), 0.0) == "0 checked, 0 written"
 
 
+def test_a_slice_says_how_many_documents_it_has() -> None:
+    summary = SyncSummary(
+        checked=1200, written=300, passed=9000, pending=1, documents=4800, missing=70_000, slice="2/4"
+    )
+    expected = "1,200 checked (25 % of 4,800 documents), 300/s, 300 written, missing 70,000, 12 s left"
+    assert describe_sync(summary, 4.0) == expected
+    summary.slices_done = 1
+    assert "slice 2/4: 1 of 4 slices are done; missing: 70000 documents" in summary.in_words()
+    assert summary.as_json()["slices_done"] == 1
+    assert "slice" not in SyncSummary().as_json()
+
+
 def lines(*, is_terminal: bool = False, hidden: bool = False, seconds: int = 61) -> list[str]:
     """Show something every second, by a clock of its own, and return what was printed."""
     output, now_s = io.StringIO(), 0.0
