@@ -91,6 +91,9 @@ def test_the_schema_takes_the_values(name: str) -> None:
     {"log": {"format": "xml"}},
     {"workers": "two"},
     {"readiness": "maybe"},
+    {"backfill": {"slices": 0}},
+    {"backfill": {"slices": 1001}},
+    {"backfill": {"indices": ["a"]}},
 ])  # fmt: skip
 def test_the_schema_refuses_what_would_not_work(values: dict[str, Any]) -> None:
     with pytest.raises(jsonschema.ValidationError):
@@ -131,7 +134,7 @@ def test_the_alerts_are_those_of_the_proxy() -> None:
 @each_case
 def test_every_variable_is_an_option_of_its_command(name: str) -> None:
     for each in read_objects(name):
-        if each["kind"] == "Deployment":
+        if each["kind"] in ("Deployment", "Job"):
             spec = each["spec"]["template"]["spec"]
             command = spec["containers"][0]["args"][0]
             known = {str(option.envvar) for option in EVERY[command].params if hasattr(option, "envvar")}
@@ -140,7 +143,7 @@ def test_every_variable_is_an_option_of_its_command(name: str) -> None:
 
 @each_case
 def test_every_pod_has_no_rights_and_writes_to_tmp_alone(name: str) -> None:
-    pods = [each for each in read_objects(name) if each["kind"] in ("Deployment", "Pod")]
+    pods = [each for each in read_objects(name) if each["kind"] in ("Deployment", "Job", "Pod")]
     assert len(pods) >= 2
     for each in pods:
         spec = each["spec"] if each["kind"] == "Pod" else each["spec"]["template"]["spec"]
@@ -221,6 +224,36 @@ def test_each_index_has_a_sync() -> None:
     assert ["sync", "logs-2026", "--follow"] in commands
     selectors = [json.dumps(each["spec"]["selector"], sort_keys=True) for each in found]
     assert len(set(selectors)) == len(found) == 3
+
+
+def test_a_job_has_a_pod_for_each_slice() -> None:
+    job = find("backfill", "Job")["spec"]
+    assert (job["completionMode"], job["completions"], job["parallelism"]) == ("Indexed", 12, 4)
+    spec = job["template"]["spec"]
+    assert spec["restartPolicy"] == "Never"
+    assert spec["containers"][0]["args"] == ["backfill", "products,logs-*"]
+    assert variables(spec)["TWINRANK_BACKFILL_SLICE"] == "job/12"
+    assert variables(spec)["TWINRANK_BACKFILL_RATE"] == "200"
+    assert variables(spec)["TWINRANK_USER"]["secretKeyRef"]["name"] == "twinrank-account"
+    labels = job["template"]["metadata"]["labels"]
+    [expression] = find("backfill", "NetworkPolicy")["spec"]["podSelector"]["matchExpressions"]
+    assert labels["app.kubernetes.io/component"] in expression["values"]
+    selected = find("backfill", "Service")["spec"]["selector"]
+    assert not selected.items() <= labels.items(), "no search is sent to it"
+
+
+def test_other_values_make_another_job() -> None:
+    helm = find_helm()
+    if helm is None:
+        pytest.skip("no helm here: make chart builds it")
+    names = list[str]()
+    for more in ("image.tag=v1", "image.tag=v1", "image.tag=v2", "backfill.retries=7"):
+        written = render(helm, "--set", f"backfill.index=a,fullnameOverride={'n' * 50}", "--set", more)
+        jobs = [each for each in yaml.safe_load_all(written) if each["kind"] == "Job"]
+        names += [each["metadata"]["name"] for each in jobs]
+    assert names[0] == names[1]
+    assert len(set(names)) == 3
+    assert max(map(len, names)) + len("-999") <= 63
 
 
 def test_what_prometheus_operator_reads_is_no_kubernetes_of_its_own() -> None:
