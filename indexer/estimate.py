@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -101,9 +100,8 @@ class CostEstimate:
 
     def by_length(self) -> list[tuple[str, int, float]]:
         """Return for each range of lengths that occurs: its name, its texts, and their mean seconds."""
-        bounds = (0, *LENGTHS, None)
         found = []
-        for low, high in pairwise(bounds):
+        for low, high in zip((0, *LENGTHS), (*LENGTHS, None), strict=True):
             times = [
                 one.seconds
                 for one in self.sample

@@ -22,15 +22,16 @@ from indexer.sync.leased_pass import pass_over
 from indexer.sync.missing import MissingCount
 from indexer.sync.refresh import Refresher
 from indexer.sync.shard_pass import Run, StoppedError
-from opensearch.changes.checkpoints import StoredCheckpoint
+from opensearch.changes.checkpoints import CHECKPOINTS_INDEX, StoredCheckpoint
 from opensearch.changes.feed import count_changes
 from opensearch.changes.shards import Shard, read_primary_shards
 from opensearch.changes.slice_plans import SlicePlan, cut, read_plan, write_plan
-from opensearch.errors import BlockedError, ConflictError
+from opensearch.errors import BlockedError, ConflictError, DeniedError
 from opensearch.fields.stored_vectors import build_missing_query
 from opensearch.retry import retry
 
 POLL_S = 1.0
+PLAN_TRIES = 10
 
 Answer = TypeVar("Answer")
 
@@ -139,9 +140,12 @@ class Backfill:
 
         That is the stored one. If all its slices are done and documents without a vector have been written
         since, or if it is about another life of the shard or other work, a new one takes its place.
+
+        Raises:
+            DeniedError: there is a plan, and this user may not read it.
         """
         field, count = followed.work.field, self.slice.count
-        while True:
+        for _ in range(PLAN_TRIES):
             stored = self._retry(partial(read_plan, self.run.upstream, shard, field, count))
             kept = (
                 stored.plan if stored is not None and _is_about(stored.plan, shard, followed.work) else None
@@ -160,6 +164,10 @@ class Backfill:
             with suppress(ConflictError):  # another runner was faster, and its plan counts
                 self._retry(partial(write_plan, self.run.upstream, plan, stored))
                 return plan
+        raise DeniedError(
+            f"{shard.index}: expected to read what other runners write to {CHECKPOINTS_INDEX}, found nothing."
+            f" Grant indices:data/read/mget* on it"
+        )
 
     def _find_start(self, followed: Followed, shard: Shard, done: SlicePlan | None) -> int:
         """Return the last operation that sync or a former plan has checked; -1: none."""

@@ -86,6 +86,7 @@ ONLY_IN = {
     "flask": {"plugin"},
     "gunicorn": {"plugin"},
     "luqum": {"opensearch"},
+    "ray": {"plugin"},
 }
 """Each library that has one home."""
 

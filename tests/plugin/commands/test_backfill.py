@@ -1,11 +1,17 @@
 """`twinrank backfill --slice`: which slices there are, and what is said of others."""
 
+import socket
+import time
+
 import pytest
 from click.testing import CliRunner, Result
 
 from indexer.sync.backfill import Slice
+from indexer.sync.summary import SyncSummary
 from plugin.commands.backfill import JOB_INDEX, SliceType
 from plugin.commands.main import main
+from plugin.commands.ray_backfill import ANSWER_S, RayClusterError, SliceReport, check_address
+from plugin.harness.proxy_process import free_port
 from tests.support.paths import TINY_BUNDLE
 
 
@@ -59,3 +65,61 @@ def test_an_opensearch_that_is_not_there() -> None:
     done = run("--slice", "1/2", "--upstream", "http://127.0.0.1:1", "--bundle", str(TINY_BUNDLE))
     assert done.exit_code == 1
     assert "cannot be reached" in done.stderr
+
+
+@pytest.mark.parametrize(("arguments", "reason"), [
+    ((), "expected --slice I/N or --ray ADDRESS, found neither"),
+    (("--slice", "1/2", "--ray", "auto"), "found both"),
+    (("--slice", "1/2", "--slices", "4"), "expected --slices and --actors with --ray only"),
+    (("--slice", "1/2", "--actors", "4"), "expected --slices and --actors with --ray only"),
+    (("--ray", "auto", "--metrics", "127.0.0.1:9101"), "expected --metrics with --slice only"),
+])  # fmt: skip
+def test_options_that_do_not_go_together(arguments: tuple[str, ...], reason: str) -> None:
+    done = run(*arguments)
+    assert done.exit_code == 2
+    assert reason in done.stderr
+
+
+@pytest.mark.parametrize(
+    "address", ["head", "head:", ":6379", "head:x", "head:0", "head:65536", "ray://head"]
+)
+def test_what_is_no_address_of_a_ray_cluster(address: str) -> None:
+    done = run("--ray", address)
+    assert done.exit_code == 1
+    assert f"expected HOST:PORT of a Ray cluster, ray://HOST:PORT or auto, found {address!r}" in done.stderr
+
+
+@pytest.mark.parametrize("form", ["{}", "ray://{}"])
+def test_a_ray_address_that_nobody_answers(form: str) -> None:
+    address = form.format(f"127.0.0.1:{free_port()}")
+    started = time.monotonic()
+    done = run("--ray", address)
+    assert done.exit_code == 1
+    assert f"expected a Ray cluster at {address}, found nobody who answers" in done.stderr
+    assert time.monotonic() - started < ANSWER_S + 5, "loading the bundle is not waited for"
+
+
+def test_a_host_that_swallows_packets_is_given_up_soon() -> None:
+    full = socket.create_server(("127.0.0.1", 0), backlog=0)
+    port = full.getsockname()[1]
+    with (
+        full,
+        socket.create_connection(("127.0.0.1", port)),
+        pytest.raises(RayClusterError, match="timed out"),
+    ):
+        check_address(f"127.0.0.1:{port}")
+
+
+def test_what_is_reported_of_all_slices() -> None:
+    done = SyncSummary(checked=5, written=3, conflicts=1, slice="1/3").as_json()
+    rejected = SyncSummary(checked=5, slice="2/3")
+    rejected.reject("books", "7", "too large")
+    report = SliceReport(3, {Slice(1, 3): done, Slice(2, 3): rejected.as_json()}, {Slice(3, 3): "gone"}, 2)
+    assert not report.is_complete
+    found = report.as_json()
+    assert (found["slices_done"], found["checked"], found["written"], found["rejected"]) == (1, 10, 3, 1)
+    assert found["failed"] == {"3/3": "gone"}
+    words = report.in_words()
+    for part in ("1 of 3 slices are done", "2 actors died", "books/7: too large", "slice 3/3: gone"):
+        assert part in words
+    assert SliceReport(1, {Slice(1, 1): done}).is_complete
