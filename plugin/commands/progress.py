@@ -12,6 +12,7 @@ from rich.progress import (
     Progress,
     SpinnerColumn,
     TaskID,
+    TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -82,7 +83,13 @@ def show_progress(*, hidden: bool = False) -> Iterator[Show]:
     """Yield a function that shows the progress of one task, or of several in turn."""
     console = make_stderr_console()
     lines = ProgressLines(console, hidden=hidden)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
     bar = Progress(*columns, console=console, transient=True, disable=hidden or not console.is_terminal)
     tasks: dict[str, TaskID] = {}
 
@@ -110,6 +117,7 @@ def show_index_progress(
     progress = Progress(
         TextColumn("{task.fields[shown]}"),
         BarColumn(),
+        TaskProgressColumn(),
         TimeRemainingColumn(),
         console=console,
         disable=hidden or not console.is_terminal,

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.live
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
     """Yield the address of a cluster of two cores, which ends with the module."""
-    port, folder = free_port(), Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # noqa: S108  # short: sockets
+    port, folder = free_port(), Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # short: sockets
     head = subprocess.Popen(
         [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block",
          "--port", str(port), "--node-ip-address", "127.0.0.1", "--num-cpus", "2",
