@@ -1,4 +1,4 @@
-"""`twinrank estimate`: what it says of an index with settings, without, and of one that has nothing to encode."""
+"""`twinrank estimate`: what it says of an index with settings, without, and of one with nothing to encode."""
 
 import json
 
