@@ -5,6 +5,7 @@ in OpenSearch, so an actor that dies costs its slice alone, and the driver keeps
 """
 
 import importlib
+import os
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -28,6 +29,13 @@ from reranker.extras import missing_package
 
 ANSWER_S = 1.0
 """How long a Ray cluster has to accept a connection."""
+
+SETTINGS_S = 3.0
+"""How long it then has to open HTTP/2."""
+
+_REQUEST = b"GET / HTTP/1.1\r\nHost: ray\r\n\r\n"
+_SETTINGS = b"\x04"
+"""The type of HTTP/2's first frame, in the fourth byte."""
 
 SLICES_OF_ACTOR = 4
 """So that one that dies costs little, and a slow one holds up little at the end."""
@@ -180,10 +188,10 @@ def run_on_ray(
 
 
 def check_address(address: str) -> None:
-    """Check that somebody listens at the address of a Ray cluster; `auto` is looked up by Ray itself.
+    """Check that a gRPC server is at the address of a Ray cluster; `auto` is looked up by Ray itself.
 
     Raises:
-        RayClusterError: it is no address, or nobody listens there.
+        RayClusterError: it is no address, or nobody or another server answers there.
     """
     if address == _NO_PORT:
         return
@@ -193,12 +201,33 @@ def check_address(address: str) -> None:
             f"--ray: expected HOST:PORT of a Ray cluster, ray://HOST:PORT or auto, found {address!r}"
         )
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S) as connection:
+            speaks_grpc = _uses_tls() or _is_answered(connection)
     except OSError as error:
         raise RayClusterError(
             f"--ray: expected a Ray cluster at {address}, found nobody who answers: {error}."
             " Start one: ray start --head --port 6379"
         ) from error
+    if not speaks_grpc:
+        raise RayClusterError(
+            f"--ray: expected a Ray cluster at {address}, found another server."
+            " ray start --head prints the cluster's address"
+        )
+
+
+def _is_answered(connection: socket.socket) -> bool:
+    """Return whether a gRPC server opens HTTP/2 at once; others, OpenSearch too, answer the request.
+
+    Ray itself waits for minutes.
+    """
+    connection.settimeout(SETTINGS_S)
+    connection.sendall(_REQUEST)
+    return connection.recv(9)[3:4] == _SETTINGS
+
+
+def _uses_tls() -> bool:
+    """Return whether Ray is told to use TLS, so that nothing but a connection can be tried here."""
+    return os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true")
 
 
 class _Driver:

@@ -106,7 +106,7 @@ IDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 HISTORIES = st.lists(st.tuples(IDS, st.sampled_from(["write", "write", "delete", "sync"])), max_size=30)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     history=HISTORIES,
     shards=st.integers(1, 3),

@@ -2,6 +2,8 @@
 
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import pytest
 from click.testing import CliRunner, Result
@@ -10,7 +12,12 @@ from indexer.sync.backfill import Slice
 from indexer.sync.summary import SyncSummary
 from plugin.commands.backfill import JOB_INDEX, SliceType
 from plugin.commands.main import main
-from plugin.commands.ray_backfill import ANSWER_S, RayClusterError, SliceReport, check_address
+from plugin.commands.ray_backfill import (
+    ANSWER_S,
+    RayClusterError,
+    SliceReport,
+    check_address,
+)
 from plugin.harness.proxy_process import free_port
 from tests.support.paths import TINY_BUNDLE
 
@@ -108,6 +115,30 @@ def test_a_host_that_swallows_packets_is_given_up_soon() -> None:
         pytest.raises(RayClusterError, match="timed out"),
     ):
         check_address(f"127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize(("answer", "reason"), [
+    (b"HTTP/1.1 400 Bad Request\r\n\r\n", "found another server"), (b"", "found another server"),
+    (None, "nobody who answers: timed out"), (b"\0\0\x18\x04\0\0\0\0\0", None),
+])  # fmt: skip
+def test_another_server_at_the_address(answer: bytes | None, reason: str | None) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                while not connection.recv(100).endswith(b"\r\n\r\n"):
+                    pass
+                if answer is None:
+                    connection.recv(1)  # until the other side gives up
+                else:
+                    connection.sendall(answer)
+
+        served = pool.submit(serve)
+        expected = pytest.raises(RayClusterError, match=reason) if reason else nullcontext()
+        with expected:
+            check_address(f"127.0.0.1:{server.getsockname()[1]}")
+        served.result()
 
 
 def test_what_is_reported_of_all_slices() -> None:
