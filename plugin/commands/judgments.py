@@ -57,6 +57,11 @@ _T = TypeVar("_T")
     help="Field of a document's text, for --format beir.  [default: the source fields]",
 )
 @click.option(
+    "--id-field",
+    metavar="FIELD",
+    help="Keyword field by which records name a document, UBI's object_id_field.  [default: its _id]",
+)
+@click.option(
     "--min-impressions",
     type=click.IntRange(min=1),
     default=MIN_IMPRESSIONS,
@@ -103,6 +108,7 @@ def judgments_command(
     folder: Path,
     form: str,
     fields: tuple[str, ...],
+    id_field: str | None,
     min_impressions: int,
     client_query_cap: int,
     client_cap: int,
@@ -133,11 +139,11 @@ def judgments_command(
                 raise click.UsageError(f"expected --field FIELD, since {index} has no source fields")
         log.add_clicks(_count(read_clicks(client, events_index, chosen, action), "clicks", show))
         log.add_pages(_count(read_pages(client, queries_index, chosen), "searches", show))
-        known = KnownDocuments(client, index)
+        known = KnownDocuments(client, index, id_field)
         judged = judge_clicks(log.read_tallies(min_impressions))
         files = list(write_judgements(folder, form, known.keep(judged)))
         if form == BEIR:
-            files.append(write_corpus(folder, client, index, fields, log.read_documents()))
+            files.append(write_corpus(folder, client, index, fields, known.find_ids(log.read_documents())))
     if as_json:
         counts = {**asdict(log.counts), "judged": known.num_kept, "not_in_index": known.num_missing}
         click.echo(json.dumps({**counts, "files": [str(file) for file in files]}))

@@ -39,7 +39,7 @@ def log(client: OpenSearch) -> Iterator[UbiLog]:
 def run(client: OpenSearch, opensearch_url: str, index_name: str, log: UbiLog, tmp_path: Path) -> Run:
     """Return the command, on an index that has the documents."""
     for document in DOCUMENTS:
-        client.index(index=index_name, id=document, body={"title": document})
+        client.index(index=index_name, id=document, body={"title": document, "sku": f"S-{document}"})
     client.indices.refresh(index=index_name)
 
     def invoke(*arguments: str, url: str = opensearch_url) -> Result:
@@ -158,6 +158,18 @@ def test_the_layout_of_beir_is_a_whole_collection(log: UbiLog, run: Run, tmp_pat
     assert set(found.queries.values()) == set(LIKES)
     without = run("--format", "beir")
     assert (without.exit_code, "--field" in without.stderr) == (2, True)
+
+
+def test_records_may_name_a_document_by_a_field(log: UbiLog, run: Run, tmp_path: Path) -> None:
+    named, likes = [f"S-{document}" for document in DOCUMENTS], {"S-d3": 0.9}
+    log.write(log.simulate_people("red", [*named[:9], "S-gone"], likes, 200, 5))
+    done = run("--id-field", "sku.keyword", "--format", "beir", "--field", "title", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["not_in_index"] == 1
+    found = read_collection(tmp_path / "out")
+    assert (found.num_documents, found.num_missing) == (9, 0)
+    [judged] = found.qrels.values()
+    assert (set(judged), judged["d3"]) == (set(DOCUMENTS[:9]), 3)
 
 
 def test_nothing_to_learn_from_is_a_plain_sentence(log: UbiLog, run: Run) -> None:
