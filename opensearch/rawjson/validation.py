@@ -82,9 +82,11 @@ def _iterate_sections(path: str, table: type[msgspec.Struct]) -> Iterator[tuple[
 
 
 def _iterate_structs(hint: Any) -> Iterator[tuple[str, type[msgspec.Struct]]]:  # noqa: ANN401  # any type
-    """Yield the tables in a type: each with "[]" if it is that of a list's items."""
+    """Yield the tables in a type, but for those by name: each with "[]" if it is that of a list's items."""
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         yield "", hint
+    if get_origin(hint) is dict:  # its keys are names that somebody chose, not those of a table
+        return
     is_list = get_origin(hint) is tuple
     for each in get_args(hint):
         for items, section in _iterate_structs(each):

@@ -18,6 +18,7 @@ class Table(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     inner: Inner = msgspec.field(default_factory=Inner)
     words: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
+    named: dict[str, Inner] = msgspec.field(default_factory=dict)
 
 
 def refused(value: Any) -> str:  # noqa: ANN401
@@ -34,9 +35,14 @@ def test_what_fits_is_returned() -> None:
     assert found == Table("n", Inner(9, "b"), ("x",))
 
 
+def test_keys_of_a_setting_by_name_are_anybodys() -> None:
+    found = validate({"name": "n", "named": {"any": {"size": 1}}}, Table, "here", "")
+    assert found == Table("n", named={"any": Inner(1)})
+
+
 @pytest.mark.parametrize(("value", "parts"), [
     ({}, ("here.name: expected this setting", "found none")),
-    ({"nam": 1}, ("here.nam: expected one of name, inner, words", "did you mean `name`?")),
+    ({"nam": 1}, ("here.nam: expected one of name, inner, words, named", "did you mean `name`?")),
     ({"name": "n", "inner": {"sise": 1}}, ("here.inner.sise", "did you mean `size`?")),
     ({"name": 5}, ("here.name: expected a text", "found 5")),
     ({"name": "n", "inner": {"size": 10}}, ("here.inner.size: expected", "<= 9", "found 10")),
