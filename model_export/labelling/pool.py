@@ -23,7 +23,8 @@ class PooledQuery:
 class Pool:
     """The queries in the order of labelling, and each source's passages and judgements.
 
-    Any first part of `queries` is a fair sample of all sources.
+    Any first part of `queries` is a fair sample of all sources. `kept_out` are the queries of calibration and
+    of the excluded collections: none of `queries` is like one of them.
     """
 
     recipe: Recipe
@@ -32,6 +33,7 @@ class Pool:
     queries: list[PooledQuery]
     named: tuple[LabelledSource, ...]
     excluded: tuple[ExcludedQueries, ...]
+    kept_out: tuple[str, ...]
 
     def make_header(self, teacher: str) -> LabelHeader:
         """Return the header of labels of a teacher with this digest."""
@@ -57,13 +59,14 @@ def make_pool(recipe: Recipe) -> Pool:
     """
     found, named = read_sources(recipe)
     texts, excluded = read_excluded(recipe)
-    kept_out = [
+    calibration = [
         text
         for source, name in zip(found, named, strict=True)
         for text in source.queries.values()
         if is_for_calibration(name.name, text)
     ]
-    near = NearDuplicates([*texts, *kept_out])
+    kept_out = (*texts, *calibration)
+    near = NearDuplicates(kept_out)
     by_text: dict[str, PooledQuery] = {}
     for number, source in enumerate(found):
         for i, text in source.queries.items():
@@ -74,7 +77,8 @@ def make_pool(recipe: Recipe) -> Pool:
     ordered = sorted(by_text.values(), key=lambda query: _hash_order(recipe.seed, query.text))
     limits = [each.max_passages for each in recipe.sources]
     sources = [_limit_passages(each, limit) for each, limit in zip(found, limits, strict=True)]
-    return Pool(recipe, hash_recipe(recipe, named, excluded), sources, ordered, named, excluded)
+    digest = hash_recipe(recipe, named, excluded)
+    return Pool(recipe, digest, sources, ordered, named, excluded, kept_out)
 
 
 def _hash_order(seed: int, text: str) -> bytes:

@@ -16,6 +16,7 @@ from model_export.labelling.recipe import read_recipe
 from model_export.model.tower import Input
 
 Rate = Annotated[float, Meta(gt=0, le=1)]
+Weight = Annotated[float, Meta(ge=0)]
 
 
 class ModelSection(Section, frozen=True):
@@ -24,11 +25,12 @@ class ModelSection(Section, frozen=True):
     With `base` (as `export --base` takes it) it starts from that encoder and keeps `layers` of its query
     tower: `all`, `first:3`, `last:3`, `every:2` or a list of numbers. With `token_layers`, its word
     embeddings start as the output of that many first layers for each word piece alone. `prefix_of` is
-    another base: the constants of its `prefix_layers` go into the base's layers first, one each. Without
-    `base` it starts from random weights of `hidden`, `heads`, `intermediate` and `num_layers`. `shared`
-    means one tower for both sides; otherwise the document tower is the base's own, unchanged. `tokenizer`
-    is a word-piece file for a start from random weights; tri-letters need `buckets`, or a `vocabulary` of
-    that many frequent trigrams.
+    another base: the constants of its `prefix_layers` go into the base's layers first, one each. `lower_of`
+    is another base too: its `lower_layers` come before the layers of the query tower, whose embeddings stay.
+    Without `base` it starts from random weights of `hidden`, `heads`, `intermediate` and `num_layers`.
+    `shared` means one tower for both sides; otherwise the document tower is the base's own, unchanged.
+    `tokenizer` is a word-piece file for a start from random weights; tri-letters need `buckets`, or a
+    `vocabulary` of that many frequent trigrams.
     """
 
     name: str
@@ -38,6 +40,8 @@ class ModelSection(Section, frozen=True):
     token_layers: Annotated[int, Meta(ge=0)] = 0
     prefix_of: str | None = None
     prefix_layers: str | tuple[int, ...] = "all"
+    lower_of: str | None = None
+    lower_layers: str | tuple[int, ...] = "first:1"
     shared: bool = True
     input: Input = "word_pieces"
     tokenizer: str | None = None
@@ -60,7 +64,9 @@ class TeacherSection(Section, frozen=True):
 
     The logits of several are averaged. `labels` is a label file in place of them, and `recipe` the recipe
     that it was made with, whose sources the student then learns from. A teacher that is named beside it must
-    be the one whose labels they are. `int8` computes cross-encoders from ONNX graphs in integers.
+    be the one whose labels they are. `teaches` names the sources whose labels are learned, by default all.
+    `origin` says what the teacher is, for the manifest. `int8` computes cross-encoders from ONNX graphs in
+    integers.
     """
 
     encoders: tuple[str, ...] = ()
@@ -68,6 +74,8 @@ class TeacherSection(Section, frozen=True):
     max_tokens: Count = 256
     labels: str | None = None
     recipe: str | None = None
+    teaches: tuple[str, ...] | None = None
+    origin: str | None = None
     int8: bool = False
 
 
@@ -82,6 +90,11 @@ class DistilSection(Section, frozen=True):
     `frozen_embeddings` keeps the query tower's embeddings in an alignment, so that they take no extra space
     in a bundle that shares them. `targets` is the folder of the vectors to learn, which several students may
     share; by default it is in the run's folder.
+
+    With `stored_vectors`, a query tower alone learns from labels, over the vectors that the recipe's bundle
+    stores of their passages. It is the folder where `label` keeps them (`--cache`). `align_weight` times the
+    alignment to that bundle's query vectors, for the queries of all sources, is then part of the loss, and so
+    is `margin_weight` times `margin_mse`, with the same temperature.
     """
 
     objective: Literal["align", "cross_entropy", "margin_mse", "listwise_kl"]
@@ -95,6 +108,9 @@ class DistilSection(Section, frozen=True):
     frozen_embeddings: bool = False
     targets: str | None = None
     bundle: str | None = None
+    stored_vectors: str | None = None
+    align_weight: Weight = 0.5
+    margin_weight: Weight = 0.0
 
 
 class RunSection(Section, frozen=True):
@@ -154,6 +170,8 @@ def read_config(file: Path) -> Config:
             source is named, or it asks for labels and for what labels cannot give.
     """
     config = _parse(file, Config)
+    if config.distil.stored_vectors is not None:
+        _check_stored(config, file)
     if config.teacher.labels is None and config.teacher.recipe is None:
         return _read(file, Config)
     return _take_recipe(config, file)
@@ -173,7 +191,9 @@ def _take_recipe(config: Config, file: Path) -> Config:
     teacher, data, distil = config.teacher, config.data, config.distil
     if teacher.labels is None or teacher.recipe is None:
         raise TrainingError(f"expected labels and their recipe in teacher of {file}, found one of them")
-    if data.train or data.like:
+    if distil.stored_vectors is not None:
+        data = _resolve_like(data, file, seen=(file.resolve(),))
+    elif data.train or data.like:
         raise TrainingError(
             f"expected no sources in data.train of {file}, as the recipe of the labels names them, found some"
         )
@@ -182,8 +202,18 @@ def _take_recipe(config: Config, file: Path) -> Config:
             f"expected an objective over scores, no student_negatives and one round in {file}, because labels"
             " are of their recipe's pairs alone, found others"
         )
-    sources = read_recipe(Path(teacher.recipe)).sources
+    sources = (*read_recipe(Path(teacher.recipe)).sources, *data.train)
     return msgspec.structs.replace(config, data=msgspec.structs.replace(data, train=sources))
+
+
+def _check_stored(config: Config, file: Path) -> None:
+    """Refuse what has no effect on a query tower that learns over stored vectors."""
+    model, distil = config.model, config.distil
+    if config.teacher.labels is None or model.base is None or model.shared or distil.gold_weight:
+        raise TrainingError(
+            f"expected labels, a base, shared = false and gold_weight = 0 beside stored_vectors in {file},"
+            " found others"
+        )
 
 
 def _read(file: Path, kind: type[AnyConfig]) -> AnyConfig:

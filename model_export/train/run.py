@@ -25,9 +25,11 @@ from model_export.train.device import choose_device
 from model_export.train.distil import Distillation, TokenisedTexts
 from model_export.train.finetune import FineTuning
 from model_export.train.labelled import LabelledExamples, read_labelled
+from model_export.train.lessons import make_lessons
 from model_export.train.loop import TrainingState, fit
 from model_export.train.model_folder import MODEL_FOLDER, replace_folder, write_model
 from model_export.train.negatives import Group, find_bm25_hits, find_student_hits, make_groups
+from model_export.train.query_distil import QueryDistillation
 from model_export.train.score_cache import score_once
 from model_export.train.student import make_student
 from model_export.train.teacher import BiEncoder, BundleEncoder, Ensemble, Teacher
@@ -50,6 +52,8 @@ def train(config: Config, out: Path, say: Say) -> Path:
         ExportError: the base cannot be loaded.
     """
     labelled = _load_labelled(config, out, say)
+    if labelled is not None and config.distil.stored_vectors is not None:
+        return _train_over_stored(config, labelled, out, say)
     if labelled is None:
         learned, kept = split_examples(config.data, seed=config.run.seed)
     else:
@@ -66,9 +70,28 @@ def train(config: Config, out: Path, say: Say) -> Path:
         found = _learn_labels(config, twin, (learned, kept), labelled, out)
     else:
         found = _distil(config, twin, (learned, kept), out, say)
+    _say_best(found, say)
+    return _write_model(config, twin, start, out)
+
+
+def _train_over_stored(config: Config, labelled: LabelledExamples, out: Path, say: Say) -> Path:
+    """Train a query tower alone, over the vectors that are stored with the bundle of the labels' recipe."""
+    start = make_student(config.model, (), seed=config.run.seed)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / TOKENIZER_FILE).write_text(start.tokenizer)
+    twin = TwinBert(start.query, start.document, start.crossing).train(mode=False)
+    if config.distil.frozen_embeddings:
+        twin.query.bert.embeddings.requires_grad_(False)
+    book = make_lessons(config, labelled, twin.query, out, say)
+    task = QueryDistillation(twin.query, book, twin.crossing, config.distil)
+    identity = repr((config.model, config.data, config.distil, book.identity))
+    _say_best(fit(task, config.run, out, identity=identity), say)
+    return _write_model(config, twin, start, out)
+
+
+def _say_best(found: TrainingState, say: Say) -> None:
     first = found.history[0]["measure"]
     say(f"best at step {found.best_step}: {found.best:.4f} (before training {first:.4f})")
-    return _write_model(config, twin, start, out)
 
 
 def score_teacher(config: Config, out: Path, say: Say) -> float:
@@ -278,6 +301,14 @@ def _write_model(config: Config, twin: TwinBert, start: Base, out: Path) -> Path
         name=config.model.name,
         query_prefix=config.model.query_prefix,
         licence=config.model.licence,
-        trained_on=describe_sources(config.data.train),
+        trained_on=_describe_lessons(config, start),
     )
     return replace_folder(out / MODEL_FOLDER, lambda folder: write_model(folder, twin, about))
+
+
+def _describe_lessons(config: Config, start: Base) -> tuple[str, ...]:
+    """Return what a model has learned from, for its manifest: what its base learned from comes first."""
+    origin = config.teacher.origin
+    before = [each for each in start.trained_on if not each.startswith("calibrated on")]
+    labels = [f"labels of {origin}"] if origin else []
+    return tuple(dict.fromkeys((*before, *describe_sources(config.data.train), *labels)))
