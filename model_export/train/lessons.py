@@ -166,7 +166,9 @@ def _make_side(
     ids = tokenise(tower, out / TOKENIZER_FILE, texts, prefix=prefix, max_tokens=QUERY_TOKENS)
     folder = Path(config.distil.targets) if config.distil.targets else out / "targets"
     targets = encode_with_bundle(bundle, config.run, texts, folder, what=f"vectors of {what}")
-    places, candidates, scores = np.full(len(texts), UNTAUGHT), [], []
+    places = np.full(len(texts), UNTAUGHT)
+    candidates: list[list[int]] = []
+    scores: list[Floats] = []
     for place, query in enumerate(side.queries):
         documents, of_query = taught.get(query, ((), None))
         if of_query is not None and all(each in rows for each in documents):

@@ -74,7 +74,7 @@ class QueryDistillation:
 def measure_agreement(tower: Tower, lessons: Lessons, passages: Floats) -> float:
     """Return the mean nDCG@10 of taught queries' candidates, whose gains are the teacher's probabilities."""
     taught = np.flatnonzero(lessons.places != UNTAUGHT)
-    vectors = encode_tokens(tower, [lessons.ids[i] for i in taught])
+    vectors = encode_tokens(tower, [lessons.ids[i] for i in taught.tolist()])
     rows = lessons.places[taught]
     cosines = np.einsum("qd,qcd->qc", vectors, passages[lessons.taught.candidates[rows]])
     return float(compute_ndcg(cosines, lessons.taught.scores[rows]).mean())

@@ -91,7 +91,8 @@ def test_only_the_tower_learns(tower: Tower) -> None:
     task = QueryDistillation(tower, make_book(), crossing, DistilSection("listwise_kl"))
     task.compute_loss([0, 1, 2]).backward()  # type: ignore[no-untyped-call]
     assert crossing.scale.grad is None
-    assert tower.bert.encoder.layer[0].attention.self.query.weight.grad.abs().sum() > 0
+    gradients = [each.grad for name, each in tower.named_parameters() if "attention.self" in name]
+    assert any(each is not None and each.any() for each in gradients)
 
 
 def test_vectors_of_another_dimension_are_refused(tower: Tower) -> None:
