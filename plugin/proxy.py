@@ -86,6 +86,7 @@ class Proxy:
         if recorder is not None:
             recorder.on_result = metrics.recording.record
         agreement.on_disagreement = metrics.admission.record_disagreement
+        planner.on_experiment = metrics.experiments.record_search
         ready = readiness or Readiness(upstream)
         self._own = create_app(upstream, model, settings, tokens or BearerTokens(), metrics, ready)
 

@@ -156,6 +156,12 @@ def _merge(index: Index, before: RerankSettings | None, wanted: EnableRequest) -
             + propose_fields(index)
         )
     settings = parse_settings(merged, _GIVEN)
+    running = None if before is None else before.experiment.name
+    if running is not None and settings.experiment.name not in (None, running):
+        raise SettingsError(
+            f"{index.name}: expected no second experiment, found {settings.experiment.name!r} while"
+            f" {running!r} runs. Stop that first: twinrank experiment stop {index.name}"
+        )
     overlapping = [name for name in settings.source_fields if paths_overlap(name, settings.field)]
     if overlapping:
         raise SettingsError(

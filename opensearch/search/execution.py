@@ -13,7 +13,7 @@ from opensearch.settings.table import RerankSettings
 
 FALLBACKS = (
     "crossing", "multi_search", "verify", "fusion", "score", "explain", "collapse", "rescore", "hybrid",
-    "scoreless", "top_hits", "min_probability", "diversity", "keep_exact",
+    "scoreless", "top_hits", "min_probability", "diversity", "keep_exact", "experiment",
 )  # fmt: skip
 """Every reason for scoring hits here in spite of `execution: cluster`, as `Rerank-Status` shows it."""
 

@@ -7,8 +7,8 @@ from msgspec import Meta, Raw
 
 from opensearch.rawjson.prepared import prepared
 from opensearch.rawjson.validation import InvalidError, build_error, validate
-from opensearch.settings.signals import SignalSettings
-from opensearch.settings.table import FusionSettings, RerankSettings, check_together
+from opensearch.settings.fusion import FusionControls
+from opensearch.settings.table import RerankSettings, check_together
 
 EXT = "ext"
 RERANK = "rerank"
@@ -42,17 +42,6 @@ class QueryContext(_Table, frozen=True):
     query_text_path: str | None = None
 
 
-class FusionControls(_Table, frozen=True):
-    """What differs from the index's fusion."""
-
-    method: Literal["log_linear", "weighted", "rrf", "none"] | None = None
-    weight: Annotated[float, Meta(ge=0, le=40)] | None = None
-    rank_constant: Annotated[int, Meta(ge=1, le=10_000)] | None = None
-    feedback: Annotated[float, Meta(ge=0, le=2)] | None = None
-    smoothing: Annotated[float, Meta(ge=0, le=1)] | None = None
-    signals: tuple[SignalSettings, ...] | None = None
-
-
 @prepared
 class RerankControls(_Table, frozen=True):
     """Everything that a request may say; the index's settings are the rest."""
@@ -78,11 +67,14 @@ class RerankControls(_Table, frozen=True):
         """
         given = {name: getattr(self, name) for name in _PLAIN}
         changed = {name: value for name, value in given.items() if value is not None}
-        effective = msgspec.structs.replace(
-            settings, **changed, fusion=self._apply_to_fusion(settings.fusion)
-        )
+        effective = msgspec.structs.replace(settings, **changed, fusion=settings.fusion.change(self.fusion))
         check_together(effective, _PLACE, _REMEDY)
         return effective
+
+    @property
+    def changes_order(self) -> bool:
+        """Whether the request sets anything by which its page may differ from other requests' pages."""
+        return any(getattr(self, name) is not None for name in _PLAIN) or self.fusion != FusionControls()
 
     def query_text(self, body: dict[str, Raw]) -> str | None:
         """Return the text that the request gives, or points to in its body; None if it does neither.
@@ -100,14 +92,6 @@ class RerankControls(_Table, frozen=True):
         if not isinstance(found, str):
             raise build_error(f"{place}.query_text_path", f"a string at {path!r}", _describe(found), _REMEDY)
         return found
-
-    def _apply_to_fusion(self, fusion: FusionSettings) -> FusionSettings:
-        given = {name: getattr(self.fusion, name) for name in FusionControls.__struct_fields__}
-        changed = {name: value for name, value in given.items() if value is not None}
-        is_other_method = changed.get("method", fusion.method) != fusion.method
-        kept = msgspec.structs.replace(fusion, method=FusionSettings().method, weight=None)
-        base = kept if is_other_method else fusion
-        return msgspec.structs.replace(base, **changed)
 
 
 def take_controls(body: dict[str, Raw]) -> tuple[RerankControls, dict[str, Raw]]:

@@ -25,6 +25,19 @@ NO_PIPELINE = "_none"
 
 
 @dataclass(frozen=True)
+class Interleaving:
+    """Two orders of one window that share a page.
+
+    `experiment` and `unit` decide the coins. `arms` are named, the control first; the fusion of an arm that
+    is OpenSearch's own order is None.
+    """
+
+    experiment: str
+    unit: str
+    arms: tuple[tuple[str, ResolvedFusion | None], tuple[str, ResolvedFusion | None]]
+
+
+@dataclass(frozen=True)
 class Plan:
     """How a search is reranked.
 
@@ -38,7 +51,9 @@ class Plan:
     is one of each shard, and the page is asked for as it is; `fallback` is why it does not in spite of the
     settings. `follows_page` says that an earlier page of the same search was reranked, so that this one has
     to be. `must_split` says that the client asks for values of the fields in `doc_values` itself, so that
-    the window's own have to be asked for apart.
+    the window's own have to be asked for apart. `interleaving` is set if the page is made of two orders;
+    `fusion` is then that of one of them. `shadow` names the orders that are only compared with the page, with
+    their fusions; None is OpenSearch's own order.
     """
 
     query_text: str
@@ -58,6 +73,8 @@ class Plan:
     fallback: str | None = None
     follows_page: bool = False
     must_split: bool = False
+    interleaving: Interleaving | None = None
+    shadow: tuple[tuple[str, ResolvedFusion | None], ...] = ()
 
     @property
     def doc_values(self) -> tuple[DocValueField, ...]:

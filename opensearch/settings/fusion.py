@@ -1,9 +1,28 @@
 """The fusion of one search, with the bundle's values for what its settings leave open."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Literal, Protocol
 
-from opensearch.settings.signals import ResolvedSignal
+from msgspec import Meta
+
+from opensearch.settings.group import SettingsGroup
+from opensearch.settings.signals import ResolvedSignal, SignalSettings
+
+_AS_SET = "As the setting of that name."
+
+
+class FusionControls(SettingsGroup, frozen=True, omit_defaults=True):
+    """What differs from an index's fusion, for one search or for one arm of an experiment."""
+
+    method: Annotated[
+        Literal["log_linear", "weighted", "rrf", "none"] | None,
+        Meta(description="As the setting; with another method the index's weight does not apply."),
+    ] = None
+    weight: Annotated[Annotated[float, Meta(ge=0, le=40)] | None, Meta(description=_AS_SET)] = None
+    rank_constant: Annotated[Annotated[int, Meta(ge=1, le=10_000)] | None, Meta(description=_AS_SET)] = None
+    feedback: Annotated[Annotated[float, Meta(ge=0, le=2)] | None, Meta(description=_AS_SET)] = None
+    smoothing: Annotated[Annotated[float, Meta(ge=0, le=1)] | None, Meta(description=_AS_SET)] = None
+    signals: Annotated[tuple[SignalSettings, ...] | None, Meta(description=_AS_SET)] = None
 
 
 class FusionDefaults(Protocol):

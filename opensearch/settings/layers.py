@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from opensearch.rawjson.validation import describe_kind
+from opensearch.settings.group import SettingsGroup
 from opensearch.settings.table import (
     FusionSettings,
     RerankSettings,
@@ -22,6 +23,9 @@ from opensearch.settings.table import (
 
 OF_AN_INDEX = frozenset({"model", "source_fields", "field", "chunk", "versioning", "migration"})
 """Settings that decide how vectors are made and where they are: writers read the mapping alone."""
+
+ONLY_IN_MAPPING = OF_AN_INDEX | {"experiment"}
+"""Settings that a server has no defaults for."""
 
 OF_BUNDLE = ("weight", "feedback", "smoothing")
 """The settings of `fusion` that a model bundle has its own values for."""
@@ -77,6 +81,11 @@ def check_server_defaults(value: Any, name: str) -> Defaults:  # noqa: ANN401  #
         raise SettingsError(
             f"{name}.{key}: expected only settings that a server may decide, found `{key}`, by which vectors"
             " are made or found. Set it in the mapping of each index: twinrank enable"
+        )
+    if "experiment" in value:
+        raise SettingsError(
+            f"{name}.experiment: expected only settings that a server may decide, found `experiment`, which"
+            " belongs to one index. Start it there: twinrank experiment start"
         )
     parse_settings(_REQUIRED | value, SettingsSource(name, "Correct the file"))
     return value
@@ -141,9 +150,11 @@ def flatten(settings: msgspec.Struct, prefix: str = "") -> Iterator[tuple[str, A
     """Yield every setting by its dotted name; a list of objects is as JSON has it."""
     for info in msgspec.structs.fields(settings):
         value = getattr(settings, info.name)
-        if isinstance(value, msgspec.Struct):
+        if isinstance(value, SettingsGroup):
             yield from flatten(value, f"{prefix}{info.name}.")
-        elif isinstance(value, tuple) and any(isinstance(each, msgspec.Struct) for each in value):
+        elif (
+            isinstance(value, tuple) and any(isinstance(each, msgspec.Struct) for each in value)
+        ) or isinstance(value, dict | msgspec.Struct):
             yield prefix + info.name, encode_value(value)
         else:
             yield prefix + info.name, value
@@ -151,10 +162,9 @@ def flatten(settings: msgspec.Struct, prefix: str = "") -> Iterator[tuple[str, A
 
 def _flatten_layer(layer: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in layer.items():
+        yield prefix + key, value
         if isinstance(value, dict):
             yield from _flatten_layer(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
 
 
 def _find_origin(

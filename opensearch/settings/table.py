@@ -11,7 +11,9 @@ from msgspec import Meta
 
 from opensearch.rawjson.prepared import prepared
 from opensearch.rawjson.validation import InvalidError, build_error, validate
-from opensearch.settings.fusion import FusionDefaults, ResolvedFusion
+from opensearch.settings.experiment import ExperimentArm, ExperimentSettings, check_arms, check_experiment
+from opensearch.settings.fusion import FusionControls, FusionDefaults, ResolvedFusion
+from opensearch.settings.group import SettingsGroup
 from opensearch.settings.signals import SignalSettings, check_signals, resolve_signals
 
 META_KEY = "rerank"
@@ -23,11 +25,7 @@ class SettingsError(Exception):
     """`_meta.rerank` is not valid; says which key, what was expected and what was found."""
 
 
-class _SettingsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Immutable, and an unknown key is an error: a misspelt setting must not count as its default."""
-
-
-class FusionSettings(_SettingsTable, frozen=True):
+class FusionSettings(SettingsGroup, frozen=True):
     """How first-stage and crossing scores are combined."""
 
     method: Annotated[
@@ -73,6 +71,14 @@ class FusionSettings(_SettingsTable, frozen=True):
         ),
     ] = ()
 
+    def change(self, controls: FusionControls) -> "FusionSettings":
+        """Return the fusion with other values; the weight of another method does not apply."""
+        given = {name: getattr(controls, name) for name in FusionControls.__struct_fields__}
+        changed = {name: value for name, value in given.items() if value is not None}
+        is_other_method = changed.get("method", self.method) != self.method
+        kept = msgspec.structs.replace(self, method=FusionSettings().method, weight=None)
+        return msgspec.structs.replace(kept if is_other_method else self, **changed)
+
     def resolve(self, defaults: FusionDefaults) -> ResolvedFusion:
         """Return the fusion with a bundle's values for what `log_linear` leaves open; `none` takes none."""
         own = defaults if self.method == "log_linear" else None
@@ -89,7 +95,7 @@ class FusionSettings(_SettingsTable, frozen=True):
         return ResolvedFusion(self.method, weight, self.rank_constant, feedback, smoothing, signals)
 
 
-class ChunkSettings(_SettingsTable, frozen=True):
+class ChunkSettings(SettingsGroup, frozen=True):
     """How a document longer than the encoder's limit is cut."""
 
     max_tokens: Annotated[int, Meta(ge=16, le=512, description="Length of a chunk, in tokens.")] = 256
@@ -101,7 +107,7 @@ class ChunkSettings(_SettingsTable, frozen=True):
     ] = 4
 
 
-class MigrationSettings(_SettingsTable, frozen=True):
+class MigrationSettings(SettingsGroup, frozen=True):
     """A change of model in progress: the field besides the one that searches use. All unset: none."""
 
     model: Annotated[
@@ -115,7 +121,7 @@ class MigrationSettings(_SettingsTable, frozen=True):
 
 
 @prepared
-class RerankSettings(_SettingsTable, frozen=True):
+class RerankSettings(SettingsGroup, frozen=True):
     """Everything an admin can set for an index."""
 
     model: Annotated[str, Meta(min_length=1, description="Name of the bundle whose vectors the field holds.")]
@@ -219,6 +225,11 @@ class RerankSettings(_SettingsTable, frozen=True):
         ),
     ] = "model"
     migration: MigrationSettings = MigrationSettings()
+    experiment: ExperimentSettings = ExperimentSettings()
+
+    def for_arm(self, arm: ExperimentArm) -> "RerankSettings":
+        """Return the settings as an arm of an experiment has them."""
+        return msgspec.structs.replace(self, fusion=self.fusion.change(arm.fusion))
 
     @property
     def cuts(self) -> bool:
@@ -275,6 +286,7 @@ def parse_settings(rerank: Any, place: SettingsSource = IN_MAPPING) -> RerankSet
         SettingsError: unknown key, missing key, wrong type or a value outside its limits.
     """
     try:
+        check_arms(rerank, place.name, place.remedy)
         settings = validate(rerank, RerankSettings, place.name, place.remedy)
         check_together(settings, place.name, place.remedy)
     except InvalidError as error:
@@ -306,6 +318,25 @@ def check_together(settings: RerankSettings, place: str, remedy: str) -> None:
         raise build_error(f"{place}.migration.field", "another field than `field`", repr(other.field), remedy)
     if other.model == settings.model:
         raise build_error(f"{place}.migration.model", "another model than `model`", repr(other.model), remedy)
+    _check_experiment(settings, place, remedy)
+
+
+def _check_experiment(settings: RerankSettings, place: str, remedy: str) -> None:
+    experiment = settings.experiment
+    if experiment == ExperimentSettings():
+        return
+    own = {
+        "window_size": settings.window_size,
+        "field": settings.field,
+        "score": settings.score,
+        "cuts": settings.cuts,
+        "signals": settings.fusion.signals,
+    }
+    check_experiment(experiment, own, f"{place}.experiment", remedy)
+    without = msgspec.structs.replace(settings, experiment=ExperimentSettings())
+    for name, arm in experiment.named_arms.items():
+        if isinstance(arm, ExperimentArm):
+            check_together(without.for_arm(arm), f"{place}.experiment.arms.{name}", remedy)
 
 
 def encode_settings(settings: RerankSettings) -> dict[str, Any]:
@@ -327,4 +358,6 @@ def encode_value(value: Any) -> Any:  # noqa: ANN401  # a setting's value
     """Return the JSON value of one setting; sections and items of lists without what is at its default."""
     if isinstance(value, msgspec.Struct):
         return _changed_values(value)
+    if isinstance(value, dict):
+        return {name: encode_value(each) for name, each in value.items()}
     return [encode_value(each) for each in value] if isinstance(value, tuple) else value

@@ -3,8 +3,6 @@
 GET and PUT settings/INDEX, POST enable/INDEX and disable/INDEX, GET status/INDEX, GET and POST explain/INDEX.
 """
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +10,10 @@ import flask
 
 from indexer.coverage import ModelIdentity as CoveredModel
 from indexer.coverage import measure_coverage
-from opensearch.client import OpenSearchClient
 from opensearch.index.enable import EnableRequest, EnableResult, disable, enable
 from opensearch.index.settings_report import report_settings
 from opensearch.settings.table import encode_settings
+from plugin.admin.caller_client import open_caller_client, read_caller_headers
 from plugin.admin.responses import (
     STATUSES,
     BodyError,
@@ -26,16 +24,9 @@ from plugin.admin.responses import (
 )
 from plugin.encoding.model import Model
 from plugin.errors import UpstreamError
-from plugin.http.headers import Headers
-from plugin.http.messages import Request
 from plugin.search.explain import Asked, explain, search_handler
 from plugin.settings.cache import SettingsCache
 from plugin.upstream.client import Upstream
-
-_NOT_THE_CALLERS = frozenset({
-    "host", "content-length", "content-type", "content-encoding", "accept", "accept-encoding", "user-agent",
-    "expect",
-})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -64,7 +55,7 @@ class AdminViews:
 
     def settings(self, index: str) -> flask.Response:
         """Every setting, its source and any problems, for every index behind the name."""
-        with self._open_client() as client:
+        with open_caller_client(self.upstream) as client:
             reports = report_settings(client, index, self.cache.defaults, self.model.defaults)
         return build_response({report.index: report.as_json() for report in reports})
 
@@ -79,28 +70,28 @@ class AdminViews:
     def _enable(self, index: str, settings: dict[str, Any]) -> flask.Response:
         wanted = EnableRequest(self.model.vectors_of, settings, self.model.defaults)
         dry_run = is_flag_set("dry_run")
-        with self._open_client() as client:
+        with open_caller_client(self.upstream) as client:
             return self._respond(enable(client, index, wanted, dry_run=dry_run), dry_run=dry_run)
 
     def disable(self, index: str) -> flask.Response:
         """Disable reranking; settings and vectors stay."""
         dry_run = is_flag_set("dry_run")
-        with self._open_client() as client:
+        with open_caller_client(self.upstream) as client:
             return self._respond(disable(client, index, dry_run=dry_run), dry_run=dry_run)
 
     def status(self, index: str) -> flask.Response:
         """The share of documents that have vectors, and what to do next."""
         model = CoveredModel(self.model.vectors_of, self.model.model_tag)
-        with self._open_client() as client:
+        with open_caller_client(self.upstream) as client:
             return build_response(measure_coverage(client, index, model).as_json(model))
 
     def explain(self, index: str) -> flask.Response:
         """One search, step by step: the body is a search, or the parameter `text` is given."""
         asked = Asked(index, read_body_object() or None, flask.request.args.get("text"))
-        with self._open_client() as client:
+        with open_caller_client(self.upstream) as client:
             reports = report_settings(client, index, self.cache.defaults, self.model.defaults)
         handler = search_handler(self.upstream, self.cache, self.model)
-        return build_response(explain(handler, self.cache, _read_caller_headers(), asked, reports))
+        return build_response(explain(handler, self.cache, read_caller_headers(), asked, reports))
 
     def _respond(self, done: list[EnableResult], *, dry_run: bool) -> flask.Response:
         if not dry_run:
@@ -108,11 +99,6 @@ class AdminViews:
         return build_response(
             {"acknowledged": not dry_run, "indices": {each.index: _as_json(each) for each in done}}
         )
-
-    @contextmanager
-    def _open_client(self) -> Iterator[OpenSearchClient]:
-        with closing(self.upstream.client(dict(_read_caller_headers()))) as client:
-            yield client
 
 
 def _as_json(enabled: EnableResult) -> dict[str, Any]:
@@ -122,8 +108,3 @@ def _as_json(enabled: EnableResult) -> dict[str, Any]:
         "vectors_stale": enabled.vectors_stale,
         "notes": list(enabled.notes),
     }
-
-
-def _read_caller_headers() -> Headers:
-    """Return the headers that tell OpenSearch who asks: all end-to-end ones but those of this message."""
-    return Request.from_environ(flask.request.environ).headers_without(*_NOT_THE_CALLERS)

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from opensearch.settings.experiment import ExperimentSettings
 from opensearch.settings.json_schema import parse_number
 from opensearch.settings.table import RerankSettings
 from plugin.apis.schemas import (
@@ -50,6 +51,20 @@ _INDEX = {
 _TEXT = {"name": "text", "in": "query", "schema": {"type": "string"}, "description": "The query text."}
 _OF_INDEX = {"name": "index", "in": "query", "schema": {"type": "string"}, "description": "Index to search."}
 _DRY_RUN = {"name": "dry_run", "in": "query", "schema": {"type": "boolean"}, "description": "Change nothing."}
+
+_EXPERIMENT = {
+    "name": "name",
+    "in": "query",
+    "schema": {"type": "string"},
+    "description": "One that stopped.",
+}
+_RUN = {"name": "run", "in": "query", "schema": {"type": "string"}, "description": "Not the latest run."}
+_MAX_CLICKS = {
+    "name": "max_clicks",
+    "in": "query",
+    "schema": {"type": "integer", "minimum": 1},
+    "description": "Clicks of one unit that count.",
+}
 
 
 @dataclass(frozen=True)
@@ -180,6 +195,7 @@ def _admin() -> tuple[ApiOperation, ...]:
             "post", f"{PREFIX}/explain/{{index}}", "One search, step by step.", search, errors=_OPENSEARCH
         ),
         *_lab(),
+        *_experiments(),
         ApiOperation(
             "post",
             f"{PREFIX}/enrich",
@@ -234,6 +250,30 @@ def _lab() -> tuple[ApiOperation, ...]:
             "One search in both orders.",
             question,
             needs_body=True,
+            errors=_OPENSEARCH,
+        ),
+    )
+
+
+def _experiments() -> tuple[ApiOperation, ...]:
+    path = f"{PREFIX}/experiment/{{index}}"
+    return (
+        ApiOperation("get", path, "An index's experiment.", errors=_OPENSEARCH),
+        ApiOperation(
+            "put",
+            path,
+            "Start an experiment.",
+            _reference(ExperimentSettings),
+            needs_body=True,
+            parameters=(_DRY_RUN,),
+            errors=_OPENSEARCH,
+        ),
+        ApiOperation("delete", path, "Stop the experiment.", parameters=(_DRY_RUN,), errors=_OPENSEARCH),
+        ApiOperation(
+            "get",
+            f"{path}/report",
+            "Which arm of an experiment wins.",
+            parameters=(_EXPERIMENT, _RUN, _MAX_CLICKS),
             errors=_OPENSEARCH,
         ),
     )

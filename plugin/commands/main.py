@@ -50,6 +50,10 @@ _COMMANDS = {
         "evaluate", "evaluation_command",
         "Measure judged queries on OpenSearch alone and through Twinrank.",
     ),
+    "experiment": _Lazy(
+        "experiment", "experiment_command",
+        "Compare orders on the searches of INDEX, and learn from clicks which is better.",
+    ),
     "explain": _Lazy(
         "explain", "explain_command",
         "Show step by step how a search for TEXT in INDEX is reranked.",

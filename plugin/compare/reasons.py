@@ -71,6 +71,11 @@ SETUP: tuple[Reason, ...] = (
         "breakers](#circuit-breakers)).",
     ),
     Reason(
+        ("experiment",),
+        "An [experiment](experiments.md) runs, and this client's arm is OpenSearch's own order.",
+        "None: the other arms are reranked. `twinrank experiment stop INDEX` ends it.",
+    ),
+    Reason(
         ("vectors",),
         "No hit of the window has a usable vector.",
         "`twinrank sync INDEX`. If `twinrank verify INDEX` finds them current, the caller may "

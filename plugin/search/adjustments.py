@@ -26,7 +26,7 @@ def adjust(
     vectors: WindowVectors,
     crossing: Crossing,
 ) -> Ranking:
-    """Return a window's order with everything that its plan asks for.
+    """Return a window's order with what its plan asks for, but for exact matches: see `keep_exact`.
 
     Args:
         ranking: the order so far.
@@ -49,9 +49,12 @@ def adjust(
             diversity=settings.diversity,
             is_logarithm=plan.fusion.method in ("log_linear", "none"),
         )
-    if settings.keep_exact:
-        ranking = put_exact_first(ranking, _find_exact(plan, hits))
     return ranking
+
+
+def keep_exact(ranking: Ranking, plan: Plan, hits: Sequence[Hit]) -> Ranking:
+    """Return a window's order with exact matches first, if its plan asks for them; `hits` are its own."""
+    return put_exact_first(ranking, _find_exact(plan, hits)) if plan.settings.keep_exact else ranking
 
 
 def _find_exact(plan: Plan, hits: Sequence[Hit]) -> Booleans:

@@ -12,6 +12,7 @@ from opensearch.settings.skip import Skip
 from opensearch.settings.target import Target
 from plugin.encoding.model import Model
 from plugin.errors import RerankFailedError
+from plugin.experiments.assignment import add_assignment
 from plugin.http.messages import Request, Response
 from plugin.http.request_context import ClientDisconnectedError
 from plugin.passthrough.forward import build_redaction, forward_request
@@ -27,6 +28,7 @@ from plugin.search.failure import (
 from plugin.search.planner import SearchPlanner
 from plugin.search.request_body import parse_search, read_body
 from plugin.search.search import Search
+from plugin.search.shadow import ShadowWorker
 from plugin.search.sidecar import SidecarSearch
 from plugin.telemetry.outcome import SearchOutcome
 from plugin.ubi.recorder import UbiRecorder
@@ -46,6 +48,7 @@ class SearchHandler:
         self._upstream = upstream
         self._planner = planner
         self._recorder = recorder
+        self._shadows = ShadowWorker()
         self._sidecar = SidecarSearch(upstream, model)
         self._cluster = ClusterSearch(upstream, model)
 
@@ -68,7 +71,7 @@ class SearchHandler:
         """
         with request.context.stage("plan"):
             search = self._planner.plan(request, indices, asked)
-        response = self._execute(search, body)
+        response = add_assignment(self._execute(search, body), search.assignment)
         search.page.record_response(response)
         return response
 
@@ -140,7 +143,10 @@ class SearchHandler:
         """Record a search that has `ext.ubi`, and return its answer with the `query_id`."""
         if self._recorder is None or search.recorded is None:
             return response
-        return self._recorder.record_response(search.request, search.recorded, response)
+        tagged = add_assignment(response, search.assignment)
+        return self._recorder.record_response(
+            search.request, search.recorded, tagged, defer=self._shadows.defer
+        )
 
     def _show_error(self, search: Search, body: bytes, own: Response) -> Response:
         """Answer the proxy's own error to a caller who may search there, and OpenSearch's to others."""

@@ -176,7 +176,7 @@ def _refused_response(request: Request, error: ItemsRefusedError, planned: Seque
 def _outcome(request: Request, planned: Sequence[PlannedItem]) -> MultiSearchOutcome:
     """Return the outcome of items of which none is reranked."""
     return MultiSearchOutcome(
-        tuple(each.outcome for each in planned),
+        tuple(each.tag(each.outcome) for each in planned),
         tuple(each.item.indices for each in planned),
         request.context.stages_ms(),
     )

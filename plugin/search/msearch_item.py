@@ -45,6 +45,11 @@ class PlannedItem:
             else SearchOutcome.refused()
         )
 
+    def tag(self, outcome: SearchOutcome) -> SearchOutcome:
+        """Return its outcome with its part in an experiment."""
+        assignment = self.search.assignment
+        return outcome if assignment is None else assignment.tag(outcome)
+
     def place(self, target: str) -> str:
         """Return the raw target that its lines go to, `target` being the client's."""
         path, mark, query = target.partition("?")

@@ -98,7 +98,7 @@ class MultiSearchReranker:
         if failed:
             with context.stage("opensearch"):
                 responses |= self._ask_again(request, failed, answers.whole.style)
-        outcomes = tuple(responses[position].outcome for position in items)
+        outcomes = tuple(items[position].tag(responses[position].outcome) for position in items)
         for each, outcome in zip(planned, outcomes, strict=True):
             each.record_outcome(outcome)
         self._record_failures(request, items, responses, failed.keys())
@@ -115,7 +115,7 @@ class MultiSearchReranker:
         recorded = each.search.recorded
         if self._recorder is None or recorded is None or each.is_own:
             return response.raw
-        return self._recorder.record_item(request, recorded, response.raw, response.outcome)
+        return self._recorder.record_item(request, recorded, response.raw, each.tag(response.outcome))
 
     def _record_failures(
         self,

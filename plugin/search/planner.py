@@ -1,6 +1,6 @@
 """Plans searches: what their indices' settings and the request decide together."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from urllib.parse import unquote
 
@@ -15,6 +15,7 @@ from opensearch.settings.skip import Skip
 from opensearch.settings.table import RerankSettings
 from opensearch.settings.target import Target
 from plugin.encoding.model import Model
+from plugin.experiments.assignment import Assignment, assign
 from plugin.http.caller import select_identity
 from plugin.http.messages import Request
 from plugin.search.breaker import UpstreamBreaker, find_kind
@@ -47,6 +48,7 @@ class SearchPlanner:
         )
         self._no_script = None if has_script(model) else "crossing"
         self.breaker = UpstreamBreaker()
+        self.on_experiment: Callable[[str], None] = lambda word: None
 
     def plan(
         self, request: Request, indices: str, asked: SearchRequest | Skip, *, fallback: str | None = None
@@ -68,15 +70,19 @@ class SearchPlanner:
         except InvalidError as error:
             page = self._pages.find_page(request, asked, target, InvalidControls(str(error)))
             return Search(request, indices, asked, target, InvalidControls(str(error)), None, page)
-        asked = asked if recorded is None else recorded.sent
-        decision = (
-            Decision(asked) if isinstance(asked, Skip) else self._decide(request, asked, target, fallback)
+        decision, assignment = (
+            (Decision(asked), None)
+            if isinstance(asked, Skip)
+            else self._decide(request, asked, recorded, target, fallback)
         )
-        page = self._pages.find_page(request, asked, target, decision.plan)
+        if recorded is not None and assignment is not None and assignment.unit is not None:
+            recorded = replace(recorded, is_left_to_plugin=False)  # which knows nothing of arms
+        sent = asked if recorded is None else recorded.sent
+        page = self._pages.find_page(request, sent, target, decision.plan)
         plan, forward = page.follow(decision.plan), decision.forward
         if recorded is not None:
             forward = recorded.choose_forward(forward)
-        return Search(request, indices, asked, target, plan, forward, page, recorded)
+        return Search(request, indices, sent, target, plan, forward, page, recorded, assignment)
 
     def _take_recorded(self, asked: SearchRequest | Skip) -> RecordedSearch | None:
         """Return what is recorded of a search, None if nothing is.
@@ -95,30 +101,45 @@ class SearchPlanner:
         return self._settings.are_shown(request, search.path.rpartition("/")[0][1:])
 
     def _decide(
-        self, request: Request, asked: SearchRequest, target: Target, fallback: str | None
-    ) -> Decision:
-        """Decide about a search whose indices' settings are known."""
+        self,
+        request: Request,
+        asked: SearchRequest,
+        recorded: RecordedSearch | None,
+        target: Target,
+        fallback: str | None,
+    ) -> tuple[Decision, Assignment | None]:
+        """Decide about a search whose indices' settings are known, and which part it has in an experiment.
+
+        A search that no arm would rerank has none.
+        """
         model = self._model
-        decision = plan_search(
-            asked,
-            _for_model(target, model.vectors_of),
-            defaults=model.fusion,
-            fallback=self._no_script or fallback,
-        )
+        target = _for_model(target, model.vectors_of)
+        settings = target.settings
+        assignment = None if isinstance(settings, Skip) else assign(request, asked, settings, model.bundle)
+        if assignment is not None and not isinstance(settings, Skip):
+            target = replace(target, settings=assignment.change_settings(settings))
+            fallback = fallback or assignment.fallback
+        sent = asked if recorded is None else recorded.sent
+        decision = plan_search(sent, target, defaults=model.fusion, fallback=self._no_script or fallback)
         plan = decision.plan
         if not isinstance(plan, Plan):
-            return decision
+            return decision, None
         if plan.settings.model != model.vectors_of:
-            return replace(decision, plan=Skip("model"))
+            return replace(decision, plan=Skip("model")), None
         if plan.settings.languages != "any" and not model.reads(plan.query_text):
-            return replace(decision, plan=Skip("language"))
+            return replace(decision, plan=Skip("language")), None
         if plan.settings.min_probability is not None and not is_calibrated(model.crossing):
-            return replace(decision, plan=Skip("uncalibrated"))
+            return replace(decision, plan=Skip("uncalibrated")), None
         if plan.must_split and (fallback is not None or not can_split(plan)):
-            return replace(decision, plan=Skip("docvalue_fields"))
+            return replace(decision, plan=Skip("docvalue_fields")), None
         request.context.note_query(plan.query_text)
-        is_stopped = self.breaker.is_open(find_kind(request, plan.request))
-        return replace(decision, plan=Skip("upstream")) if is_stopped else decision
+        if assignment is not None and not isinstance(settings, Skip):
+            self.on_experiment(assignment.word)
+            decision = assignment.change_decision(decision, settings, model.fusion)
+        is_stopped = isinstance(decision.plan, Plan) and self.breaker.is_open(
+            find_kind(request, plan.request)
+        )
+        return replace(decision, plan=Skip("upstream")) if is_stopped else decision, assignment
 
     def _find_target(self, request: Request, indices: str, asked: SearchRequest | Skip) -> Target:
         """Return what a search's indices say."""

@@ -1,7 +1,7 @@
 """The scores of a ranked window as clients see them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -11,6 +11,8 @@ from opensearch.search.plan import Plan
 from opensearch.search.response import SearchResponse
 from opensearch.search.scores import HitScores, SignalScore
 from plugin.encoding.model import Model
+from plugin.experiments.attributes import DRAFT, NOBODYS, TEAMS, join_names
+from plugin.experiments.team_draft import name_draft
 from plugin.search.adjustments import count_adjustments
 from plugin.search.signals import read_values
 from plugin.telemetry.outcome import SearchOutcome
@@ -27,7 +29,9 @@ _FUSED_BY = {
 class WindowScores:
     """How each hit of a window was scored; hits are named by their first-stage positions.
 
-    `num_stale` counts the vectors of other texts, None if texts were not compared.
+    `num_stale` counts the vectors of other texts, None if texts were not compared. `teams` has for each rank
+    of an interleaved window the arm that a click there counts for, or NOBODYS; it is empty for others.
+    `shadow` compares other orders with this one, if the search asks for that.
     """
 
     response: SearchResponse
@@ -35,6 +39,8 @@ class WindowScores:
     model: Model
     ranking: Ranking
     num_stale: int | None = None
+    teams: tuple[str, ...] = ()
+    shadow: Callable[[], Mapping[str, str]] | None = None
 
     def __len__(self) -> int:
         """The number of hits in the window."""
@@ -84,7 +90,23 @@ class WindowScores:
             fallback=self.plan.fallback,
             adjustments=count_adjustments(self.ranking, self.plan),
             stages_ms=stages_ms or {},
+            attributes=self._describe_teams(),
+            deferred=self.shadow,
         )
+
+    def _describe_teams(self) -> Mapping[str, str]:
+        """Return what is recorded of an interleaved page, nothing for others."""
+        interleaving = self.plan.interleaving
+        if interleaving is None:
+            return {}
+        draft = name_draft(interleaving.experiment, interleaving.unit, self.plan.query_text)
+        return {TEAMS: join_names(self._page_teams()), DRAFT: draft}
+
+    def _page_teams(self) -> list[str]:
+        """Return the teams of the page's hits; a hit beyond the window has none."""
+        plan, num_hits = self.plan, len(self.response.hits)
+        teams = [*self.teams, *[NOBODYS] * (num_hits - len(self.teams))]
+        return teams[plan.page_start : plan.page_end]
 
     @property
     def feedback(self) -> float:

@@ -10,13 +10,11 @@ from opensearch.search.response import SearchResponse
 from plugin.encoding.model import Model
 from plugin.encoding.query_future import QueryFuture, await_vector
 from plugin.errors import RerankFailedError
-from plugin.search.adjustments import adjust
+from plugin.search.ordering import WindowOrdering
 from plugin.search.scores import WindowScores
 from plugin.search.verification import WindowTexts
 from reranker.errors import ScoresError
-from reranker.fusion import choose_fusion
 from reranker.integer_query import round_query
-from reranker.rerank import rerank_vectors
 from reranker.window_vectors import WindowVectors
 
 
@@ -38,7 +36,7 @@ def score_window(
             that cannot be fused.
         UnusableResponseError: a hit has no score.
     """
-    context, settings, fused_by = texts.context, plan.settings, plan.fusion
+    context, settings = texts.context, plan.settings
     field, hits, num_stale = vector_field(settings.field), response.hits[: plan.window_size], None
     window: Sequence[bytes | None] = field.read_all(hits)
     if settings.verify_at_search:
@@ -49,18 +47,12 @@ def score_window(
     with context.stage("crossing"):
         try:
             vectors = WindowVectors(window, dim=len(query), model_tag=model.model_tag)
-            ranking = rerank_vectors(
-                np.array(response.scores()[: len(window)], np.float64),
-                choose_fusion(fused_by.method, fused_by.weight, fused_by.rank_constant),
-                query=query,
-                vectors=vectors,
-                crossing=model.crossing,
-                feedback=fused_by.feedback,
-                smoothing=fused_by.smoothing,
-            )
+            first_stage = np.array(response.scores()[: len(window)], np.float64)
+            ordering = WindowOrdering(plan, hits, first_stage, query, vectors, model.crossing)
+            ranking, teams = ordering.rank()
         except ScoresError as error:
             raise RerankFailedError("scores", str(error)) from error
-        ranking = adjust(ranking, plan, hits, query=query, vectors=vectors, crossing=model.crossing)
     if window and not ranking.num_scored:
         raise RerankFailedError("vectors", f"none of {len(window)} hits has a usable vector")
-    return WindowScores(response, plan, model, ranking, num_stale)
+    shadow = ordering.compare_with(ranking) if plan.shadow and plan.page_start == 0 else None  # once a search
+    return WindowScores(response, plan, model, ranking, num_stale, teams, shadow)

@@ -7,6 +7,7 @@ from opensearch.search.plan import InvalidControls, Plan
 from opensearch.search.request import SearchRequest
 from opensearch.settings.skip import Skip
 from opensearch.settings.target import Target
+from plugin.experiments.assignment import Assignment
 from plugin.http.messages import Request
 from plugin.search.page_agreement import Page
 from plugin.ubi.recorder import RecordedSearch
@@ -25,6 +26,8 @@ class Search:
         forward: what is sent if it is not reranked; None: the client's own bytes, which hold no `ext.rerank`.
         page: which page of its search it is.
         recorded: what is recorded of it, None if it has no `ext.ubi`; `asked` is then without that key.
+        assignment: its part in the experiment of its index; None if there is none, or if it is not reranked
+            for a reason that no arm changes.
     """
 
     request: Request
@@ -35,6 +38,7 @@ class Search:
     forward: SearchRequest | None
     page: Page
     recorded: RecordedSearch | None = None
+    assignment: Assignment | None = None
 
     @property
     def is_recorded_passed(self) -> bool:

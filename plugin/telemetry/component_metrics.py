@@ -118,6 +118,25 @@ class AdmissionMetrics:
         self._disagree.inc()
 
 
+class ExperimentMetrics:
+    """Counts the searches of indices on which an experiment runs."""
+
+    def __init__(self, registry: "CollectorRegistry") -> None:
+        from prometheus_client import Counter
+
+        self._searches = Counter(
+            "twinrank_experiment_searches",
+            "Searches that an experiment could rerank: assigned, or why they have no part in it (no_unit,"
+            " outside_share, own_settings).",
+            ["assignment"],
+            registry=registry,
+        )
+
+    def record_search(self, assignment: str) -> None:
+        """Count one search."""
+        self._searches.labels(assignment).inc()
+
+
 class BreakerMetrics:
     """Counts open circuit breakers by name: `upstream` has one a kind of search, `model` is one."""
 

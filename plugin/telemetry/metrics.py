@@ -19,6 +19,7 @@ from plugin.telemetry.component_metrics import (
     AdmissionMetrics,
     BreakerMetrics,
     EncodingMetrics,
+    ExperimentMetrics,
     IndexMetrics,
     RecordingMetrics,
     SettingsMetrics,
@@ -112,6 +113,7 @@ class Metrics:
         self.writes = WriteMetrics(own)
         self.settings = SettingsMetrics(own)
         self.recording = RecordingMetrics(own)
+        self.experiments = ExperimentMetrics(own)
 
     def record_bundle(self, bundle: str, digest: str) -> None:
         """Record which bundle this worker serves."""

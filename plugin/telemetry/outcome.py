@@ -4,7 +4,7 @@ Headers, log line, counters, span, explanation and page are rendered from it.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -41,6 +41,8 @@ class SearchOutcome:
         fallback: why the proxy scored the hits though the settings say that OpenSearch does.
         stages_ms: milliseconds by stage, `total` last; empty for an item of several.
         attributes: what is recorded beside it in UBI's `query_attributes`, by names such as `twinrank.arm`.
+        deferred: computes further attributes, after the answer; None if there are none.
+        experiment: the name of the experiment that it is part of, or why it is not; `arm` is empty then.
     """
 
     result: Result
@@ -55,6 +57,9 @@ class SearchOutcome:
     stages_ms: Mapping[str, float] = field(default_factory=dict)
     attributes: Mapping[str, str] = field(default_factory=dict)
     adjustments: Mapping[str, int] = field(default_factory=dict)
+    deferred: Callable[[], Mapping[str, str]] | None = field(default=None, compare=False)
+    experiment: str = ""
+    arm: str = ""
 
     @classmethod
     def skipped(cls, reason: str, stages_ms: Mapping[str, float] | None = None) -> "SearchOutcome":
@@ -74,6 +79,11 @@ class SearchOutcome:
     @property
     def status(self) -> str:
         """The value of `Rerank-Status`."""
+        arm = f"; arm={self.arm}" if self.arm else ""
+        return f"{self._result}; experiment={self.experiment}{arm}" if self.experiment else self._result
+
+    @property
+    def _result(self) -> str:
         if self.result != APPLIED:
             return f"{self.result}; reason={self.reason}"
         if self.shard_window:

@@ -2,7 +2,7 @@
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -37,6 +37,9 @@ _log = logging.getLogger("twinrank.ubi")
 
 DATA_PREPPER_PATH = "/log/ingest"
 """Where Data Prepper's `http` source listens, unless it is told otherwise."""
+
+Defer = Callable[[Callable[[], Mapping[str, str]], Callable[[Mapping[str, str]], None]], None]
+"""Has attributes computed after the answer, and hands them, or none, to the second argument."""
 
 MAX_ERROR_BYTES = 200
 """An error begins with its name; nothing is lost if one is not recorded."""
@@ -141,8 +144,13 @@ class UbiRecorder:
             return None
         return replace(search, is_left_to_plugin=False)
 
-    def record_response(self, request: Request, search: RecordedSearch, response: Response) -> Response:
-        """Record a search that the plugin does not, and return its answer with the `query_id`."""
+    def record_response(
+        self, request: Request, search: RecordedSearch, response: Response, *, defer: Defer | None = None
+    ) -> Response:
+        """Record a search that the plugin does not, and return its answer with the `query_id`.
+
+        `defer` computes what the outcome leaves for later; without it that is not recorded.
+        """
         outcome = response.outcome
         if response.status != 200 or not isinstance(outcome, SearchOutcome):
             return response
@@ -150,7 +158,7 @@ class UbiRecorder:
             self._writer.record_loss("unreadable")
             return response
         shows_ext = shows(search.asked.parameters.get("filter_path", ""), ("ext", UBI, "query_id"))
-        body = self._record(request, search, response.body, outcome, query_id=shows_ext)
+        body = self._record(request, search, response.body, outcome, query_id=shows_ext, defer=defer)
         return replace(response, body=body)
 
     def record_unread(self, count: int) -> None:
@@ -170,12 +178,13 @@ class UbiRecorder:
         *,
         query_id: bool = False,
         within: int = 0,
+        defer: Defer | None = None,
     ) -> bytes:
         """Record a search, and return its answer as the client is to see it."""
         try:
             found = rewrite_page(body, search.ids, search.query_id if query_id else None, within)
             if found is not None:
-                self._queue_record(request, search, found[1], outcome)
+                self._queue_record(request, search, found[1], outcome, defer)
                 return found[0]
         except Exception:  # noqa: BLE001  # a fault of the record must not fail a search
             _log.exception("unexpected error while a search was recorded")
@@ -184,15 +193,28 @@ class UbiRecorder:
         return body
 
     def _queue_record(
-        self, request: Request, search: RecordedSearch, hit_ids: list[str], outcome: SearchOutcome
+        self,
+        request: Request,
+        search: RecordedSearch,
+        hit_ids: list[str],
+        outcome: SearchOutcome,
+        defer: Defer | None,
     ) -> None:
         query, start = search.asked.encode_body().decode("utf-8", "replace"), _read_start(search.plain)
         record = build_record(
             search.parameters, search.query_id, hit_ids, query, start, outcome, self._options
         )
         identity = () if self._writer.is_service else _select_login(request)
-        if not self._queue.put(record, identity):
-            self._writer.record_loss("full")
+
+        def put(further: Mapping[str, str]) -> None:
+            record.query_attributes.update(further)
+            if not self._queue.put(record, identity):
+                self._writer.record_loss("full")
+
+        if defer is None or outcome.deferred is None:
+            put({})
+        else:
+            defer(outcome.deferred, put)
 
 
 def _read_start(search: SearchRequest) -> int:

@@ -29,6 +29,7 @@ LAYERS = {
         "lab",
         "admin harness",
         "search writes apis",
+        "experiments",
         "passthrough compare ubi",
         "settings telemetry",
         "upstream encoding",

@@ -17,7 +17,7 @@ def settings_table() -> str:
 
 def _rows(prefix: str, struct: dict[str, Any], definitions: dict[str, Any]) -> Iterator[str]:
     for name, field in struct["properties"].items():
-        reference = _reference(field)
+        reference = find_reference(field)
         if reference is not None:
             yield from _rows(f"{prefix}{name}.", definitions[reference], definitions)
             continue
@@ -26,7 +26,8 @@ def _rows(prefix: str, struct: dict[str, Any], definitions: dict[str, Any]) -> I
         yield f"| {' | '.join(cells)} |"
 
 
-def _reference(field: dict[str, Any]) -> str | None:
+def find_reference(field: dict[str, Any]) -> str | None:
+    """Return the group that a setting is, None if it is a value."""
     target = field.get("$ref") or next(
         (each["$ref"] for each in field.get("allOf", ()) if "$ref" in each), None
     )
@@ -45,6 +46,8 @@ def _type(field: dict[str, Any]) -> str:
 def _limits(field: dict[str, Any]) -> str:
     numbers = [field, *field.get("anyOf", ())]
     for each in numbers:
+        if "exclusiveMinimum" in each:
+            return f"above {each['exclusiveMinimum']:g}, to {each['maximum']:g}"
         if "minimum" in each:
             return f"{each['minimum']:g} to {each['maximum']:g}"
     if "minItems" in field:

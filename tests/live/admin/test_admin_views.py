@@ -128,6 +128,9 @@ def test_pretty_and_filter_path(proxy_url: str, toy_index: ToyIndex) -> None:
     ("POST", "enable/UPPER", {"source_fields": ["t"]}, 400, "must be lowercase"),
     ("POST", "disable/{}", None, 400, "expected settings in the mapping"),
     ("GET", "explain/{}", None, 400, "expected a search as body"),
+    ("PUT", "experiment/{}", {"name": "a"}, 400, "expected settings in the mapping"),
+    ("GET", "experiment/no-such-index", None, 404, "no index 'no-such-index'"),
+    ("GET", "experiment/{}/report?max_clicks=0", None, 400, "expected a whole number from 1, found '0'"),
     ("DELETE", "settings/{}", None, 405, "settings/"),
 ])  # fmt: skip
 def test_errors_have_opensearchs_shape(
@@ -163,7 +166,8 @@ class _Recorder(BaseHTTPRequestHandler):
 
 @pytest.mark.parametrize(("method", "path"), [
     ("GET", "settings/x"), ("PUT", "settings/x"), ("POST", "enable/x"), ("POST", "disable/x"),
-    ("GET", "status/x"), ("GET", "explain/x?text=y"),
+    ("GET", "status/x"), ("GET", "explain/x?text=y"), ("GET", "experiment/x"), ("PUT", "experiment/x"),
+    ("DELETE", "experiment/x"), ("GET", "experiment/x/report"),
 ])  # fmt: skip
 def test_opensearch_is_asked_as_the_caller_and_its_no_is_answered(method: str, path: str) -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Recorder)

@@ -256,5 +256,11 @@ def test_what_opensearch_refuses_of_the_clause_is_answered_by_the_clients_own(
 
 
 def test_every_reason_for_giving_way_is_tested() -> None:
-    elsewhere = {"crossing", "hybrid", "multi_search", "verify"}  # `hybrid` needs a plugin that is not there
+    elsewhere = {
+        "crossing",
+        "experiment",
+        "hybrid",
+        "multi_search",
+        "verify",
+    }  # `hybrid` needs a plugin that is not there
     assert {reason for reason, _, _ in FALLING_BACK} | elsewhere == set(FALLBACKS)

@@ -15,7 +15,7 @@ from opensearchpy import OpenSearch
 
 from opensearch.rawjson.validation import InvalidError
 from opensearch.search.ext import RerankControls, take_controls
-from opensearch.settings.layers import OF_AN_INDEX, check_server_defaults
+from opensearch.settings.layers import ONLY_IN_MAPPING, check_server_defaults
 from opensearch.settings.table import RerankSettings, SettingsError, parse_settings
 from plugin.harness.proxy_process import free_port, start_proxy, stop_proxy
 from tests.support.http.raw_http import ask
@@ -25,6 +25,7 @@ from tests.support.paths import ROOT, TINY_BUNDLE
 from tests.support.settings.control_effects import CONTROLS, SERVER, Server
 from tests.support.settings.effect_bench import JSON_BODY, Bench, names_in
 from tests.support.settings.setting_effects import SETTINGS
+from tests.support.settings_table import find_reference
 
 pytestmark = pytest.mark.opensearch_2_19
 
@@ -92,24 +93,26 @@ def _fields(prefix: str = "", name: str = "RerankSettings") -> Iterator[tuple[st
     """Yield every setting's dotted name and what its JSON Schema says."""
     definitions = msgspec.json.schema(RerankSettings)["$defs"]
     for key, field in definitions[name]["properties"].items():
-        reference = re.search(r"#/\$defs/(\w+)", json.dumps(field))
-        if reference is None or field.get("type") == "array":
+        reference = find_reference(field)
+        if reference is None:
             yield prefix + key, field
         else:
-            yield from _fields(f"{prefix}{key}.", reference[1])
+            yield from _fields(f"{prefix}{key}.", reference)
 
 
 def _wrong_values(field: dict[str, Any]) -> Iterator[Any]:
     """Yield what a setting must refuse: another type, beyond a limit, none of the words, empty."""
     kinds = [field, *field.get("anyOf", ())]
-    yield {"an": "object"}
+    takes_objects = any("$ref" in kind or kind.get("type") == "object" for kind in kinds)
+    yield ["an", "array"] if takes_objects else {"an": "object"}
     if not any(kind.get("type") == "null" for kind in kinds):
         yield None
     for kind in kinds:
         if "enum" in kind:
             yield from ("none-of-them", 7, kind["enum"][0].upper())
         elif kind.get("type") in ("integer", "number"):
-            yield from (kind["minimum"] - 1, kind["maximum"] + 1, str(kind["minimum"]), True)
+            least = kind["exclusiveMinimum"] if "exclusiveMinimum" in kind else kind["minimum"]
+            yield from (least - 1, kind["maximum"] + 1, str(least), True)
         elif kind.get("type") == "boolean":
             yield from ("true", 1)
         elif kind.get("type") == "string":
@@ -143,7 +146,7 @@ def test_every_bad_value_of_a_setting_is_explained(name: str, value: object) -> 
         parse_settings(LEAST | _nested(name, value))
     _check(str(refused.value), "_meta.rerank", name, value)
     assert str(refused.value).endswith("Correct it with PUT _mapping")
-    if name.partition(".")[0] not in OF_AN_INDEX:
+    if name.partition(".")[0] not in ONLY_IN_MAPPING:
         with pytest.raises(SettingsError) as refused:
             check_server_defaults(_nested(name, value), "defaults.json")
         _check(str(refused.value), "defaults.json", name, value)

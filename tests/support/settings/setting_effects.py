@@ -378,3 +378,66 @@ def the_second_field_is_where_it_is_said_to_be(bench: Bench) -> None:
 @effect_of("migration.cut_over")
 def before_the_cut_over_the_second_field_is_not_searched(bench: Bench) -> None:
     assert bench.status(_migrating(bench, cut_over=False)) == "skipped; reason=model"
+
+
+ARMS: dict[str, Any] = {"control": "opensearch", "reranked": {}}
+
+
+def _running(bench: Bench, **experiment: object) -> str:
+    """Return an index with an experiment whose units a header names."""
+    settings = {"name": "autumn", "mode": "split", "arms": ARMS, "unit": {"header": "X-Session"}}
+    return bench.index(experiment=settings | experiment)
+
+
+def _status_of(bench: Bench, name: str, unit: str, header: str = "X-Session") -> str:
+    body = json.dumps({"query": bench.toy.query}).encode()
+    return ask(bench.proxy_url, "POST", f"/{name}/_search", body, JSON_BODY | {header: unit}).rerank_status
+
+
+def _arms_of(bench: Bench, name: str) -> list[str]:
+    return [_status_of(bench, name, f"user-{n}").rpartition("arm=")[2] for n in range(16)]
+
+
+@effect_of("experiment.name")
+def an_experiment_runs_if_it_has_a_name(bench: Bench) -> None:
+    assert "; experiment=winter; arm=" in _status_of(bench, _running(bench, name="winter"), "anna")
+    assert "experiment" not in _status_of(bench, bench.plain, "anna")
+
+
+@effect_of("experiment.mode")
+def a_page_has_one_arm_or_is_made_of_two(bench: Bench) -> None:
+    assert _status_of(bench, _running(bench, mode="interleave"), "anna").endswith("arm=interleaved")
+    assert set(_arms_of(bench, _running(bench))) == set(ARMS)
+
+
+@effect_of("experiment.arms")
+def the_arms_are_those_that_are_named(bench: Bench) -> None:
+    arms = {"control": {}, "a": {"fusion": {"weight": 1}}, "b": "opensearch"}
+    assert set(_arms_of(bench, _running(bench, arms=arms))) == set(arms)
+
+
+@effect_of("experiment.control")
+def the_control_is_the_arm_that_is_named(bench: Bench) -> None:
+    """It is the first in every report, and the first of those that units are drawn for."""
+    before, after = (_arms_of(bench, _running(bench, control=each)) for each in ARMS)
+    assert before == [{"control": "reranked", "reranked": "control"}[arm] for arm in after]
+    assert _status_of(bench, _running(bench, control="third"), "anna") == "skipped; reason=settings"
+
+
+@effect_of("experiment.share")
+def only_a_share_of_units_takes_part(bench: Bench) -> None:
+    name = _running(bench, share=0.5)
+    outside = [_status_of(bench, name, f"user-{n}").endswith("experiment=outside_share") for n in range(16)]
+    assert 0 < sum(outside) < 16
+
+
+@effect_of("experiment.unit")
+def a_header_may_name_the_unit(bench: Bench) -> None:
+    name = _running(bench, unit={"header": "X-Visitor"})
+    assert "arm=" in _status_of(bench, name, "anna", "X-Visitor")
+    assert _status_of(bench, name, "anna").endswith("experiment=no_unit")
+
+
+@effect_of("experiment.salt")
+def another_salt_draws_the_units_anew(bench: Bench) -> None:
+    assert _arms_of(bench, _running(bench)) != _arms_of(bench, _running(bench, salt="2"))

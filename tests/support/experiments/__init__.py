@@ -1,0 +1,1 @@
+"""Experiments with users whose preferences are known."""
