@@ -26,17 +26,14 @@ TABLE: dict[tuple[str, str], dict[str | None, int]] = {
     ("GET", f"{OWN}/status/articles"): {None: 401, "nothing": 403, "reader": 200, "admin": 200},
     ("GET", f"{OWN}/explain/articles?text=and"): {None: 401, "nothing": 403, "reader": 200, "admin": 200},
     ("GET", f"{OWN}/explain/private?text=and"): {None: 401, "reader": 403, "admin": 200},
-<<<<<<< HEAD
     ("GET", f"{OWN}/"): dict.fromkeys(EVERYBODY, 200),
     ("GET", f"{OWN}/lab/lab.js"): dict.fromkeys(EVERYBODY, 200),
     ("GET", f"{OWN}/lab/indices/articles"): {None: 401, "nothing": 403, "reader": 200, "admin": 200},
     ("GET", f"{OWN}/lab/indices/private"): {None: 401, "reader": 403, "admin": 200},
     ("POST", f"{OWN}/lab/search/articles"): {None: 401, "nothing": 403, "reader": 200, "admin": 200},
     ("POST", f"{OWN}/lab/search/private"): {None: 401, "reader": 403, "admin": 200},
-=======
     ("GET", f"{OWN}/experiment/articles"): {None: 401, "nothing": 403, "reader": 200, "admin": 200},
     ("PUT", f"{OWN}/experiment/articles?dry_run"): {None: 401, "nothing": 403, "reader": 200, "writer": 200},
->>>>>>> c9346a1 (Experiments on one's own searches: shadow, split and interleave, with a report that may be read at any time)
     ("POST", f"{OWN}/enrich?index=articles"): {None: 401, "nothing": 403, "reader": 200, "admin": 200},
     ("POST", "/v1/rerank"): dict.fromkeys(EVERYBODY, 200),
     ("POST", "/v1/embeddings"): dict.fromkeys(EVERYBODY, 200),
@@ -50,12 +47,9 @@ BODIES: dict[str, object] = {
     "/v1/embeddings": {"input": "and"},
     "/rescore": {"input": "and"},
     f"{OWN}/settings/articles": {"window_size": 100},
-<<<<<<< HEAD
     f"{OWN}/lab/search/articles": {"text": "and"},
     f"{OWN}/lab/search/private": {"text": "and"},
-=======
     f"{OWN}/experiment/articles?dry_run": {"name": "autumn", "arms": {"control": "opensearch", "other": {}}},
->>>>>>> c9346a1 (Experiments on one's own searches: shadow, split and interleave, with a report that may be read at any time)
 }
 
 
