@@ -65,6 +65,7 @@ class TeacherSection(Section, frozen=True):
     The logits of several are averaged. `labels` is a label file in place of them, and `recipe` the recipe
     that it was made with, whose sources the student then learns from. A teacher that is named beside it must
     be the one whose labels they are. `teaches` names the sources whose labels are learned, by default all.
+    Sources in `held_back` are not learned at all: their labels are for the measure, over other passages.
     `origin` says what the teacher is, for the manifest. `int8` computes cross-encoders from ONNX graphs in
     integers.
     """
@@ -75,6 +76,7 @@ class TeacherSection(Section, frozen=True):
     labels: str | None = None
     recipe: str | None = None
     teaches: tuple[str, ...] | None = None
+    held_back: tuple[str, ...] = ()
     origin: str | None = None
     int8: bool = False
 

@@ -1,6 +1,6 @@
 """What a query tower learns over stored vectors: labels of some queries, and vectors to keep near to."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,7 +80,7 @@ def make_lessons(config: Config, labelled: LabelledExamples, tower: Tower, out: 
     recipe, stored = _read_recipe(config), Path(config.distil.stored_vectors or "")
     pool = make_pool(recipe)
     queries = _collect_queries(config, pool)
-    sides = split(queries, config.data.dev_share, limit=config.data.max_dev, seed=config.run.seed)
+    sides = _split_queries(config, recipe, queries)
     taught = _select_taught(config, recipe, labelled)
     passages, rows = _encode_passages(pool, taught, stored, threads=config.run.threads)
     found = []
@@ -115,6 +115,21 @@ def _collect_queries(config: Config, pool: Pool) -> Examples:
     return own
 
 
+def _split_queries(config: Config, recipe: Recipe, queries: Examples) -> tuple[Examples, Examples]:
+    """Return the queries to learn from, and those that are held back: whole sources, if some are named.
+
+    A tower learns which passages the teacher likes, and queries of the same passages reward that. So it is
+    measured better on sources that it does not learn from.
+    """
+    data, names = config.data, set(config.teacher.held_back)
+    if not names:
+        return split(queries, data.dev_share, limit=data.max_dev, seed=config.run.seed)
+    _check_names(recipe, names, "held_back")
+    kept = [query for query in queries.queries if _name_source_of(recipe, query) in names]
+    learned = [query for query in queries.queries if _name_source_of(recipe, query) not in names]
+    return queries.select(learned), queries.select(kept[: data.max_dev])
+
+
 def _select_taught(
     config: Config, recipe: Recipe, labelled: LabelledExamples
 ) -> dict[str, tuple[tuple[str, ...], Floats]]:
@@ -123,18 +138,27 @@ def _select_taught(
     Raises:
         TrainingError: the recipe has no such source, or none of its queries has labels.
     """
-    names = [name_source(each.path) for each in recipe.sources]
-    teaches = config.teacher.teaches
-    if teaches is not None and (unknown := sorted(set(teaches) - set(names))):
-        raise TrainingError(f"expected sources of the recipe in teacher.teaches, found {unknown}")
+    teaches, held_back = config.teacher.teaches, config.teacher.held_back
+    _check_names(recipe, teaches or (), "teaches")
     found = {
         group.query: (group.documents, scores)
         for group, scores in zip(labelled.groups, labelled.scores, strict=True)
-        if teaches is None or names[int(group.query.partition("/")[0])] in teaches
+        if teaches is None or _name_source_of(recipe, group.query) in {*teaches, *held_back}
     }
     if not found:
         raise TrainingError("expected labels of the sources in teacher.teaches, found none")
     return found
+
+
+def _check_names(recipe: Recipe, names: Iterable[str], key: str) -> None:
+    if unknown := sorted(set(names) - {name_source(each.path) for each in recipe.sources}):
+        raise TrainingError(f"expected sources of the recipe in teacher.{key}, found {unknown}")
+
+
+def _name_source_of(recipe: Recipe, query: str) -> str | None:
+    """Return the name of a query's source in the recipe, or None if it is from further sources."""
+    number = int(query.partition("/")[0])
+    return name_source(recipe.sources[number].path) if number < len(recipe.sources) else None
 
 
 def _encode_passages(

@@ -1,5 +1,6 @@
 """A query tower learns over stored vectors, from a label file to a model's folder."""
 
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -161,6 +162,34 @@ def test_only_labelled_queries_are_taught_and_all_have_the_bundles_vectors(
     cosines = book.passages[book.learned.taught.candidates[row]] @ book.learned.targets[place]
     scores = book.learned.taught.scores[row]
     assert np.corrcoef(cosines, scores)[0, 1] > 0.999, "the teacher is the bundle: its scores fit its vectors"
+
+
+def test_a_source_may_be_held_back_whole(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "nq_dev", tmp_path / "other")
+    lines = [f'{{"_id": "o{i}", "text": "wait {i} seconds in {i * i}"}}' for i in range(40)]
+    queries = tmp_path / "other" / "queries.jsonl.gz"
+    queries.write_bytes(gzip.compress("\n".join(lines).encode()))
+    first = next(iter(load_collection(folder / "nq_dev").documents))
+    rows = "".join(f"o{i}\t{first}\t1\n" for i in range(40))
+    (tmp_path / "other" / "qrels.tsv.gz").write_bytes(
+        gzip.compress(f"query-id\tcorpus-id\tscore\n{rows}".encode())
+    )
+    write_recipe(tmp_path / "recipe.toml", folder / "nq_dev", TINY_BUNDLE)
+    source = f'[[sources]]\nkind = "beir"\npath = "{tmp_path}/other"\nlicence = "x"\n'
+    (tmp_path / "recipe.toml").write_text((tmp_path / "recipe.toml").read_text() + source)
+    options = ["--encoder", TINY_BUNDLE, "--out", tmp_path / "labels.bin", "--cache", folder / "cache"]
+    command("label", tmp_path / "recipe.toml", *options)
+    text = write_config(folder, "two", teacher='held_back = ["other"]').read_text()
+    for name in ("recipe.toml", "labels.bin"):
+        text = text.replace(f"{folder}/{name}", f"{tmp_path}/{name}")
+    (tmp_path / "two.toml").write_text(text)
+    labelled = read_labelled(tmp_path / "labels.bin", tmp_path / "recipe.toml", teacher=None, say=print)
+    shutil.copy(folder / "base" / "tokenizer.json", tmp_path)
+    tower = load_base(str(folder / "base")).query
+    book = make_lessons(read_config(tmp_path / "two.toml"), labelled, tower, tmp_path, print)
+    assert len(book.held_back.texts) == 40
+    assert all(text.startswith("wait ") and " seconds in " in text for text in book.held_back.texts)
+    assert not any(" seconds in " in text for text in book.learned.texts)
 
 
 @pytest.mark.parametrize(
