@@ -161,7 +161,7 @@ REQUEST: tuple[Reason, ...] = (
     Reason(
         ("mmr",),
         "`ext.mmr` asks OpenSearch for a diverse order, which reranking would undo.",
-        "Leave `ext.mmr` out, or keep that order.",
+        "Leave `ext.mmr` out and set [`diversity`](../explanation/ranking.md#diversity), or keep that order.",
     ),
     Reason(
         ("generative_qa_parameters",),

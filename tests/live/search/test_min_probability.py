@@ -1,11 +1,22 @@
 """`min_probability` on a real OpenSearch: pages and totals, whole or cut, and what a failure shows."""
 
 import json
+from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from opensearchpy import OpenSearch
+from werkzeug.test import Client
 
+from opensearch.index.enable import EnableRequest, enable
+from opensearch.settings.layers import BundleDefaults
+from opensearch.settings.table import SettingsError
+from plugin.encoding.model import Model
+from plugin.proxy import Proxy
+from plugin.upstream.client import Upstream
+from plugin.upstream.connecting import Connecting
+from reranker.crossing import Cosine
 from tests.support.http.raw_http import RawAnswer, ids, search
 from tests.support.indices.toy_index import ToyIndex
 from tests.support.searches.several_searches import item_ids, items, lines, msearch
@@ -121,3 +132,23 @@ def test_an_item_of_several_searches_is_cut_too(proxy_url: str, toy_index: ToyIn
     assert answer.rerank_status.endswith("items=0-2:applied")
     assert [len(item_ids(item)) for item in items(answer)] == [10, 5, 0]
     assert {item["hits"]["total"]["value"] for item in items(answer)} == {30}
+
+
+def test_a_bundle_without_calibration_has_no_least_probability(
+    opensearch_url: str, toy_index: ToyIndex
+) -> None:
+    """A search says why it is passed through, and the settings are refused."""
+    model = replace(Model.load(toy_index.bundle), crossing=Cosine(scale=1.0, offset=0.0))
+    body = {"query": toy_index.query, "ext": controls(min_probability=0.1)}
+    with closing(Upstream(opensearch_url)) as upstream:
+        answer = Client(Proxy(upstream, model)).post(f"/{toy_index.name}/_search", json=body, buffered=True)
+    assert (answer.status_code, answer.headers["Rerank-Status"]) == (200, "skipped; reason=uncalibrated")
+    assert not model.defaults.is_calibrated
+    bundle = BundleDefaults("raw", "tiny", {}, is_calibrated=False)
+    wanted = EnableRequest("tiny", {"min_probability": 0.1}, bundle)
+    refused = r"min_probability: expected no value, since raw is not calibrated, found 0\.1\. Nothing was"
+    with (
+        closing(Connecting(opensearch_url).client()) as connected,
+        pytest.raises(SettingsError, match=refused),
+    ):
+        enable(connected, toy_index.name, wanted)

@@ -18,6 +18,11 @@ FUSIONS: dict[str, dict[str, Any]] = {
     "a weight": {"weight": 3},
     "feedback": {"feedback": 0.5, "smoothing": 0},
     "smoothing": {"feedback": 0, "smoothing": 0.6},
+    "signals": {
+        "weight": 6,
+        "smoothing": 0.6,
+        "signals": [{"field": "n", "kind": "saturation", "weight": -2, "pivot": 40}],
+    },
     "both": {"weight": 6, "feedback": 0.5, "smoothing": 0.6},
 }
 ROUNDING = 0.005
@@ -53,7 +58,7 @@ def test_the_parts_of_a_score_are_its_sum_and_order_the_hits(
         assert sum(parts) == pytest.approx(total, abs=ROUNDING * (len(parts) + 1) + 1e-9)
     totals = [total for *_, total in found]
     assert totals == sorted(totals, reverse=True)
-    extra = sum(bool(fusion.get(name)) for name in ("feedback", "smoothing"))
+    extra = sum(bool(fusion.get(name)) for name in ("feedback", "smoothing", "signals"))
     assert {len(parts) for parts in found} == {len(("first stage", "crossing", "sum")) + extra}
 
 

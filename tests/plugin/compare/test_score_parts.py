@@ -27,6 +27,16 @@ def test_the_parts_add_up_to_a_number_of_a_persons_size() -> None:
     assert found.format_sum() == "11.9 = 0.9 + 8.0 + 3.0 + 0.0"
 
 
+def test_signals_are_one_part() -> None:
+    signals = [{"factor": math.exp(1.5)}, {"factor": 1.0}]
+    told = scored(similarity=SIMILARITY, neighbours=1.5e9, signals=signals)
+    found = find_score_parts(told | {"fused": told["fused"] * math.exp(1.5)}, USED)
+    assert list(found.shares) == ["first_stage", "crossing", "feedback", "signals", "smoothing"]
+    assert found.shares["signals"] == pytest.approx(1.5)
+    assert found.shares["smoothing"] == pytest.approx(0, abs=1e-9)
+    assert sum(found.shares.values()) == pytest.approx(found.total)
+
+
 def test_a_negative_share_is_subtracted() -> None:
     found = find_score_parts(
         {"first_stage_score": 1.0, "crossing": -0.25, "fused": math.exp(7.5)}, USED | {"feedback": 0}
