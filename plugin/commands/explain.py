@@ -142,7 +142,7 @@ def _format_shares(scored: dict[str, Any], parts: ScoreParts) -> Iterator[str]:
         yield f"smoothing → {shares['smoothing']:+.2f}"
     for each in scored.get("signals", ()):
         value = "no value" if each["value"] is None else f"{each['value']:g}"
-        yield f"signal {each['field']} ({each['kind']}) {value} → {math.log(each['factor']):+.2f}"
+        yield f"signal {each['field']} {value} → {math.log(each['factor']):+.2f}"
     yield f"= {parts.total:.2f}"
     before = scored.get("rank_before_diversity", scored["rank"])
     if before != scored["rank"]:
