@@ -68,7 +68,7 @@ def test_no_search_fails_or_waits_and_all_losses_are_counted(
         relay.fault = None
         until(lambda: sum(ask_counts(proxy.url).values()) >= num_searches, "a result of each record")
         counted = ask_counts(proxy.url)
-        log = (tmp_path / "proxy.log").read_text()
+    log = (tmp_path / "proxy.log").read_text()
     assert sum(counted.values()) == num_searches, counted
     client.indices.refresh(index=QUERIES)
     stored = client.count(index=QUERIES, body={"query": {"term": {"application": run}}})["count"]
