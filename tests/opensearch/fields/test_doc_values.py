@@ -51,4 +51,6 @@ def test_values_of_both_forms_of_one_field_do_not_mix() -> None:
 
 def test_a_refusal_is_told_from_other_errors() -> None:
     assert refuses_doc_values(b"Text fields are not optimised ... set fielddata=true on [title]")
-    assert not refuses_doc_values(b'{"error":{"type":"parsing_exception","reason":"unknown query [matc]"}}')
+    assert not refuses_doc_values(
+        b'{"error":{"type":"parsing_exception","reason":"unknown query [nothing]"}}'
+    )
