@@ -16,6 +16,10 @@ from plugin.ubi.parameters import UbiParameters
 PREFIX = "twinrank."
 """Begins the name of every attribute that the proxy adds; those of clients have other names."""
 
+OF_TEXT = frozenset({"twinrank.draft"})
+"""Attributes made from a query's text; those of OF_CLIENT are made from a client's id."""
+OF_CLIENT = frozenset({"twinrank.unit", "twinrank.draft"})
+
 MAX_KEYWORD_BYTES = 32_766
 """OpenSearch refuses a document with a longer keyword, so longer values are cut."""
 
@@ -94,7 +98,8 @@ def build_record(
         query_response_id=str(uuid.uuid4()),
         query_response_hit_ids=[_cut(each) for each in hit_ids],
         client_id=_name_client(parameters.client_id, options.client_key),
-        query_attributes=_describe(parameters.query_attributes) | _describe_outcome(outcome, start),
+        query_attributes=_describe(parameters.query_attributes)
+        | _protect(_describe_outcome(outcome, start), options),
         application=parameters.application,
         user_query=_read_user_query(parameters) if options.query_text else None,
         query=query[:MAX_QUERY_CHARS] if options.query_text else None,
@@ -111,6 +116,16 @@ def _name_client(client_id: str | None, key: bytes | None) -> str:
 def _read_user_query(parameters: UbiParameters) -> str | dict[str, Any]:
     given = parameters.user_query or ""
     return _cut(given) if isinstance(given, str) else given
+
+
+def _protect(attributes: dict[str, str], options: RecordingOptions) -> dict[str, str]:
+    """Return the proxy's attributes without what the options keep out of records.
+
+    Hashes of client and query could be guessed from lists of likely ones, but not with a key.
+    """
+    kept = {name: value for name, value in attributes.items() if options.query_text or name not in OF_TEXT}
+    key = options.client_key
+    return {name: _name_client(value, key) if name in OF_CLIENT else value for name, value in kept.items()}
 
 
 def _describe(attributes: Mapping[str, str | int | float | bool]) -> dict[str, str]:

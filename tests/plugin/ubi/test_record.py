@@ -79,3 +79,20 @@ def test_what_opensearch_would_refuse_is_cut() -> None:
     assert huge.query is not None
     assert len(huge.query) == MAX_QUERY_CHARS
     assert huge.num_bytes < 200_000
+
+
+def test_hashes_of_an_experiment_keep_what_the_record_keeps() -> None:
+    """Without the key, a hash of a client's id could be found by hashing likely ids."""
+    attributes = {"twinrank.unit": "0f", "twinrank.draft": "1e", "twinrank.arm": "a"}
+    outcome = SearchOutcome("applied", attributes=attributes)
+
+    def found(**options: object) -> dict[str, str]:
+        written = record(options=RecordingOptions(**options), outcome=outcome).query_attributes  # type: ignore[arg-type]
+        return {name: value for name, value in written.items() if name in attributes}
+
+    assert found() == attributes
+    keyed = found(client_key=b"a" * 16)
+    assert keyed["twinrank.arm"] == "a"
+    assert len({keyed["twinrank.unit"], keyed["twinrank.draft"], "0f", "1e"}) == 4
+    assert keyed == found(client_key=b"a" * 16) != found(client_key=b"b" * 16)
+    assert found(query_text=False) == {"twinrank.unit": "0f", "twinrank.arm": "a"}
