@@ -33,8 +33,10 @@ def test_a_user_sees_both_orders_of_what_it_may_search(browser: Browser, secured
         assert secured.password("reader") not in tab.page.content()
 
 
-def test_who_gives_no_password_is_told_so(browser: Browser, secured: Secured) -> None:
-    with open_tab(browser, secured.proxy_url) as tab:
+def test_who_gives_a_wrong_password_is_told_so(browser: Browser, secured: Secured) -> None:
+    """Playwright gives it once and then cancels, as a person does who knows no other one."""
+    wrong = {"username": "reader", "password": "Wrong-secret-of-this-test-79"}  # pragma: allowlist secret
+    with open_tab(browser, secured.proxy_url, http_credentials=wrong) as tab:
         tab.open(index="articles", text="and")
         assert "OpenSearch asks for a user and a password" in tab.messages()
         assert tab.find("index").input_value() == "articles"
