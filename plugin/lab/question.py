@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from opensearch.rawjson.prepared import prepared
 from opensearch.rawjson.validation import InvalidError, validate
 from opensearch.settings.target import Target
 from plugin.compare.placeholders import PLACEHOLDERS, fill_placeholders, has_placeholder
@@ -25,6 +26,7 @@ class BodyTextError(Exception):
         self.column = column
 
 
+@prepared
 class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One request of the page.
 

@@ -20,11 +20,14 @@ PACKAGES = (indexer, opensearch, plugin, reranker)
 
 ONLY_WRITTEN = {
     "CohereResult", "CohereRerankAnswer", "TeiResult",
-    "Chunk", "Embedding", "EmbeddingsAnswer", "RescoreAnswer",
+    "Chunk", "Embedding", "EmbeddingsAnswer", "RescoreAnswer", "UbiRecord",
 }  # fmt: skip
 """Structs that are encoded and never decoded, which needs no layout."""
 
-BY_ONE_THREAD = {"QueryRecord", "DocumentRecord", "Documented"}
+BY_ONE_THREAD = {
+    "QueryRecord", "DocumentRecord", "Documented", "Baseline", "BaselineQuery",
+    "_JudgementList", "_QueryEntry", "_QuerySet", "_RatedQuery", "_Rating",
+}  # fmt: skip
 """Structs of files that a command reads, by one thread."""
 
 FIRST_USE = """
