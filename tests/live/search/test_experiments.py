@@ -269,3 +269,18 @@ def test_a_shadow_shows_the_control_and_compares_the_others_afterwards(
     assert ids(answer) == toy.expected_order(WINDOW)
     assert status(answer).endswith("execution=sidecar; fallback=experiment; experiment=dark; arm=control")
     assert status(search(proxied, toy, None)).endswith("experiment=no_unit")
+
+
+def test_exact_matches_come_first_on_an_interleaved_page(toy: ToyIndex, proxied: Client, run: Run) -> None:
+    """They are placed after the two orders are made one."""
+    chosen = first_stage(toy, WINDOW)[-1]
+    change = {"doc": {"exact": toy.query_text}}
+    toy.client.update(index=toy.name, id=chosen, body=change, refresh=True)
+    run(INTERLEAVE)
+    plain = {unit: ids(search(proxied, toy, unit, size=WINDOW)) for unit in "abc"}
+    assert all(chosen in page[1:] for page in plain.values())
+    run(INTERLEAVE, keep_exact=["exact.keyword"])
+    for unit, before in plain.items():
+        answer = search(proxied, toy, unit, size=WINDOW)
+        assert "arm=interleaved" in status(answer)
+        assert ids(answer) == [chosen, *(each for each in before if each != chosen)]
