@@ -6,6 +6,7 @@
 import shlex
 import sys
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 PROJECT = "twinrank"
@@ -33,8 +34,13 @@ def install_command(extra: str, root: Path = _ROOT) -> str:
 
 
 def pip_install(*requirements: str) -> str:
-    """Return the shell command that installs packages for the Python that runs this."""
-    return shlex.join([sys.executable or "python3", "-m", "pip", "install", *requirements])
+    """Return the shell command that installs packages for the Python that runs this.
+
+    Environments of `uv tool` and of the container image have no pip: another Python's installs into them.
+    """
+    python = sys.executable or "python3"
+    pip = [python, "-m", "pip"] if find_spec("pip") else ["python3", "-m", "pip", "--python", python]
+    return shlex.join([*pip, "install", *requirements])
 
 
 def _requirements(extra: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -81,6 +82,23 @@ def test_each_extra_names_its_own_packages(installed: Path, extra: str, package:
     command = without((), program, folder=installed).stdout
     assert f" -m pip install '{package}" in command or f" '{package}" in command
     assert "torch" not in command
+
+
+def test_without_pip_another_pythons_is_named(installed: Path, tmp_path: Path) -> None:
+    """`uv tool` and the image make such environments. The command is run, but without a download."""
+    program = """
+import importlib.util
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name: None if name == "pip" else found(name)
+from reranker.extras import pip_install; print(pip_install("botocore>=1.40"))
+"""
+    command = shlex.split(without((), program, folder=installed).stdout)
+    assert command == ["python3", "-m", "pip", "--python", sys.executable, "install", "botocore>=1.40"]
+    bare = tmp_path / "bare"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
+    command[command.index(sys.executable)] = str(bare / "bin" / "python")
+    done = subprocess.run([*command[:-2], "list"], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
 
 
 def test_evaluate_and_aws_say_the_same(tmp_path: Path) -> None:
