@@ -1,19 +1,14 @@
 """The commands of docs/tutorials/existing-index.md, run as they are written."""
 
 import re
-import shlex
-import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from opensearchpy import OpenSearch
 
 from plugin.harness.proxy_process import free_port
-from tests.support.docs_commands import DocsShell, command_blocks, put_twinrank_on_path
-from tests.support.http.raw_http import ask
+from tests.support.docs_commands import DocsShell, command_blocks, put_twinrank_on_path, served
 
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
 INDEX = "articles"
@@ -27,34 +22,6 @@ def shell(client: OpenSearch, opensearch_url: str, tmp_path: Path) -> Iterator[D
     addresses = {"http://127.0.0.1:9200": opensearch_url, "127.0.0.1:9100": f"127.0.0.1:{free_port()}"}
     yield DocsShell(tmp_path, opensearch_url, addresses)
     client.indices.delete(index=INDEX, ignore_unavailable=True)
-
-
-@contextmanager
-def served(shell: DocsShell, block: str) -> Iterator[None]:
-    """Run the block that serves, until the end of the context."""
-    child = subprocess.Popen(
-        shlex.split(shell.command(block)), cwd=shell.folder, env=shell.environment, start_new_session=True
-    )
-    try:
-        wait_until_healthy(shell.command("http://127.0.0.1:9100"))
-        yield
-    finally:
-        child.terminate()
-        child.wait(60)
-
-
-def wait_until_healthy(url: str) -> None:
-    deadline_s = time.monotonic() + 90
-    while not is_healthy(url):
-        assert time.monotonic() < deadline_s, f"expected a proxy at {url}"
-        time.sleep(0.1)
-
-
-def is_healthy(url: str) -> bool:
-    try:
-        return ask(url, "GET", "/_plugins/_rerank/health").status == 200
-    except OSError:
-        return False
 
 
 def places(table: str) -> tuple[list[str], list[str]]:

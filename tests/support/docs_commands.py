@@ -2,12 +2,16 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.http.raw_http import ask
 from tests.support.paths import DOCS, ROOT
 
 
@@ -60,3 +64,31 @@ class DocsShell:
         path, proxy = f"{self.folder}:{os.environ['PATH']}", self.command("http://127.0.0.1:9100")
         addresses = {"TWINRANK_UPSTREAM": self.opensearch, "TWINRANK_PROXY": proxy}
         return os.environ | addresses | {"PATH": path, "COLUMNS": "110"}
+
+
+@contextmanager
+def served(shell: DocsShell, block: str) -> Iterator[None]:
+    """Run the block that serves, until the end of the context."""
+    child = subprocess.Popen(
+        shlex.split(shell.command(block)), cwd=shell.folder, env=shell.environment, start_new_session=True
+    )
+    try:
+        wait_until_healthy(shell.command("http://127.0.0.1:9100"))
+        yield
+    finally:
+        child.terminate()
+        child.wait(60)
+
+
+def wait_until_healthy(url: str) -> None:
+    deadline_s = time.monotonic() + 90
+    while not is_healthy(url):
+        assert time.monotonic() < deadline_s, f"expected a proxy at {url}"
+        time.sleep(0.1)
+
+
+def is_healthy(url: str) -> bool:
+    try:
+        return ask(url, "GET", "/_plugins/_rerank/health").status == 200
+    except OSError:
+        return False
