@@ -121,7 +121,8 @@ class ClickLog:
                 self._add_page(page)
         row = self._database.execute("SELECT TOTAL(number) FROM clicks WHERE NOT is_shown").fetchone()
         self.counts.clicks_without_impression = int(row[0])
-        capped = "SELECT COUNT(DISTINCT client) FROM clients WHERE searches > IIF(query = ?, ?, ?)"
+        most = "CASE query WHEN ? THEN ? ELSE ? END"
+        capped = f"SELECT COUNT(DISTINCT client) FROM clients WHERE searches > {most}"  # noqa: S608  # no input
         limits = (_ALL, self._caps.searches, self._caps.searches_a_query)
         self.counts.capped_clients = self._database.execute(capped, limits).fetchone()[0]
 

@@ -4,6 +4,7 @@ import csv
 import json
 import random
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,8 @@ from tests.support.waiting import until
 pytestmark = pytest.mark.live
 INDEX = "articles"
 BEFORE, PAGE = "tutorials/existing-index.md", "tutorials/your-own-traffic.md"
-USERS = 150
 SEARCHES = 2
+"""Of each user."""
 
 
 @pytest.fixture
@@ -38,13 +39,13 @@ class Users:
         self._right = {row["query_id"]: row["doc_id"] for row in _rows(folder / "judgments.csv")}
         self._texts = {row["query_id"]: row["query"] for row in _rows(folder / "queries.csv")}
 
-    def visit(self, wave: str) -> None:
-        """Search and click; returns when everything is recorded."""
+    def visit(self, wave: str, users: int) -> None:
+        """Search and click, so many of them; returns when everything is recorded."""
         before = self._recorded()
-        for user in range(USERS):
+        for user in range(users):
             for number, query in enumerate(self._random.sample(sorted(self._texts), SEARCHES)):
                 self._search(f"{wave}-user-{user}", f"{wave}-{user}-{number}", query)
-        until(lambda: self._recorded() == before + USERS * SEARCHES)
+        until(lambda: self._recorded() == before + users * SEARCHES)
 
     def _search(self, client_id: str, query_id: str, query: str) -> None:
         text = self._texts[query]
@@ -68,7 +69,7 @@ class Users:
             "action_name": "click",
             "query_id": query_id,
             "client_id": client_id,
-            "timestamp": "2026-11-30T10:15:00.000Z",
+            "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "event_attributes": {"object": {"object_id": clicked}, "position": position},
         }
         self._client.index(index="ubi_events", body=event)
@@ -96,7 +97,7 @@ def test_an_engineers_day(shell: DocsShell, client: OpenSearch) -> None:
         users = Users(client, shell.command("http://127.0.0.1:9100"), shell.folder)
 
         shell.run(blocks.pop("shadow"))
-        users.visit("shadow")
+        users.visit("shadow", 50)
         assert "gentle" in shell.run(blocks.pop("compared"))
         shell.run(blocks.pop("unshadow"))
 
@@ -105,8 +106,9 @@ def test_an_engineers_day(shell: DocsShell, client: OpenSearch) -> None:
         assert "<html" in (shell.folder / "report.html").read_text()
 
         shell.run(blocks.pop("interleave"))
-        users.visit("interleave")
-        assert "reranked wins: +" in shell.run(blocks.pop("report"))
+        users.visit("interleave", 400)
+        report = shell.run(blocks.pop("report"))
+        assert "reranked wins: +" in report, report
         shell.run(blocks.pop("stop"))
 
         shell.run(blocks.pop("baseline"))
