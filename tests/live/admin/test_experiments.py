@@ -153,6 +153,7 @@ def test_a_stopped_experiment_keeps_its_report(proxy_url: str, toy: ToyIndex) ->
 
 
 def test_other_settings_make_another_run(proxy_url: str, client: OpenSearch, toy: ToyIndex) -> None:
+    follow(proxy_url, toy, runs=False)  # not the experiment that the test before has stopped
     start = ["experiment", "start", toy.name, "--upstream", toy.url, "--name", "runs", "--mode", "split"]
     arms = ["--arm", "control=opensearch", "--arm", "reranked={}"]
     dry = CliRunner().invoke(main, [*start, *arms, "--dry-run"])
