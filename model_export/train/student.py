@@ -61,7 +61,7 @@ def _load_base(section: ModelSection) -> Base | None:
     base = load_base(section.base) if section.base else None
     if base is None:
         if section.prefix_of or section.lower_of:
-            raise TrainingError("expected a base whose layers prefix_of and lower_of add to, found none")
+            raise TrainingError("expected a base that prefix_of and lower_of change, found none")
         return None
     if section.prefix_of:
         constants = load_base(section.prefix_of)

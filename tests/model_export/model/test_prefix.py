@@ -89,5 +89,5 @@ def test_what_does_not_go_together_is_refused(
 
 def test_a_start_from_random_weights_has_no_layers_for_them(constant: Path) -> None:
     about = ModelSection("x", "MIT", prefix_of=str(constant))
-    with pytest.raises(TrainingError, match="expected a base whose layers take the constants of prefix_of"):
+    with pytest.raises(TrainingError, match="expected a base that prefix_of and lower_of change"):
         make_student(about, [], seed=1)
