@@ -2,7 +2,7 @@
 
 import difflib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ def _apply_profile(
 ) -> None:
     if context.resilient_parsing:  # of a shell that completes a word
         return
-    _warn_of_unread_variables(context.find_root(), path, options)
+    _warn_of_unread_variables(context, path, options)
     profile = read_profile(file)
     if profile is not None:
         entries = select_entries(profile, context.find_root(), path, options)
@@ -82,10 +82,22 @@ def _apply_profile(
         remember_profile(context, profile.file, entries)
 
 
-def _warn_of_unread_variables(root: click.Context, path: Table, options: Mapping[str, click.Option]) -> None:
+def _list_other_prefixes(context: click.Context, path: Table) -> Iterator[str]:
+    """Yield how the variables of other commands begin: of the command's own group, and of those above it."""
+    above = context.parent
+    for level in reversed(range(len(path))):
+        if above is None or not isinstance(above.command, click.Group):
+            return
+        others = [each for each in above.command.list_commands(above) if each != path[level]]
+        yield from ("_".join((*path[:level], each, "")).replace("-", "_").upper() for each in others)
+        above = above.parent
+
+
+def _warn_of_unread_variables(
+    context: click.Context, path: Table, options: Mapping[str, click.Option]
+) -> None:
     """Print a warning for each variable that is nearly one of this command's."""
-    commands = root.command.list_commands(root) if isinstance(root.command, click.Group) else []
-    others = tuple(f"{each.upper()}_" for each in commands if each != path[0])
+    others = tuple(_list_other_prefixes(context, path))
     own = {str(option.envvar).removeprefix(PREFIX) for option in options.values()}
     command = "_".join(path).replace("-", "_").upper() + "_"
     known = own | _NO_OPTIONS | {key.upper() for key in SHARED}
