@@ -3,31 +3,25 @@
 Chromium is the system's own (Debian: apt install chromium); without one these tests are skipped.
 """
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize
 
 from plugin.evaluation.report_html import render_html
+from tests.support.browser import running_browser
 from tests.support.made_evaluation import HOSTILE, make_evaluation
 
 pytestmark = pytest.mark.live
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PHONE = ViewportSize(width=390, height=844)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = next((found for each in PROGRAMS if (found := shutil.which(each))), None)
-    if program is None:
-        pytest.skip(f"no browser on this machine: install one of {', '.join(PROGRAMS)}")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program)
+    with running_browser() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture
