@@ -49,8 +49,15 @@ def _folder_of(package: str) -> Path | None:
     return Path(found).resolve() if found else None
 
 
+def _put_before_site_packages() -> None:
+    """Let a checkout's packages be found before installed ones: opensearch-protobufs has an `opensearch` too."""
+    installed = (at for at, folder in enumerate(sys.path) if Path(folder).name == "site-packages")
+    sys.path.insert(next(installed, len(sys.path)), str(_HOME))
+
+
 def _refuse_strangers() -> None:
     """Exit with status 1 and a message if another package would be imported in the place of one of these."""
+    _put_before_site_packages()
     if problem := find_stranger():
         sys.exit(
             f"Error: {problem}. Another package has the name of one of Twinrank's. Install Twinrank into an"
