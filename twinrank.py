@@ -50,7 +50,7 @@ def _folder_of(package: str) -> Path | None:
 
 
 def _put_before_site_packages() -> None:
-    """Let a checkout's packages be found before installed ones: opensearch-protobufs has an `opensearch` too."""
+    """Find a checkout's packages before installed ones: opensearch-protobufs has an `opensearch` too."""
     installed = (at for at, folder in enumerate(sys.path) if Path(folder).name == "site-packages")
     sys.path.insert(next(installed, len(sys.path)), str(_HOME))
 

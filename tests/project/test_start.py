@@ -55,8 +55,18 @@ def test_a_folder_without_code_takes_no_package_s_place(tmp_path: Path) -> None:
     assert start("twinrank", tmp_path).returncode == 0
 
 
-def test_a_package_that_is_missing_is_named() -> None:
-    command = [sys.executable, "-I", "-S", str(ROOT / "twinrank.py")]  # without the checkout on the path
+def test_a_package_that_is_missing_is_named(tmp_path: Path) -> None:
+    alone = tmp_path / "twinrank.py"
+    alone.write_bytes((ROOT / "twinrank.py").read_bytes())
+    command = [sys.executable, "-I", "-S", str(alone)]  # without the checkout on the path
     ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1
-    assert f"expected the package indexer at {ROOT / 'indexer'}, found none" in ended.stderr
+    assert f"expected the package indexer at {tmp_path / 'indexer'}, found none" in ended.stderr
+
+
+def test_a_package_that_is_installed_beside_it_comes_later(tmp_path: Path) -> None:
+    """As opensearch-protobufs does, which opensearch-py brings."""
+    installed = tmp_path / "site-packages"
+    (installed / "opensearch").mkdir(parents=True)
+    (installed / "opensearch" / "__init__.py").touch()
+    assert start("twinrank", installed).returncode == 0
