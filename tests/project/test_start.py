@@ -31,6 +31,18 @@ def test_it_finds_its_own_packages() -> None:
     assert (ended.returncode, ended.stdout.split()[0]) == (0, "twinrank,")
 
 
+@pytest.mark.parametrize("command", ["twinrank", "twinrank-export"])
+def test_the_installed_commands_start_anywhere(command: str) -> None:
+    """As `make demo` runs them: nothing but the installation says where the packages are."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    program = Path(sys.executable).with_name(command)
+    ended = subprocess.run(
+        [program, "--version"],
+        env=environment, cwd="/", check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("package", twinrank.PACKAGES)
 def test_it_runs_no_package_of_the_same_name(package: str, tmp_path: Path) -> None:
     stranger = tmp_path / package
