@@ -3,5 +3,8 @@
 import os
 
 from reranker.blas_threads import limit_blas_threads
+from reranker.onnx_telemetry import disable_onnx_telemetry
 
-limit_blas_threads(os.environ, beside_torch=True)  # here, because any module of the package may import numpy
+# Here, because any module of the package may import numpy, and onnxruntime.
+limit_blas_threads(os.environ, beside_torch=True)
+disable_onnx_telemetry(os.environ)

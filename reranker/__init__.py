@@ -4,5 +4,5 @@
 `bundle` opens a model, and `encoder` runs it.
 
 `plugin` and `model_export` share no other package. So what both need is here too: `judgements`, and
-for the process of a command `blas_threads`, `extras` and `printable`.
+for the process of a command `blas_threads`, `extras`, `onnx_telemetry` and `printable`.
 """

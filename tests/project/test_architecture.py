@@ -62,7 +62,7 @@ LAYERS = {
         "manifest window_vectors encoder languages tri_letters integer_query judgements query_files",
         "tokens fusion crossing stored_vector table_files external_data",
         "beir_files",
-        "arrays text errors blas_threads extras printable",
+        "arrays text errors blas_threads extras onnx_telemetry printable",
     ),
     "model_export": (
         "entry",
