@@ -40,7 +40,7 @@ def create_app(
     app.add_url_rule(f"{OWN_PREFIX}metrics", "metrics", _metrics_view(upstream, metrics))
     AdminViews(upstream, model, settings).register(app, OWN_PREFIX)
     LabViews(upstream, model, settings).register(app, OWN_PREFIX)
-    ExperimentViews(upstream, settings).register(app, OWN_PREFIX)
+    ExperimentViews(upstream, model, settings).register(app, OWN_PREFIX)
     app.add_url_rule(f"{OWN_PREFIX}openapi.json", "openapi", _openapi)
     WorkerStatus(upstream, model).register(app, OWN_PREFIX)
     add_api_endpoints(app, model, tokens)

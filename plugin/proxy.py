@@ -22,6 +22,7 @@ from plugin.http.content_coding import change_body
 from plugin.http.headers import Environ
 from plugin.http.messages import Request, Response
 from plugin.http.request_context import ClientDisconnectedError
+from plugin.http.request_queue import request_queue
 from plugin.passthrough.forward import MAX_REDACTED_BYTES, forward_request
 from plugin.passthrough.hidden_fields import FieldLookup
 from plugin.passthrough.nodes import NodesHandler
@@ -33,6 +34,7 @@ from plugin.search.msearch import MULTI_SEARCHES, MultiSearchHandler
 from plugin.search.page_agreement import PageAgreement
 from plugin.search.page_table import PageTable
 from plugin.search.planner import SearchPlanner
+from plugin.search.shadow import ShadowWorker
 from plugin.search.template import TemplateHandler
 from plugin.settings.cache import SettingsCache
 from plugin.telemetry.metrics import Metrics
@@ -74,9 +76,10 @@ class Proxy:
         self._settings = settings = settings or SettingsCache(upstream)
         agreement = PageAgreement(pages)
         planner, self._lookup = SearchPlanner(settings, model, agreement, recorder), FieldLookup(settings)
-        self._searches = SearchHandler(upstream, planner, model, recorder)
+        shadows = ShadowWorker(lambda: request_queue.length > 0 or model.query_vectors.num_waiting > 0)
+        self._searches = SearchHandler(upstream, planner, model, recorder, shadows)
         self._templates = TemplateHandler(upstream, self._searches)
-        self._multi_searches = MultiSearchHandler(upstream, planner, self._lookup, model, recorder)
+        self._multi_searches = MultiSearchHandler(upstream, planner, self._lookup, model, recorder, shadows)
         self._reads = ReadHandler(upstream, self._lookup)
         self._nodes = NodesHandler(upstream, publish_address)
         self._writes = WriteHandler(upstream, model, settings)
@@ -85,6 +88,8 @@ class Proxy:
         connect_metrics(metrics, upstream, model, settings, planner.breaker)
         if recorder is not None:
             recorder.on_result = metrics.recording.record
+            recorder.on_stop = shadows.stop
+        shadows.on_result = metrics.experiments.record_comparison
         agreement.on_disagreement = metrics.admission.record_disagreement
         planner.on_experiment = metrics.experiments.record_search
         ready = readiness or Readiness(upstream)

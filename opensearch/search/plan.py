@@ -25,16 +25,28 @@ NO_PIPELINE = "_none"
 
 
 @dataclass(frozen=True)
+class ArmOrder:
+    """How an arm of an experiment orders a window.
+
+    `fusion` is None for OpenSearch's own order. `bundle` names the bundle that reranks, empty for the
+    proxy's own.
+    """
+
+    name: str
+    fusion: ResolvedFusion | None
+    bundle: str = ""
+
+
+@dataclass(frozen=True)
 class Interleaving:
     """Two orders of one window that share a page.
 
-    `experiment` and `unit` decide the coins. `arms` are named, the control first; the fusion of an arm that
-    is OpenSearch's own order is None.
+    `experiment` and `unit` decide the coins. The first of the `arms` is the control.
     """
 
     experiment: str
     unit: str
-    arms: tuple[tuple[str, ResolvedFusion | None], tuple[str, ResolvedFusion | None]]
+    arms: tuple[ArmOrder, ArmOrder]
 
 
 @dataclass(frozen=True)
@@ -52,8 +64,8 @@ class Plan:
     settings. `follows_page` says that an earlier page of the same search was reranked, so that this one has
     to be. `must_split` says that the client asks for values of the fields in `doc_values` itself, so that
     the window's own have to be asked for apart. `interleaving` is set if the page is made of two orders;
-    `fusion` is then that of one of them. `shadow` names the orders that are only compared with the page, with
-    their fusions; None is OpenSearch's own order.
+    `fusion` is then that of one of them. `shadow` are the orders that are only compared with the page.
+    `bundle` names the bundle that reranks, empty for the proxy's own.
     """
 
     query_text: str
@@ -74,7 +86,16 @@ class Plan:
     follows_page: bool = False
     must_split: bool = False
     interleaving: Interleaving | None = None
-    shadow: tuple[tuple[str, ResolvedFusion | None], ...] = ()
+    shadow: tuple[ArmOrder, ...] = ()
+    bundle: str = ""
+
+    @property
+    def bundles(self) -> tuple[str, ...]:
+        """The bundles that encode the query before the page is ordered; empty is the proxy's own."""
+        if self.interleaving is None:
+            return (self.bundle,)
+        reranked = (arm.bundle for arm in self.interleaving.arms if arm.fusion is not None)
+        return tuple(dict.fromkeys(reranked))
 
     @property
     def doc_values(self) -> tuple[DocValueField, ...]:
@@ -107,11 +128,13 @@ class Decision:
     """What is done with a search.
 
     `forward` is what is sent if it is passed through; None: the client's own bytes. Those cannot be sent if
-    they hold `ext.rerank`, which OpenSearch does not know.
+    they hold `ext.rerank`, which OpenSearch does not know. `compared` is the plan of a window that is asked
+    for after the answer to a search that is passed through, to compare its orders; None: there is none.
     """
 
     plan: Plan | Skip | InvalidControls
     forward: SearchRequest | None = None
+    compared: Plan | None = None
 
 
 def plan_search(

@@ -23,13 +23,18 @@ BY_CLIENT = "ext.ubi.client_id"
 NO_UNIT = "no_unit"
 OUTSIDE_SHARE = "outside_share"
 OWN_SETTINGS = "own_settings"
-NOT_ASSIGNED = (NO_UNIT, OUTSIDE_SHARE, OWN_SETTINGS)
+NO_BUNDLE = "no_bundle"
+NOT_ASSIGNED = (NO_UNIT, OUTSIDE_SHARE, OWN_SETTINGS, NO_BUNDLE)
 """Why a search has no part in an experiment, in the place of the experiment's name in `Rerank-Status`."""
 
 MIN_ARMS = 2
 MAX_ARMS = 8
 
+SHARE_OF_SEARCHES = 0.05
+"""The share of searches that are made twice, if a shadow's control is OpenSearch's own order."""
+
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+_BUNDLE = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(@[A-Za-z0-9][A-Za-z0-9._+-]{0,99})?"
 _HEADER = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}"
 
 _NEVER_A_UNIT = frozenset({
@@ -54,6 +59,13 @@ class ExperimentArm(SettingsGroup, frozen=True, omit_defaults=True):
     """
 
     fusion: FusionControls = FusionControls()
+    bundle: Annotated[
+        Annotated[str, Meta(pattern=f"^{_BUNDLE}$")] | None,
+        Meta(
+            description="Another bundle over the same stored vectors, as `NAME` or `NAME@VERSION`: one that"
+            " comes with Twinrank, or that is beside the proxy's own."
+        ),
+    ] = None
     window_size: Annotated[int | None, Meta(description="The index's own, or left out.")] = None
     field: Annotated[str | None, Meta(description="The index's own, or left out.")] = None
 
@@ -82,7 +94,13 @@ class ExperimentSettings(SettingsGroup, frozen=True):
     control: Annotated[
         str, Meta(min_length=1, description="Name of the arm that the others are compared with.")
     ] = "control"
-    share: Annotated[float, Meta(gt=0, le=1, description="Share of units that take part.")] = 1.0
+    share: Annotated[
+        Annotated[float, Meta(gt=0, le=1)] | None,
+        Meta(
+            description="Share of units that take part; unset: 1. For `shadow` with a control that is"
+            f' "opensearch": the share of searches that are compared; unset: {SHARE_OF_SEARCHES}.'
+        ),
+    ] = None
     unit: Annotated[
         Literal["ext.ubi.client_id"] | HeaderUnit,
         Meta(
@@ -100,6 +118,29 @@ class ExperimentSettings(SettingsGroup, frozen=True):
         """The arms by name, the control first, then by name: the order of a mapping's keys is not kept."""
         arms = self.arms or {}
         return {name: arms[name] for name in sorted(arms, key=lambda name: (name != self.control, name))}
+
+    @property
+    def compares_afterwards(self) -> bool:
+        """Whether OpenSearch's own order is shown, and windows are asked for after the answer."""
+        return self.mode == "shadow" and self.named_arms.get(self.control) == OPENSEARCH
+
+    @property
+    def share_of_units(self) -> float:
+        """The share of units that take part, above 0."""
+        return 1.0 if self.share is None or self.compares_afterwards else self.share
+
+    @property
+    def share_of_searches(self) -> float:
+        """The share of searches whose orders are compared, above 0."""
+        if not self.compares_afterwards:
+            return 1.0
+        return SHARE_OF_SEARCHES if self.share is None else self.share
+
+    @property
+    def bundles(self) -> tuple[str, ...]:
+        """The other bundles that arms name, sorted."""
+        arms = (arm for arm in self.named_arms.values() if isinstance(arm, ExperimentArm))
+        return tuple(sorted({arm.bundle for arm in arms if arm.bundle is not None}))
 
     @property
     def header(self) -> str | None:
@@ -158,9 +199,6 @@ def check_experiment(experiment: ExperimentSettings, own: Mapping[str, Any], pla
     if experiment.control not in arms:
         expected = f"the name of an arm, which is one of {', '.join(arms)}"
         raise build_error(f"{place}.control", expected, repr(experiment.control), remedy)
-    if experiment.mode == "shadow" and arms[experiment.control] == OPENSEARCH:
-        expected = "a control that is reranked, since `shadow` orders its window"
-        raise build_error(f"{place}.control", expected, '"opensearch"', remedy)
     if all(arm == OPENSEARCH for arm in arms.values()):
         raise build_error(f"{place}.arms", "at least one arm that is reranked", "none", remedy)
     _check_shared(arms, own, place, remedy)

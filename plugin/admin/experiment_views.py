@@ -9,6 +9,7 @@ from opensearch.index.experiment import stop_experiment
 from opensearch.settings.table import RerankSettings, SettingsError
 from plugin.admin.caller_client import open_caller_client
 from plugin.admin.responses import build_response, is_flag_set, read_body_object
+from plugin.encoding.model import Model
 from plugin.experiments.clicks import MAX_CLICKS
 from plugin.experiments.lifecycle import describe_settings, read_status, report_experiment, start
 from plugin.settings.cache import SettingsCache
@@ -20,6 +21,7 @@ class ExperimentViews:
     """The endpoints in front of one OpenSearch, which is asked as the caller."""
 
     upstream: Upstream
+    model: Model
     cache: SettingsCache
 
     def register(self, app: flask.Flask, prefix: str) -> None:
@@ -38,7 +40,8 @@ class ExperimentViews:
         """Start the experiment in the body, and create the indices of UBI if they are missing."""
         experiment = read_body_object()
         with open_caller_client(self.upstream) as client:
-            return self._respond(start(client, index, experiment, dry_run=is_flag_set("dry_run")).settings)
+            started = start(client, index, experiment, self.model.origin, dry_run=is_flag_set("dry_run"))
+        return self._respond(started.settings)
 
     def stop(self, index: str) -> flask.Response:
         """Stop the experiment; what is recorded stays."""

@@ -24,6 +24,7 @@ from plugin.admin.responses import (
 )
 from plugin.encoding.model import Model
 from plugin.errors import UpstreamError
+from plugin.experiments.arm_bundles import add_bundle_problems, check_arm_bundles
 from plugin.search.explain import Asked, explain, search_handler
 from plugin.settings.cache import SettingsCache
 from plugin.upstream.client import Upstream
@@ -57,6 +58,7 @@ class AdminViews:
         """Every setting, its source and any problems, for every index behind the name."""
         with open_caller_client(self.upstream) as client:
             reports = report_settings(client, index, self.cache.defaults, self.model.defaults)
+        reports = add_bundle_problems(reports, self.model.origin)
         return build_response({report.index: report.as_json() for report in reports})
 
     def change(self, index: str) -> flask.Response:
@@ -71,6 +73,9 @@ class AdminViews:
         wanted = EnableRequest(self.model.vectors_of, settings, self.model.defaults)
         dry_run = is_flag_set("dry_run")
         with open_caller_client(self.upstream) as client:
+            if "experiment" in settings and self.model.origin is not None:
+                for planned in enable(client, index, wanted, dry_run=True):
+                    check_arm_bundles(planned.settings, self.model.origin)
             return self._respond(enable(client, index, wanted, dry_run=dry_run), dry_run=dry_run)
 
     def disable(self, index: str) -> flask.Response:

@@ -1,7 +1,7 @@
 """`twinrank experiment`: start, look at, report on and stop the experiment of an index."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ from plugin.commands.connection import open_client
 from plugin.experiments.clicks import MAX_CLICKS
 from plugin.experiments.lifecycle import ExperimentStatus, read_status, report_experiment, start
 from plugin.experiments.report_text import format_report
-from plugin.options.common import json_option
+from plugin.options.common import bundle_option, json_option
 from plugin.options.upstream import connection_options
 from plugin.upstream.connecting import Connecting
+from reranker.bundle import Bundle
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -34,30 +35,40 @@ def experiment_command() -> None:
     "arms",
     multiple=True,
     metavar="NAME=CHANGES",
-    help="An arm: JSON of what it changes, {} for nothing, or opensearch; repeatable.",
+    help='An arm: JSON of what it changes, such as {"fusion": {"weight": 5}} or {"bundle": "NAME"}, {} for'
+    " nothing, or opensearch; repeatable.",
 )
 @click.option(
     "--control", metavar="NAME", help="The arm that the others are compared with.  [default: control]"
 )
-@click.option("--share", type=float, help="Share of units that take part.  [default: 1.0]")
+@click.option(
+    "--share",
+    type=float,
+    help="Share of units that take part.  [default: 1.0]  For shadow with the control opensearch: share of"
+    " searches that are compared.  [default: 0.05]",
+)
 @click.option("--unit-header", metavar="NAME", help="Header that names a unit if ext.ubi.client_id does not.")
 @click.option("--file", type=_FILE, help="JSON with all of this, in the form of _meta.rerank.experiment.")
 @click.option("--dry-run", is_flag=True, help="Check and show what would change, but change nothing.")
+@bundle_option
 @connection_options
 def start_command(
     index: str,
     file: Path | None,
     dry_run: bool,
+    bundle_path: Path,
     connecting: Connecting,
     **given: Any,  # noqa: ANN401
 ) -> None:
     """Start an experiment on INDEX, which is enabled. One experiment at a time.
 
-    Creates ubi_queries and ubi_events if they are missing.
+    Creates ubi_queries and ubi_events if they are missing. If an arm names a bundle, give the --bundle that
+    the proxy is started with.
     """
     experiment = _read_file(file) | collect_experiment(**given)
+    own = Bundle.open(bundle_path) if _names_bundle(experiment) else None
     with open_client(connecting) as client:
-        started = start(client, index, experiment, dry_run=dry_run)
+        started = start(client, index, experiment, own, dry_run=dry_run)
     for created in started.created:
         click.echo(f"created {created}")
     for name, settings in started.settings.items():
@@ -162,6 +173,12 @@ def parse_arms(given: Sequence[str]) -> dict[str, Any]:
         except ValueError:
             arms[name] = text
     return arms
+
+
+def _names_bundle(experiment: Mapping[str, Any]) -> bool:
+    """Whether an arm names a bundle; the form of the experiment is not checked yet."""
+    arms = experiment.get("arms")
+    return isinstance(arms, dict) and any(isinstance(arm, dict) and "bundle" in arm for arm in arms.values())
 
 
 def _read_file(file: Path | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from opensearch.index.settings_report import SettingsReport, report_settings
 from opensearch.settings.layers import OF_THE_BUNDLE, Defaults, EffectiveSetting
 from plugin.commands.connection import open_client
 from plugin.encoding.bundle_defaults import read_defaults
+from plugin.experiments.arm_bundles import add_bundle_problems
 from plugin.options.common import bundle_option, json_option, settings_file_option
 from plugin.options.upstream import connection_options
 from plugin.upstream.connecting import Connecting
@@ -33,6 +34,7 @@ def settings_command(
     bundle = Bundle.open(bundle_path)
     with open_client(connecting) as upstream:
         reports = report_settings(upstream, index, defaults, read_defaults(bundle))
+    reports = add_bundle_problems(reports, bundle)
     if as_json:
         click.echo(json.dumps({report.index: report.as_json() for report in reports}))
     else:

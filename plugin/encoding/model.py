@@ -3,7 +3,7 @@
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from opensearch.search.plan import Plan
@@ -12,6 +12,8 @@ from plugin.encoding.admission import Admission, Waits
 from plugin.encoding.bundle_defaults import build_defaults
 from plugin.encoding.document_encoder import BackgroundEncoder
 from plugin.encoding.in_flight import InFlight
+from plugin.encoding.on_demand_loader import OnDemandLoader
+from plugin.encoding.pending_query import PendingQuery
 from plugin.encoding.query_encoder import CachedQueryEncoder
 from plugin.encoding.query_future import QueryFuture, raise_if_unavailable
 from plugin.errors import RerankFailedError
@@ -19,8 +21,10 @@ from plugin.http.request_queue import request_queue
 from reranker.bundle import Bundle
 from reranker.crossing import Crossing
 from reranker.encoder import DocumentEncoder
+from reranker.errors import BundleError
 from reranker.languages import ReadableScripts
 from reranker.manifest import FusionDefault
+from reranker.sibling_bundles import open_sibling
 from reranker.threshold import is_calibrated
 
 
@@ -29,7 +33,7 @@ class Model:
     """A bundle's encoders behind their caches, the crossing layer, and the tag of its vectors.
 
     `vectors_of` is the `model` of the indices that it serves. `scripts` are those that the bundle reads, None
-    if it names no languages; `max_query_chars` is how much of a query it reads.
+    if it names no languages; `max_query_chars` is how much of a query it reads. `origin` is the bundle.
     """
 
     name: str
@@ -50,10 +54,13 @@ class Model:
     others: Mapping[str, BackgroundEncoder] = field(default_factory=dict)
     scripts: ReadableScripts | None = None
     max_query_chars: int = sys.maxsize
+    origin: Bundle | None = None
+    _siblings: "OnDemandLoader[Model]" = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Let admission see how long queries wait for the encoder."""
         self.query_vectors.on_start = self.admission.encoder.record_wait
+        object.__setattr__(self, "_siblings", OnDemandLoader(self._load_sibling))
 
     @cached_property
     def bundle(self) -> str:
@@ -76,6 +83,56 @@ class Model:
     def tags(self) -> Mapping[str, int]:
         """The tags of these bundles' vectors, by name."""
         return {name: vectors.model_tag for name, vectors in self.writers.items()}
+
+    def find_all(self, names: Sequence[str]) -> "tuple[Model, ...] | None":
+        """Return the models of these bundles; None until all of them are loaded, which begins now."""
+        found = [self if self._is_own(name) else self._siblings.find(name) for name in names]
+        there = tuple(each for each in found if each is not None)
+        return there if len(there) == len(found) else None
+
+    def choose(self, name: str) -> "Model":
+        """Return the model of a bundle; an empty name is this one.
+
+        Raises:
+            RerankFailedError: `model`, it is not loaded.
+        """
+        found = self.find_all([name] if name else [])
+        if found is None:
+            raise RerankFailedError("model", f"the bundle {name} is not loaded")
+        return found[0] if found else self
+
+    def submit_queries(self, plan: Plan) -> PendingQuery:
+        """Start encoding a search's query for each bundle that it needs.
+
+        Raises:
+            RerankFailedError: as `submit_query`, or a bundle is not loaded.
+        """
+        futures: dict[str, QueryFuture | None] = {}
+        try:
+            for bundle in plan.bundles:
+                futures[bundle] = self.choose(bundle).submit_query(plan)
+        except RerankFailedError:
+            PendingQuery(futures).leave()
+            raise
+        return PendingQuery(futures)
+
+    def _is_own(self, name: str) -> bool:
+        return name in (self.name, self.bundle)
+
+    def _load_sibling(self, name: str) -> "Model":
+        """Load another bundle over the same vectors, which shares this worker's queue.
+
+        Raises:
+            BundleError: it cannot be used, or has other vectors.
+            EncodingError: its tower does not run here.
+        """
+        if self.origin is None:
+            raise BundleError(f"expected a bundle to look beside for {name}, found none")
+        admission = Admission()
+        admission.service = self.admission.service
+        admission.on_refused = lambda queue: self.admission.on_refused(queue)
+        loaded = Model.load(open_sibling(self.origin, name))
+        return replace(loaded, admission=admission, in_flight=self.in_flight)
 
     def submit_query(self, plan: Plan) -> QueryFuture:
         """Start encoding a search's query, if the search is reranked.
@@ -141,6 +198,7 @@ class Model:
             others={each.vectors_of: _document_writer(each) for each in also},
             scripts=bundle.load_scripts(),
             max_query_chars=bundle.max_query_chars,
+            origin=bundle,
         )
 
 

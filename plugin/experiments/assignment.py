@@ -1,16 +1,17 @@
 """A search's part in the experiment of its index: its unit, its arm, and what is told of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import msgspec
 
 from opensearch.search.ext import RERANK, InvalidError, take_controls
-from opensearch.search.plan import Decision, Interleaving, Plan
+from opensearch.search.plan import ArmOrder, Decision, Interleaving, Plan
 from opensearch.search.request import NotUnderstoodError, SearchRequest
 from opensearch.settings.experiment import (
     INTERLEAVED,
+    NO_BUNDLE,
     NO_UNIT,
     OUTSIDE_SHARE,
     OWN_SETTINGS,
@@ -59,39 +60,66 @@ class Assignment:
         return self.obstacle or ASSIGNED
 
     def change_settings(self, settings: RerankSettings) -> RerankSettings:
-        """Return the index's settings as the search's arm has them, of two arms as the first that reranks."""
-        arms = self.experiment.named_arms
-        if self.arm == INTERLEAVED:
-            arm = next(each for each in arms.values() if isinstance(each, ExperimentArm))
-            return settings.for_arm(arm)
-        chosen = arms.get(self.arm)
-        return settings.for_arm(chosen) if isinstance(chosen, ExperimentArm) else settings
+        """Return the index's settings as the search's arm has them, of several arms as `_reranking` has."""
+        arm = self._reranking
+        return settings if arm is None else settings.for_arm(arm)
+
+    @property
+    def bundle(self) -> str:
+        """The name of the bundle by which the search is planned, empty for the proxy's own."""
+        arm = self._reranking
+        return "" if arm is None or arm.bundle is None else arm.bundle
 
     @property
     def fallback(self) -> str | None:
         """Why OpenSearch cannot rescore the search itself, None if it may."""
-        needs_window = self.unit is not None and self.experiment.mode != "split"
-        return "experiment" if needs_window else None
+        needs_window = self.experiment.mode != "split" or self.experiment.bundles
+        return "experiment" if self.unit is not None and needs_window else None
+
+    @property
+    def _reranking(self) -> ExperimentArm | None:
+        """The search's arm, of an interleaved page the first that reranks; None if that is no arm."""
+        arms = self.experiment.named_arms
+        if self.arm == INTERLEAVED or (self.unit is not None and self.experiment.compares_afterwards):
+            return next(each for each in arms.values() if isinstance(each, ExperimentArm))
+        chosen = arms.get(self.arm)
+        return chosen if isinstance(chosen, ExperimentArm) else None
 
     def change_decision(
-        self, decision: Decision, settings: RerankSettings, defaults: FusionDefaults
+        self, decision: Decision, settings: RerankSettings, find_defaults: Callable[[str], FusionDefaults]
     ) -> Decision:
-        """Return what is decided about the search, as its arm has it; `settings` are the index's."""
+        """Return what is decided about the search, as its arm has it.
+
+        `settings` are the index's; `find_defaults` returns a bundle's own values, by its name or "".
+        """
         plan = decision.plan
         if not isinstance(plan, Plan) or self.unit is None:
             return decision
-        arms = self.experiment.named_arms
+        plan = replace(plan, bundle=self.bundle)
         if self.experiment.mode == "split":
-            is_first_stage = not isinstance(arms[self.arm], ExperimentArm)
-            return replace(decision, plan=FIRST_STAGE_ARM) if is_first_stage else decision
-        first, *others = (
-            (name, settings.for_arm(arm).fusion.resolve(defaults) if isinstance(arm, ExperimentArm) else None)
-            for name, arm in arms.items()
-        )
+            is_first_stage = not isinstance(self.experiment.named_arms[self.arm], ExperimentArm)
+            return replace(decision, plan=FIRST_STAGE_ARM if is_first_stage else plan)
+        first, *others = self._list_orders(settings, find_defaults)
+        if self.experiment.compares_afterwards:
+            return replace(decision, plan=FIRST_STAGE_ARM, compared=replace(plan, shadow=tuple(others)))
         if self.experiment.mode == "shadow":
             return replace(decision, plan=replace(plan, shadow=tuple(others)))
         interleaving = Interleaving(self.experiment.name or "", self.unit.name, (first, others[0]))
         return replace(decision, plan=replace(plan, interleaving=interleaving))
+
+    def _list_orders(
+        self, settings: RerankSettings, find_defaults: Callable[[str], FusionDefaults]
+    ) -> Sequence[ArmOrder]:
+        """Return how each arm orders a window, the control first."""
+        orders = []
+        for name, arm in self.experiment.named_arms.items():
+            if isinstance(arm, ExperimentArm):
+                bundle = arm.bundle or ""
+                fusion = settings.for_arm(arm).fusion.resolve(find_defaults(bundle))
+                orders.append(ArmOrder(name, fusion, bundle))
+            else:
+                orders.append(ArmOrder(name, None))
+        return orders
 
     def tag(self, outcome: SearchOutcome) -> SearchOutcome:
         """Return an outcome that tells of the experiment, unless its caller may not see settings."""
@@ -113,7 +141,10 @@ class Assignment:
 
 
 def assign(
-    request: Request, search: SearchRequest, settings: RerankSettings, bundle: str
+    request: Request,
+    search: SearchRequest,
+    settings: RerankSettings,
+    find_bundles: Callable[[Sequence[str]], Sequence[str] | None],
 ) -> Assignment | None:
     """Return a search's part in the experiment of its index, None if none runs.
 
@@ -121,7 +152,8 @@ def assign(
         request: the client's.
         search: the search in it.
         settings: its index's.
-        bundle: names the bundle that reranks it.
+        find_bundles: returns the bundle that reranks, and those of these names, each with its version; None
+            while one of them is not loaded.
     """
     experiment = settings.experiment
     if experiment.name is None:
@@ -132,11 +164,14 @@ def assign(
     if not name:
         return Assignment(experiment, obstacle=NO_UNIT)
     unit = Unit.build(experiment.name, experiment.salt or "", name)
-    if not unit.takes_part(experiment.share):
+    if not unit.takes_part(experiment.share_of_units):
         return Assignment(experiment, obstacle=OUTSIDE_SHARE)
+    bundles = find_bundles(experiment.bundles)
+    if bundles is None:
+        return Assignment(experiment, obstacle=NO_BUNDLE)
     arm = {"interleave": INTERLEAVED, "shadow": experiment.control}.get(experiment.mode)
     arm = arm or unit.choose(list(experiment.named_arms))
-    return Assignment(experiment, unit, arm, name_run(msgspec.msgpack.encode(settings), bundle))
+    return Assignment(experiment, unit, arm, name_run(msgspec.msgpack.encode(settings), " ".join(bundles)))
 
 
 def find_unit_name(

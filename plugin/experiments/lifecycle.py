@@ -11,10 +11,12 @@ from opensearch.errors import IndexMissingError
 from opensearch.index.experiment import read_experiments, start_experiment
 from opensearch.settings.experiment import ExperimentMode, ExperimentSettings
 from opensearch.settings.table import RerankSettings, SettingsError
+from plugin.experiments.arm_bundles import check_arm_bundles
 from plugin.experiments.clicks import MAX_CLICKS
 from plugin.experiments.records import RecordedRun, read_clicks, read_runs
 from plugin.experiments.report import ExperimentReport, build_report
 from plugin.ubi.indices import create_ubi_indices
+from reranker.bundle import Bundle
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ class ExperimentStatus:
 def describe_settings(experiment: ExperimentSettings) -> dict[str, Any]:
     """Return an experiment with all its values, as JSON has them."""
     plain: dict[str, Any] = msgspec.to_builtins(experiment)
-    return plain | {"arms": msgspec.to_builtins(experiment.named_arms)}
+    share = experiment.share_of_searches if experiment.compares_afterwards else experiment.share_of_units
+    return plain | {"arms": msgspec.to_builtins(experiment.named_arms), "share": share}
 
 
 def read_status(client: OpenSearchClient, name: str) -> list[ExperimentStatus]:
@@ -74,15 +77,26 @@ class StartedExperiment:
 
 
 def start(
-    client: OpenSearchClient, name: str, experiment: Mapping[str, Any], *, dry_run: bool = False
+    client: OpenSearchClient,
+    name: str,
+    experiment: Mapping[str, Any],
+    own: Bundle | None,
+    *,
+    dry_run: bool = False,
 ) -> StartedExperiment:
     """Start an experiment on every index behind a name, and create the indices of UBI if they are missing.
 
+    `own` is the bundle that the proxy serves, with which those of the arms must agree; None: it is not known.
+
     Raises:
-        IndexMissingError, SettingsError, MappingError, RequestError: as `start_experiment`; nothing was
-            changed then, or only indices of UBI were created.
+        SettingsError: an arm's bundle is not there or has other vectors, or as `start_experiment`.
+        IndexMissingError, MappingError, RequestError: as `start_experiment`; nothing was changed then, or
+            only indices of UBI were created.
     """
     planned = start_experiment(client, name, experiment, dry_run=True)
+    if own is not None:
+        for settings in planned.values():
+            check_arm_bundles(settings, own)
     if dry_run:
         return StartedExperiment(planned, ())
     created = create_ubi_indices(client).created

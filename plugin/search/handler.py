@@ -28,8 +28,9 @@ from plugin.search.failure import (
 from plugin.search.planner import SearchPlanner
 from plugin.search.request_body import parse_search, read_body
 from plugin.search.search import Search
-from plugin.search.shadow import ShadowWorker
+from plugin.search.shadow import Comparison, ShadowWorker
 from plugin.search.sidecar import SidecarSearch
+from plugin.search.window_comparison import WindowComparer
 from plugin.telemetry.outcome import SearchOutcome
 from plugin.ubi.recorder import UbiRecorder
 from plugin.upstream.access import DENIED, may_search
@@ -43,12 +44,18 @@ class SearchHandler:
     """Answers searches in front of one OpenSearch with one model."""
 
     def __init__(
-        self, upstream: Upstream, planner: SearchPlanner, model: Model, recorder: UbiRecorder | None = None
+        self,
+        upstream: Upstream,
+        planner: SearchPlanner,
+        model: Model,
+        recorder: UbiRecorder | None = None,
+        shadows: ShadowWorker | None = None,
     ) -> None:
         self._upstream = upstream
         self._planner = planner
         self._recorder = recorder
-        self._shadows = ShadowWorker()
+        self._shadows = shadows or ShadowWorker()
+        self._comparer = WindowComparer(upstream, model, planner.breaker)
         self._sidecar = SidecarSearch(upstream, model)
         self._cluster = ClusterSearch(upstream, model)
 
@@ -116,7 +123,7 @@ class SearchHandler:
         if response.status in DENIED:
             return self._hide(search, body, response)
         outcome = SearchOutcome.skipped(skip.reason, context.stages_ms())
-        response = replace(response, outcome=outcome)
+        response = replace(response, outcome=self._comparer.attach(search, outcome))
         return self._record(search, response) if search.is_recorded_passed else response
 
     def _change_refused(self, search: Search, response: Response) -> Search | None:
@@ -145,7 +152,10 @@ class SearchHandler:
             return response
         tagged = add_assignment(response, search.assignment)
         return self._recorder.record_response(
-            search.request, search.recorded, tagged, defer=self._shadows.defer
+            search.request,
+            search.recorded,
+            tagged,
+            defer=lambda compute, deliver: self._shadows.defer([Comparison(compute, deliver)]),
         )
 
     def _show_error(self, search: Search, body: bytes, own: Response) -> Response:

@@ -22,6 +22,7 @@ from plugin.search.msearch_item import PlannedItem, build_items_cut
 from plugin.search.msearch_rerank import ItemsRefusedError, MultiSearchReranker
 from plugin.search.planner import SearchPlanner
 from plugin.search.request_body import decode_json, read_body
+from plugin.search.shadow import ShadowWorker
 from plugin.search.template import TemplateRenderer
 from plugin.search.upstream_exchange import build_response, is_final
 from plugin.telemetry.outcome import MultiSearchOutcome, SearchOutcome
@@ -46,12 +47,13 @@ class MultiSearchHandler:
         lookup: FieldLookup,
         model: Model,
         recorder: UbiRecorder | None = None,
+        shadows: ShadowWorker | None = None,
     ) -> None:
         self._upstream = upstream
         self._planner = planner
         self._lookup = lookup
         self._recorder = recorder
-        self._reranker = MultiSearchReranker(upstream, model, planner.breaker, recorder)
+        self._reranker = MultiSearchReranker(upstream, model, planner.breaker, recorder, shadows)
 
     def handle(self, request: Request, endpoint: Endpoint) -> Response:
         """Answer several searches.

@@ -17,6 +17,7 @@ from opensearch.search.plan import InvalidControls, Plan
 from opensearch.search.response import SearchResponse, UnusableResponseError
 from opensearch.settings.skip import Skip
 from plugin.encoding.model import Model
+from plugin.encoding.pending_query import PendingQuery
 from plugin.encoding.query_future import QueryFuture
 from plugin.errors import RerankFailedError, error_body
 from plugin.http.headers import select_warnings
@@ -27,8 +28,10 @@ from plugin.search.msearch_item import PlannedItem
 from plugin.search.page import RerankedPage
 from plugin.search.scores import WindowScores
 from plugin.search.scoring import score_window
+from plugin.search.shadow import Comparison, ShadowWorker
 from plugin.search.upstream_exchange import build_headers, build_response, is_final
 from plugin.search.verification import WindowTexts, carries_sources
+from plugin.search.window_comparison import WindowComparer
 from plugin.telemetry.outcome import MultiSearchOutcome, SearchOutcome
 from plugin.ubi.recorder import UbiRecorder
 from plugin.upstream.access import DENIED
@@ -37,8 +40,6 @@ from plugin.upstream.client import Exchange, Upstream
 _NOTHING_ASKED = Exchange(200, "OK", (("Content-Type", "application/json"),), b'{"took":0,"responses":[]}')
 
 _log = logging.getLogger("twinrank.search")
-
-Vector = QueryFuture | None
 
 
 class ItemsRefusedError(UnusableResponseError):
@@ -71,12 +72,19 @@ class MultiSearchReranker:
     """Runs planned items on one OpenSearch with one model."""
 
     def __init__(
-        self, upstream: Upstream, model: Model, breaker: UpstreamBreaker, recorder: UbiRecorder | None = None
+        self,
+        upstream: Upstream,
+        model: Model,
+        breaker: UpstreamBreaker,
+        recorder: UbiRecorder | None = None,
+        shadows: ShadowWorker | None = None,
     ) -> None:
         self._upstream = upstream
         self._recorder = recorder
         self._model = model
         self._breaker = breaker
+        self._shadows = shadows or ShadowWorker()
+        self._comparer = WindowComparer(upstream, model, breaker)
 
     def run(self, request: Request, planned: Sequence[PlannedItem]) -> Response:
         """Answer all items.
@@ -87,13 +95,13 @@ class MultiSearchReranker:
             UpstreamError: OpenSearch cannot be asked.
         """
         judged = [each.plan for each in planned if _may_give_up(each) and isinstance(each.plan, Plan)]
-        if judged and not self._model.admits(*judged):
+        if judged and not self._admits(judged):
             busy = Skip("overloaded")
             planned = [each.fall_back(busy) if _may_give_up(each) else each for each in planned]
-        context, vectors, items = request.context, self._submit_queries(planned), dict(enumerate(planned))
+        context, queries, items = request.context, self._submit_queries(planned), dict(enumerate(planned))
         with context.stage("opensearch"):
             answers = self._ask(request, items)
-        responses = self._respond(items, answers, vectors, WindowTexts(self._upstream, request))
+        responses = self._respond(items, answers, queries, WindowTexts(self._upstream, request))
         failed = {at: items[at].fall_back(Skip("upstream")) for at in sorted(items.keys() - responses.keys())}
         if failed:
             with context.stage("opensearch"):
@@ -103,19 +111,33 @@ class MultiSearchReranker:
             each.record_outcome(outcome)
         self._record_failures(request, items, responses, failed.keys())
         final = items | failed
-        raws = [self._record(request, final[position], responses[position]) for position in items]
+        compared: list[Comparison] = []
+        raws = [self._record(request, final[position], responses[position], compared) for position in items]
+        self._shadows.defer(compared)
         body = answers.whole.with_items(raws)
         indices = tuple(each.item.indices for each in planned)
         return build_response(
             answers.exchange, body, MultiSearchOutcome(outcomes, indices, context.stages_ms())
         )
 
-    def _record(self, request: Request, each: PlannedItem, response: _ItemResponse) -> Raw:
-        """Record an item that has `ext.ubi`, and return its part of the answer."""
+    def _record(
+        self, request: Request, each: PlannedItem, response: _ItemResponse, compared: list[Comparison]
+    ) -> Raw:
+        """Record an item that has `ext.ubi`, and return its part of the answer.
+
+        What its record leaves for later is added to `compared`.
+        """
         recorded = each.search.recorded
         if self._recorder is None or recorded is None or each.is_own:
             return response.raw
-        return self._recorder.record_item(request, recorded, response.raw, each.tag(response.outcome))
+        outcome = each.tag(self._comparer.attach(each.search, response.outcome))
+        return self._recorder.record_item(
+            request,
+            recorded,
+            response.raw,
+            outcome,
+            defer=lambda compute, deliver: compared.append(Comparison(compute, deliver)),
+        )
 
     def _record_failures(
         self,
@@ -134,10 +156,24 @@ class MultiSearchReranker:
             elif read_error_status(responses[position].raw) is None:
                 self._breaker.record_failure(kind)
 
-    def _submit_queries(self, planned: Sequence[PlannedItem]) -> dict[int, Vector]:
-        plans = {position: each.plan for position, each in enumerate(planned)}
-        texts = {position: plan.query_text for position, plan in plans.items() if isinstance(plan, Plan)}
-        return dict(zip(texts, self._model.query_vectors.submit_all(list(texts.values())), strict=True))
+    def _admits(self, plans: Sequence[Plan]) -> bool:
+        """Whether these items are reranked, as every bundle that they need sees it."""
+        bundles = dict.fromkeys(bundle for plan in plans for bundle in plan.bundles)
+        return all(
+            self._model.choose(bundle).admits(*(plan for plan in plans if bundle in plan.bundles))
+            for bundle in bundles
+        )
+
+    def _submit_queries(self, planned: Sequence[PlannedItem]) -> dict[int, PendingQuery]:
+        """Start encoding the items' queries, one batch for each bundle that they need."""
+        plans = {at: each.plan for at, each in enumerate(planned) if isinstance(each.plan, Plan)}
+        futures: dict[int, dict[str, QueryFuture | None]] = {position: {} for position in plans}
+        for bundle in dict.fromkeys(bundle for plan in plans.values() for bundle in plan.bundles):
+            needing = {at: plan.query_text for at, plan in plans.items() if bundle in plan.bundles}
+            vectors = self._model.choose(bundle).query_vectors.submit_all(list(needing.values()))
+            for position, future in zip(needing, vectors, strict=True):
+                futures[position][bundle] = future
+        return {position: PendingQuery(each) for position, each in futures.items()}
 
     def _ask(self, request: Request, items: Mapping[int, PlannedItem]) -> _Answers:
         """Ask for all items, those that are refused apart; one request for each place that they go to."""
@@ -166,7 +202,7 @@ class MultiSearchReranker:
         self,
         items: Mapping[int, PlannedItem],
         answers: _Answers,
-        vectors: Mapping[int, Vector],
+        queries: Mapping[int, PendingQuery],
         texts: WindowTexts,
     ) -> dict[int, _ItemResponse]:
         """Return the items' parts of the answer, without those whose widened search failed."""
@@ -180,13 +216,13 @@ class MultiSearchReranker:
                 responses[position] = _pass_through(each, answers.raws[position], style)
             else:
                 plan = plan if is_patient else _without_deadline(plan)
-                found = self._rerank(plan, answers.raws[position], vectors[position], texts)
+                found = self._rerank(plan, answers.raws[position], queries[position], texts)
                 if found is not None:
                     responses[position] = found
                     is_patient = is_patient and found.outcome.reason != "deadline"
         return responses
 
-    def _rerank(self, plan: Plan, raw: Raw, vector: Vector, texts: WindowTexts) -> _ItemResponse | None:
+    def _rerank(self, plan: Plan, raw: Raw, query: PendingQuery, texts: WindowTexts) -> _ItemResponse | None:
         """Return one item reranked or as a first-stage page; None if its widened search failed."""
         try:
             status = read_error_status(raw)
@@ -195,19 +231,19 @@ class MultiSearchReranker:
                 return _ItemResponse(raw, SearchOutcome.skipped(reason))
             if status is not None:
                 raise UnusableResponseError(f"expected an answer, found {bytes(raw)[:500]!r}")
-            return self._build_page(plan, raw, vector, texts)
+            return self._build_page(plan, raw, query, texts)
         except UnusableResponseError as error:
             _log.warning("the widened search of an item failed, so the client's own is sent: %s", error)
             return None
 
-    def _build_page(self, plan: Plan, raw: Raw, vector: Vector, texts: WindowTexts) -> _ItemResponse:
+    def _build_page(self, plan: Plan, raw: Raw, query: PendingQuery, texts: WindowTexts) -> _ItemResponse:
         """Score an item's window and write its page, in first-stage order if there are no scores."""
         with texts.context.stage("read"):
             response = SearchResponse.parse(bytes(raw), within=DEPTH_OF_AN_ITEM)
         has_sources, reason = carries_sources(plan), ""
         scores: WindowScores | None
         try:
-            scores = score_window(response, plan, self._model, vector, texts, has_sources=has_sources)
+            scores = score_window(response, plan, self._model, query, texts, has_sources=has_sources)
         except RerankFailedError as error:
             _log.warning("item not reranked, reason=%s: %s", error.reason, error)
             if plan.settings.on_failure == "error":
@@ -217,7 +253,8 @@ class MultiSearchReranker:
                 raise UnusableResponseError(str(error)) from error
             scores, reason = None, error.reason
         with texts.context.stage("page"):
-            page = RerankedPage(response, plan, self._model, scores).write(
+            model = self._model.choose(plan.bundle)
+            page = RerankedPage(response, plan, model, scores).write(
                 lambda positions: [response.hits[position] for position in positions]
             )
         outcome = SearchOutcome.skipped(reason) if scores is None else scores.build_outcome()

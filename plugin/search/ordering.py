@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from opensearch.fields.vector_field import Hit
-from opensearch.search.plan import Interleaving, Plan
+from opensearch.search.plan import ArmOrder, Interleaving, Plan
 from opensearch.settings.fusion import ResolvedFusion
+from plugin.errors import RerankFailedError
 from plugin.experiments.attributes import NOBODYS, SHADOW, encode_shadow
 from plugin.experiments.order_comparison import compare_orders
 from plugin.experiments.team_draft import NO_TEAM, build_coin, draft_teams
@@ -24,6 +25,14 @@ _log = logging.getLogger("twinrank.search")
 
 
 @dataclass(frozen=True)
+class QueryScorer:
+    """What one bundle scores hits by: the query's (dim,) float32 unit vector, and its crossing layer."""
+
+    query: Floats
+    crossing: Crossing
+
+
+@dataclass(frozen=True)
 class WindowOrdering:
     """Everything by which a window is ordered.
 
@@ -31,17 +40,15 @@ class WindowOrdering:
         plan: the search's.
         hits: the window's, in first-stage order.
         first_stage: (num_hits,) float64.
-        query: (dim,) float32, a unit vector.
         vectors: the window's.
-        crossing: the bundle's crossing layer.
+        scorers: those of `plan.bundles`, by the bundle's name.
     """
 
     plan: Plan
     hits: Sequence[Hit]
     first_stage: Floats64
-    query: Floats
     vectors: WindowVectors
-    crossing: Crossing
+    scorers: Mapping[str, QueryScorer]
 
     def rank(self) -> tuple[Ranking, tuple[str, ...]]:
         """Return the window's ranking, and for an interleaved one the team of each rank; else no teams.
@@ -53,34 +60,45 @@ class WindowOrdering:
         """
         interleaving = self.plan.interleaving
         if interleaving is None:
-            return keep_exact(self._rank_by(self.plan.fusion), self.plan, self.hits), ()
+            ranking = self._rank_by(self.plan.fusion, self.scorers[self.plan.bundle])
+            return keep_exact(ranking, self.plan, self.hits), ()
         drafted, teams = self._interleave(interleaving)
         ranking = keep_exact(drafted, self.plan, self.hits)
         exact = np.zeros(len(self.hits), np.bool_) if ranking.exact is None else ranking.exact
         order = ranking.order.tolist()
         return ranking, tuple(NOBODYS if exact[position] else teams[position] for position in order)
 
-    def compare_with(self, shown: Ranking) -> Callable[[], Mapping[str, str]]:
-        """Return what computes how far each arm of the plan's shadow is from the shown order."""
+    def compare_with(
+        self, shown: Positions, make_scorer: Callable[[str], QueryScorer]
+    ) -> Callable[[], Mapping[str, str]]:
+        """Return what computes how far each arm of the plan's shadow is from the (num_hits,) shown order.
+
+        `make_scorer` returns a scorer that is not there yet, by the bundle's name; it may raise
+        `RerankFailedError`.
+        """
 
         def compare() -> Mapping[str, str]:
+            scorers = dict(self.scorers)
             try:
-                orders = {name: self._order_whole(fusion) for name, fusion in self.plan.shadow}
-            except ScoresError as error:
+                for arm in self.plan.shadow:
+                    if arm.fusion is not None and arm.bundle not in scorers:
+                        scorers[arm.bundle] = make_scorer(arm.bundle)
+                orders = {arm.name: self._order_whole(arm, scorers) for arm in self.plan.shadow}
+            except (RerankFailedError, ScoresError) as error:
                 _log.info("a shadow order cannot be computed: %s", error)
                 return {}
-            found = {name: compare_orders(shown.order, order) for name, order in orders.items()}
+            found = {name: compare_orders(shown, order) for name, order in orders.items()}
             return {SHADOW: encode_shadow(found)}
 
         return compare
 
     def _interleave(self, interleaving: Interleaving) -> tuple[Ranking, dict[int, str]]:
         """Return the first reranked arm's ranking in the interleaved order, and each position's team."""
-        rankings = [None if fusion is None else self._rank_by(fusion) for _, fusion in interleaving.arms]
-        orders = [self._own_order() if each is None else each.order for each in rankings]
+        rankings = [self._rank_arm(arm, self.scorers) for arm in interleaving.arms]
+        orders = [self.own_order() if each is None else each.order for each in rankings]
         coin = build_coin(interleaving.experiment, interleaving.unit, self.plan.query_text)
         drafted = draft_teams(orders[0], orders[1], coin, self.plan.page_end)
-        names = [name for name, _ in interleaving.arms]
+        names = [arm.name for arm in interleaving.arms]
         teams = {
             position: NOBODYS if team == NO_TEAM else names[team]
             for position, team in zip(drafted.order.tolist(), drafted.teams, strict=True)
@@ -88,27 +106,30 @@ class WindowOrdering:
         first = next(each for each in rankings if each is not None)
         return replace(first, order=drafted.order), teams
 
-    def _order_whole(self, fusion: ResolvedFusion | None) -> Positions:
+    def _order_whole(self, arm: ArmOrder, scorers: Mapping[str, QueryScorer]) -> Positions:
         """Return an arm's order with exact matches first."""
-        if fusion is None:
-            return self._own_order()
-        return keep_exact(self._rank_by(fusion), self.plan, self.hits).order
+        ranking = self._rank_arm(arm, scorers)
+        return self.own_order() if ranking is None else keep_exact(ranking, self.plan, self.hits).order
 
-    def _rank_by(self, fusion: ResolvedFusion) -> Ranking:
+    def _rank_arm(self, arm: ArmOrder, scorers: Mapping[str, QueryScorer]) -> Ranking | None:
+        """Return an arm's ranking, None for OpenSearch's own order."""
+        return None if arm.fusion is None else self._rank_by(arm.fusion, scorers[arm.bundle])
+
+    def _rank_by(self, fusion: ResolvedFusion, scorer: QueryScorer) -> Ranking:
         """Return the window's ranking by one fusion, without regard to exact matches."""
+        query, crossing = scorer.query, scorer.crossing
         ranking = rerank_vectors(
             self.first_stage,
             choose_fusion(fusion.method, fusion.weight, fusion.rank_constant),
-            query=self.query,
+            query=query,
             vectors=self.vectors,
-            crossing=self.crossing,
+            crossing=crossing,
             feedback=fusion.feedback,
             smoothing=fusion.smoothing,
         )
         plan = replace(self.plan, fusion=fusion)
-        return adjust(
-            ranking, plan, self.hits, query=self.query, vectors=self.vectors, crossing=self.crossing
-        )
+        return adjust(ranking, plan, self.hits, query=query, vectors=self.vectors, crossing=crossing)
 
-    def _own_order(self) -> Positions:
+    def own_order(self) -> Positions:
+        """Return OpenSearch's own order, (num_hits,)."""
         return np.arange(len(self.hits))

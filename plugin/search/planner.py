@@ -1,6 +1,6 @@
 """Plans searches: what their indices' settings and the request decide together."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import unquote
 
@@ -82,7 +82,9 @@ class SearchPlanner:
         plan, forward = page.follow(decision.plan), decision.forward
         if recorded is not None:
             forward = recorded.choose_forward(forward)
-        return Search(request, indices, sent, target, plan, forward, page, recorded, assignment)
+        return Search(
+            request, indices, sent, target, plan, forward, page, recorded, assignment, decision.compared
+        )
 
     def _take_recorded(self, asked: SearchRequest | Skip) -> RecordedSearch | None:
         """Return what is recorded of a search, None if nothing is.
@@ -115,12 +117,15 @@ class SearchPlanner:
         model = self._model
         target = _for_model(target, model.vectors_of)
         settings = target.settings
-        assignment = None if isinstance(settings, Skip) else assign(request, asked, settings, model.bundle)
+        assignment = (
+            None if isinstance(settings, Skip) else assign(request, asked, settings, self._find_bundles)
+        )
         if assignment is not None and not isinstance(settings, Skip):
             target = replace(target, settings=assignment.change_settings(settings))
             fallback = fallback or assignment.fallback
+        defaults = model.choose("" if assignment is None else assignment.bundle).fusion
         sent = asked if recorded is None else recorded.sent
-        decision = plan_search(sent, target, defaults=model.fusion, fallback=self._no_script or fallback)
+        decision = plan_search(sent, target, defaults=defaults, fallback=self._no_script or fallback)
         plan = decision.plan
         if not isinstance(plan, Plan):
             return decision, None
@@ -128,18 +133,30 @@ class SearchPlanner:
             return replace(decision, plan=Skip("model")), None
         if plan.settings.languages != "any" and not model.reads(plan.query_text):
             return replace(decision, plan=Skip("language")), None
-        if plan.settings.min_probability is not None and not is_calibrated(model.crossing):
+        if plan.settings.min_probability is not None and not self._are_calibrated(assignment):
             return replace(decision, plan=Skip("uncalibrated")), None
         if plan.must_split and (fallback is not None or not can_split(plan)):
             return replace(decision, plan=Skip("docvalue_fields")), None
         request.context.note_query(plan.query_text)
         if assignment is not None and not isinstance(settings, Skip):
             self.on_experiment(assignment.word)
-            decision = assignment.change_decision(decision, settings, model.fusion)
+            decision = assignment.change_decision(
+                decision, settings, lambda bundle: model.choose(bundle).fusion
+            )
         is_stopped = isinstance(decision.plan, Plan) and self.breaker.is_open(
             find_kind(request, plan.request)
         )
         return replace(decision, plan=Skip("upstream")) if is_stopped else decision, assignment
+
+    def _find_bundles(self, names: Sequence[str]) -> Sequence[str] | None:
+        """Return the own bundle and those of these names, with versions; None while one is not loaded."""
+        found = self._model.find_all(names)
+        return None if found is None else [self._model.bundle, *(each.bundle for each in found)]
+
+    def _are_calibrated(self, assignment: Assignment | None) -> bool:
+        """Whether every bundle that may order the search knows probabilities."""
+        names = () if assignment is None or assignment.unit is None else assignment.experiment.bundles
+        return all(is_calibrated(self._model.choose(name).crossing) for name in ("", *names))
 
     def _find_target(self, request: Request, indices: str, asked: SearchRequest | Skip) -> Target:
         """Return what a search's indices say."""

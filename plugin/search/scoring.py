@@ -1,6 +1,6 @@
 """Order the hits of one answer by the query's vector and the hits' own."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -8,9 +8,10 @@ from opensearch.fields.vector_field import vector_field
 from opensearch.search.plan import Plan
 from opensearch.search.response import SearchResponse
 from plugin.encoding.model import Model
-from plugin.encoding.query_future import QueryFuture, await_vector
+from plugin.encoding.pending_query import PendingQuery
+from plugin.encoding.query_future import await_vector
 from plugin.errors import RerankFailedError
-from plugin.search.ordering import WindowOrdering
+from plugin.search.ordering import QueryScorer, WindowOrdering
 from plugin.search.scores import WindowScores
 from plugin.search.verification import WindowTexts
 from reranker.errors import ScoresError
@@ -22,7 +23,7 @@ def score_window(
     response: SearchResponse,
     plan: Plan,
     model: Model,
-    vector: QueryFuture | None,
+    query: PendingQuery,
     texts: WindowTexts,
     *,
     has_sources: bool,
@@ -36,6 +37,33 @@ def score_window(
             that cannot be fused.
         UnusableResponseError: a hit has no score.
     """
+    ordering, num_stale = read_ordering(response, plan, model, query, texts, has_sources=has_sources)
+    with texts.context.stage("crossing"):
+        try:
+            ranking, teams = ordering.rank()
+        except ScoresError as error:
+            raise RerankFailedError("scores", str(error)) from error
+    if ordering.hits and not ranking.num_scored:
+        raise RerankFailedError("vectors", f"none of {len(ordering.hits)} hits has a usable vector")
+    is_compared = plan.shadow and plan.page_start == 0  # once a search
+    shadow = ordering.compare_with(ranking.order, encode_late(plan, model)) if is_compared else None
+    return WindowScores(response, plan, model.choose(plan.bundle), ranking, num_stale, teams, shadow)
+
+
+def read_ordering(
+    response: SearchResponse,
+    plan: Plan,
+    model: Model,
+    query: PendingQuery,
+    texts: WindowTexts,
+    *,
+    has_sources: bool,
+) -> tuple[WindowOrdering, int | None]:
+    """Return by what a window is ordered, and how many of its vectors belong to other texts, None if unknown.
+
+    Raises:
+        RerankFailedError, UnusableResponseError: as `score_window`.
+    """
     context, settings = texts.context, plan.settings
     field, hits, num_stale = vector_field(settings.field), response.hits[: plan.window_size], None
     window: Sequence[bytes | None] = field.read_all(hits)
@@ -43,16 +71,23 @@ def score_window(
         with context.stage("verify"):
             window, num_stale = texts.without_stale(plan, hits, window, has_sources=has_sources)
     with context.stage("encode_wait"):
-        query = round_query(await_vector(vector, settings.deadline_ms / 1000 - context.queued_s))
+        vectors = query.await_all(settings.deadline_ms / 1000 - context.queued_s)
     with context.stage("crossing"):
-        try:
-            vectors = WindowVectors(window, dim=len(query), model_tag=model.model_tag)
-            first_stage = np.array(response.scores()[: len(window)], np.float64)
-            ordering = WindowOrdering(plan, hits, first_stage, query, vectors, model.crossing)
-            ranking, teams = ordering.rank()
-        except ScoresError as error:
-            raise RerankFailedError("scores", str(error)) from error
-    if window and not ranking.num_scored:
-        raise RerankFailedError("vectors", f"none of {len(window)} hits has a usable vector")
-    shadow = ordering.compare_with(ranking) if plan.shadow and plan.page_start == 0 else None  # once a search
-    return WindowScores(response, plan, model, ranking, num_stale, teams, shadow)
+        scorers = {
+            bundle: QueryScorer(round_query(vector), model.choose(bundle).crossing)
+            for bundle, vector in vectors.items()
+        }
+        stored = WindowVectors(window, dim=len(vectors[plan.bundle]), model_tag=model.model_tag)
+        first_stage = np.array(response.scores()[: len(window)], np.float64)
+    return WindowOrdering(plan, hits, first_stage, stored, scorers), num_stale
+
+
+def encode_late(plan: Plan, model: Model) -> Callable[[str], QueryScorer]:
+    """Return what encodes a search's query by a bundle that its page does not need, and waits for it."""
+
+    def make_scorer(bundle: str) -> QueryScorer:
+        chosen = model.choose(bundle)
+        vector = await_vector(chosen.submit_query(plan), plan.settings.deadline_ms / 1000)
+        return QueryScorer(round_query(vector), chosen.crossing)
+
+    return make_scorer

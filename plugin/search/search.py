@@ -28,6 +28,7 @@ class Search:
         recorded: what is recorded of it, None if it has no `ext.ubi`; `asked` is then without that key.
         assignment: its part in the experiment of its index; None if there is none, or if it is not reranked
             for a reason that no arm changes.
+        compared: the plan of the window whose orders are compared after the answer; None if there is none.
     """
 
     request: Request
@@ -39,6 +40,7 @@ class Search:
     page: Page
     recorded: RecordedSearch | None = None
     assignment: Assignment | None = None
+    compared: Plan | None = None
 
     @property
     def is_recorded_passed(self) -> bool:

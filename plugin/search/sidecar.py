@@ -24,7 +24,7 @@ from opensearch.search.window_request import (
     request_window_vectors,
 )
 from plugin.encoding.model import Model
-from plugin.encoding.query_future import QueryFuture
+from plugin.encoding.pending_query import PendingQuery
 from plugin.errors import RerankFailedError
 from plugin.http.messages import Request, Response
 from plugin.search.failure import build_failure
@@ -76,7 +76,7 @@ class SidecarSearch:
 
     def _run(self, request: Request, plan: Plan, *, is_split: bool) -> Response:
         """Ask for the window, or for its vectors alone, while the query is encoded."""
-        context, vector = request.context, self._model.submit_query(plan)
+        context, query = request.context, self._model.submit_queries(plan)
         with context.stage("opensearch"):
             window = request_window_vectors(plan) if is_split else request_window(plan)
             exchange = ask(self._upstream, request, window)
@@ -88,7 +88,7 @@ class SidecarSearch:
         with context.stage("read"):
             response = read_response(exchange, is_filtered=plan.filter_path is not None)
         hits_at = self._fetch_hits(request, plan, response) if is_split else self._take_hits(plan, response)
-        return self._build_page(request, plan, exchange, response, vector, hits_at, is_split=is_split)
+        return self._build_page(request, plan, exchange, response, query, hits_at, is_split=is_split)
 
     def _build_page(
         self,
@@ -96,7 +96,7 @@ class SidecarSearch:
         plan: Plan,
         exchange: Exchange,
         response: SearchResponse,
-        vector: QueryFuture,
+        query: PendingQuery,
         hits_at: HitsAt,
         *,
         is_split: bool,
@@ -106,7 +106,7 @@ class SidecarSearch:
         has_sources = is_split or carries_sources(plan)
         scores: WindowScores | None
         try:
-            scores = score_window(response, plan, self._model, vector, texts, has_sources=has_sources)
+            scores = score_window(response, plan, self._model, query, texts, has_sources=has_sources)
         except RerankFailedError as error:
             _log.warning("search not reranked, reason=%s: %s", error.reason, error)
             if plan.page_end > plan.num_hits:  # the page lies beyond a window that was to be cut
@@ -115,7 +115,8 @@ class SidecarSearch:
                 return build_failure(error, context)
             scores, reason = None, error.reason
         with context.stage("page"):
-            page = RerankedPage(response, plan, self._model, scores).write(hits_at)
+            model = self._model.choose(plan.bundle)
+            page = RerankedPage(response, plan, model, scores).write(hits_at)
         stages_ms = context.stages_ms()
         outcome = (
             SearchOutcome.skipped(reason, stages_ms) if scores is None else scores.build_outcome(stages_ms)

@@ -127,14 +127,25 @@ class ExperimentMetrics:
         self._searches = Counter(
             "twinrank_experiment_searches",
             "Searches that an experiment could rerank: assigned, or why they have no part in it (no_unit,"
-            " outside_share, own_settings).",
+            " outside_share, own_settings, no_bundle).",
             ["assignment"],
+            registry=registry,
+        )
+        self._comparisons = Counter(
+            "twinrank_shadow_comparisons",
+            "Searches of shadow experiments whose orders were to be compared: compared, busy (others wait),"
+            " failed.",
+            ["result"],
             registry=registry,
         )
 
     def record_search(self, assignment: str) -> None:
         """Count one search."""
         self._searches.labels(assignment).inc()
+
+    def record_comparison(self, result: str) -> None:
+        """Count one search; `result` is compared, busy or failed."""
+        self._comparisons.labels(result).inc()
 
 
 class BreakerMetrics:

@@ -103,6 +103,7 @@ class UbiRecorder:
     ) -> None:
         self._queue, self._writer, self._presence = queue, writer, presence
         self._options = options
+        self.on_stop: Callable[[], None] = lambda: None
 
     @property
     def on_result(self) -> Callable[[str, int], None]:
@@ -114,7 +115,8 @@ class UbiRecorder:
         self._writer.on_result = report
 
     def stop(self) -> None:
-        """Write what waits, and stop."""
+        """Write what waits, and stop; `on_stop` hands over what is still computed for a record."""
+        self.on_stop()
         self._writer.stop()
 
     def take(self, asked: SearchRequest) -> RecordedSearch | None:
@@ -165,9 +167,20 @@ class UbiRecorder:
         """Count searches whose answers cannot be told apart, so that they are not recorded."""
         self._writer.record_loss("unreadable", count)
 
-    def record_item(self, request: Request, search: RecordedSearch, raw: Raw, outcome: SearchOutcome) -> Raw:
-        """Record one of several searches, and return its part of the answer, without a `query_id`."""
-        return Raw(self._record(request, search, bytes(raw), outcome, within=DEPTH_OF_AN_ITEM))
+    def record_item(
+        self,
+        request: Request,
+        search: RecordedSearch,
+        raw: Raw,
+        outcome: SearchOutcome,
+        *,
+        defer: Defer | None = None,
+    ) -> Raw:
+        """Record one of several searches, and return its part of the answer, without a `query_id`.
+
+        `defer` is as in `record_response`.
+        """
+        return Raw(self._record(request, search, bytes(raw), outcome, within=DEPTH_OF_AN_ITEM, defer=defer))
 
     def _record(
         self,

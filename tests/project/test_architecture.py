@@ -55,7 +55,7 @@ LAYERS = {
         "errors endpoints durations credentials connection_advice",
     ),
     "reranker": (
-        "signals threshold exact diversity",
+        "signals threshold exact diversity sibling_bundles",
         "rerank canonical bundle_names bundle_sizes",
         "bundle feedback smoothing",
         "shared_files",

@@ -26,6 +26,18 @@ def hasty_bundle(folder: Path, of: Path = TINY_BUNDLE, name: str = "fast") -> Bu
     return _written(folder, manifest | {"name": name, "query": query, "vectors_of": manifest["name"]})
 
 
+def prefixed_bundle(folder: Path, of: Path = TINY_BUNDLE, name: str = "prefixed", **changes: Any) -> Bundle:  # noqa: ANN401
+    """Make a bundle with the document tower of another one, whose query tower reads other words first.
+
+    So its order of a window is another one. `changes` are to the manifest.
+    """
+    shutil.copytree(of, folder)
+    manifest = json.loads((folder / FILE_NAME).read_text())
+    query = manifest["query"] | {"prefix": "how much faster is it to wait for "}
+    made = manifest | {"name": name, "query": query, "vectors_of": manifest["name"]}
+    return _written(folder, made | changes)
+
+
 def voting_bundle(folder: Path, feedback: float, smoothing: float = 0.0) -> Bundle:
     """Make the tiny bundle with a fusion of its own, in which the best and the nearest hits count."""
     shutil.copytree(TINY_BUNDLE, folder)

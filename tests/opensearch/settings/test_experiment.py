@@ -84,7 +84,9 @@ def test_an_arm_changes_the_index_own_fusion() -> None:
         ({"name": "a", "arms": TWO, "share": 0}, ".share", "> 0"),
         ({"name": "a", "arms": TWO, "share": 1.5}, ".share", "<= 1"),
         ({"name": "a", "arms": TWO, "mode": "both"}, ".mode", "expected one of split, interleave, shadow"),
-        ({"name": "a", "arms": ARMS, "mode": "shadow"}, ".control", "a control that is reranked"),
+        ({"name": "no_bundle", "arms": TWO}, ".name", "found 'no_bundle'"),
+        ({"name": "a", "arms": {"control": {}, "b": {"bundle": "../x"}}}, ".arms.b.bundle", "a text"),
+        ({"name": "a", "arms": {"control": {}, "b": {"bundle": 3}}}, ".arms.b.bundle", "found 3"),
         ({"name": "a", "arms": TWO, "unit": {"header": "Authorization"}}, ".unit.header", "not an account"),
         ({"name": "a", "arms": TWO, "unit": {"header": "Cookie"}}, ".unit.header", "not an account"),
         ({"name": "a", "arms": TWO, "unit": {"header": "a b"}}, ".unit.header", "a text matching"),
@@ -102,6 +104,24 @@ def test_what_is_wrong_is_said_where_it_is(experiment: object, place: str, found
 def test_arms_may_name_the_window_that_they_share() -> None:
     arms = {"control": {}, "b": {"window_size": 50, "field": "rerank.vector"}}
     assert parse({"name": "a", "arms": arms}, window_size=50).window_size == 50
+
+
+def test_a_shadow_of_opensearchs_own_order_has_a_share_of_searches() -> None:
+    afterwards = parse({"name": "a", "arms": ARMS, "mode": "shadow"}).experiment
+    assert (afterwards.compares_afterwards, afterwards.share_of_searches) == (True, 0.05)
+    third = parse({"name": "a", "arms": ARMS, "mode": "shadow", "share": 0.3}).experiment
+    assert (third.share_of_searches, third.share_of_units) == (0.3, 1)
+    for other in ({"arms": TWO, "mode": "shadow"}, {"arms": ARMS}):
+        found = parse({"name": "a", "share": 0.3, **other}).experiment
+        assert (found.compares_afterwards, found.share_of_searches, found.share_of_units) == (False, 1, 0.3)
+    assert parse({"name": "a", "arms": TWO}).experiment.share_of_units == 1
+
+
+def test_arms_name_their_bundles() -> None:
+    arms = {"control": {"bundle": "z"}, "a": {"bundle": "b@1.2"}, "c": {"bundle": "z", **LIGHTER}, "d": {}}
+    settings = parse({"name": "a", "mode": "split", "arms": arms})
+    assert settings.experiment.bundles == ("b@1.2", "z")
+    assert parse_settings(encode_settings(settings)) == settings
 
 
 def test_interleaved_pages_have_first_stage_scores() -> None:
