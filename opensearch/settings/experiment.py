@@ -87,8 +87,9 @@ class ExperimentSettings(SettingsGroup, frozen=True):
     arms: Annotated[
         dict[str, ExperimentArm | Literal["opensearch"]] | None,
         Meta(
-            description='The arms by name: what each changes, such as `{"fusion": {"weight": 5}}`,'
-            ' `{}` for the index as it is, or `"opensearch"` for OpenSearch\'s own order.'
+            description='The arms by name: what each changes, such as `{"fusion": {"weight": 5}}` or'
+            ' `{"bundle": "NAME"}`, `{}` for the index as it is, or `"opensearch"` for OpenSearch\'s own'
+            " order."
         ),
     ] = None
     control: Annotated[

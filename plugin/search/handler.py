@@ -28,7 +28,7 @@ from plugin.search.failure import (
 from plugin.search.planner import SearchPlanner
 from plugin.search.request_body import parse_search, read_body
 from plugin.search.search import Search
-from plugin.search.shadow import Comparison, ShadowWorker
+from plugin.search.shadow import DeferredAttributes, ShadowWorker
 from plugin.search.sidecar import SidecarSearch
 from plugin.search.window_comparison import WindowComparer
 from plugin.telemetry.outcome import SearchOutcome
@@ -155,7 +155,7 @@ class SearchHandler:
             search.request,
             search.recorded,
             tagged,
-            defer=lambda compute, deliver: self._shadows.defer([Comparison(compute, deliver)]),
+            defer=lambda compute, deliver: self._shadows.defer([DeferredAttributes(compute, deliver)]),
         )
 
     def _show_error(self, search: Search, body: bytes, own: Response) -> Response:

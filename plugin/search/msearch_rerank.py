@@ -28,7 +28,7 @@ from plugin.search.msearch_item import PlannedItem
 from plugin.search.page import RerankedPage
 from plugin.search.scores import WindowScores
 from plugin.search.scoring import score_window
-from plugin.search.shadow import Comparison, ShadowWorker
+from plugin.search.shadow import DeferredAttributes, ShadowWorker
 from plugin.search.upstream_exchange import build_headers, build_response, is_final
 from plugin.search.verification import WindowTexts, carries_sources
 from plugin.search.window_comparison import WindowComparer
@@ -111,7 +111,7 @@ class MultiSearchReranker:
             each.record_outcome(outcome)
         self._record_failures(request, items, responses, failed.keys())
         final = items | failed
-        compared: list[Comparison] = []
+        compared: list[DeferredAttributes] = []
         raws = [self._record(request, final[position], responses[position], compared) for position in items]
         self._shadows.defer(compared)
         body = answers.whole.with_items(raws)
@@ -121,7 +121,7 @@ class MultiSearchReranker:
         )
 
     def _record(
-        self, request: Request, each: PlannedItem, response: _ItemResponse, compared: list[Comparison]
+        self, request: Request, each: PlannedItem, response: _ItemResponse, compared: list[DeferredAttributes]
     ) -> Raw:
         """Record an item that has `ext.ubi`, and return its part of the answer.
 
@@ -136,7 +136,7 @@ class MultiSearchReranker:
             recorded,
             response.raw,
             outcome,
-            defer=lambda compute, deliver: compared.append(Comparison(compute, deliver)),
+            defer=lambda compute, deliver: compared.append(DeferredAttributes(compute, deliver)),
         )
 
     def _record_failures(

@@ -15,7 +15,7 @@ Attributes = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class DeferredAttributes:
     """What is computed after an answer, and what takes the attributes, which are empty if it is not."""
 
     compute: Callable[[], Attributes]
@@ -34,12 +34,12 @@ class ShadowWorker:
     def __init__(self, is_busy: Callable[[], bool] = lambda: False) -> None:
         self._is_busy = is_busy
         self._changed = threading.Condition()
-        self._waiting: list[Comparison] = []
-        self._computing: Comparison | None = None
+        self._waiting: list[DeferredAttributes] = []
+        self._computing: DeferredAttributes | None = None
         self._thread: threading.Thread | None = None
         self.on_result: Callable[[str], None] = lambda result: None
 
-    def defer(self, comparisons: Sequence[Comparison]) -> None:
+    def defer(self, comparisons: Sequence[DeferredAttributes]) -> None:
         """Compute what belongs to one request later; deliver nothing at once if there is no time for it."""
         if not comparisons:
             return
@@ -102,7 +102,7 @@ class ShadowWorker:
                 comparison.deliver(attributes)
         return True
 
-    def _drop(self, comparisons: Sequence[Comparison]) -> None:
+    def _drop(self, comparisons: Sequence[DeferredAttributes]) -> None:
         for each in comparisons:
             self.on_result(BUSY)
             each.deliver({})

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from plugin.search.shadow import BUSY, COMPARED, FAILED, Comparison, ShadowWorker
+from plugin.search.shadow import BUSY, COMPARED, FAILED, DeferredAttributes, ShadowWorker
 from tests.support.waiting import until
 
 DONE = {"done": "1"}
@@ -21,7 +21,9 @@ def test_attributes_come_later_and_those_without_a_place_come_at_once() -> None:
         return DONE
 
     for number in range(5):
-        worker.defer([Comparison(compute, lambda found, number=number: delivered.append((number, found)))])  # type: ignore[misc]
+        worker.defer(
+            [DeferredAttributes(compute, lambda found, number=number: delivered.append((number, found)))]
+        )  # type: ignore[misc]
     assert delivered == [(number, {}) for number in range(1, 5)]
     goes_on.set()
     until(lambda: len(delivered) == 5, "all are delivered")
@@ -33,7 +35,9 @@ def test_all_comparisons_of_one_request_are_computed_in_turn() -> None:
     worker, delivered = ShadowWorker(), list[str]()
     worker.defer([])
     assert not worker.is_running
-    each = [Comparison(lambda n=n: {"n": n}, lambda found: delivered.append(found["n"])) for n in "abc"]  # type: ignore[misc]
+    each = [
+        DeferredAttributes(lambda n=n: {"n": n}, lambda found: delivered.append(found["n"])) for n in "abc"
+    ]  # type: ignore[misc]
     worker.defer(each)
     until(lambda: len(delivered) == 3, "all are delivered")
     assert delivered == ["a", "b", "c"]
@@ -43,10 +47,10 @@ def test_nothing_is_computed_while_others_wait() -> None:
     busy, delivered, results = [True], list[Mapping[str, str]](), list[str]()
     worker = ShadowWorker(lambda: busy[0])
     worker.on_result = results.append
-    worker.defer([Comparison(lambda: DONE, delivered.append)])
+    worker.defer([DeferredAttributes(lambda: DONE, delivered.append)])
     assert (delivered, results) == ([{}], [BUSY])
     busy[0] = False
-    worker.defer([Comparison(lambda: DONE, delivered.append)])
+    worker.defer([DeferredAttributes(lambda: DONE, delivered.append)])
     busy[0] = True  # since then, others wait
     until(lambda: len(delivered) == 2, "the second one")
     assert (delivered, results) == ([{}, {}], [BUSY, BUSY])
@@ -61,14 +65,16 @@ def test_what_is_unfinished_at_the_end_is_recorded_once() -> None:
         goes_on.wait(30)
         return DONE
 
-    worker.defer([Comparison(compute, delivered.append), Comparison(compute, delivered.append)])
+    worker.defer(
+        [DeferredAttributes(compute, delivered.append), DeferredAttributes(compute, delivered.append)]
+    )
     assert began.wait(30)
     worker.stop()
     assert delivered == [{}, {}]
     goes_on.set()
     again = list[Mapping[str, str]]()
     until(lambda: worker._computing is None, "the end of the first")
-    worker.defer([Comparison(lambda: DONE, again.append)])
+    worker.defer([DeferredAttributes(lambda: DONE, again.append)])
     until(lambda: again == [DONE], "the next one")
     assert delivered == [{}, {}]
 
@@ -79,7 +85,7 @@ def test_nothing_of_a_request_is_kept() -> None:
 
     worker, delivered, kept = ShadowWorker(), list[Mapping[str, str]](), Credentials()
     reference = weakref.ref(kept)
-    worker.defer([Comparison(lambda kept=kept: DONE, delivered.append)])  # type: ignore[misc]
+    worker.defer([DeferredAttributes(lambda kept=kept: DONE, delivered.append)])  # type: ignore[misc]
     del kept
     until(lambda: reference() is None, "that nothing is kept", within_s=20)
     assert delivered == [DONE]
@@ -93,10 +99,12 @@ def test_a_fault_costs_neither_the_records_nor_the_next_search() -> None:
     def fail() -> Mapping[str, str]:
         raise ArithmeticError("as a test wants it")
 
-    worker.defer([Comparison(fail, delivered.append), Comparison(lambda: DONE, delivered.append)])
+    worker.defer(
+        [DeferredAttributes(fail, delivered.append), DeferredAttributes(lambda: DONE, delivered.append)]
+    )
     until(lambda: len(delivered) == 2, "the records of the fault, and of the one after it")
     until(lambda: not worker.is_running, "its end")
-    worker.defer([Comparison(lambda: DONE, delivered.append)])
+    worker.defer([DeferredAttributes(lambda: DONE, delivered.append)])
     until(lambda: len(delivered) == 3, "the next one")
     assert delivered == [{}, {}, DONE]
     assert results == [FAILED, BUSY, COMPARED]
