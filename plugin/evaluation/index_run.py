@@ -11,11 +11,11 @@ from opensearch.client import OpenSearchClient, index_path
 from plugin.compare.placeholders import PLACEHOLDERS, fill_placeholders, has_placeholder
 from plugin.compare.source_fields import find_source_fields
 from plugin.errors import CommandError
+from plugin.evaluation.clients import open_clients
 from plugin.evaluation.collection import Collection
 from plugin.evaluation.evaluate import WINDOW, Evaluation, evaluate
 from plugin.evaluation.judged_documents import JudgedQueries, read_judged_queries
 from plugin.evaluation.measures import DEPTH
-from plugin.evaluation.run import open_proxy
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import DEFAULT_BUNDLE
 from reranker.query_files import EvaluationQuery
@@ -63,11 +63,7 @@ def evaluate_index(plan: IndexPlan, searched: Callable[[int, int], None]) -> Eva
     size = WINDOW if plan.judged_only else DEPTH
     build_body = make_body_builder(judged.queries, fields, size, plan.body)
     done = iter(range(1, len(collection.queries) + 1))
-    with (
-        open_proxy(plan.proxy, plan.connecting, plan.bundle) as proxy,
-        plan.connecting.search_client() as straight,
-        plan.connecting.proxy_client(proxy) as proxied,
-    ):
+    with open_clients(plan.proxy, plan.connecting, plan.bundle) as (straight, proxied):
         return evaluate(
             collection,
             straight,

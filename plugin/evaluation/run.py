@@ -1,17 +1,16 @@
 """An evaluation from a folder to its measures: index, proxy, searches."""
 
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.load.summary import Summary
 from opensearch.client import index_path
+from plugin.evaluation.clients import open_clients
 from plugin.evaluation.collection import Collection, read_collection
 from plugin.evaluation.evaluate import Evaluation, evaluate
 from plugin.harness.prepared_index import prepare_index
-from plugin.harness.proxy_process import running_proxy
 from plugin.upstream.connecting import Connecting
 from reranker.beir_files import CORPUS, CollectionError, find_file
 from reranker.bundle import DEFAULT_BUNDLE, Bundle
@@ -63,11 +62,7 @@ def run_evaluation(plan: EvaluationPlan, listeners: Listeners) -> Evaluation:
 
     _index(plan, collection, index, listeners)
     done = iter(range(1, len(collection.queries) + 1))
-    with (
-        open_proxy(plan.proxy, plan.connecting, plan.bundle) as proxy,
-        plan.connecting.search_client() as straight,
-        plan.connecting.proxy_client(proxy) as proxied,
-    ):
+    with open_clients(plan.proxy, plan.connecting, plan.bundle) as (straight, proxied):
         return evaluate(
             collection,
             straight,
@@ -98,18 +93,3 @@ def _index(plan: EvaluationPlan, collection: Collection, index: str, listeners: 
     )
     with closing(plan.connecting.client()) as upstream:
         upstream.request("POST", index_path(index, "_forcemerge"), params={"max_num_segments": "1"})
-
-
-@contextmanager
-def open_proxy(url: str | None, connecting: Connecting, bundle: Path) -> Iterator[str]:
-    """Yield the address of a proxy: the one that is given, or one that runs while the block does.
-
-    Raises:
-        ProxyError: it does not start.
-    """
-    if url:
-        yield url
-        return
-    temporary = tempfile.TemporaryDirectory(prefix="twinrank-")
-    with temporary as folder, running_proxy(connecting, Path(folder), bundle=bundle) as proxy:
-        yield proxy.url

@@ -41,6 +41,17 @@ DATA_PREPPER_PATH = "/log/ingest"
 Defer = Callable[[Callable[[], Mapping[str, str]], Callable[[Mapping[str, str]], None]], None]
 """Has attributes computed after the answer, and hands them, or none, to the second argument."""
 
+_FAULTS = (
+    msgspec.MsgspecError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What an answer or an `ext.ubi` of a form that nobody foresaw may raise, or a thread that cannot start."""
+
 MAX_ERROR_BYTES = 200
 """An error begins with its name; nothing is lost if one is not recorded."""
 
@@ -199,7 +210,7 @@ class UbiRecorder:
             if found is not None:
                 self._queue_record(request, search, found[1], outcome, defer)
                 return found[0]
-        except Exception:  # noqa: BLE001  # a fault of the record must not fail a search
+        except _FAULTS:  # which must not fail a search
             _log.exception("unexpected error while a search was recorded")
         if b'"error"' not in body[:MAX_ERROR_BYTES]:
             self._writer.record_loss("unreadable")

@@ -200,3 +200,74 @@ def test_a_shadow_is_reported_without_clicks(proxy_url: str, client: OpenSearch,
     text = CliRunner().invoke(main, ["experiment", "report", toy.name, "--upstream", toy.url]).output
     assert "same against control, over 6 first pages: of ten hits 100% are the same" in text
     told(call(proxy_url, "DELETE", toy.name))
+
+
+def test_a_shadow_of_opensearchs_own_order_is_reported(
+    proxy_url: str, client: OpenSearch, toy: ToyIndex
+) -> None:
+    """Users see OpenSearch's own page; the windows are asked for afterwards."""
+    start(proxy_url, toy, {"name": "unseen", "mode": "shadow", "arms": ARMS, "share": 1})
+    plain, reranked = ([hit["_id"] for hit in toy.first_stage(10)], toy.expected_order(60)[:10])
+    for number in range(4):
+        answer = search(proxy_url, toy, f"user-{number}", f"unseen-{number}")
+        assert answer.rerank_status == "skipped; reason=experiment; experiment=unseen; arm=control"
+        assert [hit["_id"] for hit in json.loads(answer.body)["hits"]["hits"]] == plain
+        until(lambda number=number: count_recorded(client, "unseen") == number + 1, "it is recorded")  # type: ignore[misc]
+    report = told(call(proxy_url, "GET", f"{toy.name}/report"))
+    (found,) = report["shadow"]
+    assert (found["arm"], found["pages"]) == ("reranked", 4)
+    assert found["overlap"] == pytest.approx(len(set(plain) & set(reranked)) / 10)
+    assert report["arms"][0]["searches"] == 4
+    told(call(proxy_url, "DELETE", toy.name))
+
+
+@pytest.mark.parametrize(
+    ("bundle", "found"),
+    [
+        ("none", "expected a bundle beside tiny, or one that comes with Twinrank"),
+        ("bge-small-en-v1.5", "it cannot read the same stored vectors"),
+        ("../tiny", "expected a text matching"),
+    ],
+)
+def test_an_experiment_with_a_bundle_that_cannot_be_used_is_not_started(
+    proxy_url: str, toy: ToyIndex, bundle: str, found: str
+) -> None:
+    experiment = {"name": "two", "arms": {"control": {}, "b": {"bundle": bundle}}}
+    place = "_meta.rerank.experiment.arms.b.bundle: "
+    refused = call(proxy_url, "PUT", toy.name, experiment)
+    assert refused.status == 400
+    reason = json.loads(refused.body)["error"]["reason"]
+    assert reason.startswith(place)
+    assert found in reason
+    changed = json.dumps({"experiment": experiment}).encode()
+    also = ask(proxy_url, "PUT", f"/_plugins/_rerank/settings/{toy.name}", changed, JSON_BODY)
+    assert (also.status, found in also.body.decode()) == (400, True)
+    arm = f'b={{"bundle": "{bundle}"}}'
+    start = ["experiment", "start", toy.name, "--name", "two", "--arm", "control={}", "--arm", arm]
+    told_by = CliRunner().invoke(main, [*start, "--upstream", toy.url, "--bundle", str(toy.bundle.path)])
+    assert told_by.exit_code == 1
+    assert found in told_by.output
+    assert told(call(proxy_url, "GET", toy.name))[toy.name]["experiment"] is None
+
+
+def test_settings_tell_of_a_bundle_that_is_not_there(
+    proxy_url: str, client: OpenSearch, toy: ToyIndex
+) -> None:
+    """One that was put into the mapping, where nothing checks it: the searches are reranked as ever."""
+    meta = client.indices.get_mapping(index=toy.name)[toy.name]["mappings"]["_meta"]
+    experiment = {"name": "two", "arms": {"control": {}, "b": {"bundle": "none"}}}
+    changed = {"_meta": {"rerank": meta["rerank"] | {"experiment": experiment}}}
+    assert (
+        ask(proxy_url, "PUT", f"/{toy.name}/_mapping", json.dumps(changed).encode(), JSON_BODY).status == 200
+    )
+    report = told(ask(proxy_url, "GET", f"/_plugins/_rerank/settings/{toy.name}"))[toy.name]
+    assert [each for each in report["problems"] if each.startswith("experiment.arms.b.bundle: expected a")]
+    shown = CliRunner().invoke(
+        main, ["settings", toy.name, "--upstream", toy.url, "--bundle", str(toy.bundle.path)]
+    )
+    assert (shown.exit_code, "wrong: experiment.arms.b.bundle" in shown.output) == (1, True)
+    until(
+        lambda: search(proxy_url, toy, "anna", "q").rerank_status.endswith("; experiment=no_bundle"),
+        "that the worker follows",
+    )
+    told(call(proxy_url, "DELETE", toy.name))

@@ -27,7 +27,12 @@ def test_it_is_loaded_once_and_nobody_waits_for_it() -> None:
 
 def test_what_nobody_asks_for_is_dropped_and_loaded_again() -> None:
     loads = list[str]()
-    loader = OnDemandLoader(lambda name: loads.append(name) or name, idle_s=0.2)
+
+    def load(name: str) -> str:
+        loads.append(name)
+        return name
+
+    loader = OnDemandLoader(load, idle_s=0.2)
     until(lambda: loader.find("idle") == "idle", "that it is loaded")
     for _ in range(10):
         time.sleep(0.01)

@@ -3,6 +3,7 @@
 import threading
 import weakref
 from collections.abc import Mapping
+from functools import partial
 
 import pytest
 
@@ -13,17 +14,23 @@ DONE = {"done": "1"}
 
 
 def test_attributes_come_later_and_those_without_a_place_come_at_once() -> None:
-    worker, goes_on, delivered, results = ShadowWorker(), threading.Event(), [], list[str]()
+    worker, goes_on, delivered, results = (
+        ShadowWorker(),
+        threading.Event(),
+        list[tuple[int, Mapping[str, str]]](),
+        list[str](),
+    )
     worker.on_result = results.append
 
     def compute() -> Mapping[str, str]:
         goes_on.wait(30)
         return DONE
 
+    def deliver(number: int, found: Mapping[str, str]) -> None:
+        delivered.append((number, found))
+
     for number in range(5):
-        worker.defer(
-            [DeferredAttributes(compute, lambda found, number=number: delivered.append((number, found)))]
-        )  # type: ignore[misc]
+        worker.defer([DeferredAttributes(compute, partial(deliver, number))])
     assert delivered == [(number, {}) for number in range(1, 5)]
     goes_on.set()
     until(lambda: len(delivered) == 5, "all are delivered")
@@ -36,8 +43,9 @@ def test_all_comparisons_of_one_request_are_computed_in_turn() -> None:
     worker.defer([])
     assert not worker.is_running
     each = [
-        DeferredAttributes(lambda n=n: {"n": n}, lambda found: delivered.append(found["n"])) for n in "abc"
-    ]  # type: ignore[misc]
+        DeferredAttributes(partial(dict, n=name), lambda found: delivered.append(found["n"]))
+        for name in "abc"
+    ]
     worker.defer(each)
     until(lambda: len(delivered) == 3, "all are delivered")
     assert delivered == ["a", "b", "c"]

@@ -22,7 +22,7 @@ from plugin.upstream.client import Upstream
 from reranker.bundle import Bundle
 from reranker.stored_vector import pack
 from reranker.text import Chunking, text_hash
-from tests.support.http.routed_upstream import RoutedUpstream, SentRequest, routed
+from tests.support.http.routed_upstream import Route, RoutedUpstream, SentRequest, routed
 from tests.support.indices.toy_index import known_words
 
 CHUNKING = Chunking()
@@ -63,7 +63,7 @@ def routed_books(bundle: Bundle, experiment: dict[str, Any], **settings: Any) ->
     rerank = {"model": bundle.vectors_of, "source_fields": ["text"], "deadline_ms": 10_000, **settings}
     meta = {"_meta": {"rerank": rerank | {"experiment": experiment}}}
     index = {"books": {"mappings": meta, "settings": {"index": {"creation_date": "1"}}}}
-    routes = {
+    routes: dict[str, Route] = {
         "/books": lambda _: (200, index),
         SEARCH: lambda sent: (200, answer(hits, json.loads(sent.body))),
         "/_msearch": lambda sent: (200, answer_all(hits, sent)),
