@@ -55,7 +55,7 @@ class SearchHandler:
         self._planner = planner
         self._recorder = recorder
         self._shadows = shadows or ShadowWorker()
-        self._comparer = WindowComparer(upstream, model, planner.breaker)
+        self._comparer = WindowComparer(upstream, model)
         self._sidecar = SidecarSearch(upstream, model)
         self._cluster = ClusterSearch(upstream, model)
 

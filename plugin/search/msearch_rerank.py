@@ -84,7 +84,7 @@ class MultiSearchReranker:
         self._model = model
         self._breaker = breaker
         self._shadows = shadows or ShadowWorker()
-        self._comparer = WindowComparer(upstream, model, breaker)
+        self._comparer = WindowComparer(upstream, model)
 
     def run(self, request: Request, planned: Sequence[PlannedItem]) -> Response:
         """Answer all items.

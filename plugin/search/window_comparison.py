@@ -14,7 +14,6 @@ from plugin.encoding.model import Model
 from plugin.errors import RerankFailedError, UpstreamError
 from plugin.http.messages import Request
 from plugin.http.request_context import RequestContext
-from plugin.search.breaker import UpstreamBreaker, find_kind
 from plugin.search.scoring import encode_late, read_ordering
 from plugin.search.search import Search
 from plugin.search.upstream_exchange import ask, read_response
@@ -32,10 +31,9 @@ class WindowComparer:
         self,
         upstream: Upstream,
         model: Model,
-        breaker: UpstreamBreaker,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        self._upstream, self._model, self._breaker = upstream, model, breaker
+        self._upstream, self._model = upstream, model
         self._draw = draw
 
     def attach(self, search: Search, outcome: SearchOutcome) -> SearchOutcome:
@@ -51,20 +49,11 @@ class WindowComparer:
 
     def _compare(self, request: Request, plan: Plan) -> Mapping[str, str]:
         """Return the comparisons; none if the window cannot be had."""
-        kind = find_kind(request, plan.request)
-        if self._breaker.is_open(kind):
-            return {}
         try:
-            found = self._compare_window(request, plan)
-        except RerankFailedError as error:
-            _log.info("a shadow order cannot be computed: %s", error)
+            return self._compare_window(request, plan)
+        except (RerankFailedError, UnusableResponseError, UpstreamError) as error:
+            _log.info("the orders of a search cannot be compared: %s", error)
             return {}
-        except (UnusableResponseError, UpstreamError) as error:
-            _log.info("a window that was to be compared cannot be had: %s", error)
-            self._breaker.record_failure(kind)
-            return {}
-        self._breaker.record_success(kind)
-        return found
 
     def _compare_window(self, request: Request, plan: Plan) -> Mapping[str, str]:
         """Ask for the window, or for its vectors alone if that can be done, and compare its orders.

@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks.experiments`: what an experiment adds to a search that shows OpenSearch's order.
+"""`python -m tests.benchmarks.experiments`: what an experiment adds to searches of its control.
 
 The same docstrings in several indices; every round sends one search to each, in an order drawn again. All
 searches have `ext.ubi`, so they are recorded.
