@@ -93,6 +93,8 @@ class Assignment:
         `settings` are the index's; `find_defaults` returns a bundle's own values, by its name or "".
         """
         plan = decision.plan
+        if isinstance(plan, Plan) and self.obstacle == NO_BUNDLE and self.experiment.compares_afterwards:
+            return replace(decision, plan=FIRST_STAGE_ARM)  # what its users see needs no bundle
         if not isinstance(plan, Plan) or self.unit is None:
             return decision
         plan = replace(plan, bundle=self.bundle)

@@ -154,6 +154,13 @@ def test_opensearchs_own_order_may_be_compared_with_several_bundles(own: Bundle)
     assert found["same"].tau == 1
 
 
+def test_users_of_a_shadow_see_opensearchs_own_order_while_its_bundle_is_loaded(own: Bundle) -> None:
+    arms = {"control": "opensearch", "other": {"bundle": "none"}}
+    with routed_books(own, {"name": "dark", "mode": "shadow", "arms": arms, "share": 1}) as books:
+        assert status(books.search()) == "skipped; reason=experiment; experiment=no_bundle"
+        assert "twinrank.arm" not in books.records()[0]["query_attributes"]
+
+
 @pytest.mark.parametrize("mode", ["split", "interleave"])
 def test_only_the_bundles_that_a_search_needs_encode_its_query(own: Bundle, mode: str) -> None:
     arms = {"control": "opensearch", "other": OTHER}
