@@ -12,6 +12,7 @@ import pytest
 
 from opensearch.local.artifact import Distribution
 from tests.support.command_tree import EVERY
+from tests.support.containers.image import read_instructions
 from tests.support.paths import ROOT
 
 HEALTH = "/_plugins/_rerank/health/ready"
@@ -19,10 +20,8 @@ HEALTH = "/_plugins/_rerank/health/ready"
 
 @pytest.fixture(scope="module")
 def instructions() -> list[tuple[str, str]]:
-    """Return the Dockerfile's instructions in order, continued lines joined."""
-    text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
-    lines = text.replace("\\\n", " ").splitlines()
-    return [(line.split()[0], line.split(maxsplit=1)[1].strip()) for line in lines if line.strip()]
+    """Return the Dockerfile's instructions in order."""
+    return read_instructions()
 
 
 @pytest.fixture(scope="module")

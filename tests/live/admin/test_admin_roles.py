@@ -61,9 +61,13 @@ def test_each_command_asks_for_what_is_documented(
             "status": asked("status"),
             "explain": asked("explain", "fast dinner"),
             "verify": asked("verify"),
+            "estimate": asked("estimate"),
             "sync": asked("sync"),
             "tune": asked("tune", "--queries", str(queries), "--qrels", str(qrels)),
         }
+    if is_long:
+        client.index(index=index_name, body={"text": "a document for backfill, without a vector"})
+        assert asked("backfill", "--slice", "1/1") == found["sync"] - {"indices:admin/create"}
     found["disable"] = asked("disable", has_bundle=False)
     if is_long:
         found["disable --strip"] = asked("disable", "--strip", has_bundle=False) | found["disable"]
