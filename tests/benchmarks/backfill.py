@@ -225,7 +225,8 @@ def _with_vector(client: OpenSearch) -> int:
 
 
 @contextmanager
-def _opensearch(url: str | None) -> Iterator[str]:
+def opensearch_at(url: str | None) -> Iterator[str]:
+    """Yield the URL, or that of a server that runs while the block does."""
     with ExitStack() as running:
         if url is None:
             server = make_local_server(port=0, folder=find_home() / "benchmark")
@@ -244,7 +245,7 @@ def main(documents: int, kills: int, sample: int, upstream: str | None, bundle_p
     """Measure a backfill."""
     bundle = Bundle.open(bundle_path)
     click.echo(machine_line(documents).replace("docstrings", "short documents"))
-    with _opensearch(upstream) as url, OpenSearch(url, timeout=120) as client:
+    with opensearch_at(upstream) as url, OpenSearch(url, timeout=120) as client:
         for line in rates(url, client, bundle, short_texts(sample)):
             click.echo(line)
         for line in killed_backfill(url, client, bundle, short_texts(documents), kills):

@@ -1,0 +1,1 @@
+"""What the Dockerfile, compose files and the chart say of a container, run here under its restrictions."""
