@@ -19,10 +19,10 @@ ON_2_19 := -m "live and opensearch_2_19" --opensearch=2.19.1
 ON_3_5 := -m "live and opensearch_2_19" --opensearch=3.5.0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop test test-all test-native chaos check chart docs bench fuzz load serve lint clean
+.PHONY: help setup demo demo-stop test test-all test-native chaos check arm64 chart docs bench million fuzz load serve lint clean
 
 help: ## list the tasks
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 setup: $(VENV)/.setup ## install Twinrank and its tools into .venv
 demo: $(VENV)/.serving ## index real text, search it both ways, leave it running
@@ -73,6 +73,13 @@ lint: $(VENV)/.setup ## let ruff repair and format the code
 
 bench: $(VENV)/.setup ## measure against the budgets
 	$(BIN)/python -m tests.benchmarks
+
+DOCUMENTS ?= 1000000
+million: $(VENV)/.setup ## searches and commands on DOCUMENTS documents, on one node and on three; an hour
+	$(BIN)/python -m tests.benchmarks.million --documents $(DOCUMENTS)
+
+arm64: $(VENV)/.setup ## replay all bundles on an emulated arm64 processor; needs apt's tools, takes minutes
+	@.ci/arm64
 
 INPUTS ?= 100000
 SECONDS ?= 20

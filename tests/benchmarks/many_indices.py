@@ -43,7 +43,7 @@ from tests.benchmarks.report import (
     read_results,
     written_into,
 )
-from tests.benchmarks.samples import Figure, median, percentile_difference
+from tests.benchmarks.samples import Figure, added_ratio, median, percentile_difference
 from tests.benchmarks.search_latency import match_body
 
 INDEX = "benchmark"
@@ -55,7 +55,6 @@ CHANGES = 3
 """Changes of settings that the poller follows while it is looked at."""
 
 SIDES = ("alone, straight", "alone, proxy", "crowded, straight", "crowded, proxy")
-_RESAMPLES = 2000
 _WAIT_S = 120.0
 
 
@@ -142,28 +141,13 @@ def _interleaved(
 def _figures(measured: Mapping[str, Floats64]) -> Iterator[Figure]:
     for side in SIDES:
         yield median(f"search, {side}", measured[side])
-    for server in ("alone", "crowded"):
-        straight, proxied = (measured[f"{server}, {way}"] for way in ("straight", "proxy"))
+    both = {
+        server: (measured[f"{server}, straight"], measured[f"{server}, proxy"])
+        for server in ("alone", "crowded")
+    }
+    for server, (straight, proxied) in both.items():
         yield percentile_difference(f"{server}: added by the proxy, p50", straight, proxied, 50)
-    yield _ratio("added, crowded to alone, p50", measured)
-
-
-def _ratio(name: str, measured: Mapping[str, Floats64]) -> Figure:
-    """Return how much more the proxy adds where there are many indices: 1 is no more.
-
-    The interval is the bootstrap's over whole rounds, as in `percentile_difference`.
-    """
-    sides = np.stack([measured[side] for side in SIDES])
-    rounds = sides.shape[1]
-    drawn = sides[:, np.random.default_rng(0).integers(0, rounds, (_RESAMPLES, rounds))]
-
-    def ratio(values: Floats64) -> Floats64:
-        alone_straight, alone, crowded_straight, crowded = np.median(values, axis=-1)
-        found: Floats64 = (crowded - crowded_straight) / (alone - alone_straight)
-        return found
-
-    low, high = np.percentile(ratio(drawn), [2.5, 97.5])
-    return Figure(name, float(ratio(sides)), float(low), float(high), "times")
+    yield added_ratio("added, crowded to alone, p50", both["alone"], both["crowded"])
 
 
 def _polled(url: str, client: OpenSearchClient, name: str, folder: Path) -> Iterator[Figure]:

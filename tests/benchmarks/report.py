@@ -77,7 +77,7 @@ def _cpu() -> tuple[str, set[str]]:
 
 
 def _cells(figure: Figure) -> tuple[str, str, str, str, str]:
-    digits = 3 if figure.unit == "ms" and figure.value < 1 else 2 if figure.unit == "ms" else 0
+    digits = 3 if figure.unit == "ms" and figure.value < 1 else 2 if figure.unit in ("ms", "times") else 0
     sign = "+" if ": added" in figure.name else ""
     spread = f"{figure.low:{sign}.{digits}f} to {figure.high:{sign}.{digits}f}"
     bound = "at least" if figure.at_least else "at most"

@@ -1,16 +1,21 @@
 """The benchmarks: their statistics by hand, and that they run at all."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from tests.benchmarks.__main__ import main
+from tests.benchmarks.derived_documents import turn
 from tests.benchmarks.many_indices import main as many_indices
+from tests.benchmarks.million import main as million
 from tests.benchmarks.queries import distinct_queries
 from tests.benchmarks.report import figures_markdown, written_into
-from tests.benchmarks.samples import Figure, median, percentile_difference
+from tests.benchmarks.samples import Figure, added_ratio, median, percentile_difference
 from tests.benchmarks.verifying import main as verifying
 from tests.benchmarks.windows import main as windows
+from tests.support.other_bundle import other_bundle
 from tests.support.paths import TINY_BUNDLE
 
 
@@ -44,6 +49,29 @@ def test_the_cost_of_verifying_is_measured(opensearch_url: str) -> None:
     result = CliRunner().invoke(verifying, [*arguments, "--bundle", str(TINY_BUNDLE)])
     assert result.exit_code == 0, result.output
     assert result.output.count("with verify_at_search") == 3
+
+
+@pytest.mark.live
+def test_a_million_documents_are_measured_in_a_small_form(opensearch_url: str, tmp_path: Path) -> None:
+    arguments = ["--documents", "600", "--compared", "200", "--texts", "150", "--rounds", "3"]
+    arguments += ["--upstream", opensearch_url, "--bundle", str(TINY_BUNDLE)]
+    result = CliRunner().invoke(million, [*arguments, "--to", str(other_bundle(tmp_path / "other").path)])
+    assert result.exit_code == 0, result.output
+    for part in ("cluster, window 1,000: many to few", "sync of 1 % changed", "verify", "second vector"):
+        assert part in result.output
+
+
+def test_a_turned_vector_keeps_its_length_and_has_its_cosine() -> None:
+    vector = np.array([3.0, 0.0, 4.0, 0.0], np.float32)
+    turned = turn(vector, 0.97, np.random.default_rng(0))
+    assert float(np.linalg.norm(turned)) == pytest.approx(5.0)
+    assert float(turned @ vector) / 25 == pytest.approx(0.97)
+
+
+def test_a_ratio_of_added_times_is_that_of_the_medians() -> None:
+    straight = np.arange(1.0, 101.0)
+    found = added_ratio("x", (straight, straight + 2.0), (straight, straight + 3.0))
+    assert (found.value, found.low, found.high) == (1.5, 1.5, 1.5)
 
 
 def test_a_difference_that_is_always_the_same_has_no_spread() -> None:

@@ -62,9 +62,9 @@ def build_image(folder: Path) -> BuiltImage:
     application = folder / "twinrank"
     base = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
     subprocess.run([base, "-m", "venv", "--without-pip", application], check=True, timeout=120)
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", application / "bin/python"]
-    wheel = build_wheel(folder)
-    subprocess.run([*pip, "install", "--quiet", "--no-deps", wheel], check=True, timeout=300)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    pip += ["--python", str(application / "bin" / "python"), "install", "--quiet", "--no-deps"]
+    subprocess.run([*pip, build_wheel(folder)], check=True, timeout=300)
     dependencies = tuple(Path(each) for each in sys.path if each.endswith("site-packages"))
     [packages] = application.glob("lib/*/site-packages")
     places = [place_of_dependencies(number) for number in range(len(dependencies))]
