@@ -172,7 +172,7 @@ def run_on_ray(
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        raise RayClusterError(f"--ray: expected a Ray cluster at {address}, found: {error!s:.300}") from error
+        raise RayClusterError(describe_failure(address, error)) from error
     try:
         cores = int(ray.cluster_resources().get("CPU", 0)) // task.threads
         if cores < 1:
@@ -185,6 +185,16 @@ def run_on_ray(
         return _Driver(ray, task, count, min(actors, count), progress).run()
     finally:
         ray.shutdown()
+
+
+def describe_failure(address: str, error: Exception) -> str:
+    """Return why a cluster was not reached. For `auto`, Ray names an option that is not Twinrank's."""
+    if address == _NO_PORT and isinstance(error, ConnectionError):
+        return (
+            "--ray auto: expected a Ray cluster that runs on this machine, or its address in RAY_ADDRESS,"
+            " found none. Give --ray HOST:PORT, or start one: ray start --head --port 6379"
+        )
+    return f"--ray: expected a Ray cluster at {address}, found: {error!s:.300}"
 
 
 def check_address(address: str) -> None:

@@ -17,6 +17,7 @@ from plugin.commands.ray_backfill import (
     RayClusterError,
     SliceReport,
     check_address,
+    describe_failure,
 )
 from plugin.harness.proxy_process import free_port
 from tests.support.paths import TINY_BUNDLE
@@ -94,6 +95,13 @@ def test_what_is_no_address_of_a_ray_cluster(address: str) -> None:
     done = run("--ray", address)
     assert done.exit_code == 1
     assert f"expected HOST:PORT of a Ray cluster, ray://HOST:PORT or auto, found {address!r}" in done.stderr
+
+
+def test_no_cluster_on_this_machine_is_said_in_our_words() -> None:
+    told = describe_failure("auto", ConnectionError("Please specify one by setting `--address` flag"))
+    assert "expected a Ray cluster that runs on this machine" in told
+    assert "--address" not in told
+    assert "found: too old" in describe_failure("head:6379", RuntimeError("too old"))
 
 
 @pytest.mark.parametrize("form", ["{}", "ray://{}"])
