@@ -152,6 +152,8 @@ def test_the_proxy_serves_with_no_rights_and_nothing_to_write_to_but_its_volumes
         found = get(url, f"/{searched.name}/_search", json.dumps({"query": searched.query}).encode())
         assert found.rerank_status.startswith("applied"), found
         assert running.find_writable_folders() == set(settings.volumes)
+        written = running.execute("find", *settings.volumes, "-type", "f").stdout.split()
+        assert [name for name in written if not name.startswith("/tmp/twinrank-")] == []  # noqa: S108
         touched = running.execute("touch", "/opt/twinrank/file", "/file", "/etc/file", "/tmp/file")  # noqa: S108
         assert touched.stderr.count("Read-only file system") == 3, touched.stderr
         if url.startswith("http:"):
