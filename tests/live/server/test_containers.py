@@ -29,10 +29,9 @@ from tests.support.indices.toy_index import ToyIndex, index_body, make_toy_index
 from tests.support.processes import children_of
 from tests.support.sync_run import with_vector
 
-pytestmark = [
-    pytest.mark.live,
-    pytest.mark.skipif(find_obstacle() is not None, reason=str(find_obstacle())),
-]
+OBSTACLE = find_obstacle()
+
+pytestmark = [pytest.mark.live, pytest.mark.skipif(OBSTACLE is not None, reason=str(OBSTACLE))]
 
 STARTS_IN_S = 120.0
 """As long as the chart's startupProbe waits."""
