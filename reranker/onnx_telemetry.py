@@ -1,4 +1,4 @@
-"""ONNX Runtime's telemetry, which is off: Twinrank talks to OpenSearch and to nobody else.
+"""ONNX Runtime's telemetry, which is off: what Twinrank computes is nobody else's business.
 
 Since version 1.29, the official packages for Linux report every model that is loaded to Microsoft. For that
 they write into the user's `~/.cache`, and send over HTTPS from a thread of their own.
