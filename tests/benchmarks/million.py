@@ -202,7 +202,7 @@ class _Command:
         )  # fmt: skip
         if done.returncode:
             raise CommandError(f"expected {name} to end well, found: {done.stderr[-2000:]}")
-        return json.loads(done.stdout)
+        return json.loads(done.stdout or "null")  # `migrate cutover` prints nothing
 
 
 def _measure_commands(
