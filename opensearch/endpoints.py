@@ -102,12 +102,14 @@ _SEGMENTS = frozenset({
 
 
 def changes_indices(method: str, path: str) -> bool:
-    """Return whether a request may change an index's settings, by its method and raw path.
+    """Return whether a request may change what is followed of indices, by its method and raw path.
 
-    Such are mappings, aliases, creation and deletion.
+    Such are mappings, aliases, creation and deletion, and search pipelines.
     """
     if method not in _CHANGING:
         return False
     parts = [part for part in path.split("/") if part]
+    if parts[:2] == ["_search", "pipeline"]:
+        return True
     is_whole_index = len(parts) == 1 and not parts[0].startswith("_") and method != "POST"
     return is_whole_index or not _SEGMENTS.isdisjoint(parts)

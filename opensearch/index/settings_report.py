@@ -1,5 +1,6 @@
 """Report the settings of an index: the values that apply, their origins, and what is wrong."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,7 @@ from opensearch.settings.layers import (
     apply_defaults,
     effective_settings,
 )
+from opensearch.settings.search_pipeline import SearchPipeline, pipeline_target, read_pipeline
 from opensearch.settings.table import META_KEY, SettingsError, parse_settings
 from opensearch.settings.target import IndexRecord, find_problem
 
@@ -70,10 +72,11 @@ def _report_index(
         problems = () if problem is None else (problem,)
         return SettingsReport(index.name, (), problems, () if problems else (NOT_ENABLED,))
     template = read_template_settings(client, index)
-    return _report_valid(index, rerank, template, defaults, bundle)
+    return _report_valid(client, index, rerank, template, defaults, bundle)
 
 
 def _report_valid(
+    client: OpenSearchClient,
     index: Index,
     rerank: dict[str, Any],
     template: TemplateSettings,
@@ -93,11 +96,23 @@ def _report_valid(
         parse_settings(rerank)
     except SettingsError as error:  # only the server's defaults make it whole
         notes.append(f"valid only with this server's defaults: {error}")
-    if index.search_pipeline not in (None, *settings.pipelines_allowed):
-        notes.append(
-            f"its default search pipeline {index.search_pipeline} keeps searches from being reranked"
-        )
+    notes += _note_pipeline(client, index, settings.pipelines_allowed)
     return SettingsReport(index.name, tuple(values), tuple(problems), tuple(notes))
+
+
+def _note_pipeline(client: OpenSearchClient, index: Index, allowed: Sequence[str]) -> list[str]:
+    """Return what is to be known about the index's default search pipeline."""
+    name = index.search_pipeline
+    if name is None or name in allowed:
+        return []
+    try:
+        found = read_pipeline(client.request("GET", pipeline_target(name)).get(name))
+    except DeniedError as error:
+        return [f"its default search pipeline {name} may keep searches from being reranked: {error}"]
+    except RefusedError:
+        found = SearchPipeline()
+    why = f"its default search pipeline {name} keeps searches from being reranked"
+    return [] if found.only_combines else [why]
 
 
 def read_template_settings(client: OpenSearchClient, index: Index) -> TemplateSettings:

@@ -10,9 +10,11 @@ from opensearch.rawjson.validation import InvalidError
 from opensearch.search.execution import find_fallback
 from opensearch.search.ext import RerankControls, take_controls
 from opensearch.search.ext_keys import find_obstacle
+from opensearch.search.hybrid import changes_windows, check_hybrid, find_technique
 from opensearch.search.request import NotUnderstoodError, SearchRequest
 from opensearch.search.requested_fields import asks_for, finds_other_values, names_among_fields
 from opensearch.settings.fusion import FusionDefaults, ResolvedFusion
+from opensearch.settings.search_pipeline import Technique
 from opensearch.settings.signals import DocValueField
 from opensearch.settings.skip import Skip
 from opensearch.settings.table import RerankSettings
@@ -20,8 +22,6 @@ from opensearch.settings.target import Target
 
 MAX_DOCVALUE_FIELDS = 100
 """OpenSearch's `index.max_docvalue_fields_search`: the vector field must not be the one too many."""
-
-NO_PIPELINE = "_none"
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,8 @@ class Plan:
     to be. `must_split` says that the client asks for values of the fields in `doc_values` itself, so that
     the window's own have to be asked for apart. `interleaving` is set if the page is made of two orders;
     `fusion` is then that of one of them. `shadow` are the orders that are only compared with the page.
-    `bundle` names the bundle that reranks, empty for the proxy's own.
+    `bundle` names the bundle that reranks, empty for the proxy's own. `hybrid` says how the first stage's
+    scores were normalised if the query is a hybrid one.
     """
 
     query_text: str
@@ -88,6 +89,7 @@ class Plan:
     interleaving: Interleaving | None = None
     shadow: tuple[ArmOrder, ...] = ()
     bundle: str = ""
+    hybrid: Technique | None = None
 
     @property
     def bundles(self) -> tuple[str, ...]:
@@ -148,7 +150,7 @@ def plan_search(
         defaults: the bundle's own for what the settings leave open.
         fallback: why OpenSearch cannot rescore it, None if it may.
     """
-    if not target.is_ours or _has_search_pipeline(request, target):
+    if not target.is_ours or changes_windows(request, target):
         # `ext.rerank`, if there is any, is not for us
         return Decision(target.settings if isinstance(target.settings, Skip) else Skip("search_pipeline"))
     try:
@@ -216,7 +218,11 @@ def _plan(
     start, end = request.from_, request.from_ + request.size
     has_all_pages = in_cluster or settings.cuts  # beyond the window of one that is cut there is no hit
     last_start = target.max_result_window if has_all_pages else window_size
-    reason = _check_order(request) or _check_page(start, end, last_start, target.max_result_window)
+    reason = (
+        _check_order(request)
+        or check_hybrid(request, target)
+        or _check_page(start, end, last_start, target.max_result_window)
+    )
     if reason is not None:
         return Skip(reason)
     texts = [given_text] if given_text else find_query_texts(request.query)
@@ -251,6 +257,7 @@ def _plan(
         in_cluster=in_cluster,
         fallback=fallback,
         must_split=must_split,
+        hybrid=find_technique(request, target),
     )
 
 
@@ -258,15 +265,6 @@ def _list_doc_values(settings: RerankSettings, fusion: ResolvedFusion) -> tuple[
     """Return each field once; `cluster` reads those of signals itself, and knows no others."""
     exact = (DocValueField(name) for name in settings.keep_exact)
     return tuple(dict.fromkeys((*(signal.field for signal in fusion.signals), *exact)))
-
-
-def _has_search_pipeline(request: SearchRequest, target: Target) -> bool:
-    """Whether a search pipeline that is not known to be harmless would work on the window."""
-    asked = request.parameters.get("search_pipeline") or request.member("search_pipeline")
-    allowed = () if isinstance(target.settings, Skip) else target.settings.pipelines_allowed
-    if asked is not None:
-        return not isinstance(asked, str) or (asked != NO_PIPELINE and asked not in allowed)
-    return bool(target.pipelines.difference(allowed))
 
 
 def _check_order(request: SearchRequest) -> str | None:

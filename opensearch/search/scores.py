@@ -26,7 +26,8 @@ class SignalScore:
 class HitScores:
     """The scores of one hit of the window.
 
-    `first_stage_rank` counts from 1. `crossing` is None if the hit had no usable vector; `neutral` replaced
+    `first_stage_rank` counts from 1. `scaled` is the first-stage score as it was fused, if it is one of a
+    hybrid query. `crossing` is None if the hit had no usable vector; `neutral` replaced
     it. `similarity` is the one to the feedback documents, None without feedback or without a vector;
     `neighbours` likewise is the mean fused value of the nearest hits. `fused` is as `fused_by` says.
     `is_demoted` says that the probability is below the least one, `is_exact` that a value is the query's
@@ -46,6 +47,7 @@ class HitScores:
     is_demoted: bool = False
     is_exact: bool = False
     rank_before_diversity: int | None = None
+    scaled: float | None = None
 
 
 def format_score(value: float) -> Raw:
@@ -96,6 +98,7 @@ def add_details(hit: Hit, scores: HitScores, rank: int, style: Style, depth: int
         "rank": Raw(str(rank).encode()),
         "first_stage_rank": Raw(str(scores.first_stage_rank).encode()),
         "first_stage_score": format_score(scores.first_stage),
+        **({} if scores.scaled is None else {"scaled_score": _encode_number(scores.scaled)}),
         "crossing": Raw(b"null") if scores.crossing is None else _encode_number(scores.crossing),
         "fused": _encode_number(scores.fused),
         "probability": _encode_number(scores.probability),

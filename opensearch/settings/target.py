@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from opensearch.settings.layers import Defaults, apply_defaults
+from opensearch.settings.search_pipeline import SearchPipeline
 from opensearch.settings.skip import Skip
 from opensearch.settings.table import DEFAULT_FIELD, META_KEY, RerankSettings, SettingsError, parse_settings
 
@@ -37,7 +38,8 @@ class Target:
     """The indices behind one expression.
 
     `settings` hold for all of them, or say why there are none. `fields` names the vector fields of every
-    concrete index, none if it has no settings. `pipelines` are their default search pipelines, and
+    concrete index, none if it has no settings. `pipelines` are their default search pipelines;
+    `definitions` say what pipelines do, those or the one that a search asks for, if that was looked up.
     `max_result_window` and `max_rescore_window` are the smallest of theirs.
     """
 
@@ -46,6 +48,7 @@ class Target:
     pipelines: frozenset[str] = frozenset()
     max_result_window: int = MAX_RESULT_WINDOW
     max_rescore_window: int = MAX_RESULT_WINDOW
+    definitions: Mapping[str, SearchPipeline] = field(default_factory=dict)
 
     @property
     def is_ours(self) -> bool:

@@ -102,7 +102,19 @@ SETUP: tuple[Reason, ...] = (
         ("search_pipeline",),
         "A search pipeline would change the window instead of the client's page.",
         "If the pipeline does no harm to a window, list it in `pipelines_allowed`. Or send "
-        "`search_pipeline=_none`.",
+        "`search_pipeline=_none`. One that only combines the scores of a "
+        "[hybrid query](hybrid.md) is no obstacle if the proxy may read its definition.",
+    ),
+    Reason(
+        ("hybrid",),
+        "No search pipeline combines the scores of the hybrid query's parts.",
+        "Name a [pipeline that does](hybrid.md#pipelines) in `search_pipeline`, or make it the "
+        "index's default.",
+    ),
+    Reason(
+        ("pagination_depth",),
+        "A later page of a hybrid query without `pagination_depth`, which OpenSearch does not answer.",
+        "Send the same `pagination_depth` with [every page](hybrid.md#pages), the first one too.",
     ),
     Reason(
         ("remote_indices",),

@@ -42,13 +42,14 @@ class ScoreParts:
 def find_score_parts(scored: Mapping[str, Any], used: Mapping[str, Any]) -> ScoreParts:
     """Return a hit's parts from its `_rerank` and the response's `ext.rerank` (`ext.rerank.explain`).
 
-    The crossing of a hit without a vector is the window's median.
+    The crossing of a hit without a vector is the window's median. The first stage of a hybrid query counts by
+    its scaled score.
     """
     fused = scored["fused"]  # None if it is larger than a number of OpenSearch can be
     if used["fusion"] != "log_linear":
         return ScoreParts(math.inf if fused is None else fused, {})
     weight, feedback = used["weight"] or 0.0, used.get("feedback") or 0.0
-    shares = {"first_stage": _log(scored["first_stage_score"])}
+    shares = {"first_stage": _log(scored.get("scaled_score", scored["first_stage_score"]))}
     if scored["crossing"] is not None:
         shares["crossing"] = weight * scored["crossing"]
     if scored.get("similarity") is not None:

@@ -75,6 +75,6 @@ def _read_window(hits: Sequence[dict[str, Any]]) -> Window:
     crossing = [np.nan if hit["crossing"] is None else hit["crossing"] for hit in scored]
     return Window(
         [hit["id"] for hit in scored],
-        np.array([hit["first_stage_score"] for hit in scored], np.float64),
+        np.array([hit.get("scaled_score", hit["first_stage_score"]) for hit in scored], np.float64),
         np.array(crossing, np.float32),
     )

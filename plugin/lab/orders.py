@@ -43,7 +43,7 @@ def compare_orders(
     """
     target = settings.find_target_as(index_path(index)[1:], headers)
     search, notes = question.build_search(target)
-    takes = takes_ext(target)
+    takes = takes_ext(settings, target, headers)
     off = disable_reranking(search) if takes else search
     on = set_deadline(ask_for_details(set_controls(search, question.rerank))) if takes else search
     began_s = time.perf_counter()

@@ -12,6 +12,7 @@ from opensearch.client import index_path
 from opensearch.endpoints import Api, Endpoint
 from opensearch.errors import read_reason
 from opensearch.index.settings_report import SettingsReport
+from opensearch.search.hybrid import suits_windows
 from opensearch.settings.table import RerankSettings, SettingsError
 from opensearch.settings.target import Target
 from plugin.compare.comparison import ask_for_details
@@ -104,7 +105,7 @@ def explain(
     """
     target = settings.find_target_as(index_path(asked.indices)[1:], headers)
     search = asked.search(target)
-    sent = set_deadline(ask_for_details(search)) if takes_ext(target) else search
+    sent = set_deadline(ask_for_details(search)) if takes_ext(settings, target, headers) else search
     found, outcome = retry_until_reranked(
         lambda: run_search(handler, headers, asked.indices, sent),
         lambda answer: answer[1].reason,
@@ -122,11 +123,15 @@ def explain(
     }
 
 
-def takes_ext(target: Target) -> bool:
-    """Whether `ext.rerank` of a search on this target is read here; else OpenSearch would refuse it."""
-    settings = target.settings
-    allowed = settings.pipelines_allowed if isinstance(settings, RerankSettings) else ()
-    return target.is_ours and not target.pipelines.difference(allowed)
+def takes_ext(settings: SettingsCache, target: Target, headers: Headers) -> bool:
+    """Whether `ext.rerank` of a search on this target is read here; else OpenSearch would refuse it.
+
+    `headers` are the caller's own.
+    """
+    if not target.is_ours:
+        return False
+    defined = settings.define_pipelines(target, target.pipelines, headers)
+    return all(suits_windows(defined, name) for name in target.pipelines)
 
 
 def run_search(

@@ -14,6 +14,7 @@ from plugin.experiments.attributes import NOBODYS, SHADOW, encode_shadow
 from plugin.experiments.order_comparison import compare_orders
 from plugin.experiments.team_draft import NO_TEAM, build_coin, draft_teams
 from plugin.search.adjustments import adjust, keep_exact
+from plugin.search.hybrid_scores import scale_first_stage
 from reranker.arrays import Floats, Floats64, Positions
 from reranker.crossing import Crossing
 from reranker.errors import ScoresError
@@ -119,7 +120,7 @@ class WindowOrdering:
         """Return the window's ranking by one fusion, without regard to exact matches."""
         query, crossing = scorer.query, scorer.crossing
         ranking = rerank_vectors(
-            self.first_stage,
+            scale_first_stage(self.first_stage, self.plan, fusion),
             choose_fusion(fusion.method, fusion.weight, fusion.rank_constant),
             query=query,
             vectors=self.vectors,

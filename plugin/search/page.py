@@ -124,6 +124,7 @@ class RerankedPage:
             "feedback": 0.0 if scores is None else scores.feedback,
             "smoothing": 0.0 if scores is None else scores.smoothing,
         }
+        values |= {} if self.plan.hybrid is None else {"hybrid": self.plan.hybrid}
         adjustments = {} if scores is None else count_adjustments(scores.ranking, self.plan)
         values |= {"adjustments": adjustments} if adjustments else {}
         style = self.response.style

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 import msgspec
 
 from opensearch.rawjson.validation import InvalidError
+from opensearch.search.hybrid import list_undefined
 from opensearch.search.plan import Decision, InvalidControls, Plan, plan_search
 from opensearch.search.point_in_time import read_indices
 from opensearch.search.request import SearchRequest
@@ -64,7 +65,7 @@ class SearchPlanner:
         Raises:
             UpstreamError: OpenSearch cannot be asked.
         """
-        target = self._find_target(request, indices, asked)
+        target = self._define_pipelines(request, self._find_target(request, indices, asked), asked)
         try:
             recorded = self._take_recorded(asked)
         except InvalidError as error:
@@ -171,6 +172,16 @@ class SearchPlanner:
         if not local:
             return Target(remote)
         return replace(self._settings.find_target(request, local, parameters), settings=remote)
+
+    def _define_pipelines(self, request: Request, target: Target, asked: SearchRequest | Skip) -> Target:
+        """Return the target with the definitions of the search pipelines that decide about a search."""
+        if isinstance(asked, Skip) or not target.is_ours:
+            return target
+        try:
+            names = list_undefined(asked, target)
+        except (msgspec.DecodeError, RecursionError):
+            return target
+        return self._settings.define_pipelines(target, names, request.headers)
 
     def _look_up(self, request: Request, indices: str, parameters: Mapping[str, str]) -> Target:
         """Return what local indices say, and whether their language is one that the model reads."""

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import msgspec
 import numpy as np
@@ -14,8 +15,10 @@ from plugin.encoding.model import Model
 from plugin.experiments.attributes import DRAFT, NOBODYS, TEAMS, join_names
 from plugin.experiments.team_draft import name_draft
 from plugin.search.adjustments import count_adjustments
+from plugin.search.hybrid_scores import name_first_stage, read_scaled
 from plugin.search.signals import read_values
 from plugin.telemetry.outcome import SearchOutcome
+from reranker.arrays import Floats64
 from reranker.rerank import Ranking
 
 _FUSED_BY = {
@@ -56,6 +59,7 @@ class WindowScores:
         return HitScores(
             first_stage=msgspec.json.decode(self.response.hits[position]["_score"], type=float),
             first_stage_rank=position + 1,
+            scaled=None if self._scaled is None else float(self._scaled[position]),
             crossing=crossing if has_vector else None,
             neutral=self.ranking.neutral,
             fused=self._shown(float(self.ranking.fused[position]), probability),
@@ -89,10 +93,16 @@ class WindowScores:
             bundle=self.model.bundle,
             fallback=self.plan.fallback,
             adjustments=count_adjustments(self.ranking, self.plan),
+            hybrid=self.plan.hybrid or "",
             stages_ms=stages_ms or {},
             attributes=self._describe_teams(),
             deferred=self.shadow,
         )
+
+    @cached_property
+    def _scaled(self) -> Floats64 | None:
+        """The scores of a hybrid query as they were fused, (num_hits,), None for another query."""
+        return read_scaled(self.response, self.plan)
 
     def _describe_teams(self) -> Mapping[str, str]:
         """Return what is recorded of an interleaved page, nothing for others."""
@@ -122,9 +132,10 @@ class WindowScores:
         """Return a fused value as it is shown, which is never negative.
 
         `log_linear` is ranked by its logarithm and shown as first_stage * exp(weight * (1 + crossing)), the
-        value that `cluster` computes. Feedback multiplies it by exp(weight * feedback * (1 + similarity)),
-        and each signal by a factor of at least 1. So it is never below the first stage's, nor, smoothed,
-        below the last hit's. `none` is shown as its probability.
+        value that `cluster` computes; the first stage of a hybrid query is its scaled score. Feedback
+        multiplies it by exp(weight * feedback * (1 + similarity)), and each signal by a factor of at least 1.
+        So it is never below the first stage's, nor, smoothed, below the last hit's. `none` is shown as its
+        probability.
         """
         method, weight = self.plan.fusion.method, self.plan.fusion.weight or 0.0
         if method == "log_linear":
@@ -168,7 +179,8 @@ class WindowScores:
         if method == "log_linear":
             vote = f" + {feedback:g} * (1 + similarity)" if feedback else ""
             smooth = f", to the power of {1 - share:g}, * neighbours, to that of {share:g}" if share else ""
-            return f"log_linear: first-stage score * exp({fusion.weight:g} * (1 + crossing{vote})){smooth}"
+            first = name_first_stage(self.plan)
+            return f"log_linear: {first} * exp({fusion.weight:g} * (1 + crossing{vote})){smooth}"
         vote = f", where the crossing is crossing + {feedback:g} * similarity" if feedback else ""
         smooth = f"; then {1 - share:g} * that + {share:g} * neighbours" if share else ""
         return f"{_FUSED_BY[method]}{vote}{smooth}"

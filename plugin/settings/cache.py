@@ -9,7 +9,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -32,6 +32,7 @@ from plugin.http.headers import Headers
 from plugin.http.messages import Request
 from plugin.settings.cluster_view import ClusterView
 from plugin.settings.coverage import CoverageCache
+from plugin.settings.pipelines import PipelineCache
 from plugin.settings.poller import SettingsPoller
 from plugin.upstream.client import Upstream
 
@@ -83,6 +84,8 @@ class SettingsCache:
         self._listeners: list[Callable[[], None]] = []
         self._invalidated: ClusterView | None = None
         self._invalidated_until_s = 0.0
+        self._pipelines = PipelineCache(upstream, self._view, clock)
+        self.add_listener(self._pipelines.clear)
         if poller is not None:
             poller.on_change = self._refresh_all
 
@@ -120,6 +123,12 @@ class SettingsCache:
         """
         caller = select_identity(Request("GET", f"/{indices}", headers, BytesIO(), 0))
         return self._find_cached((settings_target(indices, {}), caller))
+
+    def define_pipelines(self, target: Target, names: Iterable[str], headers: Headers) -> Target:
+        """Return the target with the definitions of these search pipelines, `headers` being the caller's."""
+        caller = select_identity(Request("GET", "/", headers, BytesIO(), 0))
+        found = {name: self._pipelines.find(name, caller) for name in names}
+        return replace(target, definitions={**target.definitions, **found}) if found else target
 
     def are_shown(self, request: Request, indices: str) -> bool:
         """Whether OpenSearch shows the request's caller settings of the indices.

@@ -1,12 +1,14 @@
 """All indices' settings at once, as a poller read them: names to records, without asking OpenSearch."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from urllib.parse import unquote
 
 import msgspec
 from cachetools import LRUCache
 
 from opensearch.settings.layers import Defaults
+from opensearch.settings.search_pipeline import SearchPipeline
 from opensearch.settings.target import IndexRecord, Target, resolve_records
 
 MAX_RESOLVED = 10_000
@@ -14,17 +16,26 @@ MAX_RESOLVED = 10_000
 
 
 class ClusterRecords(msgspec.Struct, frozen=True):
-    """What the poller shares: the state that it was read after, and every concrete index's record."""
+    """What the poller shares: the state that it was read after, and what was read.
+
+    `indices` has every concrete index's record. `pipelines` has every search pipeline, and is None if they
+    may not be read.
+    """
 
     state: str
     indices: dict[str, IndexRecord]
+    pipelines: dict[str, SearchPipeline] | None = None
 
 
 class ClusterView:
-    """One reading of the cluster. Immutable but for its cache: a newer reading is another view."""
+    """One reading of the cluster. Immutable but for its cache: a newer reading is another view.
+
+    `pipelines` has every search pipeline, and is None if they could not be read.
+    """
 
     def __init__(self, records: ClusterRecords, defaults: Defaults) -> None:
         self.state = records.state
+        self.pipelines: Mapping[str, SearchPipeline] | None = records.pipelines
         self._defaults = defaults
         self._named: dict[str, dict[str, IndexRecord]] = defaultdict(dict)
         for name, record in records.indices.items():

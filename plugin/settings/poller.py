@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from opensearch.settings.layers import Defaults
+from opensearch.settings.search_pipeline import SearchPipeline, pipeline_target, read_pipelines
 from opensearch.settings.target import INDEX_FILTER, IndexRecord, find_problems, read_records
 from plugin.errors import UpstreamError
 from plugin.http.headers import Headers
@@ -234,11 +235,21 @@ class _ClusterReader:
             return None
         started_s = time.monotonic()
         records = read_records(self._ask(_EVERYTHING))
+        pipelines = self._read_pipelines()
         ended_s = time.monotonic()
         self.last_read_ms = (ended_s - started_s) * 1000
         self._pauses_until_s = ended_s + min(MAX_PAUSE_S, PAUSE_FACTOR * (ended_s - started_s))
         self._state = state
-        return ClusterRecords(state, records)
+        return ClusterRecords(state, records, pipelines)
+
+    def _read_pipelines(self) -> dict[str, SearchPipeline] | None:
+        """Return every search pipeline, None if the account may not read them: settings need none.
+
+        Raises:
+            UpstreamError, ValueError: OpenSearch cannot be asked, or answers something else.
+        """
+        response = self._upstream.exchange("GET", pipeline_target(), self._headers)
+        return read_pipelines(response.body) if response.status == 200 else None
 
     def _ask(self, target: str) -> bytes:
         response = self._upstream.exchange("GET", target, self._headers)

@@ -38,6 +38,7 @@ class SearchOutcome:
         shard_window: how many hits of each shard OpenSearch itself rescored.
         model: the name of the bundle; `bundle` has its version too: `NAME@VERSION`.
         adjustments: what else made the order, with a count each, such as `signals`.
+        hybrid: how the scores of a hybrid query were normalised, empty for another query.
         fallback: why the proxy scored the hits though the settings say that OpenSearch does.
         stages_ms: milliseconds by stage, `total` last; empty for an item of several.
         attributes: what is recorded beside it in UBI's `query_attributes`, by names such as `twinrank.arm`.
@@ -57,6 +58,7 @@ class SearchOutcome:
     stages_ms: Mapping[str, float] = field(default_factory=dict)
     attributes: Mapping[str, str] = field(default_factory=dict)
     adjustments: Mapping[str, int] = field(default_factory=dict)
+    hybrid: str = ""
     deferred: Callable[[], Mapping[str, str]] | None = field(default=None, compare=False)
     experiment: str = ""
     arm: str = ""
@@ -91,7 +93,8 @@ class SearchOutcome:
             return f"applied; {window}; {self._scored_by}; execution=cluster"
         stale = "" if self.stale is None else f"; stale={self.stale}"
         fallback = "" if self.fallback is None else f"; fallback={self.fallback}"
-        found = f"window={self.window}; scored={self.scored}{stale}{self._adjusted}"
+        hybrid = f"; hybrid={self.hybrid}" if self.hybrid else ""
+        found = f"window={self.window}; scored={self.scored}{stale}{hybrid}{self._adjusted}"
         return f"applied; {found}; {self._scored_by}; execution=sidecar{fallback}"
 
     @property

@@ -187,7 +187,7 @@ function formatScores(scores) {
 }
 
 function describeValue(name, scores) {
-  if (name === "first_stage") return `${formatScore(scores.first_stage_score)}, as a logarithm`;
+  if (name === "first_stage") return `${formatScore(scores.first_stage_score)}, ${scores.scaled_score === undefined ? "" : "scaled, "}as a logarithm`;
   if (name === "crossing") return scores.crossing === null ? "the window's median: no vector" : `crossing ${scores.crossing.toFixed(3)}`;
   if (name === "feedback") return `similarity ${scores.similarity.toFixed(3)}`;
   if (name === "signals") return scores.signals.map((signal) => signal.field).join(", ");

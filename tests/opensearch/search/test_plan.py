@@ -17,6 +17,7 @@ from reranker.manifest import FusionDefault
 
 SETTINGS = RerankSettings(model="tiny", source_fields=("text",))
 QUERY: dict[str, Any] = {"match": {"text": "wait a bit"}}
+COMBINING = {"phase_results_processors": [{"normalization-processor": {}}]}
 DEFAULTS = FusionDefault("log_linear", 10.0, 0.5, 0.2)
 
 
@@ -125,7 +126,7 @@ def test_in_the_cluster_a_filter_of_the_answer_is_widened_by_what_tells_that_it_
     ("explain", {"ext": {"rerank": {"explain": True}}}),
     ("fusion", {"ext": {"rerank": {"fusion": {"method": "rrf"}}}}),
     ("score", {"ext": {"rerank": {"score": "probability"}}}),
-    ("hybrid", {"query": {"hybrid": {"queries": [QUERY]}}}),
+    ("hybrid", {"query": {"hybrid": {"queries": [QUERY]}}, "search_pipeline": COMBINING}),
     ("top_hits", {"aggs": {"a": {"top_hits": {}}}}),
     ("top_hits", {"aggregations": {"a": {"terms": {"field": "x"}, "aggs": {"b": {"top_hits": {}}}}}}),
     ("scoreless", {"query": {"dis_max": {"queries": [QUERY], "boost": 0}}}),
