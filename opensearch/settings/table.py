@@ -191,7 +191,10 @@ class RerankSettings(SettingsGroup, frozen=True):
     ] = ()
     pipelines_allowed: Annotated[
         tuple[Annotated[str, Meta(min_length=1)], ...],
-        Meta(description="Search pipelines that do not change a window; searches with others pass through."),
+        Meta(
+            description="Search pipelines that do not change a window; searches with others pass through,"
+            " unless they only combine the scores of hybrid queries."
+        ),
     ] = ()
     chunk: ChunkSettings = ChunkSettings()
     deadline_ms: Annotated[

@@ -60,7 +60,7 @@ LAYERS = {
         "bundle feedback smoothing",
         "shared_files",
         "manifest window_vectors encoder languages tri_letters integer_query judgements query_files",
-        "tokens fusion crossing stored_vector table_files external_data",
+        "tokens fusion hybrid_scores crossing stored_vector table_files external_data",
         "beir_files",
         "arrays text errors blas_threads extras onnx_telemetry printable",
     ),

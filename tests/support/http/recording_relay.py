@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 ACTIONS = {
     r"GET /_cluster/state/version": "cluster:monitor/state",
+    r"GET /_search/pipeline(/[^/]+)?": "cluster:admin/search/pipeline/get",
     r"GET /_data_stream/[^/]+": "indices:admin/data_stream/get",
     r"POST /_index_template/_simulate_index/[^/]+": "indices:admin/index_template/simulate_index",
     r"POST /_index_template/_simulate/[^/]+": "indices:admin/index_template/simulate",
