@@ -30,8 +30,10 @@ def list_undefined(request: SearchRequest, target: Target) -> tuple[str, ...]:
     Raises:
         msgspec.DecodeError, RecursionError: the body cannot be read.
     """
-    allowed = () if is_hybrid(request) else _list_allowed(target)
-    return tuple(name for name in _list_names(request, target) if name not in (*allowed, *target.definitions))
+    names = tuple(name for name in _list_names(request, target) if name not in target.definitions)
+    if not names or is_hybrid(request):
+        return names
+    return tuple(name for name in names if name not in _list_allowed(target))
 
 
 def changes_windows(request: SearchRequest, target: Target) -> bool:
