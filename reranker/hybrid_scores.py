@@ -7,8 +7,7 @@ of the window, and their logarithm would say far too much. So a score counts by 
     scaled score = best score x exp(scale x score / best score)
 
 Near the best score, with a scale of 1, that has the slope of the logarithm; far from it, it is bounded. It
-does not depend on the weights of the parts, and not on their number. Each scale is calibrated:
-docs/research/2026-11-hybrid-search.md.
+depends neither on the weights of the parts nor on their number.
 """
 
 from collections.abc import Mapping
