@@ -4,6 +4,9 @@ The documents' own stored vectors serve as k-NN's, each document by its first ch
 OpenSearch 2.19.1 with its plugins, one shard. They are ordered by the reranker's own code, as the proxy does
 it, so that many scales can be tried on one window. z-scores, which 2.19.1 does not have, are computed from
 the lists of both parts by the plugin's formula.
+
+With `--pool` a collection is cut down to the documents that are among BM25's best 100 for one of the queries,
+because their vectors are in the cache of `twinrank-export evaluate` already.
 """
 
 import argparse
@@ -34,6 +37,7 @@ from reranker.rerank import rerank
 from reranker.stored_vector import pack
 from tests.native.assembled import assembled_server
 from tests.support.indices.hybrid_index import PIPELINES, put_pipelines
+from tests.support.java_options import QUICK_START
 
 WINDOW = 100
 FIRST_STAGES = ("bm25", "knn", "min_max", "l2", "z_score", "rrf")
@@ -102,16 +106,19 @@ class Bench:
         return measure(self.collection.qrels, counted).ndcg
 
 
-def open_bench(folder: Path, cache: Path, queries_limit: int, *, url: str | None) -> Bench:
+def open_bench(folder: Path, cache: Path, queries_limit: int, *, url: str | None, is_pool: bool) -> Bench:
     """Read a collection, its vectors and its windows; those that are not in the cache are made first.
 
-    `url` is that of an OpenSearch with the plugins, None if all windows are in the cache.
+    `url` is that of an OpenSearch with the plugins, None if all windows are in the cache. `is_pool` cuts the
+    collection down to BM25's hits.
     """
     bundle, collection = Bundle.open(), read_collection(folder, queries_limit=queries_limit)
-    judged = load_collection(folder)
-    everything = replace(judged, run={"": dict.fromkeys(judged.documents, 1.0)})
-    vectors = encode_hits(bundle, everything, cache, threads=1)
-    file = cache / f"{collection.name}-{queries_limit}-windows.json"
+    judged = load_collection(folder, queries_limit)
+    if not is_pool:
+        judged = replace(judged, run={"": dict.fromkeys(judged.documents, 1.0)})
+    vectors = encode_hits(bundle, judged, cache, threads=1)
+    collection = _keep_documents(collection, vectors)
+    file = cache / f"{collection.name}-{queries_limit}{'-pool' if is_pool else ''}-windows.json"
     if not file.exists():
         assert url is not None, f"{file} is missing: start without --offline"
         with OpenSearch(url, timeout=300) as client:
@@ -121,6 +128,16 @@ def open_bench(folder: Path, cache: Path, queries_limit: int, *, url: str | None
         query: combine_z_scores(windows["bm25"][query], windows["knn"][query]) for query in windows["bm25"]
     }
     return Bench(bundle, collection, windows, vectors)
+
+
+def _keep_documents(collection: Collection, vectors: Mapping[str, Floats]) -> Collection:
+    """Return the collection without judgements of other documents, and without queries that lose all."""
+    left = {
+        query: {id_: grade for id_, grade in grades.items() if id_ in vectors}
+        for query, grades in collection.qrels.items()
+    }
+    qrels = {query: grades for query, grades in left.items() if any(grade > 0 for grade in grades.values())}
+    return replace(collection, qrels=qrels, queries={query: collection.queries[query] for query in qrels})
 
 
 def _search(
@@ -158,6 +175,8 @@ def _build_actions(
 ) -> Iterator[dict[str, Any]]:
     for document in read_records(find_file(folder, CORPUS), DocumentRecord):
         id_ = str(document.id)
+        if id_ not in vectors:
+            continue
         texts = {field: getattr(document, field) or "" for field in fields}
         yield {"_index": name, "_id": id_, "_source": {**texts, "embedding": vectors[id_][0].tolist()}}
 
@@ -231,7 +250,8 @@ def running_server(*, offline: bool) -> Iterator[str | None]:
         return
     folder = Path(tempfile.mkdtemp(prefix="twinrank-hybrid-"))
     folder.chmod(0o755)
-    server = assembled_server(folder / "server")
+    made = assembled_server(folder / "server")
+    server = replace(made, java_options=QUICK_START, start_timeout_s=900)
     try:
         yield server.start()
     finally:
@@ -246,15 +266,17 @@ def main() -> None:
     parser.add_argument("--report", nargs="*", type=Path, default=[], metavar="FOLDER")
     parser.add_argument("--cache", type=Path, default=Path("var/hybrid"), help="vectors and windows")
     parser.add_argument("--queries", type=int, default=500, help="the first so many of each collection")
+    parser.add_argument("--pool", action="store_true", help="only documents that are BM25's hits")
     parser.add_argument(
         "--offline", action="store_true", help="start no server: all windows are in the cache"
     )
     options = parser.parse_args()
-    options.cache.mkdir(parents=True, exist_ok=True)
+    cache, limit = options.cache, options.queries
+    cache.mkdir(parents=True, exist_ok=True)
     with running_server(offline=options.offline) as url:
         for folders, run in ((options.calibrate, calibrate), (options.report, report)):
             if folders:
-                run([open_bench(each, options.cache, options.queries, url=url) for each in folders])
+                run([open_bench(each, cache, limit, url=url, is_pool=options.pool) for each in folders])
 
 
 if __name__ == "__main__":
