@@ -148,7 +148,7 @@ def test_a_later_page_without_a_depth_is_opensearchs_own_error(hybrid: Hybrid) -
     assert b"pagination_depth" in through.body
 
 
-EXPLAINED = {"response_processors": [{"hybrid_score_explanation": {}}]}
+EXPLAINED: dict[str, Any] = {"response_processors": [{"hybrid_score_explanation": {}}]}
 
 
 def test_a_pipeline_with_anything_else_works_on_the_clients_own_request(hybrid: Hybrid) -> None:

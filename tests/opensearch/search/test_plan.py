@@ -17,7 +17,7 @@ from reranker.manifest import FusionDefault
 
 SETTINGS = RerankSettings(model="tiny", source_fields=("text",))
 QUERY: dict[str, Any] = {"match": {"text": "wait a bit"}}
-COMBINING = {"phase_results_processors": [{"normalization-processor": {}}]}
+COMBINING: dict[str, Any] = {"phase_results_processors": [{"normalization-processor": {}}]}
 DEFAULTS = FusionDefault("log_linear", 10.0, 0.5, 0.2)
 
 
