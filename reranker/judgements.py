@@ -35,6 +35,7 @@ Grades = dict[str, dict[str, float]]
 """Query id -> document id -> grade, which may be a fraction."""
 
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_AT_BYTE = re.compile(r"\(byte ([0-9]+)\)")
 _WHOLE = re.compile(r"[+-]?[0-9]+(\.0*)?")
 
 _NAMES = {
@@ -227,15 +228,23 @@ class _Reader:
                 cells = [_read_scalar(value, place, columns) for place, value in enumerate(record.values())]
             except msgspec.MsgspecError as error:
                 expected = '{"query_id": "q1", "doc_id": "d1", "judgment": 1} as one line of JSON'
-                raise JudgementsError(
-                    f"{self._path}, line {number}: expected {expected}, found: {error}"
-                ) from error
+                where = f"{self._path}, line {number}{_describe_column(line, error)}"
+                raise JudgementsError(f"{where}: expected {expected}, found: {error}") from error
             self._add_row(number, cells, columns)
 
     def _fail(self, number: int, place: int | None, expected: str, cells: list[str]) -> JudgementsError:
         where = f"{self._path}, line {number}" + ("" if place is None else f", column {place + 1}")
         found = shorten(cells) if place is None else f"{shorten(cells[place])} in {shorten(cells)}"
         return JudgementsError(f"{where}: expected {expected}, found {found}")
+
+
+def _describe_column(line: str, error: msgspec.MsgspecError) -> str:
+    """Return the column in which a line is no JSON, counted from 1; nothing if it is JSON of another form."""
+    if isinstance(error, msgspec.ValidationError):
+        return ""
+    found = _AT_BYTE.search(str(error))
+    before = line.encode()[: int(found[1])].decode(errors="ignore") if found else line.rstrip()
+    return f", column {len(before) + 1}"
 
 
 def _read_scalar(value: msgspec.Raw, place: int, columns: _Columns) -> str:

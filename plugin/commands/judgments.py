@@ -170,7 +170,7 @@ def _describe(counts: LogCounts, known: KnownDocuments, index: str, min_impressi
     yield f"{counts.pages:,} recorded searches, {counts.clicks:,} clicks"
     yield (f"{known.num_kept:,} documents judged, each shown at least {min_impressions} times for its query")
     told = (
-        (counts.unusable_pages, "searches without a text or without hits"),
+        (counts.unusable_pages, "searches without a text (ext.ubi.user_query) or without hits"),
         (counts.unusable_clicks, "clicks without a query_id or an object_id"),
         (counts.clicks_without_impression, "clicks on a document that no recorded search showed"),
         (counts.capped_pages, f"searches of {counts.capped_clients:,} clients beyond what counts for one"),

@@ -13,7 +13,7 @@ from plugin.evaluation.paired_report import format_difference
 from plugin.evaluation.query_result import PairedQuery
 
 TOLERANCE = 1e-6
-"""A pinned query may lose so much: values in a baseline are rounded."""
+"""Values that differ by no more are equal: those in a baseline are rounded."""
 
 Outcome = Literal["passed", "failed"]
 
@@ -57,7 +57,8 @@ def check_gate(evaluation: Evaluation, baseline: Baseline) -> GateResult:
         if id_ in results and digest_grades(results[id_].grades) == known.judgments
     ]
     compared = tuple(
-        PairedQuery(id_, results[id_].text, baseline.queries[id_].value, results[id_].after) for id_ in same
+        PairedQuery(id_, results[id_].text, before, _tie(before, results[id_].after))
+        for id_, before in ((id_, baseline.queries[id_].value) for id_ in same)
     )
     change = _compare(compared) if compared else None
     checks = (
@@ -70,11 +71,16 @@ def check_gate(evaluation: Evaluation, baseline: Baseline) -> GateResult:
     return GateResult(evaluation.collection.name, checks, notes, compared, change, evaluation.ndcg)
 
 
+def _tie(before: float, after: float) -> float:
+    """Return a value, or the one before it if the two differ by rounding alone."""
+    return before if abs(after - before) <= TOLERANCE else after
+
+
 def _compare(compared: Sequence[PairedQuery]) -> Difference:
-    """Return the paired difference; a value that differs by rounding alone is tied."""
-    before = np.array([query.before for query in compared])
-    after = np.array([query.after for query in compared])
-    return compare(before, np.where(np.abs(after - before) <= TOLERANCE, before, after))
+    """Return the paired difference."""
+    return compare(
+        np.array([query.before for query in compared]), np.array([query.after for query in compared])
+    )
 
 
 def _check_reranked(evaluation: Evaluation) -> GateCheck:
@@ -107,9 +113,9 @@ def _check_one(id_: str, baseline: Baseline, query: PairedQuery | None) -> GateC
         return GateCheck(
             f"pinned {id_} “{text}”", "failed", "The query is gone, or its judgements have changed."
         )
-    fell = query.after < query.before - TOLERANCE
     detail = f"{query.before:.3f} → {query.after:.3f}"
-    return GateCheck(f"pinned {id_} “{query.text}”", "failed" if fell else "passed", detail)
+    outcome: Outcome = "failed" if query.after < query.before else "passed"
+    return GateCheck(f"pinned {id_} “{query.text}”", outcome, detail)
 
 
 def _list_notes(evaluation: Evaluation, baseline: Baseline, num_same: int) -> list[str]:

@@ -99,7 +99,7 @@ def _describe_left_out(report: ExperimentReport) -> Iterator[str]:
         (
             clicks.above_limit,
             f"are beyond {report.max_clicks:,} of one unit, of which robots make more"
-            f" ({clicks.limited_units:,} units)",
+            f" ({clicks.limited_units:,} unit{'' if clicks.limited_units == 1 else 's'})",
         ),
     ):
         if number:

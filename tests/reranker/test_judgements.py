@@ -138,7 +138,8 @@ def test_fractions_and_exports_are_read(tmp_path: Path, kind: str) -> None:
         (HEAD + 'q1,"d1,1\nq2,d2,1\n', "line 2: .*found a quote without end"),
         ('{"query_id": "q1", "doc_id": "d1"}\n', r"line 1: expected .*found \['query_id', 'doc_id'\]"),
         ('{"query_id": "q1", "doc_id": ["d1"], "judgment": 1}\n', "line 1: expected .*found: Expected"),
-        ('{"query_id": "q", "doc_id": "d", "judgment": 1}\n{"q"\n', "line 2: expected .*found: Input"),
+        ('{"query_id": "q", "doc_id": "d", "judgment": 1}\n{"q"\n', "line 2, column 5: .*found: Input"),
+        ('{"query_id": "ü", "doc_id": x}\n', "line 1, column 29: expected .*found: JSON is malformed"),
     ],
 )  # fmt: skip
 def test_what_is_no_grade_is_refused_with_line_and_column(tmp_path: Path, text: str, message: str) -> None:

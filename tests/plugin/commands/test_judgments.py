@@ -116,7 +116,7 @@ def test_everything_that_does_not_count_is_told(log: UbiLog, run: Run, index_nam
     assert done.stdout.splitlines()[:6] == [
         "27 recorded searches, 28 clicks",
         "10 documents judged, each shown at least 20 times for its query",
-        "Left out: 2 searches without a text or without hits",
+        "Left out: 2 searches without a text (ext.ubi.user_query) or without hits",
         "Left out: 1 clicks without a query_id or an object_id",
         "Left out: 2 clicks on a document that no recorded search showed",
         f"Left out: 1 judgements of documents that are not in {index_name}",

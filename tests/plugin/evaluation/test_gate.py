@@ -66,6 +66,12 @@ def test_the_same_values_pass() -> None:
     ]
 
 
+def test_a_value_that_differs_by_rounding_alone_has_not_fallen() -> None:
+    result = run(evaluation([value - 4e-7 for value in RERANKED]), "q0")
+    assert (result.has_passed, [query.gain for query in result.compared]) == (True, [0] * 6)
+    assert "fell most" not in "\n".join([*format_gate(result), render_summary(result)])
+
+
 def test_a_fall_beyond_chance_fails_and_a_fall_within_chance_does_not() -> None:
     fallen = run(evaluation([value - 0.05 - n / 1000 for n, value in enumerate(RERANKED)]))
     assert failed(fallen) == ["no worse than the baseline"]
