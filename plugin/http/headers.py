@@ -8,6 +8,9 @@ from opensearch.credentials import basic_authorization
 from plugin.http.underscored_headers import read_underscored
 
 Headers = tuple[tuple[str, str], ...]
+RawHeaders = tuple[tuple[bytes, bytes], ...]
+"""Headers as they are on the wire; names keep their case."""
+
 Environ = dict[str, Any]
 
 HOP_BY_HOP = frozenset({
@@ -25,6 +28,8 @@ IDENTITY = frozenset({
 })  # fmt: skip
 """Headers that tell OpenSearch who is asking, and so decide what it shows."""
 
+_RAW_HOP_BY_HOP = frozenset(name.encode() for name in HOP_BY_HOP)
+_RAW_IDENTITY = frozenset(name.encode() for name in IDENTITY)
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
 _MAX_PORT = 65535
 
@@ -36,6 +41,17 @@ def keep_end_to_end(headers: Iterable[tuple[str, str]]) -> Headers:
     dropped = HOP_BY_HOP | {name.strip().lower() for name in named.split(",")}
     dropped -= IDENTITY  # `Connection` cannot drop these: the request would become anonymous
     return tuple(header for header in headers if header[0].lower() not in dropped)
+
+
+def keep_raw_end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
+    """Return the end-to-end headers of a message as `keep_end_to_end` does, without decoding them."""
+    dropped, kept = _RAW_HOP_BY_HOP, []
+    for name, value in headers:
+        lower = name.lower()
+        if lower == b"connection":
+            dropped = dropped | {each.strip().lower() for each in value.split(b",")} - _RAW_IDENTITY
+        kept.append((lower, name, value))
+    return tuple((name, value) for lower, name, value in kept if lower not in dropped)
 
 
 def is_address(text: str) -> bool:
@@ -65,7 +81,12 @@ def read_headers(environ: Environ) -> Headers:
     if environ.get("CONTENT_TYPE"):
         sent.append(("Content-Type", environ["CONTENT_TYPE"]))
     sent += read_underscored(environ)
-    kept = (header for header in keep_end_to_end(sent) if header[0].lower() not in _NOT_FORWARDED)
+    return keep_forwarded(sent)
+
+
+def keep_forwarded(headers: Iterable[tuple[str, str]]) -> Headers:
+    """Return the headers of a request that are forwarded to OpenSearch."""
+    kept = (header for header in keep_end_to_end(headers) if header[0].lower() not in _NOT_FORWARDED)
     return tuple(header for header in kept if not _silences_opensearch(*header))
 
 

@@ -97,7 +97,16 @@ def read_whole(body: Iterable[bytes]) -> bytes:
     blocks, num_bytes = [], 0
     for block in body:
         num_bytes += len(block)
-        if num_bytes > MAX_SIGNED_BYTES:
-            raise TooLongToSignError(f"expected at most {MAX_SIGNED_BYTES} bytes to sign, found more")
+        check_signable(num_bytes)
         blocks.append(block)
     return b"".join(blocks)
+
+
+def check_signable(num_bytes: int) -> None:
+    """Check that a body of so many bytes can be signed.
+
+    Raises:
+        TooLongToSignError: it is longer than MAX_SIGNED_BYTES.
+    """
+    if num_bytes > MAX_SIGNED_BYTES:
+        raise TooLongToSignError(f"expected at most {MAX_SIGNED_BYTES} bytes to sign, found more")

@@ -7,18 +7,18 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from http.client import BadStatusLine, HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from typing import TypeVar
 
 from opensearch.client import OpenSearchClient
-from opensearch.connection_advice import tls_advice
-from plugin.errors import UpstreamError, UpstreamTimeoutError
+from plugin.errors import UpstreamError
 from plugin.http.headers import Headers, keep_end_to_end
 from plugin.http.messages import BLOCK_BYTES
 from plugin.http.request_context import await_readable
 from plugin.upstream.aws_signing import Sign, adapt_signature, read_whole
 from plugin.upstream.connection import CONNECTION_LOST, Body, Connection, guard_blocks
-from plugin.upstream.host import Host, NotConnectedError
+from plugin.upstream.faults import may_ask_next, translate_fault
+from plugin.upstream.host import Host
 from plugin.upstream.pool import Hosts, HostState
 
 CONNECT_TIMEOUT_S = 3.0
@@ -60,7 +60,7 @@ class StreamedResponse:
                 yield block
         except (HTTPException, OSError) as error:
             self.close()
-            raise _translate(error, self._host.url) from error
+            raise translate_fault(error, self._host.url) from error
         missing = self._response.length
         if missing:  # raising makes gunicorn close the client's connection too
             self.close()
@@ -116,6 +116,16 @@ class Upstream:
             ]
         )
         self._context, self._sign = context, sign
+
+    @property
+    def pool(self) -> Hosts:
+        """The hosts, which the asynchronous hop shares."""
+        return self._hosts
+
+    @property
+    def sign(self) -> Sign | None:
+        """What adds a signature to each request; None: nothing."""
+        return self._sign
 
     @property
     def url(self) -> str:
@@ -201,18 +211,10 @@ class Upstream:
             try:
                 return _use_host(host, use, may_repeat=may_repeat)
             except (HTTPException, OSError) as error:
-                self._record_fault(host, error)
-                is_last = host is hosts[-1]
-                if is_last or not (isinstance(error, NotConnectedError) or _may_repeat(error, may_repeat)):
-                    raise _translate(error, host.url) from error
+                self._hosts.record_fault(host, error)
+                if host is hosts[-1] or not may_ask_next(error, may_repeat=may_repeat):
+                    raise translate_fault(error, host.url) from error
         raise AssertionError("there is at least one host")
-
-    def _record_fault(self, host: Host, error: Exception) -> None:
-        """Record what a failed request says about a host."""
-        if not isinstance(error, NotConnectedError):
-            self._hosts.doubt(host)
-        elif not error.is_own:
-            self._hosts.record_failure(host)
 
     def _send(
         self,
@@ -258,28 +260,3 @@ def _use_connection(host: Host, connection: Connection, use: Use[Answered]) -> A
     except BaseException:  # also if the body failed: OpenSearch must not wait for its end
         connection.close()
         raise
-
-
-def _may_repeat(error: Exception, may_repeat: bool) -> bool:
-    return may_repeat and not isinstance(error, TimeoutError)
-
-
-def _translate(error: Exception, url: str) -> UpstreamError:
-    cause = error.__cause__ if isinstance(error, NotConnectedError) else error
-    if isinstance(cause, TimeoutError):
-        return UpstreamTimeoutError(
-            f"expected an answer from OpenSearch at {url}, found none in time: {cause}."
-            " It is overloaded or the request is heavy; see its own log"
-        )
-    if isinstance(error, NotConnectedError) and error.is_own:
-        return UpstreamError(
-            f"expected a connection to OpenSearch at {url}, found none left on this machine: {cause}."
-            " Raise the limit of open files (ulimit -n), or look for clients that hold very many connections"
-        )
-    if isinstance(cause, ssl.SSLError):
-        advice = tls_advice(cause) or "Check its certificate and --ca, and that it uses https there"
-        return UpstreamError(f"expected TLS with OpenSearch at {url}, found: {cause}. {advice}")
-    found = f"expected OpenSearch at {url}, found: {cause or type(cause).__name__}."
-    if isinstance(cause, BadStatusLine | ConnectionResetError) and url.startswith("http:"):
-        return UpstreamError(f"{found} If it uses TLS there, --upstream must be https://")
-    return UpstreamError(f"{found} Check that it runs and that --upstream names it")

@@ -96,21 +96,17 @@ class Connection(HTTPConnection):
         """Whether it can carry another request: the last one was read, and `response` was read whole."""
         # `read1` leaves an answer of known length open after its last byte, and closes one that broke off
         is_whole = not response.length and (response.isclosed() or not response.chunked)
-        is_unread = response.status in _UNREAD or (
-            response.status == _BAD_REQUEST and self._head_bytes > SURELY_READ_BYTES
-        )
+        is_unread = may_be_unread(response.status, self._head_bytes)
         return is_whole and not response.will_close and not is_unread and not self.is_in_doubt
 
     def record_release(self, response: HTTPResponse) -> None:
         """Record that it is idle from now on, and how long the other side says that it keeps it."""
         self._released_s = time.monotonic()
-        timeout = _TIMEOUT.search(response.getheader("keep-alive") or "")
-        self._max_idle_s = min(MAX_IDLE_S, int(timeout[1]) - 1) if timeout else MAX_IDLE_S
+        self._max_idle_s = read_max_idle_s(response.getheader("keep-alive") or "")
 
     def is_fresh(self, *, may_repeat: bool) -> bool:
         """Whether it was idle for a short enough time to carry a request of this kind."""
-        limit_s = self._max_idle_s if may_repeat else min(MAX_IDLE_WRITE_S, self._max_idle_s)
-        return time.monotonic() - self._released_s < limit_s
+        return is_fresh(self._released_s, self._max_idle_s, may_repeat=may_repeat)
 
     def _put_head(self, method: str, target: str, headers: Headers, content_length: int | None) -> None:
         self.putrequest(method, target, skip_accept_encoding=True)
@@ -126,7 +122,7 @@ class Connection(HTTPConnection):
     def _blocks(self, body: Body, *, is_chunked: bool) -> Body:
         if isinstance(body, bytes) and len(body) <= BLOCK_BYTES:
             return body
-        blocks = _cut(body) if isinstance(body, bytes) else body
+        blocks = cut_blocks(body) if isinstance(body, bytes) else body
         return self._watch_blocks(blocks, is_chunked=is_chunked)
 
     def _watch_blocks(self, blocks: Iterable[bytes], *, is_chunked: bool) -> Iterator[bytes]:
@@ -154,6 +150,23 @@ class TlsConnection(Connection, HTTPSConnection):
     """A connection over HTTPS."""
 
 
+def may_be_unread(status: int, head_bytes: int) -> bool:
+    """Whether this status may come before the whole request was read; its head has so many bytes."""
+    return status in _UNREAD or (status == _BAD_REQUEST and head_bytes > SURELY_READ_BYTES)
+
+
+def read_max_idle_s(keep_alive: str) -> float:
+    """Return how long a connection may be idle; `keep_alive` is the header's value, empty without one."""
+    timeout = _TIMEOUT.search(keep_alive)
+    return min(MAX_IDLE_S, int(timeout[1]) - 1) if timeout else MAX_IDLE_S
+
+
+def is_fresh(released_s: float, max_idle_s: float, *, may_repeat: bool) -> bool:
+    """Whether a connection that is idle since `released_s` (monotonic) can carry a request of this kind."""
+    limit_s = max_idle_s if may_repeat else min(MAX_IDLE_WRITE_S, max_idle_s)
+    return time.monotonic() - released_s < limit_s
+
+
 def guard_blocks(blocks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield a body's blocks; their errors must not be mistaken for OpenSearch's.
 
@@ -173,7 +186,8 @@ def is_readable(connection: HTTPConnection) -> bool:
     return bool(poll.poll(0))
 
 
-def _cut(body: bytes) -> Iterator[bytes]:
+def cut_blocks(body: bytes) -> Iterator[bytes]:
+    """Yield a body in blocks of BLOCK_BYTES."""
     for start in range(0, len(body), BLOCK_BYTES):
         yield body[start : start + BLOCK_BYTES]
 

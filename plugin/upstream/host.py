@@ -54,12 +54,12 @@ class Host:
             shown = url.rpartition("@")[2]
             raise ValueError(f"expected an upstream such as http://127.0.0.1:9200, found {shown!r}")
         self.url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-        self._name, self._port = parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme]
-        self.base = f"{parts.scheme}://{_format_authority(parts.scheme, self._name, self._port)}"
+        self.name, self.port = parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme]
+        self.base = f"{parts.scheme}://{_format_authority(parts.scheme, self.name, self.port)}"
         """The address that signatures use."""
-        self._context = (context or ssl.create_default_context()) if parts.scheme == "https" else None
-        self._connect_timeout_s, self.read_timeout_s = connect_timeout_s, read_timeout_s
-        self._max_idle = max_idle
+        self.context = (context or ssl.create_default_context()) if parts.scheme == "https" else None
+        self.connect_timeout_s, self.read_timeout_s = connect_timeout_s, read_timeout_s
+        self.max_idle = max_idle
         self._idle: list[Connection] = []
         self._lock = threading.Lock()
 
@@ -105,7 +105,7 @@ class Host:
         connection.record_release(response)
         response.close()
         with self._lock:
-            if is_reusable and len(self._idle) < self._max_idle:
+            if is_reusable and len(self._idle) < self.max_idle:
                 self._idle.append(connection)
                 return
         connection.close()
@@ -119,7 +119,7 @@ class Host:
     def answers(self) -> bool:
         """Whether it accepts a connection now, and answers as a node of a working cluster."""
         try:
-            connection = self.open_connection(read_timeout_s=self._connect_timeout_s)
+            connection = self.open_connection(read_timeout_s=self.connect_timeout_s)
         except NotConnectedError:
             return False
         try:
@@ -139,11 +139,9 @@ class Host:
             connection.close()
 
     def _new(self) -> Connection:
-        if self._context is not None:
-            return TlsConnection(
-                self._name, self._port, timeout=self._connect_timeout_s, context=self._context
-            )
-        return Connection(self._name, self._port, timeout=self._connect_timeout_s)
+        if self.context is not None:
+            return TlsConnection(self.name, self.port, timeout=self.connect_timeout_s, context=self.context)
+        return Connection(self.name, self.port, timeout=self.connect_timeout_s)
 
 
 def _format_authority(scheme: str, name: str, port: int) -> str:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from plugin.upstream.host import Host
+from plugin.upstream.host import Host, NotConnectedError
 
 PROBE_S = 1.0
 """Seconds between two probes of left-out hosts."""
@@ -51,6 +51,13 @@ class Hosts:
         asked = [host for host in self._all if host not in left_out]
         start = next(self._turn) % max(1, len(asked))
         return (*asked[start:], *asked[:start], *(host for host in self._all if host in left_out))
+
+    def record_fault(self, host: Host, error: Exception) -> None:
+        """Record what a failed request says about a host."""
+        if not isinstance(error, NotConnectedError):
+            self.doubt(host)
+        elif not error.is_own:
+            self.record_failure(host)
 
     def record_failure(self, host: Host) -> None:
         """Leave a host out until it answers: there is no connection to it."""

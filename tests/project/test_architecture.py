@@ -86,6 +86,7 @@ ONLY_IN = {
     "onnx": {"model_export"},
     "flask": {"plugin"},
     "gunicorn": {"plugin"},
+    "httptools": {"plugin"},
     "luqum": {"opensearch"},
     "ray": {"plugin"},
 }

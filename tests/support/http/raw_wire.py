@@ -99,14 +99,15 @@ def kept_upstream(answer: bytes = ANSWER) -> Iterator[Kept]:
 def _converse(wire: socket.socket, kept: Kept, answer: bytes) -> None:
     with wire, cast(BinaryIO, wire.makefile("rb")) as stream:
         try:
-            while head := _head(stream):
-                kept.requests.append((head, _body(stream, head)))
+            while head := read_head(stream):
+                kept.requests.append((head, read_body(stream, head)))
                 wire.sendall(answer)
         except OSError:
             return
 
 
-def _head(stream: BinaryIO) -> bytes:
+def read_head(stream: BinaryIO) -> bytes:
+    """Read the head of a request; return none if the other side has closed."""
     lines = []
     while line := stream.readline():
         lines.append(line)
@@ -115,7 +116,8 @@ def _head(stream: BinaryIO) -> bytes:
     return b"".join(lines)
 
 
-def _body(stream: BinaryIO, head: bytes) -> bytes:
+def read_body(stream: BinaryIO, head: bytes) -> bytes:
+    """Read the body that follows a head."""
     length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
     if length:
         return stream.read(int(length[1]))
