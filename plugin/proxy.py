@@ -5,8 +5,10 @@ of OpenSearch's own API never reach it. The raw path decides.
 """
 
 import logging
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from opensearch.endpoints import Api, changes_indices, find_endpoint
@@ -40,7 +42,7 @@ from plugin.settings.cache import SettingsCache
 from plugin.telemetry.metrics import Metrics
 from plugin.telemetry.outcome import SearchOutcome
 from plugin.telemetry.search_log import SearchLog
-from plugin.telemetry.tracing import Tracing
+from plugin.telemetry.tracing import Traced, Tracing
 from plugin.ubi.recorder import UbiRecorder
 from plugin.upstream.client import Upstream
 from plugin.writes.handler import ENRICH, WRITES, WriteHandler
@@ -51,7 +53,18 @@ if TYPE_CHECKING:
 CLIENT_CLOSED_REQUEST = 499
 """How a request is counted whose client has disconnected: nginx's number, since HTTP has none."""
 
+_CHANGED = frozenset({Api.SEARCH, Api.SEARCH_TEMPLATE, *MULTI_SEARCHES, *READS, *WRITES})
+"""The APIs whose requests or responses may be changed."""
+
 _log = logging.getLogger("twinrank")
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A request that is passed through, as it is sent on, and what records the response to it."""
+
+    request: Request
+    record: Callable[[Response], Response]
 
 
 class Proxy:
@@ -72,7 +85,7 @@ class Proxy:
         *,
         publish_address: str = AUTO,
     ) -> None:
-        self._upstream, self._model = upstream, model
+        self.upstream, self._model = upstream, model
         self._settings = settings = settings or SettingsCache(upstream)
         agreement = PageAgreement(pages)
         planner, self._lookup = SearchPlanner(settings, model, agreement, recorder), FieldLookup(settings)
@@ -111,6 +124,30 @@ class Proxy:
                 self._search_log.record_response(traced.request, response)
             return _send(response, start_response)
 
+    def is_passed_through(self, request: Request) -> bool:
+        """Whether a request of OpenSearch's own API is streamed both ways, and neither side is changed."""
+        if request.method == "CONNECT" or request.path == ENRICH or _is_own(request):
+            return False
+        spoken = find_endpoint(request.method, request.path)
+        if spoken is None:
+            return not asks_for_addresses(request.method, request.target)
+        return spoken.api not in _CHANGED
+
+    @contextmanager
+    def observe(self, request: Request) -> Iterator["Observed"]:
+        """Count and trace a request that another server passes through; tell it the response."""
+        with self._model.in_flight.one(), self._tracing.trace(request) as traced:
+            yield Observed(traced.request, partial(self._record, traced))
+
+    def _record(self, traced: Traced, response: Response) -> Response:
+        """Record a response that was passed through, and return it with its outcome."""
+        request = traced.request
+        response = self._note_passed(request, response)
+        self._tracing.record_response(traced, response)
+        self._metrics.record_response(request, response)
+        self._search_log.record_response(request, response)
+        return response
+
     def _respond(self, request: Request) -> Response:
         """Answer one request of OpenSearch's own API, with an error if OpenSearch cannot be asked."""
         try:
@@ -143,13 +180,16 @@ class Proxy:
         if spoken.api in WRITES:
             # a write in several steps is brought to its end
             return self._redact(request, self._writes.answer(request.without_client(), spoken))
-        return forward_request(self._upstream, request)
+        return forward_request(self.upstream, request)
 
     def _forward(self, request: Request) -> Response:
         """Pass through what is no API of documents or searches, and notice changes of indices."""
         if asks_for_addresses(request.method, request.target):
             return self._nodes.answer(request)
-        response = forward_request(self._upstream, request)
+        return self._note_passed(request, forward_request(self.upstream, request))
+
+    def _note_passed(self, request: Request, response: Response) -> Response:
+        """Return a response that was passed through with its outcome, and notice changes of indices."""
         if reason := find_unranked_api(request.method, request.path):
             return replace(response, outcome=SearchOutcome.skipped(reason))
         if response.status < 400 and changes_indices(request.method, request.path):
@@ -203,6 +243,13 @@ def _build_disconnected(error: ClientDisconnectedError) -> Response:
     """Return what nobody reads, unless the client still listens after it has said that it ends."""
     reason = error_body(CLIENT_CLOSED_REQUEST, "client_gone_exception", str(error))
     return Response(CLIENT_CLOSED_REQUEST, (("Content-Type", JSON),), reason, "Client Closed Request")
+
+
+def build_failure(error: BaseException) -> Response:
+    """Return the response to a request that OpenSearch was not asked, or whose client has left."""
+    if isinstance(error, UpstreamError):
+        return _build_error(error)
+    return _build_disconnected(ClientDisconnectedError("the client closed its connection"))
 
 
 def _build_error(error: UpstreamError) -> Response:

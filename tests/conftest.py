@@ -4,9 +4,10 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opensearchpy import OpenSearch
@@ -15,9 +16,12 @@ from opensearch.local.artifact import Distribution, install
 from opensearch.local.java import find_java
 from opensearch.local.server import LocalServer
 from plugin.commands.local_server import make_local_server
-from plugin.harness.proxy_process import running_proxy
+from plugin.harness import proxy_process
+from plugin.harness.proxy_process import ProxyProcess, running_proxy
+from plugin.server.client_options import GTHREAD
 from reranker.bundle import Bundle
 from tests.native.assembled import VERSION, assembled_server
+from tests.support.cores import CORES, core_arguments
 from tests.support.indices.toy_index import ToyIndex, make_toy_index
 from tests.support.indices.window_index import WindowIndex, make_window_index
 from tests.support.java_options import QUICK_START
@@ -41,6 +45,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=NEWEST,
         help="the OpenSearch that live suites run on",
     )
+    parser.addoption("--core", choices=CORES, default=GTHREAD, help="the core of the proxies that run")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have every proxy that a test starts run on the chosen core, unless the test chooses itself."""
+    core, start = config.getoption("--core"), proxy_process.start_proxy
+    if core != GTHREAD:
+
+        def start_on_core(*where: Any, arguments: Sequence[str] = (), **options: Any) -> ProxyProcess:  # noqa: ANN401
+            return start(*where, arguments=[*core_arguments(core), *arguments], **options)
+
+        proxy_process.start_proxy = start_on_core
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

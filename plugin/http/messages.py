@@ -71,7 +71,7 @@ class Request:
         stream = environ["wsgi.input"]
         return cls(
             environ["REQUEST_METHOD"],
-            _origin_form(environ["RAW_URI"]),
+            read_origin_form(environ["RAW_URI"]),
             read_headers(environ),
             _ClientStream(stream),
             length,
@@ -141,7 +141,7 @@ class Response:
         return replace(self, headers=(*self.headers, *added))
 
 
-def _origin_form(raw_target: str) -> str:
+def read_origin_form(raw_target: str) -> str:
     """Return the path and query of a target in absolute form; any other target as it is."""
     if not _ABSOLUTE.match(raw_target):
         return raw_target

@@ -5,6 +5,7 @@ Dropping is not safe here. OpenSearch's security plugin acts for another user if
 `opendistro_security_impersonate_as`; without that header a search has the rights of its sender.
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,8 +23,13 @@ def set_underscored_aside(_worker: "Worker", request: "Request") -> None:
     """
     kept = [(name.title(), value) for name, value in request.headers if "_" in name]
     if kept:
-        setattr(request.body, _KEPT, tuple(kept))
+        keep_underscored(request.body, kept)
         request.headers[:] = [header for header in request.headers if "_" not in header[0]]
+
+
+def keep_underscored(body: object, headers: Iterable[tuple[str, str]]) -> None:
+    """Keep such headers on a request's body, which WSGI hands on."""
+    setattr(body, _KEPT, tuple(headers))
 
 
 def read_underscored(environ: "WSGIEnvironment") -> tuple[tuple[str, str], ...]:

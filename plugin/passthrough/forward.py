@@ -54,7 +54,7 @@ def forward_request(
     if redact is not None:
         unpacked = request.headers_without("accept-encoding")
         headers = keep_readable_codings(request.headers) if keeps_coding else unpacked
-    repeats = request.method in _SAFE if may_repeat is None else may_repeat
+    repeats = is_safe(request.method) if may_repeat is None else may_repeat
     streamed = _send(upstream, request, headers, read, forward, may_repeat=repeats)
     if redact is None or request.method == "HEAD" or not _is_json(streamed):
         return Response(streamed.status, streamed.headers, streamed, streamed.reason)
@@ -71,6 +71,11 @@ def forward_request(
             MAX_REDACTED_BYTES,
         )
     return redacted or response
+
+
+def is_safe(method: str) -> bool:
+    """Whether a method changes nothing, so that a request may be sent again."""
+    return method in _SAFE
 
 
 def build_redaction(target: Target, search: SearchRequest | Skip) -> Redaction | None:

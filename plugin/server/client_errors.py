@@ -3,6 +3,7 @@
 import ssl
 from http.client import responses
 
+from gunicorn.asgi import parser as loop_parser
 from gunicorn.http.errors import (
     ConfigurationProblem,
     ExpectationFailed,
@@ -21,14 +22,23 @@ _TYPES: dict[type[Exception], tuple[int, str]] = {
     LimitRequestHeaders: (431, "too_long_http_header_exception"),
     UnsupportedTransferCoding: (501, "unsupported_transfer_coding_exception"),
     ExpectationFailed: (417, "expectation_failed_exception"),
+    loop_parser.LimitRequestLine: (414, "too_long_http_line_exception"),
+    loop_parser.LimitRequestHeaders: (431, "too_long_http_header_exception"),
+    loop_parser.UnsupportedTransferCoding: (501, "unsupported_transfer_coding_exception"),
 }
+_TOO_LONG = (loop_parser.LimitRequestLine, loop_parser.LimitRequestHeaders)
 _SERVER_ERRORS = (ConfigurationProblem, InvalidResponseHeader, InvalidResponseHeaderName)
-_CLIENT_ERRORS = (ParseException, ssl.SSLError)
+_CLIENT_ERRORS = (ParseException, ssl.SSLError, loop_parser.ParseError)
 
 
 def is_client_error(error: Exception) -> bool:
     """Whether an error in gunicorn is the client's: it did not send a valid request."""
     return isinstance(error, _CLIENT_ERRORS) and not isinstance(error, _SERVER_ERRORS)
+
+
+def is_too_long(error: Exception) -> bool:
+    """Whether a request exceeds `--max-head-bytes`."""
+    return isinstance(error, _TOO_LONG)
 
 
 def build_refusal(error: Exception, *, is_head: bool = False) -> bytes:

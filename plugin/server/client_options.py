@@ -17,13 +17,20 @@ REQUEST_TIMEOUT_S = 60.0
 STALL_TIMEOUT_S = 30.0
 """How long a client may pause while it sends a longer body or reads its answer."""
 
+GTHREAD = "gthread"
+"""The core with threads alone."""
+
+ASYNC = "async"
+"""The core with an event loop."""
+
 
 @dataclass(frozen=True)
 class ClientOptions:
-    """The options. `publish_address` is AUTO, UNCHANGED, or a host and port."""
+    """The options. `publish_address` is AUTO, UNCHANGED, or a host and port; `core` GTHREAD or ASYNC."""
 
     max_head_bytes: int = MAX_HEAD_BYTES
     keep_alive_s: int = KEEP_ALIVE_S
     request_timeout_s: float = REQUEST_TIMEOUT_S
     stall_timeout_s: float = STALL_TIMEOUT_S
     publish_address: str = AUTO
+    core: str = GTHREAD

@@ -21,7 +21,7 @@ from plugin.http.underscored_headers import set_underscored_aside
 from plugin.proxy import Proxy
 from plugin.search.page_table import PageTable
 from plugin.server.arbiter import GracefulArbiter
-from plugin.server.client_options import ClientOptions
+from plugin.server.client_options import ASYNC, GTHREAD, ClientOptions
 from plugin.server.keep_alive import GRACE_S
 from plugin.server.runtime_folder import make_runtime_folder
 from plugin.server.startup_report import StartupReport, make_urls
@@ -43,6 +43,12 @@ THREADS = 32
 
 MAX_CONNECTIONS = 4096
 """Connections that one worker holds, if the limit of open files is at least twice that."""
+
+WORKERS = {
+    GTHREAD: "plugin.server.worker.BufferingWorker",
+    ASYNC: "plugin.server.loop_worker.LoopWorker",
+}
+"""The class of a worker, by core."""
 
 CHECK_S = 120.0
 
@@ -222,7 +228,7 @@ def _build_options(listen: str, workers: int, clients: ClientOptions) -> dict[st
     return {
         "bind": listen,
         "workers": workers,
-        "worker_class": "plugin.server.worker.BufferingWorker",
+        "worker_class": WORKERS[clients.core],
         "threads": THREADS,
         "worker_connections": _limit_connections(),
         "keepalive": clients.keep_alive_s + GRACE_S if clients.keep_alive_s else 0,

@@ -24,6 +24,7 @@ from typing import Any
 
 from gunicorn import http
 from gunicorn.http.body import ChunkedReader
+from gunicorn.http.errors import UnsupportedTransferCoding
 from gunicorn.sock import ssl_wrap_socket
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
@@ -139,6 +140,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     def handle_request(self, req: Any, conn: TConn) -> Any:  # noqa: ANN401  # gunicorn's own
         """Answer a parsed request; trailers after its chunks have the same limit as its head."""
+        _refuse_codings(req)
         if isinstance(req.body.reader, ChunkedReader):
             req.body.reader.limit_trailer_section = self._clients.max_head_bytes
         keep_queued_s(req.body, conn.queued_s)
@@ -300,6 +302,17 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self.poller.unregister(sock)
         self.nr_conns -= 1
         sock.close()
+
+
+def _refuse_codings(req: Any) -> None:  # noqa: ANN401  # gunicorn's own
+    """Refuse a body in another coding than chunks, which would be passed on without it.
+
+    Raises:
+        UnsupportedTransferCoding: there is one.
+    """
+    for name, value in req.headers:
+        if name == "TRANSFER-ENCODING" and value.strip().lower() != "chunked":
+            raise UnsupportedTransferCoding(value)
 
 
 def _limit_silence(client: socket.socket, limit_s: float) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from plugin.harness.proxy_process import ProxyProcess, free_port, running_proxy, start_proxy, stop_proxy
+from tests.support.cores import CORES, core_arguments
 from tests.support.http.raw_http import RawAnswer, search
 from tests.support.indices.toy_index import ToyIndex
 from tests.support.paths import TINY_BUNDLE
@@ -25,14 +26,22 @@ from tests.support.waiting import until
 pytestmark = pytest.mark.live
 
 
+@pytest.fixture(params=CORES)
+def core(request: pytest.FixtureRequest) -> list[str]:
+    """Return the arguments that choose each core."""
+    return core_arguments(request.param)
+
+
 def log(folder: Path) -> str:
     return (folder / "proxy.log").read_text()
 
 
-def test_sigterm_answers_what_was_accepted_and_closes(toy_index: ToyIndex, tmp_path: Path) -> None:
+def test_sigterm_answers_what_was_accepted_and_closes(
+    toy_index: ToyIndex, tmp_path: Path, core: list[str]
+) -> None:
     answers: list[RawAnswer] = []
     slow = {"query": {"bool": {"filter": SLOW, "must": toy_index.query}}}
-    with running_proxy(toy_index.url, tmp_path, bundle=TINY_BUNDLE) as proxy:
+    with running_proxy(toy_index.url, tmp_path, bundle=TINY_BUNDLE, arguments=core) as proxy:
         in_flight = threading.Thread(target=lambda: answers.append(search(proxy.url, toy_index.name, slow)))
         with steady_traffic([proxy.url], f"/{toy_index.name}/_search", {"query": toy_index.query}) as traffic:
             traffic.wait_for(20)
@@ -47,12 +56,12 @@ def test_sigterm_answers_what_was_accepted_and_closes(toy_index: ToyIndex, tmp_p
 
 
 def test_workers_that_are_stopped_while_they_begin_end_without_an_error(
-    toy_index: ToyIndex, tmp_path: Path
+    toy_index: ToyIndex, tmp_path: Path, core: list[str]
 ) -> None:
     """And what they had accepted is answered."""
     stopped: set[int] = set()
     with (
-        running_proxy(toy_index.url, tmp_path, bundle=TINY_BUNDLE) as proxy,
+        running_proxy(toy_index.url, tmp_path, bundle=TINY_BUNDLE, arguments=core) as proxy,
         steady_traffic([proxy.url], f"/{toy_index.name}/_search", {"query": toy_index.query}) as traffic,
     ):
         traffic.wait_for(5)
@@ -70,11 +79,13 @@ def test_workers_that_are_stopped_while_they_begin_end_without_an_error(
     assert not traffic.failures
 
 
-def test_sighup_has_new_workers_answer_before_the_old_ones_stop(toy_index: ToyIndex, tmp_path: Path) -> None:
+def test_sighup_has_new_workers_answer_before_the_old_ones_stop(
+    toy_index: ToyIndex, tmp_path: Path, core: list[str]
+) -> None:
     """New settings hold; settings that cannot be read change nothing; nothing is refused or dropped."""
     settings = tmp_path / "settings.json"
     settings.write_text('{"window_size": 7}')
-    arguments = ["--settings", str(settings)]
+    arguments = ["--settings", str(settings), *core]
     target, body = f"/{toy_index.name}/_search", {"query": toy_index.query}
     with (
         running_proxy(toy_index.url, tmp_path, bundle=TINY_BUNDLE, arguments=arguments) as proxy,
@@ -104,7 +115,9 @@ def _hang_up(proxy: ProxyProcess, done: Callable[[], bool]) -> None:
     until(done)
 
 
-def test_two_proxies_are_restarted_in_turn(toy_index: ToyIndex, tmp_path: Path, is_long: bool) -> None:
+def test_two_proxies_are_restarted_in_turn(
+    toy_index: ToyIndex, tmp_path: Path, is_long: bool, core: list[str]
+) -> None:
     """A client that tries the next address where it gets no connection loses nothing."""
     folders = [tmp_path / "a", tmp_path / "b"]
     ports = [free_port() for _ in folders]
@@ -112,7 +125,7 @@ def test_two_proxies_are_restarted_in_turn(toy_index: ToyIndex, tmp_path: Path, 
         children = []
         for folder, port in zip(folders, ports, strict=True):
             folder.mkdir()
-            children.append(start_proxy(toy_index.url, folder, port=port, bundle=TINY_BUNDLE))
+            children.append(start_proxy(toy_index.url, folder, port=port, bundle=TINY_BUNDLE, arguments=core))
             running.callback(children[-1].child.wait)
             running.callback(stop_proxy, folder)
         urls = [proxy.url for proxy in children]
@@ -123,7 +136,9 @@ def test_two_proxies_are_restarted_in_turn(toy_index: ToyIndex, tmp_path: Path, 
                 assert stop_proxy(folders[at])
                 children[at].child.wait()
                 traffic.wait_for(20)
-                again = start_proxy(toy_index.url, folders[at], port=ports[at], bundle=TINY_BUNDLE)
+                again = start_proxy(
+                    toy_index.url, folders[at], port=ports[at], bundle=TINY_BUNDLE, arguments=core
+                )
                 children[at] = again
                 running.callback(again.child.wait)
                 running.callback(stop_proxy, folders[at])
@@ -131,12 +146,14 @@ def test_two_proxies_are_restarted_in_turn(toy_index: ToyIndex, tmp_path: Path, 
     assert {answer[:7] for answer in traffic.answers_in_time} == {"applied"}
 
 
-def test_the_last_answer_says_that_the_connection_closes(toy_index: ToyIndex, tmp_path: Path) -> None:
+def test_the_last_answer_says_that_the_connection_closes(
+    toy_index: ToyIndex, tmp_path: Path, core: list[str]
+) -> None:
     """A kept connection is still answered for a moment after SIGTERM, and told that it ends."""
     body = json.dumps({"query": toy_index.query}).encode()
     head = f"POST /{toy_index.name}/_search HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     request = head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
-    with running_proxy(toy_index.url, tmp_path, bundle=TINY_BUNDLE) as proxy:
+    with running_proxy(toy_index.url, tmp_path, bundle=TINY_BUNDLE, arguments=core) as proxy:
         parts = urlsplit(proxy.url)
         with socket.create_connection((parts.hostname, parts.port), timeout=60) as kept:
             kept.sendall(request)

@@ -20,17 +20,23 @@ from plugin.http.content_coding import decode_body
 from plugin.http.headers import keep_end_to_end
 from plugin.http.messages import BLOCK_BYTES, Request
 from plugin.writes.bulk_body import MAX_CONTENT_BYTES, BulkBody
+from tests.support.cores import CORES, core_arguments
 from tests.support.http.raw_http import ask
 from tests.support.http.raw_wire import ANSWER, Kept, exchanged, kept_upstream, statuses
-from tests.support.http.refused_requests import REFUSED, SMUGGLED, got, posted
+from tests.support.http.wire_cases import REFUSED, SMUGGLED, got, posted
 from tests.support.paths import TINY_BUNDLE
 
 
-@pytest.fixture(scope="module")
-def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Kept]]:
+@pytest.fixture(scope="module", params=CORES)
+def wire(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Kept]]:
     """Yield a proxy's URL and its upstream."""
-    folder = tmp_path_factory.mktemp("proxy")
-    with kept_upstream() as kept, running_proxy(kept.url, folder, bundle=TINY_BUNDLE) as proxy:
+    folder, arguments = tmp_path_factory.mktemp("proxy"), core_arguments(request.param)
+    with (
+        kept_upstream() as kept,
+        running_proxy(kept.url, folder, bundle=TINY_BUNDLE, arguments=arguments) as proxy,
+    ):
         yield proxy.url, kept
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from plugin.harness.proxy_process import free_port, running_proxy
 from plugin.server.buffered_request import MAX_HELD_BYTES
+from tests.support.cores import CORES, core_arguments
 from tests.support.http.raw_http import search
 from tests.support.http.tls_relay import make_certificates
 from tests.support.indices.toy_index import ToyIndex
@@ -37,11 +38,14 @@ BEGINNINGS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def slow_proxy(opensearch_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@pytest.fixture(scope="module", params=CORES)
+def slow_proxy(
+    request: pytest.FixtureRequest, opensearch_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """Yield a proxy of one worker, so that every slow client is that one's."""
     folder: Path = tmp_path_factory.mktemp("slow")
-    with running_proxy(opensearch_url, folder, bundle=TINY_BUNDLE, arguments=["--workers", "1"]) as proxy:
+    arguments = ["--workers", "1", *core_arguments(request.param)]
+    with running_proxy(opensearch_url, folder, bundle=TINY_BUNDLE, arguments=arguments) as proxy:
         yield proxy.url
 
 

@@ -9,11 +9,11 @@ from gunicorn.http.errors import InvalidHeader, InvalidResponseHeader, LimitRequ
 
 from plugin.harness.proxy_process import running_proxy
 from plugin.server.client_errors import build_refusal, is_client_error
+from tests.support.cores import CORES, core_arguments
 from tests.support.http.raw_wire import ANSWER, exchanged, kept_upstream
-from tests.support.http.refused_requests import CHUNKS, REFUSED, got, posted
+from tests.support.http.wire_cases import CHUNKED, CHUNKS, REFUSED, got, posted
 from tests.support.paths import TINY_BUNDLE
 
-CHUNKED = b"Transfer-Encoding: chunked"
 BROKEN_BODIES = {
     "a long trailer": (posted(CHUNKED, b"0\r\nX-A: " + b"x" * 70_000), 431),
     "a chunk size that is none": (posted(CHUNKED, b"zz\r\n{}"), 400),
@@ -24,11 +24,14 @@ BROKEN_BODIES = {
 """Their heads reach OpenSearch, on a connection that is cut at the fault."""
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@pytest.fixture(scope="module", params=CORES)
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Yield a proxy's URL."""
-    folder = tmp_path_factory.mktemp("proxy")
-    with kept_upstream() as kept, running_proxy(kept.url, folder, bundle=TINY_BUNDLE) as proxy:
+    folder, arguments = tmp_path_factory.mktemp("proxy"), core_arguments(request.param)
+    with (
+        kept_upstream() as kept,
+        running_proxy(kept.url, folder, bundle=TINY_BUNDLE, arguments=arguments) as proxy,
+    ):
         yield proxy.url
 
 

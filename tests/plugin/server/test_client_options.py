@@ -11,19 +11,28 @@ import pytest
 from plugin.harness.proxy_process import running_proxy
 from plugin.server.client_options import KEEP_ALIVE_S
 from plugin.server.keep_alive import GRACE_S
+from tests.support.cores import CORES, core_arguments
 from tests.support.http.raw_wire import exchanged, kept_upstream, statuses
 from tests.support.paths import TINY_BUNDLE
 
 SHORT = ["--keep-alive", "1", "--request-timeout", "1", "--stall-timeout", "1", "--max-head-bytes", "8192"]
 
 
+@pytest.fixture(scope="module", params=CORES)
+def core(request: pytest.FixtureRequest) -> str:
+    """Return each core."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def short(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def short(core: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Yield the URL of a proxy that waits for no client longer than a second."""
     folder = tmp_path_factory.mktemp("proxy")
     with (
         kept_upstream() as kept,
-        running_proxy(kept.url, folder, bundle=TINY_BUNDLE, arguments=[*SHORT, "--workers", "1"]) as proxy,
+        running_proxy(
+            kept.url, folder, bundle=TINY_BUNDLE, arguments=[*SHORT, *core_arguments(core), "--workers", "1"]
+        ) as proxy,
     ):
         yield proxy.url
 
@@ -53,16 +62,19 @@ def test_it_is_kept_for_longer_than_it_says_and_then_closed(short: str) -> None:
 
 
 def test_by_default_it_is_kept_for_longer_than_clients_and_balancers_keep_it(
-    tmp_path_factory: pytest.TempPathFactory,
+    core: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    folder = tmp_path_factory.mktemp("proxy")
-    with kept_upstream() as kept, running_proxy(kept.url, folder, bundle=TINY_BUNDLE) as proxy:
+    folder, arguments = tmp_path_factory.mktemp("proxy"), core_arguments(core)
+    with (
+        kept_upstream() as kept,
+        running_proxy(kept.url, folder, bundle=TINY_BUNDLE, arguments=arguments) as proxy,
+    ):
         assert keep_alive(proxy.url, {}) == (f"timeout={KEEP_ALIVE_S}", "keep-alive")
 
 
-def test_none_is_kept_where_that_is_asked(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_none_is_kept_where_that_is_asked(core: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("proxy")
-    arguments = ["--keep-alive", "0"]
+    arguments = ["--keep-alive", "0", *core_arguments(core)]
     with (
         kept_upstream() as kept,
         running_proxy(kept.url, folder, bundle=TINY_BUNDLE, arguments=arguments) as proxy,
