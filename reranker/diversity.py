@@ -10,6 +10,7 @@ Source: Carbonell and Goldstein, The use of MMR, diversity-based reranking for r
 producing summaries, SIGIR 1998.
 """
 
+from collections.abc import Set
 from dataclasses import replace
 
 import numpy as np
@@ -88,36 +89,35 @@ def _select_greedily(relevance: Floats64, cosines: Floats, diversity: float) -> 
     """Return (num_hits,) positions as they are selected, position 0 first; ties by position."""
     # A hit's value is the least of (relevance - cosine) over the hits that are selected: one row for each.
     values_after = (1 - diversity) * relevance - np.float32(diversity) * cosines
-    values, selected = values_after[0].copy(), [0]
-    values[0] = -np.inf
-    near = _list_near(cosines)
+    np.fill_diagonal(values_after, -np.inf)  # what is selected is not selected again
+    rows, near = list(values_after), _list_near(cosines)
+    values, selected = rows[0].copy(), [0]
+    find_best = values.argmax
     for _ in range(1, len(relevance)):
-        chosen = values.argmax().item()
-        if near:
-            blocked = [each for last in selected[1 - APART :] for each in near.get(last, ())]
-            if chosen in blocked:
-                chosen = _find_free(values, blocked, chosen)
+        chosen = int(find_best())
+        # Few hits have near-duplicates, and of those few are placed nearby: all others cost one look-up.
+        if chosen in near and not near[chosen].isdisjoint(selected[1 - APART :]):
+            blocked = set[int]().union(*(near[last] for last in selected[1 - APART :] if last in near))
+            chosen = _find_free(values, blocked, chosen)
         selected.append(chosen)
-        np.minimum(values, values_after[chosen], out=values)
-        values[chosen] = -np.inf
+        np.minimum(values, rows[chosen], out=values)
     return np.array(selected, np.intp)
 
 
-def _list_near(cosines: Floats) -> dict[int, list[int]]:
+def _list_near(cosines: Floats) -> dict[int, set[int]]:
     """Return the near-duplicates of each position that has any."""
-    near: dict[int, list[int]] = {}
-    alike = cosines > NEAR_DUPLICATE
-    if np.count_nonzero(alike) <= len(cosines):  # each hit is one of itself
-        return near
-    for one, other in np.argwhere(alike).tolist():
-        if one != other:
-            near.setdefault(one, []).append(other)
+    near: dict[int, set[int]] = {}
+    alike, num_hits = cosines > NEAR_DUPLICATE, len(cosines)
+    np.fill_diagonal(alike, val=False)  # each hit is one of itself
+    for cell in np.flatnonzero(alike).tolist():
+        one, other = divmod(cell, num_hits)
+        near.setdefault(one, set()).add(other)
     return near
 
 
-def _find_free(values: Floats64, blocked: list[int], otherwise: int) -> int:
+def _find_free(values: Floats64, blocked: Set[int], otherwise: int) -> int:
     """Return the position of the highest value that is not blocked, or `otherwise` if all are."""
     free = values.copy()
-    free[blocked] = -np.inf
+    free[list(blocked)] = -np.inf
     best = int(free.argmax())
     return best if free[best] > -np.inf else otherwise

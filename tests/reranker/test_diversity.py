@@ -101,6 +101,32 @@ def test_near_duplicates_are_apart_as_far_as_there_are_others() -> None:
     assert min(apart) >= APART
 
 
+def allowed_values(
+    relevance: np.ndarray, alike: np.ndarray, diversity: float, selected: list[int]
+) -> dict[int, float]:
+    """Return the value of every hit that may come next: those near the last ones if there is no other."""
+    left = [hit for hit in range(len(relevance)) if hit not in selected]
+    near = [hit for hit in left if (alike[hit, selected[1 - APART :]] > NEAR_DUPLICATE).any()]
+    values = {hit: (1 - diversity) * relevance[hit] - diversity * alike[hit, selected].max() for hit in left}
+    best = max(left, key=lambda hit: (values[hit], -hit))
+    if best not in near or len(near) == len(left):
+        return values
+    return {hit: value for hit, value in values.items() if hit not in near}
+
+
+@given(st.lists(st.integers(1, 12), min_size=3, max_size=40), st.floats(0.01, 1))
+def test_every_step_takes_the_best_hit_that_is_not_near_the_last(seeds: list[int], diversity: float) -> None:
+    """Held against the definition, step by step; float32 may decide between values that are nearly equal."""
+    packed: list[bytes | None] = [stored(seed) for seed in seeds]
+    before, alike = ranked(packed), np.clip(cosines(packed), -1, 1)
+    low, high = before.fused.min(), before.fused.max()
+    relevance = (before.fused - low) / (high - low)
+    order = after(packed, diversity, before).order.tolist()
+    for place in range(1, len(order)):
+        values = allowed_values(relevance, alike, diversity, order[:place])
+        assert values[order[place]] == pytest.approx(max(values.values()), abs=1e-5)
+
+
 def test_copies_alone_keep_their_order() -> None:
     packed: list[bytes | None] = [stored(1)] * 8
     assert after(packed, 0.5).order.tolist() == ranked(packed).order.tolist()
