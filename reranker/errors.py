@@ -21,6 +21,10 @@ class ScoresError(RerankerError):
     """First-stage scores that the chosen fusion is not defined for."""
 
 
+class CombinerError(ScoresError):
+    """A combiner's file cannot be used, or a window lacks what it needs."""
+
+
 class LanguageError(RerankerError):
     """A language tag whose script is not known."""
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from reranker.arrays import Booleans, Floats, Floats64, Positions
 from reranker.crossing import Crossing
+from reranker.feature_table import FeatureTable
 from reranker.feedback import similarity_to_best
 from reranker.fusion import Fusion
 from reranker.smoothing import mean_of_nearest, mix
@@ -25,7 +26,8 @@ class Ranking:
     float64, the logarithms of the factors of signals, None without signals. `unlikely` is (num_hits,) bool,
     the hits below the least probability, None without one: if they are cut, `order` lacks them. `exact` is
     (num_hits,) bool, the exact matches, None if there is no field to compare. `before_diversity` is the order
-    that diversity found, None without it, and `num_moved` counts the hits that it moved.
+    that diversity found, None without it, and `num_moved` counts the hits that it moved. `features` are those
+    that a combiner saw, or that the search asks for; None for others.
     """
 
     order: Positions
@@ -39,6 +41,7 @@ class Ranking:
     exact: Booleans | None = None
     before_diversity: Positions | None = None
     num_moved: int = 0
+    features: FeatureTable | None = None
 
     @property
     def neutral(self) -> float:
@@ -154,7 +157,7 @@ def apply_feedback(
     Raises:
         ScoresError: as `rank`.
     """
-    similarity = similarity_to_best(_find_reliable(ranking), ranking.fused, query, vectors, crossing)
+    similarity = similarity_to_best(find_reliable(ranking), ranking.fused, query, vectors, crossing)
     if similarity is None:
         return ranking
     moved = rank(first_stage, ranking.crossing + np.float32(weight) * similarity, fusion)
@@ -177,7 +180,7 @@ def apply_smoothing(
     Returns:
         The new order, ties in first-stage order; `neighbours` is filled.
     """
-    neighbours = mean_of_nearest(_find_reliable(ranking), ranking.fused, query, vectors, crossing)
+    neighbours = mean_of_nearest(find_reliable(ranking), ranking.fused, query, vectors, crossing)
     fused = mix(ranking.fused, neighbours, share)
     return replace(ranking, order=np.argsort(-fused, kind="stable"), fused=fused, neighbours=neighbours)
 
@@ -187,6 +190,6 @@ def _find_median(crossing: Floats) -> float:
     return float(np.median(crossing)) if len(crossing) else 0.0
 
 
-def _find_reliable(ranking: Ranking) -> Positions:
+def find_reliable(ranking: Ranking) -> Positions:
     """Return the hits with a usable vector and a finite fused value, best first."""
     return ranking.order[np.isfinite(ranking.crossing[ranking.order] + ranking.fused[ranking.order])]

@@ -58,6 +58,7 @@ class RerankControls(_Table, frozen=True):
     fusion: FusionControls = FusionControls()
     query_context: QueryContext = QueryContext()
     explain: bool = False
+    features: bool = False
 
     def apply_to(self, settings: RerankSettings) -> RerankSettings:
         """Return the index's settings as this request has them.

@@ -1,6 +1,6 @@
 """Decide about a search: rerank it by a window, pass it through and say why, or refuse it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -66,7 +66,7 @@ class Plan:
     the window's own have to be asked for apart. `interleaving` is set if the page is made of two orders;
     `fusion` is then that of one of them. `shadow` are the orders that are only compared with the page.
     `bundle` names the bundle that reranks, empty for the proxy's own. `hybrid` says how the first stage's
-    scores were normalised if the query is a hybrid one.
+    scores were normalised if the query is a hybrid one. `features` asks for what a combiner sees of each hit.
     """
 
     query_text: str
@@ -90,6 +90,7 @@ class Plan:
     shadow: tuple[ArmOrder, ...] = ()
     bundle: str = ""
     hybrid: Technique | None = None
+    features: bool = False
 
     @property
     def bundles(self) -> tuple[str, ...]:
@@ -183,13 +184,14 @@ def _plan_with(
     settings = controls.apply_to(target.settings)
     if not settings.enabled:
         return Skip("disabled")
-    fusion, details = settings.fusion.resolve(defaults), controls.explain
+    fusion, details = settings.fusion.resolve(defaults), controls.explain or controls.features
     try:
         if settings.execution == "cluster":
             fallback = fallback or find_fallback(request, settings, fusion, details=details)
         else:
             fallback = None
-        return _plan(request, target, settings, given_text, fusion, details=details, fallback=fallback)
+        plan = _plan(request, target, settings, given_text, fusion, details=details, fallback=fallback)
+        return replace(plan, features=controls.features) if isinstance(plan, Plan) else plan
     except NotUnderstoodError as error:
         return Skip(error.reason)
     except (msgspec.DecodeError, RecursionError):

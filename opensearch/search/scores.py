@@ -1,5 +1,6 @@
 """What a reranked hit shows of its scores: `_score`, and on request how it came about."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -31,7 +32,7 @@ class HitScores:
     it. `similarity` is the one to the feedback documents, None without feedback or without a vector;
     `neighbours` likewise is the mean fused value of the nearest hits. `fused` is as `fused_by` says.
     `is_demoted` says that the probability is below the least one, `is_exact` that a value is the query's
-    text.
+    text. `features` are those of a combiner, None if the search does not ask for them.
     """
 
     first_stage: float
@@ -48,6 +49,7 @@ class HitScores:
     is_exact: bool = False
     rank_before_diversity: int | None = None
     scaled: float | None = None
+    features: Mapping[str, float] | None = None
 
 
 def format_score(value: float) -> Raw:
@@ -116,6 +118,9 @@ def add_details(hit: Hit, scores: HitScores, rank: int, style: Style, depth: int
     if scores.signals:
         signals = [_describe_signal(each, style, depth + 2) for each in scores.signals]
         details["signals"] = style.array(signals, depth + 1)
+    if scores.features is not None:
+        features = {name: Raw(msgspec.json.encode(value)) for name, value in scores.features.items()}
+        details["features"] = style.object(features, depth + 1)
     return {**hit, "_rerank": style.object(details, depth)}
 
 

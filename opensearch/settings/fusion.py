@@ -15,7 +15,7 @@ class FusionControls(SettingsGroup, frozen=True, omit_defaults=True):
     """What differs from an index's fusion, for one search or for one arm of an experiment."""
 
     method: Annotated[
-        Literal["log_linear", "weighted", "rrf", "none"] | None,
+        Literal["log_linear", "weighted", "rrf", "none", "combiner"] | None,
         Meta(description="As the setting; with another method the index's weight does not apply."),
     ] = None
     weight: Annotated[Annotated[float, Meta(ge=0, le=40)] | None, Meta(description=_AS_SET)] = None
@@ -23,6 +23,9 @@ class FusionControls(SettingsGroup, frozen=True, omit_defaults=True):
     feedback: Annotated[Annotated[float, Meta(ge=0, le=2)] | None, Meta(description=_AS_SET)] = None
     smoothing: Annotated[Annotated[float, Meta(ge=0, le=1)] | None, Meta(description=_AS_SET)] = None
     signals: Annotated[tuple[SignalSettings, ...] | None, Meta(description=_AS_SET)] = None
+    combiner: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=200)] | None, Meta(description=_AS_SET)
+    ] = None
 
 
 class FusionDefaults(Protocol):
@@ -46,7 +49,10 @@ class FusionDefaults(Protocol):
 
 @dataclass(frozen=True)
 class ResolvedFusion:
-    """How the scores of one window are combined; `weight` is None if the method has none, or its default."""
+    """How the scores of one window are combined; `weight` is None if the method has none, or its default.
+
+    `combiner` is the name of a learned one, for the method of that name.
+    """
 
     method: str
     weight: float | None
@@ -54,3 +60,4 @@ class ResolvedFusion:
     feedback: float
     smoothing: float
     signals: tuple[ResolvedSignal, ...] = ()
+    combiner: str | None = None

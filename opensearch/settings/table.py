@@ -29,11 +29,12 @@ class FusionSettings(SettingsGroup, frozen=True):
     """How first-stage and crossing scores are combined."""
 
     method: Annotated[
-        Literal["log_linear", "weighted", "rrf", "none"],
+        Literal["log_linear", "weighted", "rrf", "none", "combiner"],
         Meta(
             description="`log_linear`: first-stage score x exp(weight x crossing); `weighted`: both scaled to"
             " 0 to 1 over the window, weight being the crossing's share; `rrf`: the sum of 1 / (rank_constant"
-            " + rank) in both orders; `none`: crossing alone."
+            " + rank) in both orders; `none`: crossing alone; `combiner`: a learned function of each hit's"
+            " [features](features.md)."
         ),
     ] = "log_linear"
     weight: Annotated[
@@ -67,9 +68,16 @@ class FusionSettings(SettingsGroup, frozen=True):
         tuple[SignalSettings, ...],
         Meta(
             description="Numeric or date fields whose values raise or lower hits, such as a popularity: see"
-            " [signals](#signals). Not with `none`."
+            " [signals](#signals). Not with `none`; a `combiner` sees them as features."
         ),
     ] = ()
+    combiner: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=200)] | None,
+        Meta(
+            description="For the method `combiner`: the name of the file, without `.json`, that `twinrank"
+            " serve --combiner` was given. A proxy without it leaves searches in OpenSearch's order."
+        ),
+    ] = None
 
     def change(self, controls: FusionControls) -> "FusionSettings":
         """Return the fusion with other values; the weight of another method does not apply."""
@@ -92,6 +100,8 @@ class FusionSettings(SettingsGroup, frozen=True):
         signals = resolve_signals(self.signals)
         if self.method == "none":
             feedback, smoothing, signals = 0.0, 0.0, ()
+        if self.method == "combiner":
+            return ResolvedFusion(self.method, None, self.rank_constant, 0.0, 0.0, signals, self.combiner)
         return ResolvedFusion(self.method, weight, self.rank_constant, feedback, smoothing, signals)
 
 
@@ -307,6 +317,9 @@ def check_together(settings: RerankSettings, place: str, remedy: str) -> None:
     if settings.fusion.method == "weighted" and weight is not None and weight > 1:
         expected = "a share of 0 to 1, since the method is `weighted`"
         raise build_error(f"{place}.fusion.weight", expected, str(weight), remedy)
+    if settings.fusion.method == "combiner" and settings.fusion.combiner is None:
+        expected = "the name of a combiner, since the method is `combiner`"
+        raise build_error(f"{place}.fusion.combiner", expected, "none", remedy)
     for number, name in enumerate(settings.keep_exact):
         if number >= MAX_EXACT_FIELDS:
             expected = f"at most {MAX_EXACT_FIELDS} fields"

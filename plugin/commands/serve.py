@@ -48,6 +48,15 @@ from plugin.upstream.connecting import Connecting
     help="Another bundle whose vectors are also written, during a migration. Repeatable.",
 )
 @click.option(
+    "--combiner",
+    "combiners",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    multiple=True,
+    help="A learned combiner, as `twinrank tune --combiner` writes it. Its name in the settings is the file's"
+    " without `.json`. Repeatable.",
+)
+@click.option(
     "--settings",
     "settings_file",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -73,6 +82,7 @@ def serve_command(
     bundle_path: Path,
     workers: int,
     also: tuple[Path, ...],
+    combiners: tuple[Path, ...],
     settings_file: Path | None,
     synced: str | None,
     token_file: Path | None,
@@ -87,7 +97,7 @@ def serve_command(
 
     --user, or the user in the first URL, is the service account that follows changes of settings. Each
     request is sent with its caller's own credentials. SIGTERM stops the proxy once every request is answered.
-    SIGHUP reloads bundle, settings, tokens and the password file.
+    SIGHUP reloads bundle, combiners, settings, tokens and the password file.
     """
     if (certfile is None) != (keyfile is None):
         raise click.UsageError("expected --certfile and --keyfile together, found one of them")
@@ -97,7 +107,7 @@ def serve_command(
     address.check_free()
     as_json = log_format == "json"
     log_to_stderr(as_json=as_json)
-    files = Files(bundle_path, settings_file, token_file, also)
+    files = Files(bundle_path, settings_file, token_file, also, combiners)
     with share_between_workers():
         server = ProxyServer(
             connecting, files, str(address), workers, log, clients, recording, as_json=as_json

@@ -53,6 +53,12 @@ SETUP: tuple[Reason, ...] = (
         "valid ones; vectors stay.",
     ),
     Reason(
+        ("combiner",),
+        "The settings name a [combiner](../reference/features.md) that this proxy lacks, that was fitted "
+        "with another model, or that needs a signal which the settings lack.",
+        "The proxy's log says which. Start it with `--combiner FILE`, or change `fusion.combiner`.",
+    ),
+    Reason(
         ("settings_unreadable",),
         "OpenSearch's response about the index could not be read.",
         "See the proxy's log. Something between proxy and OpenSearch may change responses.",

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
 
 from opensearch.search.plan import Plan
 from opensearch.settings.layers import BundleDefaults
@@ -19,6 +20,7 @@ from plugin.encoding.query_future import QueryFuture, raise_if_unavailable
 from plugin.errors import RerankFailedError
 from plugin.http.request_queue import request_queue
 from reranker.bundle import Bundle
+from reranker.combiner import Combiner
 from reranker.crossing import Crossing
 from reranker.encoder import DocumentEncoder
 from reranker.errors import BundleError
@@ -34,6 +36,7 @@ class Model:
 
     `vectors_of` is the `model` of the indices that it serves. `scripts` are those that the bundle reads, None
     if it names no languages; `max_query_chars` is how much of a query it reads. `origin` is the bundle.
+    `combiners` may take the place of a fusion, by their names in the settings.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Model:
     scripts: ReadableScripts | None = None
     max_query_chars: int = sys.maxsize
     origin: Bundle | None = None
+    combiners: Mapping[str, Combiner] = field(default_factory=dict)
     _siblings: "OnDemandLoader[Model]" = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -169,10 +173,16 @@ class Model:
         return self.writers[model].known(hashed) if model in self.writers else None
 
     @classmethod
-    def load(cls, bundle: Bundle, also: Sequence[Bundle] = ()) -> "Model":
+    def load(
+        cls,
+        bundle: Bundle,
+        also: Sequence[Bundle] = (),
+        combiners: Mapping[str, Combiner] = MappingProxyType({}),
+    ) -> "Model":
         """Load the query tower of a bundle, and encode once, so that the first search does not pay for that.
 
-        Of the bundles `also` only document towers serve, for writes during a change of model.
+        Of the bundles `also` only document towers serve, for writes during a change of model. `combiners` are
+        by their names in the settings.
 
         Raises:
             BundleError: a file cannot be used.
@@ -199,6 +209,7 @@ class Model:
             scripts=bundle.load_scripts(),
             max_query_chars=bundle.max_query_chars,
             origin=bundle,
+            combiners=combiners,
         )
 
 

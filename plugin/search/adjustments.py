@@ -47,17 +47,17 @@ def adjust(
             vectors=vectors,
             crossing=crossing,
             diversity=settings.diversity,
-            is_logarithm=plan.fusion.method in ("log_linear", "none"),
+            is_logarithm=plan.fusion.method in ("log_linear", "none", "combiner"),
         )
     return ranking
 
 
 def keep_exact(ranking: Ranking, plan: Plan, hits: Sequence[Hit]) -> Ranking:
     """Return a window's order with exact matches first, if its plan asks for them; `hits` are its own."""
-    return put_exact_first(ranking, _find_exact(plan, hits)) if plan.settings.keep_exact else ranking
+    return put_exact_first(ranking, find_exact(plan, hits)) if plan.settings.keep_exact else ranking
 
 
-def _find_exact(plan: Plan, hits: Sequence[Hit]) -> Booleans:
+def find_exact(plan: Plan, hits: Sequence[Hit]) -> Booleans:
     """Return which of a window's hits have the query's text in a field of `keep_exact`: (num_hits,) bool."""
     text = normalise(plan.longest_text)
     return np.array([is_exact(each, text) for each in read_texts(hits, plan.settings.keep_exact)], np.bool_)

@@ -14,12 +14,15 @@ from plugin.experiments.attributes import NOBODYS, SHADOW, encode_shadow
 from plugin.experiments.order_comparison import compare_orders
 from plugin.experiments.team_draft import NO_TEAM, build_coin, draft_teams
 from plugin.search.adjustments import adjust, keep_exact
+from plugin.search.combination import METHOD, build_features, rank_combined
 from plugin.search.hybrid_scores import scale_first_stage
 from reranker.arrays import Floats, Floats64, Positions
+from reranker.combiner import Combiner
 from reranker.crossing import Crossing
 from reranker.errors import ScoresError
+from reranker.feature_table import FeatureTable
 from reranker.fusion import choose_fusion
-from reranker.rerank import Ranking, rerank_vectors
+from reranker.rerank import Ranking, rank, rerank_vectors
 from reranker.window_vectors import WindowVectors
 
 _log = logging.getLogger("twinrank.search")
@@ -27,10 +30,14 @@ _log = logging.getLogger("twinrank.search")
 
 @dataclass(frozen=True)
 class QueryScorer:
-    """What one bundle scores hits by: the query's (dim,) float32 unit vector, and its crossing layer."""
+    """What one bundle scores hits by: the query's (dim,) float32 unit vector, and its crossing layer.
+
+    `weight` is the bundle's own fusion weight, which features are computed with.
+    """
 
     query: Floats
     crossing: Crossing
+    weight: float
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,7 @@ class WindowOrdering:
         first_stage: (num_hits,) float64.
         vectors: the window's.
         scorers: those of `plan.bundles`, by the bundle's name.
+        combiners: those of the proxy, by name.
     """
 
     plan: Plan
@@ -50,6 +58,7 @@ class WindowOrdering:
     first_stage: Floats64
     vectors: WindowVectors
     scorers: Mapping[str, QueryScorer]
+    combiners: Mapping[str, Combiner]
 
     def rank(self) -> tuple[Ranking, tuple[str, ...]]:
         """Return the window's ranking, and for an interleaved one the team of each rank; else no teams.
@@ -118,18 +127,42 @@ class WindowOrdering:
 
     def _rank_by(self, fusion: ResolvedFusion, scorer: QueryScorer) -> Ranking:
         """Return the window's ranking by one fusion, without regard to exact matches."""
+        plan = replace(self.plan, fusion=fusion)
+        ranking = self._combine(plan, scorer) if fusion.method == METHOD else self._fuse(fusion, scorer)
+        if plan.features and ranking.features is None and self.hits:
+            ranking = replace(ranking, features=self._build_features(plan, scorer))
         query, crossing = scorer.query, scorer.crossing
-        ranking = rerank_vectors(
+        return adjust(ranking, plan, self.hits, query=query, vectors=self.vectors, crossing=crossing)
+
+    def _fuse(self, fusion: ResolvedFusion, scorer: QueryScorer) -> Ranking:
+        return rerank_vectors(
             scale_first_stage(self.first_stage, self.plan, fusion),
             choose_fusion(fusion.method, fusion.weight, fusion.rank_constant),
-            query=query,
+            query=scorer.query,
             vectors=self.vectors,
-            crossing=crossing,
+            crossing=scorer.crossing,
             feedback=fusion.feedback,
             smoothing=fusion.smoothing,
         )
-        plan = replace(self.plan, fusion=fusion)
-        return adjust(ranking, plan, self.hits, query=query, vectors=self.vectors, crossing=crossing)
+
+    def _combine(self, plan: Plan, scorer: QueryScorer) -> Ranking:
+        """Return the ranking of the plan's combiner; the one before it only says which hits have vectors."""
+        fuse = choose_fusion("log_linear", scorer.weight, 1)
+        ranking = rank(self.first_stage, self.vectors.scores(scorer.query, scorer.crossing), fuse)
+        if not self.hits:
+            return ranking
+        return rank_combined(ranking, plan, self._build_features(plan, scorer), self.combiners)
+
+    def _build_features(self, plan: Plan, scorer: QueryScorer) -> FeatureTable:
+        return build_features(
+            plan,
+            self.hits,
+            self.first_stage,
+            query=scorer.query,
+            vectors=self.vectors,
+            crossing=scorer.crossing,
+            weight=scorer.weight,
+        )
 
     def own_order(self) -> Positions:
         """Return OpenSearch's own order, (num_hits,)."""

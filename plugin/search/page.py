@@ -125,6 +125,8 @@ class RerankedPage:
             "smoothing": 0.0 if scores is None else scores.smoothing,
         }
         values |= {} if self.plan.hybrid is None else {"hybrid": self.plan.hybrid}
+        if self.plan.fusion.method == "combiner":
+            values["combiner"] = self.plan.fusion.combiner
         adjustments = {} if scores is None else count_adjustments(scores.ranking, self.plan)
         values |= {"adjustments": adjustments} if adjustments else {}
         style = self.response.style

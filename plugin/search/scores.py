@@ -25,6 +25,7 @@ _FUSED_BY = {
     "weighted": "weighted: (1 - share) * first-stage score + share * crossing, both 0 to 1",
     "rrf": "rrf: the sum of 1 / (rank_constant + rank) in both orders",
     "none": "none: the probability of the crossing alone",
+    "combiner": "combiner: 1 / (1 + exp(-value)) of the value that it gives the hit's features",
 }
 
 
@@ -71,6 +72,7 @@ class WindowScores:
             is_demoted=self.ranking.unlikely is not None and bool(self.ranking.unlikely[position]),
             rank_before_diversity=self._rank_before_diversity(position),
             is_exact=self.ranking.exact is not None and bool(self.ranking.exact[position]),
+            features=self._features(position),
         )
 
     def shown(self, position: int) -> float:
@@ -135,11 +137,13 @@ class WindowScores:
         value that `cluster` computes; the first stage of a hybrid query is its scaled score. Feedback
         multiplies it by exp(weight * feedback * (1 + similarity)), and each signal by a factor of at least 1.
         So it is never below the first stage's, nor, smoothed, below the last hit's. `none` is shown as its
-        probability.
+        probability, a combiner's value by the logistic function.
         """
         method, weight = self.plan.fusion.method, self.plan.fusion.weight or 0.0
         if method == "log_linear":
             return math.exp(min(ranked_by + weight * (1 + self.feedback), 700.0))
+        if method == "combiner":
+            return 1 / (1 + math.exp(min(-ranked_by, 700.0)))
         return probability if method == "none" else ranked_by
 
     def _similarity(self, position: int) -> float | None:
@@ -150,6 +154,11 @@ class WindowScores:
         """Return the rank of a hit that diversity may have moved, counted from 1; None for others."""
         before = self.ranking.before_diversity
         return None if before is None else 1 + before.tolist().index(position)
+
+    def _features(self, position: int) -> Mapping[str, float] | None:
+        """Return what a combiner sees of one hit, if the search asks for it."""
+        table = self.ranking.features
+        return table.describe_hit(position) if self.plan.features and table is not None else None
 
     def _signals(self, position: int) -> tuple[SignalScore, ...]:
         """Return what each signal does to one hit."""

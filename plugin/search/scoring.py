@@ -14,7 +14,8 @@ from plugin.errors import RerankFailedError
 from plugin.search.ordering import QueryScorer, WindowOrdering
 from plugin.search.scores import WindowScores
 from plugin.search.verification import WindowTexts
-from reranker.errors import ScoresError
+from reranker.arrays import Floats
+from reranker.errors import CombinerError, ScoresError
 from reranker.integer_query import round_query
 from reranker.window_vectors import WindowVectors
 
@@ -41,6 +42,8 @@ def score_window(
     with texts.context.stage("crossing"):
         try:
             ranking, teams = ordering.rank()
+        except CombinerError as error:
+            raise RerankFailedError("combiner", str(error)) from error
         except ScoresError as error:
             raise RerankFailedError("scores", str(error)) from error
     if ordering.hits and not ranking.num_scored:
@@ -73,13 +76,10 @@ def read_ordering(
     with context.stage("encode_wait"):
         vectors = query.await_all(settings.deadline_ms / 1000 - context.queued_s)
     with context.stage("crossing"):
-        scorers = {
-            bundle: QueryScorer(round_query(vector), model.choose(bundle).crossing)
-            for bundle, vector in vectors.items()
-        }
+        scorers = {bundle: _make_scorer(vector, model.choose(bundle)) for bundle, vector in vectors.items()}
         stored = WindowVectors(window, dim=len(vectors[plan.bundle]), model_tag=model.model_tag)
         first_stage = np.array(response.scores()[: len(window)], np.float64)
-    return WindowOrdering(plan, hits, first_stage, stored, scorers), num_stale
+    return WindowOrdering(plan, hits, first_stage, stored, scorers, model.combiners), num_stale
 
 
 def encode_late(plan: Plan, model: Model) -> Callable[[str], QueryScorer]:
@@ -88,6 +88,11 @@ def encode_late(plan: Plan, model: Model) -> Callable[[str], QueryScorer]:
     def make_scorer(bundle: str) -> QueryScorer:
         chosen = model.choose(bundle)
         vector = await_vector(chosen.submit_query(plan), plan.settings.deadline_ms / 1000)
-        return QueryScorer(round_query(vector), chosen.crossing)
+        return _make_scorer(vector, chosen)
 
     return make_scorer
+
+
+def _make_scorer(vector: Floats, model: Model) -> QueryScorer:
+    """Return what a bundle scores by, `vector` being the query's (dim,) one."""
+    return QueryScorer(round_query(vector), model.crossing, model.fusion.weight)

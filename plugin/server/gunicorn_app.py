@@ -5,9 +5,10 @@ import resource
 import ssl
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gunicorn.app.base import BaseApplication
 
@@ -22,6 +23,7 @@ from plugin.proxy import Proxy
 from plugin.search.page_table import PageTable
 from plugin.server.arbiter import GracefulArbiter
 from plugin.server.client_options import ASYNC, GTHREAD, ClientOptions
+from plugin.server.combiner_files import read_combiners
 from plugin.server.keep_alive import GRACE_S
 from plugin.server.runtime_folder import make_runtime_folder
 from plugin.server.startup_report import StartupReport, make_urls
@@ -37,6 +39,8 @@ from plugin.ubi.record import RecordingOptions
 from plugin.ubi.recorder import create_recorder
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle
+from reranker.combiner import Combiner
+from reranker.errors import CombinerError
 
 THREADS = 32
 """Requests that one worker answers at once."""
@@ -68,6 +72,7 @@ class Files:
     settings: Path | None = None
     tokens: Path | None = None
     also: tuple[Path, ...] = ()
+    combiners: tuple[Path, ...] = ()
 
     def read_others(self, bundle: Bundle) -> list[Bundle]:
         """Return the other bundles, whose vectors are also written.
@@ -81,14 +86,24 @@ class Files:
             raise CommandError("--also: expected bundles of different models, found two of one model")
         return others
 
-    def read(self) -> tuple[Bundle, Defaults, BearerTokens]:
+    def read(self) -> "_Contents":
         """Read all of them.
 
         Raises:
-            BundleError, CommandError, SettingsError: one of them cannot be used.
+            BundleError, CombinerError, CommandError, SettingsError: one of them cannot be used.
         """
         tokens = BearerTokens.read(self.tokens) if self.tokens else BearerTokens()
-        return Bundle.open(self.bundle), read_defaults(self.settings), tokens
+        combiners = read_combiners(self.combiners)
+        return _Contents(Bundle.open(self.bundle), read_defaults(self.settings), tokens, combiners)
+
+
+class _Contents(NamedTuple):
+    """What the files hold."""
+
+    bundle: Bundle
+    defaults: Defaults
+    tokens: BearerTokens
+    combiners: Mapping[str, Combiner]
 
 
 class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
@@ -111,8 +126,8 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         self._recording = recording or RecordingOptions()
         self._connecting = connecting
         self._files = files
-        self._bundle, self._defaults, self._tokens = files.read()
-        files.read_others(self._bundle)  # fail at the start if they cannot be used
+        self._read = files.read()
+        files.read_others(self._read.bundle)  # fail at the start if they cannot be used
         self._folder = make_runtime_folder("settings-1", connecting.urls)
         self._options = _build_options(listen, workers, clients)
         self._options["post_worker_init"] = self._report
@@ -154,11 +169,11 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
             ended = subprocess.run(  # noqa: S603  # our own interpreter and module
                 command, cwd=root, capture_output=True, text=True, timeout=CHECK_S, check=False
             )
-        except (OSError, SettingsError, subprocess.TimeoutExpired) as error:
+        except (OSError, SettingsError, CombinerError, subprocess.TimeoutExpired) as error:
             raise ReloadError(str(error)) from error
         if ended.returncode != 0:
             raise ReloadError(ended.stderr.strip())
-        self._bundle, self._defaults, self._tokens = read
+        self._read = read
         self._connecting, self._folder = connecting, make_runtime_folder("settings-1", connecting.urls)
         if self._child is not None:
             self._child.connect_as(connecting)
@@ -186,7 +201,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         """Log what is served, once: from the first worker, which can ask OpenSearch."""
         if worker.age == 1:
             urls = make_urls([each.getsockname() for each in worker.sockets], is_tls=self.cfg.is_ssl)
-            StartupReport(self._connecting, self._bundle, self._defaults, urls).log_soon()
+            StartupReport(self._connecting, self._read.bundle, self._read.defaults, urls).log_soon()
 
     def load(self) -> Proxy:
         """Build the application in the worker, since ONNX Runtime and its threads do not survive a fork.
@@ -195,12 +210,13 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         """
         upstream = self._connecting.upstream()
         credentials = self._connecting.credentials
-        poller = SettingsPoller(upstream, credentials, self._folder, self._defaults)
-        settings = SettingsCache(upstream, poller, self._defaults)
+        bundle, defaults = self._read.bundle, self._read.defaults
+        poller = SettingsPoller(upstream, credentials, self._folder, defaults)
+        settings = SettingsCache(upstream, poller, defaults)
         poller.start()
         readiness = Readiness(upstream, credentials, poller)
         tracing = create_tracing(query_text=self._log.query_text)
-        model = Model.load(self._bundle, self._files.read_others(self._bundle))
+        model = Model.load(bundle, self._files.read_others(bundle), self._read.combiners)
         recorder = create_recorder(upstream, self._connecting, self._recording)
         atexit.register(recorder.stop)
         poller.wait_for_first_look(FIRST_LOOK_S)  # else the first requests would find it not ready
@@ -208,7 +224,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
             upstream,
             model,
             settings,
-            self._tokens,
+            self._read.tokens,
             readiness,
             Metrics(),
             SearchLog(self._log),

@@ -55,12 +55,13 @@ LAYERS = {
         "errors endpoints durations credentials connection_advice",
     ),
     "reranker": (
-        "signals threshold exact diversity sibling_bundles",
+        "combiner_files",
+        "signals threshold exact diversity combiner features sibling_bundles",
         "rerank canonical bundle_names bundle_sizes",
         "bundle feedback smoothing",
         "shared_files",
         "manifest window_vectors encoder languages tri_letters integer_query judgements query_files",
-        "tokens fusion hybrid_scores crossing stored_vector table_files external_data",
+        "feature_table tokens fusion hybrid_scores crossing stored_vector table_files external_data",
         "beir_files",
         "arrays text errors blas_threads extras onnx_telemetry printable",
     ),
@@ -89,6 +90,7 @@ ONLY_IN = {
     "httptools": {"plugin"},
     "luqum": {"opensearch"},
     "ray": {"plugin"},
+    "lightgbm": {"plugin"},
 }
 """Each library that has one home."""
 

@@ -66,10 +66,12 @@ def server(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     """Run `twinrank serve` with everything from its environment and its file, in front of a relay."""
     folder = tmp_path_factory.mktemp("server")
     (folder / "defaults.json").write_text('{"window_size": 6}')
+    (folder / "shop.json").write_text('{"weights": {"first_stage_rank": 1}}')
     with recorded(bench.url) as (url, _, callers), pytest.MonkeyPatch.context() as patched:
         patched.setenv("TWINRANK_UPSTREAM", url.replace("://", "://watcher:secret@"))
         patched.setenv("TMPDIR", str(folder))
-        arguments = ("--settings", str(folder / "defaults.json"))
+        files = {"--settings": "defaults.json", "--combiner": "shop.json"}
+        arguments = [part for option, name in files.items() for part in (option, str(folder / name))]
         proxy = start_proxy(None, folder, port=free_port(), bundle=TINY_BUNDLE, arguments=arguments)
         yield Server(proxy.url, folder, callers)
         stop_proxy(folder)

@@ -221,7 +221,7 @@ def test_only_what_differs_from_the_defaults_is_written() -> None:
 
 
 def test_the_limits_are_those_of_the_reranker() -> None:
-    assert set(get_args(get_type_hints(FusionSettings)["method"])) == set(METHODS)
+    assert set(get_args(get_type_hints(FusionSettings)["method"])) == {*METHODS, "combiner"}
     assert parse_settings(LEAST | {"fusion": {"weight": MAX_WEIGHT}}).fusion.weight == MAX_WEIGHT
     chunk, chunking = ChunkSettings(), Chunking()
     assert (chunk.max_tokens, chunk.overlap, chunk.max_chunks) == (

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.http.raw_http import search
+from reranker.features import FEATURES
+from tests.support.http.raw_http import ids, search
 from tests.support.settings.effect_bench import Bench, best_first
-from tests.support.settings.setting_effects import least_above, slow_encoder
+from tests.support.settings.setting_effects import combining, least_above, slow_encoder
 from tests.support.waiting import until
 
 Effect = Callable[[Bench], None]
@@ -187,6 +188,40 @@ def a_request_has_its_own_signals(bench: Bench) -> None:
     assert dict(bench.scored(index, {"fusion": {"signals": []}})) == pytest.approx(fused, rel=2e-4)
 
 
+@effect_of("fusion.combiner")
+def a_request_names_its_own_combiner(bench: Bench) -> None:
+    first = [hit["_id"] for hit in bench.first_stage(bench.plain)]
+    with combining(bench) as answer:
+        found = answer(bench.plain, {"fusion": {"method": "combiner", "combiner": "last"}})
+        assert [hit["_id"] for hit in found.json["hits"]["hits"]] == first[::-1]
+        refused = answer(bench.plain, {"fusion": {"method": "combiner"}})
+        assert refused.status_code == 400
+        assert "ext.rerank.fusion.combiner: expected the name of a combiner" in refused.text
+
+
+@effect_of("features")
+def a_search_may_ask_for_what_a_combiner_sees(bench: Bench) -> None:
+    index = bench.index(
+        fusion={"signals": [{"field": "n", "kind": "saturation", "pivot": 1, "weight": 2}]}, keep_exact=["n"]
+    )
+    told = json.loads(bench.answer(index, {"features": True}).body)["hits"]["hits"]
+    expected = bench.expected(index)
+    fused = {name: math.log(value) for name, value in expected.fused("log_linear").items()}
+    for hit in told:
+        features, name = hit["_rerank"]["features"], hit["_id"]
+        assert list(features) == [*FEATURES, "signal.n"]
+        assert features["first_stage"] == hit["_rerank"]["first_stage_score"] == expected.first[name]
+        assert features["first_stage_log"] == pytest.approx(math.log(expected.first[name]))
+        assert features["first_stage_rank"] == hit["_rerank"]["first_stage_rank"]
+        assert features["crossing"] == pytest.approx(expected.crossing[name], abs=1e-5)
+        assert features["fused"] == pytest.approx(fused[name] - max(fused.values()), abs=1e-3)
+        assert (features["window"], features["has_vector"]) == (len(told), 1)
+        assert features["query_words"] == len(bench.toy.query_text.split())
+        assert features["signal.n"] == 0.5, "no document has the field"
+    explained = json.loads(bench.answer(index, {"explain": True}).body)["hits"]["hits"]
+    assert not any("features" in hit["_rerank"] for hit in explained)
+
+
 @effect_of("query_context.query_text")
 def a_text_may_be_given_for_a_query_that_has_none(bench: Bench) -> None:
     everything: dict[str, dict[str, str]] = {"match_all": {}}
@@ -236,7 +271,18 @@ def the_shared_file_lies_below_the_folder_for_temporary_files(bench: Bench, serv
     until(lambda: any(server.folder.glob("twinrank-*/*/settings.json")), "the poller's file")
 
 
+def a_combiner_has_its_files_name(bench: Bench, server: Server) -> None:
+    """The one of the server prefers what OpenSearch has last; its window is 6, as its defaults say."""
+    body = {"query": bench.toy.query, "size": 6}
+    for index in (bench.index(fusion={"method": "combiner", "combiner": "shop"}), bench.plain):
+        found = search(server.proxy_url, index, body)
+        assert found.rerank_status.startswith("applied")
+        is_reversed = ids(found) == [hit["_id"] for hit in bench.first_stage(index)[5::-1]]
+        assert is_reversed is (index != bench.plain)
+
+
 SERVER: dict[str, Callable[[Bench, Server], None]] = {
+    "--combiner": a_combiner_has_its_files_name,
     "--settings": below_the_mapping_the_servers_defaults_hold,
     "TWINRANK_UPSTREAM": settings_are_polled_as_the_account_in_the_url,
     "TMPDIR": the_shared_file_lies_below_the_folder_for_temporary_files,

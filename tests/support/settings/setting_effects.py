@@ -8,8 +8,9 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
-from werkzeug.test import Client
+from werkzeug.test import Client, TestResponse
 
 from plugin.encoding.model import Model
 from plugin.encoding.query_encoder import CachedQueryEncoder
@@ -17,6 +18,7 @@ from plugin.proxy import Proxy
 from plugin.settings.cache import SettingsCache
 from plugin.upstream.client import Upstream
 from reranker.arrays import Floats
+from reranker.combiner import LinearCombiner
 from reranker.languages import ReadableScripts
 from reranker.text import text_hash
 from tests.support.http.raw_http import ask
@@ -296,6 +298,56 @@ def slow_encoder(bench: Bench) -> Iterator[Callable[..., str]]:
             return str(answer.headers["Rerank-Status"])
 
         yield status
+
+
+@contextmanager
+def combining(bench: Bench) -> Iterator[Callable[..., TestResponse]]:
+    """Yield what searches an index, with controls, through a proxy in this process that has combiners.
+
+    `last` prefers what OpenSearch has last, `other` was fitted with another model, `sales` needs a signal.
+    """
+    last, sales = np.array([1.0]), ("signal.sales",)
+    combiners = {
+        "last": LinearCombiner(("first_stage_rank",), last, bench.toy.bundle.vectors_of),
+        "other": LinearCombiner(("first_stage_rank",), last, "another-model"),
+        "sales": LinearCombiner(sales, last),
+    }
+    with closing(Upstream(bench.url)) as upstream:
+        proxied = Client(Proxy(upstream, Model.load(bench.toy.bundle, combiners=combiners)))
+
+        def answer(index: str, controls: dict[str, object] | None = None) -> TestResponse:
+            asked = {"ext": {"rerank": controls}} if controls else {}
+            body = {"query": bench.toy.query, "size": NUM_DOCUMENTS, **asked}
+            return proxied.post(f"/{index}/_search", json=body, buffered=True)
+
+        yield answer
+
+
+@effect_of("fusion.combiner")
+def a_combiner_of_that_name_orders(bench: Bench) -> None:
+    def settings(name: str, **more: object) -> str:
+        return bench.index(fusion={"method": "combiner", "combiner": name}, **more)
+
+    index = settings("last", score="fused")
+    first = [hit["_id"] for hit in bench.first_stage(index)]
+    with combining(bench) as answer:
+        found = answer(index, {"explain": True})
+        assert found.headers["Rerank-Status"].startswith("applied")
+        assert found.json is not None
+        hits = found.json["hits"]["hits"]
+        assert [hit["_id"] for hit in hits] == first[::-1]
+        scores = [1 / (1 + math.exp(-rank)) for rank in range(NUM_DOCUMENTS, 0, -1)]
+        assert [hit["_score"] for hit in hits] == pytest.approx(scores)
+        used = found.json["ext"]["rerank"]
+        assert (used["fusion"], used["combiner"], used["weight"]) == ("combiner", "last", None)
+        in_cluster = answer(index, {"execution": "cluster"}).headers["Rerank-Status"]
+        assert in_cluster.endswith("execution=sidecar; fallback=fusion")
+        for name in ("other", "sales", "unknown"):
+            skipped = answer(settings(name))
+            assert skipped.headers["Rerank-Status"] == "skipped; reason=combiner", name
+            assert skipped.json is not None
+            assert [hit["_id"] for hit in skipped.json["hits"]["hits"]] == first
+        assert answer(settings("unknown", on_failure="error")).status_code == 503
 
 
 @effect_of("deadline_ms")
