@@ -58,6 +58,10 @@ _COMMANDS = {
         "explain", "explain_command",
         "Show step by step how a search for TEXT in INDEX is reranked.",
     ),
+    "features": _Lazy(
+        "features", "features_command",
+        "Print the features of every hit of judged queries on INDEX, to learn a combiner from.",
+    ),
     "gate": _Lazy(
         "gate", "gate_command",
         "Fail if searches of INDEX have become worse than a baseline.",

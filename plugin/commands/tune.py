@@ -9,6 +9,7 @@ import click
 
 from opensearch.index import metadata
 from opensearch.settings.table import RerankSettings
+from plugin.commands.combiner_report import tune_combiner
 from plugin.commands.connection import open_client
 from plugin.commands.progress import show_progress
 from plugin.encoding.model import Model
@@ -40,6 +41,20 @@ order of OpenSearch and in the reranked one alike: `twinrank search INDEX TEXT` 
 @queries_option
 @judgments_option
 @click.option("--field", "fields", multiple=True, help="Fields to search.  [default: the source fields]")
+@click.option(
+    "--combiner",
+    type=click.Choice(["linear", "lightgbm"]),
+    help="Learn a combiner of all features instead, and write it to a file if its gain is beyond chance.",
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Of --combiner: the file.  [default: INDEX.json]",
+)
+@click.option(
+    "--judged-only", is_flag=True, help="Of --combiner: leave unjudged hits out, of learning and measuring."
+)
 @json_option
 @bundle_option
 @connection_options
@@ -48,6 +63,9 @@ def tune_command(
     queries: str | None,
     judgments: str | None,
     fields: tuple[str, ...],
+    combiner: str | None,
+    output: Path | None,
+    judged_only: bool,
     as_json: bool,
     bundle_path: Path,
     connecting: Connecting,
@@ -58,6 +76,22 @@ def tune_command(
     """
     if queries is None and judgments is None:
         raise CommandError(NEEDS)
+    if combiner is None and (output is not None or judged_only):
+        raise click.UsageError("--output and --judged-only are options of --combiner")
+    if combiner is not None:
+        tune_combiner(
+            index,
+            combiner,
+            output,
+            queries=queries,
+            judgments=judgments,
+            fields=fields,
+            judged_only=judged_only,
+            as_json=as_json,
+            bundle_path=bundle_path,
+            connecting=connecting,
+        )
+        return
     with open_client(connecting) as client:
         settings = metadata.find_write_index(client, index).rerank_settings()
         judged = read_judged_queries(client, index, queries, judgments)

@@ -15,7 +15,8 @@ import numpy as np
 from plugin.errors import CommandError
 from plugin.evaluation.measures import Difference, Qrels, compare, measure
 from plugin.evaluation.query_result import PairedQuery
-from reranker.arrays import Floats, Floats64
+from reranker.arrays import Floats, Floats64, Positions
+from reranker.feature_table import FeatureTable
 from reranker.fusion import choose_fusion
 from reranker.rerank import rank
 
@@ -43,12 +44,15 @@ class Window:
     """One query's hits in first-stage order.
 
     `first_stage` is (num_hits,) float64; `crossing` is (num_hits,) float32, NaN for a hit without a usable
-    vector.
+    vector. `shown` are the ids in the order of the search's own settings. `features` are there if they were
+    asked for.
     """
 
     ids: Sequence[str]
     first_stage: Floats64
     crossing: Floats
+    shown: Sequence[str] = ()
+    features: FeatureTable | None = None
 
     def rerank(self, pair: Pair) -> list[str]:
         """Return the ids in the order that `log_linear` gives with this pair."""
@@ -140,14 +144,19 @@ def _choose(tried: Floats64) -> int:
     return best if lead.mean() > standard_error else 0
 
 
+def split_folds(num_queries: int) -> list[Positions]:
+    """Return FOLDS parts of the queries' numbers, always the same, so that a run can be repeated."""
+    return np.array_split(np.random.default_rng(0).permutation(num_queries), FOLDS)
+
+
 def _cross_validate(tried: Floats64) -> Floats64:
     """Return (num_queries,) values, each of the pair chosen on the other folds.
 
-    `tried` is (num_pairs, num_queries). The folds are always the same, so that a run can be repeated.
+    `tried` is (num_pairs, num_queries).
     """
     num_queries = tried.shape[1]
     unseen = np.zeros(num_queries)
-    for fold in np.array_split(np.random.default_rng(0).permutation(num_queries), FOLDS):
+    for fold in split_folds(num_queries):
         others = np.setdiff1d(np.arange(num_queries), fold)
         unseen[fold] = tried[_choose(tried[:, others]), fold]
     return unseen

@@ -1,6 +1,7 @@
 """The windows of judged queries, each searched once through the handler of all searches."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,24 @@ from plugin.http.headers import Headers
 from plugin.search.explain import Asked, explain
 from plugin.search.handler import SearchHandler
 from plugin.settings.cache import SettingsCache
+from reranker.feature_table import FeatureTable
 from reranker.query_files import EvaluationQuery, Queries
 
 _FUSION = {"method": "log_linear", "feedback": 0, "smoothing": 0}
 """Only the weight of the crossing is fitted."""
+
+
+@dataclass(frozen=True)
+class WindowRequest:
+    """How many hits are asked for, and how they are ranked: `controls` are keys of `ext.rerank`.
+
+    `build_body` returns the search of a query's id; None: the texts are looked for in fields.
+    """
+
+    size: int = WINDOWS[-1]
+    controls: Mapping[str, Any] = field(default_factory=lambda: {"fusion": _FUSION})
+    build_body: Callable[[str], dict[str, Any]] | None = None
+
 
 TRIES = 20
 """How often a query is sent at most: on a busy machine, a few seconds later all are reranked again."""
@@ -27,6 +42,7 @@ def search_windows(
     index: str,
     queries: Queries,
     fields: Sequence[str],
+    wanted: WindowRequest = WindowRequest(),  # immutable
 ) -> Iterator[tuple[str, Window]]:
     """Yield every query's id and its widest window, except queries in a script that the model does not read.
 
@@ -37,21 +53,21 @@ def search_windows(
         UpstreamError: OpenSearch cannot be asked, or answers with an error.
     """
     for query, given in queries.items():
-        asked = Asked(index, _build_search(given, fields))
+        body = _build_body(given, fields) if wanted.build_body is None else wanted.build_body(query)
+        asked = Asked(index, _ask_for_window(body, wanted))
         window = _search_window(handler, settings, headers, asked)
         if window is not None:
             yield query, window
 
 
-def _build_search(query: EvaluationQuery, fields: Sequence[str]) -> dict[str, Any]:
+def _build_body(query: EvaluationQuery, fields: Sequence[str]) -> dict[str, Any]:
     words = {"query": {"multi_match": {"query": query.text, "fields": list(fields)}}}
-    return {
-        **(words if query.body is None else query.body),
-        "from": 0,
-        "size": WINDOWS[-1],
-        "_source": False,
-        "ext": {"rerank": {"enabled": True, "window_size": WINDOWS[-1], "fusion": _FUSION}},
-    }
+    return words if query.body is None else dict(query.body)
+
+
+def _ask_for_window(body: Mapping[str, Any], wanted: WindowRequest) -> dict[str, Any]:
+    controls = {"enabled": True, "window_size": wanted.size, **wanted.controls}
+    return {**body, "from": 0, "size": wanted.size, "_source": False, "ext": {"rerank": controls}}
 
 
 def _search_window(
@@ -77,4 +93,14 @@ def _read_window(hits: Sequence[dict[str, Any]]) -> Window:
         [hit["id"] for hit in scored],
         np.array([hit.get("scaled_score", hit["first_stage_score"]) for hit in scored], np.float64),
         np.array(crossing, np.float32),
+        [hit["id"] for hit in found],
+        _read_features(scored),
     )
+
+
+def _read_features(scored: Sequence[dict[str, Any]]) -> FeatureTable | None:
+    if not scored or "features" not in scored[0]:
+        return None
+    names = tuple(scored[0]["features"])
+    rows = [list(hit["features"].values()) for hit in scored]
+    return FeatureTable(names, np.array(rows, np.float64).T)

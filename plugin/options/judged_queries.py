@@ -1,6 +1,6 @@
 """The options that say which judged queries are searched, and how, for every command that measures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -21,6 +21,19 @@ judgments_option = click.option(
     " workbench:ID.",
 )
 
+_FIELD = click.option(
+    "--field", "fields", multiple=True, help="Field to search.  [default: the source fields]"
+)
+_BODY = click.option(
+    "--body",
+    type=click.File("rb"),
+    metavar="FILE",
+    help="The search of every query, as JSON with %queryText% in place of its text.",
+)
+_LIMIT = click.option(
+    "--queries-limit", type=click.IntRange(min=1), help="Use only the first N judged queries."
+)
+
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     queries_option,
     judgments_option,
@@ -31,24 +44,35 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="URL",
         help="A running proxy; without one, one is started for this run.",
     ),
-    click.option("--field", "fields", multiple=True, help="Field to search.  [default: the source fields]"),
-    click.option(
-        "--body",
-        type=click.File("rb"),
-        metavar="FILE",
-        help="The search of every query, as JSON with %queryText% in place of its text.",
-    ),
-    click.option("--queries-limit", type=click.IntRange(min=1), help="Use only the first N judged queries."),
+    _FIELD,
+    _BODY,
+    _LIMIT,
     click.option(
         "--relevant", type=float, default=1, show_default=True, help="Lowest grade that is relevant."
     ),
     click.option("--judged-only", is_flag=True, help="Leave unjudged hits out of both orders."),
 )
 
+_SEARCH_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    _FIELD,
+    _BODY,
+    _LIMIT,
+    click.option("--judged-only", is_flag=True, help="Leave unjudged hits out."),
+)
+
 
 def judged_search_options(command: Command) -> Command:
     """Add the options of a command that searches every judged query in both orders."""
+    return _add(_OPTIONS, command)
+
+
+def search_options(command: Command) -> Command:
+    """Add the options of a command that searches every judged query once, without a proxy."""
+    return _add(_SEARCH_OPTIONS, command)
+
+
+def _add(options: Sequence[Callable[[Any], Any]], command: Command) -> Command:
     decorated: Any = command
-    for option in reversed(_OPTIONS):
+    for option in reversed(options):
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]
