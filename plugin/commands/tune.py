@@ -28,6 +28,7 @@ from reranker.extras import missing_package
 
 if TYPE_CHECKING:
     from plugin.evaluation.tune import Pair, Tuned, Window
+    from plugin.evaluation.tune_settings import TunedSetting
 
 NEEDS = """`twinrank tune` needs judgements. Give
   --queries FILE    CSV query_id,query; or JSON lines {"_id": "q1", "text": "how to wait a bit"}
@@ -72,7 +73,9 @@ def tune_command(
 ) -> None:
     """Fit INDEX's fusion weight and window on judged queries, and print the mapping change.
 
-    Feedback is left out: all figures are without it, the bundle's own too.
+    Feedback is left out of these: their figures are without it, the bundle's own too. Signals' weights,
+    min_probability and diversity are then tried one at a time. nDCG sees no repetition, so it says what
+    diversity costs.
     """
     if queries is None and judgments is None:
         raise CommandError(NEEDS)
@@ -98,35 +101,72 @@ def tune_command(
     bundle = Bundle.open(bundle_path)
     now = _read_pair(settings, bundle.manifest.fusion.weight)
     chosen = fields or settings.source_fields
-    tuned = _tune(index, judged, chosen, now, bundle, connecting, as_json)
+    tuned, others = _tune(index, judged, chosen, settings, now, bundle, connecting, as_json)
     if as_json:
-        click.echo(json.dumps(_describe(tuned)))
+        click.echo(json.dumps({**_describe(tuned), "settings": [_describe_setting(each) for each in others]}))
         return
     _print_result(index, tuned, now)
+    _print_settings(others)
 
 
 def _tune(
     index: str,
     judged: JudgedQueries,
     fields: tuple[str, ...],
+    settings: RerankSettings,
     now: "Pair",
     bundle: Bundle,
     connecting: Connecting,
     as_json: bool,
-) -> "Tuned":
+) -> "tuple[Tuned, list[TunedSetting]]":
+    """Return what the searches of judged queries say of weight and window, and of each other setting."""
     from plugin.evaluation.tune import tune
-    from plugin.evaluation.tune_windows import search_windows
+    from plugin.evaluation.tune_settings import (
+        DIVERSITIES,
+        list_signal_trials,
+        make_diversity_trial,
+        make_probability_trial,
+        tune_settings,
+    )
+    from plugin.evaluation.tune_windows import WindowRequest, search_windows
 
-    with closing(connecting.upstream()) as upstream:
+    with closing(connecting.upstream()) as upstream, show_progress(hidden=as_json) as show:
         cache = SettingsCache(upstream, waits_for_coverage=True)
-        handler = search_handler(upstream, cache, Model.load(bundle))
-        found = search_windows(handler, cache, connecting.credentials, index, judged.queries, fields)
-        windows: dict[str, Window] = {}
-        with show_progress(hidden=as_json) as show:
+        model = Model.load(bundle)
+        handler = search_handler(upstream, cache, model)
+
+        def search(request: WindowRequest, label: str) -> "dict[str, Window]":
+            windows: dict[str, Window] = {}
+            found = search_windows(
+                handler, cache, connecting.credentials, index, judged.queries, fields, request
+            )
             for query, window in found:
                 windows[query] = window
-                show("queries", len(windows), len(judged.queries))
-    return tune(windows, judged.grades, now, judged.texts)
+                show(label, len(windows), len(judged.queries))
+            return windows
+
+        own = WindowRequest()
+        with_features = {"features": True} if settings.fusion.signals else {}
+        windows = search(WindowRequest(controls={**own.controls, **with_features}), "queries")
+        tuned = tune(windows, judged.grades, now, judged.texts)
+        pair = tuned.best if tuned.best is not None and tuned.is_worth_it else now
+        shown = {
+            value: search(
+                WindowRequest(settings.window_size, _spread(settings, value)), f"diversity {value:g}"
+            )
+            for value in sorted({settings.diversity, *DIVERSITIES})
+        }
+    trials = list_signal_trials(settings, pair)
+    if model.defaults.is_calibrated:
+        trials.append(make_probability_trial(settings.min_probability, pair))
+    trials.append(make_diversity_trial(settings.diversity, shown))
+    return tuned, tune_settings(trials, windows, judged.grades)
+
+
+def _spread(settings: RerankSettings, diversity: float) -> dict[str, Any]:
+    """Return the keys of `ext.rerank` for a diversity, with everything else as in the settings."""
+    fusion = {"fusion": {"method": "log_linear"}} if settings.fusion.method == "combiner" else {}
+    return {"diversity": diversity, "on_low_probability": "demote", **fusion}
 
 
 def _read_pair(settings: RerankSettings, bundle_weight: float) -> "Pair":
@@ -162,6 +202,34 @@ def _print_result(index: str, tuned: "Tuned", now: "Pair") -> None:
         click.echo("The best fit for these queries:")
     click.echo(f"  twinrank enable {index} --weight {best.weight:g} --window-size {best.window_size}")
     click.echo(f"  _meta.rerank: {json.dumps(_describe_change(best))}")
+
+
+def _print_settings(others: "list[TunedSetting]") -> None:
+    """Print what each other setting brings, one at a time."""
+    click.echo("Other settings, each alone, on queries not seen:")
+    for each in others:
+        click.echo(f"  {each.name}, now {each.now:g}: {_judge(each)}")
+        for value, difference in each.differences.items() if each.name == "diversity" else ():
+            click.echo(f"    {value:g}: {format_difference(difference)}")
+
+
+def _judge(setting: "TunedSetting") -> str:
+    if setting.best is None:
+        return "nothing is significantly better"
+    chance = "" if setting.is_worth_it else " (within chance)"
+    return f"{setting.best:g} brings {format_difference(setting.gain)}{chance}"
+
+
+def _describe_setting(setting: "TunedSetting") -> dict[str, Any]:
+    differences = {f"{value:g}": vars(each) for value, each in setting.differences.items()}
+    return {
+        "name": setting.name,
+        "now": setting.now,
+        "best": setting.best,
+        "gain": vars(setting.gain),
+        "is_worth_it": setting.is_worth_it,
+        "differences": differences,
+    }
 
 
 def _describe(tuned: "Tuned") -> dict[str, Any]:

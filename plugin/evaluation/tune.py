@@ -8,7 +8,7 @@ section 7.10.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -45,7 +45,8 @@ class Window:
 
     `first_stage` is (num_hits,) float64; `crossing` is (num_hits,) float32, NaN for a hit without a usable
     vector. `shown` are the ids in the order of the search's own settings. `features` are there if they were
-    asked for.
+    asked for. `probability` is (num_hits,) float32, NaN without a usable vector; `signals` is (num_hits,)
+    float64, the logarithms of the factors of the settings' signals, None without signals.
     """
 
     ids: Sequence[str]
@@ -53,14 +54,19 @@ class Window:
     crossing: Floats
     shown: Sequence[str] = ()
     features: FeatureTable | None = None
+    probability: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
+    signals: Floats64 | None = None
 
-    def rerank(self, pair: Pair) -> list[str]:
-        """Return the ids in the order that `log_linear` gives with this pair."""
+    def rerank(self, pair: Pair, signals: Floats64 | None = None) -> list[str]:
+        """Return the ids in the order that `log_linear` gives with this pair, and with signals."""
         size = min(pair.window_size, len(self.ids))
         if not size:
             return []
         fuse = choose_fusion("log_linear", pair.weight, 60)
-        order = rank(self.first_stage[:size], self.crossing[:size], fuse).order.tolist()
+        fused = rank(self.first_stage[:size], self.crossing[:size], fuse).fused
+        if signals is not None:
+            fused = fused + signals[:size]
+        order = np.argsort(-fused, kind="stable").tolist()
         return [self.ids[place] for place in (*order, *range(size, len(self.ids)))]
 
 
@@ -109,9 +115,9 @@ def tune(
     def ndcg(order: Callable[[Window], Sequence[str]]) -> Floats64:
         return measure(judged, {query: order(windows[query]) for query in judged}).ndcg
 
-    tried = np.array([ndcg(lambda window, pair=pair: window.rerank(pair)) for pair in pairs])  # type: ignore[misc]
+    tried = np.array([ndcg(lambda window, pair=pair: window.rerank(pair, window.signals)) for pair in pairs])  # type: ignore[misc]
     before, first_stage = tried[0], ndcg(lambda window: window.ids)
-    unseen, chosen = _cross_validate(tried), _choose(tried)
+    unseen, chosen = cross_validate(tried), choose_row(tried)
     return Tuned(
         num_queries=len(judged),
         first_stage=float(first_stage.mean()),
@@ -132,7 +138,7 @@ def _select_sizes(longest: int) -> list[int]:
     return [size for place, size in enumerate(WINDOWS) if place == 0 or WINDOWS[place - 1] < longest]
 
 
-def _choose(tried: Floats64) -> int:
+def choose_row(tried: Floats64) -> int:
     """Return the row of `tried`, (num_pairs, num_queries), with the best mean, or 0.
 
     The first row is the current pair. It stays if the best one's lead over it, query by query, is at most one
@@ -149,7 +155,7 @@ def split_folds(num_queries: int) -> list[Positions]:
     return np.array_split(np.random.default_rng(0).permutation(num_queries), FOLDS)
 
 
-def _cross_validate(tried: Floats64) -> Floats64:
+def cross_validate(tried: Floats64) -> Floats64:
     """Return (num_queries,) values, each of the pair chosen on the other folds.
 
     `tried` is (num_pairs, num_queries).
@@ -158,5 +164,5 @@ def _cross_validate(tried: Floats64) -> Floats64:
     unseen = np.zeros(num_queries)
     for fold in split_folds(num_queries):
         others = np.setdiff1d(np.arange(num_queries), fold)
-        unseen[fold] = tried[_choose(tried[:, others]), fold]
+        unseen[fold] = tried[choose_row(tried[:, others]), fold]
     return unseen

@@ -12,6 +12,7 @@ from plugin.http.headers import Headers
 from plugin.search.explain import Asked, explain
 from plugin.search.handler import SearchHandler
 from plugin.settings.cache import SettingsCache
+from reranker.arrays import Floats64
 from reranker.feature_table import FeatureTable
 from reranker.query_files import EvaluationQuery, Queries
 
@@ -95,7 +96,17 @@ def _read_window(hits: Sequence[dict[str, Any]]) -> Window:
         np.array(crossing, np.float32),
         [hit["id"] for hit in found],
         _read_features(scored),
+        np.array([np.nan if hit["crossing"] is None else hit["probability"] for hit in scored], np.float32),
+        _read_signals(scored),
     )
+
+
+def _read_signals(scored: Sequence[dict[str, Any]]) -> Floats64 | None:
+    """Return (num_hits,) the logarithms of the product of each hit's factors."""
+    if not scored or "signals" not in scored[0]:
+        return None
+    factors = [[each["factor"] for each in hit["signals"]] for hit in scored]
+    return np.log(np.array(factors, np.float64)).sum(axis=1)
 
 
 def _read_features(scored: Sequence[dict[str, Any]]) -> FeatureTable | None:
