@@ -8,10 +8,10 @@
 
 import math
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec import Raw
 
 from reranker.combiner import Combiner, LinearCombiner, TreeCombiner
 from reranker.errors import CombinerError
@@ -28,7 +28,7 @@ class _Note(msgspec.Struct):
 
 
 class _Tree(msgspec.Struct):
-    tree_structure: Any
+    tree_structure: Raw
 
 
 class _File(msgspec.Struct):
@@ -51,8 +51,11 @@ class _Node(msgspec.Struct):
     decision_type: str | None = None
     default_left: bool = False
     missing_type: str = "None"
-    left_child: Any = None
-    right_child: Any = None
+    left_child: Raw = Raw(b"null")
+    right_child: Raw = Raw(b"null")
+
+
+_FILE, _NODE = msgspec.json.Decoder(_File), msgspec.json.Decoder(_Node)
 
 
 def read_combiner(file: Path) -> Combiner:
@@ -80,7 +83,7 @@ def parse_combiner(content: bytes) -> Combiner:
     if len(content) > MAX_BYTES:
         raise CombinerError(f"expected at most {MAX_BYTES} bytes, found {len(content)}")
     try:
-        file = msgspec.json.decode(content, type=_File)
+        file = _FILE.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CombinerError(f"expected a combiner as JSON, found: {error}") from error
     if (file.weights is None) == (file.tree_info is None):
@@ -137,7 +140,7 @@ class _NodeList:
         self.value: list[float] = []
         self.depth = 0
 
-    def add_tree(self, root: object) -> None:
+    def add_tree(self, root: Raw) -> None:
         """Add a dumped tree's nodes.
 
         Raises:
@@ -156,11 +159,11 @@ class _NodeList:
             self.left[number], self.right[number] = (child for child, _ in children)
             waiting += [(child, depth + 1) for child in children]
 
-    def _add(self, raw: object) -> tuple[int, _Node]:
+    def _add(self, raw: Raw) -> tuple[int, _Node]:
         """Append one node, whose children are not known yet, and return its number."""
         try:
-            node = msgspec.convert(raw, _Node)
-        except msgspec.ValidationError as error:
+            node = _NODE.decode(raw)
+        except (msgspec.DecodeError, RecursionError) as error:
             raise CombinerError(f"expected a node of a tree, found: {error}") from error
         number = len(self.value)
         if number >= MAX_NODES:

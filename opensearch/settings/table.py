@@ -75,7 +75,7 @@ class FusionSettings(SettingsGroup, frozen=True):
         Annotated[str, Meta(min_length=1, max_length=200)] | None,
         Meta(
             description="For the method `combiner`: the name of the file, without `.json`, that `twinrank"
-            " serve --combiner` was given. A proxy without it leaves searches in OpenSearch's order."
+            " serve --combiner-file` was given. A proxy without it leaves searches in OpenSearch's order."
         ),
     ] = None
 

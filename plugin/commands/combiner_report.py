@@ -83,7 +83,7 @@ def _print(learned: "Learned", index: str, kind: str, file: Path) -> None:
     if learned.is_worth_it:
         name = file.name.removesuffix(".json")
         click.echo(f"Written to {file}. To use it, give it to every proxy, then change the settings:")
-        click.echo(f"  twinrank serve --combiner {file} ...")
+        click.echo(f"  twinrank serve --combiner-file {file} ...")
         click.echo(f"  twinrank enable {index} fusion.method=combiner fusion.combiner={name}")
 
 

@@ -48,7 +48,7 @@ from plugin.upstream.connecting import Connecting
     help="Another bundle whose vectors are also written, during a migration. Repeatable.",
 )
 @click.option(
-    "--combiner",
+    "--combiner-file",
     "combiners",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",

@@ -56,7 +56,7 @@ SETUP: tuple[Reason, ...] = (
         ("combiner",),
         "The settings name a [combiner](../reference/features.md) that this proxy lacks, that was fitted "
         "with another model, or that needs a signal which the settings lack.",
-        "The proxy's log says which. Start it with `--combiner FILE`, or change `fusion.combiner`.",
+        "The proxy's log says which. Start it with `--combiner-file FILE`, or change `fusion.combiner`.",
     ),
     Reason(
         ("settings_unreadable",),

@@ -1,4 +1,4 @@
-"""The combiners of a proxy: files that `twinrank serve --combiner` names."""
+"""The combiners of a proxy: files that `twinrank serve --combiner-file` names."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,5 +17,5 @@ def read_combiners(files: Sequence[Path]) -> Mapping[str, Combiner]:
     """
     found = {path.name.removesuffix(".json"): read_combiner(path) for path in files}
     if len(found) < len(files):
-        raise CommandError("--combiner: expected files of different names, found two of one name")
+        raise CommandError("--combiner-file: expected files of different names, found two of one name")
     return found

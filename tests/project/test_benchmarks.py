@@ -10,11 +10,13 @@ from tests.benchmarks.__main__ import main
 from tests.benchmarks.derived_documents import turn
 from tests.benchmarks.many_indices import main as many_indices
 from tests.benchmarks.million import main as million
+from tests.benchmarks.orders import main as orders
 from tests.benchmarks.queries import distinct_queries
 from tests.benchmarks.report import figures_markdown, written_into
 from tests.benchmarks.samples import Figure, added_ratio, median, percentile_difference
 from tests.benchmarks.verifying import main as verifying
 from tests.benchmarks.windows import main as windows
+from tests.support.index_command import lines
 from tests.support.other_bundle import other_bundle
 from tests.support.paths import TINY_BUNDLE
 
@@ -32,6 +34,34 @@ def test_everything_is_measured(opensearch_url: str) -> None:
         "8 clients",
     ):
         assert part in result.output
+
+
+@pytest.mark.live
+def test_orders_of_a_collection_are_compared(opensearch_url: str, tmp_path: Path) -> None:
+    """Twenty queries, each with a word of its own in five documents, of which one is relevant."""
+    pytest.importorskip("lightgbm", reason="needs lightgbm: the dev extra")
+    folder = tmp_path / "made"
+    folder.mkdir()
+    documents = [
+        {"_id": f"d{n}-{m}", "title": f"word{n} thing{m}", "text": f"a text about word{n}" + " more" * m}
+        for n in range(20)
+        for m in range(5)
+    ]
+    (folder / "corpus.jsonl").write_bytes(lines(*documents))
+    (folder / "queries.jsonl").write_bytes(lines(*({"_id": f"q{n}", "text": f"word{n}"} for n in range(20))))
+    judged = [f"q{n}\td{n}-{m}\t{int(m == n % 5)}" for n in range(20) for m in range(5)]
+    (folder / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\n" + "\n".join(judged) + "\n")
+    options = ["--planted-limit", "20", "--upstream", opensearch_url, "--bundle", str(TINY_BUNDLE)]
+    result = CliRunner().invoke(orders, [str(folder), *options])
+    assert result.exit_code == 0, result.output
+    rows = [
+        [cell.strip() for cell in row.split("|")[1:-1]] for row in result.output.splitlines() if row[0] == "|"
+    ]
+    labels = [row[2] for row in rows if row[0] == "made" and len(row) == 7]
+    assert labels[:3] == ["BM25", "reranked", "`keep_exact`"]
+    assert labels[-2:] == ["combiner, linear", "combiner, lightgbm"]
+    repeated = {row[2]: float(row[5]) for row in rows if len(row) == 6}
+    assert repeated["reranked"] > 0, "copies are found"
 
 
 @pytest.mark.live

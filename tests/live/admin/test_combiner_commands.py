@@ -1,7 +1,8 @@
-"""From judged queries to a combiner that a proxy searches with: features, tune --combiner, serve --combiner."""
+"""From judged queries to a combiner that a proxy searches with: features, tune and serve."""
 
 import json
-from collections.abc import Iterator
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from plugin.harness.proxy_process import free_port, start_proxy, stop_proxy
 from reranker.features import FEATURES
 from tests.support.http.raw_http import ids, search
 from tests.support.index_command import Command, lines
-from tests.support.paths import TINY_BUNDLE
+from tests.support.paths import ROOT, TINY_BUNDLE
 
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
 
@@ -20,11 +21,13 @@ SIGNAL = {"field": "sales", "kind": "log1p", "weight": 0, "scale": 100}
 
 
 @pytest.fixture
-def shop(opensearch_url: str, client: OpenSearch, index_name: str, tmp_path: Path) -> Iterator[Command]:
-    """Yield a shop whose queries each have eight hits of equal text, of which the one that sells is relevant."""
+def shop(opensearch_url: str, client: OpenSearch, index_name: str, tmp_path: Path) -> Command:
+    """Return a shop: each query has eight hits of equal text, and the one that sells is relevant."""
     client.indices.create(index=index_name, body={"mappings": {"properties": {"sales": {"type": "long"}}}})
     command = Command(opensearch_url, index_name)
-    command.enabled(f"fusion.signals={json.dumps([SIGNAL])}")
+    signals = f"fusion.signals={json.dumps([SIGNAL])}"
+    enabled = command("enable", "--field", "title", "--field", "text", signals)
+    assert enabled.returncode == 0, enabled.stderr
     documents = [
         {"_id": f"d{query}-{hit}", "title": f"word{query}", "sales": 90 if hit == query % NUM_HITS else hit}
         for query in range(NUM_QUERIES)
@@ -34,11 +37,13 @@ def shop(opensearch_url: str, client: OpenSearch, index_name: str, tmp_path: Pat
     client.indices.refresh(index=index_name)
     queries = [{"_id": f"q{n}", "text": f"word{n}"} for n in range(NUM_QUERIES)]
     (tmp_path / "queries.jsonl").write_bytes(lines(*queries))
-    judged = [
-        f"q{n}\td{n}-{hit}\t{int(hit == n % NUM_HITS)}" for n in range(NUM_QUERIES) for hit in (0, 7, n % 8)
+    rows = [
+        f"q{n}\td{n}-{hit}\t{int(hit == n % NUM_HITS)}"
+        for n in range(NUM_QUERIES)
+        for hit in {0, NUM_HITS - 1, n % NUM_HITS}
     ]
-    (tmp_path / "qrels.tsv").write_text("\n".join(dict.fromkeys(judged)) + "\n")
-    yield command
+    (tmp_path / "qrels.tsv").write_text("\n".join(rows) + "\n")
+    return command
 
 
 def judged(folder: Path) -> tuple[str, ...]:
@@ -75,7 +80,7 @@ def test_a_combiner_is_learned_written_and_searched_with(shop: Command, tmp_path
     enabled = shop("enable", "fusion.method=combiner", "fusion.combiner=shop")
     assert enabled.returncode == 0, enabled.stderr
     proxy = start_proxy(
-        shop.url, tmp_path, port=free_port(), bundle=TINY_BUNDLE, arguments=["--combiner", str(file)]
+        shop.url, tmp_path, port=free_port(), bundle=TINY_BUNDLE, arguments=["--combiner-file", str(file)]
     )
     try:
         for query in (3, 12):
@@ -117,9 +122,13 @@ def test_options_of_a_combiner_need_one(shop: Command, tmp_path: Path) -> None:
     assert b"are options of --combiner" in refused.stderr
 
 
-def test_a_proxy_does_not_start_with_a_file_that_is_no_combiner(shop: Command, tmp_path: Path) -> None:
+def test_a_proxy_does_not_start_with_a_file_that_is_no_combiner(tmp_path: Path) -> None:
     file = tmp_path / "bad.json"
     file.write_text('{"weights": {}}')
-    refused = shop("serve", "--combiner", str(file), with_index=False)
+    where = ("--listen", str(free_port()), "--bundle", TINY_BUNDLE)
+    refused = subprocess.run(
+        [sys.executable, "-m", "plugin", "serve", "--combiner-file", file, *where],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
     assert refused.returncode == 1
-    assert b"bad.json: expected 1 to 1000 weights, found 0" in refused.stderr
+    assert "bad.json: expected 1 to 1000 weights, found 0" in refused.stderr

@@ -70,7 +70,7 @@ def server(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     with recorded(bench.url) as (url, _, callers), pytest.MonkeyPatch.context() as patched:
         patched.setenv("TWINRANK_UPSTREAM", url.replace("://", "://watcher:secret@"))
         patched.setenv("TMPDIR", str(folder))
-        files = {"--settings": "defaults.json", "--combiner": "shop.json"}
+        files = {"--settings": "defaults.json", "--combiner-file": "shop.json"}
         arguments = [part for option, name in files.items() for part in (option, str(folder / name))]
         proxy = start_proxy(None, folder, port=free_port(), bundle=TINY_BUNDLE, arguments=arguments)
         yield Server(proxy.url, folder, callers)

@@ -282,7 +282,7 @@ def a_combiner_has_its_files_name(bench: Bench, server: Server) -> None:
 
 
 SERVER: dict[str, Callable[[Bench, Server], None]] = {
-    "--combiner": a_combiner_has_its_files_name,
+    "--combiner-file": a_combiner_has_its_files_name,
     "--settings": below_the_mapping_the_servers_defaults_hold,
     "TWINRANK_UPSTREAM": settings_are_polled_as_the_account_in_the_url,
     "TMPDIR": the_shared_file_lies_below_the_folder_for_temporary_files,
