@@ -8,14 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from reranker.arrays import Booleans, Floats64
+from reranker.arrays import Booleans, Floats64, Positions
 from reranker.errors import CombinerError
 from reranker.feature_table import FeatureTable
 from reranker.rerank import Ranking
-
-Integers = npt.NDArray[np.int32]
 
 ZERO = 1e-35
 """LightGBM's: a smaller value is a zero."""
@@ -67,13 +64,14 @@ class LinearCombiner:
 class TreeCombiner:
     """Trees whose values are added up. All their nodes are in one list, each tree's together.
 
-    A leaf's `left` and `right` are its own number, so that a walk that has reached it stays. A hit goes left
-    if its feature is at most the threshold; where it is missing, as `missing_left` says.
+    A leaf's children are itself, so that a walk stays that has reached it. A hit goes left if its feature is
+    at most the threshold; if it is missing, as `missing_left` says.
 
     Attributes:
         features: names of the columns.
-        roots: (num_trees,) the trees' first nodes.
-        feature, left, right: (num_nodes,) int32; a leaf's feature is 0.
+        roots: (num_trees,) intp, the trees' first nodes.
+        feature: (num_nodes,) intp; a leaf's is 0.
+        children: (2 * num_nodes,) intp, the left and the right one of each node.
         threshold: (num_nodes,) float64.
         zero_is_missing, nan_is_missing, missing_left: (num_nodes,) bool.
         value: (num_nodes,) float64, 0 for a node that is no leaf.
@@ -82,10 +80,9 @@ class TreeCombiner:
     """
 
     features: tuple[str, ...]
-    roots: Integers
-    feature: Integers
-    left: Integers
-    right: Integers
+    roots: Positions
+    feature: Positions
+    children: Positions
     threshold: Floats64
     zero_is_missing: Booleans
     nan_is_missing: Booleans
@@ -97,26 +94,27 @@ class TreeCombiner:
 
     def __call__(self, values: Floats64) -> Floats64:
         """Return (num_hits,) float64 for (num_hits, num_features) float64; all trees are walked at once."""
-        rows = np.arange(len(values))[None, :]
-        nodes = np.repeat(self.roots[:, None], len(values), axis=1)
+        num_hits = len(values)
         is_plain = not self.zero_is_missing.any() and bool(np.isfinite(values).all())
+        flat, hits = np.ascontiguousarray(values.T).ravel(), np.arange(num_hits)
+        cells = self.feature * num_hits  # where each node's feature begins in `flat`
+        nodes = np.repeat(self.roots[:, None], num_hits, axis=1)
         for _ in range(self.depth):
-            found = values[rows, self.feature[nodes]]
-            goes_left = found <= self.threshold[nodes]
+            found = flat.take(cells.take(nodes) + hits)
+            goes_right = found > self.threshold.take(nodes)
             if not is_plain:
-                goes_left = self._decide_missing(nodes, found, goes_left)
-            nodes = np.where(goes_left, self.left[nodes], self.right[nodes])
-        total: Floats64 = self.value[nodes].sum(axis=0)
+                goes_right = self._decide_missing(nodes, found, goes_right)
+            nodes = self.children.take(2 * nodes + goes_right)
+        total: Floats64 = self.value.take(nodes).sum(axis=0)
         return total
 
-    def _decide_missing(self, nodes: Integers, found: Floats64, goes_left: Booleans) -> Booleans:
+    def _decide_missing(self, nodes: Positions, found: Floats64, goes_right: Booleans) -> Booleans:
         """Return the decisions with those of missing values; a NaN that is not missing counts as 0."""
         is_nan = np.isnan(found)
-        zero_goes_left = self.threshold[nodes] >= 0
-        decided = np.where(is_nan, zero_goes_left, goes_left)
+        decided = np.where(is_nan, self.threshold[nodes] < 0, goes_right)
         is_zero = is_nan | (np.abs(found) <= ZERO)
         is_missing = (self.nan_is_missing[nodes] & is_nan) | (self.zero_is_missing[nodes] & is_zero)
-        return np.where(is_missing, self.missing_left[nodes], decided)
+        return np.where(is_missing, ~self.missing_left[nodes], decided)
 
 
 def combine(ranking: Ranking, combiner: Combiner, table: FeatureTable) -> Ranking:

@@ -111,10 +111,9 @@ def _build_trees(file: _File) -> TreeCombiner:
         nodes.add_tree(each.tree_structure)
     return TreeCombiner(
         features=tuple(names),
-        roots=np.array(nodes.roots, np.int32),
-        feature=np.array(nodes.feature, np.int32),
-        left=np.array(nodes.left, np.int32),
-        right=np.array(nodes.right, np.int32),
+        roots=np.array(nodes.roots, np.intp),
+        feature=np.array(nodes.feature, np.intp),
+        children=np.array([nodes.left, nodes.right], np.intp).T.ravel(),
         threshold=np.array(nodes.threshold, np.float64),
         zero_is_missing=np.array([each == "Zero" for each in nodes.missing], np.bool_),
         nan_is_missing=np.array([each == "NaN" for each in nodes.missing], np.bool_),

@@ -41,6 +41,9 @@ FEATURES: Mapping[str, str] = {
 SIGNAL_PREFIX = "signal."
 """Before a signal's field: its s, 0 to 1, whatever the weight; a second one of a field has `#2` after it."""
 
+LOGGED_PREFIX = "ltr."
+"""Before the name of a feature that OpenSearch's Learning to Rank plugin logs with each hit."""
+
 _LEAST_LOG, _LEAST_FUSED = -20.0, -50.0
 
 

@@ -1,9 +1,11 @@
 """Decide about a search: rerank it by a window, pass it through and say why, or refuse it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 
+from opensearch.fields.ltr_log import FIELD as LOGGED_FEATURES
+from opensearch.fields.ltr_log import LTR_LOG
 from opensearch.query.text import find_query_texts
 from opensearch.rawjson.filter_path import FilterPath, widen
 from opensearch.rawjson.validation import InvalidError
@@ -101,6 +103,12 @@ class Plan:
         return tuple(dict.fromkeys(reranked))
 
     @property
+    def reads_logged_features(self) -> bool:
+        """Whether the features that the client has logged with each hit are read of the whole window."""
+        reads = _reads_logged_features(self.request, self.fusion, features=self.features)
+        return reads and not self.in_cluster
+
+    @property
     def doc_values(self) -> tuple[DocValueField, ...]:
         """The fields whose doc values are read of every hit, beside the vector."""
         return _list_doc_values(self.settings, self.fusion)
@@ -190,8 +198,16 @@ def _plan_with(
             fallback = fallback or find_fallback(request, settings, fusion, details=details)
         else:
             fallback = None
-        plan = _plan(request, target, settings, given_text, fusion, details=details, fallback=fallback)
-        return replace(plan, features=controls.features) if isinstance(plan, Plan) else plan
+        return _plan(
+            request,
+            target,
+            settings,
+            given_text,
+            fusion,
+            details=details,
+            features=controls.features,
+            fallback=fallback,
+        )
     except NotUnderstoodError as error:
         return Skip(error.reason)
     except (msgspec.DecodeError, RecursionError):
@@ -206,6 +222,7 @@ def _plan(
     fusion: ResolvedFusion,
     *,
     details: bool,
+    features: bool,
     fallback: str | None,
 ) -> Plan | Skip:
     unknown = request.find_unknown_name()
@@ -239,7 +256,10 @@ def _plan(
     num_added = needs_docvalue + (0 if must_split else len(doc_values))
     if num_added and len(request.docvalue_fields) + num_added > MAX_DOCVALUE_FIELDS:
         return Skip("docvalue_fields")
-    filter_path = _widen_filter(request, _list_needed(settings, doc_values, in_cluster=in_cluster))
+    names = [each.name for each in doc_values]
+    if _reads_logged_features(request, fusion, features=features):
+        names.append(LOGGED_FEATURES)
+    filter_path = _widen_filter(request, _list_needed(settings, names, in_cluster=in_cluster))
     if isinstance(filter_path, Skip):
         return filter_path
     return Plan(
@@ -260,7 +280,12 @@ def _plan(
         fallback=fallback,
         must_split=must_split,
         hybrid=find_technique(request, target),
+        features=features,
     )
+
+
+def _reads_logged_features(request: SearchRequest, fusion: ResolvedFusion, *, features: bool) -> bool:
+    return LTR_LOG in request.ext and (features or fusion.method == "combiner")
 
 
 def _list_doc_values(settings: RerankSettings, fusion: ResolvedFusion) -> tuple[DocValueField, ...]:
@@ -286,13 +311,13 @@ def _check_page(start: int, end: int, last_start: int, max_result_window: int) -
 
 
 def _list_needed(
-    settings: RerankSettings, doc_values: tuple[DocValueField, ...], *, in_cluster: bool
+    settings: RerankSettings, names_of_fields: list[str], *, in_cluster: bool
 ) -> list[tuple[str, ...]]:
     """Return what is read of a hit."""
     if in_cluster:
         return []
     names = ("_index", "_id", "_routing") if settings.verify_at_search else ()
-    fields = [("fields", name) for name in (settings.field, *(each.name for each in doc_values))]
+    fields = [("fields", name) for name in (settings.field, *names_of_fields)]
     return [("_score",), *fields, *((name,) for name in names)]
 
 

@@ -78,6 +78,8 @@ def can_split(plan: Plan) -> bool:
     query = bytes(request.body.get("query", b""))
     has_room = len(request.docvalue_fields) <= MAX_DOCVALUE_FIELDS - len(naming_fields(plan))
     is_part = plan.page_end - plan.page_start < plan.num_hits
+    if plan.reads_logged_features:  # of every hit of the window
+        return False
     return not says_so and b'"hybrid"' not in query and is_part and has_room and not plan.keep_vector
 
 

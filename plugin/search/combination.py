@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from opensearch.fields.ltr_log import read_logged_features
 from opensearch.fields.vector_field import Hit
 from opensearch.search.plan import Plan
 from plugin.search.adjustments import find_exact
@@ -13,7 +14,7 @@ from reranker.combiner import Combiner, combine
 from reranker.crossing import Crossing
 from reranker.errors import CombinerError
 from reranker.feature_table import FeatureTable
-from reranker.features import SIGNAL_PREFIX, FeatureInput, compute_features
+from reranker.features import LOGGED_PREFIX, SIGNAL_PREFIX, FeatureInput, compute_features
 from reranker.rerank import Ranking
 from reranker.window_vectors import WindowVectors
 
@@ -61,9 +62,12 @@ def build_features(
         ScoresError: first-stage scores that are negative or not finite.
     """
     exact = find_exact(plan, hits) if plan.settings.keep_exact else np.zeros(len(hits), np.bool_)
-    signals = dict(zip(_name_signals(plan), squash_signals(plan, hits), strict=True))
+    others = dict(zip(_name_signals(plan), squash_signals(plan, hits), strict=True))
+    if plan.reads_logged_features:
+        logged = read_logged_features(hits)
+        others |= {f"{LOGGED_PREFIX}{name}": np.array(values, np.float64) for name, values in logged.items()}
     return compute_features(
-        FeatureInput(first_stage, query, vectors, crossing, weight, plan.query_text, exact, signals)
+        FeatureInput(first_stage, query, vectors, crossing, weight, plan.query_text, exact, others)
     )
 
 

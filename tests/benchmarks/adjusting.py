@@ -1,4 +1,4 @@
-"""What follows the scores of a window of 100: signals, least probability, diversity, exact matches.
+"""What follows the scores of a window of 100: signals, least probability, diversity and others.
 
     OPENBLAS_NUM_THREADS=1 python -m tests.benchmarks.adjusting
 
@@ -8,7 +8,9 @@ changes the first one least.
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from msgspec import Raw
@@ -17,9 +19,12 @@ from opensearch.fields.doc_values import read_numbers, read_texts
 from opensearch.fields.vector_field import Hit
 from opensearch.settings.signals import DocValueField
 from reranker.arrays import Booleans
+from reranker.combiner import Combiner, LinearCombiner, combine
+from reranker.combiner_files import parse_combiner
 from reranker.crossing import Cosine
 from reranker.diversity import diversify
 from reranker.exact import is_exact, normalise, put_exact_first
+from reranker.features import FeatureInput, compute_features
 from reranker.rerank import Ranking, rank
 from reranker.signals import Signal, apply_signals
 from reranker.stored_vector import pack
@@ -27,7 +32,7 @@ from reranker.threshold import demote_unlikely
 from reranker.window_vectors import WindowVectors
 from tests.support.indices.stored_vectors import log_linear
 
-WINDOW, DIM, REPEATS, TAG = 100, 384, 400, 7
+WINDOW, DIM, REPEATS, TAG, NUM_TREES = 100, 384, 400, 7, 60
 CROSSING = Cosine(scale=22.0, offset=-17.0)
 SALES, PUBLISHED = DocValueField("sales"), DocValueField("published", is_date=True)
 SIGNALS = (Signal("log1p", 1.5, 0.5, 1e4), Signal("decay", 0.5, 0.5, 90 * 86_400_000.0, 1.76e12))
@@ -76,6 +81,33 @@ def parts(num_copies: int) -> Iterator[tuple[str, Callable[[], Ranking]]]:
         ),
     )
     yield "exact matches, with the reading of one field", with_exact
+    features = FeatureInput(
+        np.linspace(20, 2, WINDOW), query, window, CROSSING, 9.0, "some words", np.zeros(WINDOW, np.bool_), {}
+    )
+    table = compute_features(features)
+    linear = LinearCombiner(table.names, random.standard_normal(len(table.names)))
+    trees = make_trees(random, table.names)
+    yield "features", lambda: replace(ranking, features=compute_features(features))
+    yield "a linear combiner, without its features", lambda: combine(ranking, linear, table)
+    yield f"a combiner of {NUM_TREES} trees, without its features", lambda: combine(ranking, trees, table)
+
+
+def make_trees(random: np.random.Generator, names: Sequence[str]) -> Combiner:
+    """Return whole trees of three levels, in the form that LightGBM writes."""
+
+    def make_node(depth: int) -> dict[str, Any]:
+        if depth == 0:
+            return {"leaf_value": float(random.standard_normal())}
+        return {
+            "split_feature": int(random.integers(len(names))),
+            "threshold": float(random.standard_normal()),
+            "decision_type": "<=",
+            "left_child": make_node(depth - 1),
+            "right_child": make_node(depth - 1),
+        }
+
+    trees = [{"tree_structure": make_node(3)} for _ in range(NUM_TREES)]
+    return parse_combiner(json.dumps({"feature_names": list(names), "tree_info": trees}).encode())
 
 
 def measure(run: Callable[[], Ranking]) -> tuple[float, float]:
