@@ -108,7 +108,8 @@ def _read_signals(scored: Sequence[dict[str, Any]]) -> Floats64 | None:
     if not scored or "signals" not in scored[0]:
         return None
     factors = [[each["factor"] for each in hit["signals"]] for hit in scored]
-    return np.log(np.array(factors, np.float64)).sum(axis=1)
+    total: Floats64 = np.log(np.array(factors, np.float64)).sum(axis=1)
+    return total
 
 
 def _read_features(scored: Sequence[dict[str, Any]]) -> FeatureTable | None:

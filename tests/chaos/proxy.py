@@ -9,9 +9,10 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from plugin.encoding.model import Model
 from plugin.encoding.query_encoder import CachedQueryEncoder
 from reranker.arrays import Floats
 from reranker.bundle import Bundle
+from reranker.combiner import Combiner
 
 FAULTS = ("model_raises", "model_slow", "model_nan", "model_dimension", "clock_ahead", "clock_back",
           "memory_short", "descriptors_short")  # fmt: skip
@@ -100,8 +102,12 @@ def main() -> None:
     switch = Switch(Path(sys.argv.pop(1)))
     load = Model.load
 
-    def spoiled_load(bundle: Bundle, also: Sequence[Bundle] = ()) -> Model:
-        model = load(bundle, also)
+    def spoiled_load(
+        bundle: Bundle,
+        also: Sequence[Bundle] = (),
+        combiners: Mapping[str, Combiner] = MappingProxyType({}),
+    ) -> Model:
+        model = load(bundle, also, combiners)
         switch.follow()
         encode = switch.spoiled(bundle.load_query_encoder())
         return replace(

@@ -89,7 +89,7 @@ def test_a_combiner_is_learned_written_and_searched_with(shop: Command, tmp_path
             assert found.rerank_status.startswith("applied")
             assert ids(found)[0] == f"d{query}-{query % NUM_HITS}"
     finally:
-        stop_proxy(proxy)
+        stop_proxy(tmp_path)
     again = shop("features", *judged(tmp_path), "--queries-limit", "1")
     assert again.returncode == 0, "the combiner of the settings is not needed to learn another"
 

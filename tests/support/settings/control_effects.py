@@ -193,6 +193,7 @@ def a_request_names_its_own_combiner(bench: Bench) -> None:
     first = [hit["_id"] for hit in bench.first_stage(bench.plain)]
     with combining(bench) as answer:
         found = answer(bench.plain, {"fusion": {"method": "combiner", "combiner": "last"}})
+        assert found.json is not None
         assert [hit["_id"] for hit in found.json["hits"]["hits"]] == first[::-1]
         refused = answer(bench.plain, {"fusion": {"method": "combiner"}})
         assert refused.status_code == 400
