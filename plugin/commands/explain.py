@@ -18,10 +18,11 @@ from plugin.compare.outcome_words import describe_status
 from plugin.compare.score_parts import ScoreParts, find_score_parts
 from plugin.encoding.bundle_defaults import read_defaults
 from plugin.encoding.model import Model
-from plugin.options.common import bundle_option, json_option, settings_file_option
+from plugin.options.common import bundle_option, combiner_option, json_option, settings_file_option
 from plugin.options.search_argument import DEFAULT_SIZE, body_option, read_search, set_size, size_option
 from plugin.options.upstream import connection_options
 from plugin.search.explain import Asked, explain, search_handler
+from plugin.server.combiner_files import read_combiners
 from plugin.settings.cache import SettingsCache
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle
@@ -37,6 +38,7 @@ _INDENT = " " * 6
 @settings_file_option
 @json_option
 @bundle_option
+@combiner_option
 @connection_options
 def explain_command(
     index: str,
@@ -46,6 +48,7 @@ def explain_command(
     defaults: Defaults,
     as_json: bool,
     bundle_path: Path,
+    combiners: tuple[Path, ...],
     connecting: Connecting,
 ) -> None:
     """Show step by step how a search for TEXT in INDEX is reranked.
@@ -60,7 +63,8 @@ def explain_command(
         reports = report_settings(client, index, defaults, read_defaults(bundle))
     with closing(connecting.upstream()) as upstream:
         settings = SettingsCache(upstream, defaults=defaults, waits_for_coverage=True)
-        handler = search_handler(upstream, settings, Model.load(bundle))
+        model = Model.load(bundle, combiners=read_combiners(combiners))
+        handler = search_handler(upstream, settings, model)
         steps = explain(handler, settings, connecting.credentials, asked, reports)
     if as_json:
         click.echo(json.dumps(steps))
@@ -103,6 +107,8 @@ def _format_fusion(used: dict[str, Any]) -> str:
     """Return the method with its parameters, and for `log_linear` how the score adds up."""
     numbers = {name: used.get(name) for name in ("weight", "feedback", "smoothing")}
     method = ", ".join([used["fusion"], *(f"{name} {value:g}" for name, value in numbers.items() if value)])
+    if used["fusion"] == "combiner":
+        return f"{method} {used['combiner']}"
     if used["fusion"] != "log_linear":
         return method
     return f"{method}; a score is the sum of its parts, the first being the logarithm of OpenSearch's"

@@ -8,7 +8,7 @@ import click
 from plugin.commands.temporary_folder import check_temporary_folder
 from plugin.harness.proxy_process import DEFAULT_PORT
 from plugin.http.listen_address import ListenAddress, ListenType
-from plugin.options.common import bundle_option, find_bundle_folder
+from plugin.options.common import bundle_option, combiner_option, find_bundle_folder
 from plugin.options.serve import client_options, log_options, ubi_options
 from plugin.options.upstream import connecting_options
 from plugin.server.client_options import ClientOptions
@@ -47,15 +47,7 @@ from plugin.upstream.connecting import Connecting
     multiple=True,
     help="Another bundle whose vectors are also written, during a migration. Repeatable.",
 )
-@click.option(
-    "--combiner-file",
-    "combiners",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    multiple=True,
-    help="A learned combiner, as `twinrank tune --combiner` writes it. Its name in the settings is the file's"
-    " without `.json`. Repeatable.",
-)
+@combiner_option
 @click.option(
     "--settings",
     "settings_file",

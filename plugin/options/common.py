@@ -86,4 +86,14 @@ def _read_defaults(file: Path | None) -> Defaults:
         raise click.UsageError(str(error)) from error
 
 
+combiner_option = click.option(
+    "--combiner-file",
+    "combiners",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    multiple=True,
+    help="A learned combiner, as `twinrank tune --combiner` writes it. Its name in the settings is the file's"
+    " without `.json`. Repeatable.",
+)
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -90,6 +90,9 @@ def test_a_combiner_is_learned_written_and_searched_with(shop: Command, tmp_path
             assert ids(found)[0] == f"d{query}-{query % NUM_HITS}"
     finally:
         stop_proxy(tmp_path)
+    explained = shop("explain", "word3", "--combiner-file", str(file))
+    assert b"fusion      combiner shop" in explained.stdout, explained.stderr
+    assert b"outcome     skipped; reason=combiner" in shop("explain", "word3").stdout
     again = shop("features", *judged(tmp_path), "--queries-limit", "1")
     assert again.returncode == 0, "the combiner of the settings is not needed to learn another"
 
