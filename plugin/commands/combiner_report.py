@@ -84,7 +84,7 @@ def _print(learned: "Learned", index: str, kind: str, file: Path) -> None:
         name = file.name.removesuffix(".json")
         click.echo(f"Written to {file}. To use it, give it to every proxy, then change the settings:")
         click.echo(f"  twinrank serve --combiner-file {file} ...")
-        click.echo(f"  twinrank enable {index} fusion.method=combiner fusion.combiner={name}")
+        click.echo(f"  twinrank enable {index} --set fusion.method=combiner --set fusion.combiner={name}")
 
 
 def _describe(learned: "Learned", kind: str, file: Path) -> dict[str, object]:

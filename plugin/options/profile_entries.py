@@ -16,7 +16,7 @@ from reranker.bundle import split_version
 SHARED = frozenset(
     {
         "upstream", "ca", "insecure", "client_cert", "client_key", "user", "password_file", "aws_region",
-        "aws_service", "bundle", "settings", "proxy", "token_file", "json",
+        "aws_service", "bundle", "settings", "proxy", "token_file", "json", "combiner_file",
     }
 )  # fmt: skip
 """Options that mean the same in every command that has them. A profile names them above its tables."""

@@ -26,7 +26,7 @@ def shop(opensearch_url: str, client: OpenSearch, index_name: str, tmp_path: Pat
     client.indices.create(index=index_name, body={"mappings": {"properties": {"sales": {"type": "long"}}}})
     command = Command(opensearch_url, index_name)
     signals = f"fusion.signals={json.dumps([SIGNAL])}"
-    enabled = command("enable", "--field", "title", "--field", "text", signals)
+    enabled = command("enable", "--field", "title", "--field", "text", "--set", signals)
     assert enabled.returncode == 0, enabled.stderr
     documents = [
         {"_id": f"d{query}-{hit}", "title": f"word{query}", "sales": 90 if hit == query % NUM_HITS else hit}
@@ -73,11 +73,12 @@ def test_a_combiner_is_learned_written_and_searched_with(shop: Command, tmp_path
     assert learned.returncode == 0, learned.stderr
     assert b"24 judged queries, nDCG@10" in learned.stdout
     assert (
-        f"twinrank enable {shop.index} fusion.method=combiner fusion.combiner=shop".encode() in learned.stdout
+        f"twinrank enable {shop.index} --set fusion.method=combiner --set fusion.combiner=shop".encode()
+        in learned.stdout
     )
     weights = json.loads(file.read_text())["weights"]
     assert max(weights, key=lambda name: abs(weights[name])) == "signal.sales"
-    enabled = shop("enable", "fusion.method=combiner", "fusion.combiner=shop")
+    enabled = shop("enable", "--set", "fusion.method=combiner", "--set", "fusion.combiner=shop")
     assert enabled.returncode == 0, enabled.stderr
     proxy = start_proxy(
         shop.url, tmp_path, port=free_port(), bundle=TINY_BUNDLE, arguments=["--combiner-file", str(file)]
