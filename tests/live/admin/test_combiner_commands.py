@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from opensearchpy import OpenSearch
 
-from plugin.harness.proxy_process import free_port, start_proxy, stop_proxy
+from plugin.harness.proxy_process import free_port, running_proxy
 from reranker.features import FEATURES
 from tests.support.http.raw_http import ids, search
 from tests.support.index_command import Command, lines
@@ -72,25 +72,19 @@ def test_a_combiner_is_learned_written_and_searched_with(shop: Command, tmp_path
     learned = shop("tune", *judged(tmp_path), "--combiner", "linear", "--output", str(file))
     assert learned.returncode == 0, learned.stderr
     assert b"24 judged queries, nDCG@10" in learned.stdout
-    assert (
-        f"twinrank enable {shop.index} --set fusion.method=combiner --set fusion.combiner=shop".encode()
-        in learned.stdout
-    )
+    change = f"twinrank enable {shop.index} --set fusion.method=combiner --set fusion.combiner=shop"
+    assert change in learned.stdout.decode()
     weights = json.loads(file.read_text())["weights"]
     assert max(weights, key=lambda name: abs(weights[name])) == "signal.sales"
     enabled = shop("enable", "--set", "fusion.method=combiner", "--set", "fusion.combiner=shop")
     assert enabled.returncode == 0, enabled.stderr
-    proxy = start_proxy(
-        shop.url, tmp_path, port=free_port(), bundle=TINY_BUNDLE, arguments=["--combiner-file", str(file)]
-    )
-    try:
+    arguments = ["--combiner-file", str(file)]
+    with running_proxy(shop.url, tmp_path, bundle=TINY_BUNDLE, arguments=arguments) as proxy:
         for query in (3, 12):
             body = {"query": {"match": {"title": f"word{query}"}}}
             found = search(proxy.url, shop.index, body)
             assert found.rerank_status.startswith("applied")
             assert ids(found)[0] == f"d{query}-{query % NUM_HITS}"
-    finally:
-        stop_proxy(tmp_path)
     explained = shop("explain", "word3", "--combiner-file", str(file))
     assert b"fusion      combiner shop" in explained.stdout, explained.stderr
     assert b"outcome     skipped; reason=combiner" in shop("explain", "word3").stdout
