@@ -200,17 +200,18 @@ def a_request_names_its_own_combiner(bench: Bench) -> None:
         assert "ext.rerank.fusion.combiner: expected the name of a combiner" in refused.text
 
 
+SOLD = {"field": "sold", "kind": "saturation", "pivot": 1, "weight": 2}
+
+
 @effect_of("features")
 def a_search_may_ask_for_what_a_combiner_sees(bench: Bench) -> None:
-    index = bench.index(
-        fusion={"signals": [{"field": "n", "kind": "saturation", "pivot": 1, "weight": 2}]}, keep_exact=["n"]
-    )
+    index = bench.index(fusion={"signals": [SOLD]}, keep_exact=["sold"])
     told = json.loads(bench.answer(index, {"features": True}).body)["hits"]["hits"]
     expected = bench.expected(index)
     fused = {name: math.log(value) for name, value in expected.fused("log_linear").items()}
     for hit in told:
         features, name = hit["_rerank"]["features"], hit["_id"]
-        assert list(features) == [*FEATURES, "signal.n"]
+        assert list(features) == [*FEATURES, "signal.sold"]
         assert features["first_stage"] == hit["_rerank"]["first_stage_score"] == expected.first[name]
         assert features["first_stage_log"] == pytest.approx(math.log(expected.first[name]))
         assert features["first_stage_rank"] == hit["_rerank"]["first_stage_rank"]
@@ -218,7 +219,7 @@ def a_search_may_ask_for_what_a_combiner_sees(bench: Bench) -> None:
         assert features["fused"] == pytest.approx(fused[name] - max(fused.values()), abs=1e-3)
         assert (features["window"], features["has_vector"]) == (len(told), 1)
         assert features["query_words"] == len(bench.toy.query_text.split())
-        assert features["signal.n"] == 0.5, "no document has the field"
+        assert features["signal.sold"] == 0.5, "no document has the field"
     explained = json.loads(bench.answer(index, {"explain": True}).body)["hits"]["hits"]
     assert not any("features" in hit["_rerank"] for hit in explained)
 
