@@ -13,7 +13,7 @@ from opensearch.search.response import SearchResponse
 from opensearch.search.window_request import can_split
 from opensearch.settings.table import parse_settings
 from opensearch.settings.target import Target
-from plugin.search.combination import Combination, build_features
+from plugin.search.combination import build_features, find_combiner
 from reranker.combiner import LinearCombiner
 from reranker.errors import CombinerError
 from reranker.feature_table import FeatureTable
@@ -107,10 +107,10 @@ SHOP = LinearCombiner(("crossing",), np.ones(1), "tiny")
 )
 def test_a_combiner_that_cannot_be_used_is_named(name: str | None, model: str, message: str) -> None:
     with pytest.raises(CombinerError, match=message):
-        Combination(1.0, {"shop": SHOP}).find(name, model)
+        find_combiner({"shop": SHOP}, name, model)
     with pytest.raises(CombinerError, match=r"\(none\), found 'shop'"):
-        Combination(1.0, {}).find("shop", "tiny")
+        find_combiner({}, "shop", "tiny")
 
 
 def test_a_combiner_is_found_by_its_name() -> None:
-    assert Combination(1.0, {"shop": SHOP}).find("shop", "tiny") is SHOP
+    assert find_combiner({"shop": SHOP}, "shop", "tiny") is SHOP
