@@ -148,7 +148,8 @@ class WindowOrdering:
     def _combine(self, plan: Plan, scorer: QueryScorer) -> Ranking:
         """Return the ranking of the plan's combiner; the one before it only says which hits have vectors."""
         fuse = choose_fusion("log_linear", scorer.weight, 1)
-        ranking = rank(self.first_stage, self.vectors.scores(scorer.query, scorer.crossing), fuse)
+        crossing = self.vectors.scores(scorer.query, scorer.crossing)
+        ranking = rank(self._scale(plan), crossing, fuse)
         if not self.hits:
             return ranking
         return rank_combined(ranking, plan, self._build_features(plan, scorer), self.combiners)
@@ -157,12 +158,16 @@ class WindowOrdering:
         return build_features(
             plan,
             self.hits,
-            self.first_stage,
+            self._scale(plan),
             query=scorer.query,
             vectors=self.vectors,
             crossing=scorer.crossing,
             weight=scorer.weight,
         )
+
+    def _scale(self, plan: Plan) -> Floats64:
+        """Return the first-stage scores as `log_linear` takes them: features are computed with it."""
+        return scale_first_stage(self.first_stage, plan, replace(plan.fusion, method="log_linear"))
 
     def own_order(self) -> Positions:
         """Return OpenSearch's own order, (num_hits,)."""
