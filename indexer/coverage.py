@@ -73,11 +73,15 @@ class Coverage:
 
     def next_step(self, model: ModelIdentity, sync_s: float | None = None) -> str:
         """Return the advice to the index's owner; `sync_s` is how long a sync takes here, if known."""
-        sync = f"next: twinrank sync {self.index}"
         if self.problem:
             return "Mend the mapping: " + self.problem
         if self.settings.model != model.name:
             return f"The index wants the model {self.settings.model}: give its folder with --bundle."
+        return self._next_step_of_existing() if self.settings.reads_existing else self._next_sync(sync_s)
+
+    def _next_sync(self, sync_s: float | None) -> str:
+        """Return the advice if the vectors are Twinrank's to make."""
+        sync = f"next: twinrank sync {self.index}"
         if not self.counts.documents:
             return f"The index is empty; next: twinrank index {self.index} FILE, or write through the proxy"
         if not self.settings.enabled:
@@ -95,6 +99,16 @@ class Coverage:
             return f"{self._have_vectors}; {self._without_text}"
         about = "" if sync_s is None else f" ({in_words(sync_s)} here)"
         return f"{self._have_vectors}; {sync}{about}"
+
+    def _next_step_of_existing(self) -> str:
+        """Return the advice if the vectors are the index's own: then there is nothing to sync."""
+        if not self.counts.documents:
+            return "The index is empty; next: write documents as before, with their vectors"
+        if not self.settings.enabled:
+            return f"{self._have_vectors}, and reranking is off; next: twinrank enable {self.index}"
+        if not self.num_missing:
+            return "Nothing: every document has a vector. What writes the index keeps them current."
+        return f"{self._have_vectors}; the others keep their place until what writes the index adds theirs"
 
     @property
     def _have_vectors(self) -> str:
@@ -135,6 +149,8 @@ def measure_coverage(upstream: OpenSearchClient, name: str, model: ModelIdentity
     """
     index = metadata.find_write_index(upstream, name)
     settings = index.rerank_settings()
+    if settings.reads_existing:
+        return _measure_existing(upstream, index, settings)
     obstacle = find_write_obstacle(index)
     if obstacle is not None and not obstacle.is_readable:
         raise BlockedError(f"{index.name}: {obstacle.problem}")
@@ -160,9 +176,20 @@ def measure_coverage(upstream: OpenSearchClient, name: str, model: ModelIdentity
     )
 
 
+def _measure_existing(upstream: OpenSearchClient, index: Index, settings: RerankSettings) -> Coverage:
+    """Count vectors of the index's own, which carry nothing by which they could be judged."""
+    return Coverage(
+        index.name,
+        settings,
+        stored_vectors.count(upstream, index.name, settings.field),
+        problem=_find_problem(index, settings),
+        missing=stored_vectors.count_missing(upstream, index, settings),
+    )
+
+
 def _find_problem(index: Index, settings: RerankSettings) -> str | None:
     try:
-        mapped = mapping.check(index, settings.field)
+        mapped = mapping.check_settings(index, settings)
     except MappingError as error:
         return str(error)
     return None if mapped else f"{settings.field} is not mapped: twinrank enable {index.name}"

@@ -50,6 +50,11 @@ def begin(upstream: OpenSearchClient, index: Index, model: str, field: str | Non
         MappingError, SettingsError, RequestError: the mapping cannot be read, or refuses.
     """
     settings = index.rerank_settings()
+    settings.check_managed(
+        index.name,
+        "Let what writes the index make the new model's vectors in another field, then: twinrank enable"
+        f" {index.name} --vectors-from FIELD --bundle FOLDER",
+    )
     other = settings.migration
     if other.model == model and not other.cut_over:
         return settings

@@ -16,6 +16,7 @@ Little-endian; docs/reference/stored-vector.md shows an example byte by byte.
 """
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
@@ -88,6 +89,31 @@ def pack(
     num_chunks, dim = values.shape
     header = HEADER.pack(FORMAT_VERSION, value_type, dim, num_chunks, 0, text_hash, model_tag)
     return header + (_encode_int8(values) if value_type is ValueType.INT8 else values.astype("<f2").tobytes())
+
+
+def pack_floats(vectors: Sequence[bytes | None], *, dim: int, model_tag: int) -> list[bytes | None]:
+    """Return the stored form, float16, of vectors that Twinrank did not make: one chunk each, with hash 0.
+
+    Args:
+        vectors: little-endian float32 of each document, None for one without a vector.
+        dim: the model's; a vector of another dimension is not usable.
+        model_tag: the model's, which the vectors are known to be of.
+
+    Returns:
+        For each document its vector, scaled to length 1; None if it has none, or one that is 0 or not finite.
+    """
+    places = [place for place, each in enumerate(vectors) if each is not None and len(each) == 4 * dim]
+    raw = b"".join(vectors[place] or b"" for place in places)
+    values = np.frombuffer(raw, "<f4").reshape(-1, dim).astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        lengths = np.linalg.norm(values, axis=1)
+        usable = np.isfinite(lengths) & (lengths > 0)
+        rows = (values / np.where(usable, lengths, 1.0)[:, None]).astype("<f2")
+    header = HEADER.pack(FORMAT_VERSION, ValueType.FLOAT16, dim, 1, 0, 0, model_tag)
+    packed: list[bytes | None] = [None] * len(vectors)
+    for place, row, is_usable in zip(places, rows, usable.tolist(), strict=True):
+        packed[place] = header + row.tobytes() if is_usable else None
+    return packed
 
 
 def unpack(packed: bytes) -> StoredVector:

@@ -14,7 +14,7 @@ from opensearch.errors import IndexMissingError
 from opensearch.index import metadata
 from opensearch.index.metadata import Index
 from opensearch.index.write_obstacle import Obstacle, find_write_obstacle
-from opensearch.settings.table import META_KEY, RerankSettings
+from opensearch.settings.table import META_KEY, RerankSettings, names_existing_vectors
 
 Policies = Callable[[Index], Sequence[FieldPolicy]]
 """Returns the field policies of an index, the main field's first. Raises if it has another model."""
@@ -63,7 +63,9 @@ def describe_work(settings: RerankSettings, policies: Sequence[FieldPolicy]) -> 
 def find_followed(
     upstream: OpenSearchClient, name: str, policies: Policies, known: Sequence[Followed] = ()
 ) -> list[Followed]:
-    """Return the indices behind a name that have settings; those in `known` keep their planner of repairs.
+    """Return the indices behind a name whose vectors are Twinrank's to make.
+
+    Those in `known` keep their planner of repairs.
 
     Raises:
         IndexMissingError: there is no such index, or none has settings.
@@ -77,8 +79,11 @@ def find_followed(
             f"expected an index {name} with settings, found"
             f" {len(found)} without. Write them with: twinrank enable {name} --field FIELD"
         )
+    followed = [index for index in enabled if not names_existing_vectors(index.meta[META_KEY])]
+    for index in () if followed else enabled:
+        index.rerank_settings().check_managed(index.name, "There is nothing to sync")
     planners = {(each.index.name, each.work): each.repairs for each in known}
-    return [_follow(index, policies(index), planners) for index in enabled]
+    return [_follow(index, policies(index), planners) for index in followed]
 
 
 def _follow(

@@ -1,7 +1,7 @@
 """Switch reranking on or off for an index: the vector field and the settings, in its mapping."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,7 +27,9 @@ from opensearch.settings.table import (
 
 _GIVEN = SettingsSource(f"_meta.{META_KEY}", "Nothing was changed: correct what you set, and try again")
 
-_DECIDE_VECTORS = ("model", "field", "source_fields", "chunk")
+_ALWAYS_SHOWN = ("model", "source_fields")
+_OF_EXISTING = ("field", "vectors")
+_DECIDE_VECTORS = ("model", "field", "vectors", "source_fields", "chunk")
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,12 @@ def enable(
         return [_create(client, name, wanted, dry_run=dry_run)]
     plans = [_plan(index, wanted) for index in found]
     plans = [
-        replace(plan, notes=(*plan.notes, *pipeline_notes(client, index, plan.settings.source_fields)))
+        replace(plan, notes=(*plan.notes, *_collect_pipeline_notes(client, index, plan.settings)))
         for index, plan in zip(found, plans, strict=True)
     ]
     if not dry_run:
         for plan in plans:
-            mapping.write(client, plan.index, plan.settings.field, encode_settings(plan.settings))
+            mapping.write(client, plan.index, plan.settings.managed_field, encode_settings(plan.settings))
     return plans
 
 
@@ -102,7 +104,7 @@ def disable(client: OpenSearchClient, name: str, *, dry_run: bool = False) -> li
         settings = msgspec.structs.replace(plan.settings, enabled=False)
         changes = ("enabled: true -> false",) if plan.settings.enabled else ()
         if changes and not dry_run:
-            mapping.write(client, plan.index, settings.field, encode_settings(settings))
+            mapping.write(client, plan.index, settings.managed_field, encode_settings(settings))
         done.append(replace(plan, settings=settings, changes=changes))
     return done
 
@@ -115,23 +117,32 @@ def _create(client: OpenSearchClient, name: str, wanted: EnableRequest, *, dry_r
         metadata.create(client, name)
         index = metadata.find_write_index(client, name)
         plan = _plan(index, wanted)
-        mapping.write(client, plan.index, plan.settings.field, encode_settings(plan.settings))
+        mapping.write(client, plan.index, plan.settings.managed_field, encode_settings(plan.settings))
         # a template may name a pipeline, or say what `_source` keeps
-        notes = (*pipeline_notes(client, index, plan.settings.source_fields), *enable_notes(index))
+        notes = (*_collect_pipeline_notes(client, index, plan.settings), *enable_notes(index))
     return replace(plan, changes=("index created", *plan.changes), notes=notes)
 
 
 def _plan(index: Index, wanted: EnableRequest) -> EnableResult:
     before, changes = _read_present(index)
     settings = _merge(index, before, wanted)
-    mapped = mapping.check(index, settings.field)
+    mapped = mapping.check_settings(index, settings)
     if not mapped:
         changes.append(f"field {settings.field} mapped as binary with doc values")
     changes += _describe_changes(before, settings, wanted.bundle)
-    stale = before is not None and any(
-        getattr(before, key) != getattr(settings, key) for key in _DECIDE_VECTORS
+    stale = (
+        before is not None
+        and not settings.reads_existing
+        and any(getattr(before, key) != getattr(settings, key) for key in _DECIDE_VECTORS)
     )
     return EnableResult(index.name, settings, tuple(changes), stale, tuple(_collect_notes(index, settings)))
+
+
+def _collect_pipeline_notes(
+    client: OpenSearchClient, index: Index, settings: RerankSettings
+) -> Sequence[str]:
+    """Return what pipelines do to texts that Twinrank encodes; vectors of the index's own are theirs."""
+    return () if settings.reads_existing else pipeline_notes(client, index, settings.source_fields)
 
 
 def _read_present(index: Index) -> tuple[RerankSettings | None, list[str]]:
@@ -182,7 +193,7 @@ def _describe_changes(
 ) -> Iterator[str]:
     old = dict(flatten(before)) if before else {}
     for key, value in flatten(after):
-        if before is None and key in ("model", "source_fields"):
+        if before is None and (key in _ALWAYS_SHOWN or (after.reads_existing and key in _OF_EXISTING)):
             yield f"{key}: {_format(value)}"
         elif before is not None and old[key] != value:
             was, now = (
@@ -206,6 +217,7 @@ def _describe_unset(key: str, settings: RerankSettings, bundle: BundleDefaults |
 
 def _collect_notes(index: Index, settings: RerankSettings) -> Iterator[str]:
     yield from field_notes(index, settings.source_fields)
-    yield from enable_notes(index)
+    if not settings.reads_existing:
+        yield from enable_notes(index)
     if index.name.startswith(".ds-"):
         yield f"{index.name} is part of a data stream: put the same mapping into its index template too"

@@ -90,7 +90,7 @@ def _write(
     client: OpenSearchClient, plans: dict[str, RerankSettings], *, dry_run: bool
 ) -> dict[str, RerankSettings]:
     for name, settings in () if dry_run else plans.items():
-        mapping.write(client, name, settings.field, encode_settings(settings))
+        mapping.write(client, name, settings.managed_field, encode_settings(settings))
     return plans
 
 

@@ -56,6 +56,21 @@ def pipeline_notes(client: OpenSearchClient, index: Index, source_fields: Sequen
     return notes
 
 
+def find_embedded_field(client: OpenSearchClient, index: Index, embedding: str) -> str | None:
+    """Return the field whose text an index's own pipelines encode into `embedding`; None if none says so."""
+    for name in index.pipelines:
+        try:
+            found = client.request("GET", f"/_ingest/pipeline/{quote(name, safe='')}")
+        except RequestError:
+            continue
+        for processor in found.get(name, {}).get("processors", []):
+            field_map = processor.get("text_embedding", {}).get("field_map", {})
+            texts = [str(text) for text, written in field_map.items() if written == embedding]
+            if texts:
+                return texts[0]
+    return None
+
+
 class _PipelineReader:
     """Reads pipelines, each once, for the source fields that they touch."""
 

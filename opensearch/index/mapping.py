@@ -6,9 +6,10 @@ from typing import Any
 
 from opensearch.client import OpenSearchClient, index_path
 from opensearch.errors import MappingError
+from opensearch.index.existing_vectors import check_existing_field
 from opensearch.index.kept_source import KeptSource, matches
 from opensearch.index.metadata import Index, find_indices
-from opensearch.settings.table import DEFAULT_FIELD, META_KEY
+from opensearch.settings.table import DEFAULT_FIELD, META_KEY, RerankSettings
 
 FIELD_NAME = re.compile(r"[^_.*\s][^.*\s]*(\.[^.*\s]+)*")
 _ATTEMPTS = 3
@@ -38,6 +39,18 @@ def check(index: Index, field: str) -> bool:
     return True
 
 
+def check_settings(index: Index, settings: RerankSettings) -> bool:
+    """Return whether the field of these settings is mapped: Twinrank's own, or one of the index's own.
+
+    Raises:
+        MappingError: as `check`, or the index's own vectors cannot be read.
+    """
+    if not settings.reads_existing:
+        return check(index, settings.field)
+    check_existing_field(index, settings.field, settings.vectors)
+    return True
+
+
 def is_seen_by_exists(index: Index, name: str) -> bool:
     """Return whether an `exists` query sees every text that documents have in a field."""
     node: Mapping[str, Any] = index.mapping
@@ -64,8 +77,10 @@ def is_overwritten(index: Index) -> bool:
     return found is not None and found.get("type") == "binary"
 
 
-def write(client: OpenSearchClient, name: str, field: str, rerank: Mapping[str, Any]) -> Index:
+def write(client: OpenSearchClient, name: str, field: str | None, rerank: Mapping[str, Any]) -> Index:
     """Map the vector field and set `_meta.rerank` on one concrete index, and return the index afterwards.
+
+    Without a `field` nothing is mapped: the vectors are the index's own.
 
     `PUT _mapping` replaces `_meta` whole. So it is read just before, written with all other keys, and read
     again.
@@ -76,12 +91,14 @@ def write(client: OpenSearchClient, name: str, field: str, rerank: Mapping[str, 
     """
     for _ in range(_ATTEMPTS):
         index = _read_index(client, name)
-        check(index, field)
         meta = index.meta | {META_KEY: dict(rerank)}
-        body = {"_meta": meta, "properties": {field: build_vector_field(index)}}
+        body: dict[str, Any] = {"_meta": meta}
+        if field is not None:
+            check(index, field)
+            body["properties"] = {field: build_vector_field(index)}
         client.request("PUT", index_path(name, "_mapping"), body)
         after = _read_index(client, name)
-        if after.meta == meta and check(after, field):
+        if after.meta == meta and (field is None or check(after, field)):
             return after
     raise MappingError(
         f"{name}: expected the mapping as it was just written, found other values {_ATTEMPTS} times."

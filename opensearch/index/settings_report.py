@@ -87,7 +87,7 @@ def _report_valid(
     values = effective_settings(settings, rerank, template.rerank, defaults, bundle)
     problems, notes = [], [] if template.note is None else [template.note]
     try:
-        if not mapping.check(index, settings.field):
+        if not mapping.check_settings(index, settings):
             problems.append(f"{settings.field} is not mapped: twinrank enable {index.name}")
     except MappingError as error:
         problems.append(str(error))

@@ -50,9 +50,14 @@ def check_strip(client: OpenSearchClient, name: str) -> None:
     Raises:
         MappingError: an index's writers give versions of their own, which an update would move; or its
             documents cannot be written again, or not without a loss.
+        SettingsError: an index's vectors are its own.
         RequestError: OpenSearch cannot be asked.
     """
     found = find_indices(client, name)
+    for index in found:
+        index.rerank_settings().check_managed(
+            index.name, f"Nothing was changed. Without --strip: twinrank disable {index.name}"
+        )
     check_writable(found)
     for index in found:
         if index.rerank_settings().versioning == "external":

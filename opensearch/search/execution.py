@@ -13,7 +13,7 @@ from opensearch.settings.table import RerankSettings
 
 FALLBACKS = (
     "crossing", "multi_search", "verify", "fusion", "score", "explain", "collapse", "rescore", "hybrid",
-    "scoreless", "top_hits", "min_probability", "diversity", "keep_exact", "experiment",
+    "scoreless", "top_hits", "min_probability", "diversity", "keep_exact", "experiment", "vectors",
 )  # fmt: skip
 """Every reason for scoring hits here in spite of `execution: cluster`, as `Rerank-Status` shows it."""
 
@@ -40,6 +40,8 @@ def _find_reasons(request: SearchRequest, settings: RerankSettings, *, details: 
 
 
 def _find_reasons_of_settings(settings: RerankSettings) -> Iterator[str]:
+    if settings.reads_existing:
+        yield "vectors"  # the script reads stored vectors alone
     if settings.verify_at_search:
         yield "verify"  # a script on the data nodes has no text to compare with
     fusion = settings.fusion

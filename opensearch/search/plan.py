@@ -60,6 +60,7 @@ class Plan:
     OpenSearch will read it, without `ext.rerank`. `settings` are the index's with what the request changes,
     `fusion` is theirs with the bundle's values filled in. `keep_vector` says that the
     client asked for the vector field by name, `needs_docvalue` that what it asked for may not hold it.
+    Vectors of the index's own (`settings.reads_existing`) are always kept, and always asked for besides.
     `explains` asks for an explanation in OpenSearch's form, `details` for one in Twinrank's. `filter_path` is
     set if the client filters the answer. `in_cluster` says that OpenSearch itself rescores: then the window
     is one of each shard, and the page is asked for as it is; `fallback` is why it does not in spite of the
@@ -248,11 +249,15 @@ def _plan(
     text = " ".join(texts)
     if not text:
         return Skip("query_text")
-    keep_vector = asks_for(request, settings.field)
-    has_docvalue = in_cluster or names_among_fields(request, settings.field)
-    needs_docvalue = not has_docvalue and (request.filters_source or "filter_path" in request.parameters)
     doc_values = () if in_cluster else _list_doc_values(settings, fusion)
     must_split = any(finds_other_values(request, each.name) for each in doc_values)
+    if settings.reads_existing:
+        keep_vector, must_split = True, must_split or finds_other_values(request, settings.field)
+        needs_docvalue = not must_split
+    else:
+        keep_vector = asks_for(request, settings.field)
+        has_docvalue = in_cluster or names_among_fields(request, settings.field)
+        needs_docvalue = not has_docvalue and (request.filters_source or "filter_path" in request.parameters)
     num_added = needs_docvalue + (0 if must_split else len(doc_values))
     if num_added and len(request.docvalue_fields) + num_added > MAX_DOCVALUE_FIELDS:
         return Skip("docvalue_fields")

@@ -148,8 +148,8 @@ def _write_total(total: int, before: Raw, style: Style) -> Raw:
     return value if is_number else style.object({"value": value, "relation": Raw(b'"eq"')}, 2)
 
 
-def read_hit_name(hit: Hit, field: str) -> HitName:
-    """Return the name that only this hit has; `field` holds the vectors.
+def read_hit_name(hit: Hit, field: str | None) -> HitName:
+    """Return the name that only this hit has; `field` holds the vectors, None if the `_id` names it.
 
     Raises:
         UnusableResponseError: it does not say it.
@@ -157,7 +157,8 @@ def read_hit_name(hit: Hit, field: str) -> HitName:
     try:
         fields = _OBJECT.decode(hit["fields"])
         (seq_no,) = _NUMBERS.decode(fields[SEQ_NO])
-        return HitName(_STRING.decode(hit["_index"]), seq_no, _read_vector(fields.get(field, Raw(b"[]"))))
+        value = _STRING.decode(hit["_id"]) if field is None else _read_vector(fields.get(field, Raw(b"[]")))
+        return HitName(_STRING.decode(hit["_index"]), seq_no, value)
     except (msgspec.DecodeError, KeyError, ValueError) as error:
         raise UnusableResponseError(f"expected _index and {SEQ_NO} in every hit, found: {error}") from error
 

@@ -29,23 +29,28 @@ class SearchCall:
 class HitName:
     """The name that only one hit has. It costs OpenSearch no stored field, as an `_id` would.
 
-    A sequence number is unique in a shard. If those of two shards are equal, `vector`, the field's doc value
-    as it is written, differs unless their texts are equal too.
+    A sequence number is unique in a shard. If those of two shards are equal, `value`, the vector field's doc
+    value as it is written, differs unless their texts are equal too. If the vectors are the index's own, it
+    is the `_id`.
     """
 
     index: str
     seq_no: int
-    vector: str
+    value: str
 
 
 def request_window(plan: Plan) -> SearchCall:
     """Build the request for the window from its first hit, with hits as the client wants them and vectors."""
     request = plan.request
     body = {**request.body, "from": _ZERO, "size": _encode_number(plan.num_hits)}
-    added: list[Any] = [plan.settings.field] if plan.needs_docvalue else []
-    added += [each.as_json() for each in plan.added_doc_values]
-    if added:
-        body["docvalue_fields"] = _encode([*(request.member("docvalue_fields") or []), *added])
+    added = _ask_for_vector(plan) if plan.needs_docvalue else {}
+    added["docvalue_fields"] = [
+        *added.get("docvalue_fields", []),
+        *(each.as_json() for each in plan.added_doc_values),
+    ]
+    for name, fields in added.items():
+        if fields:
+            body[name] = _encode([*(request.member(name) or []), *fields])
     parameters = request.parameters_without("from", "size")
     if plan.filter_path is not None:
         parameters["filter_path"] = plan.filter_path.parameter
@@ -80,12 +85,19 @@ def can_split(plan: Plan) -> bool:
     is_part = plan.page_end - plan.page_start < plan.num_hits
     if plan.reads_logged_features:  # of every hit of the window
         return False
-    return not says_so and b'"hybrid"' not in query and is_part and has_room and not plan.keep_vector
+    can_name = plan.settings.reads_existing or not plan.keep_vector
+    return not says_so and b'"hybrid"' not in query and is_part and has_room and can_name
+
+
+def naming_field(plan: Plan) -> str | None:
+    """Return the field whose doc value names a hit beside its sequence number; None: its `_id` does."""
+    return plan.settings.managed_field
 
 
 def naming_fields(plan: Plan) -> tuple[str, ...]:
     """Return the fields whose doc values name a hit."""
-    return (plan.settings.field, SEQ_NO)
+    field = naming_field(plan)
+    return (SEQ_NO,) if field is None else (field, SEQ_NO)
 
 
 def asks_much_of_each_hit(plan: Plan) -> bool:
@@ -114,12 +126,17 @@ def request_window_vectors(plan: Plan) -> SearchCall:
     body = {name: raw for name, raw in request.body.items() if name not in _OF_THE_PAGE}
     if _has_inner_hits(request):
         body["query"] = _encode(_remove_inner_hits(request.query))
-    body |= {
-        "from": _ZERO,
-        "size": _encode_number(plan.num_hits),
-        "docvalue_fields": _encode([*naming_fields(plan), *(each.as_json() for each in plan.doc_values)]),
-    }
-    if plan.settings.verify_at_search:
+    asked = _ask_for_vector(plan) if plan.settings.reads_existing else {}
+    asked["docvalue_fields"] = [
+        *naming_fields(plan),
+        *asked.get("docvalue_fields", []),
+        *(each.as_json() for each in plan.doc_values),
+    ]
+    body |= {"from": _ZERO, "size": _encode_number(plan.num_hits)}
+    body |= {name: _encode(fields) for name, fields in asked.items()}
+    if plan.settings.reads_existing:  # named by `_id`, so a stored field is read anyway
+        body["_source"] = Raw(b"false")
+    elif plan.settings.verify_at_search:
         body["_source"] = _encode(plan.settings.source_fields)
     else:  # no stored field at all: OpenSearch would unpack a fat source for the sake of `_id` alone
         body["stored_fields"] = Raw(b'"_none_"')
@@ -151,6 +168,18 @@ def request_page_hits(plan: Plan, names: Sequence[HitName], num_shards: int) -> 
     if request.is_pretty:
         parameters["pretty"] = "true"
     return SearchCall(request.target(parameters), msgspec.json.encode(body))
+
+
+def _ask_for_vector(plan: Plan) -> dict[str, list[Any]]:
+    """Return the part of a search's body that asks for the vector besides what hits hold.
+
+    `fields` takes it from the source, whatever the client's `_source` filter.
+    """
+    field = plan.settings.field
+    if plan.settings.vectors == "source":
+        return {"fields": [field]}
+    is_stored = plan.settings.vectors == "stored"
+    return {"docvalue_fields": [field if is_stored else {"field": field, "format": "binary"}]}
 
 
 def _match_names(names: Sequence[HitName]) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from opensearch.settings.table import (
     parse_settings,
 )
 
-OF_AN_INDEX = frozenset({"model", "source_fields", "field", "chunk", "versioning", "migration"})
+OF_AN_INDEX = frozenset({"model", "source_fields", "field", "vectors", "chunk", "versioning", "migration"})
 """Settings that decide how vectors are made and where they are: writers read the mapping alone."""
 
 ONLY_IN_MAPPING = OF_AN_INDEX | {"experiment"}

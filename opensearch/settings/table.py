@@ -140,9 +140,15 @@ class RerankSettings(SettingsGroup, frozen=True):
         Meta(min_length=1, description="Fields, as dotted paths, whose text is encoded, in this order."),
     ]
     enabled: Annotated[bool, Meta(description="Whether searches are reranked.")] = True
-    field: Annotated[str, Meta(min_length=1, description="The `binary` field that holds the vector.")] = (
-        DEFAULT_FIELD
-    )
+    field: Annotated[str, Meta(min_length=1, description="The field that holds the vector.")] = DEFAULT_FIELD
+    vectors: Annotated[
+        Literal["stored", "source", "doc_values"],
+        Meta(
+            description="What `field` is. `stored`: a `binary` field that Twinrank fills. `source`,"
+            " `doc_values`: a `knn_vector` of the index's own, read from `_source` or, from OpenSearch 3.7"
+            " on, from doc values; Twinrank never writes it."
+        ),
+    ] = "stored"
     window_size: Annotated[
         int, Meta(ge=1, le=10_000, description="How many first-stage hits are reranked.")
     ] = 100
@@ -259,9 +265,37 @@ class RerankSettings(SettingsGroup, frozen=True):
         return msgspec.structs.replace(self, model=other.model, field=other.field, migration=first)
 
     @property
+    def reads_existing(self) -> bool:
+        """Whether the vectors are the index's own, which Twinrank reads and never writes."""
+        return self.vectors != "stored"
+
+    @property
+    def managed_field(self) -> str | None:
+        """The field that Twinrank maps and fills; None if the vectors are the index's own."""
+        return None if self.reads_existing else self.field
+
+    @property
     def fields(self) -> tuple[str, ...]:
-        """Every field that holds vectors, the one that searches use first."""
+        """Every field that Twinrank fills, the one that searches use first."""
+        if self.reads_existing:
+            return ()
         return (self.field,) if self.migration.field is None else (self.field, self.migration.field)
+
+    def check_managed(self, index: str, instead: str) -> None:
+        """Check that an index's vectors are Twinrank's to make.
+
+        Args:
+            index: the name of the index, for the message.
+            instead: a sentence that says what to do.
+
+        Raises:
+            SettingsError: they are the index's own.
+        """
+        if self.reads_existing:
+            raise SettingsError(
+                f"{index}: expected vectors that Twinrank makes, found `vectors: {self.vectors}`: what writes"
+                f" the index keeps {self.field} current. {instead}"
+            )
 
     @property
     def models(self) -> dict[str, str]:
@@ -334,7 +368,24 @@ def check_together(settings: RerankSettings, place: str, remedy: str) -> None:
         raise build_error(f"{place}.migration.field", "another field than `field`", repr(other.field), remedy)
     if other.model == settings.model:
         raise build_error(f"{place}.migration.model", "another model than `model`", repr(other.model), remedy)
+    if settings.reads_existing:
+        _check_existing(settings, place, remedy)
     _check_experiment(settings, place, remedy)
+
+
+def names_existing_vectors(rerank: Any) -> bool:  # noqa: ANN401  # any JSON value may be in a mapping
+    """Whether settings, right or wrong, say that the vectors are the index's own."""
+    return isinstance(rerank, dict) and rerank.get("vectors", "stored") != "stored"
+
+
+def _check_existing(settings: RerankSettings, place: str, remedy: str) -> None:
+    """Check what does not go together with vectors that carry no hash and are not Twinrank's to write."""
+    if settings.verify_at_search:
+        expected = f"false, since `vectors: {settings.vectors}` have no hash of their text"
+        raise build_error(f"{place}.verify_at_search", expected, "true", remedy)
+    if settings.migration.field is not None:
+        expected = f"no migration, since `vectors: {settings.vectors}` are not made by Twinrank"
+        raise build_error(f"{place}.migration", expected, repr(settings.migration.field), remedy)
 
 
 def _check_experiment(settings: RerankSettings, place: str, remedy: str) -> None:

@@ -10,7 +10,14 @@ import msgspec
 from opensearch.settings.layers import Defaults, apply_defaults
 from opensearch.settings.search_pipeline import SearchPipeline
 from opensearch.settings.skip import Skip
-from opensearch.settings.table import DEFAULT_FIELD, META_KEY, RerankSettings, SettingsError, parse_settings
+from opensearch.settings.table import (
+    DEFAULT_FIELD,
+    META_KEY,
+    RerankSettings,
+    SettingsError,
+    names_existing_vectors,
+    parse_settings,
+)
 
 MAX_RESULT_WINDOW = 10_000
 """OpenSearch's default of `index.max_result_window`."""
@@ -38,13 +45,13 @@ class Target:
     """The indices behind one expression.
 
     `settings` hold for all of them, or say why there are none. `fields` names the vector fields of every
-    concrete index, none if it has no settings. `pipelines` are their default search pipelines;
-    `definitions` say what pipelines do, those or the one that a search asks for, if that was looked up.
-    `max_result_window` and `max_rescore_window` are the smallest of theirs.
+    concrete index that clients do not see, None if it has no settings. `pipelines` are their default search
+    pipelines; `definitions` say what pipelines do, those or the one that a search asks for, if that was
+    looked up. `max_result_window` and `max_rescore_window` are the smallest of theirs.
     """
 
     settings: RerankSettings | Skip
-    fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    fields: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     pipelines: frozenset[str] = frozenset()
     max_result_window: int = MAX_RESULT_WINDOW
     max_rescore_window: int = MAX_RESULT_WINDOW
@@ -53,19 +60,20 @@ class Target:
     @property
     def is_ours(self) -> bool:
         """Whether every index has settings, right or wrong: then `ext.rerank` is for the proxy."""
-        return bool(self.fields) and all(self.fields.values())
+        return bool(self.fields) and None not in self.fields.values()
 
     @property
     def all_fields(self) -> tuple[str, ...]:
         """The vector fields of all the indices, each once."""
-        return tuple(dict.fromkeys(name for names in self.fields.values() for name in names))
+        return tuple(dict.fromkeys(name for names in self.fields.values() for name in names or ()))
 
     def fields_of(self, index: str | None) -> tuple[str, ...]:
         """Return the vector fields of a concrete index; of one that is new, those of the others."""
         if index is not None and ":" in index:  # of another cluster
             return ()
-        known = None if index is None else self.fields.get(index)
-        return self.all_fields if known is None else known
+        if index is None or index not in self.fields:
+            return self.all_fields
+        return self.fields[index] or ()
 
 
 class _Meta(msgspec.Struct):
@@ -197,15 +205,20 @@ def _agree(indices: list[IndexRecord], defaults: Defaults) -> RerankSettings | S
         settings = [parse_settings(apply_defaults(defaults, index.rerank)) for index in indices]
     except SettingsError:
         return Skip("settings")
-    agreed = {(each.model, each.field, each.source_fields, each.migration) for each in settings}
+    agreed = {(each.model, each.field, each.vectors, each.source_fields, each.migration) for each in settings}
     return settings[-1] if len(agreed) == 1 else Skip("indices")
 
 
-def _read_fields(index: IndexRecord) -> tuple[str, ...]:
-    """Return the vector fields that an index's settings name, right or wrong, or named before they went."""
+def _read_fields(index: IndexRecord) -> tuple[str, ...] | None:
+    """Return the vector fields that an index's settings name, right or wrong, or named before they went.
+
+    Vectors of the index's own are its users': they are not hidden. None: there are no settings.
+    """
     rerank = index.rerank
     if rerank is None:
-        return (DEFAULT_FIELD,) if index.is_overwritten else ()
+        return (DEFAULT_FIELD,) if index.is_overwritten else None
+    if names_existing_vectors(rerank):
+        return ()
     given = rerank if isinstance(rerank, dict) else {}
     migration = given.get("migration")
     second = migration.get("field") if isinstance(migration, dict) else None

@@ -117,13 +117,16 @@ def _build_target(
 def _read_settings(described: Mapping[str, Any], defaults: Defaults) -> RerankSettings | None:
     """Return the settings, above a server's defaults, as for searches; None if they are not valid.
 
+    None too if the vectors are the index's own: such documents are written as they come.
+
     If only the defaults make them invalid, the mapping alone still names the vector field: it must be kept
     free of stale vectors until the defaults are corrected.
     """
     rerank = described.get("mappings", {}).get("_meta", {}).get(META_KEY)
     for layered in (apply_defaults(defaults, rerank), rerank):
         with suppress(SettingsError):  # the vector field cannot be known
-            return None if rerank is None else parse_settings(layered)
+            settings = None if rerank is None else parse_settings(layered)
+            return None if settings is None or settings.reads_existing else settings
     return None
 
 

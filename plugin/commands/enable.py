@@ -14,6 +14,7 @@ from opensearch.index.enable import EnableRequest, EnableResult, disable, enable
 from opensearch.index.strip import check_strip, count_vectors, strip
 from opensearch.settings.table import META_KEY, SettingsError, encode_settings
 from plugin.commands.connection import open_client
+from plugin.commands.existing_vectors import choose_existing_vectors
 from plugin.commands.language_notes import print_language_warning
 from plugin.commands.progress import Show, show_progress
 from plugin.commands.status import find_next_step
@@ -32,6 +33,11 @@ MAX_SHOWN_NEXT = 5
 @click.option("--field", multiple=True, metavar="NAME", help="Field whose text is encoded; repeatable.")
 @click.option("--model-name", metavar="NAME", help="Model of the vectors.  [default: the name of --bundle]")
 @click.option("--vector-field", metavar="NAME", help="Where vectors are stored.  [default: rerank.vector]")
+@click.option(
+    "--vectors-from",
+    metavar="FIELD",
+    help="A knn_vector or semantic field of the index's own, whose vectors are those of --bundle.",
+)
 @click.option("--window-size", type=int, help="How many first-stage hits are reranked.  [default: 100]")
 @click.option("--weight", type=float, help="Weight of the crossing score.  [default: the bundle's]")
 @click.option("--set", "more", multiple=True, metavar="NAME=VALUE", help="Any setting: min_coverage=0.9.")
@@ -42,6 +48,7 @@ def enable_command(
     index: str,
     bundle_path: Path,
     connecting: Connecting,
+    vectors_from: str | None,
     dry_run: bool,
     **given: Any,  # noqa: ANN401
 ) -> None:
@@ -49,11 +56,17 @@ def enable_command(
 
     Settings that are not given keep their values.
     """
+    if vectors_from is not None and given["vector_field"] is not None:
+        raise click.UsageError(
+            "expected one of --vectors-from and --vector-field, found both: the vectors are in the former"
+        )
     bundle = Bundle.open(bundle_path)
-    wanted = EnableRequest(
-        given["model_name"] or bundle.vectors_of, _collect_settings(**given), read_defaults(bundle)
-    )
+    settings = _collect_settings(**given)
     with open_client(connecting) as upstream:
+        if vectors_from is not None:
+            settings |= {"model": bundle.vectors_of}
+            settings |= choose_existing_vectors(upstream, index, vectors_from, given["field"], bundle)
+        wanted = EnableRequest(given["model_name"] or bundle.vectors_of, settings, read_defaults(bundle))
         done = enable(upstream, index, wanted, dry_run=dry_run)
         for enabled in done:
             print_enabled(enabled, word="enabled", dry_run=dry_run)

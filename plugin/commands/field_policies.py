@@ -15,10 +15,13 @@ def find_settings(index: Index, bundle: Bundle) -> RerankSettings:
     During a migration that is the second field for one of the two bundles.
 
     Raises:
-        SettingsError: the index has no valid settings.
+        SettingsError: the index has no valid settings, or its vectors are its own.
         click.ClickException: no field of the index holds vectors of this bundle.
     """
     settings = index.rerank_settings()
+    settings.check_managed(
+        index.name, "Write documents as before; docs/how-to/existing-vectors.md says what Twinrank checks"
+    )
     for each in (settings, settings.second):
         if each is not None and each.model == bundle.vectors_of:
             return each

@@ -59,6 +59,7 @@ def install_command(
     options = NativeOptions(sidecar, token, read_timeout)
     with open_client(connecting) as upstream:
         settings = metadata.find_write_index(upstream, index).rerank_settings()
+        settings.check_managed(index, "Search through the proxy, which reads them")
         if dry_run:
             hidden = NativeOptions(sidecar, _HIDDEN, read_timeout)
             _print_steps(install.placeholder_values(index, settings, hidden))

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from opensearch.fields.vector_field import vector_field
+from opensearch.fields.float_vectors import read_float_vectors
+from opensearch.fields.vector_field import Hit, vector_field
 from opensearch.search.plan import Plan
 from opensearch.search.response import SearchResponse
 from plugin.encoding.model import Model
@@ -17,6 +18,7 @@ from plugin.search.verification import WindowTexts
 from reranker.arrays import Floats
 from reranker.errors import CombinerError, ScoresError
 from reranker.integer_query import round_query
+from reranker.stored_vector import pack_floats
 from reranker.window_vectors import WindowVectors
 
 
@@ -68,8 +70,9 @@ def read_ordering(
         RerankFailedError, UnusableResponseError: as `score_window`.
     """
     context, settings = texts.context, plan.settings
-    field, hits, num_stale = vector_field(settings.field), response.hits[: plan.window_size], None
-    window: Sequence[bytes | None] = field.read_all(hits)
+    hits, num_stale = response.hits[: plan.window_size], None
+    with context.stage("read"):
+        window = _read_vectors(hits, plan, model)
     if settings.verify_at_search:
         with context.stage("verify"):
             window, num_stale = texts.without_stale(plan, hits, window, has_sources=has_sources)
@@ -96,3 +99,12 @@ def encode_late(plan: Plan, model: Model) -> Callable[[str], QueryScorer]:
 def _make_scorer(vector: Floats, model: Model) -> QueryScorer:
     """Return what a bundle scores by, `vector` being the query's (dim,) one."""
     return QueryScorer(round_query(vector), model.crossing, model.fusion.weight)
+
+
+def _read_vectors(hits: Sequence[Hit], plan: Plan, model: Model) -> Sequence[bytes | None]:
+    """Return the hits' stored vectors; those of the index's own are taken to be of the settings' model."""
+    settings = plan.settings
+    if settings.reads_existing:
+        found = read_float_vectors(hits, settings.field)
+        return pack_floats(found, dim=model.dim, model_tag=model.model_tag)
+    return vector_field(settings.field).read_all(hits)

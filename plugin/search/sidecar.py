@@ -19,6 +19,7 @@ from opensearch.search.window_request import (
     HitName,
     asks_much_of_each_hit,
     can_split,
+    naming_field,
     request_page_hits,
     request_window,
     request_window_vectors,
@@ -83,7 +84,8 @@ class SidecarSearch:
         if is_final(exchange.status, exchange.body):
             outcome = SearchOutcome.skipped("upstream", context.stages_ms())
             return build_response(exchange, exchange.body, outcome)
-        if plan.doc_values and exchange.status == 400 and refuses_doc_values(exchange.body):
+        reads_doc_values = plan.doc_values or plan.settings.vectors == "doc_values"
+        if reads_doc_values and exchange.status == 400 and refuses_doc_values(exchange.body):
             raise RerankFailedError("doc_values", f"OpenSearch refuses a field: {exchange.body[:500]!r}")
         with context.stage("read"):
             response = read_response(exchange, is_filtered=plan.filter_path is not None)
@@ -141,7 +143,7 @@ class SidecarSearch:
         """Return what asks OpenSearch for the page's hits."""
 
         def hits_at(positions: Sequence[int]) -> list[Hit]:
-            field = plan.settings.field
+            field = naming_field(plan)
             names = [read_hit_name(response.hits[position], field) for position in positions]
             if not names:
                 return []
@@ -178,8 +180,8 @@ class HitSizes:
             )
 
 
-def _find_hits(names: Sequence[HitName], fetched: SearchResponse, field: str) -> list[Hit]:
-    """Return the hits of these names, in order.
+def _find_hits(names: Sequence[HitName], fetched: SearchResponse, field: str | None) -> list[Hit]:
+    """Return the hits of these names, in order; `field` names them, None: their `_id` does.
 
     Raises:
         AmbiguousHitsError: two hits of one name.

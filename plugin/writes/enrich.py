@@ -111,8 +111,8 @@ def _find_refusal(session: WriteSession, name: str) -> Exchange | None:
         return asked
     raise _BadRequestError(
         400 if is_there else 404,
-        f"{name}: expected an index, or a template for it, with valid settings under _meta.rerank, found"
-        f" none. Write them with: twinrank enable {name} --field FIELD",
+        f"{name}: expected an index, or a template for it, with valid settings under _meta.rerank and vectors"
+        f" that Twinrank makes, found none. Write them with: twinrank enable {name} --field FIELD",
     )
 
 

@@ -39,7 +39,7 @@ LAYERS = {
     "indexer": (
         "load sync writes",
         "migration coverage",
-        "audit estimate vector_fields",
+        "audit estimate vector_fields vector_comparison",
         "enricher vector_cache language_sample",
         "document",
         "errors",

@@ -12,7 +12,16 @@ from hypothesis.extra import numpy as npst
 
 from reranker.arrays import Floats
 from reranker.errors import StoredVectorError
-from reranker.stored_vector import HEADER, LARGEST_VALUE, ValueType, pack, packed_size, row_type, unpack
+from reranker.stored_vector import (
+    HEADER,
+    LARGEST_VALUE,
+    ValueType,
+    pack,
+    pack_floats,
+    packed_size,
+    row_type,
+    unpack,
+)
 from reranker.text import Chunking, text_hash
 from tests.support.paths import DOCS
 
@@ -226,3 +235,19 @@ def test_the_documented_table_names_every_offset() -> None:
     assert fields is not None
     assert offsets == [fields[name][1] for name in fields if name != "values"]
     assert HEADER.size == 20
+
+
+def test_vectors_of_others_are_packed_at_length_1() -> None:
+    found = pack_floats([np.array([3, 4], "<f4").tobytes(), None], dim=2, model_tag=7)
+    assert found[1] is None
+    stored = unpack(found[0] or b"")
+    assert stored.values.tolist() == [[pytest.approx(0.6, abs=1e-3), pytest.approx(0.8, abs=1e-3)]]
+    assert (stored.model_tag, stored.text_hash) == (7, 0)
+
+
+@pytest.mark.parametrize("values", [[0, 0], [1, np.nan], [np.inf, 1], [1], [1, 2, 3], []], ids=str)
+def test_what_has_no_direction_or_another_dimension_is_none(values: list[float]) -> None:
+    sound = np.array([1e-30, 1e30], "<f4").tobytes()
+    found = pack_floats([np.array(values, "<f4").tobytes(), sound], dim=2, model_tag=7)
+    assert found[0] is None
+    assert unpack(found[1] or b"").values.tolist() == [[0, 1]]

@@ -8,10 +8,18 @@ import pytest
 
 from opensearch.search.plan import Decision, InvalidControls, Plan, plan_search
 from opensearch.search.request import NotUnderstoodError, SearchRequest
-from opensearch.search.window_request import SearchCall, request_rescored_page, request_window
+from opensearch.search.window_request import (
+    HitName,
+    SearchCall,
+    can_split,
+    request_page_hits,
+    request_rescored_page,
+    request_window,
+    request_window_vectors,
+)
 from opensearch.settings.fusion import ResolvedFusion
 from opensearch.settings.skip import Skip
-from opensearch.settings.table import RerankSettings
+from opensearch.settings.table import FusionSettings, RerankSettings
 from opensearch.settings.target import Target
 from reranker.manifest import FusionDefault
 
@@ -258,3 +266,51 @@ def test_a_plan_has_the_fusion_that_the_request_and_the_bundle_make() -> None:
     found = decide({"fusion": {"smoothing": 0}}).plan
     assert isinstance(found, Plan)
     assert found.fusion == ResolvedFusion("log_linear", 10.0, 60, 0.5, 0)
+
+
+EXISTING = RerankSettings(model="tiny", source_fields=("text",), field="v", vectors="source")
+BY_DOC_VALUES = msgspec.structs.replace(EXISTING, vectors="doc_values")
+
+
+def planned_existing(body: dict[str, Any], settings: RerankSettings = EXISTING) -> Plan:
+    target = Target(settings, {"books": ()})
+    request = SearchRequest.parse("/books/_search", json.dumps({"query": QUERY, **body}).encode())
+    found = plan_search(request, target, defaults=DEFAULTS).plan
+    assert isinstance(found, Plan), found
+    return found
+
+
+@pytest.mark.parametrize("source", [{}, {"_source": False}, {"_source": {"excludes": ["v"]}}])
+def test_vectors_of_the_indexs_own_are_asked_for_besides(source: dict[str, Any]) -> None:
+    found = json.loads(request_window(planned_existing({**source, "fields": ["n"]})).body)
+    assert found["fields"] == ["n", "v"]
+    assert "docvalue_fields" not in found
+    assert {key: found.get(key) for key in source} == source
+    found = json.loads(request_window(planned_existing(source, BY_DOC_VALUES)).body)
+    assert found["docvalue_fields"] == [{"field": "v", "format": "binary"}]
+
+
+def test_the_split_window_of_such_an_index_has_nothing_but_vectors_and_names() -> None:
+    plan = planned_existing({"_source": ["title"], "highlight": {"fields": {"text": {}}}, "size": 5})
+    assert can_split(plan)
+    window = json.loads(request_window_vectors(plan).body)
+    assert (window["_source"], window["fields"], window["docvalue_fields"]) == (False, ["v"], ["_seq_no"])
+    page = json.loads(request_page_hits(plan, [HitName("books", 7, "a")], 1).body)
+    assert (page["_source"], page["docvalue_fields"], "fields" in page) == (["title"], ["_seq_no"], False)
+
+
+@pytest.mark.parametrize("asked", [{"fields": ["v"]}, {"fields": ["*"]}, {"docvalue_fields": ["v"]}])
+def test_a_client_that_asks_for_its_vectors_gets_its_own_form(asked: dict[str, Any]) -> None:
+    plan = planned_existing({**asked, "size": 5})
+    assert plan.must_split
+    page = json.loads(request_page_hits(plan, [HitName("books", 7, "a")], 1).body)
+    assert page.get("fields") == asked.get("fields")
+    assert page["docvalue_fields"] == [*asked.get("docvalue_fields", []), "_seq_no"]
+
+
+def test_such_vectors_are_scored_in_the_proxy() -> None:
+    in_cluster = msgspec.structs.replace(
+        EXISTING, execution="cluster", fusion=FusionSettings(feedback=0, smoothing=0)
+    )
+    plan = planned_existing({}, in_cluster)
+    assert (plan.in_cluster, plan.fallback) == (False, "vectors")

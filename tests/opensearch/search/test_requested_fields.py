@@ -8,6 +8,7 @@ import pytest
 from opensearch.search.request import SearchRequest
 from opensearch.search.requested_fields import asks_for, asks_in_documents, asks_in_url, names_among_fields
 from opensearch.settings.skip import Skip
+from opensearch.settings.table import RerankSettings
 from opensearch.settings.target import Target
 
 FIELD = "rerank.vector"
@@ -66,8 +67,10 @@ def test_the_field_itself_among_fields(body: dict[str, Any], parameters: str, is
 
 
 def test_a_targets_fields_are_those_of_each_index() -> None:
-    target = Target(Skip("indices"), {"a": ("x.v",), "b": (), "c": ("y.v",)})
+    target = Target(Skip("indices"), {"a": ("x.v",), "b": None, "c": ("y.v",)})
     assert (target.all_fields, target.is_ours) == (("x.v", "y.v"), False)
     found = [target.fields_of(name) for name in ("a", "b", None, "made-just-now", "cluster:a")]
     assert found == [("x.v",), (), ("x.v", "y.v"), ("x.v", "y.v"), ()]
     assert not Target(Skip("not_enabled")).is_ours
+    with_its_own = Target(RerankSettings("m", ("t",)), {"a": ("x.v",), "b": ()})
+    assert (with_its_own.is_ours, with_its_own.fields_of("b")) == (True, ())

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from werkzeug.test import Client, TestResponse
 
+from opensearch.fields.stored_vectors import decode
 from plugin.encoding.model import Model
 from plugin.encoding.query_encoder import CachedQueryEncoder
 from plugin.proxy import Proxy
@@ -20,6 +21,7 @@ from plugin.upstream.client import Upstream
 from reranker.arrays import Floats
 from reranker.combiner import LinearCombiner
 from reranker.languages import ReadableScripts
+from reranker.stored_vector import unpack
 from reranker.text import text_hash
 from tests.support.http.raw_http import ask
 from tests.support.indices.toy_index import CHUNKING, known_words
@@ -55,6 +57,21 @@ def the_text_is_that_of_the_source_fields(bench: Bench) -> None:
     for fields, text in ((["title"], "read a file"), (["text", "title"], "line by line\nread a file")):
         stored = bench.written(bench.empty(source_fields=fields), document)
         assert stored.text_hash == text_hash(text, CHUNKING)
+
+
+@effect_of("vectors")
+def vectors_of_the_indexs_own_are_read_and_stay(bench: Bench) -> None:
+    """A `float` field serves in place of a `knn_vector`, whose plugin is not there: hits hold the same."""
+    numbers = [unpack(decode(each["rerank"]["vector"]) or b"").values[0].tolist() for each in bench.documents]
+    own = [{"text": each["text"], "v": vector} for each, vector in zip(bench.documents, numbers, strict=True)]
+    index = bench.filled(bench.empty(field="v", vectors="source", score="fused"), own)
+    assert dict(bench.scored(index)) == pytest.approx(
+        bench.expected(bench.plain).fused("log_linear"), rel=5e-3
+    )
+    [hit, *_] = json.loads(bench.answer(index).body)["hits"]["hits"]
+    assert (sorted(hit["_source"]), "fields" in hit) == (["text", "v"], False)
+    [bare, *_] = json.loads(bench.answer(index, _source=False).body)["hits"]["hits"]
+    assert bare.keys() == {"_index", "_id", "_score"}
 
 
 @effect_of("enabled")
