@@ -61,9 +61,9 @@ def bundle_command(
 
     from model_export.bundle.texts import IN_MANY_SCRIPTS
     from model_export.bundle.writer import ExportOptions, export
-    from model_export.folders.prompts import PromptChoice
     from model_export.folders.reader import FolderOptions, ModelFolder
     from model_export.folders.reference import open_reference
+    from model_export.model.prompts import PromptChoice
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     options = FolderOptions(

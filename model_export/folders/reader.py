@@ -16,13 +16,13 @@ from model_export.folders.files import MAX_TOKENIZER_BYTES, ModelFiles, join
 from model_export.folders.graphs import GraphReader
 from model_export.folders.limits import TOKENIZER_CONFIG_FILE, TextLimits
 from model_export.folders.modules import SIDES, DenseModule, PoolingModule, SideModules, read_sides
-from model_export.folders.prompts import PromptChoice, read_prompts
 from model_export.folders.weights import WeightFiles
 from model_export.model.base import Base
 from model_export.model.base_tokenizer import TOKENIZER_FILE, check_tokenizer
 from model_export.model.graph_tower import GraphTower
 from model_export.model.head import CutStage, DenseStage, NormalizeStage, Stage
 from model_export.model.pooling import Cls, Last, Mean, Pooling, PositionMean
+from model_export.model.prompts import PROMPTS_FILE, PromptChoice, parse_prompts
 from model_export.model.tokens import QUERY_TOKENS
 from model_export.model.tower import Tower
 
@@ -97,7 +97,11 @@ class ModelFolder:
         """
         files = ModelFiles(path)
         modules = read_sides(files)
-        prompts = read_prompts(files, is_normalised=all(each.is_normalised for each in modules.values()))
+        prompts = parse_prompts(
+            files.read_json_if_any(PROMPTS_FILE, dict[str, Any]) or {},
+            files.root / PROMPTS_FILE,
+            is_normalised=all(each.is_normalised for each in modules.values()),
+        )
         chosen = {
             "query": prompts.find_query(options.query_prompt),
             "document": prompts.find_document(options.document_prompt),

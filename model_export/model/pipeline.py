@@ -1,15 +1,15 @@
 """Read the pipeline that sentence-transformers describes, and refuse what a bundle cannot do."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from model_export.errors import ExportError
 from model_export.model.json_files import read_json
+from model_export.model.prompts import PROMPTS_FILE, FolderPrompts, PromptChoice, parse_prompts
 
 MODULES_FILE, ROUTER_FILE = "modules.json", "router_config.json"
-TRANSFORMER_FILE, PIPELINE_FILE = "sentence_bert_config.json", "config_sentence_transformers.json"
+TRANSFORMER_FILE = "sentence_bert_config.json"
 POOLING_FOLDER = "1_Pooling"
 
 _AFTER = ("Normalize", "Dropout")
@@ -24,24 +24,17 @@ _POOLINGS = {
 """A mode as sentence-transformers spells it -> the name of a pooling here."""
 
 _MODE = "pooling_mode"
-_DOCUMENT_PROMPTS = ("document", "passage", "corpus")
-"""Names under which sentence-transformers looks for a document's prompt, in this order."""
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What the files say; `pooling` and `max_tokens` are None if no file gives them.
-
-    `prompts` are all prompts that are not empty. `query_prompt` is the one for queries: "" if there is none,
-    None if it is ambiguous.
-    """
+    """What the files say; `pooling` and `max_tokens` are None if no file gives them."""
 
     pooling: str | None = None
     max_tokens: int | None = None
     lower_case: bool = False
     leaves_prompt_out: bool = False
-    query_prompt: str | None = ""
-    prompts: Mapping[str, str] = field(default_factory=dict)
+    prompts: FolderPrompts = field(default_factory=lambda: FolderPrompts({}))
 
 
 def read_pipeline(folder: Path) -> Pipeline:
@@ -53,8 +46,8 @@ def read_pipeline(folder: Path) -> Pipeline:
     pooling_folder, normalized = _read_modules(folder)
     pooling, leaves_prompt_out = _read_pooling(folder / pooling_folder / "config.json")
     max_tokens, lower_case = _read_transformer(folder / TRANSFORMER_FILE)
-    query_prompt, prompts = _read_prompts(folder / PIPELINE_FILE, normalized=normalized)
-    return Pipeline(pooling, max_tokens, lower_case, leaves_prompt_out, query_prompt, prompts)
+    prompts = _read_prompts(folder / PROMPTS_FILE, is_normalised=normalized)
+    return Pipeline(pooling, max_tokens, lower_case, leaves_prompt_out, prompts)
 
 
 def check_description(folder: Path, pipeline: Pipeline, *, pooling: str, query_prefix: str) -> None:
@@ -68,14 +61,11 @@ def check_description(folder: Path, pipeline: Pipeline, *, pooling: str, query_p
             f"expected one pooling in {folder}, found {pooling!r} in base.json and {pipeline.pooling!r} in"
             " the pooling's config.json: the model was trained with the latter"
         )
-    if pipeline.query_prompt is None:
-        agrees = query_prefix in pipeline.prompts.values()
-    else:
-        agrees = query_prefix == pipeline.query_prompt
-    if not agrees and pipeline.prompts:
+    prompts = {name: text for name, text in pipeline.prompts.prompts.items() if text}
+    if prompts and query_prefix not in pipeline.prompts.find_query_candidates().values():
         raise ExportError(
-            f"expected as query_prefix in base.json of {folder} the prompt for queries in {PIPELINE_FILE},"
-            f" found {query_prefix!r} and the prompts {dict(pipeline.prompts)}"
+            f"expected as query_prefix in base.json of {folder} the prompt for queries in {PROMPTS_FILE},"
+            f" found {query_prefix!r} and the prompts {prompts}"
         )
     if pipeline.leaves_prompt_out and query_prefix:
         raise ExportError(
@@ -133,24 +123,14 @@ def _read_transformer(file: Path) -> tuple[int | None, bool]:
     return most, config.get("do_lower_case") is True
 
 
-def _read_prompts(file: Path, *, normalized: bool) -> tuple[str | None, dict[str, str]]:
-    """Return the prompt for queries, None if it is ambiguous, and all prompts that are not empty."""
+def _read_prompts(file: Path, *, is_normalised: bool) -> FolderPrompts:
+    """Return the prompts, none of which is for documents."""
     config = read_json(file, dict[str, Any]) if file.exists() else {}
-    similarity = config.get("similarity_fn_name") or "cosine"
-    if similarity != "cosine" and not (normalized and similarity in ("dot", "euclidean")):
-        raise ExportError(
-            f"{file}: expected similarity_fn_name cosine, found {similarity!r}: a bundle compares the"
-            " directions of vectors, not their lengths"
-        )
-    prompts = config.get("prompts") or {}
-    if not isinstance(prompts, dict) or not all(isinstance(text, str) for text in prompts.values()):
-        raise ExportError(f"{file}: expected prompts as names and texts, found {prompts!r}")
-    usual = prompts.get(config.get("default_prompt_name"), "")
-    document = next((prompts[name] for name in _DOCUMENT_PROMPTS if name in prompts), usual)
+    prompts = parse_prompts(config, file, is_normalised=is_normalised)
+    document = prompts.find_document(PromptChoice())
     if document:
         raise ExportError(
-            f"{file}: expected no prompt for documents, found {document!r}: a bundle encodes documents"
-            " without one"
+            f"{file}: expected no prompt for documents, found {document!r}: a bundle of --base encodes"
+            " documents without one. twinrank-export bundle takes such a folder"
         )
-    given = {name: text for name, text in prompts.items() if text}
-    return prompts.get("query", usual or ("" if not given else None)), given
+    return prompts

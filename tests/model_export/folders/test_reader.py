@@ -26,9 +26,9 @@ from model_export.bundle.texts import (
 )
 from model_export.bundle.writer import ExportOptions, Precision, export
 from model_export.errors import ExportError
-from model_export.folders.prompts import PromptChoice
 from model_export.folders.reader import FolderOptions, ModelFolder
 from model_export.folders.reference import Reference, TorchReference, open_reference
+from model_export.model.prompts import PromptChoice
 from reranker.bundle import Bundle
 from reranker.text import Chunking
 from tests.bundles.make_folder import make_folder, make_router, write_graph, write_transformer

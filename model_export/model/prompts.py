@@ -1,11 +1,11 @@
-"""What a folder's model puts before queries and passages."""
+"""What a sentence-transformers model puts before queries and passages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from model_export.errors import ExportError
-from model_export.folders.files import ModelFiles
 
 PROMPTS_FILE = "config_sentence_transformers.json"
 _DOCUMENT_NAMES = ("document", "passage", "corpus")
@@ -35,17 +35,22 @@ class FolderPrompts:
         """
         if (chosen := self._find_chosen(choice)) is not None:
             return chosen
-        if "query" in self.prompts:
-            return self.prompts["query"]
-        if self.default is not None:
-            return self.prompts[self.default]
-        others = [name for name in self.prompts if name not in _DOCUMENT_NAMES and self.prompts[name]]
-        if others:
+        candidates = self.find_query_candidates()
+        if len(candidates) > 1 or "" not in candidates:
             raise ExportError(
-                f"expected a prompt named query in {PROMPTS_FILE}, found {', '.join(others)}: choose one with"
-                ' --query-prompt NAME, or none with --query-prefix ""'
+                f"expected a prompt named query in {PROMPTS_FILE}, found {', '.join(candidates)}: choose one"
+                ' with --query-prompt NAME, or none with --query-prefix ""'
             )
-        return ""
+        return candidates[""]
+
+    def find_query_candidates(self) -> dict[str, str]:
+        """Return the prompts that may be for queries, by name; the name is empty if only one can be."""
+        if "query" in self.prompts:
+            return {"": self.prompts["query"]}
+        if self.default is not None:
+            return {"": self.prompts[self.default]}
+        others = {name: text for name, text in self.prompts.items() if name not in _DOCUMENT_NAMES and text}
+        return others or {"": ""}
 
     def find_document(self, choice: PromptChoice) -> str:
         """Return what is put before a document.
@@ -69,14 +74,17 @@ class FolderPrompts:
         return self.prompts[choice.name]
 
 
-def read_prompts(files: ModelFiles, *, is_normalised: bool) -> FolderPrompts:
-    """Read the folder's prompts; `is_normalised` says whether its vectors have length 1.
+def parse_prompts(config: Mapping[str, Any], place: Path, *, is_normalised: bool) -> FolderPrompts:
+    """Return the prompts of a folder.
+
+    Args:
+        config: what `PROMPTS_FILE` holds, empty if there is none.
+        place: that file, for messages.
+        is_normalised: whether the folder's vectors have length 1.
 
     Raises:
         ExportError: the file is malformed, or vectors are compared by their lengths too.
     """
-    config = files.read_json_if_any(PROMPTS_FILE, dict[str, Any]) or {}
-    place = files.root / PROMPTS_FILE
     similarity = config.get("similarity_fn_name") or "cosine"
     if similarity != "cosine" and not (is_normalised and similarity in ("dot", "euclidean")):
         raise ExportError(
