@@ -24,7 +24,7 @@ from opensearch.settings.table import (
 OF_AN_INDEX = frozenset({"model", "source_fields", "field", "vectors", "chunk", "versioning", "migration"})
 """Settings that decide how vectors are made and where they are: writers read the mapping alone."""
 
-ONLY_IN_MAPPING = OF_AN_INDEX | {"experiment"}
+ONLY_IN_MAPPING = OF_AN_INDEX | {"experiment", "index_languages"}
 """Settings that a server has no defaults for."""
 
 OF_BUNDLE = ("weight", "feedback", "smoothing")
@@ -81,6 +81,11 @@ def check_server_defaults(value: Any, name: str) -> Defaults:  # noqa: ANN401  #
         raise SettingsError(
             f"{name}.{key}: expected only settings that a server may decide, found `{key}`, by which vectors"
             " are made or found. Set it in the mapping of each index: twinrank enable"
+        )
+    if "index_languages" in value:
+        raise SettingsError(
+            f"{name}.index_languages: expected only settings that a server may decide, found"
+            " `index_languages`, which says what one index holds. twinrank enable writes it"
         )
     if "experiment" in value:
         raise SettingsError(

@@ -19,6 +19,8 @@ from opensearch.settings.signals import SignalSettings, check_signals, resolve_s
 META_KEY = "rerank"
 DEFAULT_FIELD = "rerank.vector"
 MAX_EXACT_FIELDS = 8
+MAJORITY = 0.5
+"""The share of an index's texts, not included, from which on a language is its main one."""
 
 
 class SettingsError(Exception):
@@ -243,8 +245,25 @@ class RerankSettings(SettingsGroup, frozen=True):
             " models.md."
         ),
     ] = "model"
+    index_languages: Annotated[
+        dict[
+            Annotated[str, Meta(pattern=r"^[a-z]{2,3}$")],
+            Annotated[float, Meta(ge=0, le=1)],
+        ]
+        | None,
+        Meta(
+            description="Languages of the index's texts by share, as `enable` and `sync` find them in a"
+            " sample; unset: those of the model alone. See models.md."
+        ),
+    ] = None
     migration: MigrationSettings = MigrationSettings()
     experiment: ExperimentSettings = ExperimentSettings()
+
+    @property
+    def main_language(self) -> str | None:
+        """The language of most texts, None if no language has most of them or none is known."""
+        found = self.index_languages or {}
+        return next((name for name, share in found.items() if share > MAJORITY), None)
 
     def for_arm(self, arm: ExperimentArm) -> "RerankSettings":
         """Return the settings as an arm of an experiment has them."""

@@ -11,7 +11,7 @@ from indexer.sync.backfill import Backfill, Slice
 from indexer.sync.lease import Leases
 from indexer.sync.shard_pass import Run
 from plugin.commands.connection import open_client
-from plugin.commands.language_notes import print_language_warnings
+from plugin.commands.language_notes import record_all_languages
 from plugin.commands.progress import show_progress
 from plugin.commands.ray_backfill import SliceTask, check_address, run_on_ray
 from plugin.commands.sync import SyncOptions, make_policy_builder, run_and_report
@@ -137,7 +137,7 @@ def backfill_command(
         check_address(address)
     bundle = Bundle.open(bundle_path)
     with open_client(connecting) as upstream:
-        print_language_warnings(upstream, index, bundle)
+        record_all_languages(upstream, index, bundle)
     if part is not None:
         options = SyncOptions(
             rate=rate, threads=threads or os.cpu_count() or 1, as_json=as_json, metrics=metrics

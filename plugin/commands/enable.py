@@ -15,7 +15,7 @@ from opensearch.index.strip import check_strip, count_vectors, strip
 from opensearch.settings.table import META_KEY, SettingsError, encode_settings
 from plugin.commands.connection import open_client
 from plugin.commands.existing_vectors import choose_existing_vectors
-from plugin.commands.language_notes import print_language_warning
+from plugin.commands.language_notes import check_languages, record_languages
 from plugin.commands.progress import Show, show_progress
 from plugin.commands.status import find_next_step
 from plugin.encoding.bundle_defaults import read_defaults
@@ -70,7 +70,10 @@ def enable_command(
         done = enable(upstream, index, wanted, dry_run=dry_run)
         for enabled in done:
             print_enabled(enabled, word="enabled", dry_run=dry_run)
-            print_language_warning(upstream, enabled.index, enabled.settings, bundle)
+            if not dry_run:
+                record_languages(upstream, enabled.index, enabled.settings, bundle)
+            elif (warning := check_languages(upstream, enabled.index, enabled.settings, bundle)) is not None:
+                click.echo(f"{enabled.index}: {warning}", err=True)
         if not dry_run:
             _print_next(upstream, [enabled.index for enabled in done], bundle_path)
 

@@ -26,7 +26,7 @@ from opensearch.errors import RequestError
 from opensearch.index.metadata import Index
 from plugin.commands.connection import open_client
 from plugin.commands.field_policies import build_field_policies
-from plugin.commands.language_notes import print_language_warnings
+from plugin.commands.language_notes import record_all_languages
 from plugin.commands.progress import show_sync_progress
 from plugin.http.listen_address import ListenAddress, ListenType
 from plugin.options.common import bundle_option, json_option
@@ -113,7 +113,7 @@ def sync_command(
     options = SyncOptions(follow, from_scratch, rate, shards, threads, as_json, until_stdin_ends, metrics)
     bundle = Bundle.open(bundle_path)
     with open_client(connecting) as upstream:
-        print_language_warnings(upstream, index, bundle)
+        record_all_languages(upstream, index, bundle)
     run_sync(connecting, index, bundle, options)
 
 

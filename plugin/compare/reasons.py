@@ -100,7 +100,8 @@ SETUP: tuple[Reason, ...] = (
     ),
     Reason(
         ("language",),
-        "A letter of the query is in a script that the bundle does not read, or the texts of the index are.",
+        "A letter of the query is in a script that the bundle does not read, or most texts of the index are "
+        "in such a script or in another language, or the query is, on an index of several languages.",
         "None needed if your texts or queries are not in English. If your own measurement gains, "
         "set `languages: any` ([languages](../reference/models.md#languages)).",
     ),

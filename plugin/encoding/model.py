@@ -12,6 +12,7 @@ from opensearch.settings.layers import BundleDefaults
 from plugin.encoding.admission import Admission, Waits
 from plugin.encoding.bundle_defaults import build_defaults
 from plugin.encoding.document_encoder import BackgroundEncoder
+from plugin.encoding.foreign_queries import ForeignQueries
 from plugin.encoding.in_flight import InFlight
 from plugin.encoding.on_demand_loader import OnDemandLoader
 from plugin.encoding.pending_query import PendingQuery
@@ -24,6 +25,7 @@ from reranker.combiner import Combiner
 from reranker.crossing import Crossing
 from reranker.encoder import DocumentEncoder
 from reranker.errors import BundleError
+from reranker.language_identifier import strip_tag
 from reranker.languages import ReadableScripts
 from reranker.manifest import FusionDefault
 from reranker.sibling_bundles import open_sibling
@@ -57,6 +59,7 @@ class Model:
     others: Mapping[str, BackgroundEncoder] = field(default_factory=dict)
     scripts: ReadableScripts | None = None
     max_query_chars: int = sys.maxsize
+    foreign_queries: ForeignQueries = field(default_factory=ForeignQueries)
     origin: Bundle | None = None
     combiners: Mapping[str, Combiner] = field(default_factory=dict)
     _siblings: "OnDemandLoader[Model]" = field(init=False, repr=False, compare=False)
@@ -166,6 +169,19 @@ class Model:
     def reads(self, query_text: str) -> bool:
         """Whether what the bundle reads of a query has no letter in a script that it does not read."""
         return self.scripts is None or self.scripts.include(query_text[: self.max_query_chars])
+
+    def reads_language(self, language: str) -> bool:
+        """Whether a language (ISO 639) is one of the bundle's; a bundle that names none reads all."""
+        return self.scripts is None or language in map(strip_tag, self.scripts.languages)
+
+    def is_foreign(self, query_text: str) -> bool:
+        """Whether a query in Latin script is in a language that the bundle does not read.
+
+        While the tables are loaded, beside the searches, it is not.
+        """
+        if self.scripts is None:
+            return False
+        return self.foreign_queries.are_foreign(query_text[: self.max_query_chars], self.scripts.languages)
 
     def known_vector(self, key: tuple[str, int]) -> bytes | None:
         """Return the stored vector of a text that was encoded lately, by the bundle's name and its hash."""

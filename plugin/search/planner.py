@@ -132,7 +132,7 @@ class SearchPlanner:
             return decision, None
         if plan.settings.model != model.vectors_of:
             return replace(decision, plan=Skip("model")), None
-        if plan.settings.languages != "any" and not model.reads(plan.query_text):
+        if not self._reads_query(plan):
             return replace(decision, plan=Skip("language")), None
         if plan.settings.min_probability is not None and not self._are_calibrated(assignment):
             return replace(decision, plan=Skip("uncalibrated")), None
@@ -158,6 +158,13 @@ class SearchPlanner:
         """Whether every bundle that may order the search knows probabilities."""
         names = () if assignment is None or assignment.unit is None else assignment.experiment.bundles
         return all(is_calibrated(self._model.choose(name).crossing) for name in ("", *names))
+
+    def _reads_query(self, plan: Plan) -> bool:
+        """Whether the model reads the query's script and, on an index of several languages, its language."""
+        if plan.settings.languages == "any":
+            return True
+        is_foreign = bool(plan.settings.index_languages) and self._model.is_foreign(plan.query_text)
+        return self._model.reads(plan.query_text) and not is_foreign
 
     def _find_target(self, request: Request, indices: str, asked: SearchRequest | Skip) -> Target:
         """Return what a search's indices say."""
@@ -189,6 +196,9 @@ class SearchPlanner:
         settings = target.settings
         if self._languages is None or not isinstance(settings, RerankSettings) or settings.languages == "any":
             return target
+        language = settings.main_language
+        if language is not None and not self._model.reads_language(language):
+            return replace(target, settings=Skip("language"))
         caller, fields = select_identity(request), settings.source_fields
         if self._languages.are_unreadable(indices, fields, caller):
             return replace(target, settings=Skip("language"))

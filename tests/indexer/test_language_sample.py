@@ -9,6 +9,7 @@ from opensearchpy import OpenSearch, helpers
 
 from indexer.language_sample import WORTH_A_WARNING, LanguageSample, count_sample
 from reranker import manifest as manifests
+from reranker.language_identifier import identify
 from reranker.languages import ReadableScripts
 from tests.support.index_command import Command
 from tests.support.paths import TINY_BUNDLE
@@ -86,3 +87,31 @@ def test_few_texts_in_other_scripts_are_no_reason_to_warn() -> None:
     assert few.warning("m", ["en"]) is None
     assert LanguageSample(0, 0, 0).warning("m", ["en"]) is None
     assert not LanguageSample(0, 0, 0).is_unreadable
+
+
+def sample(**languages: int) -> LanguageSample:
+    return LanguageSample(sum(languages.values()), 0, 0, languages)
+
+
+def test_languages_are_worth_writing_if_the_model_does_not_read_one() -> None:
+    assert sample(en=95, de=5).find_settings(["en"]) is None
+    assert sample(en=70, de=30).find_settings(["en-GB"]) == {"en": 0.7, "de": 0.3}
+    assert sample(en=88, de=10, fr=2).find_settings(["en"]) == {"en": 0.88, "de": 0.1}
+    assert sample(en=70, de=30).find_settings(["en", "de"]) is None
+    assert sample(en=2, de=17).find_settings(["en"]) is None  # too few texts
+
+
+def test_the_warning_says_what_passes_through() -> None:
+    mostly, some = (sample(en=100 - share, de=share).warning("m", ["en"]) for share in (90, 20))
+    assert mostly is not None
+    assert "de 90%. Here all searches are passed through" in mostly
+    assert some is not None
+    assert "de 20%. Here searches in them are passed through" in some
+    assert sample(en=95, de=5).warning("m", ["en"]) is None
+
+
+def test_texts_are_identified_by_their_beginning() -> None:
+    texts = ["Dieses Paket enthält die Bibliotheken, die Programme zum Lesen brauchen."] * 30
+    answer = {"hits": {"hits": [{"_source": {"text": text}} for text in texts]}}
+    found = count_sample(answer, ("text",), ENGLISH, identify)
+    assert found.shares == {"de": 1.0}

@@ -13,6 +13,7 @@ import pytest
 from werkzeug.test import Client, TestResponse
 
 from opensearch.fields.stored_vectors import decode
+from plugin.encoding.foreign_queries import ForeignQueries
 from plugin.encoding.model import Model
 from plugin.encoding.query_encoder import CachedQueryEncoder
 from plugin.proxy import Proxy
@@ -386,6 +387,27 @@ def a_query_in_another_script_is_reranked_if_any_language_may_be(bench: Bench) -
         for index, reason in ((bench.plain, "skipped; reason=language"), (allowing, "applied")):
             answer = proxied.post(f"/{index}/_search", json=query, buffered=True)
             assert str(answer.headers["Rerank-Status"]).startswith(reason)
+
+
+@effect_of("index_languages")
+def an_index_in_another_language_is_not_reranked(bench: Bench) -> None:
+    """With a bundle that reads English, through a proxy in this process."""
+    foreign = ForeignQueries(waits=True)
+    model = replace(Model.load(bench.toy.bundle), scripts=ReadableScripts(["en"]), foreign_queries=foreign)
+    german = f"{bench.toy.query_text} und das ist eine Frage, die nicht auf Englisch gestellt wird"
+    several = bench.index(index_languages={"en": 0.7, "de": 0.3})
+    with closing(Upstream(bench.url)) as upstream:
+        proxied = Client(Proxy(upstream, model, SettingsCache(upstream, waits_for_coverage=True)))
+        for index, text, wanted in (
+            (bench.index(index_languages={"de": 0.9}), bench.toy.query_text, "skipped; reason=language"),
+            (bench.index(index_languages={"de": 0.9}, languages="any"), german, "applied"),
+            (bench.plain, german, "applied"),
+            (several, german, "skipped; reason=language"),
+            (several, f"{bench.toy.query_text} nicht", "applied"),
+        ):
+            query = {"query": {"match": {"text": text}}}
+            answer = proxied.post(f"/{index}/_search", json=query, buffered=True)
+            assert str(answer.headers["Rerank-Status"]).startswith(wanted), text
 
 
 @effect_of("on_failure")
