@@ -57,6 +57,12 @@ def find_foreign_probability(text: str, languages: Iterable[str]) -> float:
     return 1.0 - float(np.sum([share for language, share in ranked if language in known]))
 
 
+def release_tables() -> None:
+    """Forget the tables, in a process that goes on without them."""
+    with _load_lock:
+        _load.cache_clear()
+
+
 def strip_tag(tag: str) -> str:
     """Return the language of a BCP 47 tag: `pt-BR` -> `pt`."""
     return tag.split("-")[0].lower()

@@ -9,6 +9,7 @@ from opensearch.errors import OpenSearchError
 from opensearch.index import mapping, metadata
 from opensearch.settings.table import META_KEY, RerankSettings, SettingsError, encode_settings
 from reranker.bundle import Bundle
+from reranker.language_identifier import release_tables
 
 
 def check_languages(
@@ -42,7 +43,7 @@ def record_languages(
 
 
 def record_all_languages(upstream: OpenSearchClient, name: str, bundle: Bundle) -> None:
-    """Do that for each enabled index behind a name."""
+    """Do that for each enabled index behind a name; a sync that follows it does not keep the tables."""
     for index in metadata.find_indices(upstream, name):
         if META_KEY not in index.meta:
             continue
@@ -50,6 +51,7 @@ def record_all_languages(upstream: OpenSearchClient, name: str, bundle: Bundle) 
             record_languages(upstream, index.name, index.rerank_settings(), bundle)
         except SettingsError:  # the command itself reports them
             continue
+    release_tables()
 
 
 def _sample(
