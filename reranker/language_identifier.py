@@ -7,6 +7,7 @@ majority, and a query by a high probability.
 import threading
 from collections.abc import Iterable
 from functools import cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,7 +40,7 @@ def identify(text: str) -> str | None:
 
     Loads the tables first: half a second, and 75 MB that stay.
     """
-    if len(text.split()) < MIN_DOCUMENT_WORDS:
+    if len(text.split()) < MIN_DOCUMENT_WORDS or not is_available():
         return None
     language, probability = _load_all().classify(text)
     return str(language) if probability >= DOCUMENT_PROBABILITY else None
@@ -50,11 +51,21 @@ def find_foreign_probability(text: str, languages: Iterable[str]) -> float:
 
     A query of fewer than `MIN_QUERY_WORDS` words is in one of them. Loads the tables first, as `identify`.
     """
-    if len(text.split()) < MIN_QUERY_WORDS:
+    if len(text.split()) < MIN_QUERY_WORDS or not is_available():
         return 0.0
     known = {strip_tag(tag) for tag in languages}
     ranked = _load_latin().rank(text)
     return 1.0 - float(np.sum([share for language, share in ranked if language in known]))
+
+
+@cache
+def is_available() -> bool:
+    """Whether py3langid is installed.
+
+    An installation that was updated without its packages lacks it. No command or search fails for that: what
+    scripts say is enough.
+    """
+    return find_spec("py3langid") is not None
 
 
 def release_tables() -> None:
