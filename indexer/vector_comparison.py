@@ -12,6 +12,7 @@ from indexer.enricher import Encode
 from opensearch.client import OpenSearchClient, index_path
 from opensearch.errors import RefusedError
 from opensearch.fields.float_vectors import read_float_vectors
+from opensearch.fields.vector_field import Hit
 from opensearch.settings.table import SettingsError
 from reranker.arrays import Floats
 from reranker.text import Chunking
@@ -67,8 +68,11 @@ def compare_vectors(
         RequestError: OpenSearch cannot be asked.
     """
     vectors, hits = _sample(client, index, field, source_fields)
-    raw = [{"fields": msgspec.Raw(msgspec.json.encode(hit["fields"]))} for hit in hits if "fields" in hit]
-    texts = [text_of(hit.get("_source", {}), source_fields) for hit in hits if "fields" in hit]
+    raw: list[Hit] = [
+        {key: msgspec.Raw(msgspec.json.encode(hit[key])) for key in ("fields", "_source") if key in hit}
+        for hit in hits
+    ]
+    texts = [text_of(hit.get("_source", {}), source_fields) for hit in hits]
     pairs = [
         (text, np.frombuffer(stored, "<f4"))
         for text, stored in zip(texts, read_float_vectors(raw, field), strict=True)
@@ -107,7 +111,8 @@ def _sample(
         asked = {**body, "docvalue_fields": [{"field": field, "format": "binary"}]}
         return "doc_values", client.request("POST", path, asked)["hits"]["hits"]
     except RefusedError:
-        return "source", client.request("POST", path, {**body, "fields": [field]})["hits"]["hits"]
+        asked = {**body, "_source": [*source_fields, field]}
+        return "source", client.request("POST", path, asked)["hits"]["hits"]
 
 
 def _cosine(one: Floats, other: Floats) -> float:

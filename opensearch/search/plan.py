@@ -60,7 +60,7 @@ class Plan:
     OpenSearch will read it, without `ext.rerank`. `settings` are the index's with what the request changes,
     `fusion` is theirs with the bundle's values filled in. `keep_vector` says that the
     client asked for the vector field by name, `needs_docvalue` that what it asked for may not hold it.
-    Vectors of the index's own (`settings.reads_existing`) are always kept, and always asked for besides.
+    Vectors of the index's own (`settings.reads_existing`) are always kept.
     `explains` asks for an explanation in OpenSearch's form, `details` for one in Twinrank's. `filter_path` is
     set if the client filters the answer. `in_cluster` says that OpenSearch itself rescores: then the window
     is one of each shard, and the page is asked for as it is; `fallback` is why it does not in spite of the
@@ -251,7 +251,9 @@ def _plan(
         return Skip("query_text")
     doc_values = () if in_cluster else _list_doc_values(settings, fusion)
     must_split = any(finds_other_values(request, each.name) for each in doc_values)
-    if settings.reads_existing:
+    if settings.vectors == "source":
+        keep_vector, needs_docvalue = True, False
+    elif settings.vectors == "doc_values":
         keep_vector, must_split = True, must_split or finds_other_values(request, settings.field)
         needs_docvalue = not must_split
     else:
@@ -321,7 +323,8 @@ def _list_needed(
     """Return what is read of a hit."""
     if in_cluster:
         return []
-    names = ("_index", "_id", "_routing") if settings.verify_at_search else ()
+    is_read_apart = settings.verify_at_search or settings.vectors == "source"
+    names = ("_index", "_id", "_routing") if is_read_apart else ()
     fields = [("fields", name) for name in (settings.field, *names_of_fields)]
     return [("_score",), *fields, *((name,) for name in names)]
 

@@ -43,14 +43,10 @@ def request_window(plan: Plan) -> SearchCall:
     """Build the request for the window from its first hit, with hits as the client wants them and vectors."""
     request = plan.request
     body = {**request.body, "from": _ZERO, "size": _encode_number(plan.num_hits)}
-    added = _ask_for_vector(plan) if plan.needs_docvalue else {}
-    added["docvalue_fields"] = [
-        *added.get("docvalue_fields", []),
-        *(each.as_json() for each in plan.added_doc_values),
-    ]
-    for name, fields in added.items():
-        if fields:
-            body[name] = _encode([*(request.member(name) or []), *fields])
+    added = [_name_vector(plan)] if plan.needs_docvalue else []
+    added += [each.as_json() for each in plan.added_doc_values]
+    if added:
+        body["docvalue_fields"] = _encode([*(request.member("docvalue_fields") or []), *added])
     parameters = request.parameters_without("from", "size")
     if plan.filter_path is not None:
         parameters["filter_path"] = plan.filter_path.parameter
@@ -126,15 +122,17 @@ def request_window_vectors(plan: Plan) -> SearchCall:
     body = {name: raw for name, raw in request.body.items() if name not in _OF_THE_PAGE}
     if _has_inner_hits(request):
         body["query"] = _encode(_remove_inner_hits(request.query))
-    asked = _ask_for_vector(plan) if plan.settings.reads_existing else {}
-    asked["docvalue_fields"] = [
-        *naming_fields(plan),
-        *asked.get("docvalue_fields", []),
-        *(each.as_json() for each in plan.doc_values),
-    ]
-    body |= {"from": _ZERO, "size": _encode_number(plan.num_hits)}
-    body |= {name: _encode(fields) for name, fields in asked.items()}
-    if plan.settings.reads_existing:  # named by `_id`, so a stored field is read anyway
+    vectors = plan.settings.vectors
+    own = [_name_vector(plan)] if vectors == "doc_values" else []
+    asked = [*naming_fields(plan), *own, *(each.as_json() for each in plan.doc_values)]
+    body |= {
+        "from": _ZERO,
+        "size": _encode_number(plan.num_hits),
+        "docvalue_fields": _encode(asked),
+    }
+    if vectors == "source":
+        body["_source"] = _encode([plan.settings.field])
+    elif vectors == "doc_values":  # named by `_id`, so a stored field is read anyway
         body["_source"] = Raw(b"false")
     elif plan.settings.verify_at_search:
         body["_source"] = _encode(plan.settings.source_fields)
@@ -170,16 +168,10 @@ def request_page_hits(plan: Plan, names: Sequence[HitName], num_shards: int) -> 
     return SearchCall(request.target(parameters), msgspec.json.encode(body))
 
 
-def _ask_for_vector(plan: Plan) -> dict[str, list[Any]]:
-    """Return the part of a search's body that asks for the vector besides what hits hold.
-
-    `fields` takes it from the source, whatever the client's `_source` filter.
-    """
+def _name_vector(plan: Plan) -> str | dict[str, str]:
+    """Return the vector field as `docvalue_fields` asks for it."""
     field = plan.settings.field
-    if plan.settings.vectors == "source":
-        return {"fields": [field]}
-    is_stored = plan.settings.vectors == "stored"
-    return {"docvalue_fields": [field if is_stored else {"field": field, "format": "binary"}]}
+    return field if plan.settings.vectors == "stored" else {"field": field, "format": "binary"}
 
 
 def _match_names(names: Sequence[HitName]) -> list[dict[str, Any]]:

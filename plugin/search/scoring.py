@@ -33,7 +33,8 @@ def score_window(
 ) -> WindowScores:
     """Return the scores of a planned search's window.
 
-    `texts` and `has_sources` serve `verify_at_search`: see `WindowTexts.without_stale`.
+    `texts` and `has_sources` serve `verify_at_search` (see `WindowTexts.without_stale`) and vectors that are
+    in `_source`.
 
     Raises:
         RerankFailedError: no query vector, no usable document vector, texts that cannot be read, or scores
@@ -72,7 +73,7 @@ def read_ordering(
     context, settings = texts.context, plan.settings
     hits, num_stale = response.hits[: plan.window_size], None
     with context.stage("read"):
-        window = _read_vectors(hits, plan, model)
+        window = _read_vectors(hits, plan, model, texts, has_sources=has_sources)
     if settings.verify_at_search:
         with context.stage("verify"):
             window, num_stale = texts.without_stale(plan, hits, window, has_sources=has_sources)
@@ -101,10 +102,14 @@ def _make_scorer(vector: Floats, model: Model) -> QueryScorer:
     return QueryScorer(round_query(vector), model.crossing, model.fusion.weight)
 
 
-def _read_vectors(hits: Sequence[Hit], plan: Plan, model: Model) -> Sequence[bytes | None]:
+def _read_vectors(
+    hits: Sequence[Hit], plan: Plan, model: Model, texts: WindowTexts, *, has_sources: bool
+) -> Sequence[bytes | None]:
     """Return the hits' stored vectors; those of the index's own are taken to be of the settings' model."""
     settings = plan.settings
     if settings.reads_existing:
-        found = read_float_vectors(hits, settings.field)
+        is_there = has_sources or settings.vectors == "doc_values"
+        chosen = hits if is_there else texts.read_sources(hits, (settings.field,))
+        found = read_float_vectors(chosen, settings.field)
         return pack_floats(found, dim=model.dim, model_tag=model.model_tag)
     return vector_field(settings.field).read_all(hits)

@@ -129,8 +129,11 @@ class SidecarSearch:
         num_left_out = plan.num_hits - (plan.page_end - plan.page_start)
         if plan.must_split:
             return True
-        is_worth = asks_much_of_each_hit(plan) or self._sizes.are_worth_leaving_out(
-            plan.request.path, num_left_out
+        lacks_vectors = plan.settings.vectors == "source" and not carries_sources(plan)
+        is_worth = (
+            lacks_vectors
+            or asks_much_of_each_hit(plan)
+            or self._sizes.are_worth_leaving_out(plan.request.path, num_left_out)
         )
         return is_worth and can_split(plan)
 

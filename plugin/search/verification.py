@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from indexer.document import text_of
 from indexer.enricher import chunking_of
@@ -49,18 +50,30 @@ class WindowTexts:
         settings = plan.settings
         places = [position for position, each in enumerate(packed) if each is not None]
         chosen = [hits[position] for position in places]
-        values = [_read_source(hit) for hit in chosen] if has_sources else self._read(chosen, settings)
+        values = (
+            [_read_source(hit) for hit in chosen]
+            if has_sources
+            else self._read(chosen, settings.source_fields)
+        )
         checked = list(packed)
         for position, each in zip(places, values, strict=True):
             if not _is_current(packed[position] or b"", each, settings):
                 checked[position] = None
         return checked, sum(each is None for each in checked) - sum(each is None for each in packed)
 
-    def _read(self, hits: Sequence[Hit], settings: RerankSettings) -> list[Values]:
-        wanted = [(_read_key(hit), settings.source_fields) for hit in hits]
+    def read_sources(self, hits: Sequence[Hit], fields: Sequence[str]) -> list[Hit]:
+        """Return hits with these fields in their `_source`, read by `_mget`, for hits that lack them.
+
+        Raises:
+            RerankFailedError: `verify`, they cannot be read.
+        """
+        return [{"_source": Raw(msgspec.json.encode(each))} for each in self._read(hits, fields)]
+
+    def _read(self, hits: Sequence[Hit], fields: Sequence[str]) -> list[Values]:
+        wanted = [(_read_key(hit), tuple(fields)) for hit in hits]
         found = read_documents(self._upstream, self._headers, wanted, self.context.client)
         if None in found:
-            raise RerankFailedError("verify", f"{found.count(None)} of {len(hits)} texts cannot be read")
+            raise RerankFailedError("verify", f"{found.count(None)} of {len(hits)} documents cannot be read")
         return [{} if each is None or each.source is None else each.source for each in found]
 
 

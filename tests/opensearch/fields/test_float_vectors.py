@@ -33,7 +33,12 @@ def test_doc_values_are_base64_of_little_endian_floats() -> None:
     assert base64.b64encode(PACKED).decode() in DOC_VALUES.decode()
 
 
-def test_fields_of_the_source_are_numbers() -> None:
+@pytest.mark.parametrize("source", [{"passage": {"n": 1, "embedding": [0.1, -2, 3]}}, {FIELD: [0.1, -2, 3]}])
+def test_a_source_holds_numbers(source: dict[str, Any]) -> None:
+    assert read(json.dumps({"_source": {"passages": 1, **source}}).encode()) == PACKED
+
+
+def test_lists_among_the_fields_are_read_too() -> None:
     assert read(hit([0.1, -2, 3.0])) == PACKED
 
 

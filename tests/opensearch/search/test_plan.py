@@ -281,31 +281,43 @@ def planned_existing(body: dict[str, Any], settings: RerankSettings = EXISTING) 
 
 
 @pytest.mark.parametrize("source", [{}, {"_source": False}, {"_source": {"excludes": ["v"]}}])
-def test_vectors_of_the_indexs_own_are_asked_for_besides(source: dict[str, Any]) -> None:
-    found = json.loads(request_window(planned_existing({**source, "fields": ["n"]})).body)
-    assert found["fields"] == ["n", "v"]
-    assert "docvalue_fields" not in found
-    assert {key: found.get(key) for key in source} == source
+def test_doc_values_of_the_indexs_own_are_asked_for_besides(source: dict[str, Any]) -> None:
     found = json.loads(request_window(planned_existing(source, BY_DOC_VALUES)).body)
     assert found["docvalue_fields"] == [{"field": "v", "format": "binary"}]
+    assert {key: found.get(key) for key in source} == source
+    assert "docvalue_fields" not in json.loads(request_window(planned_existing(source)).body)
 
 
-def test_the_split_window_of_such_an_index_has_nothing_but_vectors_and_names() -> None:
-    plan = planned_existing({"_source": ["title"], "highlight": {"fields": {"text": {}}}, "size": 5})
+@pytest.mark.parametrize("settings", [EXISTING, BY_DOC_VALUES])
+def test_the_split_window_of_such_an_index_has_vectors_and_names(settings: RerankSettings) -> None:
+    body = {"_source": ["title"], "highlight": {"fields": {"text": {}}}, "size": 5}
+    plan = planned_existing(body, settings)
     assert can_split(plan)
     window = json.loads(request_window_vectors(plan).body)
-    assert (window["_source"], window["fields"], window["docvalue_fields"]) == (False, ["v"], ["_seq_no"])
+    own = [] if settings is EXISTING else [{"field": "v", "format": "binary"}]
+    assert window["_source"] == (False if own else ["v"])
+    assert window["docvalue_fields"] == ["_seq_no", *own]
     page = json.loads(request_page_hits(plan, [HitName("books", 7, "a")], 1).body)
-    assert (page["_source"], page["docvalue_fields"], "fields" in page) == (["title"], ["_seq_no"], False)
+    assert (page["_source"], page["docvalue_fields"]) == (["title"], ["_seq_no"])
 
 
 @pytest.mark.parametrize("asked", [{"fields": ["v"]}, {"fields": ["*"]}, {"docvalue_fields": ["v"]}])
 def test_a_client_that_asks_for_its_vectors_gets_its_own_form(asked: dict[str, Any]) -> None:
-    plan = planned_existing({**asked, "size": 5})
+    plan = planned_existing({**asked, "size": 5}, BY_DOC_VALUES)
     assert plan.must_split
     page = json.loads(request_page_hits(plan, [HitName("books", 7, "a")], 1).body)
     assert page.get("fields") == asked.get("fields")
     assert page["docvalue_fields"] == [*asked.get("docvalue_fields", []), "_seq_no"]
+
+
+def test_a_filtered_answer_names_its_hits_for_vectors_in_the_source() -> None:
+    request = SearchRequest.parse(
+        "/books/_search?filter_path=hits.hits._score", json.dumps({"query": QUERY}).encode()
+    )
+    plan = plan_search(request, Target(EXISTING, {"books": ()}), defaults=DEFAULTS).plan
+    assert isinstance(plan, Plan)
+    assert plan.filter_path is not None
+    assert "hits.hits._id" in plan.filter_path.parameter
 
 
 def test_such_vectors_are_scored_in_the_proxy() -> None:
