@@ -23,7 +23,8 @@ class Ranking:
     order: the order is made from it. `num_scored` counts the hits with a usable vector. `similarity` is
     (num_hits,) float32, to the feedback documents, None without feedback; `neighbours` is (num_hits,)
     float64, the nearest hits' mean fused value, None without smoothing. `signals` is (num_signals, num_hits)
-    float64, the logarithms of the factors of signals, None without signals. `unlikely` is (num_hits,) bool,
+    float64, the logarithms of the factors of signals, None without signals; `boosts` is the same of the
+    boosts and buries of rules, (num_boosts, num_hits). `unlikely` is (num_hits,) bool,
     the hits below the least probability, None without one: if they are cut, `order` lacks them. `exact` is
     (num_hits,) bool, the exact matches, None if there is no field to compare. `before_diversity` is the order
     that diversity found, None without it, and `num_moved` counts the hits that it moved. `features` are those
@@ -37,6 +38,7 @@ class Ranking:
     similarity: Floats | None = None
     neighbours: Floats64 | None = None
     signals: Floats64 | None = None
+    boosts: Floats64 | None = None
     unlikely: Booleans | None = None
     exact: Booleans | None = None
     before_diversity: Positions | None = None

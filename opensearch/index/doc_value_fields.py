@@ -14,6 +14,7 @@ DATES = frozenset({"date", "date_nanos"})
 
 
 TEXTS = frozenset({"ip", "keyword"}) | NUMBERS
+TERMS = TEXTS | {"boolean"}
 
 
 def find_doc_value_problems(index: Index, settings: RerankSettings) -> Iterator[str]:
@@ -24,6 +25,11 @@ def find_doc_value_problems(index: Index, settings: RerankSettings) -> Iterator[
         yield from _find_problem(index, place, signal.field, kinds, what)
     for number, name in enumerate(settings.keep_exact):
         yield from _find_problem(index, f"keep_exact[{number}]", name, TEXTS, "keyword or numeric")
+    for number, rule in enumerate(settings.rules):
+        for key, action in (("boost", rule.then.boost), ("bury", rule.then.bury)):
+            for name in (action.term or {}) if action is not None else ():
+                place = f"rules[{number}].then.{key}.term"
+                yield from _find_problem(index, place, name, TERMS, "keyword, numeric or boolean")
 
 
 def _find_problem(index: Index, place: str, name: str, kinds: Collection[str], what: str) -> Iterator[str]:

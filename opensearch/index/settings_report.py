@@ -1,14 +1,15 @@
 """Report the settings of an index: the values that apply, their origins, and what is wrong."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from opensearch.client import OpenSearchClient, index_path
-from opensearch.errors import DeniedError, IndexMissingError, MappingError, RefusedError
+from opensearch.errors import DeniedError, IndexMissingError, MappingError, MissingError, RefusedError
 from opensearch.index import mapping, metadata
 from opensearch.index.doc_value_fields import find_doc_value_problems
 from opensearch.index.metadata import Index
+from opensearch.rawjson.validation import InvalidError
 from opensearch.settings.layers import (
     BundleDefaults,
     Defaults,
@@ -16,8 +17,9 @@ from opensearch.settings.layers import (
     apply_defaults,
     effective_settings,
 )
+from opensearch.settings.rules import document_path, parse_rule_list
 from opensearch.settings.search_pipeline import SearchPipeline, pipeline_target, read_pipeline
-from opensearch.settings.table import META_KEY, SettingsError, parse_settings
+from opensearch.settings.table import META_KEY, RerankSettings, SettingsError, parse_settings
 from opensearch.settings.target import IndexRecord, find_problem
 
 NOT_ENABLED = "not enabled: its mapping has no settings under _meta.rerank"
@@ -72,7 +74,9 @@ def _report_index(
         problems = () if problem is None else (problem,)
         return SettingsReport(index.name, (), problems, () if problems else (NOT_ENABLED,))
     template = read_template_settings(client, index)
-    return _report_valid(client, index, rerank, template, defaults, bundle)
+    report = _report_valid(client, index, rerank, template, defaults, bundle)
+    wrong = find_document_problem(client, parse_settings(apply_defaults(defaults, rerank)))
+    return report if wrong is None else replace(report, problems=(*report.problems, wrong))
 
 
 def _report_valid(
@@ -113,6 +117,26 @@ def _note_pipeline(client: OpenSearchClient, index: Index, allowed: Sequence[str
         found = SearchPipeline()
     why = f"its default search pipeline {name} keeps searches from being reranked"
     return [] if found.only_combines else [why]
+
+
+def find_document_problem(client: OpenSearchClient, settings: RerankSettings) -> str | None:
+    """Return what is wrong with the document of `rules_from`, None if nothing is.
+
+    Raises:
+        RequestError: OpenSearch cannot be asked.
+    """
+    name = settings.rules_from
+    if name is None:
+        return None
+    try:
+        parse_rule_list(client.request("GET", document_path(name)).get("_source"), name)
+    except InvalidError as error:
+        return f"rules_from: {error}"
+    except (IndexMissingError, MissingError):
+        return f"rules_from: expected a document, found none at {name}. Write it, or leave `rules_from` out"
+    except DeniedError as error:
+        return f"rules_from: {name} cannot be read: {error}"
+    return None
 
 
 def read_template_settings(client: OpenSearchClient, index: Index) -> TemplateSettings:

@@ -41,7 +41,7 @@ def validate(value: Any, table: type[Table], place: str, remedy: str) -> Table: 
     for path, section in sections.items():
         for found_at, part in _find_parts(value, path):
             for key in part:
-                if key not in section.__struct_fields__:
+                if key not in section.__struct_encode_fields__:
                     raise build_error(f"{place}{found_at}.{key}", *_describe_unknown(key, section), remedy)
     try:
         return msgspec.convert(value, table)
@@ -109,7 +109,7 @@ def _list_items(path: str, value: Any) -> list[tuple[str, Any]]:  # noqa: ANN401
 
 
 def _describe_unknown(key: str, section: type[msgspec.Struct]) -> tuple[str, str]:
-    known = section.__struct_fields__
+    known = section.__struct_encode_fields__
     near = get_close_matches(key, known, n=1)
     hint = f" (did you mean `{near[0]}`?)" if near else ""
     return f"one of {', '.join(known)}", f"an unknown key{hint}"

@@ -5,8 +5,9 @@ the parameters hold what differs. Each rescored hit's score becomes
 
     first-stage score x exp(weight x (1 + cosine of the query and the document's best chunk))
 
-whose order is that of the fusion `log_linear`, times the factors of its signals. The factor is at least 1, so
-that no rescored hit falls below those beyond the window. Each shard has a window of its own.
+whose order is that of the fusion `log_linear`, times the factors of its signals and of rules. The factor is
+at least 1, so that no rescored hit falls below those beyond the window. Each shard has a window of its own.
+Rules multiply by a `function_score` around the script: a script cannot read an `_id`.
 """
 
 import base64
@@ -17,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from opensearch.search.rules import RuleBoost
 from opensearch.settings.fusion import ResolvedFusion
 from opensearch.settings.signals import ResolvedSignal
 
@@ -40,6 +42,7 @@ def build_cluster_rescore(
     window_size: int,
     field: str,
     signals: Sequence[ResolvedSignal] = (),
+    boosts: Sequence[RuleBoost] = (),
     now_ms: float = 0.0,
 ) -> dict[str, Any]:
     """Return the value for a search's `rescore`.
@@ -54,6 +57,7 @@ def build_cluster_rescore(
         window_size: how many hits of each shard are rescored, at least 1.
         field: the `binary` field, with doc values, that holds the stored vectors.
         signals: what else the scores are multiplied by; `fits_float32` says whether that is possible.
+        boosts: those of rules; they too must fit.
         now_ms: the present, in milliseconds since 1970, for those whose origin it is.
 
     Raises:
@@ -72,18 +76,20 @@ def build_cluster_rescore(
     if signals:
         params["signals"] = [_signal_parameters(each, now_ms) for each in signals]
     script = {"lang": "painless", "source": script_source(), "params": params}
-    return {
-        "window_size": window_size,
-        "query": {
-            "score_mode": "multiply",
-            "rescore_query": {"script_score": {"query": {"match_all": {}}, "script": script}},
-        },
-    }
+    scoring: dict[str, Any] = {"script_score": {"query": {"match_all": {}}, "script": script}}
+    if boosts:
+        functions = [each.as_function() for each in boosts]
+        modes = {"score_mode": "multiply", "boost_mode": "multiply"}
+        scoring = {"function_score": {"query": scoring, "functions": functions, **modes}}
+    return {"window_size": window_size, "query": {"score_mode": "multiply", "rescore_query": scoring}}
 
 
-def fits_float32(fusion: ResolvedFusion) -> bool:
-    """Return whether the largest factor of a fusion is one that OpenSearch's scores can be multiplied by."""
-    largest = (fusion.weight or 0.0) * 2.01 + sum(abs(each.weight) for each in fusion.signals)
+def fits_float32(fusion: ResolvedFusion, added: float = 0.0) -> bool:
+    """Return whether the largest factor of a fusion is one that OpenSearch's scores can be multiplied by.
+
+    `added` is the logarithm of the largest factor by rules.
+    """
+    largest = (fusion.weight or 0.0) * 2.01 + sum(abs(each.weight) for each in fusion.signals) + added
     return largest <= MAX_EXPONENT
 
 

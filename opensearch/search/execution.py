@@ -13,13 +13,18 @@ from opensearch.settings.table import RerankSettings
 
 FALLBACKS = (
     "crossing", "multi_search", "verify", "fusion", "score", "explain", "collapse", "rescore", "hybrid",
-    "scoreless", "top_hits", "min_probability", "diversity", "keep_exact", "experiment", "vectors",
+    "scoreless", "top_hits", "min_probability", "diversity", "keep_exact", "experiment", "vectors", "pin",
 )  # fmt: skip
 """Every reason for scoring hits here in spite of `execution: cluster`, as `Rerank-Status` shows it."""
 
 
 def find_fallback(
-    request: SearchRequest, settings: RerankSettings, fusion: ResolvedFusion, *, details: bool
+    request: SearchRequest,
+    settings: RerankSettings,
+    fusion: ResolvedFusion,
+    *,
+    details: bool,
+    added: float = 0.0,
 ) -> str | None:
     """Return why this search cannot be rescored by OpenSearch, None if it can.
 
@@ -28,8 +33,9 @@ def find_fallback(
         settings: those that apply to it.
         fusion: theirs, with the bundle's values filled in.
         details: whether `ext.rerank.explain` asks for each hit's scores.
+        added: the logarithm of the largest factor of a hit by rules.
     """
-    if not fits_float32(fusion):
+    if not fits_float32(fusion, added):
         return "fusion"
     return next(_find_reasons(request, settings, details=details), None)
 

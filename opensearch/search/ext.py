@@ -44,7 +44,10 @@ class QueryContext(_Table, frozen=True):
 
 @prepared
 class RerankControls(_Table, frozen=True):
-    """Everything that a request may say; the index's settings are the rest."""
+    """Everything that a request may say; the index's settings are the rest.
+
+    With `rules` false the index's rules do not apply.
+    """
 
     enabled: bool | None = None
     window_size: Annotated[int, Meta(ge=1, le=10_000)] | None = None
@@ -55,6 +58,7 @@ class RerankControls(_Table, frozen=True):
     on_low_probability: Literal["demote", "cut"] | None = None
     diversity: Annotated[float, Meta(ge=0, le=1)] | None = None
     keep_exact: tuple[Annotated[str, Meta(min_length=1, max_length=500)], ...] | None = None
+    rules: bool | None = None
     fusion: FusionControls = FusionControls()
     query_context: QueryContext = QueryContext()
     explain: bool = False
@@ -75,7 +79,8 @@ class RerankControls(_Table, frozen=True):
     @property
     def changes_order(self) -> bool:
         """Whether the request sets anything by which its page may differ from other requests' pages."""
-        return any(getattr(self, name) is not None for name in _PLAIN) or self.fusion != FusionControls()
+        has_own = any(getattr(self, name) is not None for name in (*_PLAIN, "rules"))
+        return has_own or self.fusion != FusionControls()
 
     def query_text(self, body: dict[str, Raw]) -> str | None:
         """Return the text that the request gives, or points to in its body; None if it does neither.

@@ -15,6 +15,7 @@ from opensearch.search.ext_keys import find_obstacle
 from opensearch.search.hybrid import changes_windows, check_hybrid, find_technique
 from opensearch.search.request import NotUnderstoodError, SearchRequest
 from opensearch.search.requested_fields import asks_for, finds_other_values, names_among_fields
+from opensearch.search.rules import NO_EFFECTS, RuleBoost, RuleEffects
 from opensearch.settings.fusion import FusionDefaults, ResolvedFusion
 from opensearch.settings.search_pipeline import Technique
 from opensearch.settings.signals import DocValueField
@@ -94,6 +95,7 @@ class Plan:
     bundle: str = ""
     hybrid: Technique | None = None
     features: bool = False
+    rules: RuleEffects = NO_EFFECTS
 
     @property
     def bundles(self) -> tuple[str, ...]:
@@ -112,7 +114,12 @@ class Plan:
     @property
     def doc_values(self) -> tuple[DocValueField, ...]:
         """The fields whose doc values are read of every hit, beside the vector."""
-        return _list_doc_values(self.settings, self.fusion)
+        return _list_doc_values(self.settings, self.fusion, self.rules)
+
+    @property
+    def boosts(self) -> tuple[RuleBoost, ...]:
+        """The boosts and buries of rules; a fusion that is the crossing alone takes none, nor signals."""
+        return _list_boosts(self.fusion, self.rules)
 
     @property
     def added_doc_values(self) -> tuple[DocValueField, ...]:
@@ -140,8 +147,9 @@ class Decision:
     """What is done with a search.
 
     `forward` is what is sent if it is passed through; None: the client's own bytes. Those cannot be sent if
-    they hold `ext.rerank`, which OpenSearch does not know. `compared` is the plan of a window that is asked
-    for after the answer to a search that is passed through, to compare its orders; None: there is none.
+    they hold `ext.rerank`, which OpenSearch does not know. What rules hide is not hidden in it. `compared` is
+    the plan of a window that is asked for after the answer to a search that is passed through, to compare its
+    orders; None: there is none.
     """
 
     plan: Plan | Skip | InvalidControls
@@ -150,7 +158,12 @@ class Decision:
 
 
 def plan_search(
-    request: SearchRequest, target: Target, *, defaults: FusionDefaults, fallback: str | None = None
+    request: SearchRequest,
+    target: Target,
+    *,
+    defaults: FusionDefaults,
+    fallback: str | None = None,
+    rules: RuleEffects = NO_EFFECTS,
 ) -> Decision:
     """Decide about one `_search` on these indices.
 
@@ -159,6 +172,7 @@ def plan_search(
         target: what the indices say.
         defaults: the bundle's own for what the settings leave open.
         fallback: why OpenSearch cannot rescore it, None if it may.
+        rules: what the rules that apply to it do.
     """
     if not target.is_ours or changes_windows(request, target):
         # `ext.rerank`, if there is any, is not for us
@@ -167,7 +181,7 @@ def plan_search(
         controls, body = take_controls(dict(request.body))
         text = controls.query_text(body)
         own = request.with_body(body)
-        plan = _plan_with(controls, own, target, text, defaults, fallback)
+        plan = _plan_with(controls, rules.hide_in(own), target, text, defaults, fallback, rules)
     except InvalidError as error:
         return Decision(InvalidControls(str(error)))
     except (msgspec.DecodeError, RecursionError):  # OpenSearch's own parser says what it thinks of it
@@ -182,8 +196,9 @@ def _plan_with(
     given_text: str | None,
     defaults: FusionDefaults,
     fallback: str | None,
+    rules: RuleEffects,
 ) -> Plan | Skip:
-    """Plan a search, `request` being without its `ext.rerank`.
+    """Plan a search, `request` being without its `ext.rerank` and without what rules hide.
 
     Raises:
         InvalidError: a value does not go together with the index's own.
@@ -193,10 +208,13 @@ def _plan_with(
     settings = controls.apply_to(target.settings)
     if not settings.enabled:
         return Skip("disabled")
+    if not rules.reranks:
+        return Skip("rule")
     fusion, details = settings.fusion.resolve(defaults), controls.explain or controls.features
     try:
         if settings.execution == "cluster":
-            fallback = fallback or find_fallback(request, settings, fusion, details=details)
+            added = sum(each.log_factor for each in _list_boosts(fusion, rules))
+            fallback = fallback or find_fallback(request, settings, fusion, details=details, added=added)
         else:
             fallback = None
         return _plan(
@@ -205,6 +223,7 @@ def _plan_with(
             settings,
             given_text,
             fusion,
+            rules,
             details=details,
             features=controls.features,
             fallback=fallback,
@@ -221,6 +240,7 @@ def _plan(
     settings: RerankSettings,
     given_text: str | None,
     fusion: ResolvedFusion,
+    rules: RuleEffects,
     *,
     details: bool,
     features: bool,
@@ -249,7 +269,7 @@ def _plan(
     text = " ".join(texts)
     if not text:
         return Skip("query_text")
-    doc_values = () if in_cluster else _list_doc_values(settings, fusion)
+    doc_values = () if in_cluster else _list_doc_values(settings, fusion, rules)
     must_split = any(finds_other_values(request, each.name) for each in doc_values)
     if settings.vectors == "source":
         keep_vector, needs_docvalue = True, False
@@ -266,7 +286,9 @@ def _plan(
     names = [each.name for each in doc_values]
     if _reads_logged_features(request, fusion, features=features):
         names.append(LOGGED_FEATURES)
-    filter_path = _widen_filter(request, _list_needed(settings, names, in_cluster=in_cluster))
+    reads_ids = any(each.field is None for each in _list_boosts(fusion, rules))
+    needed = _list_needed(settings, names, in_cluster=in_cluster, reads_ids=reads_ids)
+    filter_path = _widen_filter(request, needed)
     if isinstance(filter_path, Skip):
         return filter_path
     return Plan(
@@ -288,6 +310,7 @@ def _plan(
         must_split=must_split,
         hybrid=find_technique(request, target),
         features=features,
+        rules=rules,
     )
 
 
@@ -295,10 +318,17 @@ def _reads_logged_features(request: SearchRequest, fusion: ResolvedFusion, *, fe
     return LTR_LOG in request.ext and (features or fusion.method == "combiner")
 
 
-def _list_doc_values(settings: RerankSettings, fusion: ResolvedFusion) -> tuple[DocValueField, ...]:
+def _list_doc_values(
+    settings: RerankSettings, fusion: ResolvedFusion, rules: RuleEffects
+) -> tuple[DocValueField, ...]:
     """Return each field once; `cluster` reads those of signals itself, and knows no others."""
+    boosted = (DocValueField(each.field) for each in _list_boosts(fusion, rules) if each.field is not None)
     exact = (DocValueField(name) for name in settings.keep_exact)
-    return tuple(dict.fromkeys((*(signal.field for signal in fusion.signals), *exact)))
+    return tuple(dict.fromkeys((*(signal.field for signal in fusion.signals), *exact, *boosted)))
+
+
+def _list_boosts(fusion: ResolvedFusion, rules: RuleEffects) -> tuple[RuleBoost, ...]:
+    return () if fusion.method == "none" else rules.boosts
 
 
 def _check_order(request: SearchRequest) -> str | None:
@@ -318,13 +348,13 @@ def _check_page(start: int, end: int, last_start: int, max_result_window: int) -
 
 
 def _list_needed(
-    settings: RerankSettings, names_of_fields: list[str], *, in_cluster: bool
+    settings: RerankSettings, names_of_fields: list[str], *, in_cluster: bool, reads_ids: bool
 ) -> list[tuple[str, ...]]:
     """Return what is read of a hit."""
     if in_cluster:
         return []
     is_read_apart = settings.verify_at_search or settings.vectors == "source"
-    names = ("_index", "_id", "_routing") if is_read_apart else ()
+    names = ("_index", "_id", "_routing") if is_read_apart else ("_id",) if reads_ids else ()
     fields = [("fields", name) for name in (settings.field, *names_of_fields)]
     return [("_score",), *fields, *((name,) for name in names)]
 

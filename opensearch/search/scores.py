@@ -24,6 +24,18 @@ class SignalScore:
 
 
 @dataclass(frozen=True)
+class RuleScore:
+    """What a boost or a bury does to one hit: `kind` says which; the score is times `factor`, at least 1.
+
+    `rule` is the rule's place in the settings, counted from 0.
+    """
+
+    rule: int
+    kind: str
+    factor: float
+
+
+@dataclass(frozen=True)
 class HitScores:
     """The scores of one hit of the window.
 
@@ -45,6 +57,7 @@ class HitScores:
     similarity: float | None = None
     neighbours: float | None = None
     signals: tuple[SignalScore, ...] = ()
+    rules: tuple[RuleScore, ...] = ()
     is_demoted: bool = False
     is_exact: bool = False
     rank_before_diversity: int | None = None
@@ -82,6 +95,10 @@ def add_explanation(hit: Hit, scores: HitScores, style: Style, depth: int) -> Hi
     parts += [
         _build_leaf(each.factor, f"factor of the signal {each.kind} of {each.field}", style, depth + 2)
         for each in scores.signals
+    ]
+    parts += [
+        _build_leaf(each.factor, f"factor of the {each.kind} of rule {each.rule}", style, depth + 2)
+        for each in scores.rules
     ]
     own = style.object(
         {
@@ -121,6 +138,9 @@ def add_details(hit: Hit, scores: HitScores, rank: int, style: Style, depth: int
     if scores.features is not None:
         features = {name: Raw(msgspec.json.encode(value)) for name, value in scores.features.items()}
         details["features"] = style.object(features, depth + 1)
+    if scores.rules:
+        rules = [_describe_rule(each, style, depth + 2) for each in scores.rules]
+        details["rules"] = style.array(rules, depth + 1)
     return {**hit, "_rerank": style.object(details, depth)}
 
 
@@ -130,6 +150,15 @@ def _describe_signal(signal: SignalScore, style: Style, depth: int) -> Raw:
         "kind": _encode_text(signal.kind),
         "value": Raw(msgspec.json.encode(signal.value)) if np.isfinite(signal.value) else Raw(b"null"),
         "factor": _encode_number(signal.factor),
+    }
+    return style.object(members, depth)
+
+
+def _describe_rule(rule: RuleScore, style: Style, depth: int) -> Raw:
+    members = {
+        "rule": Raw(str(rule.rule).encode()),
+        "kind": _encode_text(rule.kind),
+        "factor": _encode_number(rule.factor),
     }
     return style.object(members, depth)
 

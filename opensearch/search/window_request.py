@@ -136,6 +136,8 @@ def request_window_vectors(plan: Plan) -> SearchCall:
         body["_source"] = Raw(b"false")
     elif plan.settings.verify_at_search:
         body["_source"] = _encode(plan.settings.source_fields)
+    elif any(each.field is None for each in plan.boosts):
+        body["_source"] = Raw(b"false")
     else:  # no stored field at all: OpenSearch would unpack a fat source for the sake of `_id` alone
         body["stored_fields"] = Raw(b'"_none_"')
     parameters = request.parameters_without("from", "size", *_SOURCE_PARAMETERS, *_OF_THE_PAGE)

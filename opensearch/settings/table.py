@@ -14,6 +14,7 @@ from opensearch.rawjson.validation import InvalidError, build_error, validate
 from opensearch.settings.experiment import ExperimentArm, ExperimentSettings, check_arms, check_experiment
 from opensearch.settings.fusion import FusionControls, FusionDefaults, ResolvedFusion
 from opensearch.settings.group import SettingsGroup
+from opensearch.settings.rules import RuleSettings, check_rules
 from opensearch.settings.signals import SignalSettings, check_signals, resolve_signals
 
 META_KEY = "rerank"
@@ -207,6 +208,21 @@ class RerankSettings(SettingsGroup, frozen=True):
             " that is the query's text come first, in first-stage order. Only in `sidecar`."
         ),
     ] = ()
+    rules: Annotated[
+        tuple[RuleSettings, ...],
+        Meta(
+            description="What editors say about single queries: documents that are pinned, raised, lowered"
+            " or hidden."
+            " See [rules](#rules)."
+        ),
+    ] = ()
+    rules_from: Annotated[
+        Annotated[str, Meta(pattern=r"^[^/,*?\s]+/.+$", max_length=1000)] | None,
+        Meta(
+            description="`INDEX/ID` of a document with more rules, which come after these; unset: none. See"
+            " [rules in a document](#rules-in-a-document)."
+        ),
+    ] = None
     pipelines_allowed: Annotated[
         tuple[Annotated[str, Meta(min_length=1)], ...],
         Meta(
@@ -355,6 +371,7 @@ def parse_settings(rerank: Any, place: SettingsSource = IN_MAPPING) -> RerankSet
         check_arms(rerank, place.name, place.remedy)
         settings = validate(rerank, RerankSettings, place.name, place.remedy)
         check_together(settings, place.name, place.remedy)
+        check_rules(settings.rules, f"{place.name}.rules", place.remedy)
     except InvalidError as error:
         raise SettingsError(str(error)) from error
     return settings
@@ -436,7 +453,7 @@ def _changed_values(settings: msgspec.Struct) -> dict[str, Any]:
     for field in msgspec.structs.fields(settings):
         value = getattr(settings, field.name)
         if value != field.default:
-            changed[field.name] = encode_value(value)
+            changed[field.encode_name] = encode_value(value)
     return changed
 
 

@@ -1,6 +1,6 @@
 """What a search's target indices say about reranking, read from OpenSearch's get-index response."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from opensearch.settings.layers import Defaults, apply_defaults
+from opensearch.settings.rules import RuleSettings
 from opensearch.settings.search_pipeline import SearchPipeline
 from opensearch.settings.skip import Skip
 from opensearch.settings.table import (
@@ -47,7 +48,10 @@ class Target:
     `settings` hold for all of them, or say why there are none. `fields` names the vector fields of every
     concrete index that clients do not see, None if it has no settings. `pipelines` are their default search
     pipelines; `definitions` say what pipelines do, those or the one that a search asks for, if that was
-    looked up. `max_result_window` and `max_rescore_window` are the smallest of theirs.
+    looked up. `max_result_window` and `max_rescore_window` are the smallest of theirs. `rules` are those of
+    every concrete index that has any; `holding_rules` are those of the settings that hold for all of them.
+    `rule_documents` and `holding_document` name the documents of `rules_from` in the same way; once these are
+    read, their rules are among the others, and `rule_problem` says in a word why one could not be.
     """
 
     settings: RerankSettings | Skip
@@ -56,6 +60,11 @@ class Target:
     max_result_window: int = MAX_RESULT_WINDOW
     max_rescore_window: int = MAX_RESULT_WINDOW
     definitions: Mapping[str, SearchPipeline] = field(default_factory=dict)
+    rules: Mapping[str, tuple[RuleSettings, ...]] = field(default_factory=dict)
+    holding_rules: tuple[RuleSettings, ...] = ()
+    rule_documents: Mapping[str, str] = field(default_factory=dict)
+    holding_document: str | None = None
+    rule_problem: str = ""
 
     @property
     def is_ours(self) -> bool:
@@ -157,13 +166,22 @@ def resolve_target(body: bytes, defaults: Defaults | None = None) -> Target:
 
 def resolve_records(records: Mapping[str, IndexRecord], defaults: Defaults) -> Target:
     """Return what these indices say together, above a server's defaults."""
-    by_age = sorted(records.values(), key=lambda index: index.created_ms)
+    named = sorted(records.items(), key=lambda each: each[1].created_ms)
+    by_age = [record for _, record in named]
+    parsed = {name: _parse(record, defaults) for name, record in records.items()}
+    settings = _agree(by_age, [parsed[name] for name, _ in named])
     return Target(
-        _agree(by_age, defaults),
+        settings,
         fields={name: _read_fields(index) for name, index in records.items()},
         pipelines=frozenset(index.default_pipeline for index in by_age) - {NO_PIPELINE},
         max_result_window=min((index.max_result_window for index in by_age), default=0),
         max_rescore_window=min((index.max_rescore_window for index in by_age), default=0),
+        rules={name: each.rules for name, each in parsed.items() if each is not None and each.rules},
+        holding_rules=() if isinstance(settings, Skip) else settings.rules,
+        rule_documents={
+            name: each.rules_from for name, each in parsed.items() if each is not None and each.rules_from
+        },
+        holding_document=None if isinstance(settings, Skip) else settings.rules_from,
     )
 
 
@@ -189,8 +207,20 @@ def find_problem(record: IndexRecord, defaults: Defaults) -> str | None:
     return None
 
 
-def _agree(indices: list[IndexRecord], defaults: Defaults) -> RerankSettings | Skip:
-    """Return the settings that apply to indices, the newest last.
+def _parse(index: IndexRecord, defaults: Defaults) -> RerankSettings | None:
+    """Return one index's settings, None if it has none or they are not valid."""
+    if index.rerank is None:
+        return None
+    try:
+        return parse_settings(apply_defaults(defaults, index.rerank))
+    except SettingsError:
+        return None
+
+
+def _agree(
+    indices: Sequence[IndexRecord], settings: Sequence[RerankSettings | None]
+) -> RerankSettings | Skip:
+    """Return the settings that apply to indices with these settings of their own, the newest last.
 
     All must have settings and agree on models, fields and source fields; for everything else the newest index
     counts, so that a data stream follows its template.
@@ -201,12 +231,11 @@ def _agree(indices: list[IndexRecord], defaults: Defaults) -> RerankSettings | S
         return Skip("not_enabled")
     if any(index.rerank is None for index in indices):
         return Skip("indices")
-    try:
-        settings = [parse_settings(apply_defaults(defaults, index.rerank)) for index in indices]
-    except SettingsError:
+    valid = [each for each in settings if each is not None]
+    if len(valid) < len(settings):
         return Skip("settings")
-    agreed = {(each.model, each.field, each.vectors, each.source_fields, each.migration) for each in settings}
-    return settings[-1] if len(agreed) == 1 else Skip("indices")
+    agreed = {(each.model, each.field, each.vectors, each.source_fields, each.migration) for each in valid}
+    return valid[-1] if len(agreed) == 1 else Skip("indices")
 
 
 def _read_fields(index: IndexRecord) -> tuple[str, ...] | None:

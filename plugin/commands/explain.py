@@ -119,6 +119,8 @@ def _format_hit(rank: int, hit: dict[str, Any], used: dict[str, Any] | None) -> 
     place = scored["rank"] if scored else rank
     line = Text(f"{place:>3}  {_format_move(scored)}  ", no_wrap=True, overflow="ellipsis")
     yield line.append(hit.get("title", hit["_id"]), "bold")
+    if "pinned" in hit:
+        yield Text(f"{_INDENT}pinned to place {hit['pinned']} by a rule", style="dim")
     if scored and used:
         parts = find_score_parts(scored, used)
         described = _format_shares(scored, parts) if parts.shares else _format_plain(scored)
@@ -149,6 +151,8 @@ def _format_shares(scored: dict[str, Any], parts: ScoreParts) -> Iterator[str]:
     for each in scored.get("signals", ()):
         value = "no value" if each["value"] is None else f"{each['value']:g}"
         yield f"signal {each['field']} {value} → {math.log(each['factor']):+.2f}"
+    for each in scored.get("rules", ()):
+        yield f"{each['kind']} of rule {each['rule']} → {math.log(each['factor']):+.2f}"
     yield f"= {parts.total:.2f}"
     before = scored.get("rank_before_diversity", scored["rank"])
     if before != scored["rank"]:

@@ -63,11 +63,11 @@ def remove_controls(search: dict[str, Any]) -> dict[str, Any]:
 
 
 def disable_reranking(search: dict[str, Any]) -> dict[str, Any]:
-    """Return a search body that asks for OpenSearch's own order, with `ext.rerank.enabled: false`.
+    """Return a search body that asks for OpenSearch's own order, without reranking and without rules.
 
     A body whose `ext.rerank` is no object is returned as it is, for the proxy to refuse.
     """
-    return _set_control(search, "enabled", value=False)
+    return _set_control(_set_control(search, "enabled", value=False), "rules", value=False)
 
 
 def ask_for_details(search: dict[str, Any]) -> dict[str, Any]:

@@ -77,6 +77,11 @@ SETUP: tuple[Reason, ...] = (
         "breakers](#circuit-breakers)).",
     ),
     Reason(
+        ("rule",),
+        "A [rule](rules.md) for this query says `rerank: false`.",
+        "None: an editor wants OpenSearch's order for it. Or take the rule out.",
+    ),
+    Reason(
         ("experiment",),
         "An [experiment](experiments.md) runs, and this client's arm is OpenSearch's own order.",
         "None: the other arms are reranked. `twinrank experiment stop INDEX` ends it.",
@@ -89,8 +94,8 @@ SETUP: tuple[Reason, ...] = (
     ),
     Reason(
         ("doc_values",),
-        "OpenSearch has no doc values of a field in `fusion.signals` or `keep_exact`: it is a `text`, for "
-        "example.",
+        "OpenSearch has no doc values of a field in `fusion.signals`, `keep_exact` or a rule's `term`: it is "
+        "a `text`, for example.",
         "`twinrank settings INDEX` names the field, and what to use in its place.",
     ),
     Reason(
@@ -195,8 +200,8 @@ REQUEST: tuple[Reason, ...] = (
     Reason(
         ("docvalue_fields",),
         "The search has 100 of them, OpenSearch's limit, and the vector would be one more. Or it asks for a "
-        "field of `fusion.signals` or `keep_exact` itself, in an `_msearch` or beside something that needs a "
-        "single request.",
+        "field of `fusion.signals`, `keep_exact` or a rule's `term` itself, in an `_msearch` or beside "
+        "something that needs a single request.",
         "Ask for 99. Or leave that field out of `fields` and `docvalue_fields`: `_source` has it.",
     ),
     Reason(

@@ -1,8 +1,8 @@
 """What each part adds to a hit's score, in numbers that a person can compare.
 
 A `log_linear` score is first stage x exp(weight x (1 + crossing + feedback x (1 + similarity))), smoothed, x
-the factors of signals. Its size says nothing, but its logarithm is a sum. What is the same for every hit is
-left out of the sum.
+the factors of signals and of rules. Its size says nothing, but its logarithm is a sum. What is the same for
+every hit is left out of the sum.
 """
 
 import math
@@ -18,8 +18,8 @@ NUM_DIGITS = 4
 class ScoreParts:
     """A hit's score, and what adds up to it.
 
-    `total` orders the hits. `shares` maps `first_stage`, `crossing`, `feedback`, `smoothing` and `signals`
-    to their summands; it is empty for a fusion method that is no sum.
+    `total` orders the hits. `shares` maps `first_stage`, `crossing`, `feedback`, `smoothing`, `signals` and
+    `rules` to their summands; it is empty for a fusion method that is no sum.
     """
 
     total: float
@@ -54,10 +54,13 @@ def find_score_parts(scored: Mapping[str, Any], used: Mapping[str, Any]) -> Scor
         shares["crossing"] = weight * scored["crossing"]
     if scored.get("similarity") is not None:
         shares["feedback"] = weight * feedback * scored["similarity"]
-    signals = sum(_log(each["factor"]) for each in scored.get("signals", ()))
-    known = sum(shares.values()) + signals
-    if scored.get("signals"):
-        shares["signals"] = signals
+    factors = {
+        name: sum(_log(each["factor"]) for each in scored[name])
+        for name in ("signals", "rules")
+        if scored.get(name)
+    }
+    shares |= factors
+    known = sum(shares.values())
     if fused is None:
         return ScoreParts(known, shares)
     total = _log(fused) - weight * (1 + feedback)

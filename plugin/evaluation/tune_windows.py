@@ -67,7 +67,7 @@ def _build_body(query: EvaluationQuery, fields: Sequence[str]) -> dict[str, Any]
 
 
 def _ask_for_window(body: Mapping[str, Any], wanted: WindowRequest) -> dict[str, Any]:
-    controls = {"enabled": True, "window_size": wanted.size, **wanted.controls}
+    controls = {"enabled": True, "rules": False, "window_size": wanted.size, **wanted.controls}
     own = body.get("ext")
     ext = {**(own if isinstance(own, dict) else {}), "rerank": controls}
     return {**body, "from": 0, "size": wanted.size, "_source": False, "ext": ext}

@@ -8,6 +8,7 @@ import msgspec
 
 from indexer.document import text_of
 from opensearch.client import index_path
+from opensearch.search.pins import PINNED
 from opensearch.settings.table import RerankSettings
 from plugin.compare.comparison import ask_for_details, describe_moves, disable_reranking
 from plugin.compare.hit_text import hit_text, hit_title
@@ -81,7 +82,7 @@ def describe_orders(
     titles: Sequence[str],
     fields: Sequence[str],
 ) -> dict[str, Any]:
-    """Return `documents` by key, and `orders`, two lists: keys, and keys with move and scores.
+    """Return `documents` by key, and `orders`, two lists: keys, and keys with move, scores and pinned place.
 
     A document's title is the first of the fields `titles` with text; its text is that of the other `fields`.
     """
@@ -97,8 +98,8 @@ def describe_orders(
                 {"key": key, "score": hit.get("_score")} for key, hit in zip(left, before, strict=True)
             ],
             "twinrank": [
-                {"key": key, "move": move, "scores": scores}
-                for key, move, scores in zip(right, moves, scored, strict=True)
+                {"key": key, "move": move, "scores": scores, "pinned": hit.get(PINNED)}
+                for key, move, scores, hit in zip(right, moves, scored, after, strict=True)
             ],
         },
     }

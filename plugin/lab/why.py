@@ -13,6 +13,7 @@ LABELS = {
     "feedback": "Likeness to the best hits",
     "smoothing": "Similar hits",
     "signals": "Signals",
+    "rules": "Rules",
 }
 """The parts of a score in words."""
 

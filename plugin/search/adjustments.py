@@ -1,4 +1,7 @@
-"""What follows the scores: signals, least probability, diversity, exact matches. Each orders it again."""
+"""What follows the scores: signals, rules, least probability, diversity, exact matches.
+
+Each orders the window again.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,6 +10,7 @@ import numpy as np
 from opensearch.fields.doc_values import read_texts
 from opensearch.fields.vector_field import Hit
 from opensearch.search.plan import Plan
+from plugin.search.rules import rank_by_rules
 from plugin.search.signals import rank_by_signals
 from reranker.arrays import Booleans, Floats
 from reranker.crossing import Crossing
@@ -36,7 +40,7 @@ def adjust(
         vectors: the window's.
         crossing: the bundle's crossing layer.
     """
-    settings, ranking = plan.settings, rank_by_signals(ranking, plan, hits)
+    settings, ranking = plan.settings, rank_by_rules(rank_by_signals(ranking, plan, hits), plan, hits)
     if settings.min_probability is not None:
         apply_least = cut_unlikely if settings.cuts else demote_unlikely
         ranking = apply_least(ranking, crossing, settings.min_probability)

@@ -64,6 +64,7 @@ class ClusterSearch:
             adjustments={"signals": len(plan.fusion.signals)} if plan.fusion.signals else {},
             model=self._model.name,
             bundle=self._model.bundle,
+            rules=plan.rules.describe(len(plan.boosts)),
             stages_ms=context.stages_ms(),
         )
         return build_response(exchange, page, outcome)
@@ -89,5 +90,6 @@ class ClusterSearch:
             window_size=plan.window_size,
             field=plan.settings.field,
             signals=plan.fusion.signals,
+            boosts=plan.boosts,
             now_ms=time.time() * 1000,
         )

@@ -13,6 +13,7 @@ from opensearch.endpoints import Api, Endpoint
 from opensearch.errors import read_reason
 from opensearch.index.settings_report import SettingsReport
 from opensearch.search.hybrid import suits_windows
+from opensearch.search.pins import PINNED
 from opensearch.settings.table import RerankSettings, SettingsError
 from opensearch.settings.target import Target
 from plugin.compare.comparison import ask_for_details
@@ -202,4 +203,5 @@ def _describe_hit(hit: dict[str, Any], fields: Sequence[str], used: dict[str, An
     shown, scored = {name: hit.get(name) for name in ("_index", "_id", "_score")}, hit.get("_rerank")
     text = {"title": hit_title(hit, fields), "text": hit_text(hit, fields)} if hit.get("_source") else {}
     parts = find_score_parts(scored, used).as_json() if scored and used else None
-    return {**shown, **text, "rerank": scored, "score_parts": parts}
+    pinned = {"pinned": hit[PINNED]} if PINNED in hit else {}
+    return {**shown, **text, "rerank": scored, "score_parts": parts, **pinned}

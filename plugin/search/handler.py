@@ -1,13 +1,16 @@
 """One `_search`: planned, executed, and passed through with the reason if it is not or cannot be reranked.
 
-`handle` -> `search` -> `SearchPlanner.plan` -> `_execute` -> `SidecarSearch.run` or `ClusterSearch.run`
+`handle` -> `search` -> `_plan` -> `_execute` -> `SidecarSearch.run` or `ClusterSearch.run`
 """
 
+import logging
 from dataclasses import replace
 
 from opensearch.endpoints import Endpoint
 from opensearch.search.plan import InvalidControls, Plan
 from opensearch.search.request import SearchRequest
+from opensearch.search.response import UnusableResponseError
+from opensearch.search.rules import NO_EFFECTS
 from opensearch.settings.skip import Skip
 from opensearch.settings.target import Target
 from plugin.encoding.model import Model
@@ -25,8 +28,10 @@ from plugin.search.failure import (
     is_of_opensearch,
     log_failure,
 )
+from plugin.search.pins import PinPlanner, insert_pins
 from plugin.search.planner import SearchPlanner
 from plugin.search.request_body import parse_search, read_body
+from plugin.search.rules import find_effects
 from plugin.search.search import Search
 from plugin.search.shadow import DeferredAttributes, ShadowWorker
 from plugin.search.sidecar import SidecarSearch
@@ -35,6 +40,8 @@ from plugin.telemetry.outcome import SearchOutcome
 from plugin.ubi.recorder import UbiRecorder
 from plugin.upstream.access import DENIED, may_search
 from plugin.upstream.client import StreamedResponse, Upstream
+
+_log = logging.getLogger("twinrank.search")
 
 _UNSEEN = Skip("not_enabled")
 """The reason for a caller who may not see an index, whatever its settings are."""
@@ -53,6 +60,7 @@ class SearchHandler:
     ) -> None:
         self._upstream = upstream
         self._planner = planner
+        self._pins = PinPlanner(upstream, planner)
         self._recorder = recorder
         self._shadows = shadows or ShadowWorker()
         self._comparer = WindowComparer(upstream, model)
@@ -76,11 +84,19 @@ class SearchHandler:
             UpstreamError: OpenSearch cannot be asked.
             ClientDisconnectedError: nobody waits for the answer any more.
         """
-        with request.context.stage("plan"):
-            search = self._planner.plan(request, indices, asked)
+        search = self._plan(request, indices, asked)
         response = add_assignment(self._execute(search, body), search.assignment)
         search.page.record_response(response)
         return response
+
+    def _plan(self, request: Request, indices: str, asked: SearchRequest | Skip) -> Search:
+        """Plan a search; if rules pin documents, those that it finds are asked for here."""
+        with request.context.stage("plan"):
+            target = self._planner.find_target(request, indices, asked)
+            rules = find_effects(asked, target)
+            if isinstance(asked, Skip) or not rules.pins:
+                return self._planner.plan(request, indices, asked, target=target, rules=rules)
+        return self._pins.plan(request, indices, asked, target, rules)
 
     def _execute(self, search: Search, body: bytes) -> Response:
         """Rerank a search as it is planned; fall back to the client's own if that is its plan, or fails."""
@@ -91,7 +107,7 @@ class SearchHandler:
             return self._show_error(search, body, build_refusal(plan.detail))
         try:
             executor = self._cluster if plan.in_cluster else self._sidecar
-            response = executor.run(search.request, plan)
+            response = insert_pins(search, executor.run(search.request, plan))
         except ClientDisconnectedError:
             raise
         except Exception as error:  # noqa: BLE001  # the app's edge: a fault of the proxy must not fail a search
@@ -115,19 +131,27 @@ class SearchHandler:
 
     def _fall_back(self, search: Search, body: bytes, skip: Skip) -> Response:
         """Send the client's own search, without `ext.rerank` if it has one, and cut our fields out."""
-        context = search.request.context
+        context, search = search.request.context, search.skip(skip)
         with context.stage("opensearch"):
             response = self._forward(search, body)
             while response.status == 400 and (other := self._change_refused(search, response)):
                 search, response = other, self._forward(other, body)
+            try:
+                response = insert_pins(search, response)
+            except UnusableResponseError as error:
+                _log.warning("pins cannot be put into an answer, so the client's own is sent: %s", error)
+                search = search.drop_rules()
+                response = self._forward(search, body)
         if response.status in DENIED:
             return self._hide(search, body, response)
-        outcome = SearchOutcome.skipped(skip.reason, context.stages_ms())
+        outcome = SearchOutcome.skipped(skip.reason, context.stages_ms(), rules=search.rules.describe())
         response = replace(response, outcome=self._comparer.attach(search, outcome))
         return self._record(search, response) if search.is_recorded_passed else response
 
     def _change_refused(self, search: Search, response: Response) -> Search | None:
-        """Return a refused search without what its record has changed, None if that may not be the reason."""
+        """Return a refused search without what rules or its record have changed; None: that is not why."""
+        if search.is_ruled and isinstance(response.body, bytes):
+            return search.drop_rules()
         if search.recorded is None or self._recorder is None or not isinstance(response.body, bytes):
             return None
         taken = self._recorder.take_back(search.recorded, response.body)
@@ -135,7 +159,7 @@ class SearchHandler:
 
     def _forward(self, search: Search, body: bytes) -> Response:
         redact = build_redaction(search.target, search.asked)
-        if redact is None and search.recorded is not None:
+        if redact is None and (search.recorded is not None or search.is_ruled):
             redact = _keep_whole
         return forward_request(
             self._upstream,
@@ -162,7 +186,8 @@ class SearchHandler:
         """Answer the proxy's own error to a caller who may search there, and OpenSearch's to others."""
         if may_search(self._upstream, search.request, search.indices):
             return own
-        return self._fall_back(replace(search, target=Target(_UNSEEN), forward=None), body, _UNSEEN)
+        unseen = replace(search, target=Target(_UNSEEN), forward=None, rules=NO_EFFECTS, pinned=None)
+        return self._fall_back(unseen, body, _UNSEEN)
 
     def _hide(self, search: Search, body: bytes, denied: Response) -> Response:
         """Return a refusal; to a caller who may not see the settings, the one for an index that has none."""
@@ -176,7 +201,7 @@ class SearchHandler:
 
 
 def _keep_whole(body: bytes) -> bytes:
-    """Return a response as it is; it is read at once, so that it can be recorded."""
+    """Return a response as it is; it is read at once, so that it can be recorded, or asked for again."""
     return body
 
 

@@ -125,7 +125,8 @@ def _key(request: Request, search: SearchRequest, settings: RerankSettings) -> i
     hashed.update(b"\1")
     for name, raw in sorted(_lasting_parts(search.body).items()):
         hashed.update(name.encode("utf-8", "surrogatepass") + b"\0" + bytes(raw) + b"\0")
-    hashed.update(b"\1" + msgspec.msgpack.encode(settings))
+    without = msgspec.structs.replace(settings, rules=()) if settings.rules else settings  # they may be long
+    hashed.update(b"\1" + msgspec.msgpack.encode(without))
     return hashed.intdigest()
 
 

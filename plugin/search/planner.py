@@ -11,6 +11,7 @@ from opensearch.search.hybrid import list_undefined
 from opensearch.search.plan import Decision, InvalidControls, Plan, plan_search
 from opensearch.search.point_in_time import read_indices
 from opensearch.search.request import SearchRequest
+from opensearch.search.rules import RuleEffects
 from opensearch.search.window_request import can_split
 from opensearch.settings.skip import Skip
 from opensearch.settings.table import RerankSettings
@@ -22,6 +23,7 @@ from plugin.http.messages import Request
 from plugin.search.breaker import UpstreamBreaker, find_kind
 from plugin.search.cluster import has_script
 from plugin.search.page_agreement import PageAgreement
+from plugin.search.rules import find_effects
 from plugin.search.search import Search
 from plugin.settings.cache import SettingsCache
 from plugin.settings.languages import LanguageCache
@@ -52,7 +54,14 @@ class SearchPlanner:
         self.on_experiment: Callable[[str], None] = lambda word: None
 
     def plan(
-        self, request: Request, indices: str, asked: SearchRequest | Skip, *, fallback: str | None = None
+        self,
+        request: Request,
+        indices: str,
+        asked: SearchRequest | Skip,
+        *,
+        target: Target | None = None,
+        rules: RuleEffects | None = None,
+        fallback: str | None = None,
     ) -> Search:
         """Plan one search; `fallback` says why OpenSearch cannot rescore it.
 
@@ -60,21 +69,24 @@ class SearchPlanner:
             request: the client's.
             indices: the indices part of the search's path.
             asked: the search, or why it cannot be read.
+            target: what its indices say; None: look it up.
+            rules: what the rules that apply to it do; None: find them, and put no pins into its page.
             fallback: why OpenSearch cannot rescore it, None if it may.
 
         Raises:
             UpstreamError: OpenSearch cannot be asked.
         """
-        target = self._define_pipelines(request, self._find_target(request, indices, asked), asked)
+        target = self._define_pipelines(request, target or self.find_target(request, indices, asked), asked)
+        rules = find_effects(asked, target) if rules is None else rules
         try:
-            recorded = self._take_recorded(asked)
+            recorded = self.take_recorded(asked)
         except InvalidError as error:
             page = self._pages.find_page(request, asked, target, InvalidControls(str(error)))
             return Search(request, indices, asked, target, InvalidControls(str(error)), None, page)
         decision, assignment = (
             (Decision(asked), None)
             if isinstance(asked, Skip)
-            else self._decide(request, asked, recorded, target, fallback)
+            else self._decide(request, asked, recorded, target, fallback, rules)
         )
         if recorded is not None and assignment is not None and assignment.unit is not None:
             recorded = replace(recorded, is_left_to_plugin=False)  # which knows nothing of arms
@@ -83,11 +95,27 @@ class SearchPlanner:
         plan, forward = page.follow(decision.plan), decision.forward
         if recorded is not None:
             forward = recorded.choose_forward(forward)
-        return Search(
-            request, indices, sent, target, plan, forward, page, recorded, assignment, decision.compared
+        search = Search(
+            request,
+            indices,
+            sent,
+            target,
+            plan,
+            forward,
+            page,
+            recorded,
+            assignment,
+            decision.compared,
+            plain=forward,
+            rules=rules,
         )
+        if isinstance(asked, Skip):
+            return search
+        if plan == Skip("upstream"):  # a breaker is open
+            return search.drop_rules()
+        return replace(search, forward=rules.hide_in(forward or asked)) if rules.hidden else search
 
-    def _take_recorded(self, asked: SearchRequest | Skip) -> RecordedSearch | None:
+    def take_recorded(self, asked: SearchRequest | Skip) -> RecordedSearch | None:
         """Return what is recorded of a search, None if nothing is.
 
         Raises:
@@ -110,6 +138,7 @@ class SearchPlanner:
         recorded: RecordedSearch | None,
         target: Target,
         fallback: str | None,
+        rules: RuleEffects,
     ) -> tuple[Decision, Assignment | None]:
         """Decide about a search whose indices' settings are known, and which part it has in an experiment.
 
@@ -126,7 +155,9 @@ class SearchPlanner:
             fallback = fallback or assignment.fallback
         defaults = model.choose("" if assignment is None else assignment.bundle).fusion
         sent = asked if recorded is None else recorded.sent
-        decision = plan_search(sent, target, defaults=defaults, fallback=self._no_script or fallback)
+        decision = plan_search(
+            sent, target, defaults=defaults, fallback=self._no_script or fallback, rules=rules
+        )
         plan = decision.plan
         if not isinstance(plan, Plan):
             return decision, None
@@ -136,7 +167,7 @@ class SearchPlanner:
             return replace(decision, plan=Skip("language")), None
         if plan.settings.min_probability is not None and not self._are_calibrated(assignment):
             return replace(decision, plan=Skip("uncalibrated")), None
-        if plan.must_split and (fallback is not None or not can_split(plan)):
+        if plan.must_split and (fallback not in (None, "pin") or not can_split(plan)):
             return replace(decision, plan=Skip("docvalue_fields")), None
         request.context.note_query(plan.query_text)
         if assignment is not None and not isinstance(settings, Skip):
@@ -166,8 +197,12 @@ class SearchPlanner:
         is_foreign = bool(plan.settings.index_languages) and self._model.is_foreign(plan.query_text)
         return self._model.reads(plan.query_text) and not is_foreign
 
-    def _find_target(self, request: Request, indices: str, asked: SearchRequest | Skip) -> Target:
-        """Return what a search's indices say."""
+    def find_target(self, request: Request, indices: str, asked: SearchRequest | Skip) -> Target:
+        """Return what a search's indices say.
+
+        Raises:
+            UpstreamError: OpenSearch cannot be asked.
+        """
         parameters = {} if isinstance(asked, Skip) else asked.parameters
         if not isinstance(asked, Skip) and "pit" in asked.body:
             behind = _behind_the_point_in_time(asked)

@@ -10,7 +10,7 @@ import numpy as np
 
 from opensearch.search.plan import Plan
 from opensearch.search.response import SearchResponse
-from opensearch.search.scores import HitScores, SignalScore
+from opensearch.search.scores import HitScores, RuleScore, SignalScore
 from plugin.encoding.model import Model
 from plugin.experiments.attributes import DRAFT, NOBODYS, TEAMS, join_names
 from plugin.experiments.team_draft import name_draft
@@ -69,6 +69,7 @@ class WindowScores:
             similarity=self._similarity(position),
             neighbours=neighbours,
             signals=self._signals(position),
+            rules=self._rules(position),
             is_demoted=self.ranking.unlikely is not None and bool(self.ranking.unlikely[position]),
             rank_before_diversity=self._rank_before_diversity(position),
             is_exact=self.ranking.exact is not None and bool(self.ranking.exact[position]),
@@ -96,6 +97,7 @@ class WindowScores:
             fallback=self.plan.fallback,
             adjustments=count_adjustments(self.ranking, self.plan),
             hybrid=self.plan.hybrid or "",
+            rules=self.plan.rules.describe(len(self.plan.boosts)),
             stages_ms=stages_ms or {},
             attributes=self._describe_teams(),
             deferred=self.shadow,
@@ -135,9 +137,9 @@ class WindowScores:
 
         `log_linear` is ranked by its logarithm and shown as first_stage * exp(weight * (1 + crossing)), the
         value that `cluster` computes; the first stage of a hybrid query is its scaled score. Feedback
-        multiplies it by exp(weight * feedback * (1 + similarity)), and each signal by a factor of at least 1.
-        So it is never below the first stage's, nor, smoothed, below the last hit's. `none` is shown as its
-        probability, a combiner's value by the logistic function.
+        multiplies it by exp(weight * feedback * (1 + similarity)), and each signal and rule by a factor of at
+        least 1. So it is never below the first stage's, nor, smoothed, below the last hit's. `none` is shown
+        as its probability, a combiner's value by the logistic function.
         """
         method, weight = self.plan.fusion.method, self.plan.fusion.weight or 0.0
         if method == "log_linear":
@@ -172,6 +174,16 @@ class WindowScores:
             )
         )
 
+    def _rules(self, position: int) -> tuple[RuleScore, ...]:
+        """Return what each boost and bury does to one hit."""
+        if self.ranking.boosts is None:
+            return ()
+        found = zip(self.plan.boosts, self.ranking.boosts[:, position].tolist(), strict=True)
+        return tuple(
+            RuleScore(each.rule, "bury" if each.is_bury else "boost", math.exp(log_factor))
+            for each, log_factor in found
+        )
+
     def _neighbours(self, position: int) -> float | None:
         neighbours = self.ranking.neighbours
         if neighbours is None or np.isnan(neighbours[position]):
@@ -180,7 +192,9 @@ class WindowScores:
 
     def _fused_by(self, *, is_smoothed: bool) -> str:
         formula = self._formula(is_smoothed=is_smoothed)
-        return formula if self.ranking.signals is None else f"{formula}; then times the signals' factors"
+        if self.ranking.signals is not None:
+            formula = f"{formula}; then times the signals' factors"
+        return formula if self.ranking.boosts is None else f"{formula}; then times the rules' factors"
 
     def _formula(self, *, is_smoothed: bool) -> str:
         fusion, feedback = self.plan.fusion, self.feedback

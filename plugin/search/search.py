@@ -3,8 +3,10 @@
 from dataclasses import dataclass, replace
 
 from opensearch.search.ext import take_controls
+from opensearch.search.pins import PinnedPage
 from opensearch.search.plan import InvalidControls, Plan
 from opensearch.search.request import SearchRequest
+from opensearch.search.rules import NO_EFFECTS, RuleEffects
 from opensearch.settings.skip import Skip
 from opensearch.settings.target import Target
 from plugin.experiments.assignment import Assignment
@@ -24,11 +26,14 @@ class Search:
         target: what the indices say.
         plan: how it is reranked, why it is not, or what is wrong with its `ext.rerank`.
         forward: what is sent if it is not reranked; None: the client's own bytes, which hold no `ext.rerank`.
+        plain: the same without regard to rules.
         page: which page of its search it is.
         recorded: what is recorded of it, None if it has no `ext.ubi`; `asked` is then without that key.
         assignment: its part in the experiment of its index; None if there is none, or if it is not reranked
             for a reason that no arm changes.
         compared: the plan of the window whose orders are compared after the answer; None if there is none.
+        rules: what the rules that apply to it do.
+        pinned: the pins that are put into its page; `asked` is then the search for the other hits.
     """
 
     request: Request
@@ -41,6 +46,14 @@ class Search:
     recorded: RecordedSearch | None = None
     assignment: Assignment | None = None
     compared: Plan | None = None
+    plain: SearchRequest | None = None
+    rules: RuleEffects = NO_EFFECTS
+    pinned: PinnedPage | None = None
+
+    @property
+    def is_ruled(self) -> bool:
+        """Whether rules change what is asked for or what is shown."""
+        return bool(self.rules.hidden) or self.pinned is not None
 
     @property
     def is_recorded_passed(self) -> bool:
@@ -61,9 +74,19 @@ class Search:
         return replace(self, recorded=recorded, forward=forward)
 
     def skip(self, skip: Skip) -> "Search":
-        """Return the search passed through, without its `ext.rerank`."""
-        return replace(self, plan=skip)
+        """Return the search passed through, without its `ext.rerank`.
+
+        If OpenSearch has refused what the proxy made of it, rules do not change it either.
+        """
+        search = self.drop_rules() if skip.reason == "upstream" else self
+        return replace(search, plan=skip)
+
+    def drop_rules(self) -> "Search":
+        """Return the search as the client sent it, with everything that rules would hide."""
+        is_barred = self.rules != NO_EFFECTS
+        rules = RuleEffects(is_barred=is_barred)
+        return replace(self, forward=self.plain, rules=rules, pinned=None)
 
     def send_as_it_came(self, skip: Skip) -> "Search":
         """Return the search passed through as the client sent it, `ext.rerank` too."""
-        return replace(self, plan=skip, forward=None)
+        return replace(self.drop_rules(), plan=skip, forward=None)

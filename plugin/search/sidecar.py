@@ -121,7 +121,9 @@ class SidecarSearch:
             page = RerankedPage(response, plan, model, scores).write(hits_at)
         stages_ms = context.stages_ms()
         outcome = (
-            SearchOutcome.skipped(reason, stages_ms) if scores is None else scores.build_outcome(stages_ms)
+            SearchOutcome.skipped(reason, stages_ms, rules=plan.rules.describe())
+            if scores is None
+            else scores.build_outcome(stages_ms)
         )
         return build_response(exchange, page, outcome)
 

@@ -34,6 +34,7 @@ from plugin.settings.cluster_view import ClusterView
 from plugin.settings.coverage import CoverageCache
 from plugin.settings.pipelines import PipelineCache
 from plugin.settings.poller import SettingsPoller
+from plugin.settings.rule_documents import RuleDocuments
 from plugin.upstream.client import Upstream
 
 FRESH_S = 1.0
@@ -81,6 +82,7 @@ class SettingsCache:
         self._entries: LRUCache[tuple[str, Headers], _CachedTarget] = LRUCache(MAX_ENTRIES)
         self._lock = threading.Lock()
         self._refresher = ThreadPoolExecutor(1, thread_name_prefix="settings")
+        self._rules = RuleDocuments(upstream, self._refresher, clock)
         self._listeners: list[Callable[[], None]] = []
         self._invalidated: ClusterView | None = None
         self._invalidated_until_s = 0.0
@@ -108,6 +110,9 @@ class SettingsCache:
         caller = select_identity(request)
         expansion = {name: parameters[name] for name in EXPANSION_PARAMETERS if name in parameters}
         target = self._find(indices, expansion, caller, request.context.client)
+        if target.rule_documents:
+            reader = caller if self._poller is None else self._poller.headers
+            target = self._rules.complete(target, reader, request.context.client)
         settings = target.settings
         if isinstance(settings, RerankSettings) and settings.min_coverage > 0:
             covered = self._coverage.find_share(indices, settings.field, caller)
@@ -200,6 +205,8 @@ class SettingsCache:
         found = resolve_target(response.body, self.defaults) if is_found else Target(Skip("not_enabled"))
         with self._lock:
             before = self._entries.get(key)
+            if before is not None and before.target == found:
+                found = before.target  # so that what was made ready for it is found again
             self._entries[key] = _CachedTarget(found, started_s)
         if found.settings == Skip("settings") and (before is None or before.target != found):
             self._log_problems(response.body)

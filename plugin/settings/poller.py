@@ -69,6 +69,7 @@ class SettingsPoller:
     """
 
     def __init__(self, upstream: Upstream, headers: Headers, folder: Path, defaults: Defaults) -> None:
+        self.headers = headers
         self._reader = _ClusterReader(upstream, headers)
         self._defaults = defaults
         self._file = folder / "settings.json"

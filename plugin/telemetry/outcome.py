@@ -39,6 +39,7 @@ class SearchOutcome:
         model: the name of the bundle; `bundle` has its version too: `NAME@VERSION`.
         adjustments: what else made the order, with a count each, such as `signals`.
         hybrid: how the scores of a hybrid query were normalised, empty for another query.
+        rules: what rules did, such as `hide:2,boost:1`; `none` if they could not be applied.
         fallback: why the proxy scored the hits though the settings say that OpenSearch does.
         stages_ms: milliseconds by stage, `total` last; empty for an item of several.
         attributes: what is recorded beside it in UBI's `query_attributes`, by names such as `twinrank.arm`.
@@ -54,6 +55,7 @@ class SearchOutcome:
     shard_window: int = 0
     model: str = ""
     bundle: str = ""
+    rules: str = ""
     fallback: str | None = None
     stages_ms: Mapping[str, float] = field(default_factory=dict)
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -64,9 +66,11 @@ class SearchOutcome:
     arm: str = ""
 
     @classmethod
-    def skipped(cls, reason: str, stages_ms: Mapping[str, float] | None = None) -> "SearchOutcome":
+    def skipped(
+        cls, reason: str, stages_ms: Mapping[str, float] | None = None, *, rules: str = ""
+    ) -> "SearchOutcome":
         """Return the outcome of a search that was passed through; a client may have made the reason up."""
-        return cls("skipped", clean_reason(reason), stages_ms=stages_ms or {})
+        return cls("skipped", clean_reason(reason), stages_ms=stages_ms or {}, rules=rules)
 
     @classmethod
     def refused(cls) -> "SearchOutcome":
@@ -87,19 +91,23 @@ class SearchOutcome:
     @property
     def _result(self) -> str:
         if self.result != APPLIED:
-            return f"{self.result}; reason={self.reason}"
+            return f"{self.result}; reason={self.reason}{self._ruled}"
         if self.shard_window:
-            window = f"window={self.shard_window}/shard{self._adjusted}"
+            window = f"window={self.shard_window}/shard{self._adjusted}{self._ruled}"
             return f"applied; {window}; {self._scored_by}; execution=cluster"
         stale = "" if self.stale is None else f"; stale={self.stale}"
         fallback = "" if self.fallback is None else f"; fallback={self.fallback}"
         hybrid = f"; hybrid={self.hybrid}" if self.hybrid else ""
-        found = f"window={self.window}; scored={self.scored}{stale}{hybrid}{self._adjusted}"
+        found = f"window={self.window}; scored={self.scored}{stale}{hybrid}{self._adjusted}{self._ruled}"
         return f"applied; {found}; {self._scored_by}; execution=sidecar{fallback}"
 
     @property
     def _adjusted(self) -> str:
         return "".join(f"; {name}={count}" for name, count in self.adjustments.items())
+
+    @property
+    def _ruled(self) -> str:
+        return f"; rules={self.rules}" if self.rules else ""
 
     @property
     def _scored_by(self) -> str:

@@ -1,4 +1,4 @@
-"""What follows the scores of a window of 100: signals, least probability, diversity and others.
+"""What follows the scores of a window of 100: signals, rules, least probability, diversity and others.
 
     OPENBLAS_NUM_THREADS=1 python -m tests.benchmarks.adjusting
 
@@ -12,12 +12,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 from msgspec import Raw
 
 from opensearch.fields.doc_values import read_numbers, read_texts
 from opensearch.fields.vector_field import Hit
+from opensearch.search.request import SearchRequest
 from opensearch.settings.signals import DocValueField
+from opensearch.settings.target import IndexRecord, Target, resolve_records
+from plugin.search.rules import find_effects
 from reranker.arrays import Booleans
 from reranker.combiner import Combiner, LinearCombiner, combine
 from reranker.combiner_files import parse_combiner
@@ -26,6 +30,7 @@ from reranker.diversity import diversify
 from reranker.exact import is_exact, normalise, put_exact_first
 from reranker.features import FeatureInput, compute_features
 from reranker.rerank import Ranking, rank
+from reranker.rules import apply_boosts
 from reranker.signals import Signal, apply_signals
 from reranker.stored_vector import pack
 from reranker.threshold import demote_unlikely
@@ -35,6 +40,7 @@ from tests.support.indices.stored_vectors import log_linear
 WINDOW, DIM, REPEATS, TAG, NUM_TREES = 100, 384, 400, 7, 60
 CROSSING = Cosine(scale=22.0, offset=-17.0)
 SALES, PUBLISHED = DocValueField("sales"), DocValueField("published", is_date=True)
+IDS = frozenset(map(str, range(5)))
 SIGNALS = (Signal("log1p", 1.5, 0.5, 1e4), Signal("decay", 0.5, 0.5, 90 * 86_400_000.0, 1.76e12))
 
 
@@ -45,6 +51,24 @@ def make_hits(random: np.random.Generator) -> list[Hit]:
         for n in range(WINDOW)
     )
     return [{"_id": Raw(b'"1"'), "fields": Raw(json.dumps(each).encode())} for each in fields]
+
+
+def make_ruled_search() -> tuple[Target, SearchRequest]:
+    """Return an index with 200 rules, of which three apply to the search."""
+    kinds = ("is", "contains", "pattern", "is", "contains")
+    conditions = [{kinds[n % 5]: f"offer {n} of *" if n % 5 == 2 else f"offer {n} tent"} for n in range(200)]
+    for number, condition in ((11, {"contains": "red tent"}), (12, {"pattern": "a red*"}), (150, {})):
+        conditions[number] = condition
+    rules = [
+        {"when": {"query": each} if each else {}, "then": {"hide": [f"hidden-{n}"]}}
+        for n, each in enumerate(conditions)
+    ]
+    record = IndexRecord({"model": "m", "source_fields": ["t"], "rules": rules})
+    body = {"query": {"match": {"text": "a red tent for two in summer"}}}
+    search = SearchRequest.parse("/shop/_search", json.dumps(body).encode())
+    target = resolve_records({"shop": record}, {})
+    assert find_effects(search, target).num_hidden == 3
+    return target, search
 
 
 def make_vectors(random: np.random.Generator, num_copies: int) -> np.ndarray:
@@ -73,6 +97,18 @@ def parts(num_copies: int) -> Iterator[tuple[str, Callable[[], Ranking]]]:
         return put_exact_first(ranking, exact)
 
     yield "two signals, with the reading of their doc values", with_signals
+    target, search = make_ruled_search()
+
+    def with_rules() -> Ranking:
+        find_effects(search, target)
+        return ranking
+
+    def with_boosts() -> Ranking:
+        named = np.array([msgspec.json.decode(hit["_id"]) in IDS for hit in hits])
+        return apply_boosts(ranking, [np.where(named, 0.7, 0.0)], is_logarithm=True)
+
+    yield "finding the rules of a query among 200", with_rules
+    yield "one boost of five ids", with_boosts
     yield "least probability", lambda: demote_unlikely(ranking, CROSSING, 0.3)
     yield (
         f"diversity, {num_copies} copies in the window",

@@ -55,7 +55,7 @@ LAYERS = {
         "errors endpoints durations credentials connection_advice",
     ),
     "reranker": (
-        "combiner_files",
+        "rules combiner_files",
         "signals threshold exact diversity combiner features sibling_bundles",
         "rerank canonical bundle_names bundle_sizes",
         "bundle feedback smoothing",

@@ -35,7 +35,7 @@ export class Orders {
     this.#list("twinrank", start, twinrank.map((hit, place) =>
       this.#makeHit("twinrank", answer.documents[hit.key], hit.key, start + place + 1, [
         formatMove(this.moves.get(hit.key), answer.applied),
-        formatCrossing(hit.scores),
+        hit.pinned ? element("span", {}, "pinned by a rule") : formatCrossing(hit.scores),
       ], hit.scores)));
     this.#drawLines();
   }
@@ -191,6 +191,7 @@ function describeValue(name, scores) {
   if (name === "crossing") return scores.crossing === null ? "the window's median: no vector" : `crossing ${scores.crossing.toFixed(3)}`;
   if (name === "feedback") return `similarity ${scores.similarity.toFixed(3)}`;
   if (name === "signals") return scores.signals.map((signal) => signal.field).join(", ");
+  if (name === "rules") return scores.rules.map((rule) => `${rule.kind} of rule ${rule.rule}`).join(", ");
   return "scores of the nearest vectors";
 }
 

@@ -261,6 +261,7 @@ def test_every_reason_for_giving_way_is_tested() -> None:
         "experiment",
         "hybrid",
         "multi_search",
+        "pin",
         "vectors",
         "verify",
     }  # `hybrid` needs a plugin that is not there

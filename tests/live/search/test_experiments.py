@@ -284,3 +284,17 @@ def test_exact_matches_come_first_on_an_interleaved_page(toy: ToyIndex, proxied:
         answer = search(proxied, toy, unit, size=WINDOW)
         assert "arm=interleaved" in status(answer)
         assert ids(answer) == [chosen, *(each for each in before if each != chosen)]
+
+
+def test_pins_are_on_their_places_of_an_interleaved_page(toy: ToyIndex, proxied: Client, run: Run) -> None:
+    """They are placed after the two orders are made one, and the other hits keep their order."""
+    run(INTERLEAVE)
+    chosen = first_stage(toy, WINDOW)[-1]
+    plain = {unit: ids(search(proxied, toy, unit, size=WINDOW)) for unit in "abc"}
+    run(INTERLEAVE, rules=[{"then": {"pin": [{"id": chosen, "position": 2}]}}])
+    for unit, before in plain.items():
+        answer = search(proxied, toy, unit, size=WINDOW)
+        assert "; rules=pin:1; " in status(answer)
+        assert "arm=interleaved" in status(answer)
+        first, *others = (each for each in before if each != chosen)
+        assert ids(answer)[: WINDOW // 2] == [first, chosen, *others][: WINDOW // 2]

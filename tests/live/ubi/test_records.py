@@ -13,7 +13,7 @@ from opensearchpy import OpenSearch
 from plugin.ubi.indices import EVENTS, INDEX_SETTINGS, QUERIES, read_mapping
 from tests.live.ubi.conftest import ReadRecords, create_indices
 from tests.support.http.raw_http import RawAnswer, ask, ids, search
-from tests.support.indices.toy_index import ToyIndex
+from tests.support.indices.toy_index import ToyIndex, index_body
 from tests.support.searches.several_searches import NDJSON, item_ids, items, lines, msearch, timeless
 
 pytestmark = pytest.mark.live
@@ -267,3 +267,27 @@ def test_other_forms_of_a_search_are_recorded(
     records = read_records(list(shown))
     found = {each: [one["query_response_hit_ids"] for one in those] for each, those in records.items()}
     assert found == {each: [page] for each, page in shown.items()}
+
+
+def test_pages_with_pins_are_recorded_as_they_were_shown(
+    proxy_url: str, toy_index: ToyIndex, client: OpenSearch, index_name: str, read_records: ReadRecords
+) -> None:
+    """Reranked or not; the record has the client's own search, not the one for the other hits."""
+    rules = [{"then": {"pin": [{"id": "20", "position": 3}, {"id": "3", "position": 9}], "hide": ["5"]}}]
+    client.indices.create(index=index_name, body=index_body(toy_index.bundle, rules=rules))
+    for hit in toy_index.first_stage(30):
+        client.index(index=index_name, id=hit["_id"], body=hit["_source"], refresh=True)
+    pages, bodies = {}, {}
+    for start in (0, 7, 14, 21, 28):
+        for enabled in (True, False):
+            controls = {"rerank": {"enabled": enabled}}
+            query_id = new_id()
+            bodies[query_id] = {"query": toy_index.query, "from": start, "size": 7, "ext": controls}
+            answer = search(proxy_url, index_name, with_ubi(bodies[query_id], query_id))
+            assert answer.rerank_status.count("rules=hide:1,pin:") == 1
+            pages[query_id] = shown_ids(answer, query_id)
+    records = read_records(list(pages))
+    for query_id, (record,) in records.items():
+        assert record["query_response_hit_ids"] == pages[query_id]
+        assert record["query_attributes"]["twinrank.from"] == str(bodies[query_id]["from"])
+        assert json.loads(record["query"]) == with_ubi(bodies[query_id], query_id)

@@ -102,6 +102,21 @@ def a_request_names_its_own_exact_fields(bench: Bench) -> None:
     assert "exact" not in bench.status(index, text)
 
 
+@effect_of("rules")
+def a_request_is_answered_without_rules(bench: Bench) -> None:
+    light = {"weight": 1}  # so that a factor of 100 is more than all scores together
+    usual = bench.order(bench.index(fusion=light))
+    rule = {"then": {"hide": usual[:1], "bury": {"ids": [usual[1]], "factor": 100}}}
+    index = bench.index(rules=[rule], fusion=light)
+    assert bench.order(index, {"rules": False}) == usual
+    assert "rules" not in bench.status(index, {"rules": False})
+    explained = bench.answer(index, {"rules": True, "explain": True})
+    first, *others, last = json.loads(explained.body)["hits"]["hits"]
+    assert (first["_id"], last["_id"], len(others)) == (usual[2], usual[1], len(usual) - 3)
+    assert first["_rerank"]["rules"] == [{"rule": 0, "kind": "bury", "factor": 100.0}]
+    assert last["_rerank"]["rules"] == [{"rule": 0, "kind": "bury", "factor": 1.0}]
+
+
 @effect_of("deadline_ms")
 def a_request_waits_as_long_as_it_says(bench: Bench) -> None:
     """The encoder is slow: the deadline of the request counts, longer or shorter than the index's own."""

@@ -258,6 +258,49 @@ def a_hit_that_is_the_query_comes_first(bench: Bench) -> None:
     assert bench.status(index, {"execution": "cluster"}).endswith("sidecar; fallback=keep_exact")
 
 
+@effect_of("rules")
+def rules_hide_raise_and_lower(bench: Bench) -> None:
+    light = {"weight": 1}  # so that a factor of 100 is more than all scores together
+    usual = bench.order(bench.index(fusion=light))
+    words = {"query": {"contains": bench.toy.query_text.split()[0]}}
+    rules = [
+        {"when": words, "then": {"hide": [usual[0]]}},
+        {"then": {"boost": {"ids": [usual[20]], "factor": 100}}},
+        {"then": {"bury": {"term": {"sold_out": True}, "factor": 100}}},
+        {"when": {"query": {"is": "another"}}, "then": {"rerank": False}},
+        {"when": {"query": {"is": "a pin"}}, "then": {"pin": [{"id": usual[9], "position": 2}]}},
+    ]
+    documents = [each | {"sold_out": str(n) == usual[1]} for n, each in enumerate(bench.documents)]
+    wanted = [usual[20], *usual[2:20], *usual[21:], usual[1]]
+    for execution in ("sidecar", "cluster"):
+        index = bench.filled(bench.empty(rules=rules, execution=execution, fusion=light), documents)
+        assert bench.order(index) == wanted
+        assert "; rules=hide:1,boost:2; " in bench.status(index)
+        assert json.loads(bench.answer(index).body)["hits"]["total"]["value"] == NUM_DOCUMENTS - 1
+        other = {"query_context": {"query_text": "another"}}
+        assert bench.status(index, other) == "skipped; reason=rule"
+        pinning = {"query_context": {"query_text": "a pin"}}
+        assert bench.order(index, pinning)[1] == usual[9]
+        assert "; rules=boost:2,pin:1; " in bench.status(index, pinning)
+        assert (execution == "cluster") == bench.status(index, pinning).endswith("sidecar; fallback=pin")
+        skipped = bench.answer(index, {"enabled": False})
+        assert skipped.rerank_status == "skipped; reason=disabled; rules=hide:1"
+        assert usual[0] not in [hit["_id"] for hit in json.loads(skipped.body)["hits"]["hits"]]
+
+
+@effect_of("rules_from")
+def a_document_has_more_rules(bench: Bench) -> None:
+    usual, documents = bench.order(bench.plain), bench.empty()
+    hide = [{"then": {"hide": [each]}} for each in usual[:2]]
+    bench.client.index(index=documents, id="a/b", body={"rules": hide[1:]})
+    index = bench.index(rules=hide[:1], rules_from=f"{documents}/a/b")
+    assert bench.order(index) == usual[2:]
+    assert "; rules=hide:2; " in bench.status(index)
+    missing = bench.index(rules=hide[:1], rules_from=f"{documents}/gone")
+    assert bench.order(missing) == usual[1:]
+    assert "; rules=hide:1,document:missing; " in bench.status(missing)
+
+
 @effect_of("pipelines_allowed")
 def a_pipeline_that_is_allowed_is_no_obstacle(bench: Bench) -> None:
     path, asked = "/_search/pipeline/effect-harmless", "?search_pipeline=effect-harmless"
