@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reranker.exact import normalise
@@ -69,6 +69,7 @@ def holds(condition: TextCondition, query: str) -> bool:
     return fnmatchcase(query, re.sub(r"\[", "[[]", text))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(CONDITIONS, max_size=30), TEXTS)
 def test_the_tables_find_what_holds(conditions: list[TextCondition], query: str) -> None:
     text = normalise(query)

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
@@ -43,6 +43,7 @@ def read_page(page: PinnedPage, num_others: int) -> tuple[list[str], list[str]]:
     return shown, above
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.integers(1, 25), min_size=1, max_size=6), st.integers(0, 25), st.integers(1, 9))
 def test_pages_are_slices_of_the_whole_list(positions: list[int], num_others: int, size: int) -> None:
     whole = insert_all(positions, num_others)
