@@ -57,7 +57,7 @@ DISPENSABLE = {
     ("sync", "indices:data/read/mget[shard]"),
     ("backfill", "indices:admin/refresh"),
     ("backfill", "indices:admin/refresh[s]"),
-    ("backfill", "indices:data/read/get"),  # a first run has nothing to read; a second one is below
+    ("backfill", "indices:data/read/get"),  # a first run has nothing to read
     ("backfill", "indices:data/read/mget[shard]"),
     ("verify", "indices:admin/refresh"),
     ("verify", "indices:admin/refresh[s]"),
@@ -129,22 +129,6 @@ def test_a_role_is_enough_and_each_of_its_rights_is_needed(command: Any, name: s
         if not (is_refused and is_clear):
             problems.append((action, [(done.exit_code, done.output[-300:]) for done in refused]))
     assert not problems, problems
-
-
-@pytest.mark.parametrize("right", ["indices:data/read/get", "indices:data/read/mget[shard]"])
-def test_a_second_run_of_a_backfill_must_read_what_the_first_has_written(
-    command: Any,  # noqa: ANN401
-    secured: Secured,
-    right: str,
-) -> None:
-    role = json.loads((FOLDER / "sync.json").read_text())
-    first = command(role, ("backfill", INDEX, "--slice", "1/2", *BUNDLE))
-    assert first.exit_code == 0, first.output
-    secured.set_role("one-command", _without(role, right))
-    upstream = ("--upstream", secured.url_as("one-command"))
-    second = CliRunner().invoke(main, ["backfill", INDEX, "--slice", "2/2", *BUNDLE, *upstream])
-    assert second.exit_code == 1, second.output
-    assert "Grant indices:data/read/mget* on it" in " ".join(second.output.split())
 
 
 def test_every_role_is_one_that_the_plugin_takes_and_the_documentation_names(secured: Secured) -> None:
