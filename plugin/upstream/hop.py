@@ -126,14 +126,15 @@ class HopConnection(asyncio.Protocol):
 
     async def wait(self) -> None:
         """Wait until something happens. If nothing does within `read_timeout_s`, the answer fails."""
-        self._waiter = self._loop.create_future()
+        waiter = self._waiter = self._loop.create_future()
         self._ends_s = self._loop.time() + self.host.read_timeout_s
         if self._timer is None:
             self._timer = self._loop.call_at(self._ends_s, self._check_time)
         try:
-            await self._waiter
+            await waiter
         finally:
-            self._waiter = None
+            if self._waiter is waiter:  # else the next request on this connection waits already
+                self._waiter = None
 
     def pause_answer(self) -> None:
         """Read nothing more for now."""

@@ -624,6 +624,23 @@ def test_many_at_once_have_a_connection_each_and_few_are_kept() -> None:
         assert upstream.num_connections == 100
 
 
+def test_a_connection_that_goes_from_one_request_to_the_next_at_once_wakes_both() -> None:
+    """The next request may wait on it before the one whose answer is there has run on."""
+
+    def converse(wire: Wire) -> None:
+        while wire.read_request():
+            wire.send(OK)
+
+    async def use(asked: AsyncUpstream) -> list[int]:
+        async def many() -> int:
+            return sum([(await asked.exchange(GET)).status == 200 for _ in range(25)])
+
+        return await asyncio.gather(*(many() for _ in range(20)))
+
+    with raw_upstream(converse) as upstream:
+        assert run(upstream.url, use, read_timeout_s=5.0) == [25] * 20
+
+
 def test_ipv6() -> None:
     with raw_upstream(answering(OK), host="::1") as upstream:
         assert streamed(upstream.url, GET)[1] == b"{}"
