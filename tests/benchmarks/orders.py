@@ -19,9 +19,11 @@ from typing import Any
 
 import click
 import numpy as np
+from opensearchpy import OpenSearch
 
 from opensearch.client import index_path
 from opensearch.index import metadata
+from opensearch.index.enable import EnableRequest, enable
 from plugin.encoding.model import Model
 from plugin.evaluation.collection import Collection, read_collection
 from plugin.evaluation.combiner_training import KINDS, learn
@@ -191,9 +193,11 @@ def _plant(
     """Make an index of all documents with their vectors, and near copies of the relevant ones."""
     relevant = {id_ for grades in collection.qrels.values() for id_, grade in grades.items() if grade >= 1}
     _make_index(connecting, planted, collection)
-    with closing(connecting.client()) as client:
-        body = {"source": {"index": index}, "dest": {"index": planted}}
-        client.request("POST", "/_reindex", body, params={"wait_for_completion": "true", "timeout": "10m"})
+    wanted = EnableRequest(bundle.vectors_of, {"source_fields": list(collection.text_fields)})
+    with closing(connecting.client()) as upstream:  # before anything else maps the vectors
+        enable(upstream, planted, wanted)
+    with OpenSearch(connecting.url, timeout=600) as client:
+        client.reindex(body={"source": {"index": index}, "dest": {"index": planted}})
     opened = gzip.open if corpus.suffix == ".gz" else open
     with tempfile.TemporaryDirectory(prefix="twinrank-") as folder, opened(corpus, "rt") as lines:
         file = Path(folder) / "copies.jsonl"
