@@ -7,7 +7,8 @@ of the window, and their logarithm would say far too much. So a score counts by 
     scaled score = best score x exp(scale x score / best score)
 
 Near the best score, with a scale of 1, that has the slope of the logarithm; far from it, it is bounded. It
-depends neither on the weights of the parts nor on their number.
+depends neither on the weights of the parts nor on their number. The scales are calibrated:
+docs/research/2026-11-hybrid-search.md.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ import numpy as np
 
 from reranker.arrays import Floats64
 
-SCALES: Mapping[str, float] = {"min_max": 3.0, "l2": 3.0, "z_score": 2.0, "rrf": 1.0}
+SCALES: Mapping[str, float] = dict.fromkeys(("min_max", "l2", "z_score", "rrf"), 4.0)
 """The logarithm of the factor between the best score and one of 0, by the technique of normalisation."""
 
 
