@@ -10,7 +10,7 @@ from opensearch.settings.search_pipeline import TECHNIQUES
 from reranker.arrays import Floats64
 from reranker.hybrid_scores import SCALES, scale_scores
 
-WINDOWS = npst.arrays(np.float64, st.integers(1, 30), elements=st.floats(0, 30))
+WINDOWS = npst.arrays(np.float64, st.integers(1, 30), elements=st.floats(0, 30, allow_subnormal=False))
 
 
 def test_every_technique_has_a_scale() -> None:
