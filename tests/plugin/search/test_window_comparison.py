@@ -125,12 +125,13 @@ def test_nothing_is_asked_for_while_queries_wait(books: RoutedBooks) -> None:
     assert (len(books.sent_bodies()), count(books, "busy")) == (1, 1)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 def test_credentials_are_forgotten_once_the_orders_are_compared(books: RoutedBooks) -> None:
     books.search(Authorization="Basic c2VjcmV0")
     read_records(books, 1)
 
     def is_kept() -> bool:
-        gc.collect()
+        gc.collect()  # it finds what earlier tests have left too, such as sockets
         requests = (each for each in gc.get_objects() if isinstance(each, Request))
         return any("c2VjcmV0" in str(each.headers) for each in requests)
 
