@@ -6,20 +6,84 @@ A command imports what it needs when it runs, so that its help works without tor
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
 from model_export.commands.options import BUNDLE, CONFIG, FOLDER, NEW_FOLDER
-from reranker.bundle import Bundle
+from model_export.errors import TrainingError
+from reranker.bundle import BUNDLES, DEFAULT_BUNDLE, Bundle
 
 
 @click.command("train")
 @click.argument("config", type=CONFIG)
 @click.option("--out", required=True, type=FOLDER, help="checkpoints, scores, log, curve, and the model")
-def train_command(config: Path, out: Path) -> None:
-    """Train a student as the TOML file CONFIG describes; run it again to go on after an interruption."""
+@click.option(
+    "--documents",
+    type=CONFIG,
+    help="for clicks: JSON lines with _id and texts, if the clicks name documents by ids",
+)
+@click.option(
+    "--bundle",
+    type=BUNDLE,
+    default=DEFAULT_BUNDLE.name,
+    show_default=True,
+    help="for clicks: the bundle whose query tower learns",
+)
+@click.option("--name", default="my-clicks", show_default=True, help="for clicks: the new bundle's name")
+@click.option(
+    "--epochs", type=click.IntRange(1), default=3, show_default=True, help="for clicks: passes over them"
+)
+def train_command(
+    config: Path, out: Path, documents: Path | None, bundle: Path, name: str, epochs: int
+) -> None:
+    """Train a student as the TOML file CONFIG describes; run it again to go on after an interruption.
+
+    If CONFIG is a .csv or .tsv of clicks (query, document, clicks, impressions), the query tower of --bundle
+    learns from them. The new bundle is compared with the old one on queries that were held back.
+    """
+    if config.name.removesuffix(".gz").endswith((".csv", ".tsv")):
+        _train_on_clicks(config, documents, Bundle.open(bundle), out, name, epochs)
+        return
     from model_export.train.config import read_config
     from model_export.train.run import train
 
     click.echo(f"{train(read_config(config), out, click.echo)}: export it with --base")
+
+
+def _train_on_clicks(
+    clicks: Path, documents: Path | None, bundle: Bundle, out: Path, name: str, epochs: int
+) -> None:
+    """Train, export and compare; the document tower stays, and with it every stored vector."""
+    from model_export.bundle.manifest import write_manifest
+    from model_export.bundle.writer import ExportOptions, export
+    from model_export.data.clicks import read_clicks, read_documents
+    from model_export.data.collection import load_collection
+    from model_export.evaluation.held_back import compare_on_held_back
+    from model_export.model.base import load_base
+    from model_export.train.config import read_config
+    from model_export.train.from_clicks import write_click_files
+    from model_export.train.run import train
+
+    new_folder = out / name
+    if new_folder.exists():
+        raise TrainingError(f"expected no {new_folder} yet, found one: remove it, or give another --name")
+    texts = None if documents is None else read_documents(documents)
+    files = write_click_files(read_clicks(clicks, texts), bundle, out, name=name, epochs=epochs)
+    click.echo(f"{files.num_learned} queries to learn from, {files.num_held_back} held back")
+    model = train(read_config(files.config), out / "run", click.echo)
+    shared = (bundle,) if bundle.path.parent == BUNDLES else ()  # others may not be where it is served
+    options = ExportOptions(documents_of=bundle, share_with=shared, max_bytes=None)
+    export(load_base(str(model)), new_folder, options)
+    exported = Bundle.open(new_folder)
+    kept = {
+        key: getattr(bundle.manifest, key) for key in ("fusion", "crossing", "neutral_crossing", "languages")
+    }
+    write_manifest(new_folder, replace(exported.manifest, **kept))
+    data = load_collection(files.held_back)
+    result = compare_on_held_back(data, bundle, Bundle.open(new_folder), out / "cache")
+    for line in result.format(bundle.name, name):
+        click.echo(line)
+    click.echo(f"{new_folder}: stored vectors stay valid. Try it: twinrank serve --bundle {new_folder}")
+    click.echo(f"Go back at any time: twinrank serve --bundle {bundle.name}")
 
 
 @click.command("teacher")

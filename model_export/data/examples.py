@@ -1,6 +1,5 @@
 """Examples to learn from: queries, documents, and which document answers which query."""
 
-import csv
 import gzip
 import io
 import json
@@ -9,13 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from model_export.data.books import read_modules
+from model_export.data.clicks import ClickedDocument, read_clicks
 from model_export.data.collection import load_collection
 from model_export.data.sources import Source
 from model_export.data.texts import draw_spans, read_wordnet
 from model_export.errors import TrainingError
 from reranker.beir_files import CollectionError
-
-CLICK_COLUMNS = ("query", "document", "clicks", "impressions")
 
 
 @dataclass(frozen=True)
@@ -102,13 +100,15 @@ def read_source(source: Source) -> Examples:
         return _read_books(path)
     if source.kind == "beir":
         return _read_beir(path)
+    if source.kind == "clicks":
+        return _arrange_clicks(read_clicks(path))
     try:
         lines = list(_read_lines(path))
     except OSError as error:
         raise TrainingError(f"expected {source.kind} in {path}, found: {error}") from error
     if source.kind == "texts":
         return _make_unlabelled(lines)
-    return _parse_pairs(lines, path) if source.kind == "pairs" else _parse_clicks(lines, path)
+    return _parse_pairs(lines, path)
 
 
 def _read_beir(folder: Path) -> Examples:
@@ -143,32 +143,15 @@ def _parse_pairs(lines: list[str], path: Path) -> Examples:
     return found
 
 
-def _parse_clicks(lines: list[str], path: Path) -> Examples:
-    """Parse clicks: relevance is the share of impressions that were clicked; 0 is a negative."""
-    if not lines:
-        return Examples()
-    if tuple(lines[0].split("\t")) != CLICK_COLUMNS:
-        raise TrainingError(f"{path}: expected the columns {CLICK_COLUMNS}, found {lines[0][:80]!r}")
+def _arrange_clicks(counts: Iterable[ClickedDocument]) -> Examples:
+    """Return clicks as examples: relevance is the share of impressions that were clicked; 0 is a negative."""
     found, queries, documents = Examples(), dict[str, str](), dict[str, str]()
-    rows = csv.reader(io.StringIO("\n".join(lines[1:])), delimiter="\t", quoting=csv.QUOTE_NONE)
-    for number, row in enumerate(rows, 2):
-        clicks, impressions = _parse_counts(row, f"{path}, line {number}")
-        query = queries.setdefault(row[0], str(len(queries)))
-        document = documents.setdefault(row[1], str(len(documents)))
-        found.queries[query], found.documents[document] = row[0], row[1]
-        found.gold.setdefault(query, {})[document] = clicks / impressions
+    for each in counts:
+        query = queries.setdefault(each.query, str(len(queries)))
+        document = documents.setdefault(each.document, str(len(documents)))
+        found.queries[query], found.documents[document] = each.query, each.document
+        found.gold.setdefault(query, {})[document] = each.rate
     return found
-
-
-def _parse_counts(row: list[str], where: str) -> tuple[int, int]:
-    if len(row) == len(CLICK_COLUMNS) and row[2].isascii() and row[2].isdigit() and row[3].isdigit():
-        clicks, impressions = int(row[2]), int(row[3])
-        if clicks <= impressions and impressions > 0:
-            return clicks, impressions
-    raise TrainingError(
-        f"{where}: expected query, document, clicks and impressions (at least 1, at least the clicks),"
-        f" found {row}"
-    )
 
 
 def _read_lines(file: Path) -> Iterator[str]:

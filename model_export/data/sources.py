@@ -18,11 +18,11 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Source(Section, frozen=True):
     """One collection to learn from.
 
-    `beir` is a folder; `pairs` a TSV of query and relevant text; `clicks` a TSV with the columns query,
-    document, clicks, impressions. For alignment, `texts` is one text a line and `wordnet` the folder of a
-    WordNet database. `cnxml` is a folder of textbooks, whose headings and questions are the queries. Files
-    may be gzipped. `template` wraps a query, as `what is {}`. With `spans`, that many spans of each document,
-    of `span_words` words, replace the queries. `licence` is written into the manifest.
+    `beir` is a folder; `pairs` a TSV of query and relevant text; `clicks` a CSV or TSV whose header names
+    query, document, clicks and impressions. For alignment, `texts` is one text a line and `wordnet` the
+    folder of a WordNet database. `cnxml` is a folder of textbooks, whose headings and questions are the
+    queries. Files may be gzipped. `template` wraps a query, as `what is {}`. With `spans`, that many spans of
+    each document, of `span_words` words, replace the queries. `licence` is written into the manifest.
     """
 
     kind: Literal["beir", "pairs", "clicks", "texts", "wordnet", "cnxml"]
