@@ -1,7 +1,9 @@
 """Order the hits of one answer by the query's vector and the hits' own."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+import msgspec
 import numpy as np
 
 from opensearch.fields.float_vectors import read_float_vectors
@@ -20,6 +22,9 @@ from reranker.errors import CombinerError, ScoresError
 from reranker.integer_query import round_query
 from reranker.stored_vector import pack_floats
 from reranker.window_vectors import WindowVectors
+
+LATE_DEADLINE_MS = 1_000
+"""How long orders that nobody waits for may wait for the query's vector; an index may allow more."""
 
 
 def score_window(
@@ -90,11 +95,17 @@ def encode_late(plan: Plan, model: Model) -> Callable[[str], QueryScorer]:
     """Return what encodes a search's query by a bundle that its page does not need, and waits for it."""
 
     def make_scorer(bundle: str) -> QueryScorer:
-        chosen = model.choose(bundle)
-        vector = await_vector(chosen.submit_query(plan), plan.settings.deadline_ms / 1000)
+        chosen, patient = model.choose(bundle), wait_longer(plan)
+        vector = await_vector(chosen.submit_query(patient), patient.settings.deadline_ms / 1000)
         return _make_scorer(vector, chosen)
 
     return make_scorer
+
+
+def wait_longer(plan: Plan) -> Plan:
+    """Return the plan of what is computed after the answer: no client waits for its query's vector."""
+    longer_ms = max(LATE_DEADLINE_MS, plan.settings.deadline_ms)
+    return replace(plan, settings=msgspec.structs.replace(plan.settings, deadline_ms=longer_ms))
 
 
 def _make_scorer(vector: Floats, model: Model) -> QueryScorer:

@@ -14,7 +14,7 @@ from plugin.encoding.model import Model
 from plugin.errors import RerankFailedError, UpstreamError
 from plugin.http.messages import Request
 from plugin.http.request_context import RequestContext
-from plugin.search.scoring import encode_late, read_ordering
+from plugin.search.scoring import encode_late, read_ordering, wait_longer
 from plugin.search.search import Search
 from plugin.search.upstream_exchange import ask, read_response
 from plugin.search.verification import WindowTexts, carries_sources
@@ -61,7 +61,8 @@ class WindowComparer:
         Raises:
             RerankFailedError, UnusableResponseError, UpstreamError: there is no such window.
         """
-        query, is_split = self._model.submit_queries(plan), can_split(plan)
+        plan, is_split = wait_longer(plan), can_split(plan)
+        query = self._model.submit_queries(plan)
         window = request_window_vectors(plan) if is_split else request_window(plan)
         exchange = ask(self._upstream, request, window)
         response = read_response(exchange, is_filtered=plan.filter_path is not None)

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from opensearch.settings.experiment import SHARE_OF_SEARCHES
 from plugin.experiments.attributes import decode_shadow
 from plugin.experiments.order_comparison import OrderComparison
 from plugin.http.messages import Request
+from reranker.arrays import Floats
 from reranker.bundle import Bundle
 from tests.support.experiments.routed_books import SEARCH, RoutedBooks, routed_books
 from tests.support.paths import TINY_BUNDLE
@@ -102,6 +104,23 @@ def test_only_a_share_of_searches_is_compared_and_every_unit_takes_part() -> Non
         num_windows = len(books.sent_bodies()) - 60
         assert SHARE_OF_SEARCHES == 0.05
         assert num_windows <= 16, "more than chance explains once in a million times"
+
+
+def test_a_vector_that_is_late_for_clients_is_in_time_for_the_comparison() -> None:
+    """Nobody waits for it any more, so a busy machine costs no comparisons."""
+    with routed_books(Bundle.open(TINY_BUNDLE), DARK, deadline_ms=1) as books:
+        encoder = books.model.query_vectors
+        encode = encoder._encode
+
+        def take_long(text: str) -> Floats:
+            time.sleep(0.1)
+            return encode(text)
+
+        encoder._encode = take_long
+        books.search()
+        (record,) = read_records(books, 1)
+        assert set(decode_shadow(record["query_attributes"]["twinrank.shadow"])) == {"reranked", "same"}
+        assert count(books, "compared") == 1
 
 
 @pytest.mark.parametrize("status", [400, 500, 429])
