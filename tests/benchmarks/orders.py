@@ -29,7 +29,7 @@ from plugin.evaluation.collection import Collection, read_collection
 from plugin.evaluation.combiner_training import KINDS, learn
 from plugin.evaluation.measures import compare, measure
 from plugin.evaluation.paired_report import format_interval
-from plugin.evaluation.tune import Window
+from plugin.evaluation.tune import TuningError, Window
 from plugin.evaluation.tune_windows import WindowRequest, search_windows
 from plugin.harness.prepared_index import prepare_index
 from plugin.options.common import bundle_option
@@ -170,7 +170,12 @@ def _row(name: str, label: str, values: Floats64, bm25: Floats64, reranked: Floa
 def _combiner_row(
     name: str, kind: str, windows: Windows, collection: Collection, model: str, judged_only: bool
 ) -> str:
-    found = learn(kind, windows, collection.qrels, collection.queries, model=model, judged_only=judged_only)
+    try:
+        found = learn(
+            kind, windows, collection.qrels, collection.queries, model=model, judged_only=judged_only
+        )
+    except TuningError as error:  # such as judged hits that are all relevant
+        return _cells(name, len(windows), f"combiner, {kind}", f"none: {error}", "", "", "")
     gain = found.gain
     return _cells(
         name,
