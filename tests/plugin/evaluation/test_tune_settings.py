@@ -30,7 +30,8 @@ def make_windows(num_queries: int = 40) -> tuple[Windows, Qrels]:
     for query in map(str, range(num_queries)):
         relevant = int(random.integers(4, NUM_HITS))
         ids = [f"d{n}" for n in range(NUM_HITS)]
-        sales, noise = random.uniform(0, 0.8, NUM_HITS), random.uniform(0, 1, NUM_HITS)
+        # noise that changed the order would help: the relevant hit is never among the first
+        sales, noise = random.uniform(0, 0.8, NUM_HITS), random.uniform(0, 0.001, NUM_HITS)
         sales[relevant] = 1.0
         probability = np.where(np.arange(NUM_HITS) < relevant, 0.01, 0.6).astype(np.float32)
         probability[0] = np.nan

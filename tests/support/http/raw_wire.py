@@ -30,9 +30,14 @@ class Kept:
 
     @property
     def clients(self) -> list[tuple[bytes, bytes]]:
-        """The requests without the proxy's own questions after settings."""
+        """The requests without the proxy's own: after settings, and the cluster's version at its start."""
         own = b"/_cluster/state/", b"filter_path=%2A.mappings._meta.rerank"
-        return [each for each in self.requests if not any(part in each[0] for part in own)]
+        version = b"GET / HTTP/1.1\r\nHost: %b\r\n\r\n" % self.url.removeprefix("http://").encode()
+        return [
+            (head, body)
+            for head, body in self.requests
+            if head != version and not any(part in head for part in own)
+        ]
 
 
 def exchanged(url: str, sent: bytes, *, timeout_s: float = 30.0) -> bytes:
