@@ -1,6 +1,7 @@
 """An experiment from its start to its report, through the real proxy, with clients whose taste is known."""
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +20,8 @@ pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
 OWN = "/_plugins/_rerank/experiment"
 JSON_BODY = {"Content-Type": "application/json"}
 ARMS: dict[str, Any] = {"control": "opensearch", "reranked": {}}
+FOLLOWS_WITHIN_S = 1.5
+"""A little more than a worker needs to see other settings."""
 NUM_USERS = 110
 """A few more than the least that a verdict needs."""
 
@@ -61,6 +64,8 @@ def follow(url: str, toy: ToyIndex, *, runs: bool) -> None:
         answers = [ask(url, "POST", f"/{toy.name}/_search", body, JSON_BODY) for _ in range(20)]
         return {answer.rerank_status.endswith("experiment=no_unit") for answer in answers} == {runs}
 
+    until(agree, "that all workers follow the settings")
+    time.sleep(FOLLOWS_WITHIN_S)  # all twenty answers may be of one worker
     until(agree, "that all workers follow the settings")
 
 
