@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opensearch.errors import MappingError
+from opensearch.index.field_path import walk_to_field
 from opensearch.index.kept_source import KeptSource
 from opensearch.index.metadata import Index
 
@@ -55,24 +56,19 @@ def check_existing_field(index: Index, name: str, vectors: str) -> None:
 
 
 def _find_field(index: Index, name: str) -> Mapping[str, Any]:
-    node: Mapping[str, Any] = index.mapping
-    rest = name
-    while rest:
-        properties: Mapping[str, Mapping[str, Any]] = node.get("properties", {})
-        key = next((key for key in properties if f"{rest}.".startswith(f"{key}.")), None)
-        if key is None:
-            raise MappingError(
-                f"{index.name}: expected a `{KNN_VECTOR}` field {name}, found none."
-                f" Fields of that type: {', '.join(_list_vector_fields(index.mapping)) or 'none'}"
-            )
-        node, rest = properties[key], rest[len(key) + 1 :]
-        if rest and node.get("type", "object") == "nested":
-            raise MappingError(
-                f"{index.name}: expected one vector for each document, found {name} in nested objects, which"
-                " hold one for each passage. Let Twinrank make its own vectors, which hold the passages of a"
-                " document together: twinrank enable without --vectors-from"
-            )
-    return node
+    path = walk_to_field(index.mapping, name)
+    if not path:
+        raise MappingError(
+            f"{index.name}: expected a `{KNN_VECTOR}` field {name}, found none."
+            f" Fields of that type: {', '.join(_list_vector_fields(index.mapping)) or 'none'}"
+        )
+    if any(parent.get("type") == "nested" for parent in path[:-1]):
+        raise MappingError(
+            f"{index.name}: expected one vector for each document, found {name} in nested objects, which"
+            " hold one for each passage. Let Twinrank make its own vectors, which hold the passages of a"
+            " document together: twinrank enable without --vectors-from"
+        )
+    return path[-1]
 
 
 def _read_dim(index: Index, name: str, field: Mapping[str, Any]) -> int | None:

@@ -7,6 +7,7 @@ from typing import Any
 from opensearch.client import OpenSearchClient, index_path
 from opensearch.errors import MappingError
 from opensearch.index.existing_vectors import check_existing_field
+from opensearch.index.field_path import walk_to_field
 from opensearch.index.kept_source import KeptSource, matches
 from opensearch.index.metadata import Index, find_indices
 from opensearch.settings.table import DEFAULT_FIELD, META_KEY, RerankSettings
@@ -53,16 +54,12 @@ def check_settings(index: Index, settings: RerankSettings) -> bool:
 
 def is_seen_by_exists(index: Index, name: str) -> bool:
     """Return whether an `exists` query sees every text that documents have in a field."""
-    node: Mapping[str, Any] = index.mapping
-    rest = name
-    while rest:
-        properties: Mapping[str, Mapping[str, Any]] = node.get("properties", {})
-        key = next((key for key in properties if f"{rest}.".startswith(f"{key}.")), None)
-        if key is None:
-            return False
-        node, rest = properties[key], rest[len(key) + 1 :]
-        if rest and (node.get("type", "object") != "object" or node.get("enabled") is False):
-            return False
+    path = walk_to_field(index.mapping, name)
+    if not path or any(
+        parent.get("type", "object") != "object" or parent.get("enabled") is False for parent in path[:-1]
+    ):
+        return False
+    node = path[-1]
     return node.get("type") == "text" and node.get("index", True) is not False
 
 
