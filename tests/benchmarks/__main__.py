@@ -1,15 +1,14 @@
 """`python -m tests.benchmarks`: measure against the budgets."""
 
-from contextlib import ExitStack
 from pathlib import Path
 
 import click
 from rich.console import Console
 
-from plugin.commands.local_server import find_home, make_local_server
 from plugin.demo.docstrings import read_standard_library
 from plugin.options.common import bundle_option
 from reranker.bundle import Bundle
+from tests.benchmarks.local_opensearch import opensearch_at
 from tests.benchmarks.report import (
     RESULTS,
     figures_markdown,
@@ -31,24 +30,11 @@ def main(quick: bool, write: bool, documents: int | None, upstream: str | None, 
     """Measure the model, searches straight and through the proxy, and a worker's memory."""
     corpus = read_standard_library(documents)
     machine = machine_line(len(corpus))
-    with ExitStack() as running:
-        figures = list(
-            measure_all(
-                upstream or _own_opensearch(running),
-                Bundle.open(bundle_path),
-                corpus,
-                QUICK if quick else Sizes(),
-            )
-        )
+    with opensearch_at(upstream) as url:
+        figures = list(measure_all(url, Bundle.open(bundle_path), corpus, QUICK if quick else Sizes()))
     Console(highlight=False, width=140).print(machine, figures_table(figures), sep="\n")
     if write:
         RESULTS.write_text(written_into(read_results(), figures_markdown(figures, machine)))
-
-
-def _own_opensearch(running: ExitStack) -> str:
-    server = make_local_server(port=0, folder=find_home() / "benchmark")
-    running.callback(server.stop)
-    return server.start()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,12 +22,12 @@ import click
 import numpy as np
 from opensearchpy import OpenSearch, helpers
 
-from plugin.commands.local_server import find_home, make_local_server
 from plugin.demo.docstrings import read_standard_library
 from plugin.options.common import bundle_option
 from plugin.upstream.search_client import SearchClient
 from reranker.bundle import Bundle
 from reranker.text import Chunking
+from tests.benchmarks.local_opensearch import opensearch_at
 from tests.benchmarks.report import machine_line
 
 ROOT = Path(__file__).parents[2]
@@ -222,17 +221,6 @@ def _with_vector(client: OpenSearch) -> int:
     body = {"query": {"exists": {"field": "rerank.vector"}}}
     count: int = client.count(index="backfill", body=body)["count"]
     return count
-
-
-@contextmanager
-def opensearch_at(url: str | None) -> Iterator[str]:
-    """Yield the URL, or that of a server that runs while the block does."""
-    with ExitStack() as running:
-        if url is None:
-            server = make_local_server(port=0, folder=find_home() / "benchmark")
-            running.callback(server.stop)
-            url = server.start()
-        yield url
 
 
 @click.command()

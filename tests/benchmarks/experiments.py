@@ -14,9 +14,8 @@ from typing import Any
 
 import click
 import numpy as np
-from opensearchpy import OpenSearch, helpers
+from opensearchpy import OpenSearch
 
-from plugin.commands.local_server import find_home, make_local_server
 from plugin.demo.docstrings import read_standard_library
 from plugin.harness.proxy_process import running_proxy
 from plugin.options.common import bundle_option
@@ -24,12 +23,14 @@ from plugin.ubi.indices import EVENTS, QUERIES, read_mapping
 from plugin.upstream.search_client import SearchClient
 from reranker.arrays import Floats64
 from reranker.bundle import Bundle
+from tests.benchmarks.local_opensearch import fill_indices, opensearch_at
 from tests.benchmarks.queries import distinct_queries
 from tests.benchmarks.report import machine_line
 from tests.benchmarks.samples import percentile_difference
-from tests.support.indices.toy_index import CHUNKING, index_body, vector_member
+from tests.support.indices.toy_index import index_body
 
 ARMS: dict[str, Any] = {"control": "opensearch", "reranked": {}}
+ALIKE: dict[str, Any] = {"control": {}, "other": {}}
 SHADOW: dict[str, Any] = {"name": "c", "mode": "shadow", "arms": ARMS}
 NO_EXPERIMENT = "no experiment, passed through"
 KINDS: dict[str, dict[str, Any]] = {
@@ -38,6 +39,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "shadow, the control opensearch, 5 % compared": {"experiment": SHADOW},
     "shadow, the control opensearch, all compared": {"experiment": SHADOW | {"name": "d", "share": 1}},
     "reranked, no experiment": {},
+    "reranked, split, the control as it is": {"experiment": {"name": "a", "mode": "split", "arms": ALIKE}},
 }
 _PREFIX = "experiment-latency-"
 _NUM_QUERIES, _NUM_UNITS = 20, 50
@@ -54,7 +56,7 @@ def main(documents: int, rounds: int, upstream: str | None, bundle_path: Path) -
     bundle = Bundle.open(bundle_path)
     texts = [each.text for each in read_standard_library(documents)]
     with ExitStack() as running:
-        url = upstream or _start_opensearch(running)
+        url = running.enter_context(opensearch_at(upstream))
         indices = _make_indices(url, bundle, texts)
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="twinrank-")))
         proxy = running.enter_context(running_proxy(url, folder, bundle=bundle.path))
@@ -70,26 +72,16 @@ def main(documents: int, rounds: int, upstream: str | None, bundle_path: Path) -
 
 def _make_indices(url: str, bundle: Bundle, texts: list[str]) -> dict[str, str]:
     """Make the index of each kind, and those of UBI; return their names."""
-    vectors = bundle.load_document_encoder(threads=2)(texts, CHUNKING)
-    sources = [
-        {"text": text, **vector_member(bundle, text, vector)}
-        for text, vector in zip(texts, vectors, strict=True)
-    ]
     names = {kind: f"{_PREFIX}{number}" for number, kind in enumerate(KINDS)}
+    bodies = {}
+    for kind, settings in KINDS.items():
+        bodies[names[kind]] = index_body(bundle, **settings)
+        bodies[names[kind]]["mappings"]["_meta"]["rerank"]["model"] = bundle.vectors_of
     with OpenSearch(url, timeout=120) as client:
-        client.indices.delete(index=f"{_PREFIX}*,{QUERIES},{EVENTS}", ignore_unavailable=True)
+        client.indices.delete(index=f"{QUERIES},{EVENTS}", ignore_unavailable=True)
         for name in (QUERIES, EVENTS):
             client.indices.create(index=name, body={"mappings": read_mapping(name)})
-        for kind, settings in KINDS.items():
-            body = index_body(bundle, **settings)
-            body["mappings"]["_meta"]["rerank"]["model"] = bundle.vectors_of
-            client.indices.create(index=names[kind], body=body)
-            actions = (
-                {"_index": names[kind], "_id": str(n), "_source": one} for n, one in enumerate(sources)
-            )
-            helpers.bulk(client, actions, chunk_size=500)
-            client.indices.forcemerge(index=names[kind], max_num_segments=1)
-            client.indices.refresh(index=names[kind])
+        fill_indices(client, bundle, texts, bodies)
     return names
 
 
@@ -109,7 +101,7 @@ def _measure(url: str, indices: Mapping[str, str], queries: list[str], rounds: i
         for number in range(_NUM_QUERIES + rounds):
             for kind in order.sample(list(KINDS), len(KINDS)):
                 elapsed_ms, status = search(kind, queries[number % _NUM_QUERIES], units[kind])
-                if status.startswith("applied") != (kind == "reranked, no experiment"):
+                if status.startswith("applied") != kind.startswith("reranked"):
                     raise click.ClickException(f"{kind}: found {status}")
                 if number >= _NUM_QUERIES:
                     taken[kind].append(elapsed_ms)
@@ -131,12 +123,6 @@ def _bound_ratio(base: Floats64, other: Floats64) -> tuple[float, float]:
     ratios = np.median(other[rounds], axis=1) / np.median(base[rounds], axis=1)
     low, high = np.percentile(ratios, [2.5, 97.5])
     return float(low), float(high)
-
-
-def _start_opensearch(running: ExitStack) -> str:
-    server = make_local_server(port=0, folder=find_home() / "benchmark")
-    running.callback(server.stop)
-    return server.start()
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from plugin.commands.local_server import find_home, make_local_server
 from plugin.harness.proxy_process import running_proxy
 from plugin.options.common import bundle_option
 from reranker.bundle import Bundle
+from tests.benchmarks.local_opensearch import opensearch_at
 from tests.benchmarks.open_loop import Answered, open_loop
 from tests.benchmarks.report import machine_line
 from tests.benchmarks.search_latency import PAGE
@@ -62,10 +62,7 @@ def main(seconds: float, upstream: str | None, bundle_path: Path) -> None:
     """Show what becomes of searches when more come than can be reranked."""
     bundle = Bundle.open(bundle_path)
     with ExitStack() as running:
-        if upstream is None:
-            server = make_local_server(port=0, folder=find_home() / "benchmark")
-            running.callback(server.stop)
-            upstream = server.start()
+        upstream = running.enter_context(opensearch_at(upstream))
         target = f"/{prepared(upstream, bundle, DOCUMENTS)}/_search"
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="twinrank-")))
         proxy = running.enter_context(running_proxy(upstream, folder, bundle=bundle.path))

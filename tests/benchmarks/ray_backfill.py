@@ -18,7 +18,8 @@ from opensearchpy import OpenSearch
 
 from plugin.options.common import bundle_option
 from reranker.bundle import Bundle
-from tests.benchmarks.backfill import make_index, opensearch_at, short_texts
+from tests.benchmarks.backfill import make_index, short_texts
+from tests.benchmarks.local_opensearch import opensearch_at
 from tests.benchmarks.report import machine_line
 from tests.support.paths import ROOT
 from tests.support.ray_cluster import ray_cluster

@@ -21,10 +21,10 @@ from rich.console import Console
 from rich.table import Table
 
 from opensearch.local.process import read_birth
-from plugin.commands.local_server import find_home, make_local_server
 from plugin.harness.proxy_process import HOST, _answers, free_port
 from plugin.options.common import bundle_option
 from reranker.bundle import Bundle
+from tests.benchmarks.local_opensearch import opensearch_at
 from tests.benchmarks.overload import prepared, searches
 from tests.benchmarks.report import machine_line
 from tests.support.http.raw_http import search
@@ -131,10 +131,7 @@ def main(clients: int, count: int, upstream: str | None, bundle_path: Path) -> N
         table.add_column(name, justify="left" if name in ("worker", "beside") else "right")
     bundle = Bundle.open(bundle_path)
     with ExitStack() as running:
-        if upstream is None:
-            server = make_local_server(port=0, folder=find_home() / "benchmark")
-            running.callback(server.stop)
-            upstream = server.start()
+        upstream = running.enter_context(opensearch_at(upstream))
         index = prepared(upstream, bundle, DOCUMENTS)
         search_times(upstream, index, count)
         for worker, kind in WORKERS.items():

@@ -12,18 +12,18 @@ from typing import Any
 
 import click
 import numpy as np
-from opensearchpy import OpenSearch, helpers
+from opensearchpy import OpenSearch
 
-from plugin.commands.local_server import find_home, make_local_server
 from plugin.demo.docstrings import read_standard_library
 from plugin.harness.proxy_process import running_proxy
 from plugin.options.common import bundle_option
 from plugin.upstream.search_client import SearchClient
 from reranker.bundle import Bundle
+from tests.benchmarks.local_opensearch import fill_indices, opensearch_at
 from tests.benchmarks.queries import distinct_queries
 from tests.benchmarks.report import machine_line
 from tests.benchmarks.samples import percentile_difference
-from tests.support.indices.toy_index import CHUNKING, index_body, vector_member
+from tests.support.indices.toy_index import index_body
 
 INDICES = {"verifying-off": False, "verifying-on": True}
 SHAPES: dict[str, dict[str, Any]] = {
@@ -44,8 +44,10 @@ def main(documents: int, rounds: int, upstream: str | None, bundle_path: Path) -
     bundle = Bundle.open(bundle_path)
     texts = [each.text for each in read_standard_library(documents)]
     with ExitStack() as running:
-        url = upstream or _own_opensearch(running)
-        _make_indices(url, bundle, texts)
+        url = running.enter_context(opensearch_at(upstream))
+        bodies = {name: index_body(bundle, verify_at_search=verifies) for name, verifies in INDICES.items()}
+        with OpenSearch(url, timeout=120) as client:
+            fill_indices(client, bundle, texts, bodies)
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="twinrank-")))
         proxy = running.enter_context(running_proxy(url, folder, bundle=bundle.path))
         taken = _measured(proxy.url, distinct_queries(texts, _NUM_QUERIES), rounds)
@@ -55,22 +57,6 @@ def main(documents: int, rounds: int, upstream: str | None, bundle_path: Path) -
         added = percentile_difference(shape, off, on, 50)
         interval = f"{added.value:+.2f} ms ({added.low:+.2f} to {added.high:+.2f})"
         click.echo(f"{shape}: p50 {np.median(off):.2f} ms, with verify_at_search {interval}")
-
-
-def _make_indices(url: str, bundle: Bundle, texts: list[str]) -> None:
-    vectors = bundle.load_document_encoder(threads=2)(texts, CHUNKING)
-    sources = [
-        {"text": text, **vector_member(bundle, text, vector)}
-        for text, vector in zip(texts, vectors, strict=True)
-    ]
-    with OpenSearch(url, timeout=120) as client:
-        for name, verifies in INDICES.items():
-            client.indices.delete(index=name, ignore_unavailable=True)
-            client.indices.create(index=name, body=index_body(bundle, verify_at_search=verifies))
-            actions = ({"_index": name, "_id": str(n), "_source": one} for n, one in enumerate(sources))
-            helpers.bulk(client, actions, chunk_size=500)
-            client.indices.forcemerge(index=name, max_num_segments=1)
-            client.indices.refresh(index=name)
 
 
 def _measured(url: str, queries: list[str], rounds: int) -> dict[tuple[str, str], list[float]]:
@@ -88,12 +74,6 @@ def _measured(url: str, queries: list[str], rounds: int) -> dict[tuple[str, str]
                 if number >= warm_up:
                     taken[shape, index].append(answer.elapsed_ms)
     return taken
-
-
-def _own_opensearch(running: ExitStack) -> str:
-    server = make_local_server(port=0, folder=find_home() / "benchmark")
-    running.callback(server.stop)
-    return server.start()
 
 
 if __name__ == "__main__":

@@ -22,13 +22,13 @@ import click
 import msgspec
 import numpy as np
 
-from plugin.commands.local_server import find_home, make_local_server
 from plugin.demo.docstrings import read_standard_library
 from plugin.harness.prepared_index import prepare_index
 from plugin.harness.proxy_process import free_port, running_proxy
 from plugin.upstream.search_client import SearchClient, SearchError
 from reranker.arrays import Floats64
 from reranker.bundle import Bundle
+from tests.benchmarks.local_opensearch import opensearch_at
 from tests.benchmarks.queries import distinct_queries
 from tests.benchmarks.report import machine_line
 from tests.benchmarks.samples import percentile_difference
@@ -173,9 +173,7 @@ def main(checkout: Path, rounds: int, spin: int, warm_up_s: float, documents: in
     corpus = read_standard_library(documents)
     with ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="twinrank-")))
-        server = make_local_server(port=0, folder=find_home() / "benchmark")
-        running.callback(server.stop)
-        upstream = server.start()
+        upstream = running.enter_context(opensearch_at(None))
         file = folder / "documents.jsonl"
         file.write_bytes(b"".join(msgspec.json.encode(document) + b"\n" for document in corpus))
         prepare_index(upstream, INDEX, file, ("name", "text"), bundle=Bundle.open())

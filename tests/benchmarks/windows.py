@@ -9,12 +9,12 @@ import click
 from rich.console import Console
 from rich.markdown import Markdown
 
-from plugin.commands.local_server import find_home, make_local_server
 from plugin.encoding.model import Model
 from plugin.harness.proxy_process import running_proxy
 from plugin.options.common import bundle_option
 from reranker.bundle import Bundle
 from tests.benchmarks.executions import Cell, measure_executions
+from tests.benchmarks.local_opensearch import opensearch_at
 from tests.benchmarks.one_or_two import Comparison, measure_one_or_two
 from tests.benchmarks.report import RESULTS, machine_line, read_results, written_into
 from tests.benchmarks.sized_index import SizedIndex, make_sized_index
@@ -36,7 +36,7 @@ def main(documents: int, rounds: int, write: bool, upstream: str | None, bundle_
     bundle = Bundle.open(bundle_path)
     machine = machine_line(documents, "documents of each size")
     with ExitStack() as running:
-        url = upstream or _own_opensearch(running)
+        url = running.enter_context(opensearch_at(upstream))
         indices = [make_sized_index(url, bundle, num_bytes, documents) for num_bytes in SIZES_BYTES]
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="twinrank-")))
         proxy = running.enter_context(running_proxy(url, folder, bundle=bundle.path))
@@ -68,12 +68,6 @@ def _section(
         " in brackets the 95 % interval (bootstrap over rounds). `to 0.2 KB`: p50 divided by that of the"
         " smallest documents.",
     ])  # fmt: skip
-
-
-def _own_opensearch(running: ExitStack) -> str:
-    server = make_local_server(port=0, folder=find_home() / "benchmark")
-    running.callback(server.stop)
-    return server.start()
 
 
 if __name__ == "__main__":

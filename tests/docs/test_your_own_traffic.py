@@ -13,11 +13,13 @@ from opensearchpy import OpenSearch
 from plugin.harness.proxy_process import free_port
 from tests.support.docs_commands import DocsShell, command_blocks, put_twinrank_on_path, served
 from tests.support.http.raw_http import RawAnswer, search
+from tests.support.running_experiment import await_experiment
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.live
 INDEX = "articles"
 BEFORE, PAGE = "tutorials/existing-index.md", "tutorials/your-own-traffic.md"
+NO_ONES_QUERY = {"match": {"text": "film"}}
 SEARCHES = 2
 """Of each user."""
 
@@ -94,9 +96,11 @@ def test_an_engineers_day(shell: DocsShell, client: OpenSearch) -> None:
         shell.run(before[name])
     shell.run(blocks.pop("judged"))
     with served(shell, before["serve"]):
-        users = Users(client, shell.command("http://127.0.0.1:9100"), shell.folder)
+        url = shell.command("http://127.0.0.1:9100")
+        users = Users(client, url, shell.folder)
 
         shell.run(blocks.pop("shadow"))
+        await_experiment(url, INDEX, NO_ONES_QUERY, runs=True)
         users.visit("shadow", 50)
         assert "gentle" in shell.run(blocks.pop("compared"))
         shell.run(blocks.pop("unshadow"))
@@ -106,6 +110,7 @@ def test_an_engineers_day(shell: DocsShell, client: OpenSearch) -> None:
         assert "<html" in (shell.folder / "report.html").read_text()
 
         shell.run(blocks.pop("interleave"))
+        await_experiment(url, INDEX, NO_ONES_QUERY, runs=True)
         users.visit("interleave", 400)
         report = shell.run(blocks.pop("report"))
         assert "reranked wins: +" in report, report

@@ -2,7 +2,7 @@
 
 import gzip
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Empty, Queue
@@ -29,20 +29,18 @@ class OtlpReceiver(ThreadingHTTPServer):
         """What OTEL_EXPORTER_OTLP_ENDPOINT must be."""
         return f"http://127.0.0.1:{self.server_port}"
 
-    def spans(self, wanted: int, wait_s: float = 60.0) -> list[Span]:
-        """Wait until so many spans have come, and return them.
+    def spans(self, is_enough: Callable[[list[Span]], bool], wait_s: float = 60.0) -> list[Span]:
+        """Wait until the spans that have come are enough, and return them.
 
         Raises:
-            TimeoutError: they do not come.
+            TimeoutError: no more come.
         """
         found: list[Span] = []
-        while len(found) < wanted:
+        while not is_enough(found):
             try:
                 exported = self.exported.get(timeout=wait_s)
             except Empty as error:
-                raise TimeoutError(
-                    f"expected {wanted} spans, found {[span.name for span in found]}"
-                ) from error
+                raise TimeoutError(f"expected more spans than {[span.name for span in found]}") from error
             for resource in exported.resource_spans:
                 self.services |= {
                     each.value.string_value

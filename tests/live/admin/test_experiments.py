@@ -1,7 +1,6 @@
 """An experiment from its start to its report, through the real proxy, with clients whose taste is known."""
 
 import json
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +12,7 @@ from opensearchpy import OpenSearch, helpers
 from plugin.commands.main import main
 from tests.support.http.raw_http import RawAnswer, ask
 from tests.support.indices.toy_index import ToyIndex, make_toy_index
+from tests.support.running_experiment import await_experiment
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
@@ -20,8 +20,6 @@ pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
 OWN = "/_plugins/_rerank/experiment"
 JSON_BODY = {"Content-Type": "application/json"}
 ARMS: dict[str, Any] = {"control": "opensearch", "reranked": {}}
-FOLLOWS_WITHIN_S = 1.5
-"""A little more than a worker needs to see other settings."""
 NUM_USERS = 110
 """A few more than the least that a verdict needs."""
 
@@ -52,21 +50,9 @@ def search(url: str, toy: ToyIndex, client_id: str, query_id: str, **body: objec
 def start(url: str, toy: ToyIndex, experiment: dict[str, Any]) -> None:
     """Start an experiment, after one that may run, and wait until every worker follows it."""
     call(url, "DELETE", toy.name)
-    follow(url, toy, runs=False)
+    await_experiment(url, toy.name, toy.query, runs=False)
     told(call(url, "PUT", toy.name, experiment))
-    follow(url, toy, runs=True)
-
-
-def follow(url: str, toy: ToyIndex, *, runs: bool) -> None:
-    body = json.dumps({"query": toy.query}).encode()
-
-    def agree() -> bool:
-        answers = [ask(url, "POST", f"/{toy.name}/_search", body, JSON_BODY) for _ in range(20)]
-        return {answer.rerank_status.endswith("experiment=no_unit") for answer in answers} == {runs}
-
-    until(agree, "that all workers follow the settings")
-    time.sleep(FOLLOWS_WITHIN_S)  # all twenty answers may be of one worker
-    until(agree, "that all workers follow the settings")
+    await_experiment(url, toy.name, toy.query, runs=True)
 
 
 def click(query_id: str, object_id: str, minute: int = 0) -> dict[str, Any]:
@@ -158,14 +144,16 @@ def test_a_stopped_experiment_keeps_its_report(proxy_url: str, toy: ToyIndex) ->
 
 
 def test_other_settings_make_another_run(proxy_url: str, client: OpenSearch, toy: ToyIndex) -> None:
-    follow(proxy_url, toy, runs=False)  # not the experiment that the test before has stopped
+    await_experiment(
+        proxy_url, toy.name, toy.query, runs=False
+    )  # not the experiment that the test before has stopped
     start = ["experiment", "start", toy.name, "--upstream", toy.url, "--name", "runs", "--mode", "split"]
     arms = ["--arm", "control=opensearch", "--arm", "reranked={}"]
     dry = CliRunner().invoke(main, [*start, *arms, "--dry-run"])
     assert "would be started: runs" in dry.output
     begun = CliRunner().invoke(main, [*start, *arms])
     assert begun.exit_code == 0, begun.output
-    follow(proxy_url, toy, runs=True)
+    await_experiment(proxy_url, toy.name, toy.query, runs=True)
     search(proxy_url, toy, "a", "runs-0")
     until(lambda: count_recorded(client, "runs") == 1, "it is recorded")
     before = told(call(proxy_url, "GET", f"{toy.name}/report"))["run"]

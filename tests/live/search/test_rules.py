@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -124,6 +125,43 @@ def applies(rule: dict[str, Any]) -> bool:
     return "is" not in rule.get("when", {}).get("query", {})
 
 
+@dataclass(frozen=True)
+class PagedSearch:
+    """How a search is made: how much of it is reranked, how and by what, and the sizes of its pages."""
+
+    window: int
+    sizes: list[int]
+    execution: str
+    signals: list[dict[str, Any]]
+    enabled: bool
+
+    @property
+    def controls(self) -> dict[str, Any]:
+        """What `ext.rerank` has of it."""
+        return {"window_size": self.window, "execution": self.execution, "enabled": self.enabled}
+
+
+SEARCHES = st.builds(
+    PagedSearch,
+    window=st.integers(1, 80),
+    sizes=st.lists(st.integers(1, 40), min_size=1, max_size=3),
+    execution=st.sampled_from(["sidecar", "cluster"]),
+    signals=st.sampled_from([[], [SALES]]),
+    enabled=st.booleans(),
+)
+
+
+def drawn(max_examples: int, *, is_long: bool) -> settings:
+    """Return how a property is tried: so many examples, 150 in the long form."""
+    return settings(
+        max_examples=150 if is_long else max_examples,
+        deadline=None,
+        derandomize=not is_long,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
 def read_pages(shop: Shop, sizes: list[int], num_hits: int, **controls: Any) -> list[str]:  # noqa: ANN401
     """Read every page, of these sizes in turn, and one more; each has the total."""
     found: list[str] = []
@@ -141,34 +179,19 @@ def read_pages(shop: Shop, sizes: list[int], num_hits: int, **controls: Any) -> 
 def test_all_pages_are_every_hit_once_and_hidden_ones_never(shop: Shop, *, is_long: bool) -> None:
     """With random rules, signals, windows, pages and executions, reranked or not."""
 
-    @settings(
-        max_examples=150 if is_long else 12,
-        deadline=None,
-        derandomize=not is_long,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    @drawn(12, is_long=is_long)
     @given(
         st.lists(RULE, min_size=1, max_size=5),
-        st.integers(1, 80),
-        st.lists(st.integers(1, 40), min_size=1, max_size=3),
-        st.sampled_from(["sidecar", "cluster"]),
-        st.sampled_from([[], [SALES]]),
-        st.booleans(),
+        SEARCHES,
     )
     def once(
         rules: list[dict[str, Any]],
-        window: int,
-        sizes: list[int],
-        execution: str,
-        signals: list[dict[str, Any]],
-        enabled: bool,
+        paged: PagedSearch,
     ) -> None:
-        shop.set(*rules, fusion={"signals": signals, "feedback": 0, "smoothing": 0})
+        shop.set(*rules, fusion={"signals": paged.signals, "feedback": 0, "smoothing": 0})
         hidden = {each for rule in rules if applies(rule) for each in rule["then"].get("hide", ())}
         wanted = {str(n) for n in range(NUM_DOCUMENTS)} - hidden
-        controls = {"window_size": window, "execution": execution, "enabled": enabled}
-        found = read_pages(shop, sizes, len(wanted), **controls)
+        found = read_pages(shop, paged.sizes, len(wanted), **paged.controls)
         assert sorted(found) == sorted(wanted)
 
     once()
@@ -177,13 +200,7 @@ def test_all_pages_are_every_hit_once_and_hidden_ones_never(shop: Shop, *, is_lo
 def test_both_executions_have_the_same_scores(shop: Shop, *, is_long: bool) -> None:
     """Boosts and buries by id and by value, beside a signal."""
 
-    @settings(
-        max_examples=150 if is_long else 12,
-        deadline=None,
-        derandomize=not is_long,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    @drawn(12, is_long=is_long)
     @given(st.lists(RULE, min_size=1, max_size=4), st.sampled_from([[], [SALES]]))
     def alike(rules: list[dict[str, Any]], signals: list[dict[str, Any]]) -> None:
         shop.set(*rules, score="fused", fusion={"signals": signals, "feedback": 0, "smoothing": 0})
@@ -353,36 +370,21 @@ PINS = st.lists(st.tuples(ID, st.integers(1, 80)), min_size=1, max_size=4, uniqu
 def test_pins_are_where_they_were_put_on_every_page(shop: Shop, *, is_long: bool) -> None:
     """Beyond the window too, beside hides, boosts and signals, reranked or not; totals are right."""
 
-    @settings(
-        max_examples=150 if is_long else 15,
-        deadline=None,
-        derandomize=not is_long,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    @drawn(15, is_long=is_long)
     @given(
         PINS,
         st.lists(RULE, max_size=3),
-        st.integers(1, 80),
-        st.lists(st.integers(1, 40), min_size=1, max_size=3),
-        st.sampled_from(["sidecar", "cluster"]),
-        st.sampled_from([[], [SALES]]),
-        st.booleans(),
+        SEARCHES,
     )
     def placed(
         pins: list[tuple[str, int]],
         rules: list[dict[str, Any]],
-        window: int,
-        sizes: list[int],
-        execution: str,
-        signals: list[dict[str, Any]],
-        enabled: bool,
+        paged: PagedSearch,
     ) -> None:
-        shop.set(*rules, pin(*pins), fusion={"signals": signals, "feedback": 0, "smoothing": 0})
+        shop.set(*rules, pin(*pins), fusion={"signals": paged.signals, "feedback": 0, "smoothing": 0})
         hidden = {each for rule in rules if applies(rule) for each in rule["then"].get("hide", ())}
         wanted = {str(n) for n in range(NUM_DOCUMENTS)} - hidden
-        controls = {"window_size": window, "execution": execution, "enabled": enabled}
-        found = read_pages(shop, sizes, len(wanted), **controls)
+        found = read_pages(shop, paged.sizes, len(wanted), **paged.controls)
         assert sorted(found) == sorted(wanted)
         shown = [each for each in pins if each[0] in wanted]
         others = [each for each in found if each not in {id_ for id_, _ in shown}]
