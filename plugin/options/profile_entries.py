@@ -21,6 +21,9 @@ SHARED = frozenset(
 )  # fmt: skip
 """Options that mean the same in every command that has them. A profile names them above its tables."""
 
+NEAR = 0.8
+"""How like a shared key (`difflib`, 0 to 1) a wrong one must be to be taken for it at once."""
+
 _READABLE_BY_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 """Permissions that a file with a password must not have."""
 
@@ -55,13 +58,13 @@ def select_entries(
         for written, value in content.items():
             key = _to_key(written)
             if not table and key not in SHARED:
-                raise _refuse_key(profile, root, table, written)
+                raise _refuse_key(profile, root, table, written, options)
             if key in options:
                 texts = _read_value(profile, table, written, value, options[key])
                 _check_secrecy(profile, table, written, texts)
                 found[str(options[key].name)] = ProfileEntry(texts, profile.describe_place(table, written))
             elif table:
-                raise _refuse_key(profile, root, table, written)
+                raise _refuse_key(profile, root, table, written, options)
     return found
 
 
@@ -111,28 +114,38 @@ def _check_twins(profile: Profile, table: Table, values: Mapping[str, Any]) -> N
             raise profile.make_error(f"expected one of {key} and {twin}, found both", table, twin)
 
 
-def _refuse_key(profile: Profile, root: click.Context, table: Table, key: str) -> ProfileError:
-    """Return an error that names the nearest key, with its table."""
+def _refuse_key(
+    profile: Profile, root: click.Context, table: Table, key: str, options: Mapping[str, click.Option]
+) -> ProfileError:
+    """Return an error that names the nearest key, with its table; `options` are those of its command."""
     if _to_key(key) == "password":
         return profile.make_error(
             "a profile holds no password. Write it into a file of its own, and name that with password_file",
             table, key,
         )  # fmt: skip
-    places = _find_places(root)
     if table:
-        own = [each for each, tables in places.items() if {(), table} & tables]
-        near = difflib.get_close_matches(_to_key(key), own, n=1)
+        own = SHARED.union(name for name, option in options.items() if _is_listed(option))
+        near = difflib.get_close_matches(_to_key(key), sorted(own), n=1)
         hint = f". Did you mean {near[0]}?" if near else ""
         return profile.make_error(f"expected an option of {' '.join(table)}, found {key}{hint}", table, key)
-    near = difflib.get_close_matches(_to_key(key), places, n=1)
-    hint = ""
-    if near:
-        tables = places[near[0]]
-        under = " or ".join(f"[{'.'.join(each)}]" for each in sorted(tables))
-        hint = f". Did you mean {near[0]}?" if () in tables else f". Did you mean {near[0]} under {under}?"
     return profile.make_error(
-        f"expected a table, or an option that several commands share, found {key}{hint}", table, key
-    )
+        f"expected a table, or an option that several commands share, found {key}{_find_hint(root, key)}",
+        table, key,
+    )  # fmt: skip
+
+
+def _find_hint(root: click.Context, key: str) -> str:
+    """Return a sentence about the key that is nearest to one above all tables; empty if none is near."""
+    # a misspelt shared key is the likeliest, and it needs no import of every command
+    if near := difflib.get_close_matches(_to_key(key), sorted(SHARED), n=1, cutoff=NEAR):
+        return f". Did you mean {near[0]}?"
+    places = _find_places(root)
+    near = difflib.get_close_matches(_to_key(key), places, n=1)
+    if not near:
+        return ""
+    tables = places[near[0]]
+    under = " or ".join(f"[{'.'.join(each)}]" for each in sorted(tables))
+    return f". Did you mean {near[0]}?" if () in tables else f". Did you mean {near[0]} under {under}?"
 
 
 def _find_places(root: click.Context) -> dict[str, set[Table]]:
@@ -140,9 +153,13 @@ def _find_places(root: click.Context) -> dict[str, set[Table]]:
     places: dict[str, set[Table]] = {key: {()} for key in SHARED}
     for path, command in _find_commands(root.command, root):
         for option in command.params:
-            if isinstance(option, click.Option) and not option.hidden and option.expose_value:
+            if isinstance(option, click.Option) and _is_listed(option):
                 places.setdefault(option_key(option), set()).add(path)
     return places
+
+
+def _is_listed(option: click.Option) -> bool:
+    return not option.hidden and option.expose_value
 
 
 def _find_commands(
