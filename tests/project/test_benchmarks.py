@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from reranker.beir_files import DocumentRecord
 from tests.benchmarks.__main__ import main
 from tests.benchmarks.derived_documents import turn
+from tests.benchmarks.language_orders import choose_documents, find_analyzer
+from tests.benchmarks.language_orders import main as language_orders
 from tests.benchmarks.many_indices import main as many_indices
 from tests.benchmarks.million import main as million
 from tests.benchmarks.orders import main as orders
@@ -62,6 +65,53 @@ def test_orders_of_a_collection_are_compared(opensearch_url: str, tmp_path: Path
     assert labels[-2:] == ["combiner, linear", "combiner, lightgbm"]
     repeated = {row[2]: float(row[5]) for row in rows if len(row) == 6}
     assert repeated["reranked"] > 0, "copies are found"
+
+
+THINGS = ("Hund", "Vogel", "Baum", "Garten", "Schrank", "Koffer", "Teppich", "Spiegel", "Brunnen", "Löffel")
+
+
+@pytest.mark.live
+def test_a_guarded_language_keeps_the_order_of_bm25(opensearch_url: str, tmp_path: Path) -> None:
+    """Thirty German texts in a bundle that reads English: the guard passes every query through."""
+    folder = tmp_path / "made"
+    folder.mkdir()
+    documents = [
+        {
+            "_id": f"d{n}-{m}",
+            "text": f"Das ist die Beschreibung von {thing}, und zwar {'sehr ' * m}genau.",
+        }
+        for n, thing in enumerate(THINGS)
+        for m in range(3)
+    ]
+    queries = ({"_id": f"q{n}", "text": f"Beschreibung von {thing}"} for n, thing in enumerate(THINGS))
+    (folder / "corpus.jsonl").write_bytes(lines(*documents))
+    (folder / "queries.jsonl").write_bytes(lines(*queries))
+    judged = "".join(f"q{n}\td{n}-{n % 3}\t1\n" for n in range(len(THINGS)))
+    (folder / "qrels.tsv").write_text(f"query-id\tcorpus-id\tscore\n{judged}")
+    (folder / "SOURCE.txt").write_text("Made. Analyzer for BM25: german.\n")
+    bundle = other_bundle(tmp_path / "english", languages=["en"])
+    arguments = [str(folder), "--bundle", str(bundle.path), "--upstream", opensearch_url]
+    result = CliRunner().invoke(language_orders, arguments)
+    assert result.exit_code == 0, result.output
+    row = next(line for line in result.output.splitlines() if line.startswith("| made |"))
+    cells = [cell.strip() for cell in row.split("|")[1:-1]]
+    name, documents_, queries_, first, without, difference, moved, guarded, _, unmoved, passed = cells
+    assert (name, documents_, queries_, passed) == ("made", "30", "10", "100.0%")
+    assert (guarded, unmoved) == (first, "0 / 0")
+    assert float(without) - float(first) == pytest.approx(float(difference.split()[0]), abs=0.0015)
+    assert moved != "0 / 0", "without the guard the model reorders"
+    assert "below BM25 by an interval that excludes 0: none" in result.output
+
+
+def test_a_smaller_collection_keeps_what_is_relevant(tmp_path: Path) -> None:
+    documents = [DocumentRecord(id=str(n)) for n in range(100)]
+    chosen = [each.id for each in choose_documents(documents, {"7", "93", "gone"}, 10)]
+    assert len(chosen) == 10
+    assert {"7", "93"} < set(chosen)
+    assert chosen == [each.id for each in choose_documents(documents, {"93", "7", "gone"}, 10)]
+    assert len(choose_documents(documents, {"7"}, 1_000)) == 100
+    assert [each.id for each in choose_documents(documents, {"1", "2", "3"}, 2)] == ["1", "2", "3"]
+    assert find_analyzer(tmp_path) == "standard"
 
 
 @pytest.mark.live
