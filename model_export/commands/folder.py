@@ -63,8 +63,10 @@ def bundle_command(
     from model_export.bundle.writer import ExportOptions, export
     from model_export.folders.reader import FolderOptions, ModelFolder
     from model_export.folders.reference import open_reference
+    from model_export.model.new_folder import check_absent
     from model_export.model.prompts import PromptChoice
 
+    check_absent(out)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     options = FolderOptions(
         name=name,

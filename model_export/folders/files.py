@@ -1,5 +1,6 @@
 """The files of a folder that others wrote: found inside it, and of a size that is read."""
 
+import os
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +16,8 @@ MAX_JSON_BYTES = 16_000_000
 MAX_TOKENIZER_BYTES = 128_000_000
 """The largest `tokenizer.json`; one of 250,000 pieces has 17 MB."""
 
+_POINTER = b"version https://git-lfs.github.com/spec/"
+
 
 class ModelFiles:
     """The files of one folder. A name or a link that leads out of it is refused.
@@ -28,7 +31,15 @@ class ModelFiles:
 
     def __init__(self, root: Path) -> None:
         if not root.is_dir():
-            raise ExportError(f"expected a model's folder, found none at {root}")
+            raise ExportError(
+                f"expected a model's folder, found none at {root}: download the model first, nothing is"
+                " fetched here"
+            )
+        if (root / "snapshots").is_dir() and (root / "blobs").is_dir():
+            raise ExportError(
+                f"expected a model's folder, found a cache of several at {root}: name a folder in"
+                f" {root / 'snapshots'}"
+            )
         self.root = root
         real = root.resolve()
         self._allowed = [real]
@@ -50,7 +61,11 @@ class ModelFiles:
         file = self.root / name
         if not (file.exists() or file.is_symlink()):
             return None
-        real = file.resolve()
+        real = Path(os.path.realpath(file))  # unlike Path.resolve, the same for a loop in every Python
+        if real.is_symlink():
+            raise ExportError(
+                f"expected files inside {self.root}, found the link {name}, which leads to itself"
+            )
         if not any(real.is_relative_to(folder) for folder in self._allowed):
             raise ExportError(f"expected files inside {self.root}, found the link {name} to {real}")
         return file if real.exists() else None
@@ -59,11 +74,16 @@ class ModelFiles:
         """Return a file that must be there; `why` ends the message if it is not.
 
         Raises:
-            ExportError: it is missing, not a plain file, or elsewhere.
+            ExportError: it is missing, not a plain file, a pointer of Git LFS, or elsewhere.
         """
         file = self.find(name)
         if file is None or not file.is_file():
             raise ExportError(f"expected the file {name} in {self.root}, found none: {why}")
+        if _is_pointer(file):
+            raise ExportError(
+                f"expected the file {name} in {self.root}, found a pointer of Git LFS: run `git lfs pull`"
+                " there"
+            )
         return file
 
     def read_json(self, name: str, kind: type[_Kind], *, why: str) -> _Kind:
@@ -100,6 +120,15 @@ class ModelFiles:
             return file.read_bytes()
         except OSError as error:
             raise ExportError(f"expected to read {file}, found: {error}") from error
+
+
+def _is_pointer(file: Path) -> bool:
+    """Whether Git has left a file's address in its place, as a clone without Git LFS does."""
+    try:
+        with file.open("rb") as data:
+            return data.read(len(_POINTER)) == _POINTER
+    except OSError:
+        return False  # what reads the file reports it
 
 
 def join(folder: str, name: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from tokenizers import Tokenizer
 
 from model_export.errors import ExportError
@@ -25,6 +26,8 @@ from model_export.model.pooling import Cls, Last, Mean, Pooling, PositionMean
 from model_export.model.prompts import PROMPTS_FILE, PromptChoice, parse_prompts
 from model_export.model.tokens import QUERY_TOKENS
 from model_export.model.tower import Tower
+from reranker.languages import find_scripts
+from reranker.manifest import PlainName
 
 TransformerReader = EncoderReader | GraphReader
 POOLING_NAMES = ("cls", "mean", "last", "position_mean")
@@ -94,7 +97,9 @@ class ModelFolder:
         Raises:
             ExportError: a file is missing or malformed, leads out of the folder, or asks for something that a
                 bundle cannot do. The message names it.
+            LanguageError: a language is unknown.
         """
+        _check_names(options)
         files = ModelFiles(path)
         modules = read_sides(files)
         prompts = parse_prompts(
@@ -198,6 +203,18 @@ def find_origin(root: Path) -> str:
     if real.parent.name != "snapshots":
         return find_name(root)
     return "/".join(real.parent.parent.name.removeprefix("models--").split("--"))
+
+
+def _check_names(options: FolderOptions) -> None:
+    """Check what the manifest will hold as it was given: it is written at the end, after minutes."""
+    try:
+        msgspec.convert(options.name, PlainName | None)
+    except msgspec.ValidationError as error:
+        raise ExportError(
+            f"expected --name of letters, digits, dots, hyphens and underscores, found {options.name!r}"
+        ) from error
+    for tag in options.languages or ():
+        find_scripts(tag)
 
 
 def _find_pooling(path: Path, modules: SideModules, given: str | None) -> PoolingModule:

@@ -18,8 +18,7 @@ def make_folder(out: Path, what: str) -> Iterator[Path]:
     Raises:
         ExportError: `out` exists or cannot be written.
     """
-    if out.exists():
-        raise ExportError(f"expected no folder {out}, found one: remove it or choose another name")
+    check_absent(out)
     scratch = None
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -35,3 +34,13 @@ def make_folder(out: Path, what: str) -> Iterator[Path]:
     finally:
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def check_absent(out: Path) -> None:
+    """Check that a folder can become new.
+
+    Raises:
+        ExportError: it exists.
+    """
+    if out.exists():
+        raise ExportError(f"expected no folder {out}, found one: remove it or choose another name")

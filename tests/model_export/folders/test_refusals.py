@@ -88,6 +88,7 @@ def weights(change_them: Callable[[dict[str, torch.Tensor]], dict[str, torch.Ten
     return spoil
 
 
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:53aa\nsize 90868376\n"
 WORDS = "embeddings.word_embeddings.weight"
 
 
@@ -137,11 +138,17 @@ WORDS = "embeddings.word_embeddings.weight"
         (lambda f: change(f / "tokenizer_config.json", padding_side="left"), "expected padding_side right"),
         (lambda f: change(f / "tokenizer_config.json", auto_map={"a": "b"}), "expected no auto_map"),
         (lambda f: (f / "notes.txt").symlink_to("/etc/hostname"), "found the link notes.txt to"),
+        (lambda f: (f / "loop").symlink_to("loop"), "found the link loop, which leads to itself"),
         (prompts(similarity_fn_name="manhattan"), "found 'manhattan'"),
         (prompts(prompts=["query: "]), "expected prompts as names and texts"),
         (prompts(default_prompt_name="other"), "expected default_prompt_name of none, found 'other'"),
         (lambda folder: (folder / "tokenizer.json").unlink(), "tokenizer.json in .* make it with transf"),
         (write("tokenizer.json", "{}"), "expected a tokenizer in"),
+        (
+            write("tokenizer.json", POINTER),
+            r"tokenizer\.json in .*, found a pointer of Git LFS: run `git lfs pull`",
+        ),
+        (write("model.safetensors", POINTER), r"model\.safetensors in .*, found a pointer of Git LFS"),
         (weights(lambda w: w | {WORDS: w[WORDS].to(torch.int8)}), "found I8"),
         (weights(lambda w: w | {"extra.weight": w[WORDS].clone()}), r"found \['extra\.weight'\], which"),
         (write("model.safetensors", b"\xff" * 64), "expected weights in"),
@@ -296,6 +303,34 @@ def test_options_that_do_not_fit_are_refused(folder: Path) -> None:
         ModelFolder.open(folder, FolderOptions(pooling="cls"))
     with pytest.raises(ExportError, match="expected --dim from 1 to 23, found 24"):
         ModelFolder.open(folder, FolderOptions(dim=24))
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--name", "../mine", "expected --name of letters, digits, .* found '../mine'"),
+        ("--language", "english", "expected a language tag .* found 'english'"),
+        ("--dim", "0", "expected --dim from 1 to 23, found 0"),
+        ("--query-prompt", "ask", "found 'ask'"),
+        ("--out", "model", "expected no folder .*model, found one"),
+    ],
+)
+def test_options_are_checked_before_the_work(folder: Path, option: str, value: str, message: str) -> None:
+    given = {"--out": "out", option: value}
+    given["--out"] = str(folder.parent / given["--out"])
+    arguments = [each for pair in given.items() for each in pair]
+    done = CliRunner().invoke(main, ["bundle", str(folder), *arguments])
+    assert done.exit_code == 1
+    assert re.match(f"Error: .*{message}", done.output)
+
+
+def test_a_folder_beside_the_models_is_named(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="found none at org/model: download the model first"):
+        ModelFolder.open(Path("org/model"))
+    (tmp_path / "models--org--model/blobs").mkdir(parents=True)
+    folder.rename(tmp_path / "models--org--model/snapshots")
+    with pytest.raises(ExportError, match=r"found a cache .* name a folder in .*/snapshots"):
+        ModelFolder.open(tmp_path / "models--org--model")
 
 
 def test_the_command_says_what_is_wrong_in_one_line(folder: Path, tmp_path: Path) -> None:
