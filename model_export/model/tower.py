@@ -12,6 +12,7 @@ from model_export.model.head import Stage, find_dim
 from model_export.model.pooling import Pooling, make_pooling
 from model_export.model.prefix import PrefixedAttention
 from model_export.model.relative_attention import RelativeAttention
+from model_export.model.word_blocks import WordBlocks
 from reranker.encoder import Ids, pad
 from reranker.tri_letters import PADDING
 
@@ -24,7 +25,8 @@ class Tower(nn.Module):
     A token's embedding is the row of its word piece, or the sum of its trigrams' rows (row PADDING is 0),
     plus its position's. There are no segments: a pretrained model's first segment is added to its positions.
     `projection`, if any, is a linear layer (dim, hidden) without bias after the pooling. `head` is what a
-    model from elsewhere does after that; a tower with a head is not trained.
+    model from elsewhere does after that; a tower with a head is not trained. `word_blocks` are the rows of
+    word pieces in 4-bit blocks, if that is how the model came: a graph keeps them as they are.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Tower(nn.Module):
         kind: Input = "word_pieces",
         dim: int | None = None,
         head: Sequence[Stage] = (),
+        word_blocks: WordBlocks | None = None,
     ) -> None:
         super().__init__()
         hidden: int = bert.config.hidden_size
@@ -43,6 +46,7 @@ class Tower(nn.Module):
         self.pooling = make_pooling(pooling, hidden) if isinstance(pooling, str) else pooling
         self.projection = nn.Linear(hidden, dim, bias=False) if dim else None
         self.head = nn.ModuleList(head)
+        self.word_blocks = word_blocks
         _drop_segments(bert)
 
     @property

@@ -20,6 +20,7 @@ from model_export.onnx.nodes import CONTRIB, Nodes
 from model_export.onnx.pooling import add_axis, add_head, add_pooling, needs_mean, normalise
 from model_export.onnx.quantize import DenseLayer, find_column_divisor, quantise_rows
 from model_export.onnx.weights import WeightFile
+from model_export.onnx.word_lookup import look_up_blocks
 from reranker.arrays import Floats
 from reranker.tri_letters import PADDING
 
@@ -102,6 +103,8 @@ class EncoderGraph:
     def _look_up_words(self) -> str:
         """Look up each token's row, or the sum of its trigrams' rows; the padding's row is 0."""
         table = self._tensors["embeddings.word_embeddings.weight"]
+        if self._tower.word_blocks is not None:
+            return look_up_blocks(self._nodes, self._tower.word_blocks)
         if self._tower.kind == "word_pieces":
             return self._look_up_rows(table)
         silent = table.copy()

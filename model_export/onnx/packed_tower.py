@@ -20,27 +20,46 @@ from onnx import helper, numpy_helper
 from model_export.errors import ExportError
 from model_export.model.tower import Input, Tower
 from model_export.model.twin import TowerShape
+from model_export.model.word_blocks import WordBlocks
 from model_export.onnx.weights import load_graph
 from reranker.arrays import Floats
 
 SMALL, WHOLE = "small", "whole"
 """The branches of a graph in which another tower reads long queries."""
 
-_HELPERS = re.compile(r"axis_-?\d+|cls|one|far|prefix_seen|unit_scale|unit_middle")
+_HELPERS = re.compile(
+    r"axis_-?\d+|cls|one|far|prefix_seen|unit_scale|unit_middle|"
+    r"low_bits|four_bits|block_middle|word_shape"
+)
 """Constants of a graph that are no weights."""
 
 _OPERATORS = frozenset(
     {
-        *("Abs", "Add", "BiasGelu", "Cast", "Concat", "Div", "DynamicQuantizeMatMul", "Expand", "Gather"),
+        *(
+            "Abs",
+            "Add",
+            "BiasGelu",
+            "BitShift",
+            "BitwiseAnd",
+            "Cast",
+            "Concat",
+            "Div",
+            "DynamicQuantizeMatMul",
+            "Expand",
+            "Gather",
+        ),
         *("LayerNormalization", "MatMul", "MatMulIntegerToFloat", "Mul", "MultiHeadAttention"),
-        *("QuantizeLinear", "ReduceL2", "ReduceMax", "ReduceSum", "Shape", "Slice", "Softmax", "Split"),
-        *("Sub", "Sum", "Unsqueeze"),
+        *("QuantizeLinear", "ReduceL2", "ReduceMax", "ReduceSum", "Reshape", "Shape", "Slice", "Softmax"),
+        *("Split", "Sub", "Sum", "Unsqueeze"),
     }
 )
 """What `encoder` and `linear` build towers of."""
 
 _FIXED = {"embeddings.token_type_embeddings.weight"}
 """What a tower has and its graph has not: one row of zeros."""
+
+_BLOCKS_NDIM = 3
+"""A table in 4-bit blocks has an axis for them."""
 
 _PARTS = ("query", "key", "value")
 
@@ -160,6 +179,9 @@ class _Reader:
 
     def _read_words(self) -> Floats:
         words = self._take("words")
+        if words.ndim == _BLOCKS_NDIM:
+            scales = self._take("word_scales")
+            return WordBlocks(words.astype(np.uint8), scales.astype(np.float16)).to_floats()
         if "word_scales" in self.constants:
             words = words * self._take("word_scales")
         if "word_columns" in self.constants:

@@ -73,7 +73,7 @@ LAYERS = {
         "commands",
         "evaluation",
         "train bundle",
-        "folders",
+        "folders packages",
         "labelling onnx",
         "model data datasets",
         "errors",
