@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from model_export.commands.base import base_command
 from model_export.commands.bundle import (
     calibrate_command,
     compare_command,
@@ -57,6 +58,7 @@ def main() -> None:
 
 
 for command in (
+    base_command,
     bundle_command,
     calibrate_command,
     compare_command,

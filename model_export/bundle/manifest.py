@@ -53,7 +53,7 @@ def describe_bundle(
         document=document,
         tokenizer=TOKENIZER_FILE,
         crossing=_describe_crossing(base),
-        fusion=FusionDefault("log_linear", base.fusion_weight),
+        fusion=FusionDefault("log_linear", base.fusion_weight, base.feedback, base.smoothing),
         neutral_crossing=base.neutral_crossing,
         base=base.origin,
         licence=base.licence,

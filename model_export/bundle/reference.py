@@ -11,9 +11,6 @@ from model_export.model.tokens import load_tokeniser
 from model_export.model.tower import Tower
 from reranker.encoder import Ids
 
-MIN_REFERENCE_COSINE = 0.9999
-"""The least cosine of a base in float32 to what it was read from: only rounding may differ."""
-
 
 def tokenise_texts(
     base: Base, file: Path, query_prefix: str, texts: ExportTexts
@@ -46,9 +43,9 @@ def check_reference(base: Base, file: Path, texts: ExportTexts, reference: Refer
         found = (encode_in_torch(tower, ids) * expected).sum(axis=1)
         cosines |= dict(zip(((side, text) for text in given), found.tolist(), strict=True))
     (side, text), least = min(cosines.items(), key=lambda each: each[1])
-    if not least >= MIN_REFERENCE_COSINE:
+    if not least >= reference.min_cosine:
         raise ExportError(
-            f"expected vectors with a cosine of at least {MIN_REFERENCE_COSINE} to those of {reference.name},"
+            f"expected vectors with a cosine of at least {reference.min_cosine} to those of {reference.name},"
             f" found {least:.6f} for the {side} {text!r}: the folder holds something that is not known here"
         )
     return least

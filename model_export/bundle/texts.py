@@ -135,3 +135,6 @@ IN_MANY_SCRIPTS = ExportTexts(
     (len(IN_LATIN_SCRIPT.queries), len(IN_LATIN_SCRIPT.documents)),
 )
 """Texts for models whose languages are not known."""
+
+ALL_RANKED = ExportTexts(IN_MANY_SCRIPTS.queries, IN_MANY_SCRIPTS.documents)
+"""The same texts, for models that read all of these scripts."""

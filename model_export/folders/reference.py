@@ -19,11 +19,16 @@ from reranker.arrays import Floats
 
 Side = Literal["query", "document"]
 
+MIN_COSINE = 0.9999
+"""The least cosine to a reference in float32."""
+
 
 class Reference(Protocol):
     """The vectors that a bundle's are compared with."""
 
     name: str
+    min_cosine: float
+    """The least cosine of a base in float32 to the reference: only rounding may differ."""
 
     def encode(self, side: Side, texts: Sequence[str], *, max_tokens: int) -> Floats:
         """Encode texts, cut after `max_tokens`, each by itself: -> (texts, dim) float32 unit vectors."""
@@ -55,6 +60,7 @@ class SentenceTransformersReference:
     """The folder's model in sentence-transformers, without a network and without code of the model's own."""
 
     name = "sentence-transformers"
+    min_cosine = MIN_COSINE
 
     def __init__(self, folder: ModelFolder, library: Any) -> None:  # noqa: ANN401 - the module itself
         root = folder.files.root
@@ -94,6 +100,7 @@ class TorchReference:
     """The folder's transformer in transformers, and pooling and head in a few lines of torch."""
 
     name = "transformers"
+    min_cosine = MIN_COSINE
 
     def __init__(self, folder: ModelFolder) -> None:
         self._folder = folder

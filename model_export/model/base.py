@@ -49,6 +49,10 @@ class Base:
     crossing: TrainedCrossing = field(default_factory=CosineCrossing)
     """Its scale and offset are defaults until `calibrate` fits them."""
     fusion_weight: float = 10.0
+    feedback: float = 0.0
+    """The weight of the similarity to the feedback documents."""
+    smoothing: float = 0.0
+    """The share of a hit's score that its nearest hits have."""
     neutral_crossing: float = 0.5
     languages: tuple[str, ...] | None = None
     """BCP 47 tags of the languages that the model reads; None if unknown."""

@@ -44,7 +44,7 @@ class WordBlocks:
     @property
     def columns(self) -> int:
         """How many weights a row has."""
-        return self.bits.shape[1] * BLOCK
+        return int(self.bits.shape[1]) * BLOCK
 
     def to_floats(self) -> Floats:
         """Return the weights: (rows, columns) float32, exactly what the blocks say."""

