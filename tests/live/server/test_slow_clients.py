@@ -20,7 +20,7 @@ from tests.support.cores import CORES, core_arguments
 from tests.support.http.raw_http import search
 from tests.support.http.tls_relay import make_certificates
 from tests.support.indices.toy_index import ToyIndex
-from tests.support.paths import TINY_BUNDLE
+from tests.support.paths import ROOT, TINY_BUNDLE
 
 pytestmark = pytest.mark.live
 
@@ -111,13 +111,14 @@ def test_what_is_no_request_is_refused(slow_proxy: str) -> None:
         assert client.recv(65536).startswith(b"HTTP/1.1 400 ")
 
 
+@pytest.mark.parametrize("core", CORES)
 def test_over_tls_a_handshake_that_is_never_finished_holds_nobody_up(
-    opensearch_url: str, toy_index: ToyIndex, tmp_path: Path
+    opensearch_url: str, toy_index: ToyIndex, tmp_path: Path, core: str
 ) -> None:
     made = make_certificates(tmp_path)
     server = made.authority.issue_cert("127.0.0.1")
     server.private_key_and_cert_chain_pem.write_to_path(tmp_path / "server.pem")
-    with tls_proxy(opensearch_url, tmp_path) as url, ExitStack() as opened:
+    with tls_proxy(opensearch_url, tmp_path / "server.pem", core) as url, ExitStack() as opened:
         hello = b"\x16\x03\x01\x02\x00"  # the beginning of a handshake
         for client in [opened.enter_context(connected(url)) for _ in range(60)]:
             client.sendall(hello)
@@ -134,18 +135,13 @@ def test_over_tls_a_handshake_that_is_never_finished_holds_nobody_up(
 
 
 @contextmanager
-def tls_proxy(upstream: str, folder: Path) -> Iterator[str]:
-    """Run a proxy that speaks TLS with `server.pem` of a folder."""
-    port, certificate = free_port(), str(folder / "server.pem")
-    program = (
-        "from plugin.commands.serve import serve_command; from plugin.server import gunicorn_app;"
-        "made = gunicorn_app._build_options;"
-        "gunicorn_app._build_options = lambda *a:"
-        f" made(*a) | dict(certfile={certificate!r}, keyfile={certificate!r});"
-        "serve_command()"
-    )
+def tls_proxy(upstream: str, certificate: Path, core: str) -> Iterator[str]:
+    """Run a proxy of one worker that speaks TLS with the certificate and key in a file."""
+    port = free_port()
     where = ["--listen", f"127.0.0.1:{port}", "--upstream", upstream, "--bundle", str(TINY_BUNDLE)]
-    child = subprocess.Popen([sys.executable, "-c", program, *where, "--workers", "1"])
+    files = ["--certfile", str(certificate), "--keyfile", str(certificate), "--workers", "1"]
+    command = [sys.executable, "-m", "plugin", "serve", *where, *files, *core_arguments(core)]
+    child = subprocess.Popen(command, cwd=ROOT)
     try:
         for _ in range(600):
             with suppress(OSError), socket.create_connection(("127.0.0.1", port)):

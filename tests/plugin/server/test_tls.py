@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from plugin.harness.proxy_process import free_port
+from tests.support.cores import CORES, core_arguments
 from tests.support.http.lone_server import HEALTH, contained_program, serving
 from tests.support.http.raw_http import ask
 from tests.support.http.raw_wire import exchanged, statuses
@@ -30,11 +31,13 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return files
 
 
-def test_it_answers_over_tls_alone(certificate: tuple[Path, Path]) -> None:
+@pytest.mark.parametrize("core", CORES)
+def test_it_answers_over_tls_alone(certificate: tuple[Path, Path], core: str) -> None:
     cert, key = certificate
+    arguments = ["--certfile", str(cert), "--keyfile", str(key), *core_arguments(core)]
     url = f"https://127.0.0.1:{free_port()}"
     trusting = ssl.create_default_context(cafile=cert)
-    with serving(url, "--certfile", str(cert), "--keyfile", str(key), trusting=trusting):
+    with serving(url, *arguments, trusting=trusting):
         assert ask(url, "GET", HEALTH, trusting=trusting).status == 503
         with pytest.raises(ssl.SSLCertVerificationError):
             ask(url, "GET", HEALTH)

@@ -52,19 +52,20 @@ def exchanged(url: str, sent: bytes, *, timeout_s: float = 30.0) -> bytes:
             wire.sendall(sent)
             while block := wire.recv(65536):
                 received += block
-                wire.settimeout(AFTER_AN_ANSWER_S if _is_whole(received) else timeout_s)
+                is_whole = _is_whole(received, is_head=sent.startswith(b"HEAD "))
+                wire.settimeout(AFTER_AN_ANSWER_S if is_whole else timeout_s)
         except (ConnectionError, TimeoutError):  # it has answered and cut the connection, or waits for more
             pass
     return received
 
 
-def _is_whole(received: bytes) -> bool:
-    """Whether these are answers, the last one with its whole body."""
+def _is_whole(received: bytes, *, is_head: bool) -> bool:
+    """Whether these are answers, the last one with its whole body; the answer to a HEAD has none."""
     is_answered = False
     while received:
         head, end, rest = received.partition(b"\r\n\r\n")
         length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
-        expected = int(length[1]) if length else 0
+        expected = int(length[1]) if length and not is_head else 0
         if not end or len(rest) < expected:
             return False
         is_answered = not head.startswith(b"HTTP/1.1 100")
