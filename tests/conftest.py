@@ -70,6 +70,12 @@ def is_long(pytestconfig: pytest.Config) -> bool:
     return bool(pytestconfig.getoption("--long"))
 
 
+@pytest.fixture(scope="session")
+def core_option(pytestconfig: pytest.Config) -> str:
+    """Return the chosen core, for what starts its proxies by itself."""
+    return str(pytestconfig.getoption("--core"))
+
+
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
     """Yield an empty folder that every account may enter; pytest's `tmp_path` is closed to others."""

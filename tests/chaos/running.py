@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plugin.harness.proxy_process import free_port
+from tests.support.cores import core_arguments
 from tests.support.http import raw_http
 from tests.support.paths import TINY_BUNDLE
 
@@ -33,13 +34,14 @@ class Running:
 
 
 @contextmanager
-def spoiled_proxy(url: str, folder: Path, temporary: Path) -> Iterator[Running]:
+def spoiled_proxy(url: str, folder: Path, temporary: Path, core: str) -> Iterator[Running]:
     """Run the proxy with two workers and a switch for its faults; `temporary` is its folder for files."""
     switch, log = folder / "switch", folder / "proxy.log"
     switch.write_text("")
     address = f"127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "tests.chaos.proxy", str(switch), "serve", "--listen", address,
-               "--upstream", url, "--bundle", str(TINY_BUNDLE), "--workers", "2"]  # fmt: skip
+               "--upstream", url, "--bundle", str(TINY_BUNDLE), "--workers", "2",
+               *core_arguments(core)]  # fmt: skip
     with log.open("wb") as output:
         child = subprocess.Popen(
             command, cwd=ROOT, stdout=output, stderr=output, env={**os.environ, "TMPDIR": str(temporary)}

@@ -129,14 +129,14 @@ def assert_counted(
 
 
 def test_never_worse_than_opensearch(
-    client: OpenSearch, opensearch_url: str, is_long: bool, tmp_path: Path
+    client: OpenSearch, opensearch_url: str, is_long: bool, core_option: str, tmp_path: Path
 ) -> None:
     words = known_words(TINY_BUNDLE)
     make_indices(client, BUNDLE, words)
     rounds = 4 if is_long else 1
     with ExitStack() as stack:
         faulty = stack.enter_context(faulty_upstream(opensearch_url))
-        running = stack.enter_context(spoiled_proxy(faulty.url, tmp_path, tmp_path))
+        running = stack.enter_context(spoiled_proxy(faulty.url, tmp_path, tmp_path, core_option))
         queries = make_queries(client, running.url, words)
         before = counted(running.url)
         searchers = [Searcher(running.url, SEARCHED, queries, faulty, n) for n in range(CLIENTS)]

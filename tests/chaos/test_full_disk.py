@@ -13,11 +13,11 @@ from tests.support.http import raw_http
 pytestmark = pytest.mark.live
 
 
-def test_a_full_disk_fails_no_search(opensearch_url: str, tmp_path: Path) -> None:
+def test_a_full_disk_fails_no_search(opensearch_url: str, core_option: str, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk") as disk:
         if not disk.is_own:
             pytest.skip("needs the right to mount a small disk")
-        with spoiled_proxy(opensearch_url, tmp_path, disk.folder) as running:
+        with spoiled_proxy(opensearch_url, tmp_path, disk.folder, core_option) as running:
             disk.fill()
             killed = running.worker_pids()
             for pid in killed:

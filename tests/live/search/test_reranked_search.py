@@ -1,16 +1,30 @@
 """Searches through the proxy on a real OpenSearch: order, pages, scores, bytes, and soft failures."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from opensearchpy import OpenSearch
 
+from plugin.harness.proxy_process import running_proxy
+from tests.support.cores import CORES, core_arguments
 from tests.support.http.raw_http import RawAnswer, ask, ids, search
 from tests.support.indices.toy_index import WINDOW, ToyIndex, vector_member
+from tests.support.paths import TINY_BUNDLE
 
 pytestmark = [pytest.mark.live, pytest.mark.opensearch_2_19]
 JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture(scope="module", params=CORES)
+def proxy_url(
+    request: pytest.FixtureRequest, opensearch_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Yield the URL of a proxy of each core."""
+    folder, arguments = tmp_path_factory.mktemp("proxy"), core_arguments(request.param)
+    with running_proxy(opensearch_url, folder, bundle=TINY_BUNDLE, arguments=arguments) as proxy:
+        yield proxy.url
 
 
 def scores(answer: RawAnswer) -> list[float]:
