@@ -112,9 +112,7 @@ class Proxy:
         """Answer one request."""
         with self._model.in_flight.one():
             request = Request.from_environ(environ)
-            queued_s = request.context.queued_s
-            self._model.admission.service.record_wait(queued_s)
-            self._metrics.admission.record_wait(queued_s)
+            self._record_wait(request)
             if _is_own(request):
                 return self._own(environ, start_response)
             with self._tracing.trace(request) as traced:
@@ -137,7 +135,18 @@ class Proxy:
     def observe(self, request: Request) -> Iterator["Observed"]:
         """Count and trace a request that another server passes through; tell it the response."""
         with self._model.in_flight.one(), self._tracing.trace(request) as traced:
+            self._record_wait(request)
             yield Observed(traced.request, partial(self._record, traced))
+
+    def record_lag(self, lag_s: float) -> None:
+        """Record how late an event loop ran what was due, in seconds."""
+        self._metrics.admission.record_lag(lag_s)
+
+    def _record_wait(self, request: Request) -> None:
+        """Record how long a request has waited to be begun, for admission and for the counters."""
+        waited_s = request.context.queued_s
+        self._model.admission.service.record_wait(waited_s)
+        self._metrics.admission.record_wait(waited_s)
 
     def _record(self, traced: Traced, response: Response) -> Response:
         """Record a response that was passed through, and return it with its outcome."""

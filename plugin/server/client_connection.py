@@ -7,7 +7,8 @@ A slow client costs a buffer and a file descriptor, no thread. `data_received` -
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Protocol, cast
 
 from gunicorn.asgi.parser import ParseError
@@ -178,10 +179,19 @@ class ClientConnection(asyncio.Protocol):
         while block := await self.read_block(request):
             yield block
 
-    def duplicate_socket(self) -> socket.socket:
-        """Return another handle of the client's socket, by which a thread sees whether it is still there."""
-        duplicated: socket.socket = self._transport.get_extra_info("socket").dup()
-        return duplicated
+    @contextmanager
+    def watched_socket(self) -> Iterator[socket.socket | None]:
+        """Yield another handle of the client's socket, by which a thread sees whether it is still there.
+
+        None if this process has no file left for one: then the client is answered unwatched.
+        """
+        try:
+            duplicated: socket.socket = self._transport.get_extra_info("socket").dup()
+        except OSError:
+            yield None
+            return
+        with duplicated:
+            yield duplicated
 
     def stop(self) -> None:
         """Close soon if nothing is in flight; a request that still comes is answered."""

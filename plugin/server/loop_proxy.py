@@ -7,6 +7,7 @@ from io import BytesIO
 from plugin.errors import UpstreamError
 from plugin.http.headers import RawHeaders, keep_forwarded
 from plugin.http.messages import Request, Response, read_origin_form
+from plugin.http.request_context import RequestContext
 from plugin.passthrough.forward import is_safe
 from plugin.proxy import Observed, Proxy, build_failure
 from plugin.server.client_answer import AnswerFraming, frame_answer
@@ -35,14 +36,22 @@ class LoopProxy:
         self._keep_alive_s = keep_alive_s
 
     async def answer(
-        self, client_request: ClientRequest, connection: ClientConnection, is_last: Callable[[], bool]
+        self,
+        client_request: ClientRequest,
+        connection: ClientConnection,
+        is_last: Callable[[], bool],
+        waited_s: float,
     ) -> AnswerFraming:
-        """Answer one request; `is_last` says whether the connection closes afterwards."""
-        request = read_request(client_request)
+        """Answer one request.
+
+        `is_last` says whether the connection closes afterwards; `waited_s` is how long the request has waited
+        for the loop, in seconds.
+        """
+        request = read_request(client_request, waited_s)
         if self._proxy.is_passed_through(request):
             with self._proxy.observe(request) as observed:
                 return await self._forward(client_request, observed, connection, is_last)
-        return await self._threads.answer(client_request, connection, is_last)
+        return await self._threads.answer(client_request, connection, is_last, waited_s)
 
     async def _forward(
         self,
@@ -89,7 +98,7 @@ class LoopProxy:
         return framing
 
 
-def read_request(request: ClientRequest) -> Request:
+def read_request(request: ClientRequest, waited_s: float = 0.0) -> Request:
     """Return a client's request without its body, as the proxy decides by it."""
     sent = ((name.decode("latin-1").title(), value.decode("latin-1")) for name, value in request.headers)
     return Request(
@@ -98,6 +107,7 @@ def read_request(request: ClientRequest) -> Request:
         keep_forwarded(sent),
         BytesIO(),
         request.content_length,
+        context=RequestContext(waited_s),
     )
 
 

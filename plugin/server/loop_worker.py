@@ -22,6 +22,7 @@ from plugin.server.client_answer import AnswerFraming
 from plugin.server.client_connection import ClientConnection
 from plugin.server.client_options import ClientOptions
 from plugin.server.client_request import ClientRequest
+from plugin.server.loop_lag import LoopLag
 from plugin.server.loop_proxy import LoopProxy
 from plugin.server.threaded_answers import ThreadedAnswers
 from plugin.server.worker import LONG_THREADS, MAX_UNREAD, STOPPING
@@ -29,6 +30,9 @@ from plugin.upstream.exchange import AsyncUpstream
 
 BEAT_S = 1.0
 """How often the master is told that this worker lives."""
+
+NO_FILES_S = 0.2
+"""How long no connection is accepted if this process has no files left."""
 
 _log = logging.getLogger("twinrank")
 
@@ -45,6 +49,7 @@ class LoopWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         self._connections: set[ClientConnection] = set()
         self._loop: asyncio.AbstractEventLoop
         self._proxy: LoopProxy
+        self._lag: LoopLag
         self._slots: asyncio.Semaphore
         self._tls: ssl.SSLContext | None = None
         self._is_accepting = False
@@ -97,8 +102,11 @@ class LoopWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
 
     async def answer(self, request: ClientRequest, connection: ClientConnection) -> AnswerFraming:
         """Answer one request. If too many wait, it waits unread until one is answered."""
-        async with self._slots:
-            return await self._proxy.answer(request, connection, lambda: not self.alive)
+        begun_s = self._loop.time() - self._lag.current_s()
+        with self._lag.in_flight():
+            async with self._slots:
+                waited_s = self._loop.time() - begun_s
+                return await self._proxy.answer(request, connection, lambda: not self.alive, waited_s)
 
     def _stop(self) -> None:
         self.alive = False
@@ -110,6 +118,7 @@ class LoopWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         upstream = AsyncUpstream(proxy.upstream)
         self._slots = asyncio.Semaphore(self.cfg.threads + LONG_THREADS + MAX_UNREAD)
         self._proxy = LoopProxy(proxy, upstream, threads, keep_alive_s)
+        self._lag = LoopLag(self._loop, proxy.record_lag)
         self._tls = ssl_context(self.cfg) if self.cfg.is_ssl else None
         for listener in self.sockets:
             listener.setblocking(False)
@@ -143,7 +152,9 @@ class LoopWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def _watch_listeners(self) -> None:
         """Accept connections while there is room for them."""
-        accepts = self.alive and len(self._connections) < self.cfg.worker_connections
+        self._set_accepting(accepts=self.alive and len(self._connections) < self.cfg.worker_connections)
+
+    def _set_accepting(self, *, accepts: bool) -> None:
         if accepts == self._is_accepting:
             return
         self._is_accepting = accepts
@@ -159,11 +170,23 @@ class LoopWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
             client, _ = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return False
+        except OSError as error:
+            self._rest_accepting(error)
+            return False
         client.setblocking(False)
         task = self._loop.create_task(self._begin(client))
         self._accepted.add(task)
         task.add_done_callback(self._accepted.discard)
         return True
+
+    def _rest_accepting(self, error: OSError) -> None:
+        """Accept nothing for a moment: this process has no files or memory left for a connection.
+
+        The listener stays readable, so the loop would do nothing but fail.
+        """
+        _log.warning("no connection can be accepted for %g s: %s", NO_FILES_S, error)
+        self._set_accepting(accepts=False)
+        self._loop.call_later(NO_FILES_S, self._watch_listeners)
 
     async def _begin(self, client: socket.socket) -> None:
         """Begin a connection, with its handshake if it speaks TLS."""

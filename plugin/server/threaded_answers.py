@@ -73,9 +73,13 @@ class ThreadedAnswers:
         self._long = ThreadPoolExecutor(num_long, "long")
 
     async def answer(
-        self, request: ClientRequest, connection: ClientConnection, is_last: Callable[[], bool]
+        self,
+        request: ClientRequest,
+        connection: ClientConnection,
+        is_last: Callable[[], bool],
+        waited_s: float,
     ) -> AnswerFraming:
-        """Answer one request.
+        """Answer one request that has waited for the loop for `waited_s` seconds.
 
         Raises:
             Exception: whatever the application raises before its answer begins.
@@ -87,7 +91,7 @@ class ThreadedAnswers:
         else:
             body, pool, is_short = ArrivingBody(request, connection, loop), self._long, False
         queued = _Queued() if is_short else None
-        queued_at_s = time.monotonic()
+        queued_at_s = time.monotonic() - waited_s
 
         def run() -> tuple[AnswerFraming, bytes]:
             if queued is not None:
@@ -123,7 +127,7 @@ class ThreadedAnswers:
         def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> None:
             begun.append((status, headers))
 
-        with connection.duplicate_socket() as client:
+        with connection.watched_socket() as client:
             environ = build_environ(request, connection, body)
             environ["gunicorn.socket"] = client
             blocks = self._application(environ, start_response)

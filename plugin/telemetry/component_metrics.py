@@ -4,6 +4,7 @@ Each part is given the methods to report to; the part itself knows nothing of Pr
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING
 
 from plugin.encoding.admission import QUEUES
@@ -86,7 +87,13 @@ class AdmissionMetrics:
 
         self._wait_seconds = Histogram(
             "twinrank_request_wait_seconds",
-            "How long a request waited for a thread of its worker.",
+            "How long a request waited for a thread or the event loop of its worker.",
+            buckets=WAIT_BUCKETS_S,
+            registry=registry,
+        )
+        self._lag_seconds = Histogram(
+            "twinrank_loop_lag_seconds",
+            "How late an event loop ran what was due, while requests were in flight.",
             buckets=WAIT_BUCKETS_S,
             registry=registry,
         )
@@ -106,8 +113,12 @@ class AdmissionMetrics:
         )
 
     def record_wait(self, waited_s: float) -> None:
-        """Record that a thread began a request that had waited."""
+        """Record that a request was begun that had waited, in seconds."""
         self._wait_seconds.observe(waited_s)
+
+    def record_lag(self, lag_s: float) -> None:
+        """Record how late a loop's heartbeat was, in seconds."""
+        self._lag_seconds.observe(lag_s)
 
     def record_refusal(self, queue: str) -> None:
         """Count a search that was not reranked because of a queue."""
@@ -195,10 +206,11 @@ class IndexMetrics:
         from prometheus_client import Counter
 
         self._labels = labels
-        self._searches = Counter(
+        searches = Counter(
             "twinrank_index_searches", "Searches that were answered 200, by the index as they name it:"
             " applied, skipped, passed (no settings).", ["index", "outcome"], registry=registry,
         )  # fmt: skip
+        self._searches = cache(searches.labels)  # bounded, as the labels are
         self._begun: set[str] = set()
 
     def record_search(self, index: str, outcome: str) -> None:
@@ -207,8 +219,8 @@ class IndexMetrics:
         if label not in self._begun:  # Prometheus sees an increase only from a value that it has seen
             self._begun.add(label)
             for each in INDEX_OUTCOMES:
-                self._searches.labels(label, each)
-        self._searches.labels(label, outcome).inc()
+                self._searches(label, each)
+        self._searches(label, outcome).inc()
 
 
 class WriteMetrics:

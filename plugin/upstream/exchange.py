@@ -37,6 +37,7 @@ class AsyncUpstream:
     def __init__(self, upstream: Upstream) -> None:
         self._hosts, self._sign = upstream.pool, upstream.sign
         self._idle: dict[Host, list[HopConnection]] = {}
+        self._hosts.count_other_idle = self._count_idle
 
     async def exchange(self, request: HopRequest) -> Exchange:
         """Send a request that may be repeated, such as a search, and read the whole answer.
@@ -61,13 +62,17 @@ class AsyncUpstream:
     @property
     def num_idle(self) -> int:
         """How many connections are kept."""
-        return sum(map(len, self._idle.values()))
+        return sum(map(self._count_idle, self._idle))
 
     def close(self) -> None:
         """Close the connections that are kept."""
         for idle in self._idle.values():
             while idle:
                 idle.pop().close()
+
+    def _count_idle(self, host: Host) -> int:
+        """Return how many connections to a host are kept; any thread may ask."""
+        return len(self._idle.get(host, ()))
 
     async def _fail_over(self, request: HopRequest, ask: Ask[Answered], *, may_repeat: bool) -> Answered:
         """Return the answer of the first host that gives one."""

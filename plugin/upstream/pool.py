@@ -42,6 +42,8 @@ class Hosts:
         self._asked_now = threading.Event()
         self._prober: threading.Thread | None = None
         self.on_change: Callable[[int], None] = lambda num_left_out: None
+        self.count_other_idle: Callable[[Host], int] = lambda host: 0
+        """Returns how many connections to a host an event loop keeps beside those of the threads."""
 
     def list_by_turn(self) -> Sequence[Host]:
         """Return all hosts: first those that answer, starting with a different one each time."""
@@ -75,7 +77,10 @@ class Hosts:
     def states(self) -> list[HostState]:
         """Return the state of each host."""
         left_out = self._left_out
-        return [HostState(host.url, host in left_out, host.num_idle) for host in self._all]
+        return [
+            HostState(host.url, host in left_out, host.num_idle + self.count_other_idle(host))
+            for host in self._all
+        ]
 
     def close(self) -> None:
         """Close all idle connections, and stop probing."""

@@ -641,6 +641,21 @@ def test_a_connection_that_goes_from_one_request_to_the_next_at_once_wakes_both(
         assert run(upstream.url, use, read_timeout_s=5.0) == [25] * 20
 
 
+def test_the_hosts_show_connections_that_either_hop_keeps() -> None:
+    async def kept() -> list[int]:
+        with closing(Upstream(upstream.url)) as shared:
+            shared.exchange("GET", "/", ())
+            by_threads = shared.hosts()[0].num_idle
+            asked = AsyncUpstream(shared)
+            await asked.exchange(GET)
+            by_both = shared.hosts()[0].num_idle
+            asked.close()
+            return [by_threads, by_both, shared.hosts()[0].num_idle]
+
+    with raw_upstream(answering(OK, OK)) as upstream:
+        assert asyncio.run(kept()) == [1, 2, 1]
+
+
 def test_ipv6() -> None:
     with raw_upstream(answering(OK), host="::1") as upstream:
         assert streamed(upstream.url, GET)[1] == b"{}"
