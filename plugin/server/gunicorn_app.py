@@ -24,6 +24,7 @@ from plugin.search.page_table import PageTable
 from plugin.server.arbiter import GracefulArbiter
 from plugin.server.client_options import ASYNC, GTHREAD, ClientOptions
 from plugin.server.combiner_files import read_combiners
+from plugin.server.garbage import keep_for_good
 from plugin.server.keep_alive import GRACE_S
 from plugin.server.runtime_folder import make_runtime_folder
 from plugin.server.startup_report import StartupReport, make_urls
@@ -31,7 +32,8 @@ from plugin.server.sync_process import SyncProcess
 from plugin.settings.cache import SettingsCache
 from plugin.settings.defaults import read_defaults
 from plugin.settings.poller import SettingsPoller
-from plugin.telemetry.logs import JsonGunicornLogger
+from plugin.telemetry.log_queue import write_in_thread
+from plugin.telemetry.logs import LOGGERS, JsonGunicornLogger
 from plugin.telemetry.metrics import Metrics, forget_worker
 from plugin.telemetry.search_log import LogOptions, SearchLog
 from plugin.telemetry.tracing import create_tracing
@@ -208,6 +210,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
 
         `reranker.encoder` imports it only when an encoder is created, so the master never loads it.
         """
+        write_in_thread(LOGGERS)
         upstream = self._connecting.upstream()
         credentials = self._connecting.credentials
         bundle, defaults = self._read.bundle, self._read.defaults
@@ -220,7 +223,7 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         recorder = create_recorder(upstream, self._connecting, self._recording)
         atexit.register(recorder.stop)
         poller.wait_for_first_look(FIRST_LOOK_S)  # else the first requests would find it not ready
-        return Proxy(
+        proxy = Proxy(
             upstream,
             model,
             settings,
@@ -233,6 +236,8 @@ class ProxyServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
             recorder,
             publish_address=self.clients.publish_address,
         )
+        keep_for_good()
+        return proxy
 
 
 def _require_tls_1_2(context: ssl.SSLContext) -> ssl.SSLContext:

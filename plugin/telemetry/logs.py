@@ -8,6 +8,9 @@ from gunicorn.glogging import Logger as GunicornLogger
 
 from plugin.telemetry.search_log import SEARCH_LOGGER
 
+LOGGERS = ("twinrank", SEARCH_LOGGER, "py.warnings")
+"""The loggers whose lines the proxy writes."""
+
 
 class JsonFormatter(logging.Formatter):
     """Writes any record as one JSON object a line."""

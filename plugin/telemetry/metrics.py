@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,27 +78,31 @@ class Metrics:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
         self._registry = own = CollectorRegistry()
-        self._searches = Counter(
+        searches = Counter(
             SEARCHES,
             "Searches by outcome (applied, skipped, refused) and reason.",
             ["outcome", "reason"],
             registry=own,
         )
-        self._seconds = Histogram(
+        seconds = Histogram(
             SEARCH_SECONDS,
             "Time of a search in the proxy, OpenSearch's part included.",
             ["outcome"],
             buckets=_BUCKETS_S,
             registry=own,
         )
-        self._stages = Histogram(
+        stages = Histogram(
             STAGE_SECONDS, "Time of each stage of a search.", ["stage"], buckets=_BUCKETS_S, registry=own
         )
-        self._hits = Counter(
+        hits = Counter(
             HITS, "Hits of reranked windows, with a usable vector and without.", ["vector"], registry=own
         )
+        requests = Counter(REQUESTS, "Answers by class of status.", ["status"], registry=own)
+        # the library looks a label up under a lock, and its values as strings, each time
+        self._searches, self._seconds = cache(searches.labels), cache(seconds.labels)
+        self._stages, self._hits = cache(stages.labels), cache(hits.labels)
+        self._requests = cache(requests.labels)
         self._reasons: set[str] = set()
-        self._requests = Counter(REQUESTS, "Answers by class of status.", ["status"], registry=own)
         self._build = Gauge(
             BUILD,
             "1, with the version, and the bundle that a worker serves.",
@@ -132,20 +137,20 @@ class Metrics:
 
     def record_status(self, status: int) -> None:
         """Count a response of any kind."""
-        self._requests.labels(f"{status // 100}xx").inc()
+        self._requests(f"{status // 100}xx").inc()
 
     def record_search(self, outcome: AnyOutcome) -> None:
         """Count one search, or each item of several."""
         for (result, reason), count in outcome.counts().items():
-            self._searches.labels(result, self._known(reason)).inc(count)
+            self._searches(result, self._known(reason)).inc(count)
         for stage, ms in outcome.stages_ms.items():
             if stage == "total":
-                self._seconds.labels(outcome.result).observe(ms / 1000)
+                self._seconds(outcome.result).observe(ms / 1000)
             else:
-                self._stages.labels(stage).observe(ms / 1000)
+                self._stages(stage).observe(ms / 1000)
         if outcome.window:
-            self._hits.labels("usable").inc(outcome.scored)
-            self._hits.labels("missing").inc(outcome.window - outcome.scored)
+            self._hits("usable").inc(outcome.scored)
+            self._hits("missing").inc(outcome.window - outcome.scored)
 
     def _known(self, reason: str) -> str:
         """Return the reason, `other` once there are too many: it may be a key that a client made up."""

@@ -19,6 +19,9 @@ APPLIED, SKIPPED, REFUSED = "applied", "skipped", "refused"
 BAD_CONTROLS = "ext"
 """The reason of a search that is refused: its `ext.rerank` is not what it must be."""
 
+OVERLOADED = "overloaded"
+"""The reason of a search that is not reranked because too much waits in its worker."""
+
 OTHER = "other"
 """The reason of the items that come after MAX_REASONS different ones."""
 

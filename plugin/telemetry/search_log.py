@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from plugin.http.messages import Request, Response
-from plugin.telemetry.outcome import AnyOutcome, MultiSearchOutcome, outcome_of
+from plugin.telemetry.line_budget import LineBudget
+from plugin.telemetry.outcome import OVERLOADED, AnyOutcome, MultiSearchOutcome, outcome_of
 
 SLOW_MS = 500.0
 """A search that takes longer is logged as a warning."""
@@ -36,20 +37,25 @@ class LogOptions:
 
 
 class SearchLog:
-    """Logs searches."""
+    """Logs searches: each one, but of those that an overloaded worker refuses only some."""
 
-    def __init__(self, options: LogOptions | None = None) -> None:
-        self._options = options or LogOptions()
+    def __init__(self, options: LogOptions | None = None, refused: LineBudget | None = None) -> None:
+        self._options, self._refused = options or LogOptions(), refused or LineBudget()
 
     def record_response(self, request: Request, response: Response) -> None:
         """Log a response if it answers a search."""
         outcome = outcome_of(response)
         if outcome is None:
             return
+        left_out = self._refused.take() if outcome.reason == OVERLOADED else 0
+        if left_out is None:
+            return
         is_slow = outcome.stages_ms.get("total", 0.0) > self._options.slow_ms
         level = logging.WARNING if is_slow else logging.INFO
         if _log.isEnabledFor(level):
             line = _build_line(request, response.status, outcome, is_slow=is_slow)
+            if left_out:
+                line["not_logged"] = left_out
             if self._options.query_text and request.context.query_texts:
                 line["query_text"] = [_limit(text) for text in request.context.query_texts]
             _log.log(level, "%s", msgspec.json.encode(line).decode())
