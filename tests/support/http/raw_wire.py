@@ -64,6 +64,8 @@ def _is_whole(received: bytes, *, is_head: bool) -> bool:
     is_answered = False
     while received:
         head, end, rest = received.partition(b"\r\n\r\n")
+        if end and head.startswith(b"HTTP/1.1 101"):  # another protocol follows
+            return True
         length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
         expected = int(length[1]) if length and not is_head else 0
         if not end or len(rest) < expected:
