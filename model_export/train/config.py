@@ -96,7 +96,8 @@ class DistilSection(Section, frozen=True):
     With `stored_vectors`, a query tower alone learns from labels, over the vectors that the recipe's bundle
     stores of their passages. It is the folder where `label` keeps them (`--cache`). `align_weight` times the
     alignment to that bundle's query vectors, for the queries of all sources, is then part of the loss, and so
-    is `margin_weight` times `margin_mse`, with the same temperature.
+    is `margin_weight` times `margin_mse`, with the same temperature. With `frozen_queries` as well, a
+    residual crossing alone learns, over that bundle's vectors of both sides.
     """
 
     objective: Literal["align", "cross_entropy", "margin_mse", "listwise_kl"]
@@ -215,6 +216,11 @@ def _check_stored(config: Config, file: Path) -> None:
         raise TrainingError(
             f"expected labels, a base, shared = false and gold_weight = 0 beside stored_vectors in {file},"
             " found others"
+        )
+    if (model.crossing == "residual") != distil.frozen_queries:
+        raise TrainingError(
+            'expected crossing = "residual" and frozen_queries = true together, or neither, beside'
+            f" stored_vectors in {file}: either the crossing learns or the query tower"
         )
 
 

@@ -21,12 +21,13 @@ from model_export.model.vectors import encode_once, encode_tokens
 from model_export.train.align import Alignment, encode_with_base, encode_with_bundle
 from model_export.train.config import Config, TeacherConfig, TeacherSection
 from model_export.train.cross_encoder import open_cross_encoder
+from model_export.train.crossing_distil import CrossingDistillation
 from model_export.train.device import choose_device
 from model_export.train.distil import Distillation, TokenisedTexts
 from model_export.train.finetune import FineTuning
 from model_export.train.labelled import LabelledExamples, read_labelled
 from model_export.train.lessons import make_lessons
-from model_export.train.loop import TrainingState, fit
+from model_export.train.loop import Task, TrainingState, fit
 from model_export.train.model_folder import MODEL_FOLDER, replace_folder, write_model
 from model_export.train.negatives import Group, find_bm25_hits, find_student_hits, make_groups
 from model_export.train.query_distil import QueryDistillation
@@ -75,7 +76,7 @@ def train(config: Config, out: Path, say: Say) -> Path:
 
 
 def _train_over_stored(config: Config, labelled: LabelledExamples, out: Path, say: Say) -> Path:
-    """Train a query tower alone, over the vectors that are stored with the bundle of the labels' recipe."""
+    """Train a query tower or a crossing alone, over the vectors that the bundle of the recipe gives."""
     start = make_student(config.model, (), seed=config.run.seed)
     out.mkdir(parents=True, exist_ok=True)
     (out / TOKENIZER_FILE).write_text(start.tokenizer)
@@ -83,7 +84,10 @@ def _train_over_stored(config: Config, labelled: LabelledExamples, out: Path, sa
     if config.distil.frozen_embeddings:
         twin.query.bert.embeddings.requires_grad_(False)
     book = make_lessons(config, labelled, twin.query, out, say)
-    task = QueryDistillation(twin.query, book, twin.crossing, config.distil)
+    if config.distil.frozen_queries:
+        task: Task = CrossingDistillation(twin.crossing, book, config.distil)
+    else:
+        task = QueryDistillation(twin.query, book, twin.crossing, config.distil)
     identity = repr((config.model, config.data, config.distil, book.identity))
     _say_best(fit(task, config.run, out, identity=identity), say)
     return _write_model(config, twin, start, out)

@@ -21,6 +21,7 @@ from model_export.train.labelled import read_labelled
 from model_export.train.lessons import UNTAUGHT, LessonBook, make_lessons
 from model_export.train.loop import LOG
 from reranker.bundle import Bundle
+from reranker.crossing import Residual
 from tests.bundles.make_tiny import make_tiny
 from tests.support.indices.label_recipe import write_recipe
 from tests.support.indices.small_collection import write_small_collection
@@ -122,6 +123,40 @@ def test_the_same_seed_gives_the_same_weights_interrupted_or_not(folder: Path, t
     assert steps < whole, "it was interrupted"
     command("train", write_config(folder, "student"), "--out", folder / "again")
     assert read_weights(folder / "again") == read_weights(trained)
+
+
+def write_crossing_config(folder: Path) -> Path:
+    text = write_config(folder, "crossing", run="max_minutes = 2").read_text()
+    text = text.replace('layers = "first:1"', 'crossing = "residual"\ncrossing_hidden = 8')
+    file = folder / "crossing.toml"
+    file.write_text(text.replace("temperature = 0.5", "temperature = 0.5\nfrozen_queries = true"))
+    return file
+
+
+def test_a_residual_crossing_learns_over_the_vectors_of_both_towers(folder: Path, tmp_path: Path) -> None:
+    command("train", write_crossing_config(folder), "--out", tmp_path / "run")
+    looks = [json.loads(line) for line in (tmp_path / "run" / LOG).read_text().splitlines()]
+    assert looks[-1]["loss"] < 0.9 * looks[1]["loss"]
+    assert max(look["measure"] for look in looks) > looks[0]["measure"]
+    base, start = load_base(str(tmp_path / "run" / "model")), load_base(str(folder / "base"))
+    assert base.query.has_weights_of(start.query)
+    assert base.document.has_weights_of(start.document)
+    command("export", "--base", tmp_path / "run" / "model", "--out", tmp_path / "bundle")
+    assert isinstance(Bundle.open(tmp_path / "bundle").load_crossing(), Residual), (
+        "export compares it with torch"
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("frozen_queries = true", ""), ('crossing = "residual"', 'crossing = "cosine"')]
+)
+def test_a_crossing_or_a_tower_learns_over_stored_vectors(folder: Path, before: str, after: str) -> None:
+    file = folder / "neither.toml"
+    file.write_text(write_crossing_config(folder).read_text().replace(before, after))
+    with pytest.raises(
+        TrainingError, match='expected crossing = "residual" and frozen_queries = true together'
+    ):
+        read_config(file)
 
 
 def make_book(folder: Path, config: Config, out: Path) -> LessonBook:
