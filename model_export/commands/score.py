@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     type=CONFIG,
     help="what --write changes",
 )
+@click.option(
+    "--summary", type=CONFIG, help="a second document, whose section `cost` gets the first table with --write"
+)
 def score_command(
     config: Path | None,
     cross_encoder: Path | None,
@@ -60,6 +63,7 @@ def score_command(
     out: Path,
     write: bool,
     document: Path,
+    summary: Path | None,
 ) -> None:
     """Measure a teacher before a student learns from it.
 
@@ -97,6 +101,8 @@ def score_command(
     lines = list(table.format())
     if write:
         write_section(document, "teacher", lines)
+        if summary is not None:
+            write_section(summary, "cost", [*table.format_summary(), "", table.note])
     click.echo("\n".join(lines))
 
 

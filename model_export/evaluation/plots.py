@@ -16,7 +16,7 @@ def write_pareto(points: Sequence[tuple[str, float, float]], file: Path) -> None
         axes.plot([query_ms], [quality], marker="o")
         axes.annotate(name, (query_ms, quality), xytext=(5, 5), textcoords="offset points", fontsize=8)
     axes.set_xscale("symlog", linthresh=1)
-    axes.set_xlabel("ms for a query and its hits, one thread, p50")
+    axes.set_xlabel("processor time of a query and its hits, one thread, p50, in ms")
     axes.set_ylabel("nDCG@10, mean over the collections")
     _write_figure(figure, file)
 

@@ -1,6 +1,7 @@
 """The quality section: tables of systems by collection, with intervals, calibration and gains."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -43,6 +44,16 @@ def measure_calibration(system: System, collections: Sequence[JudgedCollection])
     return bin_probabilities(probabilities, np.array(relevant, bool))
 
 
+def measure_errors(system: System, collections: Sequence[JudgedCollection]) -> list[float]:
+    """Return the calibration error on each collection, NaN for a system without probabilities."""
+    found = []
+    for data, run in zip(collections, system.runs, strict=True):
+        alone = replace(system, runs=(run,))
+        fit = measure_calibration(alone, [data])
+        found.append(fit.error if fit is not None else float("nan"))
+    return found
+
+
 def format_quality(
     systems: Sequence[System], collections: Sequence[JudgedCollection], *, reference: str | None
 ) -> Iterator[str]:
@@ -73,11 +84,46 @@ def format_quality(
     yield _format_row("---", ["---:"] * len(collections))
     for system, of_system in zip(systems, figures, strict=True):
         yield _format_row(system.name, [f"{np.nanmean(each['nDCG@10']):.3f}" for each in of_system])
+    yield ""
+    yield from _format_bad_hits(systems, figures, collections)
+    yield ""
+    yield from _format_errors(systems, collections)
+
+
+def _format_bad_hits(
+    systems: Sequence[System], figures: Sequence[SystemMeasures], collections: Sequence[JudgedCollection]
+) -> Iterator[str]:
+    """Yield how many more or fewer of the judged hits are bad than in the first stage's first ten."""
+    yield f"Bad hits among the judged of the first ten, compared with {systems[0].name}."
+    yield ""
+    yield _format_row("", [data.name for data in collections])
+    yield _format_row("---", ["---:"] * len(collections))
+    first = [np.nanmean(each["bad/judged@10"]) for each in figures[0]]
+    for system, of_system in zip(systems[1:], figures[1:], strict=True):
+        shares = [np.nanmean(each["bad/judged@10"]) for each in of_system]
+        yield _format_row(system.name, list(map(_format_change, first, shares)))
+
+
+def _format_errors(systems: Sequence[System], collections: Sequence[JudgedCollection]) -> Iterator[str]:
+    """Yield the calibration errors of the systems that have probabilities."""
+    yield "Calibration error by collection; a hit without a judgement counts as not relevant."
+    yield ""
+    yield _format_row("", [*(data.name for data in collections), "mean"])
+    yield _format_row("---", ["---:"] * (len(collections) + 1))
+    for system in systems:
+        if system.crossing is not None:
+            errors = measure_errors(system, collections)
+            yield _format_row(system.name, [f"{error:.3f}" for error in [*errors, np.mean(errors)]])
 
 
 def _compute_gains(systems: Sequence[System], figures: Sequence[SystemMeasures]) -> dict[str, float]:
     quality = [average_collections([each["nDCG@10"] for each in of_system]) for of_system in figures]
     return {system.name: value - quality[0] for system, value in zip(systems, quality, strict=True)}
+
+
+def _format_change(before: float, after: float) -> str:
+    """Return the change in per cent, empty if there is nothing to compare with."""
+    return f"{100 * (after / before - 1):+.0f} %" if before > 0 else ""
 
 
 def _format_row(head: str, cells: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from time import thread_time
 
 import numpy as np
 
@@ -21,8 +21,8 @@ from reranker.crossing import Crossing
 class System:
     """Scores of every collection's hits, their fusion weight, and the time of a query.
 
-    `weight` is that of `log_linear`; 0 without a crossing means the first stage. `query_ms` is the time of
-    one query with its hits' scores, NaN if it was not measured.
+    `weight` is that of `log_linear`; 0 without a crossing means the first stage. `query_ms` is the processor
+    time of one query with its hits' scores, NaN if it was not measured.
     """
 
     name: str
@@ -54,10 +54,10 @@ def score_with_bundle(bundle: Bundle, collections: Sequence[JudgedCollection], c
         for query, text in data.queries.items():
             hits = list(data.hits[query])
             matrix = np.concatenate([vectors[hit] for hit in hits]) if hits else None
-            start = perf_counter()
+            start = thread_time()
             vector = encode(text)
             scores = crossing(vector, matrix) if matrix is not None else np.empty(0, np.float32)
-            times.append(1000 * (perf_counter() - start))
+            times.append(1000 * (thread_time() - start))
             ends = np.cumsum([len(vectors[hit]) for hit in hits])[:-1]
             best = [float(part.max()) for part in np.split(scores, ends)] if hits else []
             run[query] = dict(zip(hits, best, strict=True))

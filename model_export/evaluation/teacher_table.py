@@ -22,14 +22,14 @@ from reranker.arrays import Floats, Floats64
 from reranker.bundle import Bundle
 from reranker.crossing import Crossing
 
-MEASURE = "nDCG@10"
+MEASURE, BAD = "nDCG@10", "bad/judged@10"
 PAIRS = 100
 """Times are for so many pairs."""
 
 
 @dataclass(frozen=True)
 class TeacherTable:
-    """nDCG@10 of BM25, of bundles as shipped and of a teacher, by query, and the time of 100 pairs.
+    """Measures of BM25, of bundles as shipped and of a teacher, by query, and the time of 100 pairs.
 
     The teacher is the last of `systems`, and the first bundle, `systems[1]`, is what all are compared with.
     """
@@ -37,7 +37,9 @@ class TeacherTable:
     systems: tuple[str, ...]
     collections: tuple[str, ...]
     quality: tuple[tuple[Floats64, ...], ...]
-    """By collection and system: (queries,)."""
+    """nDCG@10 by collection and system: (queries,)."""
+    bad: tuple[tuple[Floats64, ...], ...]
+    """The share of bad hits in the judged of the first ten, likewise, NaN for a query without any."""
     times_ms: tuple[tuple[tuple[float, float], ...], ...]
     """By collection and system, without BM25: processor time and wall-clock time of 100 pairs."""
     note: str
@@ -45,6 +47,8 @@ class TeacherTable:
 
     def format(self) -> Iterator[str]:
         """Yield the tables as Markdown."""
+        yield from self.format_summary()
+        yield ""
         yield "nDCG@10 of BM25's best hits reordered; in brackets how many queries were used."
         yield ""
         yield from self._format_quality()
@@ -62,6 +66,32 @@ class TeacherTable:
         yield from self._format_times()
         yield ""
         yield self.note
+
+    def format_summary(self) -> Iterator[str]:
+        """Yield quality against cost: one row for each system."""
+        better = [i for i, each in enumerate(self.quality) if _judge([each[-1] - each[1]]) == "better"]
+        yield "Quality against cost: means over the collections, with the 95 % bootstrap interval of nDCG@10."
+        names = _join([self.collections[i] for i in better])
+        yield f"*Gain* is the share of the teacher's gain over BM25 where the teacher is better: {names}."
+        yield "*Bad* is the share of bad hits in the judged ones of the first ten."
+        yield f"*ms* is the processor time of {PAIRS} pairs on one thread."
+        yield ""
+        yield _format_row("", [MEASURE, "", "gain", "bad", "ms"])
+        yield _format_row("---", ["---:"] * 5)
+        gains = [self._pool_gain(better, i) for i in range(len(self.systems))]
+        for i, system in enumerate(self.systems):
+            quality = [each[i] for each in self.quality]
+            low, high = estimate_interval(quality)
+            cells = [f"{average_collections(quality):.3f}", f"({low:.3f} to {high:.3f})"]
+            cells.append(f"{100 * gains[i] / gains[-1]:.0f} %" if i and gains[-1] > 0 else "")
+            cells.append(f"{average_collections([each[i] for each in self.bad]):.3f}")
+            cells.append(_format_ms(float(np.mean([each[i - 1][0] for each in self.times_ms]))) if i else "")
+            yield _format_row(system, cells)
+
+    def _pool_gain(self, collections: Sequence[int], system: int) -> float:
+        """Return a system's mean gain over BM25 on all queries of these collections, NaN if there is none."""
+        gains = [self.quality[i][system] - self.quality[i][0] for i in collections]
+        return float(np.concatenate(gains).mean()) if gains else float("nan")
 
     def _format_quality(self) -> Iterator[str]:
         yield _format_row("", self.systems)
@@ -122,28 +152,30 @@ def measure_teacher(
         TrainingError: a score is not finite, or the cache cannot be written.
     """
     systems = ("BM25", *(f"{each.name} as shipped" for each in bundles), name)
-    before, quality, times = read_load_average(), [], []
+    before, quality, bad, times = read_load_average(), [], [], []
     for data in collections:
         found = _measure_collection(name, teacher, bundles, data, cache)
-        quality.append(found)
+        quality.append(tuple(each[MEASURE] for each in found))
+        bad.append(tuple(each[BAD] for each in found))
         times.append(_measure_times(teacher, bundles, data, cache, rounds))
-        figures = (f"{system} {each.mean():.3f}" for system, each in zip(systems, found, strict=True))
+        figures = (f"{system} {each.mean():.3f}" for system, each in zip(systems, quality[-1], strict=True))
         say(f"{data.name}: {', '.join(figures)}")
     load = f"the load was {before:.1f} before and {read_load_average():.1f} after the run"
     note = f"Measured on {describe_processor()}; {load}."
-    return TeacherTable(systems, tuple(data.name for data in collections), tuple(quality), tuple(times), note)
+    names = tuple(data.name for data in collections)
+    return TeacherTable(systems, names, tuple(quality), tuple(bad), tuple(times), note)
 
 
 def _measure_collection(
     name: str, teacher: Teacher, bundles: Sequence[Bundle], data: JudgedCollection, cache: Path
-) -> tuple[Floats64, ...]:
-    """Return nDCG@10 of BM25, of each bundle and of the teacher: (queries,) each."""
+) -> tuple[dict[str, Floats64], ...]:
+    """Return the measures of BM25, of each bundle and of the teacher: (queries,) each."""
     systems = [make_first_stage([data])]
     for bundle in bundles:
         scored = score_with_bundle(bundle, [data], cache)
         systems.append(order_as_shipped(scored, bundle, [data], cache))
     systems.append(score_with_teacher(name, teacher, [data], cache, 1.0))
-    return tuple(measure_queries(data, system.runs[0])[MEASURE] for system in systems)
+    return tuple(measure_queries(data, system.runs[0]) for system in systems)
 
 
 def _measure_times(

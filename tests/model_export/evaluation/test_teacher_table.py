@@ -24,6 +24,8 @@ from tests.support.small_cross_encoder import write_small_cross_encoder
 pytestmark = pytest.mark.export
 
 QUERIES = 30
+SUMMARY = 5
+"""Rows of the first table: head, line, BM25, a bundle, the teacher."""
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +55,11 @@ def test_the_tables_are_printed_written_and_resumed(data: Path, tmp_path: Path) 
     assert done.exit_code == 0, done.output
     assert "rest" in document.read_text()
     assert rows(document.read_text()) == [], "without --write nothing is written"
-    found = rows(done.output)
+    whole = rows(done.output)
+    assert [row[0] for row in whole[:5]] == ["", "---", "BM25", "tiny as shipped", "small-teacher"]
+    assert whole[2][3] == whole[2][5] == "", "BM25 has no gain over itself and no time"
+    assert float(whole[4][5].replace(",", "")) > float(whole[3][5]), "reading pairs costs more than vectors"
+    found = whole[SUMMARY:]
     assert found[0] == ["", "BM25", "tiny as shipped", "small-teacher"]
     assert found[2][0] == f"stdlib ({QUERIES})"
     assert found[3][0] == "mean"
@@ -65,9 +71,13 @@ def test_the_tables_are_printed_written_and_resumed(data: Path, tmp_path: Path) 
         count = database.execute("SELECT count(*) FROM scores").fetchone()
         database.execute("UPDATE scores SET score = -score")
         database.commit()
-    again = score(*options, "--write")
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- cost: begin -->\n<!-- cost: end -->\n")
+    again = score(*options, "--write", "--summary", readme)
     assert again.exit_code == 0, again.output
     written = rows(document.read_text())
+    assert rows(readme.read_text()) == written[:SUMMARY]
+    written = written[SUMMARY:]
     assert written[2][1:3] == found[2][1:3]
     assert written[2][3] != found[2][3], "the scores of the first run were read, not computed again"
     with closing(sqlite3.connect(out / "teacher.sqlite")) as database:
@@ -91,7 +101,7 @@ def test_the_teacher_of_a_configuration_is_measured(data: Path, tmp_path: Path) 
     assert flipped.output.split("teacher")[-1] != done.output.split("teacher")[-1]
     table = score(config, "--judged", data, "--bundle", TINY_BUNDLE, "--rounds", 1, "--out", tmp_path / "out")
     assert table.exit_code == 0, table.output
-    assert rows(table.output)[0] == ["", "BM25", "tiny as shipped", "teacher"]
+    assert rows(table.output)[SUMMARY] == ["", "BM25", "tiny as shipped", "teacher"]
 
 
 def test_what_is_missing_is_said(data: Path, tmp_path: Path) -> None:
@@ -143,7 +153,8 @@ def test_better_and_worse_follow_the_interval(data: Path, tmp_path: Path, sign: 
     )
     assert isinstance(table, TeacherTable)
     text = "\n".join(table.format())
-    assert rows(text)[6][-1] == judged
+    assert rows(text)[SUMMARY + 6][-1] == judged
+    assert rows(text)[4][3] == ("100 %" if judged == "better" else "")
     named = "stdlib" if judged == "worse" else "no collection"
     assert f"The teacher is worse than tiny as shipped on {named}." in text
     assert said[0].startswith("stdlib: BM25 0.")
