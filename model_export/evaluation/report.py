@@ -98,9 +98,9 @@ def _format_bad_hits(
     yield ""
     yield _format_row("", [data.name for data in collections])
     yield _format_row("---", ["---:"] * len(collections))
-    first = [np.nanmean(each["bad/judged@10"]) for each in figures[0]]
+    first = [float(np.nanmean(each["bad/judged@10"])) for each in figures[0]]
     for system, of_system in zip(systems[1:], figures[1:], strict=True):
-        shares = [np.nanmean(each["bad/judged@10"]) for each in of_system]
+        shares = [float(np.nanmean(each["bad/judged@10"])) for each in of_system]
         yield _format_row(system.name, list(map(_format_change, first, shares)))
 
 
