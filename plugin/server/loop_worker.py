@@ -25,14 +25,11 @@ from plugin.server.client_request import ClientRequest
 from plugin.server.loop_lag import LoopLag
 from plugin.server.loop_proxy import LoopProxy
 from plugin.server.threaded_answers import ThreadedAnswers
-from plugin.server.worker import LONG_THREADS, MAX_UNREAD, STOPPING
+from plugin.server.worker import LONG_THREADS, MAX_UNREAD, NO_FILES_S, STOPPING
 from plugin.upstream.exchange import AsyncUpstream
 
 BEAT_S = 1.0
 """How often the master is told that this worker lives."""
-
-NO_FILES_S = 0.2
-"""How long no connection is accepted if this process has no files left."""
 
 _log = logging.getLogger("twinrank")
 

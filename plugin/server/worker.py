@@ -47,8 +47,12 @@ MAX_UNREAD = 2 * MAX_WAITING_REQUESTS
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 """Signals that stop a worker. The master blocks them until the worker has its handlers."""
 
+NO_FILES_S = 0.2
+"""How long no connection is accepted if this process has no files or memory left for one."""
+
 _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError)
 _PASSING = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED)
+_SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 @dataclass
@@ -69,6 +73,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self._lingering: OrderedDict[socket.socket, float] = OrderedDict()
         self._long: ThreadPoolExecutor
         self._is_closed = False
+        self._accepts_from_s = 0.0
         self._clients: ClientOptions = getattr(self.app, "clients", ClientOptions())
 
     @property
@@ -105,11 +110,19 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         try:
             client, address = listener.accept()
         except OSError as error:
-            if error.errno not in _PASSING:
+            if error.errno in _SCARCE:
+                self._rest_accepting(error)
+            elif error.errno not in _PASSING:
                 raise
             return False
         self._begin(TConn(self.cfg, client, address, listener.getsockname()))
         return True
+
+    def _rest_accepting(self, error: OSError) -> None:
+        """Accept nothing for a moment. The connections wait in the port's queue, and none is lost."""
+        self.log.warning("no connection can be accepted for %g s: %s", NO_FILES_S, error)
+        self._accepts_from_s = time.monotonic() + NO_FILES_S
+        super().set_accept_enabled(False)
 
     def _begin(self, conn: TConn) -> None:
         self.nr_conns += 1
@@ -188,7 +201,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         twice.
         """
         if self.alive:
-            super().set_accept_enabled(enabled)
+            super().set_accept_enabled(enabled and time.monotonic() >= self._accepts_from_s)
             return
         if self._is_closed:
             return
