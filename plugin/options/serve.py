@@ -85,8 +85,9 @@ _CLIENT_OPTIONS = (
         "--core",
         type=click.Choice([GTHREAD, ASYNC]),
         default=GTHREAD,
-        hidden=True,  # until every suite has been seen to pass on it
-        help="async: an event loop serves the connections, and passes on what is not changed.",
+        show_default=True,
+        help="How connections are served. gthread: by threads. async: by an event loop, which also passes on"
+        " what is not changed.",
     ),
 )
 
