@@ -48,7 +48,11 @@ if TYPE_CHECKING:
     help="what --write changes",
 )
 @click.option(
-    "--summary", type=CONFIG, help="a second document, whose section `cost` gets the first table with --write"
+    "--summary",
+    "summaries",
+    multiple=True,
+    type=CONFIG,
+    help="a document whose section `cost` gets the first table with --write; may be given again",
 )
 def score_command(
     config: Path | None,
@@ -63,7 +67,7 @@ def score_command(
     out: Path,
     write: bool,
     document: Path,
-    summary: Path | None,
+    summaries: tuple[Path, ...],
 ) -> None:
     """Measure a teacher before a student learns from it.
 
@@ -101,9 +105,9 @@ def score_command(
     lines = list(table.format())
     if write:
         write_section(document, "teacher", lines)
-        if summary is not None:
-            write_section(summary, "cost", [*table.format_summary(), "", table.note])
-    click.echo("\n".join(lines))
+        for summary in summaries:
+            write_section(summary, "cost", table.format_summary())
+    click.echo("\n".join([*table.format_summary(), "", *lines]))
 
 
 def _choose_teacher(

@@ -46,9 +46,7 @@ class TeacherTable:
     """The processor and its load."""
 
     def format(self) -> Iterator[str]:
-        """Yield the tables as Markdown."""
-        yield from self.format_summary()
-        yield ""
+        """Yield the tables by collection as Markdown."""
         yield "nDCG@10 of BM25's best hits reordered; in brackets how many queries were used."
         yield ""
         yield from self._format_quality()
@@ -87,6 +85,8 @@ class TeacherTable:
             cells.append(f"{average_collections([each[i] for each in self.bad]):.3f}")
             cells.append(_format_ms(float(np.mean([each[i - 1][0] for each in self.times_ms]))) if i else "")
             yield _format_row(system, cells)
+        yield ""
+        yield self.note
 
     def _pool_gain(self, collections: Sequence[int], system: int) -> float:
         """Return a system's mean gain over BM25 on all queries of these collections, NaN if there is none."""
