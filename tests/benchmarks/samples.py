@@ -16,7 +16,7 @@ class Figure:
     """One line of the report: what was measured, the value, its spread, and the budget where there is one.
 
     `low` and `high` bound the middle half of single measurements, or, for a difference, its median at 95 %
-    confidence.
+    confidence. With `is_interval_judged`, a budget is missed only if the whole interval misses it.
     """
 
     name: str
@@ -26,13 +26,16 @@ class Figure:
     unit: str
     budget: float | None = None
     at_least: bool = False
+    is_interval_judged: bool = False
 
     @property
     def within(self) -> bool | None:
         """Whether the budget is kept; None where there is none."""
         if self.budget is None:
             return None
-        return self.value >= self.budget if self.at_least else self.value <= self.budget
+        if self.at_least:
+            return (self.high if self.is_interval_judged else self.value) >= self.budget
+        return (self.low if self.is_interval_judged else self.value) <= self.budget
 
 
 def timed_ms(action: Callable[[], object], count: int, *, warm_up: int = 3) -> Floats64:
