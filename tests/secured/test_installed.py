@@ -138,7 +138,7 @@ def test_an_installed_wheel_gives_the_first_better_search(
     child = subprocess.Popen(serve, env=home.environment, cwd=home.folder)
     try:
         answer = first_reranked(secured, f"http://127.0.0.1:{port}", child, begin + GIVEN_UP_S)
-        print(f"\n{installer}: the first reranked search after {time.monotonic() - begin:.0f} s")
+        print(f"\n{installer}: the first reranked search after {time.monotonic() - begin:.0f} s")  # noqa: T201
     finally:
         child.terminate()
         child.wait(30)
