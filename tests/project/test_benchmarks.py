@@ -171,6 +171,11 @@ def test_a_rate_has_to_be_reached() -> None:
     assert Figure("rate", 160, 150, 170, "1/s").within is None
 
 
+def test_an_interval_that_reaches_the_budget_is_no_miss() -> None:
+    assert Figure("ratio", 1.3, 1.0, 1.6, "times", 1.1, is_interval_judged=True).within
+    assert not Figure("ratio", 1.3, 1.2, 1.4, "times", 1.1, is_interval_judged=True).within
+
+
 def test_queries_are_distinct_and_the_same_each_time() -> None:
     texts = ["one two three four five six seven", "a b c d e", "short"]
     queries = distinct_queries(texts, 300)
