@@ -39,6 +39,9 @@ _ON_2_19: dict[str, str] = {
     ),
 }
 _ON_3_5: dict[str, str] = {
+    "indexing/test_mapping.py::test_derived_source_rebuilds_the_vector": (
+        "an index with index.derived_source takes no binary field"
+    ),
     "writes/test_bulk.py::test_each_document_has_its_own_result": _WORDS,
     "indexing/test_indexer_run.py::test_bad_lines_are_told_and_the_rest_goes_on": _WORDS,
     "search/test_msearch.py::test_what_is_not_reranked_keeps_its_bytes_and_its_place[?pretty]": _PRETTY,
