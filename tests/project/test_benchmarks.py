@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from reranker.beir_files import DocumentRecord
 from tests.benchmarks.__main__ import main
+from tests.benchmarks.cores import main as cores
 from tests.benchmarks.derived_documents import turn
 from tests.benchmarks.language_orders import choose_documents, find_analyzer
 from tests.benchmarks.language_orders import main as language_orders
@@ -121,6 +122,15 @@ def test_windows_executions_and_sizes_are_measured(opensearch_url: str) -> None:
     assert result.exit_code == 0, result.output
     for part in ("1,000", "cluster", "20 KB", "nested inner_hits", "two to one"):
         assert part in result.output
+
+
+@pytest.mark.live
+def test_both_cores_are_measured(opensearch_url: str) -> None:
+    arguments = ["--documents", "150", "--rounds", "3", "--requests", "2", "--upstream", opensearch_url]
+    result = CliRunner().invoke(cores, [*arguments, "--bundle", str(TINY_BUNDLE)])
+    assert result.exit_code == 0, result.output
+    for part in ("_count", "with a sort", "repeated", "distinct"):
+        assert sum(part in line for line in result.output.splitlines()) == 2, "processor time, and p50"
 
 
 @pytest.mark.live
