@@ -68,6 +68,7 @@ def bundle_command(
 
     check_absent(out)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call] # its report on weights alarms for a pooler
     options = FolderOptions(
         name=name,
         pooling=pooling,
