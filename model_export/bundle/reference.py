@@ -1,5 +1,6 @@
 """Compare a base with what it was read from, before anything is written."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from model_export.bundle.texts import ExportTexts
@@ -27,11 +28,17 @@ def tokenise_texts(
 def check_reference(base: Base, file: Path, texts: ExportTexts, reference: Reference | None) -> float | None:
     """Compare the base's vectors with the reference's, and return the least cosine.
 
+    Empty texts are left out: a document without text has no vector, and some tokenisers of transformers strip
+    the blank at the end of a prompt that nothing follows.
+
     Raises:
         ExportError: a text's vector is another one: the base was read wrongly.
     """
     if reference is None:
         return None
+    texts = replace(
+        texts, queries=tuple(filter(None, texts.queries)), documents=tuple(filter(None, texts.documents))
+    )
     query_ids, document_ids = tokenise_texts(base, file, base.query_prefix, texts)
     cosines: dict[tuple[Side, str], float] = {}
     sides: tuple[tuple[Side, Tower, list[Ids], tuple[str, ...], int], ...] = (

@@ -26,7 +26,7 @@ from model_export.bundle.texts import (
 )
 from model_export.bundle.writer import ExportOptions, Precision, export
 from model_export.errors import ExportError
-from model_export.folders.reader import FolderOptions, ModelFolder
+from model_export.folders.reader import FolderOptions, ModelFolder, TowerPlan
 from model_export.folders.reference import Reference, TorchReference, open_reference
 from model_export.model.prompts import PromptChoice
 from reranker.bundle import Bundle
@@ -234,6 +234,24 @@ def test_every_chunk_of_a_document_has_its_prompt(tmp_path: Path) -> None:
     long = " ".join(CANONICAL_DOCUMENTS)
     [vectors] = encoder([long], Chunking(max_tokens=40, overlap=0, max_chunks=4))
     assert len(vectors) == 4
+
+
+class Stripping(TorchReference):
+    """Strips a text with its prompt, as transformers' own tokeniser of XLM-RoBERTa does."""
+
+    def _encode(self, plan: TowerPlan, text: str, max_tokens: int) -> torch.Tensor:
+        return super()._encode(plan, text.strip(), max_tokens)
+
+
+def test_a_prompt_alone_is_not_compared(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "m", "xlm-roberta", prompts={"query": "query: ", "document": "passage: "})
+    opened, file = ModelFolder.open(folder), tmp_path / "tokenizer.json"
+    base = opened.load()
+    file.write_text(base.tokenizer)
+    assert "" in TEXTS.documents
+    least = check_reference(base, file, TEXTS, Stripping(opened))
+    assert least is not None
+    assert least > 0.99999
 
 
 def test_a_folder_that_is_read_wrongly_is_refused(tmp_path: Path) -> None:
