@@ -114,6 +114,11 @@ class StartupReport:
             return f"reranked, coverage unknown: {error}"
 
 
+def round_down(part: int, whole: int) -> float:
+    """Return how many per cent a part is, rounded down to one digit, so that 100 % means all of it."""
+    return 1000 * part // whole / 10 if whole else 100.0
+
+
 @dataclass(frozen=True)
 class _Asking:
     """Asks OpenSearch as one account."""
@@ -131,9 +136,10 @@ class _Asking:
     def describe_coverage(self, index: str, settings: RerankSettings) -> str:
         documents = self._count(index, {"match_all": {}})
         with_vector = self._count(index, {"exists": {"field": settings.field}})
-        percent = 100 * with_vector / documents if documents else 100.0
-        # rounded down, so that 100 % means all
-        return f"{with_vector:,} of {documents:,} documents have vectors ({percent // 0.1 / 10:g} %)"
+        return (
+            f"{with_vector:,} of {documents:,} documents have vectors"
+            f" ({round_down(with_vector, documents):g} %)"
+        )
 
     def _count(self, index: str, query: dict[str, Any]) -> int:
         body = msgspec.json.encode({"query": query})

@@ -10,7 +10,7 @@ from opensearchpy import OpenSearch
 
 from plugin.harness.proxy_process import free_port, running_proxy
 from plugin.server import startup_report
-from plugin.server.startup_report import StartupReport, make_urls
+from plugin.server.startup_report import StartupReport, make_urls, round_down
 from plugin.upstream.connecting import Connecting
 from reranker.bundle import Bundle
 from tests.support.http.guarded_relay import guarded
@@ -49,6 +49,13 @@ def indices(client: OpenSearch, index_name: str) -> Iterator[list[str]]:
     client.indices.refresh(index=names[0])
     yield names
     client.indices.delete(index=f"{index_name}-*")
+
+
+@pytest.mark.parametrize(("part", "whole", "percent"), [
+    (3, 3, 100.0), (10_000, 10_000, 100.0), (0, 0, 100.0), (2, 3, 66.6), (9_999, 10_000, 99.9), (0, 3, 0.0),
+])  # fmt: skip
+def test_a_hundred_per_cent_means_all(part: int, whole: int, percent: float) -> None:
+    assert round_down(part, whole) == percent
 
 
 @pytest.mark.live
