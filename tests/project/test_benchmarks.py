@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from reranker.beir_files import DocumentRecord
 from tests.benchmarks.__main__ import main
+from tests.benchmarks.bundle_queries import main as bundle_queries
 from tests.benchmarks.cores import main as cores
 from tests.benchmarks.derived_documents import turn
 from tests.benchmarks.language_orders import choose_documents, find_analyzer
@@ -212,3 +213,13 @@ def test_many_indices_are_measured(opensearch_url: str) -> None:
     assert result.exit_code == 0, result.output
     for part in ("added, crowded to alone", "each second: the answer", "is followed after", "kB"):
         assert part in result.output
+
+
+def test_bundles_are_timed_on_the_same_queries(tmp_path: Path) -> None:
+    (tmp_path / "queries.jsonl").write_bytes(lines({"_id": "q1", "text": "how to sort a file"}))
+    names = ["--bundle", str(TINY_BUNDLE), "--bundle", str(TINY_BUNDLE)]
+    result = CliRunner().invoke(bundle_queries, [str(tmp_path), *names, "--rounds", "3"])
+    assert result.exit_code == 0, result.output
+    rows = [line.split(" | ") for line in result.output.splitlines() if line.startswith("| tiny@1 ")]
+    assert next(row[3] for row in rows) == "1.00 (1.00 to 1.00) |"
+    assert len({row[1] for row in rows}) == 1
