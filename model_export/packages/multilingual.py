@@ -45,7 +45,7 @@ FUSION_WEIGHT = 24.0
 """The best mean MRR@10 of the six, without feedback and smoothing: docs/research/2026-11-multilingual.md."""
 
 SCALE, OFFSET, NEUTRAL_CROSSING = 74.731, -66.84, 0.825
-"""Fitted to the six. The model's cosines lie close together: the default bundle's scale is a third of this."""
+"""Fitted to the six. The model's cosines lie close together: the default bundle's scale is a third of it."""
 
 
 def load_multilingual(
