@@ -36,7 +36,7 @@ LANGUAGES = (
     "ps", "pt", "ro", "ru", "sa", "sd", "si", "sk", "sl", "so", "sq", "sr", "su", "sv", "sw", "ta", "te",
     "th", "tl", "tr", "ug", "uk", "ur", "uz", "vi", "xh", "yi", "zh",
 )  # fmt: skip
-"""The languages that the model's card names: those of XLM-RoBERTa."""
+"""The languages of XLM-RoBERTa, whose pieces the model has."""
 
 CALIBRATED_ON = tuple(f"debian_{language}" for language in ("de", "fr", "ja", "pl", "ru", "zh_cn"))
 """Every second of eleven languages; the others were kept for the report."""
