@@ -12,7 +12,6 @@ from plugin.options.common import bundle_option, combiner_option, find_bundle_fo
 from plugin.options.serve import client_options, log_options, ubi_options
 from plugin.options.upstream import connecting_options
 from plugin.server.client_options import ClientOptions
-from plugin.server.gunicorn_app import Files, ProxyServer
 from plugin.server.sync_process import SyncProcess
 from plugin.telemetry.logs import log_to_stderr
 from plugin.telemetry.metrics import share_between_workers
@@ -99,6 +98,9 @@ def serve_command(
     address.check_free()
     as_json = log_format == "json"
     log_to_stderr(as_json=as_json)
+    # imported here, since it takes half a second, and wrong options are reported without it
+    from plugin.server.gunicorn_app import Files, ProxyServer
+
     files = Files(bundle_path, settings_file, token_file, also, combiners)
     with share_between_workers():
         server = ProxyServer(

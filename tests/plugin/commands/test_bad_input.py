@@ -60,6 +60,12 @@ def test_an_authority_that_is_none(tmp_path: Path, certificates: Certificates, n
         assert f"--ca: expected the certificate of an authority in PEM in {file}, found none" in message
 
 
+def test_wrong_options_of_serve_are_reported_before_the_proxy_is_imported() -> None:
+    """Its import takes half a second."""
+    imports = "import sys, plugin.commands.serve; sys.exit('plugin.proxy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", imports], cwd=ROOT, timeout=60, check=False).returncode == 0
+
+
 def test_an_authority_that_is_a_servers_certificate(tmp_path: Path, certificates: Certificates) -> None:
     file = tmp_path / "server.pem"
     with tls_relay("http://127.0.0.1:1", certificates) as url:
