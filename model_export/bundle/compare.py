@@ -49,6 +49,10 @@ class Limits:
         return self
 
 
+FOLDER_LIMITS = Limits(query_cosine=0.98, document_cosine=0.98, agreement=0.94)
+"""Limits of people's own models, whose weights were not chosen for integers, as all-mpnet-base-v2."""
+
+
 @dataclass(frozen=True)
 class Comparison:
     """A bundle's vectors compared with torch's of the same texts.

@@ -59,6 +59,7 @@ def bundle_command(
     """
     from transformers.utils import logging
 
+    from model_export.bundle.compare import FOLDER_LIMITS
     from model_export.bundle.texts import IN_MANY_SCRIPTS
     from model_export.bundle.writer import ExportOptions, export
     from model_export.folders.reader import FolderOptions, ModelFolder
@@ -84,7 +85,13 @@ def bundle_command(
     exported = export(
         base,
         out,
-        ExportOptions(precision=precision, max_bytes=None, texts=IN_MANY_SCRIPTS, reference=reference),
+        ExportOptions(
+            limits=FOLDER_LIMITS,
+            precision=precision,
+            max_bytes=None,
+            texts=IN_MANY_SCRIPTS,
+            reference=reference,
+        ),
     )
     for line in _describe_result(exported, reference.name):
         click.echo(line)
