@@ -36,9 +36,6 @@ pytestmark = [pytest.mark.live, pytest.mark.skipif(OBSTACLE is not None, reason=
 STARTS_IN_S = 120.0
 """As long as the chart's startupProbe waits."""
 
-MESSAGE_CPU_S = 2.5
-"""Processor time until a message; it is within a second on a quiet machine."""
-
 LIVE, READY = "/_plugins/_rerank/health/live", "/_plugins/_rerank/health/ready"
 
 CASES = ("docker-compose.yml", "tls", "default", "existing-secret", "deploy/compose/secured.yml")
@@ -194,15 +191,11 @@ def test_a_pod_of_the_backfills_job_writes_vectors_and_ends(
     assert with_vector(client, index_name) == 20
 
 
-def test_without_the_volume_the_message_names_it_at_once(
+def test_without_the_volume_the_message_names_it(
     image: BuiltImage, upstreams: Upstreams, tmp_path: Path
 ) -> None:
     settings = of_this_machine(read_settings("docker-compose.yml", image, upstreams), upstreams)
-    begun = os.times()
     ended = run_confined(image, replace(settings, volumes=()), tmp_path)
-    spent = os.times()
     assert ended.returncode == 1
     assert "mount a tmpfs at /tmp" in " ".join(ended.stderr.split())
     assert "Traceback" not in ended.stderr
-    took_s = spent.children_user + spent.children_system - begun.children_user - begun.children_system
-    assert took_s < MESSAGE_CPU_S

@@ -1,6 +1,5 @@
-"""What a command cannot use is said in our words, soon, and without a traceback."""
+"""What a command cannot use is said in our words, and without a traceback."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -12,9 +11,6 @@ import pytest
 
 from tests.support.http.tls_relay import Certificates, make_certificates, tls_relay
 from tests.support.paths import ROOT, TINY_BUNDLE
-
-CPU_S = 2.5
-"""Processor time of a command that fails. It is some 0.8 s on a quiet machine, most of it imports."""
 
 WITHOUT_TEMPORARY_FILES = """
 mount --make-rprivate / && mount -o remount,ro,bind / &&
@@ -31,17 +27,14 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 def refused(*arguments: str, prefix: Sequence[str] = ()) -> str:
-    """Run a command that cannot work; return its message, and check that it came soon."""
-    before = os.times()
+    """Run a command that cannot work, and return its message."""
     ended = subprocess.run(
         [*prefix, sys.executable, "-m", "plugin", *arguments],
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    after = os.times()
     assert ended.returncode in (1, 2), ended.stderr
     assert "Traceback" not in ended.stderr
     assert ended.stderr.count("Error:") == 1, ended.stderr
-    assert after.children_user + after.children_system - before.children_user - before.children_system < CPU_S
     return " ".join(ended.stderr.split())
 
 
