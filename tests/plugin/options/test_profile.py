@@ -158,7 +158,7 @@ def test_a_bad_value_is_told_with_its_place(profile: Path, text: str, words: str
 
 def test_a_misspelt_shared_key_is_told_without_importing_other_commands(profile: Path) -> None:
     """Their import takes a second."""
-    profile.write_text("upstrem = 1\n")
+    profile.write_text("upstremm = 1\n")
     program = (
         "import sys\n"
         "from plugin.commands.main import main\n"
@@ -170,7 +170,7 @@ def test_a_misspelt_shared_key_is_told_without_importing_other_commands(profile:
         cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     *message, modules = ended.stderr.splitlines()
-    assert "upstrem" in " ".join(message), ended.stderr
+    assert "upstremm" in " ".join(message), ended.stderr
     assert "plugin.commands.serve" in modules.split()
     assert "plugin.commands.migrate" not in modules.split()
 
