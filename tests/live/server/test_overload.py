@@ -57,7 +57,7 @@ def test_under_twice_the_load_every_search_is_answered(
 
 
 NUM_SURPLUS = THREADS
-"""Searches that wait beyond the most that may. A thread that counts late finds that others have taken some."""
+"""Searches that wait beyond the most that may. A thread that counts late finds that others took some."""
 
 
 @pytest.mark.live
