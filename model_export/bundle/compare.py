@@ -53,6 +53,10 @@ FOLDER_LIMITS = Limits(query_cosine=0.98, document_cosine=0.98, agreement=0.94)
 """Limits of people's own models, whose weights were not chosen for integers, as all-mpnet-base-v2."""
 
 
+TRAINED_LIMITS = Limits(query_cosine=0.97, document_cosine=0.97, score_difference=0.1, agreement=0.85)
+"""Limits of a bundle that is measured on held-back queries right after its export, in integers as it is."""
+
+
 @dataclass(frozen=True)
 class Comparison:
     """A bundle's vectors compared with torch's of the same texts.

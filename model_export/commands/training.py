@@ -53,6 +53,7 @@ def _train_on_clicks(
     clicks: Path, documents: Path | None, bundle: Bundle, out: Path, name: str, epochs: int
 ) -> None:
     """Train, export and compare; the document tower stays, and with it every stored vector."""
+    from model_export.bundle.compare import TRAINED_LIMITS
     from model_export.bundle.manifest import write_manifest
     from model_export.bundle.writer import ExportOptions, export
     from model_export.data.clicks import read_clicks, read_documents
@@ -71,7 +72,7 @@ def _train_on_clicks(
     click.echo(f"{files.num_learned} queries to learn from, {files.num_held_back} held back")
     model = train(read_config(files.config), out / "run", click.echo)
     shared = (bundle,) if bundle.path.parent == BUNDLES else ()  # others may not be where it is served
-    options = ExportOptions(documents_of=bundle, share_with=shared, max_bytes=None)
+    options = ExportOptions(limits=TRAINED_LIMITS, documents_of=bundle, share_with=shared, max_bytes=None)
     export(load_base(str(model)), new_folder, options)
     exported = Bundle.open(new_folder)
     kept = {
