@@ -21,6 +21,9 @@ from plugin.writes.session import WriteSession
 ROUNDS = 3
 """How often a partial update is merged again if somebody else was faster; then it goes without a lock."""
 
+RETRIES = 3
+"""How often OpenSearch merges that one again, unless the client says: the proxy made conflicts likelier."""
+
 
 class DocumentHandler:
     """Writes one document."""
@@ -76,11 +79,11 @@ class DocumentHandler:
                 )
                 return _build_response(exchange, exchange.body)
             [pending] = batch.pending
-            exchange = self._send(pending)
+            exchange = self._send(pending, has_lost=number > 1)
             if not pending.has_lost_lock(exchange.status):
                 return self._recheck(pending, exchange)
 
-    def _send(self, pending: PendingWrite) -> Exchange:
+    def _send(self, pending: PendingWrite, *, has_lost: bool) -> Exchange:
         lock, source = pending.outgoing.lock, pending.outgoing.source
         if source is not pending.operation.source:
             source = (source or b"").removesuffix(b"\n")  # a document is no line
@@ -88,6 +91,12 @@ class DocumentHandler:
         if lock is not None:
             added = {"if_seq_no": lock.seq_no, "if_primary_term": lock.primary_term}
             target = with_parameters(target, ("retry_on_conflict",), added)
+        elif (
+            has_lost
+            and self._endpoint.api is Api.UPDATE
+            and "retry_on_conflict" not in self._session.parameters
+        ):
+            target = with_parameters(target, (), {"retry_on_conflict": RETRIES})
         return self._session.write(self._request.method, target, source or b"")
 
     def _recheck(self, pending: PendingWrite, exchange: Exchange) -> Response:
