@@ -90,11 +90,18 @@ class PendingWrite:
         plan = self.plan
         self.outgoing = plan.build(vectors) if isinstance(plan, VectorInsertion) else plan
 
-    def encode(self) -> tuple[bytes, bytes]:
-        """Return the outgoing write as an action line and a source line of a bulk."""
-        lock = self.outgoing.lock
-        line = self.operation.line if lock is None else self.operation.build_locked_line(lock)
-        return line, self.outgoing.source or b""
+    def encode(self, retries: int = 0) -> tuple[bytes, bytes]:
+        """Return the outgoing write as an action line and a source line of a bulk.
+
+        Args:
+            retries: how often OpenSearch merges an update without a lock again, unless the client says.
+        """
+        return self._build_line(retries), self.outgoing.source or b""
+
+    def _build_line(self, retries: int) -> bytes:
+        if self.outgoing.lock is not None:
+            return self.operation.build_locked_line(self.outgoing.lock)
+        return self.operation.build_retried_line(retries) if retries else self.operation.line
 
     def has_lost_lock(self, status: int) -> bool:
         """Return whether the proxy's lock, not the client's request, made the operation fail.

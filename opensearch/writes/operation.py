@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+_CONFLICT_RULES = ("retry_on_conflict", "if_seq_no", "if_primary_term", "version", "version_type")
+
 
 @dataclass(frozen=True)
 class Lock:
@@ -68,6 +70,13 @@ class Operation:
         parameters.pop("retry_on_conflict", None)
         locked = parameters | {"if_seq_no": lock.seq_no, "if_primary_term": lock.primary_term}
         return json.dumps({self.action: locked}).encode() + b"\n"
+
+    def build_retried_line(self, retries: int) -> bytes:
+        """Return an update's action line with `retry_on_conflict`; the client's own if it sets a rule."""
+        if self.action != "update" or any(name in self.parameters for name in _CONFLICT_RULES):
+            return self.line
+        parameters = _parse_action_line(self.line)[1] | {"retry_on_conflict": retries}
+        return json.dumps({self.action: parameters}).encode() + b"\n"
 
     def _read_text(self, name: str) -> str | None:
         value = self.parameters.get(name)

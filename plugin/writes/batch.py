@@ -53,8 +53,12 @@ class Batch:
         for pending in self.pending:
             _build(pending, vectors if may_grow else None)
 
-    def encode(self) -> bytes:
-        """Return the batch as the part of a bulk's body that OpenSearch gets."""
+    def encode(self, *, retries: int = 0) -> bytes:
+        """Return the batch as the part of a bulk's body that OpenSearch gets.
+
+        Args:
+            retries: how often OpenSearch merges an update without a lock again, unless the client says.
+        """
         lines: list[bytes] = []
         for part in self.parts:
             if isinstance(part, bytes):
@@ -62,7 +66,7 @@ class Batch:
             elif isinstance(part, Operation):
                 lines += (part.line, part.source or b"")
             else:
-                lines += part.encode()
+                lines += part.encode(retries)
         return b"".join(lines)
 
 

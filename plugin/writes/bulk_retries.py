@@ -8,6 +8,7 @@ from opensearch.writes.documents import DocumentKey
 from opensearch.writes.response import BulkResponse, WriteResult, renumber
 from plugin.errors import UpstreamError
 from plugin.http.messages import Request
+from plugin.writes.conflicts import RETRIES, ROUNDS
 from plugin.writes.repairs import Recheck
 from plugin.writes.session import WriteSession
 
@@ -15,9 +16,6 @@ _log = logging.getLogger("twinrank.writes")
 
 MAX_FOLLOW_UPS = 50_000
 """Operations of one bulk that are locked or rechecked; more lose their vector until sync."""
-
-ROUNDS = 3
-"""How often a partial update is merged again if somebody else was faster; then it goes without a lock."""
 
 
 class BulkRetries:
@@ -86,7 +84,8 @@ class BulkRetries:
         batch.build()
         if len(batch.pending) < len(lost):  # the index lost its settings meanwhile: its conflict stays
             return []
-        retry_response = self._session.write("POST", self._request.target, batch.encode())
+        body = batch.encode(retries=RETRIES)
+        retry_response = self._session.write("POST", self._request.target, body)
         try:
             items = BulkResponse.parse(retry_response.body).items
         except ValueError:

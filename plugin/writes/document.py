@@ -15,14 +15,9 @@ from plugin.http.request_context import ClientDisconnectedError
 from plugin.passthrough.forward import forward_request
 from plugin.telemetry.write_counts import WriteCounts
 from plugin.upstream.client import Exchange
+from plugin.writes.conflicts import RETRIES, ROUNDS
 from plugin.writes.parameters import is_pretty, is_response_readable, with_parameters
 from plugin.writes.session import WriteSession
-
-ROUNDS = 3
-"""How often a partial update is merged again if somebody else was faster; then it goes without a lock."""
-
-RETRIES = 3
-"""How often OpenSearch merges that one again, unless the client says: the proxy made conflicts likelier."""
 
 
 class DocumentHandler:

@@ -15,11 +15,10 @@ from plugin.encoding.model import Model
 from plugin.errors import UpstreamError
 from plugin.http.headers import Headers
 from plugin.upstream.client import Upstream
+from plugin.writes.conflicts import ROUNDS
 from plugin.writes.stray_documents import Sought, find_documents
 
 MAX_AT_ONCE = 64
-ROUNDS = 3
-"""How often a document is read again if somebody else changes it meanwhile; then it is left to sync."""
 
 MAX_WAITING = 10_000
 """Documents that may wait for their vectors after their requests are answered; more are left to sync."""

@@ -13,8 +13,11 @@ SETTINGS = RerankSettings(model="m", source_fields=("text",))
 SOURCE = b'{"text": "a"}\n'
 
 
-def pending(action: str = "index", source: bytes = SOURCE, pipeline: str = "_none") -> PendingWrite:
-    line = json.dumps({action: {"_index": "i", "_id": "1", "retry_on_conflict": 2}}).encode() + b"\n"
+def pending(
+    action: str = "index", source: bytes = SOURCE, pipeline: str = "_none", retries: int | None = 2
+) -> PendingWrite:
+    rule = {} if retries is None else {"retry_on_conflict": retries}
+    line = json.dumps({action: {"_index": "i", "_id": "1", **rule}}).encode() + b"\n"
     operation = Operation(action, {"_index": "i", "_id": "1"}, line, source)
     return PendingWrite(operation, WriteTarget("i", SETTINGS, default_pipeline=pipeline), {"m": 7})
 
@@ -25,6 +28,14 @@ def test_a_write_without_a_plan_is_sent_as_it_came_and_rechecked() -> None:
     assert write.outgoing == OutgoingWrite(SOURCE, None, RecheckPolicy.ALWAYS)
     assert write.encode() == (write.operation.line, SOURCE)
     assert write.texts == ()
+
+
+def test_retries_are_for_updates_without_a_lock() -> None:
+    write = pending("update", b'{"doc": {"text": "b"}}\n', retries=None)
+    assert b"retry_on_conflict" not in write.encode()[0]
+    assert b'"retry_on_conflict": 3' in write.encode(3)[0]
+    write.outgoing = OutgoingWrite(write.operation.source, Lock(4, 2))
+    assert b"retry_on_conflict" not in write.encode(3)[0]
 
 
 def test_a_plan_is_data_and_may_be_built_twice() -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -84,6 +85,22 @@ def test_a_locked_line_has_no_retries() -> None:
     assert operation is not None
     line = json.loads(operation.build_locked_line(Lock(4, 2)))
     assert line == {"update": {"_id": "1", "routing": "5", "if_seq_no": 4, "if_primary_term": 2}}
+
+
+@pytest.mark.parametrize(("line", "expected"), [
+    (b'{"update":{"_id":"1"}}', {"update": {"_id": "1", "retry_on_conflict": 3}}),
+    (b'{"update":{"_id":"1","retry_on_conflict":0}}', None),
+    (b'{"update":{"_id":"1","if_seq_no":4,"if_primary_term":1}}', None),
+    (b'{"update":{"_id":"1","version":4}}', None),
+    (b'{"index":{"_id":"1"}}', None),
+])  # fmt: skip
+def test_retries_are_added_unless_the_client_sets_a_rule(
+    line: bytes, expected: dict[str, Any] | None
+) -> None:
+    operation = parse_action(line, {"_index": "i"})
+    assert operation is not None
+    built = operation.build_retried_line(3)
+    assert built == line if expected is None else json.loads(built) == expected
 
 
 @pytest.mark.parametrize(("parameters", "lock"), [
