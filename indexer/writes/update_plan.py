@@ -114,6 +114,8 @@ def _find_lock_of_bare(pending: PendingWrite, texts: Sequence[Text], doc: dict[s
     known = pending.known
     if texts[0].text or known is None or known.source is None or not pending.may_lock:
         return None
+    if pending.operation.lock is not None:  # the client's own holds
+        return None
     fields = pending.settings.fields
     is_bare = all(stored_vectors.find_value(known.source, field) is None for field in fields)
     return known.lock if is_bare and not touches(doc, fields) else None

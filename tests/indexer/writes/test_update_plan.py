@@ -121,6 +121,14 @@ def test_the_clients_lock_is_enough_where_it_fits() -> None:
     assert sent(made) == ({"doc": {"text": "new", **vector("a\nnew")}}, None, RecheckPolicy.NEVER)
 
 
+def test_a_document_without_text_is_locked_unless_the_client_locks_it() -> None:
+    stored, doc = StoredDocument({"n": 1}, AT), {"title": "", "text": None}
+    assert sent(plan({"doc": doc}, stored))[1] == AT
+    for seq_no in (1, AT.seq_no):
+        own = {"if_seq_no": seq_no, "if_primary_term": AT.primary_term}
+        assert sent(plan({"doc": doc}, stored, parameters=own))[1] is None
+
+
 def test_an_update_that_leaves_the_text_alone() -> None:
     assert sent(plan({"doc": {"n": 1}}, None)) == ({"doc": {"n": 1}}, None, RecheckPolicy.NEVER)
 
