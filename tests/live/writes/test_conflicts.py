@@ -65,10 +65,9 @@ def index(client: OpenSearch, index_name: str) -> str:
     return index_name
 
 
-def update(
-    client: Client, index: str, body: dict[str, Any], *, in_bulk: bool, id_: str = "1", **rule: int
-) -> int:
-    """Send a partial update by itself or in a bulk; return its status."""
+def update(client: Client, path: str, body: dict[str, Any], rule: dict[str, int], *, in_bulk: bool) -> int:
+    """Send a partial update of INDEX/ID by itself or in a bulk; return its status."""
+    index, id_ = path.split("/")
     if not in_bulk:
         return client.post(f"/{index}/_update/{id_}?{urlencode(rule)}", json=body, buffered=True).status_code
     lines = [{"update": {"_id": id_, **rule}}, body]
@@ -88,7 +87,7 @@ def test_an_update_that_is_always_overtaken_ends_with_opensearchs_own_merges(
 ) -> None:
     with closing(OvertakenUpstream(opensearch_url, client, index)) as upstream:
         proxy = Client(Proxy(upstream, Model.load(BUNDLE)))
-        assert update(proxy, index, {"doc": {"title": "new"}}, in_bulk=in_bulk, **rule) == 200
+        assert update(proxy, f"{index}/1", {"doc": {"title": "new"}}, rule, in_bulk=in_bulk) == 200
     writes = [request for request in upstream.sent if "title" in request]
     *locked, last = writes
     assert len(locked) == upstream.num_overtaken > 1
@@ -110,6 +109,6 @@ def test_a_clients_own_lock_holds_for_a_document_without_text(
     client.update(index=index, id="bare", body={"doc": {"n": 1}})
     with closing(Upstream(opensearch_url)) as upstream:
         proxy = Client(Proxy(upstream, Model.load(BUNDLE)))
-        assert update(proxy, index, empty, in_bulk=in_bulk, id_="bare", **own) == 409
+        assert update(proxy, f"{index}/bare", empty, own, in_bulk=in_bulk) == 409
         now = own | {"if_seq_no": client.get(index=index, id="bare")["_seq_no"]}
-        assert update(proxy, index, empty, in_bulk=in_bulk, id_="bare", **now) == 200
+        assert update(proxy, f"{index}/bare", empty, now, in_bulk=in_bulk) == 200
