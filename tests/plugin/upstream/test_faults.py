@@ -16,6 +16,7 @@ from tests.support.http.scripted_upstream import (
     CLOSE,
     COMPLETE,
     NO_BODY,
+    UNFINISHED,
     http_answer,
     index_settings,
     patience_s,
@@ -98,7 +99,7 @@ def searched(*answers: bytes | None, execution: str = "sidecar") -> TestResponse
     http_answer(200, {**COMPLETE, "timed_out": True}),
     http_answer(200, {**COMPLETE, "_shards": {"failed": 1}}),
     http_answer(200, {**COMPLETE, "hits": {}}),
-    b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{",
+    UNFINISHED,
     None,
 ])  # fmt: skip
 @both_executions

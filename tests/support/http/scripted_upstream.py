@@ -14,6 +14,8 @@ CLOSE = b""
 
 
 NO_BODY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+UNFINISHED = b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{"
+"""An answer whose body never ends; its connection stays open."""
 
 
 def one_request(received: IO[bytes], bodies: list[bytes]) -> bool:
@@ -34,8 +36,8 @@ def _await_end(connection: socket.socket, done: threading.Event) -> None:
 
 
 def patience_s(answers: Sequence[bytes | None]) -> float:
-    """Return a read timeout: short if one of these answers is missing, else longer than any takes."""
-    return 2.0 if None in answers else 60.0
+    """Return a read timeout: short if one of these answers never comes or never ends, else a long one."""
+    return 2.0 if None in answers or UNFINISHED in answers else 60.0
 
 
 @contextmanager
