@@ -115,12 +115,18 @@ class Proxy:
             self._record_wait(request)
             if _is_own(request):
                 return self._own(environ, start_response)
-            with self._tracing.trace(request) as traced:
-                response = self._respond(traced.request)
-                self._tracing.record_response(traced, response)
-                self._metrics.record_response(traced.request, response)
-                self._search_log.record_response(traced.request, response)
-            return _send(response, start_response)
+            return _send(self._answer(request), start_response)
+
+    def answer(self, request: Request) -> Response:
+        """Answer one request of OpenSearch's own API for another server than WSGI's."""
+        with self._model.in_flight.one():
+            self._record_wait(request)
+            return self._answer(request)
+
+    def is_search(self, request: Request) -> bool:
+        """Whether a request is one search, which `answer` may answer on an event loop."""
+        spoken = find_endpoint(request.method, request.path)
+        return spoken is not None and spoken.api is Api.SEARCH
 
     def is_passed_through(self, request: Request) -> bool:
         """Whether a request of OpenSearch's own API is streamed both ways, and neither side is changed."""
@@ -155,6 +161,15 @@ class Proxy:
         self._tracing.record_response(traced, response)
         self._metrics.record_response(request, response)
         self._search_log.record_response(request, response)
+        return response
+
+    def _answer(self, request: Request) -> Response:
+        """Answer one request of OpenSearch's own API, counted and traced."""
+        with self._tracing.trace(request) as traced:
+            response = self._respond(traced.request)
+            self._tracing.record_response(traced, response)
+            self._metrics.record_response(traced.request, response)
+            self._search_log.record_response(traced.request, response)
         return response
 
     def _respond(self, request: Request) -> Response:

@@ -1,10 +1,14 @@
 """A query's vector that is still being encoded, and how many searches wait for it."""
 
+import asyncio
 import threading
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 
 from plugin.errors import RerankFailedError
+from plugin.http.request_context import ClientDisconnectedError
+from plugin.http.suspension import is_suspendable, suspend
 from reranker.arrays import Floats
 
 
@@ -55,14 +59,53 @@ def await_vector(future: QueryFuture | None, timeout_s: float) -> Floats:
     Raises:
         RerankFailedError: `overloaded` if it was not even started, `deadline` if it takes longer,
             `model` if the encoder failed.
+        ClientDisconnectedError: nobody waits for the search any more.
     """
     if future is None:
         raise RerankFailedError("overloaded", "too many queries wait for the encoder")
     try:
-        error = future.exception(max(0.0, timeout_s))
+        error = _await_end(future, max(0.0, timeout_s))
     except (FutureTimeoutError, CancelledError) as late:
         future.leave()
         raise RerankFailedError("deadline", f"no query vector within {timeout_s * 1000:.0f} ms") from late
     if error is not None:
         raise RerankFailedError("model", f"the query encoder failed: {error!r}") from error
     return future.result()
+
+
+def _await_end(future: QueryFuture, timeout_s: float) -> BaseException | None:
+    """Wait until an encoding has ended, without blocking the loop if there is one; return its error.
+
+    Raises:
+        TimeoutError, CancelledError: it does not end in time, or will never begin.
+        ClientDisconnectedError: nobody waits for the search any more.
+    """
+    if future.done() or not timeout_s or not is_suspendable():
+        return future.exception(timeout_s)
+    try:
+        suspend(_wait_on_loop(future, timeout_s))
+    except ClientDisconnectedError:
+        future.leave()
+        raise
+    return future.exception(0.0)
+
+
+async def _wait_on_loop(future: QueryFuture, timeout_s: float) -> None:
+    """Wait for an encoding; if this is cancelled, it goes on for the other searches that wait."""
+    loop = asyncio.get_running_loop()
+    waiter = loop.create_future()
+
+    def wake() -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    def wake_soon(_: object) -> None:  # on the encoding thread, after which the loop may have ended
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(wake)
+
+    future.add_done_callback(wake_soon)
+    timer = loop.call_later(timeout_s, wake)
+    try:
+        await waiter
+    finally:
+        timer.cancel()

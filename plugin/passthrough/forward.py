@@ -11,8 +11,10 @@ from opensearch.settings.target import Target
 from plugin.http.content_coding import change_body, keep_readable_codings
 from plugin.http.headers import Headers
 from plugin.http.messages import Request, Response
-from plugin.upstream.client import StreamedResponse, Upstream
+from plugin.http.suspension import LONG_BYTES, run_apart
+from plugin.upstream.client import Upstream
 from plugin.upstream.connection import Body
+from plugin.upstream.streamed_response import StreamedResponse
 
 Redaction = Callable[[bytes], bytes]
 """Removes vector fields from a JSON response."""
@@ -64,7 +66,9 @@ def forward_request(
         return Response(streamed.status, streamed.headers, _join(start, rest, streamed), streamed.reason)
     kept = tuple(header for header in streamed.headers if header[0].lower() != "content-length")
     response = Response(streamed.status, kept, start, streamed.reason)
-    redacted = change_body(response, redact, MAX_REDACTED_BYTES)
+    redacted = run_apart(
+        lambda: change_body(response, redact, MAX_REDACTED_BYTES), is_long=len(start) > LONG_BYTES
+    )
     if redacted is None:
         _log.warning(
             "a response that cannot be decompressed to at most %d bytes keeps its vector fields",

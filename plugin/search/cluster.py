@@ -17,9 +17,9 @@ from plugin.encoding.query_future import await_vector
 from plugin.errors import RerankFailedError
 from plugin.http.messages import Request, Response
 from plugin.search.page import RerankedPage
-from plugin.search.upstream_exchange import ask, build_response, is_final, read_response
+from plugin.search.upstream_exchange import ask, build_response, is_final, read_response, work_on
 from plugin.telemetry.outcome import SearchOutcome
-from plugin.upstream.client import Upstream
+from plugin.upstream.client import Exchange, Upstream
 from reranker.arrays import Floats
 from reranker.crossing import Cosine
 from reranker.integer_query import quantise_query
@@ -54,6 +54,11 @@ class ClusterSearch:
         if is_final(exchange.status, exchange.body):
             outcome = SearchOutcome.skipped("upstream", context.stages_ms())
             return build_response(exchange, exchange.body, outcome)
+        return work_on(exchange, lambda: self._write_page(request, plan, exchange))
+
+    def _write_page(self, request: Request, plan: Plan, exchange: Exchange) -> Response:
+        """Write the page that OpenSearch has rescored, without what is the proxy's."""
+        context = request.context
         with context.stage("page"):
             response = read_response(exchange, is_filtered=plan.filter_path is not None)
             as_it_is = replace(plan, page_start=0, page_end=len(response.hits))

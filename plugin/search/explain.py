@@ -29,7 +29,8 @@ from plugin.search.planner import SearchPlanner
 from plugin.settings.cache import SettingsCache
 from plugin.telemetry.outcome import AnyOutcome, SearchOutcome, outcome_of
 from plugin.ubi.parameters import UBI
-from plugin.upstream.client import StreamedResponse, Upstream
+from plugin.upstream.client import Upstream
+from plugin.upstream.streamed_response import StreamedResponse
 
 EXPLAIN_TRIES = 3
 """How often an explained search is sent at most: the endpoint holds a thread of the proxy meanwhile."""

@@ -39,7 +39,8 @@ from plugin.search.window_comparison import WindowComparer
 from plugin.telemetry.outcome import SearchOutcome
 from plugin.ubi.recorder import UbiRecorder
 from plugin.upstream.access import DENIED, may_search
-from plugin.upstream.client import StreamedResponse, Upstream
+from plugin.upstream.client import Upstream
+from plugin.upstream.streamed_response import StreamedResponse
 
 _log = logging.getLogger("twinrank.search")
 

@@ -32,7 +32,7 @@ from plugin.search.failure import build_failure
 from plugin.search.page import HitsAt, RerankedPage
 from plugin.search.scores import WindowScores
 from plugin.search.scoring import score_window
-from plugin.search.upstream_exchange import ask, build_response, is_final, read_response
+from plugin.search.upstream_exchange import ask, build_response, is_final, read_response, work_on
 from plugin.search.verification import WindowTexts, carries_sources
 from plugin.telemetry.outcome import SearchOutcome
 from plugin.upstream.client import Exchange, Upstream
@@ -87,7 +87,17 @@ class SidecarSearch:
         reads_doc_values = plan.doc_values or plan.settings.vectors == "doc_values"
         if reads_doc_values and exchange.status == 400 and refuses_doc_values(exchange.body):
             raise RerankFailedError("doc_values", f"OpenSearch refuses a field: {exchange.body[:500]!r}")
-        with context.stage("read"):
+
+        def order() -> Response:
+            return self._order(request, plan, exchange, query, is_split=is_split)
+
+        return work_on(exchange, order, num_hits=plan.num_hits)
+
+    def _order(
+        self, request: Request, plan: Plan, exchange: Exchange, query: PendingQuery, *, is_split: bool
+    ) -> Response:
+        """Read the window, or its vectors alone, and order it."""
+        with request.context.stage("read"):
             response = read_response(exchange, is_filtered=plan.filter_path is not None)
         hits_at = self._fetch_hits(request, plan, response) if is_split else self._take_hits(plan, response)
         return self._build_page(request, plan, exchange, response, query, hits_at, is_split=is_split)

@@ -1,11 +1,17 @@
 """One exchange with OpenSearch for a search: how it is asked, and what its answer is good for."""
 
+from collections.abc import Callable
+
 from opensearch.search.response import SearchResponse, UnusableResponseError
 from opensearch.search.window_request import SearchCall
 from plugin.http.headers import Headers, select_warnings
 from plugin.http.messages import Request, Response
+from plugin.http.suspension import LONG_BYTES, run_apart
 from plugin.telemetry.outcome import AnyOutcome
 from plugin.upstream.client import Exchange, Upstream
+
+LONG_WINDOW = 200
+"""A window of more hits is not ordered on an event loop."""
 
 _FINAL = frozenset({401, 403, 429})
 _TRIPPED = b"circuit_breaking_exception"
@@ -20,6 +26,17 @@ def ask(upstream: Upstream, request: Request, asked: SearchCall) -> Exchange:
     """
     headers, client = build_headers(request), request.context.client
     return upstream.exchange(request.method, asked.target, headers, asked.body, client=client)
+
+
+def work_on(exchange: Exchange, work: Callable[[], Response], *, num_hits: int = 0) -> Response:
+    """Make the client's answer of OpenSearch's; off the event loop, if there is one, where that takes long.
+
+    `num_hits` is how many hits are scored.
+
+    Raises:
+        Exception: whatever the work raises.
+    """
+    return run_apart(work, is_long=len(exchange.body) > LONG_BYTES or num_hits > LONG_WINDOW)
 
 
 def build_headers(request: Request) -> Headers:

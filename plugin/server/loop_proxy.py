@@ -1,13 +1,18 @@
-"""The proxy on an event loop: what is only passed through never leaves it, all else gets a thread."""
+"""The proxy on an event loop: what is passed through, and most searches, stay there; threads do the rest."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
 
 from plugin.errors import UpstreamError
+from plugin.http.content_coding import find_coding
 from plugin.http.headers import RawHeaders, keep_forwarded
 from plugin.http.messages import Request, Response, read_origin_form
 from plugin.http.request_context import RequestContext
+from plugin.http.request_queue import request_queue
+from plugin.http.suspension import run_suspendable, suspend
 from plugin.passthrough.forward import is_safe
 from plugin.proxy import Observed, Proxy, build_failure
 from plugin.server.client_answer import AnswerFraming, frame_answer
@@ -17,6 +22,12 @@ from plugin.server.threaded_answers import ThreadedAnswers
 from plugin.upstream.exchange import AsyncUpstream
 from plugin.upstream.hop import AsyncBody, HopRequest
 from plugin.upstream.streamed_answer import StreamedAnswer
+
+MAX_BODY_BYTES = 64 * 1024
+"""A search with a longer body, or a compressed one, is answered in a thread."""
+
+SEARCHES_AT_ONCE = 32
+"""Searches of one worker that are answered at once; further ones count as waiting, for admission."""
 
 
 class LoopProxy:
@@ -34,6 +45,7 @@ class LoopProxy:
     ) -> None:
         self._proxy, self._upstream, self._threads = proxy, upstream, threads
         self._keep_alive_s = keep_alive_s
+        self._num_searches = 0
 
     async def answer(
         self,
@@ -51,7 +63,44 @@ class LoopProxy:
         if self._proxy.is_passed_through(request):
             with self._proxy.observe(request) as observed:
                 return await self._forward(client_request, observed, connection, is_last)
+        if self._proxy.is_search(request) and _is_short(client_request, request):
+            with self._one_search():
+                return await self._search(client_request, request, connection, is_last)
         return await self._threads.answer(client_request, connection, is_last, waited_s)
+
+    async def _search(
+        self,
+        client_request: ClientRequest,
+        request: Request,
+        connection: ClientConnection,
+        is_last: Callable[[], bool],
+    ) -> AnswerFraming:
+        """Answer a search by the same code as threads do; where it would block there, it is suspended."""
+        request = replace(request, stream=BytesIO(client_request.take_body()))
+
+        def answer() -> AnswerFraming:
+            response = self._proxy.answer(request)
+            if isinstance(response.body, bytes):
+                return self._write_whole(client_request, response, connection, is_last)
+            return self._write_blocks(client_request, response, response.body, connection, is_last)
+
+        framing = await run_suspendable(answer)
+        await connection.drain()
+        return framing
+
+    @contextmanager
+    def _one_search(self) -> Iterator[None]:
+        """Count a search, as a waiting request too if there are more than are answered at once."""
+        self._num_searches += 1
+        waits = self._num_searches > SEARCHES_AT_ONCE
+        if waits:
+            request_queue.add()
+        try:
+            yield
+        finally:
+            self._num_searches -= 1
+            if waits:
+                request_queue.remove()
 
     async def _forward(
         self,
@@ -97,6 +146,35 @@ class LoopProxy:
         connection.write(framing.head + framing.frame(content) + framing.end)
         return framing
 
+    def _write_blocks(
+        self,
+        client_request: ClientRequest,
+        response: Response,
+        blocks: Iterable[bytes],
+        connection: ClientConnection,
+        is_last: Callable[[], bool],
+    ) -> AnswerFraming:
+        """Write a response while it arrives, from code that may suspend."""
+        try:
+            framing = frame_answer(
+                client_request,
+                response.status_line.encode("latin-1"),
+                _encode(response),
+                self._keep_alive_s,
+                is_last=is_last(),
+            )
+            pending = framing.head
+            for block in blocks:
+                connection.write(pending + framing.frame(block))
+                pending = b""
+                suspend(connection.drain())
+            connection.write(pending + framing.end)
+        finally:
+            close = getattr(blocks, "close", None)
+            if close is not None:
+                close()
+        return framing
+
 
 def read_request(request: ClientRequest, waited_s: float = 0.0) -> Request:
     """Return a client's request without its body, as the proxy decides by it."""
@@ -109,6 +187,13 @@ def read_request(request: ClientRequest, waited_s: float = 0.0) -> Request:
         request.content_length,
         context=RequestContext(waited_s),
     )
+
+
+def _is_short(client_request: ClientRequest, request: Request) -> bool:
+    """Whether a request's body is there, and quickly read."""
+    if not client_request.is_whole or find_coding(request.headers):
+        return False
+    return client_request.num_waiting <= MAX_BODY_BYTES
 
 
 def _build_hop_request(

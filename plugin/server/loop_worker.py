@@ -1,7 +1,8 @@
-"""A worker with one event loop, which serves all connections; threads answer what is not passed through.
+"""A worker with one event loop, which serves all connections.
 
-It stops in the order of the buffering worker: connections that were made are accepted and answered, kept ones
-stay open for a moment, and the last answer of each says that it closes.
+What is passed through, and most searches, stay on the loop; threads answer all else. The worker stops in the
+order of the buffering one: connections that were made are accepted and answered, kept ones stay open for a
+moment, and the last answer of each says that it closes.
 """
 
 import asyncio
@@ -112,7 +113,7 @@ class LoopWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
     async def _serve(self) -> None:
         keep_alive_s, proxy = self.clients.keep_alive_s, self.wsgi
         threads = ThreadedAnswers(proxy, self.cfg.threads, LONG_THREADS, keep_alive_s)
-        upstream = AsyncUpstream(proxy.upstream)
+        proxy.upstream.hop = upstream = AsyncUpstream(proxy.upstream)
         self._slots = asyncio.Semaphore(self.cfg.threads + LONG_THREADS + MAX_UNREAD)
         self._proxy = LoopProxy(proxy, upstream, threads, keep_alive_s)
         self._lag = LoopLag(self._loop, proxy.record_lag)

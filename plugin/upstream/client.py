@@ -1,25 +1,28 @@
 """Requests to OpenSearch over kept connections to its hosts, streamed both ways; faults are translated here.
 
 `exchange` and `stream` -> `_fail_over` (host after host) -> `_use_host` (a kept connection, or a new one).
+Code that an event loop runs must not block it: its requests go to `LoopHop` instead, and suspend it.
 """
 
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from opensearch.client import OpenSearchClient
-from plugin.errors import UpstreamError
 from plugin.http.headers import Headers, keep_end_to_end
-from plugin.http.messages import BLOCK_BYTES
 from plugin.http.request_context import await_readable
+from plugin.http.suspension import is_suspendable, suspend
 from plugin.upstream.aws_signing import Sign, adapt_signature, read_whole
 from plugin.upstream.connection import CONNECTION_LOST, Body, Connection, guard_blocks
 from plugin.upstream.faults import may_ask_next, translate_fault
+from plugin.upstream.hop import HopRequest
 from plugin.upstream.host import Host
 from plugin.upstream.pool import Hosts, HostState
+from plugin.upstream.streamed_answer import StreamedAnswer
+from plugin.upstream.streamed_response import BlockingResponse, StreamedResponse, SuspendingResponse
 
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 60.0
@@ -38,39 +41,16 @@ class Exchange:
     body: bytes
 
 
-class StreamedResponse:
-    """An answer that is read while it is passed on.
+class LoopHop(Protocol):
+    """Asks the same OpenSearch on an event loop."""
 
-    Iterating yields the body's blocks as they arrive. `close` releases the connection if everything was read,
-    and closes it otherwise, so that OpenSearch notices a disconnected client.
-    """
+    async def exchange(self, request: HopRequest) -> Exchange:
+        """Send a request that may be repeated, and read the whole answer."""
+        ...
 
-    def __init__(self, host: Host, connection: Connection, response: HTTPResponse) -> None:
-        self._host = host
-        self._connection = connection
-        self._response = response
-        self._is_released = False
-        self.status = response.status
-        self.reason = response.reason
-        self.headers = keep_end_to_end(response.getheaders())
-
-    def __iter__(self) -> Iterator[bytes]:
-        try:
-            while block := self._response.read1(BLOCK_BYTES):
-                yield block
-        except (HTTPException, OSError) as error:
-            self.close()
-            raise translate_fault(error, self._host.url) from error
-        missing = self._response.length
-        if missing:  # raising makes gunicorn close the client's connection too
-            self.close()
-            raise UpstreamError(f"{self._host.url} broke off {missing} bytes early")
-
-    def close(self) -> None:
-        """Release the connection, only once: later it may belong to another request."""
-        if not self._is_released:
-            self._is_released = True
-            self._host.release(self._connection, self._response)
+    async def stream(self, request: HopRequest, *, may_repeat: bool = False) -> StreamedAnswer:
+        """Send a request, and return its answer as soon as the head is there."""
+        ...
 
 
 class Upstream:
@@ -116,6 +96,8 @@ class Upstream:
             ]
         )
         self._context, self._sign = context, sign
+        self.hop: LoopHop | None = None
+        """What asks for code on an event loop; None if there is no loop."""
 
     @property
     def pool(self) -> Hosts:
@@ -151,6 +133,9 @@ class Upstream:
             UpstreamTimeoutError: it does not answer in time.
             ClientDisconnectedError: nobody waits for the answer any more.
         """
+        if self.hop is not None and is_suspendable():
+            asked = _build_hop_request(method, target, headers, body, len(body))
+            return suspend(self.hop.exchange(asked))
 
         def use(host: Host, connection: Connection) -> Exchange:
             response = self._send(host, connection, method, target, headers, body, len(body), client)
@@ -180,10 +165,13 @@ class Upstream:
             UpstreamTimeoutError: it does not answer in time.
             ClientDisconnectedError: nobody waits for the answer any more.
         """
+        if self.hop is not None and is_suspendable():
+            asked = _build_hop_request(method, target, headers, body, content_length)
+            return SuspendingResponse(suspend(self.hop.stream(asked, may_repeat=may_repeat)))
 
         def use(host: Host, connection: Connection) -> StreamedResponse:
             response = self._send(host, connection, method, target, headers, body, content_length, client)
-            return StreamedResponse(host, connection, response)
+            return BlockingResponse(host, connection, response)
 
         return self._fail_over(use, may_repeat=may_repeat)
 
@@ -240,6 +228,15 @@ class Upstream:
 def get_first_url(urls: str) -> str:
     """Return the first of several addresses, with its user and password."""
     return urls.split(",")[0].strip()
+
+
+def _build_hop_request(
+    method: str, target: str, headers: Headers, body: Body, content_length: int | None
+) -> HopRequest:
+    """Return a request as the hop takes it; what code on a loop sends has arrived whole."""
+    whole = body if isinstance(body, bytes) else b"".join(body)
+    raw = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers)
+    return HopRequest(method.encode("latin-1"), target.encode("latin-1"), raw, whole, content_length)
 
 
 def _use_host(host: Host, use: Use[Answered], *, may_repeat: bool) -> Answered:

@@ -14,7 +14,7 @@ from opensearch.writes.operation import Operation
 from opensearch.writes.response import BulkResponse
 from plugin.http.content_coding import change_body, keep_readable_codings
 from plugin.http.messages import Request, Response
-from plugin.upstream.client import StreamedResponse
+from plugin.upstream.streamed_response import StreamedResponse
 from plugin.writes.batch import Batch, Part
 from plugin.writes.bulk_body import MAX_CONTENT_BYTES, BulkBody
 from plugin.writes.bulk_retries import BulkRetries

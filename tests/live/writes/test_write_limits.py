@@ -14,7 +14,8 @@ from plugin.encoding.document_encoder import MAX_WRITERS
 from plugin.encoding.model import Model
 from plugin.http.messages import Request, Response
 from plugin.settings.cache import SettingsCache
-from plugin.upstream.client import StreamedResponse, Upstream
+from plugin.upstream.client import Upstream
+from plugin.upstream.streamed_response import StreamedResponse
 from plugin.writes import bulk
 from plugin.writes.handler import WriteHandler
 from reranker.bundle import Bundle

@@ -9,6 +9,7 @@ from gunicorn.http.errors import InvalidHeader, InvalidResponseHeader, LimitRequ
 
 from plugin.harness.proxy_process import running_proxy
 from plugin.server.client_errors import build_refusal, is_client_error
+from plugin.server.client_options import ASYNC, GTHREAD
 from tests.support.cores import CORES, core_arguments
 from tests.support.http.raw_wire import ANSWER, exchanged, kept_upstream
 from tests.support.http.wire_cases import CHUNKED, CHUNKS, REFUSED, got, posted
@@ -59,13 +60,17 @@ def test_errors_of_our_own_endpoints_are_json_too(url: str, method: bytes, path:
     assert_is_error(answer, 404)
 
 
+@pytest.mark.parametrize(("core", "status"), [(GTHREAD, 500), (ASYNC, 502)])
 def test_an_answer_of_opensearchs_that_is_no_http_is_our_error(
-    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path_factory: pytest.TempPathFactory, core: str, status: int
 ) -> None:
     evil = ANSWER.replace(b"\r\n\r\n", b"\r\nX-A: b\x00c\r\n\r\n")
     folder = tmp_path_factory.mktemp("proxy")
-    with kept_upstream(evil) as kept, running_proxy(kept.url, folder, bundle=TINY_BUNDLE) as proxy:
-        assert_is_error(exchanged(proxy.url, got()), 500)
+    with (
+        kept_upstream(evil) as kept,
+        running_proxy(kept.url, folder, bundle=TINY_BUNDLE, arguments=core_arguments(core)) as proxy,
+    ):
+        assert_is_error(exchanged(proxy.url, got()), status)
 
 
 @pytest.mark.parametrize(("error", "is_clients"), [

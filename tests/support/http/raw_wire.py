@@ -3,7 +3,7 @@
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO, cast
@@ -81,8 +81,10 @@ def statuses(received: bytes) -> list[int]:
 
 
 @contextmanager
-def kept_upstream(answer: bytes = ANSWER) -> Iterator[Kept]:
-    """Run an upstream that answers every request alike."""
+def kept_upstream(
+    answer: bytes = ANSWER, before_answer: Callable[[bytes], object] = lambda head: None
+) -> Iterator[Kept]:
+    """Run an upstream that answers every request alike, each once `before_answer` has returned."""
     listener = socket.create_server(("127.0.0.1", 0))
     kept = Kept(f"http://127.0.0.1:{listener.getsockname()[1]}")
 
@@ -92,7 +94,7 @@ def kept_upstream(answer: bytes = ANSWER) -> Iterator[Kept]:
                 wire, _ = listener.accept()
             except OSError:
                 return
-            threading.Thread(target=_converse, args=(wire, kept, answer), daemon=True).start()
+            threading.Thread(target=_converse, args=(wire, kept, answer, before_answer), daemon=True).start()
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
@@ -104,11 +106,14 @@ def kept_upstream(answer: bytes = ANSWER) -> Iterator[Kept]:
         thread.join()
 
 
-def _converse(wire: socket.socket, kept: Kept, answer: bytes) -> None:
+def _converse(
+    wire: socket.socket, kept: Kept, answer: bytes, before_answer: Callable[[bytes], object]
+) -> None:
     with wire, cast(BinaryIO, wire.makefile("rb")) as stream:
         try:
             while head := read_head(stream):
                 kept.requests.append((head, read_body(stream, head)))
+                before_answer(head)
                 wire.sendall(answer)
         except OSError:
             return
