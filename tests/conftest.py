@@ -18,7 +18,7 @@ from opensearch.local.server import LocalServer
 from plugin.commands.local_server import make_local_server
 from plugin.harness import proxy_process
 from plugin.harness.proxy_process import ProxyProcess, running_proxy
-from plugin.server.client_options import GTHREAD
+from plugin.server.client_options import ClientOptions
 from reranker.bundle import Bundle
 from tests.native.assembled import VERSION, assembled_server
 from tests.support.cores import CORES, core_arguments
@@ -45,13 +45,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=NEWEST,
         help="the OpenSearch that live suites run on",
     )
-    parser.addoption("--core", choices=CORES, default=GTHREAD, help="the core of the proxies that run")
+    parser.addoption("--core", choices=CORES, default=ClientOptions().core, help="the core of the proxies that run")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Have every proxy that a test starts run on the chosen core, unless the test chooses itself."""
     core, start = config.getoption("--core"), proxy_process.start_proxy
-    if core != GTHREAD:
+    if core != ClientOptions().core:
 
         def start_on_core(*where: Any, arguments: Sequence[str] = (), **options: Any) -> ProxyProcess:  # noqa: ANN401
             return start(*where, arguments=[*core_arguments(core), *arguments], **options)

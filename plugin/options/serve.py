@@ -84,10 +84,10 @@ _CLIENT_OPTIONS = (
     click.option(
         "--core",
         type=click.Choice([GTHREAD, ASYNC]),
-        default=GTHREAD,
+        default=ASYNC,
         show_default=True,
-        help="How connections are served. gthread: by threads. async: by an event loop, which also passes on"
-        " what is not changed.",
+        help="How connections are served. async: by an event loop, which also answers searches and passes on"
+        " what is not changed. gthread: by threads.",
     ),
 )
 

@@ -33,4 +33,4 @@ class ClientOptions:
     request_timeout_s: float = REQUEST_TIMEOUT_S
     stall_timeout_s: float = STALL_TIMEOUT_S
     publish_address: str = AUTO
-    core: str = GTHREAD
+    core: str = ASYNC
