@@ -45,7 +45,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=NEWEST,
         help="the OpenSearch that live suites run on",
     )
-    parser.addoption("--core", choices=CORES, default=ClientOptions().core, help="the core of the proxies that run")
+    parser.addoption(
+        "--core", choices=CORES, default=ClientOptions().core, help="the core of the proxies that run"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
