@@ -15,7 +15,10 @@ from urllib.parse import quote, urlencode
 import pytest
 from opensearchpy import OpenSearch
 
+from plugin.harness.proxy_process import running_proxy
+from plugin.server.client_options import GTHREAD
 from reranker.bundle import Bundle
+from tests.support.cores import core_arguments
 from tests.support.http.raw_http import RawAnswer, ask
 from tests.support.indices.golden_answer import (
     Hits,
@@ -114,6 +117,36 @@ def test_it_is_opensearchs_own_answer_but_for_the_order(
     for _ in range(4 if "golden-fat" in call.target else 0):  # once a worker knows, it splits the search
         again = call.sent(proxy_url)
         assert_same(masked(again.body.decode(), mask), masked(wanted, mask))
+
+
+@pytest.fixture(scope="module")
+def threaded_url(opensearch_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Yield the URL of a proxy that answers searches in threads."""
+    folder, arguments = tmp_path_factory.mktemp("proxy"), core_arguments(GTHREAD)
+    with running_proxy(opensearch_url, folder, bundle=TINY_BUNDLE, arguments=arguments) as proxy:
+        yield proxy.url
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_threads_and_the_event_loop_answer_alike(
+    proxy_url: str, threaded_url: str, golden: GoldenIndices, pit: str, case: str
+) -> None:
+    call, expected = read(case, golden, pit)
+    mask = expected.get("mask", [])
+    on_loop, in_thread = (
+        replace(found, body=masked(found.body.decode(), mask).encode(), headers=_without_times(found.headers))
+        for found in (call.sent(proxy_url), call.sent(threaded_url))
+    )
+    assert on_loop == in_thread
+
+
+def _without_times(headers: dict[str, str]) -> dict[str, str]:
+    """Return headers without what differs from call to call."""
+    return {
+        name: value
+        for name, value in headers.items()
+        if name not in ("server-timing", "x-opaque-id", "content-length")
+    }
 
 
 def reordered(call: Call, straight: str, url: str, golden: GoldenIndices, expected: dict[str, Any]) -> str:
