@@ -94,7 +94,7 @@ def test_sighup_has_new_workers_answer_before_the_old_ones_stop(
         traffic.wait_for(20)
         old = children_of(proxy.child.pid)
         settings.write_text('{"window_size": 5}')
-        _hang_up(proxy, lambda: not set(old) & set(children_of(proxy.child.pid)))
+        _hang_up(proxy, partial(_has_none_of, proxy, set(old)))
         traffic.wait_for(20)
         new = children_of(proxy.child.pid)
         for number, wrong in enumerate(("{", '{"window_size": "wide"}'), 1):
@@ -110,9 +110,27 @@ def _has_refused(folder: Path, number: int) -> bool:
     return log(folder).count("not reloaded, the workers keep") == number
 
 
+def _has_none_of(proxy: ProxyProcess, workers: set[int]) -> bool:
+    return not workers & set(children_of(proxy.child.pid))
+
+
 def _hang_up(proxy: ProxyProcess, done: Callable[[], bool]) -> None:
     os.kill(proxy.child.pid, signal.SIGHUP)
     until(done)
+
+
+def test_one_reload_after_another_loses_nothing(
+    toy_index: ToyIndex, tmp_path: Path, is_long: bool, core: list[str]
+) -> None:
+    with (
+        running_proxy(toy_index.url, tmp_path, bundle=TINY_BUNDLE, arguments=core) as proxy,
+        steady_traffic([proxy.url], f"/{toy_index.name}/_search", {"query": toy_index.query}) as traffic,
+    ):
+        for _ in range(120 if is_long else 2):
+            traffic.wait_for(10)
+            old = set(children_of(proxy.child.pid))
+            _hang_up(proxy, partial(_has_none_of, proxy, old))
+    assert (traffic.failures, traffic.num_refused) == ({}, 0)
 
 
 def test_two_proxies_are_restarted_in_turn(
@@ -130,7 +148,7 @@ def test_two_proxies_are_restarted_in_turn(
             running.callback(stop_proxy, folder)
         urls = [proxy.url for proxy in children]
         with steady_traffic(urls, f"/{toy_index.name}/_search", {"query": toy_index.query}) as traffic:
-            for number in range(4 if is_long else 1):
+            for number in range(80 if is_long else 1):
                 at = number % 2
                 traffic.wait_for(20)
                 assert stop_proxy(folders[at])
