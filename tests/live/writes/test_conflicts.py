@@ -13,8 +13,9 @@ from werkzeug.test import Client
 from plugin.encoding.model import Model
 from plugin.http.headers import Headers
 from plugin.proxy import Proxy
-from plugin.upstream.client import StreamedResponse, Upstream
+from plugin.upstream.client import Upstream
 from plugin.upstream.connection import Body
+from plugin.upstream.streamed_response import StreamedResponse
 from plugin.writes.conflicts import RETRIES
 from reranker.bundle import Bundle
 from tests.support.indices.toy_index import index_body
