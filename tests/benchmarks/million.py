@@ -31,14 +31,7 @@ from reranker.arrays import Floats64
 from reranker.bundle import Bundle
 from tests.benchmarks.derived_documents import DerivedDocuments, change_texts, make_derived_index
 from tests.benchmarks.queries import distinct_queries
-from tests.benchmarks.report import (
-    RESULTS,
-    figures_markdown,
-    figures_table,
-    machine_line,
-    read_results,
-    written_into,
-)
+from tests.benchmarks.report import figures_table, machine_line
 from tests.benchmarks.samples import Figure, added_ratio, percentile_difference
 from tests.benchmarks.search_latency import match_body
 from tests.support.cluster import make_cluster
@@ -55,8 +48,11 @@ ALLOWED_RATIO = 1.1
 WINDOWS = (100, 1_000)
 EXECUTIONS = ("sidecar", "cluster")
 
-Way = tuple[str, int, str] | tuple[str, None, None]
-"""An index, and how it is searched: straight at OpenSearch, or with a window and an execution."""
+Way = tuple[str, int | None, str | None]
+"""An index, a window, and the execution that reranks it.
+
+Without an execution OpenSearch is asked itself: for the window as one page, or without one for ten hits.
+"""
 
 
 @click.command()
@@ -69,7 +65,9 @@ Way = tuple[str, int, str] | tuple[str, None, None]
 @click.option("--nodes", type=click.Choice(["1", "3", "both"]), default="both", show_default=True)
 @click.option("--heap", default="2g", show_default=True, help="Of each node.")
 @click.option("--upstream", help="An OpenSearch to use as the one node.  [default: its own]")
-@click.option("--write", is_flag=True, help="Write the figures into docs/reference/results.md.")
+@click.option(
+    "--commands/--no-commands", "runs_commands", default=True, show_default=True, help="Measure them too."
+)
 @click.option(
     "--to",
     type=click.Path(path_type=Path),
@@ -79,26 +77,23 @@ Way = tuple[str, int, str] | tuple[str, None, None]
 @bundle_option
 def main(
     documents: int, compared: int, texts: int, rounds: int, nodes: str, heap: str, upstream: str | None,
-    write: bool, to: Path, bundle_path: Path,
+    runs_commands: bool, to: Path, bundle_path: Path,
 ) -> None:  # fmt: skip
     """Measure searches and commands on many documents, on one node and on three."""
     bundle = Bundle.open(bundle_path)
     machine = machine_line(documents, "short documents")
     made = DerivedDocuments.encode(bundle, texts)
-    figures = list[Figure]()
+    figures, other = list[Figure](), to if runs_commands else None
     if nodes != "3":
         with ExitStack() as running:
             url = upstream or _start_node(running, heap)
-            figures += _measure("one node", url, 1, made, (compared, documents), rounds, to)
+            figures += _measure("one node", url, 1, made, (compared, documents), rounds, other)
     if nodes != "1" and upstream is None:
         with ExitStack() as running:
             url = _start_cluster(running, heap)
-            figures += _measure("three nodes", url, 3, made, (compared, documents), rounds, to)
+            figures += _measure("three nodes", url, 3, made, (compared, documents), rounds, other)
     title = f"{documents:,} documents beside {compared:,}. {machine}"
     Console(highlight=False, width=140).print(title, figures_table(figures), sep="\n")
-    if write:
-        section = figures_markdown(figures, title)
-        RESULTS.write_text(written_into(read_results(), section, "million", "A million documents"))
 
 
 def _start_node(running: ExitStack, heap: str) -> str:
@@ -126,9 +121,12 @@ def _measure(
     made: DerivedDocuments,
     counts: tuple[int, int],
     rounds: int,
-    other: Path,
+    other: Path | None,
 ) -> Iterator[Figure]:
-    """Yield the figures of one cluster; the indices are removed at the end."""
+    """Yield the figures of one cluster; the indices are removed at the end.
+
+    `other` is the bundle of the change of the model; None: no commands are run.
+    """
     first_url, count = url.partition(",")[0], counts[1]
     with OpenSearch(first_url, timeout=600) as client, tempfile.TemporaryDirectory() as folder:
         started_s = time.perf_counter()
@@ -138,8 +136,9 @@ def _measure(
         yield _gigabytes(client, f"{place}: disk")
         with running_proxy(url, Path(folder), bundle=made.bundle.path) as proxy:
             yield from _figures(place, _search(first_url, proxy.url, made.texts, rounds))
-        command = _Command(url, made.bundle.path)
-        yield from _measure_commands(place, client, command, made, count, other)
+        if other is not None:
+            command = _Command(url, made.bundle.path)
+            yield from _measure_commands(place, client, command, made, count, other)
         client.indices.delete(index=f"{SMALL},{LARGE}")
 
 
@@ -148,17 +147,15 @@ def _search(upstream: str, proxy: str, texts: Sequence[str], rounds: int) -> dic
     queries, order = distinct_queries(texts, NUM_QUERIES), random.Random(0)
     indices = SMALL, LARGE
     ways: list[Way] = [(index, None, None) for index in indices]
-    ways += [(index, window, each) for index in indices for window in WINDOWS for each in EXECUTIONS]
+    ways += [(index, window, each) for index in indices for window in WINDOWS for each in (None, *EXECUTIONS)]
     found: dict[Way, list[float]] = defaultdict(list)
     with SearchClient(upstream, timeout_s=120) as straight, SearchClient(proxy, timeout_s=120) as proxied:
         for number in range(NUM_QUERIES + rounds):
             body = match_body(queries[number % NUM_QUERIES])
             for way in order.sample(ways, len(ways)):
                 index, window, execution = way
-                client, sent = (
-                    (straight, body) if window is None else (proxied, _body(body, window, execution))
-                )
-                answer = client.search(index, sent)
+                client = straight if execution is None else proxied
+                answer = client.search(index, _body(body, window, execution))
                 if number >= NUM_QUERIES:  # the first pass warms vectors, caches and connections
                     _check(answer.status, execution)
                     found[way].append(answer.elapsed_ms)
@@ -171,13 +168,21 @@ def _check(status: str, execution: str | None) -> None:
         raise CommandError(f"expected a search reranked by {execution}, found {status!r}")
 
 
-def _body(body: dict[str, Any], window: int, execution: str | None) -> dict[str, Any]:
+def _body(body: dict[str, Any], window: int | None, execution: str | None) -> dict[str, Any]:
+    if execution is None:
+        return body if window is None else {**body, "size": window}
     return {**body, "ext": {"rerank": {"window_size": window, "execution": execution}}}
 
 
 def _figures(place: str, measured: dict[Way, Floats64]) -> Iterator[Figure]:
     small, large = measured[SMALL, None, None], measured[LARGE, None, None]
     for window in WINDOWS:
+        own = measured[SMALL, window, None], measured[LARGE, window, None]
+        what = f"{place}, window {window:,}"
+        yield added_ratio(f"{what}: OpenSearch's own part, many to few", (small, own[0]), (large, own[1]))
+        sidecar = measured[SMALL, window, "sidecar"], measured[LARGE, window, "sidecar"]
+        name = f"{what}: the proxy's part with sidecar, many to few"
+        yield added_ratio(name, (own[0], sidecar[0]), (own[1], sidecar[1]))
         for execution in EXECUTIONS:
             what = f"{place}, {execution}, window {window:,}"
             both = (small, measured[SMALL, window, execution]), (large, measured[LARGE, window, execution])
