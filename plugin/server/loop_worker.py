@@ -32,6 +32,9 @@ from plugin.upstream.exchange import AsyncUpstream
 BEAT_S = 1.0
 """How often the master is told that this worker lives."""
 
+HANDSHAKE_S = 0.1
+"""How long handshakes may still take that began before the port drops new ones."""
+
 _log = logging.getLogger("twinrank")
 
 
@@ -134,9 +137,9 @@ class LoopWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
     async def _finish(self) -> None:
         """Accept what waits, close the port, and answer what has come."""
         self._watch_listeners()
-        for listener in self.sockets:
-            while self._try_accept(listener):
-                pass
+        self._accept_all()
+        await asyncio.sleep(HANDSHAKE_S)
+        self._accept_all()
         for listener in self.sockets:
             listener.close()
         for connection in list(self._connections):
@@ -147,6 +150,12 @@ class LoopWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
             await asyncio.sleep(0.02)
         for connection in list(self._connections):
             connection.abort()
+
+    def _accept_all(self) -> None:
+        """Accept every connection that waits."""
+        for listener in self.sockets:
+            while self._try_accept(listener):
+                pass
 
     def _watch_listeners(self) -> None:
         """Accept connections while there is room for them."""
@@ -166,7 +175,9 @@ class LoopWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         """Accept a new connection; return False if there is none."""
         try:
             client, _ = listener.accept()
-        except (BlockingIOError, ConnectionAbortedError):
+        except ConnectionAbortedError:  # its client has gone; others may wait behind it
+            return True
+        except BlockingIOError:
             return False
         except OSError as error:
             self._rest_accepting(error)
