@@ -80,8 +80,11 @@ class SuspendingResponse(StreamedResponse):
         )
 
     def __iter__(self) -> Iterator[bytes]:
-        while block := suspend(self._answer.read_block()):
-            yield block
+        try:
+            while block := suspend(self._answer.read_block()):
+                yield block
+        finally:  # if the client has gone, OpenSearch must not wait for a reader
+            self.close()
 
     def close(self) -> None:
         """Stop reading; if something is left, the connection is closed."""
