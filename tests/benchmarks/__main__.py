@@ -9,6 +9,7 @@ from plugin.demo.docstrings import read_standard_library
 from plugin.options.common import bundle_option
 from reranker.bundle import Bundle
 from tests.benchmarks.local_opensearch import opensearch_at
+from tests.benchmarks.options import upstream_option
 from tests.benchmarks.report import (
     RESULTS,
     figures_markdown,
@@ -24,7 +25,7 @@ from tests.benchmarks.run import QUICK, Sizes, measure_all
 @click.option("--quick", is_flag=True, help="Only see that everything runs; the figures mean little.")
 @click.option("--write", is_flag=True, help="Write the figures into docs/reference/results.md.")
 @click.option("--documents", type=click.IntRange(min=100), help="Index only so many docstrings.")
-@click.option("--upstream", help="An OpenSearch to use.  [default: one of its own, stopped at the end]")
+@upstream_option
 @bundle_option
 def main(quick: bool, write: bool, documents: int | None, upstream: str | None, bundle_path: Path) -> None:
     """Measure the model, searches straight and through the proxy, and a worker's memory."""

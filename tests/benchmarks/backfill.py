@@ -28,6 +28,7 @@ from plugin.upstream.search_client import SearchClient
 from reranker.bundle import Bundle
 from reranker.text import Chunking
 from tests.benchmarks.local_opensearch import opensearch_at
+from tests.benchmarks.options import upstream_option
 from tests.benchmarks.report import machine_line
 
 ROOT = Path(__file__).parents[2]
@@ -227,7 +228,7 @@ def _with_vector(client: OpenSearch) -> int:
 @click.option("--documents", default=200_000, show_default=True, help="Of the killed backfill.")
 @click.option("--kills", default=10, show_default=True)
 @click.option("--sample", default=4000, show_default=True, help="Documents of the rates.")
-@click.option("--upstream", help="An OpenSearch to use.  [default: one of its own, stopped at the end]")
+@upstream_option
 @bundle_option
 def main(documents: int, kills: int, sample: int, upstream: str | None, bundle_path: Path) -> None:
     """Measure a backfill."""

@@ -15,20 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 import numpy as np
 from opensearchpy import OpenSearch
 
-from plugin.commands.local_server import find_home, make_local_server
 from plugin.demo.docstrings import read_standard_library
-from plugin.harness.prepared_index import prepare_index
 from plugin.harness.proxy_process import running_proxy
 from plugin.options.common import bundle_option
 from plugin.upstream.search_client import SearchClient
 from reranker.arrays import Floats64
 from reranker.bundle import Bundle
+from tests.benchmarks.local_opensearch import index_docstrings, opensearch_at
+from tests.benchmarks.options import interleaved_options
 from tests.benchmarks.queries import distinct_queries
 from tests.benchmarks.report import machine_line
+from tests.benchmarks.samples import bound_ratio
 from tests.support.cores import CORES, core_arguments
 from tests.support.processes import children_of
 
@@ -37,7 +37,7 @@ COUNT, SORTED = "_count, passed through", "search with a sort, passed through"
 REPEATED, DISTINCT = "search, repeated", "search, distinct"
 KINDS = (COUNT, SORTED, REPEATED, DISTINCT)
 DEADLINE_MS = 5_000
-_NUM_REPEATED, _RESAMPLES = 20, 2_000
+_NUM_REPEATED = 20
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,8 @@ class Block:
 
 
 @click.command()
-@click.option("--documents", type=click.IntRange(min=150), default=4_000, help="Docstrings to index.")
-@click.option("--rounds", type=click.IntRange(min=3), default=30, help="Rounds of all kinds on both cores.")
+@interleaved_options(documents=4_000, rounds=30)
 @click.option("--requests", "num_requests", type=click.IntRange(min=1), default=40, help="Of each, a round.")
-@click.option("--upstream", help="An OpenSearch to use.  [default: one of its own, stopped at the end]")
 @bundle_option
 def main(documents: int, rounds: int, num_requests: int, upstream: str | None, bundle_path: Path) -> None:
     """Measure processor time and median latency of both cores."""
@@ -73,10 +71,8 @@ def main(documents: int, rounds: int, num_requests: int, upstream: str | None, b
     queries = distinct_queries(texts, _NUM_REPEATED + (rounds + 1) * num_requests)
     with ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="twinrank-")))
-        url = upstream or _start_opensearch(running)
-        file = folder / "documents.jsonl"
-        file.write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in corpus))
-        prepare_index(url, INDEX, file, ("name", "text"), bundle=bundle)
+        url = running.enter_context(opensearch_at(upstream))
+        index_docstrings(url, INDEX, corpus, bundle)
         with OpenSearch(url, timeout=120) as client:
             _be_patient(client)
             client.indices.forcemerge(index=INDEX, params={"max_num_segments": 1})
@@ -132,9 +128,7 @@ def _values(
 
 def _row(kind: str, name: str, threads: Floats64, loop: Floats64) -> str:
     """Return one line of the table, with the ratio's interval (bootstrap over rounds)."""
-    rounds = np.random.default_rng(0).integers(0, len(threads), (_RESAMPLES, len(threads)))
-    ratios = np.median(loop[rounds], axis=1) / np.median(threads[rounds], axis=1)
-    low, high = np.percentile(ratios, [2.5, 97.5])
+    low, high = bound_ratio(threads, loop)
     first, second = np.median(threads), np.median(loop)
     ratio = f"{second / first:.2f} ({low:.2f} to {high:.2f})"
     return f"| {kind} | {name} | {first:.2f} | {second:.2f} | {ratio} |"
@@ -154,12 +148,6 @@ def _start_side(running: ExitStack, core: str, url: str, bundle: Bundle, folder:
     client = running.enter_context(SearchClient(proxy.url))
     (worker,) = children_of(proxy.child.pid)
     return CoreSide(client, worker)
-
-
-def _start_opensearch(running: ExitStack) -> str:
-    server = make_local_server(port=0, folder=find_home() / "benchmark")
-    running.callback(server.stop)
-    return server.start()
 
 
 if __name__ == "__main__":

@@ -24,9 +24,10 @@ from plugin.upstream.search_client import SearchClient
 from reranker.arrays import Floats64
 from reranker.bundle import Bundle
 from tests.benchmarks.local_opensearch import fill_indices, opensearch_at
+from tests.benchmarks.options import interleaved_options
 from tests.benchmarks.queries import distinct_queries
 from tests.benchmarks.report import machine_line
-from tests.benchmarks.samples import percentile_difference
+from tests.benchmarks.samples import bound_ratio, percentile_difference
 from tests.support.indices.toy_index import index_body
 
 ARMS: dict[str, Any] = {"control": "opensearch", "reranked": {}}
@@ -43,13 +44,10 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 _PREFIX = "experiment-latency-"
 _NUM_QUERIES, _NUM_UNITS = 20, 50
-_RESAMPLES = 2_000
 
 
 @click.command()
-@click.option("--documents", type=click.IntRange(min=150), default=3_000, help="Docstrings to index.")
-@click.option("--rounds", type=click.IntRange(min=3), default=500, help="Rounds of all searches.")
-@click.option("--upstream", help="An OpenSearch to use.  [default: one of its own, stopped at the end]")
+@interleaved_options(documents=3_000, rounds=500)
 @bundle_option
 def main(documents: int, rounds: int, upstream: str | None, bundle_path: Path) -> None:
     """Measure searches with and without an experiment, interleaved."""
@@ -64,7 +62,7 @@ def main(documents: int, rounds: int, upstream: str | None, bundle_path: Path) -
     click.echo(machine_line(len(texts)))
     base = taken[NO_EXPERIMENT]
     for kind, ms in taken.items():
-        added, (low, high) = percentile_difference(kind, base, ms, 50), _bound_ratio(base, ms)
+        added, (low, high) = percentile_difference(kind, base, ms, 50), bound_ratio(base, ms)
         difference = f"{added.value:+.2f} ms ({added.low:+.2f} to {added.high:+.2f})"
         ratio = f"times {np.median(ms) / np.median(base):.3f} ({low:.3f} to {high:.3f})"
         click.echo(f"{kind}: p50 {np.median(ms):.2f} ms, {difference}, {ratio}")
@@ -115,14 +113,6 @@ def _find_unit(kind: str, search: Callable[[str, str, str], tuple[float, str]]) 
         if "experiment" not in KINDS[kind] or status.endswith("arm=control"):
             return unit
     raise click.ClickException(f"{kind}: expected a unit with the control, found none")
-
-
-def _bound_ratio(base: Floats64, other: Floats64) -> tuple[float, float]:
-    """Return the 95 % interval of the ratio of two medians of the same rounds (bootstrap over rounds)."""
-    rounds = np.random.default_rng(0).integers(0, len(base), (_RESAMPLES, len(base)))
-    ratios = np.median(other[rounds], axis=1) / np.median(base[rounds], axis=1)
-    low, high = np.percentile(ratios, [2.5, 97.5])
-    return float(low), float(high)
 
 
 if __name__ == "__main__":

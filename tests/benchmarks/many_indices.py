@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-import msgspec
 import numpy as np
 from rich.console import Console
 
@@ -19,7 +18,6 @@ from opensearch.settings.table import RerankSettings
 from plugin.commands.local_server import find_home, make_local_server
 from plugin.demo.docstrings import Documented, read_standard_library
 from plugin.errors import CommandError
-from plugin.harness.prepared_index import prepare_index
 from plugin.harness.proxy_process import running_proxy
 from plugin.options.common import bundle_option
 from plugin.settings.poller import SettingsPoller
@@ -34,6 +32,7 @@ from tests.benchmarks.crowd import (
     make_crowd,
     write_window,
 )
+from tests.benchmarks.local_opensearch import index_docstrings
 from tests.benchmarks.queries import distinct_queries
 from tests.benchmarks.report import (
     RESULTS,
@@ -108,11 +107,9 @@ def _measured(
     corpus: list[Documented],
     rounds: int,
 ) -> Iterator[Figure]:
-    file = folder / "documents.jsonl"
-    file.write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in corpus))
     clients: list[SearchClient] = []
     for place, url in enumerate(urls):
-        prepare_index(url, INDEX, file, ("name", "text"), bundle=bundle)
+        index_docstrings(url, INDEX, corpus, bundle)
         own = folder / str(place)
         own.mkdir()
         proxy = running.enter_context(running_proxy(url, own, bundle=bundle.path))

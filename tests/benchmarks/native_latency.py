@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 import numpy as np
 from rich.console import Console
 
@@ -18,12 +17,12 @@ from opensearch.client import OpenSearchClient
 from opensearch.index import metadata
 from opensearch.native import install
 from plugin.demo.docstrings import read_standard_library
-from plugin.harness.prepared_index import prepare_index
 from plugin.harness.proxy_process import running_proxy
 from plugin.options.common import bundle_option
 from plugin.upstream.search_client import SearchClient
 from reranker.arrays import Floats64
 from reranker.bundle import Bundle
+from tests.benchmarks.local_opensearch import index_docstrings
 from tests.benchmarks.queries import distinct_queries
 from tests.benchmarks.report import (
     RESULTS,
@@ -103,9 +102,7 @@ def main(documents: int, rounds: int, write: bool, bundle_path: Path) -> None:
         server = assembled_server(folder / "server")
         url = server.start()
         try:
-            file = folder / "documents.jsonl"
-            file.write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in corpus))
-            prepare_index(url, INDEX, file, ("name", "text"), bundle=bundle, settings=ALONE)
+            index_docstrings(url, INDEX, corpus, bundle, ALONE)
             with running_proxy(url, folder, bundle=bundle.path) as proxy:
                 _install(url, proxy.url)
                 figures = list(_measured(url, proxy.url, queries, rounds))

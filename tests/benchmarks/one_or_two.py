@@ -25,6 +25,7 @@ from plugin.telemetry.outcome import outcome_of
 from plugin.upstream.client import Upstream
 from reranker.arrays import Floats64
 from reranker.manifest import FusionDefault
+from tests.benchmarks.samples import bound_ratio
 from tests.benchmarks.sized_index import SizedIndex, query_texts
 
 _HIGHLIGHT = {"fields": {"title": {}, "text": {}}, "require_field_match": False}
@@ -180,12 +181,5 @@ def _check(answer: Response) -> None:
 
 def _compared(one_ms: Floats64, two_ms: Floats64) -> tuple[str, str, str]:
     one, two = np.median(one_ms), np.median(two_ms)
-    low, high = np.percentile(_ratios(one_ms, two_ms), [2.5, 97.5])
+    low, high = bound_ratio(one_ms, two_ms)
     return f"{one:.2f} ms", f"{two:.2f} ms", f"{two / one:.2f} ({low:.2f} to {high:.2f})"
-
-
-def _ratios(one_ms: Floats64, two_ms: Floats64) -> Floats64:
-    """Return the medians' ratio over rounds drawn again and again: -> (1000,)."""
-    drawn = np.random.default_rng(0).integers(0, len(one_ms), (1000, len(one_ms)))
-    ratios: Floats64 = np.median(two_ms[drawn], 1) / np.median(one_ms[drawn], 1)
-    return ratios

@@ -20,6 +20,7 @@ from plugin.options.common import bundle_option
 from reranker.bundle import Bundle
 from tests.benchmarks.local_opensearch import opensearch_at
 from tests.benchmarks.open_loop import Answered, open_loop
+from tests.benchmarks.options import upstream_option
 from tests.benchmarks.report import machine_line
 from tests.benchmarks.search_latency import PAGE
 from tests.benchmarks.sized_index import make_sized_index, query_texts
@@ -56,7 +57,7 @@ def capacity(url: str, target: str, bodies: Sequence[object], clients: int = 4) 
 
 @click.command()
 @click.option("--seconds", default=20.0, show_default=True, help="Length of each run.")
-@click.option("--upstream", help="An OpenSearch to use.  [default: one of its own, stopped at the end]")
+@upstream_option
 @bundle_option
 def main(seconds: float, upstream: str | None, bundle_path: Path) -> None:
     """Show what becomes of searches when more come than can be reranked."""

@@ -24,6 +24,7 @@ from plugin.options.common import bundle_option
 from reranker.bundle import Bundle
 from tests.benchmarks.backfill import make_index, short_texts
 from tests.benchmarks.local_opensearch import opensearch_at
+from tests.benchmarks.options import upstream_option
 from tests.benchmarks.report import machine_line
 from tests.support.paths import ROOT
 from tests.support.processes import children_of, members_of, read_processor_s
@@ -127,7 +128,7 @@ def _describe(how: str, found: Sequence[Sequence[float]]) -> str:
 @click.command()
 @click.option("--documents", default=4000, show_default=True, help="Of each run.")
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Of four runs each.")
-@click.option("--upstream", help="An OpenSearch to use.  [default: one of its own, stopped at the end]")
+@upstream_option
 @bundle_option
 def main(documents: int, rounds: int, upstream: str | None, bundle_path: Path) -> None:
     """Compare two actors on Ray with two processes."""

@@ -5,12 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from plugin.demo.docstrings import Documented
-from plugin.harness.prepared_index import prepare_index
 from plugin.harness.proxy_process import ProxyProcess, running_proxy
 from reranker.bundle import Bundle
+from tests.benchmarks.local_opensearch import index_docstrings
 from tests.benchmarks.memory import worker_memory
 from tests.benchmarks.model_speed import crossing, query_encoding
 from tests.benchmarks.queries import distinct_queries
@@ -52,14 +50,9 @@ def measure_all(upstream: str, bundle: Bundle, documents: list[Documented], size
     yield from crossing(bundle, sizes.crossings)
     with tempfile.TemporaryDirectory(prefix="twinrank-") as temporary:
         folder = Path(temporary)
-        _index(upstream, bundle, documents, folder / "documents.jsonl")
+        index_docstrings(upstream, INDEX, documents, bundle)
         with running_proxy(upstream, folder, bundle=bundle.path) as proxy:
             yield from _through(proxy, upstream, [document.text for document in documents], sizes)
-
-
-def _index(upstream: str, bundle: Bundle, documents: list[Documented], file: Path) -> None:
-    file.write_bytes(b"".join(msgspec.json.encode(document) + b"\n" for document in documents))
-    prepare_index(upstream, INDEX, file, ("name", "text"), bundle=bundle)
 
 
 def _through(proxy: ProxyProcess, upstream: str, texts: list[str], sizes: Sizes) -> Iterator[Figure]:

@@ -93,3 +93,15 @@ def added_ratio(name: str, first: tuple[Floats64, Floats64], second: tuple[Float
 
     low, high = np.percentile(ratio(drawn), [2.5, 97.5])
     return Figure(name, float(ratio(sides)), float(low), float(high), "times")
+
+
+def bound_ratio(base_ms: Floats64, other_ms: Floats64) -> tuple[float, float]:
+    """Return the 95 % interval of `other_ms`'s median divided by `base_ms`'s.
+
+    Both are (rounds,) of the same rounds. The interval is the bootstrap's over whole rounds, as in
+    `percentile_difference`.
+    """
+    rounds = np.random.default_rng(0).integers(0, len(base_ms), (_RESAMPLES, len(base_ms)))
+    ratios = np.median(other_ms[rounds], axis=1) / np.median(base_ms[rounds], axis=1)
+    low, high = np.percentile(ratios, [2.5, 97.5])
+    return float(low), float(high)

@@ -25,6 +25,7 @@ from plugin.harness.proxy_process import HOST, _answers, free_port
 from plugin.options.common import bundle_option
 from reranker.bundle import Bundle
 from tests.benchmarks.local_opensearch import opensearch_at
+from tests.benchmarks.options import upstream_option
 from tests.benchmarks.overload import prepared, searches
 from tests.benchmarks.report import machine_line
 from tests.support.http.raw_http import search
@@ -122,7 +123,7 @@ def _asked(url: str, index: str, body: object, done: threading.Event) -> None:
 @click.command()
 @click.option("--clients", default=400, show_default=True, help="Slow clients.")
 @click.option("--count", default=300, show_default=True, help="Searches in each case.")
-@click.option("--upstream", help="An OpenSearch to use.  [default: one of its own, stopped at the end]")
+@upstream_option
 @bundle_option
 def main(clients: int, count: int, upstream: str | None, bundle_path: Path) -> None:
     """Show what slow clients do to searches."""

@@ -20,6 +20,7 @@ from plugin.options.common import bundle_option
 from plugin.upstream.search_client import SearchClient
 from reranker.bundle import Bundle
 from tests.benchmarks.local_opensearch import fill_indices, opensearch_at
+from tests.benchmarks.options import interleaved_options
 from tests.benchmarks.queries import distinct_queries
 from tests.benchmarks.report import machine_line
 from tests.benchmarks.samples import percentile_difference
@@ -35,9 +36,7 @@ _NUM_QUERIES = 20
 
 
 @click.command()
-@click.option("--documents", type=click.IntRange(min=150), default=3_000, help="Docstrings to index.")
-@click.option("--rounds", type=click.IntRange(min=3), default=300, help="Rounds of all searches.")
-@click.option("--upstream", help="An OpenSearch to use.  [default: one of its own, stopped at the end]")
+@interleaved_options(documents=3_000, rounds=300)
 @bundle_option
 def main(documents: int, rounds: int, upstream: str | None, bundle_path: Path) -> None:
     """Measure searches with and without it, interleaved."""

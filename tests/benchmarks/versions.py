@@ -19,16 +19,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
-import msgspec
 import numpy as np
 
 from plugin.demo.docstrings import read_standard_library
-from plugin.harness.prepared_index import prepare_index
 from plugin.harness.proxy_process import free_port, running_proxy
 from plugin.upstream.search_client import SearchClient, SearchError
 from reranker.arrays import Floats64
 from reranker.bundle import Bundle
-from tests.benchmarks.local_opensearch import opensearch_at
+from tests.benchmarks.local_opensearch import index_docstrings, opensearch_at
 from tests.benchmarks.queries import distinct_queries
 from tests.benchmarks.report import machine_line
 from tests.benchmarks.samples import percentile_difference
@@ -174,9 +172,7 @@ def main(checkout: Path, rounds: int, spin: int, warm_up_s: float, documents: in
     with ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="twinrank-")))
         upstream = running.enter_context(opensearch_at(None))
-        file = folder / "documents.jsonl"
-        file.write_bytes(b"".join(msgspec.json.encode(document) + b"\n" for document in corpus))
-        prepare_index(upstream, INDEX, file, ("name", "text"), bundle=Bundle.open())
+        index_docstrings(upstream, INDEX, corpus, Bundle.open())
         other = running.enter_context(other_proxy(checkout.resolve(), upstream))
         this = running.enter_context(running_proxy(upstream, folder))
         sides = [Side(STRAIGHT, upstream), other, Side(THIS, this.url, this.child.pid)]

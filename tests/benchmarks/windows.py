@@ -16,6 +16,7 @@ from reranker.bundle import Bundle
 from tests.benchmarks.executions import Cell, measure_executions
 from tests.benchmarks.local_opensearch import opensearch_at
 from tests.benchmarks.one_or_two import Comparison, measure_one_or_two
+from tests.benchmarks.options import upstream_option
 from tests.benchmarks.report import RESULTS, machine_line, read_results, written_into
 from tests.benchmarks.sized_index import SizedIndex, make_sized_index
 
@@ -29,7 +30,7 @@ EXECUTION_SIZES_BYTES = (200, 2_000, 20_000)
 @click.option("--documents", type=click.IntRange(min=100), default=2_500, help="Documents of each size.")
 @click.option("--rounds", type=click.IntRange(min=3), default=200, help="Rounds of all requests.")
 @click.option("--write", is_flag=True, help="Write the figures into docs/reference/results.md.")
-@click.option("--upstream", help="An OpenSearch to use.  [default: one of its own, stopped at the end]")
+@upstream_option
 @bundle_option
 def main(documents: int, rounds: int, write: bool, upstream: str | None, bundle_path: Path) -> None:
     """Compare sidecar and cluster, and one request with two, by window and size of documents."""

@@ -7,16 +7,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import click
-import msgspec
 from opensearchpy import OpenSearch
 from rich.console import Console
 
-from plugin.commands.local_server import find_home, make_local_server
 from plugin.demo.docstrings import Documented, read_standard_library
-from plugin.harness.prepared_index import prepare_index
 from plugin.harness.proxy_process import running_proxy
 from plugin.options.common import bundle_option
 from reranker.bundle import Bundle
+from tests.benchmarks.local_opensearch import index_docstrings, opensearch_at
+from tests.benchmarks.options import upstream_option
 from tests.benchmarks.queries import distinct_queries
 from tests.benchmarks.report import RESULTS, machine_line, read_results, written_into
 from tests.load.nginx import found_nginx, running_nginx
@@ -55,7 +54,7 @@ class _Rates(click.ParamType[tuple[float, ...]]):
 )
 @click.option("--warm-up", type=click.FloatRange(0), default=60.0, show_default=True, help="Seconds before.")
 @click.option("--documents", type=click.IntRange(min=100), help="Index only so many docstrings.")
-@click.option("--upstream", help="An OpenSearch to use.  [default: one of its own, stopped at the end]")
+@upstream_option
 @click.option("--nginx", default=found_nginx, help="nginx's program.  [default: the one on the path]")
 @click.option("--write", is_flag=True, help="Write docs/reference/results.md and its graph.")
 @bundle_option
@@ -75,9 +74,9 @@ def main(
     console, machine = Console(highlight=False, width=160), machine_line(len(corpus))
     with ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="twinrank-load-")))
-        url = upstream or _own_opensearch(running)
+        url = running.enter_context(opensearch_at(upstream, "load"))
         bundle = Bundle.open(bundle_path)
-        _index(url, bundle, corpus, folder / "documents.jsonl")
+        _index(url, bundle, corpus)
         proxy = running.enter_context(running_proxy(url, folder, bundle=bundle.path))
         beside = (
             running.enter_context(running_nginx(nginx, url, folder, os.cpu_count() or 1)) if nginx else None
@@ -114,10 +113,9 @@ def _body(text: str) -> str:
     return json.dumps({"query": {"match": {"text": text}}, "size": 10})
 
 
-def _index(url: str, bundle: Bundle, documents: list[Documented], file: Path) -> None:
+def _index(url: str, bundle: Bundle, documents: list[Documented]) -> None:
     """Index the documents with their vectors, and a copy without vectors and settings."""
-    file.write_bytes(b"".join(msgspec.json.encode(document) + b"\n" for document in documents))
-    prepare_index(url, INDEX, file, ("name", "text"), bundle=bundle)
+    index_docstrings(url, INDEX, documents, bundle)
     with OpenSearch(url, timeout=300) as client:
         client.indices.delete(index=PLAIN, ignore_unavailable=True)
         client.indices.create(
@@ -127,12 +125,6 @@ def _index(url: str, bundle: Bundle, documents: list[Documented], file: Path) ->
         client.reindex(body=copied, params={"refresh": "true"})
         for name in (INDEX, PLAIN):
             client.indices.forcemerge(index=name, params={"max_num_segments": 1})
-
-
-def _own_opensearch(running: ExitStack) -> str:
-    server = make_local_server(port=0, folder=find_home() / "load")
-    running.callback(server.stop)
-    return server.start()
 
 
 if __name__ == "__main__":

@@ -8,14 +8,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import click
-import msgspec
 
-from plugin.commands.local_server import find_home, make_local_server
 from plugin.demo.docstrings import read_standard_library
-from plugin.harness.prepared_index import prepare_index
 from plugin.harness.proxy_process import running_proxy
 from plugin.options.common import bundle_option
 from reranker.bundle import Bundle
+from tests.benchmarks.local_opensearch import index_docstrings, opensearch_at
+from tests.benchmarks.options import upstream_option
 from tests.benchmarks.report import RESULTS, machine_line, read_results, written_into
 from tests.soak.traffic import CLIENTS, INDEX, Traffic
 from tests.soak.trends import FLAT_DESCRIPTORS, FLAT_MB, FLAT_SHARE, Sample, Trend, sampled, trends
@@ -52,9 +51,7 @@ def soak(
     corpus = read_standard_library(num_documents)
     with tempfile.TemporaryDirectory(prefix="twinrank-soak-") as temporary:
         folder = Path(temporary)
-        file = folder / "documents.jsonl"
-        file.write_bytes(b"".join(msgspec.json.encode(document) + b"\n" for document in corpus))
-        prepare_index(url, INDEX, file, ("name", "text"), bundle=bundle)
+        index_docstrings(url, INDEX, corpus, bundle)
         with running_proxy(url, folder, bundle=bundle.path) as proxy:
             traffic = Traffic(proxy.url, [document.text for document in corpus])
             if fill:
@@ -74,7 +71,7 @@ def soak(
 @click.option("--minutes", type=click.FloatRange(min=0.05), default=30.0, show_default=True)
 @click.option("--every", default=10.0, show_default=True, help="Seconds between two looks.")
 @click.option("--documents", type=click.IntRange(min=100), help="Index only so many docstrings.")
-@click.option("--upstream", help="An OpenSearch to use.  [default: one of its own, stopped at the end]")
+@upstream_option
 @click.option("--fill/--no-fill", default=True, show_default=True, help="Fill the caches before.")
 @click.option("--write", is_flag=True, help="Write the figures into docs/reference/results.md.")
 @bundle_option
@@ -90,7 +87,7 @@ def main(
     """Send mixed traffic for a while and see what the workers hold; exit status 1 where they grow."""
     machine = machine_line(len(read_standard_library(documents)))
     with ExitStack() as running:
-        url = upstream or _own_opensearch(running)
+        url = running.enter_context(opensearch_at(upstream, "soak"))
         seen = list(soak(url, Bundle.open(bundle_path), minutes, every, documents, fill=fill))
     counts = next(each for each in seen if isinstance(each, dict))
     found = trends([each for each in seen if isinstance(each, Sample)])
@@ -100,12 +97,6 @@ def main(
         RESULTS.write_text(written_into(read_results(), text, MARK, HEADING))
     if not found or not all(trend.is_flat for trend in found):
         raise click.exceptions.Exit(1)
-
-
-def _own_opensearch(running: ExitStack) -> str:
-    server = make_local_server(port=0, folder=find_home() / "soak")
-    running.callback(server.stop)
-    return server.start()
 
 
 if __name__ == "__main__":
