@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from indexer.writes.texts import EncodedVectors, Text, find_texts, group_texts
@@ -101,7 +101,7 @@ class Repairer:
             taken = rechecks[:capacity]
             self._waiting += len(taken)
         if taken:
-            self._pool.submit(self._repair_in_background, headers, taken)
+            self._pool.submit(self._repair_in_background, headers, taken).add_done_callback(_log_error)
         if len(taken) < len(rechecks):
             _log.warning("%d documents get no vector until twinrank sync", len(rechecks) - len(taken))
         return len(rechecks) - len(taken)
@@ -180,3 +180,10 @@ class Repairer:
         except (UpstreamError, ValueError) as error:
             _log.warning("%d vectors could not be written: %s", len(lines), error)
             return {}
+
+
+def _log_error(repaired: Future[None]) -> None:
+    """Log what ended repairs in the background: nobody waits for their result."""
+    error = repaired.exception()
+    if error is not None:
+        _log.error("documents could not be rechecked after their write: unexpected error", exc_info=error)

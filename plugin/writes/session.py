@@ -135,7 +135,10 @@ class WriteSession:
             return {}
         try:
             done = self._repairer.repair_now(headers, rechecks, self.parameters.get("refresh", ""))
-        except Exception:  # noqa: BLE001  # the app's edge: what is written is written, and must be answered
+        except Exception:  # noqa: BLE001  # see below
+            # Broad, since the client's write is done. Whatever fails here, even the bundle's file, the client
+            # must see OpenSearch's own answer: after a 500 it would write again, and a document without an
+            # id twice. The document is counted as left, and `sync` gives it its vector.
             _log.exception("documents could not be rechecked after their write: unexpected error")
             self.counts.left += len(due)
             return {}

@@ -1,9 +1,12 @@
 """Bulks through the proxy that OpenSearch takes in part or not at all, and texts that are none."""
 
 import json
+import logging
 import re
+import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +14,21 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
+from opensearch.settings.table import parse_settings
+from opensearch.writes.documents import DocumentKey
+from opensearch.writes.target import WriteTarget
 from plugin.commands.local_server import make_local_server
+from plugin.encoding.model import Model
 from plugin.harness.proxy_process import running_proxy
+from plugin.upstream.client import Upstream
+from plugin.writes.repairs import Recheck, Repairer
 from reranker.bundle import Bundle
 from tests.support.http.raw_http import RawAnswer
 from tests.support.indices.toy_index import index_body
 from tests.support.indices.write_checks import bulk, send, state, written
 from tests.support.paths import TINY_BUNDLE
 from tests.support.processes import children_of
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.live
 
@@ -120,6 +130,52 @@ def test_a_pipeline_that_renames_the_text(client: OpenSearch, proxy_url: str, in
     assert found.documents["1"] == {"text": "wait a bit"}
     assert found.documents["2"] == {"body": "read a file"}
     assert (found.current, found.stale, found.missing) == ({"1", "3"}, set(), set())
+
+
+def test_a_fault_after_a_write_is_not_the_clients(
+    client: OpenSearch, opensearch_url: str, index: str, tmp_path: Path
+) -> None:
+    """The document tower is lost before its first use, and only the pipeline's text needs it."""
+    bundle = Bundle.open(shutil.copytree(TINY_BUNDLE, tmp_path / "tiny"))
+    rename = {"rename": {"field": "body", "target_field": "text"}}
+    client.ingest.put_pipeline(id="text-late", body={"processors": [rename]})
+    try:
+        with running_proxy(opensearch_url, tmp_path, bundle=bundle.path) as proxy:
+            (bundle.path / bundle.manifest.document.file).unlink()
+            answer = send(proxy.url, "POST", f"/{index}/_doc?pipeline=text-late", {"body": "wait a bit"})
+    finally:
+        client.ingest.delete_pipeline(id="text-late")
+    assert answer.status == 201, answer.body
+    assert written(answer) == "documents=1; encoded=0; repaired=0; left=1"
+    found = state(client, index)
+    assert list(found.documents.values()) == [{"text": "wait a bit"}]
+    assert len(found.missing) == 1
+
+
+def test_a_fault_in_the_background_is_logged(
+    client: OpenSearch,
+    opensearch_url: str,
+    index: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client.index(index=index, id="1", body={"text": "wait a bit"}, params={"refresh": "true"})
+    bundle = Bundle.open(shutil.copytree(TINY_BUNDLE, tmp_path / "tiny"))
+    settings = parse_settings(index_body(BUNDLE)["mappings"]["_meta"]["rerank"])
+    due = Recheck(DocumentKey(index, "1", None), WriteTarget(index, settings))
+    with closing(Upstream(opensearch_url)) as upstream:
+        repairer = Repairer(upstream, Model.load(bundle))
+        (bundle.path / bundle.manifest.document.file).unlink()
+        for number in (1, 2):  # after the first fault, the queue goes on
+            assert repairer.repair_later((), [due]) == 0
+            until(lambda number=number: len(tracebacks(caplog)) == number, "a traceback in the log")  # type: ignore[misc]
+    for record in tracebacks(caplog):
+        assert (record.name, record.levelname) == ("twinrank.writes", "ERROR")
+        assert "could not be rechecked" in record.getMessage()
+
+
+def tracebacks(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if record.exc_info]
 
 
 def test_a_long_bulk_takes_a_bounded_amount_of_memory(
