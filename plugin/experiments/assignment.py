@@ -6,8 +6,9 @@ from functools import lru_cache
 
 import msgspec
 
+from opensearch.search.decision import Decision
 from opensearch.search.ext import RERANK, InvalidError, take_controls
-from opensearch.search.plan import ArmOrder, Decision, Interleaving, Plan
+from opensearch.search.plan import ArmOrder, Interleaving, Plan
 from opensearch.search.request import NotUnderstoodError, SearchRequest
 from opensearch.settings.experiment import (
     INTERLEAVED,

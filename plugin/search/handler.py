@@ -7,7 +7,8 @@ import logging
 from dataclasses import replace
 
 from opensearch.endpoints import Endpoint
-from opensearch.search.plan import InvalidControls, Plan
+from opensearch.search.decision import InvalidControls
+from opensearch.search.plan import Plan
 from opensearch.search.request import SearchRequest
 from opensearch.search.response import UnusableResponseError
 from opensearch.search.rules import NO_EFFECTS

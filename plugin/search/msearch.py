@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from opensearch.endpoints import Api, Endpoint
+from opensearch.search.decision import InvalidControls
 from opensearch.search.msearch import MultiSearchItem, read_items
-from opensearch.search.plan import InvalidControls, Plan
+from opensearch.search.plan import Plan
 from opensearch.search.request import NotUnderstoodError, read_parameters
 from opensearch.search.template import TEMPLATE_PARAMETERS
 from opensearch.settings.skip import Skip

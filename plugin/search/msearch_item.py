@@ -7,8 +7,9 @@ from msgspec import Raw
 
 from opensearch.fields.redaction import redact_part, redact_response
 from opensearch.rawjson.style import Style
+from opensearch.search.decision import InvalidControls
 from opensearch.search.msearch import DEPTH_OF_AN_ITEM, MultiSearchItem, MultiSearchResponse, msearch_path
-from opensearch.search.plan import InvalidControls, Plan
+from opensearch.search.plan import Plan
 from opensearch.search.request import SearchRequest
 from opensearch.search.requested_fields import asks_for
 from opensearch.search.response import UnusableResponseError

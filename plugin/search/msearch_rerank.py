@@ -12,8 +12,9 @@ import msgspec
 from msgspec import Raw
 
 from opensearch.rawjson.style import Style, write_value
+from opensearch.search.decision import InvalidControls
 from opensearch.search.msearch import DEPTH_OF_AN_ITEM, MultiSearchResponse, read_error_status
-from opensearch.search.plan import InvalidControls, Plan
+from opensearch.search.plan import Plan
 from opensearch.search.response import SearchResponse, UnusableResponseError
 from opensearch.settings.skip import Skip
 from plugin.encoding.model import Model

@@ -11,7 +11,8 @@ from typing import TypeVar
 import msgspec
 from xxhash import xxh3_64
 
-from opensearch.search.plan import InvalidControls, Plan
+from opensearch.search.decision import InvalidControls
+from opensearch.search.plan import Plan
 from opensearch.search.request import SearchRequest
 from opensearch.settings.skip import Skip
 from opensearch.settings.table import RerankSettings

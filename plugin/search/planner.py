@@ -7,8 +7,9 @@ from urllib.parse import unquote
 import msgspec
 
 from opensearch.rawjson.validation import InvalidError
+from opensearch.search.decision import Decision, InvalidControls, plan_search
 from opensearch.search.hybrid import list_undefined
-from opensearch.search.plan import Decision, InvalidControls, Plan, plan_search
+from opensearch.search.plan import Plan
 from opensearch.search.point_in_time import read_indices
 from opensearch.search.request import SearchRequest
 from opensearch.search.rules import RuleEffects

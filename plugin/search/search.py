@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, replace
 
+from opensearch.search.decision import InvalidControls
 from opensearch.search.ext import take_controls
 from opensearch.search.pins import PinnedPage
-from opensearch.search.plan import InvalidControls, Plan
+from opensearch.search.plan import Plan
 from opensearch.search.request import SearchRequest
 from opensearch.search.rules import NO_EFFECTS, RuleEffects
 from opensearch.settings.skip import Skip

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from opensearch.search.plan import Plan, plan_search
+from opensearch.search.decision import plan_search
+from opensearch.search.plan import Plan
 from opensearch.search.request import SearchRequest
 from opensearch.search.window_request import can_split
 from opensearch.settings.target import Target

@@ -19,8 +19,9 @@ from opensearch.query.text import find_query_text
 from opensearch.rawjson.filter_path import widen
 from opensearch.rawjson.members import JsonObjectError, remove_path
 from opensearch.rawjson.validation import InvalidError
+from opensearch.search.decision import plan_search
 from opensearch.search.msearch import MultiSearchResponse, read_items
-from opensearch.search.plan import Plan, plan_search
+from opensearch.search.plan import Plan
 from opensearch.search.point_in_time import read_indices
 from opensearch.search.request import NotUnderstoodError, SearchRequest
 from opensearch.search.response import SearchResponse, UnusableResponseError

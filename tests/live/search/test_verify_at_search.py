@@ -11,7 +11,8 @@ import msgspec
 import pytest
 from opensearchpy import OpenSearch, helpers
 
-from opensearch.search.plan import Plan, plan_search
+from opensearch.search.decision import plan_search
+from opensearch.search.plan import Plan
 from opensearch.search.request import SearchRequest
 from opensearch.settings.table import RerankSettings
 from opensearch.settings.target import Target

@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from opensearch.search.decision import Decision, plan_search
 from opensearch.search.ext_keys import EXT_KEYS, ExtRule
-from opensearch.search.plan import Decision, Plan, plan_search
+from opensearch.search.plan import Plan
 from opensearch.search.request import SearchRequest
 from opensearch.search.window_request import (
     HitName,

@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from opensearch.search.decision import plan_search
 from opensearch.search.hybrid import list_undefined
-from opensearch.search.plan import Plan, plan_search
+from opensearch.search.plan import Plan
 from opensearch.search.request import SearchRequest
 from opensearch.search.window_request import can_split, request_window
 from opensearch.settings.search_pipeline import SearchPipeline

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from opensearch.fields.vector_field import Hit
-from opensearch.search.plan import Plan, plan_search
+from opensearch.search.decision import plan_search
+from opensearch.search.plan import Plan
 from opensearch.search.request import SearchRequest
 from opensearch.search.response import SearchResponse
 from opensearch.search.window_request import can_split

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from opensearch.search.plan import Plan, plan_search
+from opensearch.search.decision import plan_search
+from opensearch.search.plan import Plan
 from opensearch.search.request import SearchRequest
 from opensearch.search.response import SearchResponse
 from opensearch.settings.table import RerankSettings

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from opensearch.search.plan import Decision, InvalidControls, Plan, plan_search
+from opensearch.search.decision import Decision, InvalidControls, plan_search
+from opensearch.search.plan import Plan
 from opensearch.search.request import NotUnderstoodError, SearchRequest
 from opensearch.search.window_request import (
     HitName,
