@@ -14,7 +14,8 @@ from opensearch.errors import IndexMissingError
 from opensearch.index import metadata
 from opensearch.index.metadata import Index
 from opensearch.index.write_obstacle import Obstacle, find_write_obstacle
-from opensearch.settings.table import META_KEY, RerankSettings, names_existing_vectors
+from opensearch.settings.table import META_KEY, RerankSettings
+from opensearch.settings.validation import names_existing_vectors
 
 Policies = Callable[[Index], Sequence[FieldPolicy]]
 """Returns the field policies of an index, the main field's first. Raises if it has another model."""

@@ -16,14 +16,8 @@ from opensearch.index.metadata import Index
 from opensearch.index.source_fields import field_notes, paths_overlap, propose_fields
 from opensearch.index.write_obstacle import enable_notes
 from opensearch.settings.layers import BundleDefaults, flatten
-from opensearch.settings.table import (
-    META_KEY,
-    RerankSettings,
-    SettingsError,
-    SettingsSource,
-    encode_settings,
-    parse_settings,
-)
+from opensearch.settings.table import META_KEY, RerankSettings, SettingsError, encode_settings
+from opensearch.settings.validation import SettingsSource, parse_settings
 
 _GIVEN = SettingsSource(f"_meta.{META_KEY}", "Nothing was changed: correct what you set, and try again")
 

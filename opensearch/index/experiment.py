@@ -7,14 +7,8 @@ from opensearch.client import OpenSearchClient
 from opensearch.errors import IndexMissingError
 from opensearch.index import mapping, metadata
 from opensearch.index.metadata import Index
-from opensearch.settings.table import (
-    META_KEY,
-    RerankSettings,
-    SettingsError,
-    SettingsSource,
-    encode_settings,
-    parse_settings,
-)
+from opensearch.settings.table import META_KEY, RerankSettings, SettingsError, encode_settings
+from opensearch.settings.validation import SettingsSource, parse_settings
 
 _GIVEN = SettingsSource(f"_meta.{META_KEY}", "Nothing was changed: correct what you set, and try again")
 

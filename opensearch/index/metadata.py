@@ -5,7 +5,8 @@ from typing import Any
 
 from opensearch.client import OpenSearchClient, index_path
 from opensearch.errors import IndexMissingError, MappingError, RefusedError
-from opensearch.settings.table import META_KEY, RerankSettings, SettingsError, parse_settings
+from opensearch.settings.table import META_KEY, RerankSettings, SettingsError
+from opensearch.settings.validation import parse_settings
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from opensearch.settings.layers import (
 )
 from opensearch.settings.rules import document_path, parse_rule_list
 from opensearch.settings.search_pipeline import SearchPipeline, pipeline_target, read_pipeline
-from opensearch.settings.table import META_KEY, RerankSettings, SettingsError, parse_settings
+from opensearch.settings.table import META_KEY, RerankSettings, SettingsError
 from opensearch.settings.target import IndexRecord, find_problem
+from opensearch.settings.validation import parse_settings
 
 NOT_ENABLED = "not enabled: its mapping has no settings under _meta.rerank"
 

@@ -8,7 +8,8 @@ from msgspec import Meta, Raw
 from opensearch.rawjson.prepared import prepared
 from opensearch.rawjson.validation import InvalidError, build_error, validate
 from opensearch.settings.fusion import FusionControls
-from opensearch.settings.table import RerankSettings, check_together
+from opensearch.settings.table import RerankSettings
+from opensearch.settings.validation import check_together
 
 EXT = "ext"
 RERANK = "rerank"

@@ -11,15 +11,10 @@ from typing import Any
 import msgspec
 
 from opensearch.rawjson.validation import describe_kind
+from opensearch.settings.fusion import FusionSettings
 from opensearch.settings.group import SettingsGroup
-from opensearch.settings.table import (
-    FusionSettings,
-    RerankSettings,
-    SettingsError,
-    SettingsSource,
-    encode_value,
-    parse_settings,
-)
+from opensearch.settings.table import RerankSettings, SettingsError, encode_value
+from opensearch.settings.validation import SettingsSource, parse_settings
 
 OF_AN_INDEX = frozenset({"model", "source_fields", "field", "vectors", "chunk", "versioning", "migration"})
 """Settings that decide how vectors are made and where they are: writers read the mapping alone."""

@@ -1,111 +1,28 @@
 """The settings of one index, as its mapping has them under `_meta.rerank`.
 
-This is the one table: name, type, default, limits and description of every setting. Validation uses it.
+This is the one table: name, type, default, limits and description of every setting. Sections with values to
+resolve or to check have their part of it in modules beside this one. Validation uses it.
 """
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from opensearch.rawjson.prepared import prepared
-from opensearch.rawjson.validation import InvalidError, build_error, validate
-from opensearch.settings.experiment import ExperimentArm, ExperimentSettings, check_arms, check_experiment
-from opensearch.settings.fusion import FusionControls, FusionDefaults, ResolvedFusion
+from opensearch.settings.experiment import ExperimentArm, ExperimentSettings
+from opensearch.settings.fusion import FusionSettings
 from opensearch.settings.group import SettingsGroup
-from opensearch.settings.rules import RuleSettings, check_rules
-from opensearch.settings.signals import SignalSettings, check_signals, resolve_signals
+from opensearch.settings.rules import RuleSettings
 
 META_KEY = "rerank"
 DEFAULT_FIELD = "rerank.vector"
-MAX_EXACT_FIELDS = 8
 MAJORITY = 0.5
 """The share of an index's texts, not included, from which on a language is its main one."""
 
 
 class SettingsError(Exception):
     """`_meta.rerank` is not valid; says which key, what was expected and what was found."""
-
-
-class FusionSettings(SettingsGroup, frozen=True):
-    """How first-stage and crossing scores are combined."""
-
-    method: Annotated[
-        Literal["log_linear", "weighted", "rrf", "none", "combiner"],
-        Meta(
-            description="`log_linear`: first-stage score x exp(weight x crossing); `weighted`: both scaled to"
-            " 0 to 1 over the window, weight being the crossing's share; `rrf`: the sum of 1 / (rank_constant"
-            " + rank) in both orders; `none`: crossing alone; `combiner`: a learned function of each hit's"
-            " [features](features.md)."
-        ),
-    ] = "log_linear"
-    weight: Annotated[
-        Annotated[float, Meta(ge=0, le=40)] | None,
-        Meta(
-            description="Weight of the crossing; unset: the bundle's own, or 0.9 for `weighted`, which takes"
-            " 0 to 1. `rrf` and `none` have no weight."
-        ),
-    ] = None
-    rank_constant: Annotated[
-        int,
-        Meta(ge=1, le=10_000, description="For `rrf`: a larger value makes the first ranks stand out less."),
-    ] = 60
-    feedback: Annotated[
-        Annotated[float, Meta(ge=0, le=2)] | None,
-        Meta(
-            description="Weight of a hit's similarity to the three best hits of the first order, beside its"
-            " crossing (pseudo-relevance feedback). 0: none; unset: the bundle's own with `log_linear`. Only"
-            " in `sidecar`, and not with `none`."
-        ),
-    ] = None
-    smoothing: Annotated[
-        Annotated[float, Meta(ge=0, le=1)] | None,
-        Meta(
-            description="Share of a hit's score that is the mean of the ten hits with the nearest vectors"
-            " (score smoothing, the cluster hypothesis). 0: none; unset: the bundle's own with `log_linear`."
-            " Only in `sidecar`, and not with `none`."
-        ),
-    ] = None
-    signals: Annotated[
-        tuple[SignalSettings, ...],
-        Meta(
-            description="Numeric or date fields whose values raise or lower hits, such as a popularity: see"
-            " [signals](#signals). Not with `none`; a `combiner` sees them as features."
-        ),
-    ] = ()
-    combiner: Annotated[
-        Annotated[str, Meta(min_length=1, max_length=200)] | None,
-        Meta(
-            description="For the method `combiner`: the name of the file, without `.json`, that `twinrank"
-            " serve --combiner-file` was given. A proxy without it leaves searches in OpenSearch's order."
-        ),
-    ] = None
-
-    def change(self, controls: FusionControls) -> "FusionSettings":
-        """Return the fusion with other values; the weight of another method does not apply."""
-        given = {name: getattr(controls, name) for name in FusionControls.__struct_fields__}
-        changed = {name: value for name, value in given.items() if value is not None}
-        is_other_method = changed.get("method", self.method) != self.method
-        kept = msgspec.structs.replace(self, method=FusionSettings().method, weight=None)
-        return msgspec.structs.replace(kept if is_other_method else self, **changed)
-
-    def resolve(self, defaults: FusionDefaults) -> ResolvedFusion:
-        """Return the fusion with a bundle's values for what `log_linear` leaves open; `none` takes none."""
-        own = defaults if self.method == "log_linear" else None
-        weight, feedback, smoothing = self.weight, self.feedback, self.smoothing
-        if weight is None and own is not None:
-            weight = own.weight
-        if feedback is None:
-            feedback = 0.0 if own is None else own.feedback
-        if smoothing is None:
-            smoothing = 0.0 if own is None else own.smoothing
-        signals = resolve_signals(self.signals)
-        if self.method == "none":
-            feedback, smoothing, signals = 0.0, 0.0, ()
-        if self.method == "combiner":
-            return ResolvedFusion(self.method, None, self.rank_constant, 0.0, 0.0, signals, self.combiner)
-        return ResolvedFusion(self.method, weight, self.rank_constant, feedback, smoothing, signals)
 
 
 class ChunkSettings(SettingsGroup, frozen=True):
@@ -348,98 +265,6 @@ class RerankSettings(SettingsGroup, frozen=True):
             return self
         second = self.second if self.migration.cut_over else None
         return second if second is not None and second.model == name else None
-
-
-@dataclass(frozen=True)
-class SettingsSource:
-    """The origin of settings, for messages: its name, and how to correct it."""
-
-    name: str
-    remedy: str
-
-
-IN_MAPPING = SettingsSource(f"_meta.{META_KEY}", "Correct it with PUT _mapping")
-
-
-def parse_settings(rerank: Any, place: SettingsSource = IN_MAPPING) -> RerankSettings:  # noqa: ANN401  # any JSON value
-    """Validate `_meta.rerank`, already decoded from JSON.
-
-    Raises:
-        SettingsError: unknown key, missing key, wrong type or a value outside its limits.
-    """
-    try:
-        check_arms(rerank, place.name, place.remedy)
-        settings = validate(rerank, RerankSettings, place.name, place.remedy)
-        check_together(settings, place.name, place.remedy)
-        check_rules(settings.rules, f"{place.name}.rules", place.remedy)
-    except InvalidError as error:
-        raise SettingsError(str(error)) from error
-    return settings
-
-
-def check_together(settings: RerankSettings, place: str, remedy: str) -> None:
-    """Check what one setting demands of another.
-
-    Raises:
-        InvalidError: they do not go together.
-    """
-    weight = settings.fusion.weight
-    if settings.fusion.method == "weighted" and weight is not None and weight > 1:
-        expected = "a share of 0 to 1, since the method is `weighted`"
-        raise build_error(f"{place}.fusion.weight", expected, str(weight), remedy)
-    if settings.fusion.method == "combiner" and settings.fusion.combiner is None:
-        expected = "the name of a combiner, since the method is `combiner`"
-        raise build_error(f"{place}.fusion.combiner", expected, "none", remedy)
-    for number, name in enumerate(settings.keep_exact):
-        if number >= MAX_EXACT_FIELDS:
-            expected = f"at most {MAX_EXACT_FIELDS} fields"
-            raise build_error(f"{place}.keep_exact", expected, f"{len(settings.keep_exact)}", remedy)
-        if "*" in name or "?" in name:
-            raise build_error(f"{place}.keep_exact[{number}]", "the name of one field", repr(name), remedy)
-    check_signals(settings.fusion.signals, f"{place}.fusion.signals", remedy)
-    other = settings.migration
-    if (other.model is None) != (other.field is None):
-        raise build_error(f"{place}.migration", "both `model` and `field`, or neither", "one of them", remedy)
-    if other.field == settings.field:
-        raise build_error(f"{place}.migration.field", "another field than `field`", repr(other.field), remedy)
-    if other.model == settings.model:
-        raise build_error(f"{place}.migration.model", "another model than `model`", repr(other.model), remedy)
-    if settings.reads_existing:
-        _check_existing(settings, place, remedy)
-    _check_experiment(settings, place, remedy)
-
-
-def names_existing_vectors(rerank: Any) -> bool:  # noqa: ANN401  # any JSON value may be in a mapping
-    """Whether settings, right or wrong, say that the vectors are the index's own."""
-    return isinstance(rerank, dict) and rerank.get("vectors", "stored") != "stored"
-
-
-def _check_existing(settings: RerankSettings, place: str, remedy: str) -> None:
-    """Check what does not go together with vectors that carry no hash and are not Twinrank's to write."""
-    if settings.verify_at_search:
-        expected = f"false, since `vectors: {settings.vectors}` have no hash of their text"
-        raise build_error(f"{place}.verify_at_search", expected, "true", remedy)
-    if settings.migration.field is not None:
-        expected = f"no migration, since `vectors: {settings.vectors}` are not made by Twinrank"
-        raise build_error(f"{place}.migration", expected, repr(settings.migration.field), remedy)
-
-
-def _check_experiment(settings: RerankSettings, place: str, remedy: str) -> None:
-    experiment = settings.experiment
-    if experiment == ExperimentSettings():
-        return
-    own = {
-        "window_size": settings.window_size,
-        "field": settings.field,
-        "score": settings.score,
-        "cuts": settings.cuts,
-        "signals": settings.fusion.signals,
-    }
-    check_experiment(experiment, own, f"{place}.experiment", remedy)
-    without = msgspec.structs.replace(settings, experiment=ExperimentSettings())
-    for name, arm in experiment.named_arms.items():
-        if isinstance(arm, ExperimentArm):
-            check_together(without.for_arm(arm), f"{place}.experiment.arms.{name}", remedy)
 
 
 def encode_settings(settings: RerankSettings) -> dict[str, Any]:

@@ -11,14 +11,8 @@ from opensearch.settings.layers import Defaults, apply_defaults
 from opensearch.settings.rules import RuleSettings
 from opensearch.settings.search_pipeline import SearchPipeline
 from opensearch.settings.skip import Skip
-from opensearch.settings.table import (
-    DEFAULT_FIELD,
-    META_KEY,
-    RerankSettings,
-    SettingsError,
-    names_existing_vectors,
-    parse_settings,
-)
+from opensearch.settings.table import DEFAULT_FIELD, META_KEY, RerankSettings, SettingsError
+from opensearch.settings.validation import names_existing_vectors, parse_settings
 
 MAX_RESULT_WINDOW = 10_000
 """OpenSearch's default of `index.max_result_window`."""

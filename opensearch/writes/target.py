@@ -10,7 +10,8 @@ import msgspec
 
 from opensearch.index.kept_source import KeptSource
 from opensearch.settings.layers import Defaults, apply_defaults
-from opensearch.settings.table import META_KEY, RerankSettings, SettingsError, parse_settings
+from opensearch.settings.table import META_KEY, RerankSettings, SettingsError
+from opensearch.settings.validation import parse_settings
 from opensearch.writes.operation import Operation
 from opensearch.writes.routing import ShardCount
 

@@ -11,8 +11,9 @@ from urllib.parse import quote
 import msgspec
 
 from opensearch.settings.layers import Defaults, apply_defaults
-from opensearch.settings.table import RerankSettings, parse_settings
+from opensearch.settings.table import RerankSettings
 from opensearch.settings.target import IndexRecord, find_problem, read_records, settings_target
+from opensearch.settings.validation import parse_settings
 from plugin.errors import UpstreamError
 from plugin.http.headers import Headers
 from plugin.upstream.client import Upstream

@@ -27,8 +27,9 @@ from opensearch.search.request import NotUnderstoodError, SearchRequest
 from opensearch.search.response import SearchResponse, UnusableResponseError
 from opensearch.search.window_request import request_window, request_window_vectors
 from opensearch.settings.layers import apply_defaults, check_server_defaults
-from opensearch.settings.table import RerankSettings, SettingsError, encode_settings, parse_settings
+from opensearch.settings.table import RerankSettings, SettingsError, encode_settings
 from opensearch.settings.target import Target, resolve_target
+from opensearch.settings.validation import parse_settings
 from opensearch.writes.bulk_lines import read_bulk
 from opensearch.writes.operation import Operation
 from opensearch.writes.response import BulkResponse

@@ -15,7 +15,8 @@ from opensearchpy import OpenSearch
 
 from opensearch.client import OpenSearchClient
 from opensearch.index import metadata
-from opensearch.settings.table import ChunkSettings, FusionSettings, RerankSettings
+from opensearch.settings.fusion import FusionSettings
+from opensearch.settings.table import ChunkSettings, RerankSettings
 from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import BUNDLES
 from reranker.stored_vector import unpack

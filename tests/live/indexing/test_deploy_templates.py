@@ -9,7 +9,7 @@ from opensearchpy import OpenSearch
 
 from opensearch.client import OpenSearchClient
 from opensearch.index import mapping, metadata
-from opensearch.settings.table import parse_settings
+from opensearch.settings.validation import parse_settings
 from reranker.bundle import DEFAULT_BUNDLE, Bundle
 from tests.support.http.raw_http import ids, search
 from tests.support.indices.toy_index import ToyIndex, index_body

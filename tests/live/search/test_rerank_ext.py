@@ -9,7 +9,8 @@ from opensearchpy import OpenSearch
 
 from opensearch.rawjson.validation import InvalidError
 from opensearch.search.ext import take_controls
-from opensearch.settings.table import FusionSettings, RerankSettings
+from opensearch.settings.fusion import FusionSettings
+from opensearch.settings.table import RerankSettings
 from tests.support.http.raw_http import ids, search
 from tests.support.indices.toy_index import ToyIndex
 

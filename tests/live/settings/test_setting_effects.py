@@ -16,7 +16,8 @@ from opensearchpy import OpenSearch
 from opensearch.rawjson.validation import InvalidError
 from opensearch.search.ext import RerankControls, take_controls
 from opensearch.settings.layers import ONLY_IN_MAPPING, check_server_defaults
-from opensearch.settings.table import RerankSettings, SettingsError, parse_settings
+from opensearch.settings.table import RerankSettings, SettingsError
+from opensearch.settings.validation import parse_settings
 from plugin.harness.proxy_process import free_port, start_proxy, stop_proxy
 from tests.support.http.raw_http import ask
 from tests.support.http.recording_relay import recorded

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch.settings.table import parse_settings
+from opensearch.settings.validation import parse_settings
 from opensearch.writes.documents import DocumentKey
 from opensearch.writes.target import WriteTarget
 from plugin.commands.local_server import make_local_server

@@ -20,7 +20,8 @@ from opensearch.native.templates import (
     find_placeholders,
     read_template,
 )
-from opensearch.settings.table import ChunkSettings, FusionSettings, RerankSettings
+from opensearch.settings.fusion import FusionSettings
+from opensearch.settings.table import ChunkSettings, RerankSettings
 from reranker.stored_vector import HEADER
 from tests.support.api_client import HOSTILE_TEXTS, ApiClient, bundle
 from tests.support.paths import TESTS

@@ -18,9 +18,9 @@ from opensearch.search.window_request import (
     request_window,
     request_window_vectors,
 )
-from opensearch.settings.fusion import ResolvedFusion
+from opensearch.settings.fusion import FusionSettings, ResolvedFusion
 from opensearch.settings.skip import Skip
-from opensearch.settings.table import FusionSettings, RerankSettings
+from opensearch.settings.table import RerankSettings
 from opensearch.settings.target import Target
 from reranker.manifest import FusionDefault
 

@@ -6,7 +6,8 @@ import pytest
 
 from opensearch.settings.experiment import ExperimentArm, ExperimentSettings
 from opensearch.settings.layers import check_server_defaults, effective_settings, flatten
-from opensearch.settings.table import RerankSettings, SettingsError, encode_settings, parse_settings
+from opensearch.settings.table import RerankSettings, SettingsError, encode_settings
+from opensearch.settings.validation import parse_settings
 
 LEAST = {"model": "m", "source_fields": ["t"]}
 LIGHTER: dict[str, Any] = {"fusion": {"weight": 5}}

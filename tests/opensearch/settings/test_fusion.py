@@ -2,8 +2,7 @@
 
 import pytest
 
-from opensearch.settings.fusion import ResolvedFusion
-from opensearch.settings.table import FusionSettings
+from opensearch.settings.fusion import FusionSettings, ResolvedFusion
 from reranker.manifest import FusionDefault
 
 BUNDLE = FusionDefault("log_linear", 7.0, 0.4, 0.3)

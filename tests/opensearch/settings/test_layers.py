@@ -15,8 +15,9 @@ from opensearch.settings.layers import (
     flatten,
 )
 from opensearch.settings.skip import Skip
-from opensearch.settings.table import RerankSettings, SettingsError, parse_settings
+from opensearch.settings.table import RerankSettings, SettingsError
 from opensearch.settings.target import IndexRecord, find_problem, resolve_records
+from opensearch.settings.validation import parse_settings
 
 LEAST: dict[str, Any] = {"model": "m", "source_fields": ["t"]}
 DEFAULTS = {"window_size": 40, "fusion": {"weight": 3}, "deadline_ms": 20}

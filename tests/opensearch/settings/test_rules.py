@@ -17,7 +17,8 @@ from opensearch.settings.rules import (
     parse_rule_list,
     read_moment,
 )
-from opensearch.settings.table import RerankSettings, SettingsError, encode_settings, parse_settings
+from opensearch.settings.table import RerankSettings, SettingsError, encode_settings
+from opensearch.settings.validation import parse_settings
 
 LEAST: dict[str, Any] = {"model": "m", "source_fields": ["t"]}
 HIDE = {"when": {"query": {"is": "tent"}}, "then": {"hide": ["1", "2"]}}

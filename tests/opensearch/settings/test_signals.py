@@ -8,7 +8,8 @@ from opensearch.index.doc_value_fields import find_doc_value_problems
 from opensearch.index.metadata import Index
 from opensearch.settings.layers import flatten
 from opensearch.settings.signals import MAX_SIGNALS, ResolvedSignal, resolve_signals
-from opensearch.settings.table import RerankSettings, SettingsError, encode_settings, parse_settings
+from opensearch.settings.table import RerankSettings, SettingsError, encode_settings
+from opensearch.settings.validation import parse_settings
 from reranker.signals import KINDS
 
 LEAST: dict[str, Any] = {"model": "m", "source_fields": ["t"]}

@@ -6,14 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch.settings.table import (
-    ChunkSettings,
-    FusionSettings,
-    RerankSettings,
-    SettingsError,
-    encode_settings,
-    parse_settings,
-)
+from opensearch.settings.fusion import FusionSettings
+from opensearch.settings.table import ChunkSettings, RerankSettings, SettingsError, encode_settings
+from opensearch.settings.validation import parse_settings
 from reranker.fusion import MAX_WEIGHT, METHODS
 from reranker.text import Chunking
 

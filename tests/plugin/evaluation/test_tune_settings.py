@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from opensearch.settings.fusion import FusionSettings
 from opensearch.settings.signals import SignalSettings
-from opensearch.settings.table import FusionSettings, RerankSettings
+from opensearch.settings.table import RerankSettings
 from plugin.evaluation.tune import Pair, Window
 from plugin.evaluation.tune_settings import (
     list_signal_trials,

@@ -8,7 +8,8 @@ import pytest
 
 from opensearch.index.settings_report import SettingsReport
 from opensearch.settings.layers import effective_settings
-from opensearch.settings.table import RerankSettings, SettingsError, parse_settings
+from opensearch.settings.table import RerankSettings, SettingsError
+from opensearch.settings.validation import parse_settings
 from plugin.experiments.arm_bundles import add_bundle_problems, check_arm_bundles
 from reranker.bundle import Bundle
 from tests.support.other_bundle import other_bundle, prefixed_bundle

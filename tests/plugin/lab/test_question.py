@@ -7,8 +7,8 @@ import pytest
 
 from opensearch.rawjson.validation import InvalidError
 from opensearch.settings.skip import Skip
-from opensearch.settings.table import parse_settings
 from opensearch.settings.target import Target
+from opensearch.settings.validation import parse_settings
 from plugin.compare.placeholders import PLACEHOLDERS
 from plugin.lab.question import (
     MAX_HITS,

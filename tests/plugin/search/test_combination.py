@@ -12,8 +12,8 @@ from opensearch.search.plan import Plan
 from opensearch.search.request import SearchRequest
 from opensearch.search.response import SearchResponse
 from opensearch.search.window_request import can_split
-from opensearch.settings.table import parse_settings
 from opensearch.settings.target import Target
+from opensearch.settings.validation import parse_settings
 from plugin.search.combination import build_features, find_combiner
 from reranker.combiner import LinearCombiner
 from reranker.errors import CombinerError

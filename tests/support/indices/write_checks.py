@@ -10,7 +10,7 @@ from opensearchpy import OpenSearch
 from indexer.document import Document
 from indexer.enricher import hash_of
 from opensearch.fields.stored_vectors import find_value
-from opensearch.settings.table import parse_settings
+from opensearch.settings.validation import parse_settings
 from reranker.bundle import Bundle
 from reranker.stored_vector import unpack
 from tests.support.http.raw_http import RawAnswer, ask
