@@ -57,8 +57,8 @@ def bundle_option(command: Command) -> Command:
         type=find_bundle_folder,
         default=choose_default_bundle,
         metavar="FOLDER",
-        help="The model bundle: a folder, or the name of one that comes with Twinrank. NAME@VERSION pins its"
-        f" version.  [default: "
+        help="The model bundle: a folder, or the name of one that comes with Twinrank or with an installed"
+        " package. NAME@VERSION pins its version.  [default: "
         f"{DEFAULT_BUNDLE.name}; {LIGHT_BUNDLE.name} on x86 without VNNI]",
     )(command)
 

@@ -65,6 +65,19 @@ def test_a_release_is_of_both_processors_with_contents_and_origin() -> None:
     assert jobs["publish"]["needs"] == ["packages", "image"]
 
 
+@pytest.mark.parametrize("name", ["ci.yml", "release.yml"])
+def test_every_package_is_built_and_kept(name: str) -> None:
+    packages = {file.parent.relative_to(ROOT) for file in ROOT.glob("packages/*/pyproject.toml")}
+    file = next(each for each in WORKFLOWS if each.name == name)
+    jobs = [job["steps"] for job in read(file)["jobs"].values()]
+    assert packages
+    for package in packages:
+        command = f"-m pip wheel --no-deps --no-build-isolation --wheel-dir dist {package}\n"
+        [building] = [steps for steps in jobs if any(command in step.get("run", "") for step in steps)]
+        [kept] = [step["with"]["path"] for step in building if "upload-artifact" in step.get("uses", "")]
+        assert kept in {"dist", "dist/*.whl"}
+
+
 @each_workflow
 def test_a_workflow_uses_githubs_own_actions_at_a_commit(file: Path) -> None:
     used = re.findall(r"uses: (.*)", file.read_text())
