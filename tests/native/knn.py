@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from opensearch.local.artifact import Distribution, install
-from opensearch.local.folders import hold_lock, make_readable
+from opensearch.local.folders import check_disk_space, hold_lock, make_readable
 from opensearch.local.java import Java, find_java
 from opensearch.local.maven import Maven
 from opensearch.local.server import LocalServer
@@ -33,6 +33,7 @@ def _assemble(home: Path, java: Java) -> Path:
     target = home / f"opensearch-{VERSION}-with-knn"
     with hold_lock(home / "install.lock"):
         if not target.is_dir():
+            check_disk_space(home, 1_000_000_000)
             with tempfile.TemporaryDirectory(dir=home, prefix=".unpacking-") as temporary:
                 copy = Path(temporary) / "server"
                 shutil.copytree(plain, copy)

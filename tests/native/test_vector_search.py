@@ -11,7 +11,7 @@ from opensearchpy import OpenSearch
 
 from plugin.harness.proxy_process import running_proxy
 from reranker.bundle import Bundle
-from tests.native.with_knn import server_with_knn
+from tests.native.knn import knn_server
 from tests.support.indices.hybrid_index import make_hybrid_index
 from tests.support.java_options import QUICK_START
 from tests.support.paths import TINY_BUNDLE
@@ -27,7 +27,7 @@ def knn_url(is_long: bool) -> Iterator[str]:
         pytest.skip("vector search on 3.5.0 runs with make test-native and make test-all")
     folder = Path(tempfile.mkdtemp(prefix="twinrank-knn-"))
     folder.chmod(0o755)
-    server = replace(server_with_knn(folder / "server"), java_options=QUICK_START)
+    server = replace(knn_server(folder / "server"), java_options=QUICK_START)
     yield server.start()
     server.stop()
     shutil.rmtree(folder)
