@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from reranker.bundle import Bundle
-from reranker.encoder import Encoder
 from reranker.fusion import choose_fusion
 from reranker.rerank import rank
 from reranker.stored_vector import pack
@@ -22,9 +21,9 @@ _WORDS = "how to read every line of a large file without loading all of it into 
 def query_encoding(bundle: Bundle, repeats: int) -> Iterator[Figure]:
     """Yield the time to tokenise and encode queries of several lengths, special tokens and prefix counted."""
     tower = bundle.manifest.query
-    encoder = Encoder(bundle.path / tower.file, threads=1)
+    encoder = bundle.load_encoder(tower.file, threads=1)
     for length in LENGTHS_TOKENS:
-        tokens = Tokens(bundle.path / bundle.manifest.tokenizer, max_tokens=length, prefix=tower.prefix)
+        tokens = Tokens(bundle.files[bundle.manifest.tokenizer], max_tokens=length, prefix=tower.prefix)
         durations = timed_ms(lambda tokens=tokens: encoder.encode_ids([tokens.query(_WORDS)]), repeats)  # type: ignore[misc]
         yield median(
             f"encode a query of {length} tokens, one thread", durations, 4.5 if length == 12 else None
@@ -48,7 +47,3 @@ def crossing(bundle: Bundle, repeats: int) -> Iterator[Figure]:
     yield median("crossing of 100 documents alone", cross_ms, 0.02)
     yield median("read 100 stored vectors and cross them", unpack_ms)
     yield median("fuse and order 100 hits", rank_ms)
-
-
-def _encode(encoder: Encoder, tokens: Tokens) -> None:
-    encoder.encode_ids([tokens.query(_WORDS)])

@@ -7,6 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from reranker.beir_files import DocumentRecord
+from reranker.bundle import Bundle
+from reranker.bundle_names import find_bundle
 from tests.benchmarks.__main__ import main
 from tests.benchmarks.bundle_queries import main as bundle_queries
 from tests.benchmarks.cores import main as cores
@@ -15,6 +17,7 @@ from tests.benchmarks.language_orders import choose_documents, find_analyzer
 from tests.benchmarks.language_orders import main as language_orders
 from tests.benchmarks.many_indices import main as many_indices
 from tests.benchmarks.million import main as million
+from tests.benchmarks.model_speed import LENGTHS_TOKENS, query_encoding
 from tests.benchmarks.orders import main as orders
 from tests.benchmarks.queries import distinct_queries
 from tests.benchmarks.report import figures_markdown, written_into
@@ -39,6 +42,11 @@ def test_everything_is_measured(opensearch_url: str) -> None:
         "8 clients",
     ):
         assert part in result.output
+
+
+def test_a_bundle_that_shares_its_files_is_measured_too() -> None:
+    bundle = Bundle.open(find_bundle("bge-small-en-v1.5-light"))
+    assert [figure.value > 0 for figure in query_encoding(bundle, 1)] == [True] * len(LENGTHS_TOKENS)
 
 
 @pytest.mark.live
