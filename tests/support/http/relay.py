@@ -1,6 +1,7 @@
 """A wire between client and server that a test can cut, mend and hold."""
 
 import contextlib
+import math
 import socket
 import threading
 from urllib.parse import urlsplit
@@ -18,8 +19,11 @@ class Relay:
         self._is_silent = False
         self._passes = threading.Event()
         self._passes.set()
+        self._most_answered: float = math.inf
+        self._awaiting: set[socket.socket] = set()
         self.num_connections = 0
         self.num_held = 0
+        self.num_left = 0
         self.mend()
 
     @property
@@ -55,8 +59,18 @@ class Relay:
         self.num_held = 0
         self._passes.clear()
 
+    def hold_answers(self, beyond: int) -> None:
+        """Keep what the server says on a connection beyond so many bytes, until `release`.
+
+        `num_held` counts it as for `hold`, and `num_left` the clients that leave without having got it.
+        """
+        self.num_held = self.num_left = 0
+        self._most_answered = beyond
+        self._passes.clear()
+
     def release(self) -> None:
         """Pass everything on again."""
+        self._most_answered = math.inf
         self._passes.set()
 
     def _listen(self, *, is_silent: bool) -> None:
@@ -80,12 +94,22 @@ class Relay:
                         target=self._pump, args=(source, target, is_request), daemon=True
                     ).start()
 
+    def _keeps(self, num_passed: int, is_request: bool) -> bool:
+        """Whether a block is held: what a client sends, or what goes beyond the most of answers."""
+        if self._most_answered == math.inf:
+            return is_request
+        return not is_request and num_passed > self._most_answered
+
     def _pump(self, source: socket.socket, target: socket.socket, is_request: bool) -> None:
+        num_passed = 0
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
-                if is_request and not self._passes.is_set():
+                num_passed += len(data)
+                if not self._passes.is_set() and self._keeps(num_passed, is_request):
+                    self._awaiting |= set() if is_request else {target}
                     self.num_held += 1
                     self._passes.wait()
                 target.sendall(data)
+        self.num_left += source in self._awaiting
         with contextlib.suppress(OSError):
             target.shutdown(socket.SHUT_RDWR)
