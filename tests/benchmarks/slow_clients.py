@@ -1,6 +1,6 @@
 """`python -m tests.benchmarks.slow_clients`: searches while hundreds of clients send a byte a second.
 
-Through the proxy's own worker and through gunicorn's worker with threads, one worker process each.
+Through both cores of the proxy and through gunicorn's worker with threads, one worker process each.
 """
 
 import socket
@@ -23,6 +23,7 @@ from rich.table import Table
 from opensearch.local.process import read_birth
 from plugin.harness.proxy_process import HOST, _answers, free_port
 from plugin.options.common import bundle_option
+from plugin.server.gunicorn_app import WORKERS
 from reranker.bundle import Bundle
 from tests.benchmarks.local_opensearch import opensearch_at
 from tests.benchmarks.options import upstream_option
@@ -30,7 +31,9 @@ from tests.benchmarks.overload import prepared, searches
 from tests.benchmarks.report import machine_line
 from tests.support.http.raw_http import search
 
-WORKERS = {"ours": "plugin.server.worker.BufferingWorker", "gunicorn's gthread": "gthread"}
+KINDS = {**WORKERS, "gunicorn's own": "gthread"}
+"""The class of a worker, by the name in the table."""
+
 BEGINNINGS = {
     "no slow client": None,
     "slow heads": b"GET /_cluster/hea",
@@ -135,7 +138,7 @@ def main(clients: int, count: int, upstream: str | None, bundle_path: Path) -> N
         upstream = running.enter_context(opensearch_at(upstream))
         index = prepared(upstream, bundle, DOCUMENTS)
         search_times(upstream, index, count)
-        for worker, kind in WORKERS.items():
+        for worker, kind in KINDS.items():
             for beside, beginning in BEGINNINGS.items():
                 ms, num_late = _measured(kind, upstream, bundle.path, index, clients, beginning, count)
                 times = [f"{each:.1f}" for each in np.percentile(ms or [np.nan], [50, 95, 99])]
