@@ -152,7 +152,10 @@ class Model:
         return raise_if_unavailable(self.query_vectors.submit(plan.query_text))
 
     def admits(self, *plans: Plan) -> bool:
-        """Whether a search in flight is reranked; the items of an `_msearch` are one search."""
+        """Whether a search in flight is reranked; the items of an `_msearch` are one search.
+
+        Without a plan: whether a first page is, as far as that does not depend on its plan.
+        """
         waiting = request_queue.length
         is_known = all(self.query_vectors.knows(plan.query_text) for plan in plans)
         return self.admission.admits(
@@ -162,7 +165,7 @@ class Model:
                 num_queries=self.query_vectors.num_waiting,
                 encoding_s=None if is_known else self.query_vectors.encoding_s,
                 deadline_s=min((plan.settings.deadline_ms for plan in plans), default=0) / 1000,
-                follows_page=all(plan.follows_page for plan in plans),
+                follows_page=bool(plans) and all(plan.follows_page for plan in plans),
             )
         )
 

@@ -22,6 +22,7 @@ from plugin.http.request_context import ClientDisconnectedError
 from plugin.passthrough.forward import build_redaction, forward_request
 from plugin.search.breaker import find_kind
 from plugin.search.cluster import ClusterSearch
+from plugin.search.early_refusal import needs_no_plan
 from plugin.search.failure import (
     add_warnings,
     build_failure,
@@ -62,6 +63,7 @@ class SearchHandler:
     ) -> None:
         self._upstream = upstream
         self._planner = planner
+        self._model = model
         self._pins = PinPlanner(upstream, planner)
         self._recorder = recorder
         self._shadows = shadows or ShadowWorker()
@@ -96,6 +98,8 @@ class SearchHandler:
         with request.context.stage("plan"):
             target = self._planner.find_target(request, indices, asked)
             rules = find_effects(asked, target)
+            if needs_no_plan(asked, target, rules) and not self._model.admits():
+                return self._planner.refuse(request, indices, asked, target)
             if isinstance(asked, Skip) or not rules.pins:
                 return self._planner.plan(request, indices, asked, target=target, rules=rules)
         return self._pins.plan(request, indices, asked, target, rules)

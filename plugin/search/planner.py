@@ -28,6 +28,7 @@ from plugin.search.rules import find_effects
 from plugin.search.search import Search
 from plugin.settings.cache import SettingsCache
 from plugin.settings.languages import LanguageCache
+from plugin.telemetry.outcome import OVERLOADED
 from plugin.ubi.recorder import RecordedSearch, UbiRecorder
 from reranker.threshold import is_calibrated
 
@@ -115,6 +116,15 @@ class SearchPlanner:
         if plan == Skip("upstream"):  # a breaker is open
             return search.drop_rules()
         return replace(search, forward=rules.hide_in(forward or asked)) if rules.hidden else search
+
+    def refuse(self, request: Request, indices: str, asked: SearchRequest | Skip, target: Target) -> Search:
+        """Return a search that is not reranked since the worker has too much to do, and that needs no plan.
+
+        Its later pages are not reranked either.
+        """
+        busy = Skip(OVERLOADED)
+        page = self._pages.find_page(request, asked, target, busy)
+        return Search(request, indices, asked, target, busy, None, page)
 
     def take_recorded(self, asked: SearchRequest | Skip) -> RecordedSearch | None:
         """Return what is recorded of a search, None if nothing is.

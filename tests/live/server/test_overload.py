@@ -18,7 +18,9 @@ from werkzeug.test import Client
 from plugin.encoding.admission import MAX_WAITING_REQUESTS
 from plugin.encoding.model import Model
 from plugin.harness.proxy_process import running_proxy
+from plugin.http.request_queue import request_queue
 from plugin.proxy import Proxy
+from plugin.search.planner import SearchPlanner
 from plugin.server.gunicorn_app import THREADS
 from plugin.upstream.client import Upstream
 from reranker.bundle import DEFAULT_BUNDLE, Bundle
@@ -124,6 +126,74 @@ def crowded(toy_index: ToyIndex) -> Iterator[Client]:
     model.query_vectors.encoding_s = 1e9
     with closing(Upstream(toy_index.url)) as upstream, model.in_flight.one():
         yield Client(Proxy(upstream, model))
+
+
+@pytest.fixture
+def queues(toy_index: ToyIndex) -> Iterator[Client]:
+    """Yield a client of a proxy before whose worker more requests wait than may."""
+    model = Model.load(toy_index.bundle)
+    for _ in range(MAX_WAITING_REQUESTS):
+        request_queue.add()
+    with closing(Upstream(toy_index.url)) as upstream:
+        yield Client(Proxy(upstream, model))
+    for _ in range(MAX_WAITING_REQUESTS):
+        request_queue.remove()
+
+
+PLAIN: list[dict[str, object]] = [
+    {},
+    {"size": 3, "_source": False},
+    {"fields": ["*"]},
+    {"highlight": {"fields": {"*": {}}}, "track_total_hits": False},
+]
+OTHER: list[dict[str, object]] = [
+    {"from": 2},
+    {"sort": ["_doc"]},
+    {"ext": {"rerank": {"window_size": 5}}},
+    {"ext": {"rerank": {"window_size": "many"}}},
+    {"ext": {"rerank": {"on_failure": "error"}}},
+    {"size": 0},
+    {"size": -1},
+    {"unknown": 1},
+]
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("asked", [*PLAIN, *OTHER], ids=str)
+def test_a_search_refused_before_it_is_planned_is_answered_as_one_refused_afterwards(
+    toy_index: ToyIndex,
+    queues: Client,
+    crowded: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: dict[str, object],
+) -> None:
+    """The worker's own queues refuse it before; afterwards the encoder's does, which needs its plan."""
+    planned: list[object] = []
+    plan = SearchPlanner.plan
+    monkeypatch.setattr(SearchPlanner, "plan", lambda *a, **k: planned.append(a) or plan(*a, **k))
+    early = answered(queues, toy_index, asked)
+    assert bool(planned) == (asked in OTHER)
+    monkeypatch.setattr(request_queue, "length", 0)
+    late = answered(crowded, toy_index, asked)
+    assert planned
+    assert early == late
+
+
+def answered(proxy: Client, toy: ToyIndex, asked: dict[str, object]) -> tuple[object, ...]:
+    """Return a search's status, what became of it, and its answer without its times."""
+    answer = proxy.post(f"/{toy.name}/_search", json={"query": toy.query, **asked}, buffered=True)
+    told = {name: value for name, value in (answer.json or {}).items() if name != "took"}
+    return answer.status_code, answer.headers.get("Rerank-Status"), told
+
+
+@pytest.mark.live
+def test_the_next_page_of_a_search_that_was_refused_unplanned_is_not_reranked_either(
+    toy_index: ToyIndex, queues: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert answered(queues, toy_index, {"size": 4})[1] == "skipped; reason=overloaded"
+    monkeypatch.setattr(request_queue, "length", 0)
+    assert answered(queues, toy_index, {"size": 4, "from": 4})[1] == "skipped; reason=earlier_page"
+    assert answered(queues, toy_index, {"size": 4})[1].startswith("applied")
 
 
 @pytest.fixture
