@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from unittest.mock import Mock
 from urllib.parse import urlsplit
 
 import pytest
@@ -168,22 +169,21 @@ def test_a_search_refused_before_it_is_planned_is_answered_as_one_refused_afterw
     asked: dict[str, object],
 ) -> None:
     """The worker's own queues refuse it before; afterwards the encoder's does, which needs its plan."""
-    planned: list[object] = []
-    plan = SearchPlanner.plan
-    monkeypatch.setattr(SearchPlanner, "plan", lambda *a, **k: planned.append(a) or plan(*a, **k))
+    plans = Mock(side_effect=SearchPlanner.plan)
+    monkeypatch.setattr(SearchPlanner, "plan", lambda *arguments, **options: plans(*arguments, **options))
     early = answered(queues, toy_index, asked)
-    assert bool(planned) == (asked in OTHER)
+    assert plans.called == (asked in OTHER)
     monkeypatch.setattr(request_queue, "length", 0)
     late = answered(crowded, toy_index, asked)
-    assert planned
+    assert plans.called
     assert early == late
 
 
-def answered(proxy: Client, toy: ToyIndex, asked: dict[str, object]) -> tuple[object, ...]:
+def answered(proxy: Client, toy: ToyIndex, asked: dict[str, object]) -> tuple[int, str, dict[str, object]]:
     """Return a search's status, what became of it, and its answer without its times."""
     answer = proxy.post(f"/{toy.name}/_search", json={"query": toy.query, **asked}, buffered=True)
     told = {name: value for name, value in (answer.json or {}).items() if name != "took"}
-    return answer.status_code, answer.headers.get("Rerank-Status"), told
+    return answer.status_code, answer.headers.get("Rerank-Status", ""), told
 
 
 @pytest.mark.live
