@@ -78,10 +78,12 @@ def test_stored_vectors_score_as_their_texts(kind: ValueType) -> None:
 
 
 def test_padding_and_kind_of_document_change_nothing() -> None:
+    """A text's last bits depend on the texts beside it: a processor's kernels differ by batch."""
     unpadded = [each.rstrip("=") for each in VECTORS]
     assert scores(VECTORS) == scores(unpadded)
     mixed = scores([TEXTS[0], VECTORS[1], "", unpadded[3], {"text": TEXTS[4]}])
-    assert mixed[0::4] == [scores([TEXTS[0]])[0], scores([TEXTS[4]])[0]]
+    alone = [scores([TEXTS[0]])[0], scores([TEXTS[4]])[0]]
+    np.testing.assert_allclose(mixed[0::4], alone, rtol=1e-5)
     assert mixed[1] == scores(VECTORS)[1]
     assert mixed[3] == scores(VECTORS)[3]
 
