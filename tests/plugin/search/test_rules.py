@@ -134,7 +134,7 @@ BARRED = [
 ]
 
 
-@pytest.mark.parametrize("search", BARRED, ids=str)
+@pytest.mark.parametrize("search", BARRED)
 def test_what_has_another_order_or_cannot_be_read_is_not_ruled(search: SearchRequest | Skip) -> None:
     assert find_effects(search, target_of(hide("1"))) == RuleEffects(is_barred=True)
 

@@ -116,7 +116,6 @@ def test_a_field_is_asked_for_only_if_the_source_may_not_show_it() -> None:
         request("/b/_search?_source_excludes=sku"),
         request(stored_fields=["t"]),
     ],
-    ids=str,
 )
 def test_a_hidden_field_is_asked_for_and_cut_out_again(asked: SearchRequest) -> None:
     ids, sent = request_ids(asked, "sku")
