@@ -23,8 +23,13 @@ def command_blocks(page: str) -> dict[str, str]:
 
 def put_twinrank_on_path(folder: Path) -> None:
     """Write a `twinrank` into `folder` that runs the code of this checkout."""
-    command = folder / "twinrank"
-    command.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m plugin "$@"\n')
+    put_command_on_path(folder, "twinrank", "plugin")
+
+
+def put_command_on_path(folder: Path, name: str, package: str) -> None:
+    """Write a command into `folder` that runs a package of this checkout."""
+    command = folder / name
+    command.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m {package} "$@"\n')
     command.chmod(0o755)
 
 

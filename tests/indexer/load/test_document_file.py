@@ -83,7 +83,9 @@ def test_every_form_gives_the_same_documents(data: bytes, pack: Callable[[bytes]
     assert contents(pack(data)) == DOCUMENTS
 
 
-@pytest.mark.parametrize("data", [b"", b"\n\n", b"[]", b" [ ] ", gzip.compress(b"", mtime=0), b"\xef\xbb\xbf"])
+@pytest.mark.parametrize(
+    "data", [b"", b"\n\n", b"[]", b" [ ] ", gzip.compress(b"", mtime=0), b"\xef\xbb\xbf"]
+)
 def test_nothing_is_no_document(data: bytes) -> None:
     assert documents_of(data) == []
 

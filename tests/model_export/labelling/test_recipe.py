@@ -21,6 +21,7 @@ from model_export.data.split import (
     remove_calibration,
     select_calibration,
 )
+from model_export.datasets.catalogue import read_catalogue
 from model_export.errors import TrainingError
 from model_export.labelling.pool import make_pool
 from model_export.labelling.recipe import (
@@ -39,7 +40,8 @@ from tests.support.public_data import DATA, public_collection
 
 pytestmark = pytest.mark.export
 
-SHIPPED = ROOT / "model_export" / "configs" / "labels.toml"
+CONFIGS = ROOT / "model_export" / "configs"
+SHIPPED = CONFIGS / "labels.toml"
 EVALUATED = {"cranfield", "nfcorpus", "msmarco_dl21", "npl", "cacm", "homedepot", "wikiqa", "trecqa"}
 MAY_TRAIN = {
     "nq_dev",
@@ -191,6 +193,17 @@ def test_calibration_can_be_fitted_on_the_queries_that_are_kept_for_it() -> None
     others = {i: text for i, text in texts.items() if i not in kept}
     with pytest.raises(TrainingError, match="queries of nq_dev that are kept for calibration, found none"):
         select_calibration(replace(collection, queries=others), 300)
+
+
+def test_the_small_recipe_names_only_what_is_fetched_without_work_by_hand() -> None:
+    small, whole = read_recipe(CONFIGS / "small_labels.toml"), read_recipe(SHIPPED)
+    paths = [*(each.path for each in small.sources), *(each.path for each in small.exclude)]
+    named = set(map(name_source, paths))
+    automatic = {name for name, dataset in read_catalogue().items() if dataset.is_automatic}
+    assert EVALUATED & automatic <= named <= automatic
+    assert set(small.sources) <= set(whole.sources)
+    assert set(small.exclude) <= set(whole.exclude)
+    assert (small.bundle, small.bundle_digest) == (whole.bundle, whole.bundle_digest)
 
 
 def test_the_shipped_recipe_names_what_may_be_used_by_checksum() -> None:

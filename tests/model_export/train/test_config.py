@@ -8,6 +8,7 @@ from tests.support.paths import ROOT
 
 pytest.importorskip("torch", reason="needs torch: the export extra")
 
+from model_export.datasets.catalogue import read_catalogue
 from model_export.errors import TrainingError
 from model_export.train.config import read_config, read_teacher_config
 
@@ -90,8 +91,12 @@ def test_the_recipe_of_labels_names_the_sources(tmp_path: Path) -> None:
             read_config(tmp_path / "c.toml")
 
 
-CONFIGS = sorted(file for file in (ROOT / "model_export" / "configs").glob("*.toml") if file.stem != "labels")
-"""All but the recipe of labels, which has a test of its own."""
+CONFIGS = sorted(
+    file for file in (ROOT / "model_export" / "configs").glob("*.toml") if not file.stem.endswith("labels")
+)
+"""All but the recipes of labels, which have a test of their own."""
+BY_HAND = {name for name, dataset in read_catalogue().items() if not dataset.is_automatic}
+"""The small configurations do without collections that need work by hand, and measure on none of them."""
 
 
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
@@ -99,4 +104,6 @@ def test_the_shipped_configurations_are_whole(file: Path) -> None:
     data = (read_teacher_config(file) if file.stem == "teacher" else read_config(file)).data
     assert not {Path(each.path).name for each in data.train} & {Path(each).name for each in data.exclude}
     evaluated = {"cranfield", "nfcorpus", "msmarco_dl21", "npl", "cacm", "homedepot", "wikiqa", "trecqa"}
+    if file.stem.startswith("small_"):
+        evaluated -= BY_HAND
     assert evaluated <= {Path(each).name for each in data.exclude}
