@@ -47,18 +47,19 @@ def main(
     console.print(text)
     if write:
         RESULTS.write_text(written_into(read_results(), text, MARK, HEADING))
-    if any(_kept(report, findings) for report in reports):
+    for report in reports:
+        _keep(report, findings)
+    if any(report.findings for report in reports):
         sys.exit(1)
 
 
-def _kept(report: Report, folder: Path) -> bool:
-    """Keep the inputs that broke a promise as files; return whether there are any."""
+def _keep(report: Report, folder: Path) -> None:
+    """Keep the inputs that broke a promise as files."""
     for data, error in report.findings:
         file = folder / report.target / hashlib.sha256(data).hexdigest()[:16]
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
         click.echo(f"{report.target}: {error}\n  {file}: {data[:200]!r}", err=True)
-    return bool(report.findings)
 
 
 if __name__ == "__main__":

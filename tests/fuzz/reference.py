@@ -1,7 +1,7 @@
 """The same again, slowly and plainly: what the quick code is compared with."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,11 @@ from reranker.errors import StoredVectorError
 from reranker.stored_vector import unpack
 
 PATH = ("rerank", "vector")
+
+
+def read_json(text: str | bytes, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:  # noqa: ANN401
+    """Return a decoded JSON value. Integers are floats: Python refuses one of more than 4,300 digits."""
+    return json.loads(text, parse_int=float, object_pairs_hook=pairs)
 
 
 def without_member(value: Any, path: Sequence[str]) -> tuple[Any, bool]:  # noqa: ANN401  # any JSON
@@ -48,7 +53,7 @@ def has_names_twice(text: bytes) -> bool:
         return dict(members)
 
     try:
-        json.loads(text, object_pairs_hook=pairs)
+        read_json(text, pairs)
     except _TwiceError:
         return True
     return False

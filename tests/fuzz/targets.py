@@ -41,7 +41,7 @@ from reranker.manifest import FusionDefault
 from reranker.manifest import parse as parse_manifest
 from reranker.stored_vector import unpack
 from tests.fuzz.mutations import json_value, spelled
-from tests.fuzz.reference import has_names_twice, without_member, without_vector
+from tests.fuzz.reference import has_names_twice, read_json, without_member, without_vector
 
 FIELD = "rerank.vector"
 DEFAULTS = FusionDefault("log_linear", 10.0)
@@ -113,8 +113,8 @@ def members(data: bytes) -> None:
     rest, member = remove_path(text, ("rerank", "vector"))
     if has_names_twice(data):
         return
-    expected, was_there = without_member(_loads(text), ("rerank", "vector"))
-    assert _loads(rest) == expected
+    expected, was_there = without_member(read_json(text), ("rerank", "vector"))
+    assert read_json(rest) == expected
     assert (member is not None) == was_there
     if member is None:
         assert rest == text
@@ -126,12 +126,12 @@ def field_cutter(data: bytes) -> None:
     if b'"_source"' not in data and b'"fields"' not in data:
         assert cut == data
     try:
-        whole = json.loads(data)
+        whole = read_json(data)
         readable = msgspec.json.decode(data)
     except (ValueError, RecursionError):
         return
     assert (whole is None) == (readable is None)
-    json.loads(cut)
+    read_json(cut)
 
 
 def hits(data: bytes) -> None:
@@ -168,7 +168,7 @@ def response(data: bytes) -> None:
         field.remove(hit)
     written = answer.with_hits(answer.hits)
     with suppress(UnicodeDecodeError):  # what is not UTF-8 goes on as it came
-        json.loads(written.decode())
+        read_json(written.decode())
 
 
 def answers(data: bytes) -> None:
@@ -229,10 +229,6 @@ def manifest(data: bytes) -> None:
 
 def _bytes_of(part: Operation | bytes) -> bytes:
     return part if isinstance(part, bytes) else part.line + (part.source or b"")
-
-
-def _loads(text: str) -> object:
-    return json.loads(text, parse_int=float)
 
 
 _SEARCH = (NotUnderstoodError, InvalidError)
